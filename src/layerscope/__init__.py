@@ -1,0 +1,1 @@
+"""What each layer of a music model hears, measured once and told straight."""

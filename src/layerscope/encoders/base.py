@@ -1,0 +1,131 @@
+"""The contract of an encoder: waveforms in, the hidden states of every layer out."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from layerscope.errors import UsageError
+
+__all__ = ["Encoder", "fingerprint_of", "parse_layers", "source_digest"]
+
+
+class Encoder(ABC):
+    """Waveform to hidden states.
+
+    Attributes
+    ----------
+    name : str
+        What results call the encoder.
+    sample_rate : int
+        Rate of the waveforms it takes, in Hz.
+    frame_rate : float
+        Rate of the frames it gives, in Hz.
+    layers : tuple of int
+        The layers that `encode` returns, in order. 0 is what enters the first block, k the output of
+        block k; the last of the model is taken after its final norm where there is one.
+    dim : int
+        Width of a frame.
+    window : float
+        Longest stretch it should be given at once, in seconds (its training length).
+    minimum_samples : int
+        Shortest waveform it can take, in samples.
+    untrained : bool
+        Whether its weights are random: a control, never a recommendation.
+    baseline : bool
+        Whether it is a plain feature, with one layer and no training.
+    fingerprint : str
+        Changes whenever the states could change: weights, sizes, constants or the code that computes them.
+    """
+
+    name: str
+    sample_rate: int
+    frame_rate: float
+    layers: tuple[int, ...]
+    dim: int
+    window: float = 30.0
+    minimum_samples: int = 1025
+    untrained: bool = False
+    baseline: bool = False
+    fingerprint: str
+
+    @abstractmethod
+    def encode(self, waveforms: Tensor) -> Tensor:
+        """Return the hidden states of equally long waveforms.
+
+        Parameters
+        ----------
+        waveforms : Tensor, shape (batch, samples), float32
+            Mono, at `sample_rate`, nominally in [-1, 1]. Nothing is padded: all samples are sound.
+
+        Returns
+        -------
+        Tensor, shape (batch, layer, frame, dim), float32
+            One entry on the layer axis for each of `layers`.
+        """
+
+    def official_name(self, layer: int) -> str:
+        """Return what the model's own authors call a layer of this project's numbering."""
+        return f"hidden_states[{layer}]"
+
+
+def parse_layers(text: str, depth: int) -> tuple[int, ...]:
+    """Read a selection of layers such as ``"0-5"``, ``"3"`` or ``"0,4-6"``.
+
+    Parameters
+    ----------
+    text : str
+        Numbers and inclusive ranges, separated by commas.
+    depth : int
+        Number of the last layer of the model.
+
+    Raises
+    ------
+    UsageError
+        For anything that is not a layer between 0 and `depth`.
+    """
+    chosen: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise UsageError(f"layers '{text}': '{part}' is neither a layer nor a range such as 0-5")
+        start, stop = int(first), int(last or first)
+        if stop < start or stop > depth:
+            raise UsageError(f"layers '{text}': '{part}' is not within 0-{depth}, the layers of this model")
+        chosen.update(range(start, stop + 1))
+    return tuple(sorted(chosen))
+
+
+def source_digest(*modules: str) -> str:
+    """Return a digest of the source text of modules, so that a change of code is a change of fingerprint."""
+    digest = hashlib.sha256()
+    for module in modules:
+        path = inspect.getsourcefile(importlib.import_module(module))
+        digest.update(Path(str(path)).read_bytes())
+    return digest.hexdigest()
+
+
+def fingerprint_of(description: Mapping[str, Any], tensors: Iterable[tuple[str, Tensor]] = ()) -> str:
+    """Return 32 hexadecimal digits that identify a description and the bytes of tensors.
+
+    Parameters
+    ----------
+    description : mapping
+        Anything JSON can write; the order of its keys is irrelevant.
+    tensors : iterable of (str, Tensor)
+        Named tensors; their order is irrelevant.
+    """
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for name, tensor in sorted(tensors, key=lambda item: item[0]):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,262 @@
+"""The conformer of MuQ and MusicFM, which are one architecture: mel, convolutions by 4 in time, conformer blocks.
+
+Module names follow the published checkpoints, so that a state dict fits without renaming. The architecture is
+that of Gulati et al. 2020 (Conformer) with rotary positions applied to the hidden vector before the query and
+key projections, as in the wav2vec2-conformer that both models were trained with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from layerscope.encoders.base import Encoder, fingerprint_of, source_digest
+from layerscope.encoders.mel import HOP, MEL_BINS, N_FFT, SAMPLE_RATE, MelSpectrogram
+
+__all__ = ["ConformerConfig", "ConformerEncoder", "ConformerModel"]
+
+Family = Literal["muq", "musicfm"]
+
+
+@dataclass(frozen=True)
+class ConformerConfig:
+    """Sizes and constants of a MuQ or MusicFM encoder; the defaults are those of the published models."""
+
+    dim: int = 1024
+    depth: int = 12
+    heads: int = 16
+    feedforward: int = 4096
+    channels: int = 512
+    kernel: int = 31
+    mel_mean: float = 6.768444971712967
+    mel_std: float = 18.417922652295623
+
+
+class ResidualConvolution(nn.Module):
+    """A residual 2-D block that halves frequency and time."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.conv3 = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
+        self.bn3 = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, inputs, mel, frame) to (batch, outputs, mel / 2, frame / 2)."""
+        main = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        return F.relu(main + self.bn3(self.conv3(x)))
+
+
+class Subsampling(nn.Module):
+    """Two residual blocks and a projection: 100 Hz mel to 25 Hz frames."""
+
+    def __init__(self, config: ConformerConfig) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(
+            ResidualConvolution(1, config.channels), ResidualConvolution(config.channels, config.channels)
+        )
+        self.linear = nn.Linear(config.channels * MEL_BINS // 4, config.dim)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Map (batch, mel, frame) to (batch, frame / 4, dim)."""
+        maps = self.conv(mel[:, None])
+        return self.linear(maps.flatten(1, 2).transpose(1, 2))
+
+
+class FeedForward(nn.Module):
+    """Two dense layers with a swish between."""
+
+    def __init__(self, config: ConformerConfig) -> None:
+        super().__init__()
+        self.intermediate_dense = nn.Linear(config.dim, config.feedforward)
+        self.output_dense = nn.Linear(config.feedforward, config.dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, frame, dim) to the same shape."""
+        return self.output_dense(F.silu(self.intermediate_dense(x)))
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention; the rotation reaches queries and keys through the hidden vector."""
+
+    def __init__(self, config: ConformerConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.linear_q = nn.Linear(config.dim, config.dim)
+        self.linear_k = nn.Linear(config.dim, config.dim)
+        self.linear_v = nn.Linear(config.dim, config.dim)
+        self.linear_out = nn.Linear(config.dim, config.dim)
+
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+        """Map (batch, frame, dim) to the same shape; `rotation` holds cosine and sine, (frame, 1, dim / heads)."""
+        rotated = rotate(x.unflatten(-1, (self.heads, -1)), rotation).flatten(-2)
+        query, key, value = (
+            projection(source).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for projection, source in ((self.linear_q, rotated), (self.linear_k, rotated), (self.linear_v, x))
+        )
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        return self.linear_out(mixed.transpose(1, 2).flatten(-2))
+
+
+def rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+    """Rotate pairs of halves by position (Su et al. 2021, eq. 34, half-split form)."""
+    cosine, sine = rotation
+    first, second = x.chunk(2, dim=-1)
+    return x * cosine + torch.cat([-second, first], dim=-1) * sine
+
+
+class ConvolutionModule(nn.Module):
+    """Pointwise, gated, depthwise over time, pointwise."""
+
+    def __init__(self, config: ConformerConfig) -> None:
+        super().__init__()
+        dim = config.dim
+        self.layer_norm = nn.LayerNorm(dim)
+        self.pointwise_conv1 = nn.Conv1d(dim, 2 * dim, 1, bias=False)
+        self.depthwise_conv = nn.Conv1d(dim, dim, config.kernel, padding="same", groups=dim, bias=False)
+        self.batch_norm = nn.BatchNorm1d(dim)
+        self.pointwise_conv2 = nn.Conv1d(dim, dim, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, frame, dim) to the same shape."""
+        gated = F.glu(self.pointwise_conv1(self.layer_norm(x).transpose(1, 2)), dim=1)
+        return self.pointwise_conv2(F.silu(self.batch_norm(self.depthwise_conv(gated)))).transpose(1, 2)
+
+
+class ConformerBlock(nn.Module):
+    """Half a feed-forward, attention, convolution, half a feed-forward, norm."""
+
+    def __init__(self, config: ConformerConfig) -> None:
+        super().__init__()
+        self.ffn1_layer_norm = nn.LayerNorm(config.dim)
+        self.ffn1 = FeedForward(config)
+        self.self_attn_layer_norm = nn.LayerNorm(config.dim)
+        self.self_attn = SelfAttention(config)
+        self.conv_module = ConvolutionModule(config)
+        self.ffn2_layer_norm = nn.LayerNorm(config.dim)
+        self.ffn2 = FeedForward(config)
+        self.final_layer_norm = nn.LayerNorm(config.dim)
+
+    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
+        """Map (batch, frame, dim) to the same shape."""
+        x = x + 0.5 * self.ffn1(self.ffn1_layer_norm(x))
+        x = x + self.self_attn(self.self_attn_layer_norm(x), rotation)
+        x = x + self.conv_module(x)
+        x = x + 0.5 * self.ffn2(self.ffn2_layer_norm(x))
+        return self.final_layer_norm(x)
+
+
+class RotaryPositions(nn.Module):
+    """Angles of the rotary embedding, base 10000."""
+
+    inv_freq: Tensor
+
+    def __init__(self, config: ConformerConfig) -> None:
+        super().__init__()
+        width = config.dim // config.heads
+        self.register_buffer("inv_freq", 10000.0 ** -(torch.arange(0, width, 2).float() / width))
+
+    def forward(self, frames: int) -> tuple[Tensor, Tensor]:
+        """Return cosine and sine, each (frames, 1, dim / heads)."""
+        positions = torch.arange(frames, device=self.inv_freq.device, dtype=self.inv_freq.dtype)
+        angles = torch.outer(positions, self.inv_freq).repeat(1, 2)[:, None]
+        return angles.cos(), angles.sin()
+
+
+class Conformer(nn.Module):
+    """The stack of blocks."""
+
+    def __init__(self, config: ConformerConfig) -> None:
+        super().__init__()
+        self.embed_positions = RotaryPositions(config)
+        self.layers = nn.ModuleList(ConformerBlock(config) for _ in range(config.depth))
+        self.layer_norm = nn.LayerNorm(config.dim)
+
+    def states(self, x: Tensor, last: int) -> Iterator[Tensor]:
+        """Yield states 0 … `last`; state 0 is `x`, and the model's very last is taken after the final norm."""
+        yield x
+        rotation = self.embed_positions(x.shape[1])
+        for number, block in enumerate(self.layers[:last], start=1):
+            x = block(x, rotation)
+            yield self.layer_norm(x) if number == len(self.layers) else x
+
+
+class ConformerModel(nn.Module):
+    """Mel, subsampling and conformer: all that hidden states need of a checkpoint."""
+
+    def __init__(self, config: ConformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mel = MelSpectrogram()
+        self.conv = Subsampling(config)
+        self.conformer = Conformer(config)
+
+    def states(self, waveforms: Tensor, last: int) -> Iterator[Tensor]:
+        """Yield the states 0 … `last` of waveforms (batch, samples), each (batch, frame, dim)."""
+        mel = (self.mel(waveforms) - self.config.mel_mean) / self.config.mel_std
+        return self.conformer.states(self.conv(mel), last)
+
+
+class ConformerEncoder(Encoder):
+    """A MuQ or MusicFM encoder.
+
+    Parameters
+    ----------
+    model : ConformerModel
+        With its weights; it is set to evaluation mode and moved to `device`.
+    name : str
+        What results call it.
+    family : {"muq", "musicfm"}
+        Which published model it follows.
+    layers : tuple of int, optional
+        The layers to return, all by default; blocks after the last of them are never computed.
+    untrained : bool
+        Whether the weights are random.
+    device : str
+        Where it runs.
+    """
+
+    sample_rate = SAMPLE_RATE
+    frame_rate = SAMPLE_RATE / HOP / 4
+    minimum_samples = N_FFT // 2 + 1  # reflect padding needs one sample more than it mirrors
+
+    def __init__(
+        self,
+        model: ConformerModel,
+        name: str,
+        family: Family,
+        layers: tuple[int, ...] | None = None,
+        *,
+        untrained: bool = False,
+        device: str = "cpu",
+    ) -> None:
+        self.model = model.eval().requires_grad_(False).to(device)
+        self.name = name
+        self.family = family
+        self.layers = layers or tuple(range(model.config.depth + 1))
+        self.dim = model.config.dim
+        self.untrained = untrained
+        self.device = device
+        self.fingerprint = fingerprint_of(
+            {
+                "family": family,
+                "config": asdict(model.config),
+                "layers": self.layers,
+                "source": source_digest(__name__, "layerscope.encoders.mel"),
+            },
+            model.state_dict().items(),
+        )
+
+    @torch.inference_mode()
+    def encode(self, waveforms: Tensor) -> Tensor:
+        """See `Encoder.encode`."""
+        states = self.model.states(waveforms.to(self.device), self.layers[-1])
+        return torch.stack([state for layer, state in enumerate(states) if layer in self.layers], dim=1).cpu()

@@ -1,0 +1,65 @@
+"""The mel front end that MuQ and MusicFM share, by torch.stft and a filter bank made here.
+
+Conventions: 24 kHz mono; 2048-sample periodic Hann window, hop 240 (100 Hz), centred with reflect padding;
+power spectrum; 128 HTK mel bands from 0 to 12 kHz without area normalisation; ``10 log10(max(power, 1e-10))``;
+the last frame is dropped, so that N samples give ``floor(N / 240)`` frames.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["HOP", "MEL_BINS", "N_FFT", "SAMPLE_RATE", "MelSpectrogram", "mel_filter_bank"]
+
+SAMPLE_RATE = 24_000
+N_FFT = 2048
+HOP = 240
+MEL_BINS = 128
+FLOOR = 1e-10
+
+
+def mel_filter_bank(bins: int = MEL_BINS, n_fft: int = N_FFT, sample_rate: int = SAMPLE_RATE) -> Tensor:
+    """Return triangular filters on the HTK mel scale, from 0 Hz to half the sample rate.
+
+    The scale is ``mel = 2595 log10(1 + f / 700)`` (Young et al., The HTK Book, eq. 5.13); peaks are 1.
+
+    Returns
+    -------
+    Tensor, shape (n_fft // 2 + 1, bins), float32
+    """
+    nyquist = sample_rate / 2
+    frequencies = torch.linspace(0, nyquist, n_fft // 2 + 1, dtype=torch.float64)
+    mels = torch.linspace(0, 2595.0 * math.log10(1.0 + nyquist / 700.0), bins + 2, dtype=torch.float64)
+    edges = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
+    width = edges.diff()
+    offset = edges[None, :] - frequencies[:, None]
+    rising = -offset[:, :-2] / width[:-1]
+    falling = offset[:, 2:] / width[1:]
+    return torch.minimum(rising, falling).clamp(min=0).float()
+
+
+class MelSpectrogram(nn.Module):
+    """Waveforms to mel bands in decibels.
+
+    The window and the filters are buffers, since a checkpoint may bring its own.
+    """
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("window", torch.hann_window(N_FFT))
+        self.register_buffer("filters", mel_filter_bank())
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Map (batch, samples) to (batch, mel, frame), in dB relative to 1.0."""
+        spectrum = torch.stft(waveforms, N_FFT, HOP, window=self.window, center=True, pad_mode="reflect",
+                              return_complex=True)  # fmt: skip
+        power = spectrum.real.square() + spectrum.imag.square()
+        mel = self.filters.T @ power
+        decibels: Tensor = 10.0 * torch.log10(mel.clamp(min=FLOOR))
+        return decibels[..., :-1]

@@ -1,0 +1,195 @@
+"""From a name, a directory or a file to an encoder."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+from layerscope.encoders.base import Encoder, parse_layers
+from layerscope.encoders.baselines import BASELINES, Baseline
+from layerscope.encoders.checkpoint import build_model, read_checkpoint
+from layerscope.encoders.conformer import ConformerConfig, ConformerEncoder, ConformerModel, Family
+from layerscope.errors import ModelError, unknown
+
+__all__ = ["MODELS", "PublishedModel", "load_encoder"]
+
+RANDOM = "random:"
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A model on the hub, pinned.
+
+    Attributes
+    ----------
+    family : {"muq", "musicfm"}
+        Layout of its files.
+    repository, revision : str
+        Where on the hub, and the commit.
+    weights, settings : str
+        The two files it consists of.
+    sha256 : str
+        Of the weights file.
+    licence : str
+        Of the weights.
+    config : ConformerConfig
+        Sizes, known without its files.
+    parameters : float
+        In millions.
+    """
+
+    family: Family
+    repository: str
+    revision: str
+    weights: str
+    settings: str
+    sha256: str
+    licence: str
+    config: ConformerConfig
+    parameters: float
+
+    def cached(self) -> bool:
+        """Return whether the weights are already on disk."""
+        return isinstance(try_to_load_from_cache(self.repository, self.weights, revision=self.revision), str)
+
+
+MUSICFM_REVISION = "4513b38bc25ad1d227b1980819b9691ba97f4d87"
+MODELS: dict[str, PublishedModel] = {
+    "muq": PublishedModel(
+        family="muq",
+        repository="OpenMuQ/MuQ-large-msd-iter",
+        revision="0562a57814f6f8bbd9fdea0a25921a2fce1a841a",
+        weights="model.safetensors",
+        settings="config.json",
+        sha256="273febab2be02872c37d2c37e48a9d6c52c1c9392f3eeeabd498efa281ccb7a6",
+        licence="CC BY-NC 4.0 (non-commercial)",
+        config=ConformerConfig(),
+        parameters=333,
+    ),
+    "musicfm": PublishedModel(
+        family="musicfm",
+        repository="minzwon/MusicFM",
+        revision=MUSICFM_REVISION,
+        weights="pretrained_msd.pt",
+        settings="msd_stats.json",
+        sha256="218b483a0256ddef736267425fabb166fd97008983696bb9270def464b47bded",
+        licence="MIT",
+        config=ConformerConfig(),
+        parameters=329,
+    ),
+    "musicfm-fma": PublishedModel(
+        family="musicfm",
+        repository="minzwon/MusicFM",
+        revision=MUSICFM_REVISION,
+        weights="pretrained_fma.pt",
+        settings="fma_stats.json",
+        sha256="68392eee13d34c2941b3761934abb6b1e67b2e9df498695bda2ea5c1087d4b96",
+        licence="MIT",
+        config=ConformerConfig(),
+        parameters=329,
+    ),
+}
+
+
+def load_encoder(
+    name: str | Path,
+    *,
+    layers: str | None = None,
+    num_heads: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> Encoder:
+    """Return an encoder.
+
+    Parameters
+    ----------
+    name : str or Path
+        A published model (``layerscope ls models``), a baseline (``layerscope ls baselines``), a directory or
+        file in the layout of MuQ or MusicFM, or any of the models after ``random:`` for its untrained twin.
+    layers : str, optional
+        Layers to return, such as ``"0-5"``; nothing after the last of them is computed. All by default.
+    num_heads : int, optional
+        Attention heads, where the files do not say.
+    seed : int
+        Of the weights of an untrained twin.
+    device : str
+        ``"auto"`` takes a GPU where there is one.
+
+    Raises
+    ------
+    UsageError
+        For an unknown name or layer.
+    ModelError
+        For files that cannot be fetched, read or understood.
+
+    Examples
+    --------
+    >>> encoder = load_encoder("random:muq", layers="0-2")      # doctest: +SKIP
+    >>> encoder.encode(torch.zeros(1, 24000)).shape             # doctest: +SKIP
+    torch.Size([1, 3, 25, 1024])
+    """
+    text = str(name)
+    if text in BASELINES:
+        return Baseline(text)
+    untrained = text.startswith(RANDOM)
+    source = text.removeprefix(RANDOM)
+    published = MODELS.get(source)
+    if published and untrained:
+        family, config = published.family, published.config
+    else:
+        checkpoint = read_checkpoint(fetch(published) if published else local(source), num_heads)
+        family, config = checkpoint.family, checkpoint.config
+    model = untrained_model(config, seed) if untrained else build_model(checkpoint)
+    return ConformerEncoder(
+        model,
+        name=(RANDOM if untrained else "") + (source if published else Path(source).resolve().name),
+        family=family,
+        layers=parse_layers(layers, config.depth) if layers else None,
+        untrained=untrained,
+        device=("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device,
+    )
+
+
+def local(source: str) -> Path:
+    """Return the path of a local model, or say that the name is neither that nor known."""
+    path = Path(source).expanduser()
+    if path.exists():
+        return path
+    raise unknown("model", source, [*MODELS, *BASELINES], hint="(nor is it a directory or file here)")
+
+
+def untrained_model(config: ConformerConfig, seed: int) -> ConformerModel:
+    """Return a model with PyTorch's initial weights drawn from `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ConformerModel(config)
+
+
+def fetch(model: PublishedModel) -> Path:
+    """Return the weights file of a published model, from the hub's cache or from the hub; resumes by itself."""
+    try:
+        hf_hub_download(model.repository, model.settings, revision=model.revision)
+        weights = Path(hf_hub_download(model.repository, model.weights, revision=model.revision))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise ModelError(
+            f"{model.repository} at {model.revision[:7]} could not be fetched ({type(error).__name__}: "
+            f"{str(error).splitlines()[0]}); check the network, or download {model.weights} and {model.settings} "
+            "elsewhere and give their directory as --model"
+        ) from error
+    verify(weights, model.sha256)
+    return weights
+
+
+def verify(weights: Path, sha256: str) -> None:
+    """Raise if a file is not the one that was pinned."""
+    digest = hashlib.sha256()
+    with weights.open("rb") as file:
+        while block := file.read(1 << 24):
+            digest.update(block)
+    if digest.hexdigest() != sha256:
+        raise ModelError(f"{weights}: sha256 {digest.hexdigest()[:12]}… is not the pinned {sha256[:12]}…; delete it and fetch again")
