@@ -5,7 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["AudioError", "DataError", "LayerscopeError", "ModelError", "ResourceError", "UsageError", "unknown"]
+__all__ = [
+    "AudioError",
+    "DataError",
+    "LayerscopeError",
+    "ModelError",
+    "ResourceError",
+    "UsageError",
+    "unknown",
+]
 
 
 class LayerscopeError(Exception):

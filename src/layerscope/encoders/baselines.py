@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from importlib.metadata import version
 
 import librosa
 import numpy as np
@@ -75,7 +76,7 @@ class Baseline(Encoder):
         self.fingerprint = fingerprint_of(
             {
                 "baseline": name,
-                "librosa": librosa.__version__,
+                "librosa": version("librosa"),
                 "source": source_digest(__name__, "layerscope.encoders.mel"),
             }
         )

@@ -29,7 +29,13 @@ __all__ = ["Checkpoint", "build_model", "expected_shapes", "read_checkpoint"]
 Shapes = dict[str, tuple[int, ...]]
 
 #: What this project computes; a configuration that asks for something else is refused by name.
-UNDERSTOOD = {"label_rate": 25, "hop_length": 240, "n_mels": 128, "features": ["melspec_2048"], "is_flash": False}
+UNDERSTOOD = {
+    "label_rate": 25,
+    "hop_length": 240,
+    "n_mels": 128,
+    "features": ["melspec_2048"],
+    "is_flash": False,
+}
 UNDERSTOOD_BLOCK = {
     "position_embeddings_type": "rotary",
     "rotary_embedding_base": 10000,
@@ -93,7 +99,9 @@ def weights_file(path: Path) -> Path:
     if path.is_file():
         return path
     if not path.is_dir():
-        raise ModelError(f"model '{path}' does not exist; give a known name (`layerscope ls models`), a directory or a file")
+        raise ModelError(
+            f"model '{path}' does not exist; give a known name (`layerscope ls models`), a directory or a file"
+        )
     config = read_json(path / "config.json") if (path / "config.json").is_file() else {}
     if "model_type" in config:
         raise ModelError(
@@ -120,7 +128,15 @@ def read_tensors(weights: Path) -> dict[str, Tensor]:
         if weights.suffix == ".safetensors":
             return load_file(weights)
         content = torch.load(weights, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except (
+        SafetensorError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(f"{weights}: not a readable checkpoint ({reason}); fetch it again") from error
     tensors = content.get("state_dict", content) if isinstance(content, dict) else None
@@ -133,7 +149,9 @@ def strip_prefix(tensors: Mapping[str, Tensor], weights: Path) -> dict[str, Tens
     """Remove the leading ``model.`` of every name, and give the older weight norm its newer names."""
     foreign = next((name for name in tensors if not name.startswith("model.")), None)
     if foreign is not None or not tensors:
-        raise ModelError(f"{weights}: tensor '{foreign}' is of no layout known here; MuQ's and MusicFM's start with 'model.'")
+        raise ModelError(
+            f"{weights}: tensor '{foreign}' is of no layout known here; MuQ's and MusicFM's start with 'model.'"
+        )
     renamed = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
     for old, new in (("weight_g", "original0"), ("weight_v", "original1")):
         key = f"conformer.pos_conv_embed.conv.{old}"
@@ -241,7 +259,11 @@ def common_pretraining(config: ConformerConfig, outputs: int) -> Shapes:
         "cls_token": (config.dim,),
         "conformer.pos_conv_embed.conv.bias": (config.dim,),
         "conformer.pos_conv_embed.conv.parametrizations.weight.original0": (1, 1, 128),
-        "conformer.pos_conv_embed.conv.parametrizations.weight.original1": (config.dim, config.dim // 16, 128),
+        "conformer.pos_conv_embed.conv.parametrizations.weight.original1": (
+            config.dim,
+            config.dim // 16,
+            128,
+        ),
         "linear.weight": (outputs, config.dim),
         "linear.bias": (outputs,),
     }
@@ -316,11 +338,11 @@ def refuse_mismatch(checkpoint: Checkpoint, expected: Shapes) -> None:
     if misshapen:
         name = misshapen[0]
         raise ModelError(
-            f"{checkpoint.path}: tensor 'model.{name}' has shape {found[name]}, expected {expected[name]}{others(misshapen)}"
+            f"{checkpoint.path}: tensor 'model.{name}' has shape {found[name]}, "
+            f"expected {expected[name]}{others(misshapen)}"
         )
 
 
 def others(names: list[str]) -> str:
     """Return how many further names there are, in words."""
     return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-

@@ -96,6 +96,10 @@ MODELS: dict[str, PublishedModel] = {
 }
 
 
+#: A size that exists untrained only, for demonstrations: ``random:small``.
+SMALL = ConformerConfig(dim=64, depth=4, heads=4, feedforward=128, channels=16)
+
+
 def load_encoder(
     name: str | Path,
     *,
@@ -110,7 +114,8 @@ def load_encoder(
     ----------
     name : str or Path
         A published model (``layerscope ls models``), a baseline (``layerscope ls baselines``), a directory or
-        file in the layout of MuQ or MusicFM, or any of the models after ``random:`` for its untrained twin.
+        file in the layout of MuQ or MusicFM, or any of the models after ``random:`` for its untrained twin
+        (``random:small`` is one of 4 layers of 64).
     layers : str, optional
         Layers to return, such as ``"0-5"``; nothing after the last of them is computed. All by default.
     num_heads : int, optional
@@ -139,15 +144,16 @@ def load_encoder(
     untrained = text.startswith(RANDOM)
     source = text.removeprefix(RANDOM)
     published = MODELS.get(source)
-    if published and untrained:
-        family, config = published.family, published.config
+    family: Family
+    if untrained and (published or source == "small"):
+        family, config = (published.family, published.config) if published else ("musicfm", SMALL)
     else:
         checkpoint = read_checkpoint(fetch(published) if published else local(source), num_heads)
         family, config = checkpoint.family, checkpoint.config
     model = untrained_model(config, seed) if untrained else build_model(checkpoint)
     return ConformerEncoder(
         model,
-        name=(RANDOM if untrained else "") + (source if published else Path(source).resolve().name),
+        name=(RANDOM if untrained else "") + (source if published or config is SMALL else Path(source).resolve().name),
         family=family,
         layers=parse_layers(layers, config.depth) if layers else None,
         untrained=untrained,
@@ -192,4 +198,6 @@ def verify(weights: Path, sha256: str) -> None:
         while block := file.read(1 << 24):
             digest.update(block)
     if digest.hexdigest() != sha256:
-        raise ModelError(f"{weights}: sha256 {digest.hexdigest()[:12]}… is not the pinned {sha256[:12]}…; delete it and fetch again")
+        raise ModelError(
+            f"{weights}: sha256 {digest.hexdigest()[:12]}… is not the pinned {sha256[:12]}…; delete it and fetch again"
+        )

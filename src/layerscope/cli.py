@@ -1,0 +1,288 @@
+"""The command line: it parses, calls the library, and prints.
+
+Exit codes: 0 done; 1 a bug in layerscope; 2 a wrong name or option; 3 the data; 4 the model; 5 the machine (a full
+disk, a lock, a missing permission); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError, unknown
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Which layer of a music model serves your task, is it better than plain features, and how sure are we?",
+)
+console = Console()
+
+StudyFile = Annotated[Path | None, typer.Argument(help="A study.toml with these options as keys.")]
+Data = Annotated[Path | None, typer.Option(help="A folder with one sub-folder a class, a CSV or a JSONL.")]
+Root = Annotated[Path | None, typer.Option(help="Where relative audio paths start.")]
+Target = Annotated[str | None, typer.Option(help="The column to predict.  [default: label]")]
+KindOption = Annotated[str | None, typer.Option(help="classes, tags or values, if it should not be worked out.")]
+Model = Annotated[list[str] | None, typer.Option(help="A name, directory or file; random:NAME is its untrained twin.")]
+BaselineOption = Annotated[list[str] | None, typer.Option(help="Plain features, or none.  [default: all]")]
+Layers = Annotated[str | None, typer.Option(help="Layers of every model, such as 0-5.")]
+ProbeOption = Annotated[list[str] | None, typer.Option(help="mlp, linear, closed.  [default: all]")]
+Seeds = Annotated[int | None, typer.Option(help="Trainings of each probe.  [default: 5]")]
+Folds = Annotated[int | None, typer.Option(help="Cross-validate with folds that are made.")]
+SplitSeed = Annotated[int | None, typer.Option(help="Seed of the split that is made.  [default: 0]")]
+Window = Annotated[float | None, typer.Option(help="Longest window in seconds.  [default: the model's]")]
+AllowLeaks = Annotated[bool | None, typer.Option("--allow-leaks", help="Go on although splits share groups or audio.")]
+Out = Annotated[Path, typer.Option(help="The run's directory; a killed run continues there.")]
+
+
+def asked(options: dict[str, Any]) -> Any:
+    """Return the study that the options describe, over that of a file."""
+    from layerscope.study import make_plan, read_plan
+
+    path = options.pop("study")
+    given = {key: value for key, value in options.items() if value not in (None, [])}
+    if given.get("baseline") == ["none"]:
+        given["baseline"] = []
+    if path is None and "data" not in given:
+        raise UsageError("give --data, or a study.toml")
+    if path is not None:
+        given = {**read_plan(path).model_dump(exclude_unset=True), **given}
+    return make_plan(given, str(path) if path else "command line")
+
+
+@app.command()
+def run(
+    out: Out,
+    study: StudyFile = None,
+    data: Data = None,
+    root: Root = None,
+    target: Target = None,
+    kind: KindOption = None,
+    model: Model = None,
+    baseline: BaselineOption = None,
+    layers: Layers = None,
+    probe: ProbeOption = None,
+    seeds: Seeds = None,
+    folds: Folds = None,
+    split_seed: SplitSeed = None,
+    window: Window = None,
+    allow_leaks: AllowLeaks = None,
+) -> None:
+    """Score every layer, the inputs of all layers and plain features, with intervals, and write a page."""
+    options = {key: value for key, value in locals().items() if key != "out"}
+    plan = asked(options)
+    from layerscope.progress import Bars
+    from layerscope.study import run as run_study
+
+    started = time.monotonic()
+    results = run_study(plan, out, progress=Bars(console), command=sys.argv)
+    print_results(results, out, time.monotonic() - started)
+
+
+@app.command()
+def check(
+    study: StudyFile = None,
+    data: Data = None,
+    root: Root = None,
+    target: Target = None,
+    kind: KindOption = None,
+    model: Model = None,
+    baseline: BaselineOption = None,
+    layers: Layers = None,
+    probe: ProbeOption = None,
+    seeds: Seeds = None,
+    folds: Folds = None,
+    split_seed: SplitSeed = None,
+    window: Window = None,
+    allow_leaks: AllowLeaks = None,
+) -> None:
+    """Show the data, leaks between splits, and the cost of a run, before anything runs."""
+    plan = asked(dict(locals()))
+    from layerscope.check import check as look
+
+    print_check(look(plan, os.cpu_count() or 1), allow_leaks=plan.allow_leaks)
+
+
+@app.command()
+def report(run_directory: Path) -> None:
+    """Write the report of a run again, from its results."""
+    from layerscope.report import write_report
+    from layerscope.results import Results
+
+    write_report(Results.read(run_directory), run_directory / "report.html")
+    console.print(f"wrote {run_directory / 'report.html'}")
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="The run's directory.")] = Path("runs/demo")) -> None:
+    """Run the study in small: generated tones, an untrained encoder, plain features; nothing is downloaded."""
+    from layerscope.demo import NOTE, demo_plan
+    from layerscope.progress import Bars
+    from layerscope.study import run as run_study
+
+    started = time.monotonic()
+    directory = Path(tempfile.mkdtemp(prefix="layerscope-demo-"))
+    try:
+        plan = demo_plan(directory / "tones")
+        shutil.rmtree(out, ignore_errors=True)
+        results = run_study(plan, out, progress=Bars(console), command=sys.argv, note=NOTE)
+    finally:
+        shutil.rmtree(directory)
+    print_results(results, out, time.monotonic() - started)
+
+
+@app.command()
+def ls(what: Annotated[str, typer.Argument(help="models, baselines, probes or metrics")] = "models") -> None:
+    """List what there is."""
+    tables = {"models": list_models, "baselines": list_baselines, "probes": list_probes, "metrics": list_metrics}
+    if what not in tables:
+        raise unknown("list", what, tables)
+    console.print(tables[what]())
+
+
+def list_models() -> Table:
+    """Return the published models as a table."""
+    from layerscope.encoders import MODELS
+    from layerscope.encoders.conformer import ConformerEncoder
+
+    columns = ("name", "layers", "official", "width", "million", "Hz in", "frames/s", "licence of weights", "on disk")
+    table = plain_table(*columns)
+    for name, model in MODELS.items():
+        depth = model.config.depth
+        table.add_row(
+            name, f"0–{depth}", f"hidden_states[0–{depth}]", str(model.config.dim), f"{model.parameters:.0f}",
+            str(ConformerEncoder.sample_rate), f"{ConformerEncoder.frame_rate:.0f}", model.licence,
+            "yes" if model.cached() else "no",
+        )  # fmt: skip
+    table.caption = "Also: a directory or file in the layout of MuQ or MusicFM; random:NAME is the untrained twin."
+    return table
+
+
+def list_baselines() -> Table:
+    """Return the plain features as a table."""
+    from layerscope.encoders import BASELINES
+
+    table = plain_table("name", "width", "frames/s", "what")
+    for name, (function, width, hop) in BASELINES.items():
+        table.add_row(name, str(width), str(24_000 // hop), str(function.__doc__).split(",")[0].removeprefix("Return "))
+    return table
+
+
+def list_probes() -> Table:
+    """Return the probes as a table."""
+    from layerscope.probes import PROBES
+
+    table = plain_table("name", "what")
+    for name, fit in PROBES.items():
+        doc = sys.modules[fit.__module__].__doc__ or ""
+        table.add_row(name, doc.split("\n")[0].removesuffix("."))
+    return table
+
+
+def list_metrics() -> Table:
+    """Return the metrics as a table."""
+    from layerscope.metrics import METRICS, PRIMARY
+
+    table = plain_table("target", "metric", "chooses layers")
+    for kind, metrics in METRICS.items():
+        for name in metrics:
+            table.add_row(kind, name, "yes" if PRIMARY[kind] == name else "")
+    return table
+
+
+def plain_table(*columns: str) -> Table:
+    """Return an empty table whose columns align."""
+    table = Table(box=None, pad_edge=False, caption_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def print_results(results: Any, out: Path, seconds: float) -> None:
+    """Print the overview, the recommendation, and where the files are."""
+    from layerscope.report import advise
+    from layerscope.report.tables import overview
+
+    frame = overview(results)
+    table = plain_table(*frame.columns)
+    for row in frame.values.tolist():
+        table.add_row(*map(str, row))
+    console.print(table)
+    advice = advise(results)
+    console.print(f"\n[bold]{advice.headline}[/bold]")
+    for line in (*advice.reasons, *advice.cautions):
+        console.print(f"  {line}", markup=False, highlight=False)
+    console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)", highlight=False)
+
+
+def print_check(found: Any, *, allow_leaks: bool) -> None:
+    """Print what a run would meet and cost."""
+    clips, labels = found.dataset.clips, found.labels
+    side = "fold" if "fold" in clips else "split"
+    sizes = ", ".join(f"{name} {count}" for name, count in clips[side].value_counts().sort_index().items())
+    console.print(
+        f"{found.dataset.name}: {len(clips)} clips, {found.hours:.2f} h of audio, {side}s: {sizes}\n"
+        f"target: {labels.kind} ({len(labels.names)}: {', '.join(labels.names[:12])}"
+        f"{', …' if len(labels.names) > 12 else ''})",
+        markup=False, highlight=False,
+    )  # fmt: skip
+    for clip, reason in list(found.dataset.skipped.items())[:10]:
+        console.print(f"  skipped {clip}: {reason}", markup=False, highlight=False)
+    if len(found.dataset.skipped) > 10:
+        console.print(f"  … and {len(found.dataset.skipped) - 10} more skipped")
+    for leak in found.leaks:
+        console.print(f"  leak: {leak}", markup=False, highlight=False)
+    table = plain_table("model", "passes", "windows", "minutes", "MB on disk", "")
+    for cost in found.costs:
+        note = "its weights must be downloaded first" if cost.download else ""
+        table.add_row(cost.model, "1", str(cost.windows), f"{cost.minutes:.1f}", f"{cost.megabytes:.1f}", note)
+    console.print(table)
+    total = sum(cost.minutes for cost in found.costs)
+    disk = sum(cost.megabytes for cost in found.costs)
+    console.print(
+        f"in all: {total:.1f} min of encoding, "
+        f"about {found.probe_minutes:.1f} min for {found.trainings} probe trainings, {disk:.1f} MB on disk ({found.free_megabytes:,.0f} MB free)", highlight=False,
+    )  # fmt: skip
+    if found.leaks and not allow_leaks:
+        raise DataError(f"{len(found.leaks)} leaks between splits; mend the splits, or insist with --allow-leaks")
+    if disk > found.free_megabytes:
+        raise ResourceError("the features do not fit on the disk of the cache; set LAYERSCOPE_CACHE to a larger one")
+
+
+def main() -> None:
+    """Run the command line; errors that are meant for a person are printed without a traceback."""
+    sys.exit(guarded(sys.argv[1:]))
+
+
+def guarded(arguments: list[str]) -> int:
+    """Return the exit code of a command."""
+    errors = Console(stderr=True)
+    try:
+        app(arguments)
+    except LayerscopeError as error:
+        errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        return error.exit_code
+    except SystemExit as leaving:  # typer says in this way how a command ended
+        if leaving.code == 130:
+            errors.print("stopped; the same command continues where it was")
+        return int(leaving.code or 0)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise
+        errors.print(f"error: {error.filename or 'a file'}: {error.strerror}", markup=False, soft_wrap=True)
+        return ResourceError.exit_code
+    return 0

@@ -1,0 +1,104 @@
+"""The probe that needs no iteration: ridge regression for values and tags, shrinkage LDA for classes.
+
+All of it follows from `Moments` of the training windows, and one eigendecomposition serves every penalty. For
+classes it is discriminant analysis rather than ridge on indicator columns, which masks middle classes
+(Hastie et al. 2009, section 4.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.moments import Moments
+from layerscope.probes.linear import rotate_to_rank
+from layerscope.probes.problem import Prediction, Problem, best_on_validation, clip_means
+
+__all__ = ["RIDGES", "SHRINKAGES", "fit_closed_form", "lda_path", "ridge_path"]
+
+Array = NDArray[np.float64]
+#: penalty → (weights, intercepts)
+Path = Callable[[float], tuple[Array, Array]]
+
+#: Penalties of the ridge, in units of the variance of a standardised column; strong first.
+RIDGES = tuple(10.0**power for power in np.arange(2.0, -5.5, -0.5))
+#: Shares of the covariance that give way to a round one; strong first.
+SHRINKAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 1e-3, 1e-4)
+
+
+def fit_closed_form(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
+    """Solve for every penalty, and return the one that validation likes best.
+
+    Parameters
+    ----------
+    problem : Problem
+        With states (window, dim): a mixture of layers has no closed form.
+    seeds : sequence of int
+        Ignored: nothing here is random.
+
+    Returns
+    -------
+    list of one Prediction
+    """
+    del seeds
+    labels, train = problem.labels, problem.windows_of(problem.train)
+    states = rotate_to_rank(problem.standardised(), train).astype(np.float64)
+    owners = problem.window_clip[train]
+    if labels.kind == "classes":
+        indicators = np.eye(len(labels.names))[labels.values[owners]]
+        path, grid, name = lda_path(Moments.of(states[train], indicators)), SHRINKAGES, "shrinkage"
+    else:
+        path, grid, name = ridge_path(Moments.of(states[train], labels.values[owners])), RIDGES, "penalty"
+    candidates = []
+    for penalty in grid:
+        weights, intercepts = path(penalty)
+        raw = (states @ weights + intercepts).astype(np.float32)
+        candidates.append(Prediction(clip_means(raw, problem.window_clip, len(labels.values)), {name: penalty}))
+    return [best_on_validation(problem, candidates)]
+
+
+def ridge_path(moments: Moments) -> Path:
+    """Return ridge regression as a function of the penalty: ``(S + penalty I) W = S_xy``, S the covariance."""
+    covariance, cross = moments.covariance()
+    variances, axes = np.linalg.eigh(covariance)
+    turned = axes.T @ cross
+
+    def solve(penalty: float) -> tuple[Array, Array]:
+        weights = axes @ (turned / (np.maximum(variances, 0.0) + penalty)[:, None])
+        return weights, (moments.y - moments.x @ weights) / moments.count
+
+    return solve
+
+
+def lda_path(moments: Moments) -> Path:
+    """Return linear discriminant analysis as a function of the shrinkage g.
+
+    The covariance within classes S becomes ``(1 - g) S + g tr(S) / d I`` (Friedman 1989, eq. 18); scores are
+    ``x' S⁻¹ m_c - m_c' S⁻¹ m_c / 2 + log p_c``, with m_c the class means and p_c their shares of the training
+    windows. Classes without training windows score minus infinity, floored to a number.
+
+    Parameters
+    ----------
+    moments : Moments
+        Of x and of one indicator column for each class.
+    """
+    seen = moments.y > 0
+    shares = moments.y[seen] / moments.count
+    means = (moments.xy[:, seen] / moments.y[seen]).T
+    within = moments.xx / moments.count - (means.T * shares) @ means
+    variances, axes = np.linalg.eigh(within)
+    variances = np.maximum(variances, 0.0)
+    average = max(variances.mean(), np.finfo(np.float64).tiny)
+    turned = means @ axes
+
+    def solve(shrinkage: float) -> tuple[Array, Array]:
+        scaled = turned / ((1 - shrinkage) * variances + shrinkage * average)
+        weights = np.zeros((len(axes), len(seen)))
+        intercepts = np.full(len(seen), -1e9)
+        weights[:, seen] = axes @ scaled.T
+        intercepts[seen] = np.log(shares) - (scaled * turned).sum(axis=1) / 2
+        return weights, intercepts
+
+    return solve

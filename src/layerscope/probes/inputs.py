@@ -1,0 +1,60 @@
+"""What a probe is given: one layer, the last, a learned mixture of layers, or all of them side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.features import Features
+
+__all__ = ["Input", "assemble", "inputs_of"]
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One choice of what a probe sees.
+
+    Attributes
+    ----------
+    name : str
+        ``layer``, ``last``, ``weighted`` (softmax mixture of 0..L), ``weighted[1:]`` (of 1..L, as MARBLE v1 does),
+        ``concat``; for plain features ``mean`` or ``moments``.
+    layer : int or None
+        The layer, where it is one.
+    """
+
+    name: str
+    layer: int | None = None
+
+    def __str__(self) -> str:
+        """Name it as tables do."""
+        return f"layer {self.layer}" if self.name == "layer" else self.name
+
+
+def inputs_of(features: Features) -> list[Input]:
+    """Return all inputs that features offer, layers first."""
+    if features.baseline:
+        return [Input("mean", 0), Input("moments", 0)]
+    layers = [Input("layer", layer) for layer in features.layers]
+    if len(layers) == 1:
+        return layers
+    mixtures = [Input("weighted")]
+    if features.layers[0] == 0 and len(layers) > 2:
+        mixtures.append(Input("weighted[1:]"))
+    return [*layers, Input("last", features.layers[-1]), *mixtures, Input("concat")]
+
+
+def assemble(features: Features, chosen: Input) -> Array:
+    """Return an input's states, (window, dim), or (window, layer, dim) for a mixture."""
+    if chosen.name == "mean":
+        both = features.read(0)
+        return both[:, : both.shape[1] // 6]
+    if chosen.layer is not None:
+        return features.read(features.layers.index(chosen.layer))
+    first = 1 if chosen.name == "weighted[1:]" else 0
+    states = [features.read(position) for position in range(first, len(features.layers))]
+    return np.concatenate(states, axis=1) if chosen.name == "concat" else np.stack(states, axis=1)

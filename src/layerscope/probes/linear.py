@@ -1,0 +1,150 @@
+"""The convex probe: logistic regression or least squares with an L2 penalty, solved to convergence.
+
+It minimises ``mean loss + penalty / 2 * |W|²`` over the training windows, the intercept unpenalised: with
+``penalty = 1 / (C n)`` that is scikit-learn's ``LogisticRegression(C=C)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from torch import Tensor
+
+from layerscope.probes.problem import (
+    Prediction,
+    Problem,
+    best_on_validation,
+    clip_means,
+    loss_of,
+    mixture_size,
+    target_tensor,
+)
+
+__all__ = ["PENALTIES", "fit_linear", "rotate_to_rank", "solve"]
+
+#: From strong to weak, so that each solution starts the next, and a tie goes to the stronger.
+PENALTIES = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4)
+GRADIENT_TOLERANCE = 1e-6
+ITERATIONS = 2000
+
+
+def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
+    """Fit for every penalty, and return the one that validation likes best.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its states are standardised by the training windows here.
+    seeds : sequence of int
+        Ignored beyond the first: nothing here is random.
+
+    Returns
+    -------
+    list of one Prediction
+    """
+    del seeds
+    states = problem.standardised()
+    targets, (shift, scale) = target_tensor(problem)
+    train = problem.windows_of(problem.train)
+    if not mixture_size(states):
+        states = rotate_to_rank(states, train)
+    inputs = torch.from_numpy(states).double()
+    window_target = targets[torch.from_numpy(problem.window_clip[train])]
+    outputs, kind = len(problem.labels.names), problem.labels.kind
+    solution = np.zeros(parameter_count(states, outputs))
+    candidates = []
+    for penalty in PENALTIES:
+        solution = solve(inputs[train], window_target, kind, outputs, penalty, solution)
+        raw = linear_scores(torch.from_numpy(solution), inputs, outputs).numpy() * scale + shift
+        scores = clip_means(raw.astype(np.float32), problem.window_clip, len(problem.labels.values))
+        candidates.append(Prediction(scores, {"penalty": penalty}, mixture_of(solution, states)))
+    return [best_on_validation(problem, candidates)]
+
+
+def rotate_to_rank(states: NDArray[np.float32], train: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Express states in an orthonormal basis of the training windows, where these are fewer than the columns.
+
+    The penalised optimum lies in their span and the penalty does not see a rotation, so that the solution is the
+    same and its size that of the data (the representer theorem).
+    """
+    if len(train) >= states.shape[1]:
+        return states
+    basis = np.linalg.qr(states[train].astype(np.float64).T)[0]
+    rotated: NDArray[np.float32] = (states @ basis).astype(np.float32)
+    return rotated
+
+
+def parameter_count(states: NDArray[np.float32], outputs: int) -> int:
+    """Return the length of the vector of parameters: weights, intercepts, and logits of a mixture."""
+    return int((states.shape[-1] + 1) * outputs + mixture_size(states))
+
+
+def linear_scores(parameters: Tensor, inputs: Tensor, outputs: int) -> Tensor:
+    """Return scores (window, output) for a vector of parameters."""
+    dim = inputs.shape[-1]
+    weights = parameters[: dim * outputs].view(dim, outputs)
+    intercepts = parameters[dim * outputs : (dim + 1) * outputs]
+    if inputs.ndim == 3:
+        inputs = torch.einsum("nld,l->nd", inputs, parameters[(dim + 1) * outputs :].softmax(dim=0))
+    return inputs @ weights + intercepts
+
+
+def mixture_of(solution: NDArray[np.float64], states: NDArray[np.float32]) -> tuple[float, ...]:
+    """Return the weights of layers, where they were learned."""
+    layers = mixture_size(states)
+    return tuple(torch.from_numpy(solution[-layers:]).softmax(dim=0).tolist()) if layers else ()
+
+
+def solve(
+    inputs: Tensor,
+    targets: Tensor,
+    kind: str,
+    outputs: int,
+    penalty: float,
+    start: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Minimise the penalised loss by L-BFGS.
+
+    Parameters
+    ----------
+    inputs : Tensor, shape (window, dim) or (window, layer, dim), float64
+        Standardised. With a layer axis the problem is no longer convex: it starts from equal weights.
+    targets : Tensor
+        As `loss_of` takes them.
+    kind : {"classes", "tags", "values"}
+        Which loss: cross-entropy, the sum over tags of binary cross-entropy, half the squared error.
+    outputs : int
+        Classes, tags or dimensions.
+    penalty : float
+        Of the weights, above 0.
+    start : ndarray
+        Parameters to start from.
+
+    Returns
+    -------
+    ndarray of float64, the parameters
+    """
+    weights = inputs.shape[-1] * outputs
+    wanted = targets if kind == "classes" else targets.double()
+    # Sums over tags and dimensions make them separate problems, each with the same penalty.
+    factor = {"classes": 1.0, "tags": float(outputs), "values": outputs / 2}[kind]
+
+    def objective(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        parameters = torch.from_numpy(vector).requires_grad_()
+        loss = factor * loss_of(kind, linear_scores(parameters, inputs, outputs), wanted)
+        total = loss + penalty / 2 * parameters[:weights].square().sum()
+        (gradient,) = torch.autograd.grad(total, parameters)
+        return float(total.detach()), gradient.numpy()
+
+    found = minimize(
+        objective,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": ITERATIONS, "maxfun": 2 * ITERATIONS, "gtol": GRADIENT_TOLERANCE, "ftol": 1e-13},
+    )
+    return np.asarray(found.x, dtype=np.float64)

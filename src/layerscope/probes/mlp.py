@@ -1,0 +1,169 @@
+"""The MARBLE probe: one hidden layer of 512, trained by gradient steps, stopped and chosen on validation."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from layerscope.metrics import PRIMARY, score
+from layerscope.probes.problem import (
+    Prediction,
+    Problem,
+    Scale,
+    clip_means,
+    loss_of,
+    mixture_size,
+    target_tensor,
+)
+
+__all__ = ["LEARNING_RATES", "MLP", "fit_mlp"]
+
+#: The grid of the MARBLE protocol (Yuan et al. 2023, section 4.1).
+LEARNING_RATES = (5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2)
+HIDDEN = 512
+DROPOUT = 0.2
+BATCH = 64
+EPOCHS = 100
+#: Epochs without a better validation score until the step is halved, and until training ends.
+HALVE_AFTER = 6
+STOP_AFTER = 20
+
+
+class MLP(nn.Module):
+    """Linear, ReLU, dropout, linear; before it, where asked for, a softmax mixture of layers.
+
+    Parameters
+    ----------
+    dim : int
+        Width of the states.
+    outputs : int
+        Classes, tags or dimensions.
+    layers : int
+        How many layers to mix; 0 for none.
+    """
+
+    def __init__(self, dim: int, outputs: int, layers: int = 0) -> None:
+        super().__init__()
+        self.mixture = nn.Parameter(torch.zeros(layers)) if layers else None
+        self.hidden = nn.Linear(dim, HIDDEN)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.output = nn.Linear(HIDDEN, outputs)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Map (window, dim) or (window, layer, dim) to scores (window, output)."""
+        if self.mixture is not None:
+            states = torch.einsum("nld,l->nd", states, self.mixture.softmax(dim=0))
+        return self.output(self.dropout(F.relu(self.hidden(states))))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A probe at its best epoch.
+
+    Attributes
+    ----------
+    rank : tuple of float
+        Validation score, then minus the validation loss, which breaks ties.
+    scores : ndarray, shape (clip, output)
+        Of all clips.
+    mixture : tuple of float
+        Learned weights of layers.
+    epoch : int
+        When it was best.
+    """
+
+    rank: tuple[float, float]
+    scores: NDArray[np.float32]
+    mixture: tuple[float, ...]
+    epoch: int
+
+
+def fit_mlp(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
+    """Train a probe for each seed.
+
+    The learning rate is chosen from `LEARNING_RATES` on validation with the first seed; the other seeds use it.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its states are standardised by the training windows here.
+    seeds : sequence of int
+        Of the initial weights, the order of batches and the dropout.
+
+    Returns
+    -------
+    list of Prediction, one a seed
+    """
+    states = torch.from_numpy(problem.standardised())
+    tries = {rate: train_once(problem, states, rate, seeds[0]) for rate in LEARNING_RATES}
+    best = max(LEARNING_RATES, key=lambda rate: tries[rate].rank)
+    trained = [tries[best], *(train_once(problem, states, best, seed) for seed in seeds[1:])]
+    return [Prediction(one.scores, {"learning_rate": best, "epoch": float(one.epoch)}, one.mixture) for one in trained]
+
+
+def train_once(problem: Problem, states: Tensor, rate: float, seed: int) -> Trained:
+    """Train with one learning rate and seed, and return the epoch that validation likes best."""
+    labels = problem.labels
+    targets, restore = target_tensor(problem)
+    train = torch.from_numpy(problem.windows_of(problem.train))
+    valid = problem.windows_of(problem.valid)
+    window_target = targets[torch.from_numpy(problem.window_clip)]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        probe = MLP(states.shape[-1], len(labels.names), mixture_size(problem.states))
+        optimizer = torch.optim.AdamW(probe.parameters(), lr=rate, weight_decay=0.0, fused=True)
+        halving = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="max", factor=0.5, patience=HALVE_AFTER)
+        best, kept, best_epoch = (-np.inf, -np.inf), copy.deepcopy(probe.state_dict()), 0
+        for epoch in range(1, EPOCHS + 1):
+            run_epoch(probe, optimizer, labels.kind, states, window_target, train)
+            rank = validate(probe, problem, states, targets, valid, restore)
+            halving.step(rank[0])
+            if rank > best:
+                best, kept, best_epoch = rank, copy.deepcopy(probe.state_dict()), epoch
+            elif epoch - best_epoch >= STOP_AFTER:
+                break
+    probe.load_state_dict(kept)
+    scores = predict(probe, states) * restore[1] + restore[0]
+    mixture = () if probe.mixture is None else tuple(probe.mixture.softmax(dim=0).tolist())
+    return Trained(best, clip_means(scores, problem.window_clip, len(labels.values)), mixture, best_epoch)
+
+
+def run_epoch(
+    probe: MLP, optimizer: torch.optim.Optimizer, kind: str, states: Tensor, targets: Tensor, train: Tensor
+) -> None:
+    """Take one step for each batch of the training windows, in random order."""
+    probe.train()
+    for batch in train[torch.randperm(len(train))].split(BATCH):
+        optimizer.zero_grad(set_to_none=True)
+        loss_of(kind, probe(states[batch]), targets[batch]).backward()
+        optimizer.step()
+
+
+def validate(
+    probe: MLP,
+    problem: Problem,
+    states: Tensor,
+    targets: Tensor,
+    windows: NDArray[np.int64],
+    restore: Scale,
+) -> tuple[float, float]:
+    """Return the primary metric and minus the loss of the validation clips, whole, not batch by batch."""
+    rows = problem.valid
+    raw = clip_means(predict(probe, states[windows]), problem.window_clip[windows], len(problem.labels.values))[rows]
+    loss = loss_of(problem.labels.kind, torch.from_numpy(raw), targets[torch.from_numpy(rows)])
+    metric = score(PRIMARY[problem.labels.kind], raw * restore[1] + restore[0], problem.labels.take(rows))[0]
+    return (-np.inf if np.isnan(metric) else float(metric)), -float(loss)
+
+
+@torch.inference_mode()
+def predict(probe: MLP, states: Tensor) -> NDArray[np.float32]:
+    """Return scores (window, output) without dropout."""
+    probe.eval()
+    return np.concatenate([probe(part).numpy() for part in states.split(8192)])

@@ -1,0 +1,124 @@
+"""One training: what a probe is given, what it must predict, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from layerscope.labels import Labels
+from layerscope.metrics import PRIMARY, score
+
+__all__ = [
+    "Prediction",
+    "Problem",
+    "Scale",
+    "best_on_validation",
+    "clip_means",
+    "loss_of",
+    "mixture_size",
+    "target_tensor",
+]
+
+Array = NDArray[np.float32]
+#: shift and scale that take outputs to the labels' units
+Scale = tuple[Array, Array]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One training: windows, the clips they belong to, and what is wanted of those.
+
+    Attributes
+    ----------
+    states : ndarray, shape (window, dim) or (window, layer, dim)
+        With a layer axis, a mixture of layers is to be learned.
+    window_clip : ndarray of int, shape (window,)
+        The clip of each window, ascending.
+    labels : Labels
+        Of all clips.
+    train, valid, test : ndarray of int
+        Rows of clips.
+    """
+
+    states: Array
+    window_clip: NDArray[np.int64]
+    labels: Labels
+    train: NDArray[np.int64]
+    valid: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+    def windows_of(self, clips: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the windows of some clips."""
+        return np.flatnonzero(np.isin(self.window_clip, clips))
+
+    def standardised(self) -> Array:
+        """Return the states with mean 0 and deviation 1 over the training windows; constant columns become 0."""
+        train = self.states[self.windows_of(self.train)].astype(np.float64)
+        mean, deviation = train.mean(axis=0), train.std(axis=0)
+        # A column that does not vary beyond rounding would be blown up to noise.
+        constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
+        scale = np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, deviation))
+        return ((self.states - mean) * scale).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a trained probe says.
+
+    Attributes
+    ----------
+    scores : ndarray, shape (clip, output), float32
+        For all clips; those of training clips are of no use.
+    settings : dict of str to float
+        What was chosen on validation.
+    mixture : tuple of float
+        Weights of the layers, where they were learned.
+    """
+
+    scores: Array
+    settings: dict[str, float]
+    mixture: tuple[float, ...] = ()
+
+
+def mixture_size(states: Array) -> int:
+    """Return how many layers a mixture has, 0 where there is none to learn."""
+    return states.shape[1] if states.ndim == 3 else 0
+
+
+def clip_means(values: Array, window_clip: NDArray[np.int64], clips: int) -> Array:
+    """Average window scores to the clip, shape (clip, output)."""
+    sums = np.zeros((clips, values.shape[1]), np.float64)
+    np.add.at(sums, window_clip, values)
+    counts = np.bincount(window_clip, minlength=clips)
+    return (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
+
+
+def target_tensor(problem: Problem) -> tuple[Tensor, Scale]:
+    """Return targets for the loss, with the shift and scale that take outputs back to the labels' units."""
+    values = problem.labels.values
+    if problem.labels.kind != "values":
+        return torch.from_numpy(values), (np.zeros(1, np.float32), np.ones(1, np.float32))
+    train = values[problem.train]
+    shift, scale = train.mean(axis=0), np.maximum(train.std(axis=0), 1e-6)
+    return torch.from_numpy((values - shift) / scale), (shift, scale)
+
+
+def loss_of(kind: str, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return cross-entropy (classes), binary cross-entropy (tags) or squared error (values)."""
+    if kind == "classes":
+        return F.cross_entropy(outputs, targets)
+    if kind == "tags":
+        return F.binary_cross_entropy_with_logits(outputs, targets)
+    return F.mse_loss(outputs, targets)
+
+
+def best_on_validation(problem: Problem, candidates: Iterable[Prediction]) -> Prediction:
+    """Return the candidate with the highest primary metric on the validation clips, the first of equals."""
+    metric, labels = PRIMARY[problem.labels.kind], problem.labels.take(problem.valid)
+    return max(candidates, key=lambda one: float(score(metric, one.scores[problem.valid], labels)[0]))

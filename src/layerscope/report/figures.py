@@ -1,0 +1,146 @@
+"""Figures, drawn once for the page, the screen and the paper.
+
+Colours are those of Okabe & Ito (2008), which readers with colour-blindness tell apart. Lines, marks and grid use
+three fixed greys that the page replaces by its own colours, so that one drawing serves light and dark.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from layerscope.report.words import metric_name
+from layerscope.results import Results
+
+__all__ = ["as_svg", "layer_curves"]
+
+INK, MUTED, GRID = "#1a1a1a", "#6a6a6a", "#dcdcdc"
+SERIES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
+STYLE: dict[Any, Any] = {
+    "font.size": 10,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "layerscope",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "font.family": "sans-serif",
+}
+WIDE = ["last", "weighted", "weighted[1:]", "concat"]
+
+
+def layer_curves(results: Results, probe: str) -> Figure:
+    """Draw the primary metric over layers with 95 % bands; beside it the inputs of all layers and plain features.
+
+    A ring marks the layer that validation prefers; filled marks, those that cannot be told apart from the best
+    on test.
+    """
+    metric = results.facts["primary"]
+    rows = results.of(probe=probe, metric=metric)
+    kinds = results.facts["models"]
+    models = [name for name in rows.model.unique() if not kinds[name]["baseline"]]
+    plain = [name for name in rows.model.unique() if kinds[name]["baseline"]]
+    inputs = [name for name in WIDE if (rows.input == name).any()]
+    ratios = [max(2.0, max((len(kinds[m]["layers"]) for m in models), default=0)), len(inputs) + len(plain) + 0.5]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9.5, 4.4), layout="constrained")
+        if models:
+            curves, others = figure.subplots(1, 2, sharey=True, width_ratios=normalised(ratios))
+            draw_curves(curves, rows, models, kinds)
+        else:
+            others = figure.subplots()
+        draw_others(others, rows, models, plain, inputs, kinds)
+        first = figure.axes[0]
+        first.set_ylabel(metric_name(metric))
+        for axes in figure.axes:
+            axes.axhline(results.facts["chance"], color=MUTED, linestyle=":", linewidth=1)
+            axes.set_axisbelow(True)
+        first.annotate("chance", (0.01, results.facts["chance"]), xycoords=("axes fraction", "data"), color=MUTED,
+                       fontsize=8, va="bottom")  # fmt: skip
+        figure.suptitle(f"{results.facts['dataset']}: {results.facts['target']} · {probe} probe", x=0.01, ha="left")
+        if models:
+            figure.legend(loc="outside lower left", ncols=min(4, len(models)), frameon=False)
+    return figure
+
+
+def normalised(ratios: list[float]) -> list[float]:
+    """Keep the narrower of two panels readable."""
+    return [max(ratio, 0.3 * sum(ratios)) for ratio in ratios]
+
+
+def draw_curves(axes: Axes, rows: pd.DataFrame, models: list[str], kinds: dict[str, dict[str, bool]]) -> None:
+    """Draw a line and a band for each model, and a level for the plain feature that validation prefers."""
+    for colour, model in zip(cycle(len(models)), models, strict=True):
+        own = rows[(rows.model == model) & (rows.input == "layer")].sort_values("layer")
+        x, y = own.layer.astype(int).to_numpy(), own.value.to_numpy()
+        line = "--" if kinds[model]["untrained"] else "-"
+        axes.fill_between(x, own.ci_low, own.ci_high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(x, y, line, color=colour, linewidth=1.8, label=model)
+        outside = ~own.in_best_set.to_numpy()
+        axes.plot(x[~outside], y[~outside], "o", color=colour, markersize=6)
+        axes.plot(x[outside], y[outside], "o", color=colour, markersize=6, fillstyle="none")
+        chosen = own[own.chosen]
+        axes.plot(chosen.layer.astype(int), chosen.value, "o", color=colour, markersize=13, fillstyle="none")
+    plain = rows[rows.input.isin(["mean", "moments"]) & rows.chosen]
+    if len(plain):
+        best = plain.loc[plain.valid.idxmax()]
+        axes.axhline(best.value, color=INK, linewidth=1.2, linestyle=(0, (6, 2)))
+        axes.annotate(f"best plain feature: {best.model} ({best.input})", (0.99, best.value), color=INK, fontsize=8,
+                      xycoords=("axes fraction", "data"), ha="right", va="bottom")  # fmt: skip
+    axes.set_xlabel("layer (0 enters the first block)")
+    axes.set_xticks(sorted({int(layer) for layer in rows[rows.input == "layer"].layer}))
+
+
+def cycle(count: int) -> list[str]:
+    """Return as many colours as asked for, from the start again where they run out."""
+    return [SERIES[number % len(SERIES)] for number in range(count)]
+
+
+def draw_others(
+    axes: Axes,
+    rows: pd.DataFrame,
+    models: list[str],
+    plain: list[str],
+    inputs: list[str],
+    kinds: dict[str, dict[str, bool]],
+) -> None:
+    """Draw dots with intervals for the inputs of all layers, model by model, and for plain features."""
+    for place, name in enumerate(inputs):
+        for number, (colour, model) in enumerate(zip(cycle(len(models)), models, strict=True)):
+            own = rows[(rows.model == model) & (rows.input == name)]
+            shift = (number - (len(models) - 1) / 2) * 0.7 / max(1, len(models))
+            draw_interval(axes, place + shift, own, colour, filled=not kinds[model]["untrained"])
+    for place, name in enumerate(plain, start=len(inputs)):
+        draw_interval(axes, place, rows[(rows.model == name) & rows.chosen], INK, filled=True)
+    axes.set_xticks(range(len(inputs) + len(plain)), [*inputs, *plain], rotation=35, ha="right")
+    axes.set_xlim(-0.6, len(inputs) + len(plain) - 0.4)
+    axes.grid(visible=False, axis="x")
+
+
+def draw_interval(axes: Axes, x: float, rows: pd.DataFrame, colour: str, *, filled: bool) -> None:
+    """Draw one score with its interval."""
+    for row in rows.itertuples():
+        axes.vlines(x, row.ci_low, row.ci_high, color=colour, linewidth=1.8, alpha=0.6)
+        axes.plot(x, row.value, "o", color=colour, markersize=6, fillstyle="full" if filled else "none")
+
+
+def as_svg(figure: Figure) -> str:
+    """Return a figure as inline SVG that takes the page's colours; the same figure gives the same text."""
+    buffer = io.StringIO()
+    with rc_context(STYLE):
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    for colour, name in ((INK, "ink"), (MUTED, "muted"), (GRID, "grid")):
+        text = text.replace(colour, f"var(--{name})")
+    return text

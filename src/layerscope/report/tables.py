@@ -1,0 +1,78 @@
+"""Tables for people: the study in one row a model, as text, CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from layerscope.report.words import layer_list, metric_name, number, span
+from layerscope.results import Results
+
+__all__ = ["as_latex", "as_markdown", "overview"]
+
+
+def overview(results: Results) -> pd.DataFrame:
+    """Return one row for each model and probe: the chosen layer, its score, its equals, and the wider inputs."""
+    metric = results.facts["primary"]
+    rows = results.of(metric=metric)
+    table = []
+    for (model, probe), own in rows.groupby(["model", "probe"], sort=False):
+        single = own[own.input.isin(["layer", "mean", "moments"])]
+        chosen = single[single.chosen].iloc[0]
+        layers = [int(layer) for layer in single.layer[single.in_best_set & (single.input == "layer")]]
+        record = {
+            "model": model,
+            "probe": probe,
+            "chosen on validation": f"layer {chosen.layer}" if chosen.input == "layer" else chosen.input,
+            metric_name(metric): number(metric, chosen.value),
+            "95 % interval": span(metric, chosen.ci_low, chosen.ci_high),
+            "not told apart from the best": layer_list(layers) if layers else "",
+        }
+        for name in ("last", "weighted", "weighted[1:]", "concat"):
+            found = own[own.input == name]
+            record[name] = number(metric, found.value.iloc[0]) if len(found) else ""
+        table.append(record)
+    return pd.DataFrame(table)
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """Return a table in Markdown, columns aligned."""
+    cells = [list(table.columns), *table.astype(str).values.tolist()]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in cells
+    ]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
+
+
+def as_latex(table: pd.DataFrame) -> str:
+    """Return a table in LaTeX, for the booktabs package."""
+    special = {
+        "\\": r"\textbackslash{}",
+        "%": r"\%",
+        "_": r"\_",
+        "&": r"\&",
+        "#": r"\#",
+        "²": r"$^2$",
+        "−": "$-$",
+        "–": "--",
+    }
+
+    def escaped(text: object) -> str:
+        return "".join(special.get(letter, letter) for letter in str(text))
+
+    rows = [" & ".join(map(escaped, row)) + r" \\" for row in table.values.tolist()]
+    header = " & ".join(map(escaped, table.columns)) + r" \\"
+    columns = "ll" + "r" * (len(table.columns) - 2)
+    return "\n".join(
+        [
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            header,
+            r"\midrule",
+            *rows,
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
