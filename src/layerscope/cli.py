@@ -31,6 +31,8 @@ app = typer.Typer(
     help="Which layer of a music model serves your task, is it better than plain features, and how sure are we?",
 )
 console = Console()
+#: Letters of the widest table.
+WIDEST = 240
 
 StudyFile = Annotated[Path | None, typer.Argument(help="A study.toml with these options as keys.")]
 Data = Annotated[Path | None, typer.Option(help="A folder with one sub-folder a class, a CSV or a JSONL.")]
@@ -151,7 +153,7 @@ def ls(what: Annotated[str, typer.Argument(help="models, baselines, probes or me
     tables = {"models": list_models, "baselines": list_baselines, "probes": list_probes, "metrics": list_metrics}
     if what not in tables:
         raise unknown("list", what, tables)
-    console.print(tables[what]())
+    print_table(tables[what]())
 
 
 def list_models() -> Table:
@@ -208,8 +210,13 @@ def plain_table(*columns: str) -> Table:
     """Return an empty table whose columns align."""
     table = Table(box=None, pad_edge=False, caption_justify="left")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=True)
     return table
+
+
+def print_table(table: Table) -> None:
+    """Print a table as wide as it is: a narrow window may wrap its lines, but no cell loses a letter."""
+    Console(width=max(console.width, WIDEST), soft_wrap=True).print(table)
 
 
 def print_results(results: Any, out: Path, seconds: float) -> None:
@@ -221,11 +228,11 @@ def print_results(results: Any, out: Path, seconds: float) -> None:
     table = plain_table(*frame.columns)
     for row in frame.values.tolist():
         table.add_row(*map(str, row))
-    console.print(table)
+    print_table(table)
     advice = advise(results)
-    console.print(f"\n[bold]{advice.headline}[/bold]")
+    console.print(f"\n{advice.headline}", style="bold", markup=False, highlight=False, soft_wrap=True)
     for line in (*advice.reasons, *advice.cautions):
-        console.print(f"  {line}", markup=False, highlight=False)
+        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)", highlight=False)
 
 
@@ -250,13 +257,15 @@ def print_check(found: Any, *, allow_leaks: bool) -> None:
     for cost in found.costs:
         note = "its weights must be downloaded first" if cost.download else ""
         table.add_row(cost.model, "1", str(cost.windows), f"{cost.minutes:.1f}", f"{cost.megabytes:.1f}", note)
-    console.print(table)
+    print_table(table)
     total = sum(cost.minutes for cost in found.costs)
     disk = sum(cost.megabytes for cost in found.costs)
     console.print(
         f"in all: {total:.1f} min of encoding, "
-        f"about {found.probe_minutes:.1f} min for {found.trainings} probe trainings, {disk:.1f} MB on disk ({found.free_megabytes:,.0f} MB free)", highlight=False,
-    )  # fmt: skip
+        f"about {found.probe_minutes:.1f} min for {found.trainings} probe trainings, "
+        f"{disk:.1f} MB on disk ({found.free_megabytes:,.0f} MB free)",
+        highlight=False,
+    )
     if found.leaks and not allow_leaks:
         raise DataError(f"{len(found.leaks)} leaks between splits; mend the splits, or insist with --allow-leaks")
     if disk > found.free_megabytes:

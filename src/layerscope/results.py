@@ -147,7 +147,7 @@ class Results:
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise DataError(f"{directory}: not the directory of a finished run ({error})") from error
         summary["mixture"] = summary["mixture"].fillna("")
-        return cls(table, summary, draws, facts, dict(zip(skipped.clip, skipped.reason, strict=True)))
+        return cls(table, summary, draws, facts, dict(zip(skipped["clip"], skipped["reason"], strict=True)))
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:

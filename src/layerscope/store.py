@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def write_atomically(path: Path, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+            Path(name).chmod(0o666 & ~current_umask())
             Path(name).replace(path)
         except BaseException:
             with suppress(FileNotFoundError):
@@ -64,6 +66,14 @@ def write_atomically(path: Path, content: bytes) -> None:
             else "choose another place"
         )
         raise ResourceError(f"{path}: cannot be written ({error.strerror}); {way_out}") from error
+
+
+@cache
+def current_umask() -> int:
+    """Return the permissions that the user's new files lack; a temporary file lacks more."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], header: Any) -> None:

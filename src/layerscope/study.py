@@ -255,7 +255,6 @@ def extract_all(
     """
     stores: list[FeatureStore] = []
     passes: dict[str, dict[str, int]] = {}
-    failed: dict[str, str] = {}
     for encoder in encoders:
         if encoder.name in passes:
             raise UsageError(f"two models are called '{encoder.name}'; rename one directory")
@@ -264,8 +263,8 @@ def extract_all(
             extraction = extract(encoder, dataset.clips, store, window or encoder.window, step)
         stores.append(store)
         passes[encoder.name] = counts(extraction)
-        failed |= extraction.failed
-    dataset = dataset.without({row.clip: failed[row.key] for row in dataset.clips.itertuples() if row.key in failed})
+        failed = extraction.failed
+        dataset = dataset.without({row.clip: failed[row.key] for row in dataset.clips.itertuples() if row.key in failed})
     dataset.clips["sound"] = [stores[0].entry(key).sound for key in dataset.clips.key]
     return stores, passes, dataset
 

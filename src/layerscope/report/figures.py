@@ -62,15 +62,23 @@ def layer_curves(results: Results, probe: str) -> Figure:
         draw_others(others, rows, models, plain, inputs, kinds)
         first = figure.axes[0]
         first.set_ylabel(metric_name(metric))
-        for axes in figure.axes:
-            axes.axhline(results.facts["chance"], color=MUTED, linestyle=":", linewidth=1)
-            axes.set_axisbelow(True)
-        first.annotate("chance", (0.01, results.facts["chance"]), xycoords=("axes fraction", "data"), color=MUTED,
-                       fontsize=8, va="bottom")  # fmt: skip
+        draw_chance(figure.axes, results.facts["chance"])
         figure.suptitle(f"{results.facts['dataset']}: {results.facts['target']} · {probe} probe", x=0.01, ha="left")
         if models:
-            figure.legend(loc="outside lower left", ncols=min(4, len(models)), frameon=False)
+            figure.legend(loc="outside lower left", ncols=3, frameon=False)
     return figure
+
+
+def draw_chance(panels: list[Axes], chance: float) -> None:
+    """Draw the chance level where the scores come near it; elsewhere it would only flatten them."""
+    low, high = panels[0].get_ylim()
+    for axes in panels:
+        axes.set_axisbelow(True)
+        if chance > low - 0.5 * (high - low):
+            axes.axhline(chance, color=MUTED, linestyle=":", linewidth=1)
+    if chance > low - 0.5 * (high - low):
+        panels[0].annotate("chance", (0.01, chance), xycoords=("axes fraction", "data"), color=MUTED, fontsize=8,
+                           va="bottom")  # fmt: skip
 
 
 def normalised(ratios: list[float]) -> list[float]:
@@ -94,9 +102,8 @@ def draw_curves(axes: Axes, rows: pd.DataFrame, models: list[str], kinds: dict[s
     plain = rows[rows.input.isin(["mean", "moments"]) & rows.chosen]
     if len(plain):
         best = plain.loc[plain.valid.idxmax()]
-        axes.axhline(best.value, color=INK, linewidth=1.2, linestyle=(0, (6, 2)))
-        axes.annotate(f"best plain feature: {best.model} ({best.input})", (0.99, best.value), color=INK, fontsize=8,
-                      xycoords=("axes fraction", "data"), ha="right", va="bottom")  # fmt: skip
+        axes.axhline(best.value, color=INK, linewidth=1.2, linestyle=(0, (6, 2)),
+                     label=f"plain feature: {best.model} ({best.input})")  # fmt: skip
     axes.set_xlabel("layer (0 enters the first block)")
     axes.set_xticks(sorted({int(layer) for layer in rows[rows.input == "layer"].layer}))
 

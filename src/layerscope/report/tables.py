@@ -22,10 +22,10 @@ def overview(results: Results) -> pd.DataFrame:
         record = {
             "model": model,
             "probe": probe,
-            "chosen on validation": f"layer {chosen.layer}" if chosen.input == "layer" else chosen.input,
+            "chosen": f"layer {chosen.layer}" if chosen.input == "layer" else chosen.input,
             metric_name(metric): number(metric, chosen.value),
-            "95 % interval": span(metric, chosen.ci_low, chosen.ci_high),
-            "not told apart from the best": layer_list(layers) if layers else "",
+            "95 %": span(metric, chosen.ci_low, chosen.ci_high),
+            "best set": layer_list(layers) if layers else "",
         }
         for name in ("last", "weighted", "weighted[1:]", "concat"):
             found = own[own.input == name]

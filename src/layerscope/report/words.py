@@ -143,7 +143,7 @@ def head(metric: str, best: pd.Series, rival: pd.Series | None, verdict: Compari
     if verdict.verdict == "worse":
         return f"Use a plain feature, {describe(rival)}: it beats every layer that validation would choose.", reasons
     return (
-        f"{sentence(describe(best))} and {describe(rival)} cannot be told apart; the plain feature is cheaper.",
+        f"Use a plain feature, {describe(rival)}: {describe(best)} is not told apart from it, and costs more.",
         reasons,
     )
 
