@@ -118,6 +118,7 @@ def load(path: Path, sample_rate: int, start: float = 0.0, end: float | None = N
         has channels that cancel in the mix.
     """
     try:
+        path.stat()  # the decoder's own word for a missing file is "System error"
         with soundfile.SoundFile(path) as sound:
             refuse_truncated(path, sound.extra_info)
             first, count = span_in_frames(path, sound, start, end)

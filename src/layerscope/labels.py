@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 
@@ -43,12 +43,12 @@ class Labels:
         return Labels(self.kind, self.names, self.values[rows])
 
 
-def labels_of(cells: ArrayLike | Sequence[Any], kind: Kind | None = None) -> Labels:
+def labels_of(cells: Any, kind: Kind | None = None) -> Labels:
     """Read labels, and work out their kind where it is not said.
 
     Parameters
     ----------
-    cells : sequence
+    cells : sequence, array or tensor
         One a clip: a name or a whole number (classes), a list of names or a string with ``|`` between them
         (tags), a number or a list of numbers (values). Whole numbers with more than 20 distinct values are
         values.
@@ -67,10 +67,9 @@ def labels_of(cells: ArrayLike | Sequence[Any], kind: Kind | None = None) -> Lab
     >>> labels_of([["drums"], ["drums", "bass"]]).kind
     'tags'
     """
-    array = np.asarray(cells) if not isinstance(cells, np.ndarray) and is_numeric_table(cells) else cells
-    if isinstance(array, np.ndarray) and array.ndim == 2:
-        return table_labels(array, kind)
-    listed = [cell.item() if isinstance(cell, np.generic) else cell for cell in np.asarray(cells, dtype=object)]
+    if getattr(cells, "ndim", 1) == 2:
+        return table_labels(np.asarray(cells), kind)
+    listed = cells.tolist() if hasattr(cells, "tolist") else list(cells)
     kind = kind or kind_of(listed)
     if kind == "tags":
         return tag_labels([cell.split("|") if isinstance(cell, str) else list(cell) for cell in listed])
@@ -82,11 +81,6 @@ def labels_of(cells: ArrayLike | Sequence[Any], kind: Kind | None = None) -> Lab
     )
     index = {str(name): number for number, name in enumerate(names)}
     return Labels("classes", tuple(index), np.array([index[str(cell)] for cell in listed], dtype=np.int64))
-
-
-def is_numeric_table(cells: Any) -> bool:
-    """Return whether cells are a 2-D array in disguise (a tensor or a data frame)."""
-    return getattr(cells, "ndim", 1) == 2
 
 
 def kind_of(cells: Sequence[Any]) -> Kind:

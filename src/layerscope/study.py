@@ -264,7 +264,9 @@ def extract_all(
         stores.append(store)
         passes[encoder.name] = counts(extraction)
         failed = extraction.failed
-        dataset = dataset.without({row.clip: failed[row.key] for row in dataset.clips.itertuples() if row.key in failed})
+        dataset = dataset.without(
+            {row.clip: failed[row.key] for row in dataset.clips.itertuples() if row.key in failed}
+        )
     dataset.clips["sound"] = [stores[0].entry(key).sound for key in dataset.clips.key]
     return stores, passes, dataset
 

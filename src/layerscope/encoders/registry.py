@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from huggingface_hub import hf_hub_download, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
 from layerscope.encoders.base import Encoder, parse_layers
 from layerscope.encoders.baselines import BASELINES, Baseline
 from layerscope.encoders.checkpoint import build_model, read_checkpoint
 from layerscope.encoders.conformer import ConformerConfig, ConformerEncoder, ConformerModel, Family
-from layerscope.errors import ModelError, unknown
+from layerscope.encoders.download import fetch_file, find_file
+from layerscope.errors import unknown
 
 __all__ = ["MODELS", "PublishedModel", "load_encoder"]
 
@@ -55,7 +53,7 @@ class PublishedModel:
 
     def cached(self) -> bool:
         """Return whether the weights are already on disk."""
-        return isinstance(try_to_load_from_cache(self.repository, self.weights, revision=self.revision), str)
+        return find_file(self.repository, self.revision, self.weights) is not None
 
 
 MUSICFM_REVISION = "4513b38bc25ad1d227b1980819b9691ba97f4d87"
@@ -177,27 +175,6 @@ def untrained_model(config: ConformerConfig, seed: int) -> ConformerModel:
 
 
 def fetch(model: PublishedModel) -> Path:
-    """Return the weights file of a published model, from the hub's cache or from the hub; resumes by itself."""
-    try:
-        hf_hub_download(model.repository, model.settings, revision=model.revision)
-        weights = Path(hf_hub_download(model.repository, model.weights, revision=model.revision))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise ModelError(
-            f"{model.repository} at {model.revision[:7]} could not be fetched ({type(error).__name__}: "
-            f"{str(error).splitlines()[0]}); check the network, or download {model.weights} and {model.settings} "
-            "elsewhere and give their directory as --model"
-        ) from error
-    verify(weights, model.sha256)
-    return weights
-
-
-def verify(weights: Path, sha256: str) -> None:
-    """Raise if a file is not the one that was pinned."""
-    digest = hashlib.sha256()
-    with weights.open("rb") as file:
-        while block := file.read(1 << 24):
-            digest.update(block)
-    if digest.hexdigest() != sha256:
-        raise ModelError(
-            f"{weights}: sha256 {digest.hexdigest()[:12]}… is not the pinned {sha256[:12]}…; delete it and fetch again"
-        )
+    """Return the weights file of a published model, its settings beside it, downloaded where they are not on disk."""
+    fetch_file(model.repository, model.revision, model.settings)
+    return fetch_file(model.repository, model.revision, model.weights, model.sha256)

@@ -1,0 +1,59 @@
+"""What all tests share: where the reference data lie, a cache of their own, and small data sets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+SHARED = Path(os.environ.get("LAYERSCOPE_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+def needed(path: Path) -> Path:
+    if not path.exists():
+        pytest.skip(f"reference data are absent: {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Small checkpoints in the official layouts, with the hidden states that the official code computes."""
+    return needed(SHARED / "golden")
+
+
+@pytest.fixture(scope="session")
+def hostile() -> Path:
+    """Audio files that a user will sooner or later feed the program."""
+    return needed(SHARED / "data" / "hostile")
+
+
+@pytest.fixture(scope="session")
+def instruments() -> Path:
+    """300 recordings of ten instruments, a folder each."""
+    return needed(SHARED / "data" / "instruments")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+def write_tone(path: Path, frequency: float, seconds: float = 0.4, rate: int = 24_000, seed: int = 0) -> Path:
+    """Write a tone under a little noise."""
+    time = np.arange(int(seconds * rate)) / rate
+    noise = np.random.default_rng(seed).normal(0, 0.02, len(time))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.5 * np.sin(2 * np.pi * frequency * time) + noise, rate)
+    return path
+
+
+@pytest.fixture
+def tones(tmp_path: Path) -> Path:
+    """A folder of two classes, low and high, 15 tones each."""
+    for number in range(15):
+        write_tone(tmp_path / "tones" / "low" / f"{number}.wav", 200 + 10 * number, seed=number)
+        write_tone(tmp_path / "tones" / "high" / f"{number}.wav", 800 + 40 * number, seed=100 + number)
+    return tmp_path / "tones"

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+import torch
+
+from layerscope.errors import DataError
+from layerscope.labels import labels_of
+
+
+def test_strings_are_classes_in_alphabetical_order():
+    labels = labels_of(["rock", "blues", "rock"])
+    assert (labels.kind, labels.names) == ("classes", ("blues", "rock"))
+    assert labels.values.tolist() == [1, 0, 1]
+
+
+def test_few_whole_numbers_are_classes_in_numerical_order():
+    labels = labels_of([10, 9, 2])
+    assert (labels.kind, labels.names, labels.values.tolist()) == ("classes", ("2", "9", "10"), [2, 1, 0])
+
+
+def test_many_whole_numbers_are_values_unless_said_otherwise():
+    assert labels_of(list(range(21))).kind == "values"
+    assert labels_of(list(range(21)), "classes").names[10] == "10"
+
+
+def test_other_numbers_are_values():
+    labels = labels_of([0.5, 1.0])
+    assert (labels.kind, labels.values.tolist()) == ("values", [[0.5], [1.0]])
+
+
+def test_lists_of_names_and_bars_are_tags():
+    listed = labels_of([["drums", "bass"], [], ["bass"]])
+    assert (listed.kind, listed.names, listed.values.tolist()) == ("tags", ("bass", "drums"), [[1, 1], [0, 0], [1, 0]])
+    barred = labels_of(["drums|bass", "bass"])
+    assert (barred.kind, barred.names, barred.values.tolist()) == ("tags", ("bass", "drums"), [[1, 1], [1, 0]])
+
+
+def test_lists_of_numbers_are_values():
+    labels = labels_of([[-0.25, 0.5], [1.0, 2.0]])
+    assert (labels.kind, labels.values.shape) == ("values", (2, 2))
+
+
+def test_arrays_and_tensors_are_read_alike():
+    for array in (np.array([0, 1, 1]), torch.tensor([0, 1, 1]), [0, 1, 1]):
+        assert labels_of(array).values.tolist() == [0, 1, 1]
+    assert labels_of(np.eye(3)).kind == "tags"
+    assert labels_of(np.random.default_rng(0).normal(size=(4, 2))).kind == "values"
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ([{"beat": [1.0]}], "frame-level"),
+        ([["a"], "a"], "some labels are lists and some are not"),
+        ([[1.0], [1.0, 2.0]], r"\[1, 2\] numbers"),
+        ([0.5, float("nan")], "not finite"),
+        (np.array([[0.5, np.inf]]), "not finite"),
+    ],
+)
+def test_labels_of_no_one_kind_are_refused(cells, words):
+    with pytest.raises(DataError, match=words):
+        labels_of(cells)
+
+
+def test_names_that_are_asked_to_be_values_are_refused():
+    with pytest.raises(DataError, match="not numbers"):
+        labels_of(["a", "b"], "values")
+
+
+def test_take_keeps_the_names():
+    assert labels_of(["a", "b", "c"]).take(np.array([2])).names == ("a", "b", "c")
