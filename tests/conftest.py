@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
+
+# Tests run side by side: threads of one would stand in the way of the other.
+torch.set_num_threads(1)
 
 SHARED = Path(os.environ.get("LAYERSCOPE_SHARED", Path(__file__).parents[2] / "shared"))
 

@@ -1,10 +1,32 @@
 """What each layer of a music model hears, measured once and told straight."""
 
-from layerscope.dataset import Dataset
-from layerscope.encoders import Encoder, load_encoder
-from layerscope.errors import LayerscopeError
-from layerscope.features import Features
-from layerscope.results import Results
-from layerscope.study import probe
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from layerscope.dataset import Dataset
+    from layerscope.encoders import Encoder, load_encoder
+    from layerscope.errors import LayerscopeError
+    from layerscope.features import Features
+    from layerscope.results import Results
+    from layerscope.study import probe
 
 __all__ = ["Dataset", "Encoder", "Features", "LayerscopeError", "Results", "load_encoder", "probe"]
+
+#: Where each name lives: it is imported when it is first asked for, as `layerscope --help` needs none of them.
+_ROOMS = {
+    "Dataset": "dataset",
+    "Encoder": "encoders",
+    "Features": "features",
+    "LayerscopeError": "errors",
+    "Results": "results",
+    "load_encoder": "encoders",
+    "probe": "study",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'layerscope' has no attribute '{name}'")
+    return getattr(import_module(f"layerscope.{_ROOMS[name]}"), name)

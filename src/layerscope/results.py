@@ -140,7 +140,7 @@ class Results:
         directory = Path(directory)
         try:
             table = pd.read_csv(directory / "results.csv", dtype={"layer": "Int64"})
-            summary = pd.read_csv(directory / "summary.csv", dtype={"layer": "Int64"}, keep_default_na=True)
+            summary = pd.read_csv(directory / "summary.csv", dtype={"layer": "Int64", "mixture": str})
             skipped = pd.read_csv(directory / "skipped.csv", dtype=str)
             draws = load_file(directory / "draws.safetensors")["draws"]
             facts = read_header(directory / "draws.safetensors")

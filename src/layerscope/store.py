@@ -79,7 +79,7 @@ def current_umask() -> int:
 def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], header: Any) -> None:
     """Write arrays with a JSON header; the same content gives the same bytes."""
     contiguous = {name: np.ascontiguousarray(value) for name, value in sorted(tensors.items())}
-    write_atomically(path, save(contiguous, {HEADER: json.dumps(header, sort_keys=True)}))
+    write_atomically(path, save(contiguous, {HEADER: json.dumps(header)}))
 
 
 def read_header(path: Path) -> Any:

@@ -28,8 +28,8 @@ __all__ = ["PENALTIES", "fit_linear", "rotate_to_rank", "solve"]
 
 #: From strong to weak, so that each solution starts the next, and a tie goes to the stronger.
 PENALTIES = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4)
-GRADIENT_TOLERANCE = 1e-6
-ITERATIONS = 2000
+GRADIENT_TOLERANCE = 1e-8
+ITERATIONS = 5000
 
 
 def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
@@ -145,6 +145,12 @@ def solve(
         start,
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": ITERATIONS, "maxfun": 2 * ITERATIONS, "gtol": GRADIENT_TOLERANCE, "ftol": 1e-13},
+        options={
+            "maxiter": ITERATIONS,
+            "maxfun": 2 * ITERATIONS,
+            "gtol": GRADIENT_TOLERANCE,
+            "ftol": 1e-15,
+            "maxcor": 30,
+        },
     )
     return np.asarray(found.x, dtype=np.float64)

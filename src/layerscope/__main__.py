@@ -1,0 +1,5 @@
+"""`python -m layerscope` is `layerscope`."""
+
+from layerscope.cli import main
+
+main()

@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+import torch
+from problems import make_problem
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from layerscope.probes.linear import PENALTIES, fit_linear, linear_scores, rotate_to_rank, solve
+
+
+def solved(problem, penalty, kind):
+    states = problem.standardised()
+    targets = problem.labels.values
+    if kind == "values":
+        targets = (targets - targets[problem.train].mean(0)) / targets[problem.train].std(0)
+    train = torch.from_numpy(problem.train)
+    inputs = torch.from_numpy(states).double()
+    outputs = len(problem.labels.names)
+    start = np.zeros((states.shape[1] + 1) * outputs)
+    found = solve(inputs[train], torch.from_numpy(targets)[train], kind, outputs, penalty, start)
+    return states, targets, linear_scores(torch.from_numpy(found), inputs, outputs).numpy()
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_classes_are_scikit_learns_logistic_regression(penalty):
+    problem = make_problem("classes")
+    states, targets, scores = solved(problem, penalty, "classes")
+    states = states.astype(np.float64)  # in float32 the reference stops early
+    reference = LogisticRegression(C=1 / (penalty * len(problem.train)), tol=1e-8, max_iter=10_000)
+    reference.fit(states[problem.train], targets[problem.train])
+    expected = reference.predict_proba(states)
+    np.testing.assert_allclose(torch.from_numpy(scores).softmax(1), expected, atol=2e-4)
+
+
+def test_tags_are_one_logistic_regression_each():
+    problem = make_problem("tags")
+    states, targets, scores = solved(problem, 0.1, "tags")
+    states = states.astype(np.float64)
+    for tag in range(3):
+        reference = LogisticRegression(C=1 / (0.1 * len(problem.train)), tol=1e-8, max_iter=10_000)
+        reference.fit(states[problem.train], targets[problem.train, tag])
+        np.testing.assert_allclose(scores[:, tag], reference.decision_function(states), atol=2e-4)
+
+
+def test_values_are_ridge_regression():
+    problem = make_problem("values")
+    states, targets, scores = solved(problem, 0.1, "values")
+    reference = Ridge(alpha=0.1 * len(problem.train)).fit(states[problem.train], targets[problem.train])
+    np.testing.assert_allclose(scores, reference.predict(states), atol=1e-4)
+
+
+def test_the_rotation_changes_nothing_but_the_size():
+    problem = make_problem("classes", clips=60, dim=200)
+    states = problem.standardised()
+    rotated = rotate_to_rank(states, problem.train)
+    assert rotated.shape == (60, 36)
+    train = states[problem.train].astype(np.float64)
+    np.testing.assert_allclose(rotated[problem.train] @ rotated[problem.train].T, train @ train.T, rtol=1e-3, atol=1e-2)
+    targets = problem.labels.values[problem.train]
+    probabilities = [
+        LogisticRegression(C=0.1, tol=1e-8, max_iter=10_000).fit(one[problem.train], targets).predict_proba(one)
+        for one in (states, rotated)
+    ]
+    np.testing.assert_allclose(*probabilities, atol=1e-4)
+
+
+def test_a_high_dimension_gives_scikit_learns_accuracy():
+    problem = make_problem("classes", clips=100, dim=300)
+    prediction = fit_linear(problem, [0])[0]
+    states = problem.standardised()
+    reference = LogisticRegression(
+        C=1 / (prediction.settings["penalty"] * len(problem.train)), tol=1e-8, max_iter=10_000
+    )
+    reference.fit(states[problem.train], problem.labels.values[problem.train])
+    np.testing.assert_array_equal(prediction.scores.argmax(1), reference.predict(states))
+
+
+@pytest.mark.parametrize("kind", ["classes", "tags", "values"])
+def test_the_penalty_is_chosen_on_validation_and_outputs_are_in_the_labels_units(kind):
+    problem = make_problem(kind, noise=0.3, windows=2)
+    prediction = fit_linear(problem, [0, 1, 2])
+    assert len(prediction) == 1
+    assert prediction[0].settings["penalty"] in PENALTIES
+    if kind == "values":
+        assert np.abs(prediction[0].scores - problem.labels.values).mean() < 1.5
+
+
+def test_a_mixture_is_learnt_jointly():
+    prediction = fit_linear(make_problem("classes", clips=300, noise=0.2, layers=3), [0])[0]
+    assert np.argmax(prediction.mixture) == 1
+    assert prediction.mixture[1] > 0.6
+
+
+@pytest.mark.slow
+def test_real_features_agree_with_scikit_learn_to_half_a_point_on_every_layer(instruments, golden):
+    """The whole way, on 5 folds: features, standardisation inside each fold, the same penalty."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from layerscope.dataset import Dataset
+    from layerscope.encoders import load_encoder
+    from layerscope.extraction import extract, open_store, stored_features
+    from layerscope.probes import Problem
+    from layerscope.splits import assign, parts_of
+    from layerscope.store import cache_directory
+
+    encoder = load_encoder(golden / "muq-small")
+    dataset = Dataset.load(instruments).survey()
+    store = open_store(encoder, cache_directory(), 30.0)
+    extract(encoder, dataset.clips, store, 30.0)
+    features = stored_features(store, dataset.clips)
+    labels = dataset.labels("label")
+    parts = parts_of(assign(dataset.clips, labels, 0, folds=5))
+    for position in range(len(features.layers)):
+        states, ours, theirs = features.read(position), 0, 0
+        for part in parts:
+            problem = Problem(states, features.window_clip, labels, part.train, part.valid, part.test)
+            prediction = fit_linear(problem, [0])[0]
+            windows = problem.windows_of(part.train)
+            strength = 1 / (prediction.settings["penalty"] * len(windows))
+            reference = make_pipeline(StandardScaler(), LogisticRegression(C=strength, tol=1e-6, max_iter=10_000))
+            reference.fit(states[windows].astype(np.float64), labels.values[features.window_clip[windows]])
+            scores = np.zeros((len(labels.values), len(labels.names)))
+            np.add.at(scores, features.window_clip, reference.decision_function(states))
+            ours += (prediction.scores[part.test].argmax(1) == labels.values[part.test]).sum()
+            theirs += (scores[part.test].argmax(1) == labels.values[part.test]).sum()
+        assert abs(ours - theirs) / len(labels.values) <= 0.005

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+import torch
+from problems import make_problem
+
+from layerscope.probes import Prediction
+from layerscope.probes.problem import best_on_validation, clip_means, loss_of, target_tensor
+
+
+def test_standardisation_is_that_of_the_training_windows_alone():
+    problem = make_problem("classes", windows=2)
+    problem.states[problem.windows_of(problem.test)] += 1000
+    states = problem.standardised()
+    train = states[problem.windows_of(problem.train)]
+    np.testing.assert_allclose(train.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(train.std(axis=0), 1, atol=1e-4)
+    assert states[problem.windows_of(problem.test)].mean() > 5
+
+
+def test_constant_columns_become_zero_not_noise():
+    problem = make_problem("classes")
+    problem.states[:, 3] = 1e6
+    assert (problem.standardised()[:, 3] == 0).all()
+
+
+def test_window_scores_are_averaged_to_the_clip():
+    values = np.array([[1.0], [3.0], [5.0]], np.float32)
+    np.testing.assert_array_equal(clip_means(values, np.array([0, 0, 2]), 3), [[2], [0], [5]])
+
+
+def test_windows_of_clips():
+    problem = make_problem("classes", windows=3)
+    assert problem.windows_of(np.array([1, 0])).tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_values_are_scaled_by_training_clips_and_restored():
+    problem = make_problem("values")
+    targets, (shift, scale) = target_tensor(problem)
+    train = targets[torch.from_numpy(problem.train)]
+    assert train.mean(0).abs().max() < 1e-5
+    np.testing.assert_allclose(targets.numpy() * scale + shift, problem.labels.values, rtol=1e-4)
+
+
+def test_losses_are_the_textbooks():
+    scores = torch.tensor([[2.0, 0.0]])
+    assert float(loss_of("classes", scores, torch.tensor([0]))) == pytest.approx(np.log1p(np.exp(-2)))
+    assert float(loss_of("tags", scores, torch.tensor([[1.0, 0.0]]))) == pytest.approx(
+        (np.log1p(np.exp(-2)) + np.log(2)) / 2
+    )
+    assert float(loss_of("values", scores, torch.tensor([[0.0, 0.0]]))) == pytest.approx(2.0)
+
+
+def test_the_first_of_equals_is_chosen_on_validation_clips_only():
+    problem = make_problem("classes")
+    right = np.eye(3, dtype=np.float32)[problem.labels.values]
+    wrong_on_valid = right.copy()
+    wrong_on_valid[problem.valid] *= -1
+    right_on_valid_only = -right
+    right_on_valid_only[problem.valid] *= -1
+    candidates = [
+        Prediction(wrong_on_valid, {"number": 0}), Prediction(right_on_valid_only, {"number": 1}),
+        Prediction(right, {"number": 2}),
+    ]  # fmt: skip
+    assert best_on_validation(problem, candidates).settings == {"number": 1}

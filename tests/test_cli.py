@@ -1,0 +1,180 @@
+"""The command line as a user meets it: what is printed, what is left, and the exit code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from layerscope.cli import guarded
+from test_study import leaking_table
+
+
+def layerscope(*arguments, **options):
+    call = [sys.executable, "-m", "layerscope", *map(str, arguments)]
+    return subprocess.run(call, capture_output=True, text=True, timeout=300, check=False, **options)
+
+
+def quick(*arguments):
+    """Options of a run that takes seconds."""
+    return ["--model", "random:small", "--baseline", "mel", "--probe", "closed", *arguments]
+
+
+def test_one_command_gives_scores_a_layer_and_a_page(tones, tmp_path):
+    done = layerscope("run", "--data", tones, *quick("--out", tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert "Use mel (" in done.stdout
+    assert "random:small" in done.stdout
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert done.stderr == ""
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.usefixtures("tones")
+def test_a_study_file_runs_and_options_override_it(tmp_path, capsys):
+    (tmp_path / "study.toml").write_text(
+        'data = "tones"\nmodel = ["random:small"]\nbaseline = ["mel"]\nprobe = ["closed"]\nseeds = 4\n'
+    )
+    assert guarded(["run", str(tmp_path / "study.toml"), "--layers", "0-1", "--out", str(tmp_path / "out")]) == 0
+    study = json.loads((tmp_path / "out" / "study.json").read_text())
+    assert (study["layers"], study["seeds"]) == ("0-1", 4)
+    capsys.readouterr()
+
+
+def test_check_prints_the_plan_and_its_cost(tones, capsys):
+    assert guarded(["check", "--data", str(tones), *quick()]) == 0
+    printed = capsys.readouterr().out
+    assert "tones: 30 clips, 0.00 h of audio, splits: test 6, train 18, valid 6" in printed
+    assert "min of encoding" in printed
+    assert "MB on disk" in printed
+
+
+def test_check_of_leaking_data_lists_the_leak_and_fails(tmp_path, capsys):
+    table = leaking_table(tmp_path, copies=True)
+    assert guarded(["check", "--data", str(table), *quick()]) == 3
+    printed = capsys.readouterr()
+    assert "leak: the same audio (0.wav, 8.wav) is in train and test" in printed.out
+    assert "insist with --allow-leaks" in printed.err
+
+
+def test_report_writes_the_page_again(tones, tmp_path, capsys):
+    assert guarded(["run", "--data", str(tones), *quick("--out", str(tmp_path / "out"))]) == 0
+    before = (tmp_path / "out" / "report.html").read_bytes()
+    (tmp_path / "out" / "report.html").unlink()
+    assert guarded(["report", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "report.html").read_bytes() == before
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("what", ["models", "baselines", "probes", "metrics"])
+def test_ls_lists(what, capsys):
+    assert guarded(["ls", what]) == 0
+    assert {"models": "muq", "baselines": "cqt", "probes": "mlp", "metrics": "roc_auc"}[what] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "--data", "DATA", "--model", "musicfn", "--out", "OUT"], 2, "did you mean 'musicfm'"),
+        (["run", "--data", "DATA", "--baseline", "mfc", "--out", "OUT"], 2, "did you mean 'mfcc'"),
+        (["run", "--data", "DATA", "--model", "muq", "--probe", "mpl", "--out", "OUT"], 2, "did you mean 'mlp'"),
+        (["run", "--data", "DATA", "--target", "lable", "--out", "OUT"], 2, "did you mean 'label'"),
+        (["run", "--data", "absent", "--out", "OUT"], 3, "data 'absent' does not exist"),
+        (["run", "--out", "OUT"], 2, "give --data, or a study.toml"),
+        (["run", "--data", "DATA"], 2, "Missing option '--out'"),
+        (["run", "--data", "DATA", "--seeds", "0", "--out", "OUT"], 2, "'seeds'"),
+        (["run", "--data", "DATA", "--kind", "class", "--out", "OUT"], 2, "'kind'"),
+        (["run", "--data", "DATA", "--model", "random:small", "--layers", "9", "--out", "OUT"], 2, "not within 0-4"),
+        (["run", "--data", "DATA", "--model", "DATA", "--out", "OUT"], 4, "holds no weights"),
+        (["run", "--data", "DATA", "--out", "FILE/x"], 5, "cannot be written"),
+        (["report", "absent"], 3, "not the directory of a finished run"),
+        (["ls", "model"], 2, "did you mean 'models'"),
+        (["runn"], 2, "runn"),
+    ],
+)
+def test_errors_say_what_is_wrong_and_have_the_documented_exit_code(arguments, code, words, tones, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    places = {"DATA": tones, "OUT": tmp_path / "out", "FILE/x": tmp_path / "file" / "x"}
+    assert guarded([str(places.get(argument, argument)) for argument in arguments]) == code
+    printed = capsys.readouterr()
+    assert words in printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_a_full_disk_is_an_error_not_a_traceback(tones, tmp_path):
+    """A file system of its own, too small for the features."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting needs a privileged user")
+    try:
+        done = layerscope(
+            "run",
+            "--data",
+            tones,
+            *quick("--out", tmp_path / "out"),
+            env={**os.environ, "LAYERSCOPE_CACHE": str(small)},
+        )
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    assert done.returncode == 5
+    assert "No space left on device" in done.stderr
+    assert "free some space and run the same command again" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_says_how_to_go_on(tones, tmp_path):
+    call = [
+        sys.executable,
+        "-m",
+        "layerscope",
+        "run",
+        "--data",
+        str(tones),
+        "--model",
+        "random:small",
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    process = subprocess.Popen(call, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    while not (tmp_path / "o" / "study.json").is_file():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped; the same command continues where it was" in said
+    assert "Traceback" not in said
+
+
+def test_hostile_files_in_a_table_end_in_skipped_csv(hostile, tmp_path, tones):
+    rows = ["path,label", *(f"{path},{path.parent.name}" for path in sorted(tones.rglob("*.wav")))]
+    bad = sorted(path for path in hostile.iterdir() if path.suffix != ".md")
+    rows += [f'"{path}",low' for path in bad]
+    (tmp_path / "clips.csv").write_text("\n".join(rows), encoding="utf-8")
+    done = layerscope("run", "--data", tmp_path / "clips.csv", *quick("--out", tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    skipped = pd.read_csv(tmp_path / "out" / "skipped.csv")
+    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert {Path(clip).name for clip in skipped["clip"]} == {
+        "antiphase_stereo.wav", "corrupt_middle.mp3", "empty.wav", "inf_float.wav", "nan_float.wav", "one_sample.wav",
+        "text.wav", "truncated_body.wav", "truncated_header.wav", "zero_samples.wav",
+    }  # fmt: skip
+    assert sum(provenance["splits"].values()) + len(skipped) == 30 + len(bad)
+    for clip, reason in zip(skipped["clip"], skipped.reason, strict=True):
+        assert Path(clip).name in reason
+
+
+def test_help_is_quick():
+    started = time.monotonic()
+    assert layerscope("--help").returncode == 0
+    # Importing torch alone takes longer than this.
+    assert time.monotonic() - started < 2.0

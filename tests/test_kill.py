@@ -1,0 +1,63 @@
+"""A run killed at any moment continues where it was and ends as if nothing had happened."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from conftest import write_tone
+
+KILLS = 5
+
+
+def start(data, out, cache):
+    call = [sys.executable, "-m", "layerscope", "run", "--data", str(data), "--model", "random:small", "--baseline", "mfcc",
+            "--probe", "mlp", "--probe", "closed", "--seeds", "2", "--out", str(out)]  # fmt: skip
+    environment = {**os.environ, "LAYERSCOPE_CACHE": str(cache)}
+    # A group of its own, so that a kill takes the workers along as a power cut would.
+    return subprocess.Popen(
+        call, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    )
+
+
+def finished(out, cache):
+    return len(list(cache.rglob("*.safetensors"))) + len(list((out / "probes").glob("*.safetensors")))
+
+
+def contents(out, cache):
+    names = ("results.csv", "summary.csv", "skipped.csv", "draws.safetensors", "tables/overview.csv")
+    features = {path.relative_to(cache): path.read_bytes() for path in cache.rglob("*.safetensors")}
+    outcomes = {path.name: path.read_bytes() for path in (out / "probes").glob("*.safetensors")}
+    return features, outcomes, {name: (out / name).read_bytes() for name in names}
+
+
+@pytest.mark.slow
+def test_five_kills_leave_no_trace(tmp_path):
+    for number in range(48):
+        write_tone(tmp_path / "data" / "ab"[number % 2] / f"{number}.wav", 200 + 20 * number, seconds=25, seed=number)
+    assert start(tmp_path / "data", tmp_path / "whole", tmp_path / "whole-cache").wait(timeout=300) == 0
+    whole = contents(tmp_path / "whole", tmp_path / "whole-cache")
+    shards, outcomes = len(whole[0]), len(whole[1])
+    assert shards >= 8
+
+    moments = random.Random(0)
+    # Two while features land, three while probes are trained; each a random while after the file that sets it off.
+    after = sorted([*moments.sample(range(shards), 2), *moments.sample(range(shards, shards + outcomes), KILLS - 2)])
+    out, cache = tmp_path / "killed", tmp_path / "killed-cache"
+    for count in after:
+        process = start(tmp_path / "data", out, cache)
+        while finished(out, cache) < count and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 0.3))
+        assert process.poll() is None, "the run ended before it was killed"
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
+    last = start(tmp_path / "data", out, cache)
+    assert last.wait(timeout=300) == 0, last.stderr.read().decode()
+    assert contents(out, cache) == whole
+    assert not list(cache.rglob(".unfinished-*"))
