@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo test check lock clean
+.PHONY: setup demo test check lock clean pictures
 
 setup: $(VENV)/.installed
 
@@ -30,3 +30,9 @@ lock: setup
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
+
+# The picture of the README: the demo's page, as Chromium (Debian's package) shows it.
+pictures: demo
+	chromium --headless --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars \
+	  --user-data-dir=$$(mktemp -d) --window-size=1040,860 --screenshot=docs/images/demo.png \
+	  file://$(CURDIR)/runs/demo/report.html

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +38,8 @@ SHARD_SECONDS = 300.0
 SHARD_CLIPS = 256
 #: Audio that is encoded at once on a CPU; more gains nothing there and costs memory.
 BATCH_SECONDS = 30.0
+#: Seconds to wait for another run that makes the same features.
+PATIENCE = 24 * 3600
 
 
 def pool(states: Tensor, pooling: Pooling) -> Tensor:
@@ -144,14 +147,9 @@ def extract(
     """
     done = Extraction()
     distinct = clips.drop_duplicates("key")
-    lock = filelock.FileLock(store.directory / ".lock")
-    try:
-        lock.acquire(timeout=24 * 3600)
-    except OSError as error:
-        raise ResourceError(f"{store.directory}: cannot be locked ({error.strerror})") from error
-    with lock, ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode") as pool_of_threads:
+    with locked(store.directory), ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode") as threads:
         store.refresh()
-        for name, rows, decoding in ahead(plan_shards(distinct), store, encoder, window, pool_of_threads):
+        for name, rows, decoding in ahead(plan_shards(distinct), store, encoder, window, threads):
             held = len(rows) - len(decoding)
             done.cached += held
             if held:
@@ -159,6 +157,22 @@ def extract(
             if decoding:
                 write_shard(encoder, store, name, rows.loc[list(decoding)], decoding, done, progress)
     return done
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold a store while it grows: a second run waits, and finds the features made."""
+    lock = filelock.FileLock(directory / ".lock")
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except filelock.Timeout as error:
+        raise ResourceError(f"{directory}: another run has held this store for a day") from error
+    except OSError as error:
+        raise ResourceError(f"{directory}: cannot be locked ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def plan_shards(clips: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

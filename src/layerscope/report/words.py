@@ -77,8 +77,8 @@ def layer_list(layers: list[int]) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return a text with its first letter as a sentence begins, the others as they are: names keep their case."""
-    return text[:1].upper() + text[1:]
+    """Return a text as a sentence begins; a name in front keeps its case."""
+    return text[:1].upper() + text[1:] if text.startswith(("layer ", "the ", "all ")) else text
 
 
 def describe(row: pd.Series) -> str:

@@ -1,0 +1,1 @@
+"""Speed and memory, side by side with the usual ways, in one run on one machine."""

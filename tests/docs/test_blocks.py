@@ -1,0 +1,76 @@
+"""The code blocks of the documents, run in order, in a directory that holds what they speak of."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import write_tone
+from layerscope.study import read_plan
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
+
+
+def blocks(language):
+    return [
+        pytest.param(text, id=f"{document.name}-{number}")
+        for document in DOCUMENTS
+        for number, (name, text) in enumerate(BLOCK.findall(document.read_text()))
+        if name == language
+    ]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    rows = ["path,label"]
+    for number in range(30):
+        path = write_tone(
+            tmp_path / "drums" / ("kick", "snare")[number % 2] / f"{number}.wav", 100 + 20 * number, seed=number
+        )
+        rows.append(f"{path.relative_to(tmp_path)},{path.parent.name}")
+    (tmp_path / "drums.csv").write_text("\n".join(rows))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("text", blocks("python"))
+@pytest.mark.usefixtures("place")
+def test_python(text):
+    exec(compile(text, "block", "exec"), {})
+
+
+@pytest.mark.parametrize("text", blocks("bash"))
+def test_bash(text, place):
+    # The package is installed already, and pip needs a network.
+    lines = "\n".join(line for line in text.splitlines() if not line.startswith("pip install"))
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-euc", lines], cwd=place, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("text", blocks("toml"))
+def test_toml(text, place):
+    (place / "study.toml").write_text(text)
+    read_plan(place / "study.toml")
+
+
+@pytest.mark.parametrize("text", blocks("sh"))
+def test_make_targets_exist(text):
+    makefile = (ROOT / "Makefile").read_text()
+    for line in text.splitlines():
+        assert f"\n{line.split()[1]}: " in makefile
+
+
+def test_links_lead_somewhere():
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+        for name in re.findall(r"`(docs/[\w.-]+)`", document.read_text()):
+            assert (ROOT / name).exists(), f"{document.name}: {name}"
