@@ -159,7 +159,7 @@ def ls(what: Annotated[str, typer.Argument(help="models, baselines, probes or me
 def list_models() -> Table:
     """Return the published models as a table."""
     from layerscope.encoders import MODELS
-    from layerscope.encoders.conformer import ConformerEncoder
+    from layerscope.encoders.conformer import ConformerModel
 
     columns = ("name", "layers", "official", "width", "million", "Hz in", "frames/s", "licence of weights", "on disk")
     table = plain_table(*columns)
@@ -167,10 +167,10 @@ def list_models() -> Table:
         depth = model.config.depth
         table.add_row(
             name, f"0–{depth}", f"hidden_states[0–{depth}]", str(model.config.dim), f"{model.parameters:.0f}",
-            str(ConformerEncoder.sample_rate), f"{ConformerEncoder.frame_rate:.0f}", model.licence,
+            str(ConformerModel.sample_rate), f"{ConformerModel.frame_rate:.0f}", model.licence,
             "yes" if model.cached() else "no",
         )  # fmt: skip
-    table.caption = "Also: a directory or file in the layout of MuQ or MusicFM; random:NAME is the untrained twin."
+    table.caption = "Also: a directory or file in their layouts or MERT-v2's; random:NAME is the untrained twin."
     return table
 
 

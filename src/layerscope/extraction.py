@@ -107,6 +107,7 @@ def open_store(encoder: Encoder, cache: Path, window: float) -> FeatureStore:
         "layers": encoder.layers,
         "baseline": encoder.baseline,
         "untrained": encoder.untrained,
+        "official": [encoder.official_name(layer) for layer in encoder.layers],
         "window_seconds": window,
         "pooling": pooling_of(encoder),
         "resampler": f"soxr {soxr.__version__} HQ",
@@ -341,4 +342,5 @@ def stored_features(store: FeatureStore, clips: pd.DataFrame) -> Features:
         fingerprint=store.directory.name,
         baseline=about["baseline"],
         untrained=about["untrained"],
+        official=tuple(about["official"]),
     )

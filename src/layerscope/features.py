@@ -43,6 +43,8 @@ class Features:
         Where the features bring their own.
     baseline, untrained : bool
         As of the encoder.
+    official : tuple of str
+        What the model's own authors call the layers, where there is a model.
     """
 
     model: str
@@ -55,6 +57,7 @@ class Features:
     labels: Labels | None = None
     baseline: bool = False
     untrained: bool = False
+    official: tuple[str, ...] = ()
 
     @classmethod
     def from_arrays(

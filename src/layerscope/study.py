@@ -373,6 +373,7 @@ def facts_of(
                 "baseline": one.baseline,
                 "untrained": one.untrained,
                 "fingerprint": one.fingerprint,
+                "official": list(one.official),
             }
             for one in features
         },

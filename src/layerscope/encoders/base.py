@@ -7,16 +7,16 @@ import importlib
 import inspect
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from layerscope.errors import UsageError
 
-__all__ = ["Encoder", "fingerprint_of", "parse_layers", "source_digest"]
+__all__ = ["Encoder", "LayeredEncoder", "LayeredModel", "fingerprint_of", "parse_layers", "source_digest"]
 
 
 class Encoder(ABC):
@@ -129,3 +129,89 @@ def fingerprint_of(description: Mapping[str, Any], tensors: Iterable[tuple[str, 
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:32]
+
+
+class LayeredModel(nn.Module, ABC):
+    """A network whose hidden states come out one after another, so that those after the last wanted are not computed.
+
+    Attributes
+    ----------
+    depth : int
+        Number of its last layer.
+    dim : int
+        Width of a frame.
+    sample_rate, frame_rate : int, float
+        Rates of what it takes and gives, in Hz.
+    minimum_samples : int
+        Shortest waveform it can take.
+    """
+
+    depth: int
+    dim: int
+    sample_rate: int
+    frame_rate: float
+    minimum_samples: int
+
+    @abstractmethod
+    def states(self, waveforms: Tensor, last: int) -> Iterator[Tensor]:
+        """Yield the states 0 … `last` of waveforms (batch, samples), each (batch, frame, dim)."""
+
+    @abstractmethod
+    def description(self) -> dict[str, Any]:
+        """Return what, beside weights and source code, the states depend on."""
+
+    def official_name(self, layer: int) -> str:
+        """Return what the model's own authors call a layer of this project's numbering."""
+        return f"hidden_states[{layer}]"
+
+
+class LayeredEncoder(Encoder):
+    """A `LayeredModel` as an encoder.
+
+    Parameters
+    ----------
+    model : LayeredModel
+        With its weights; it is set to evaluation mode and moved to `device`.
+    name : str
+        What results call it.
+    layers : tuple of int, optional
+        The layers to return, all by default; blocks after the last of them are never computed.
+    untrained : bool
+        Whether the weights are random.
+    device : str
+        Where it runs.
+    """
+
+    def __init__(
+        self,
+        model: LayeredModel,
+        name: str,
+        layers: tuple[int, ...] | None = None,
+        *,
+        untrained: bool = False,
+        device: str = "cpu",
+    ) -> None:
+        self.model = model.eval().requires_grad_(False).to(device)
+        self.name = name
+        self.sample_rate = model.sample_rate
+        self.frame_rate = model.frame_rate
+        self.minimum_samples = model.minimum_samples
+        self.layers = layers or tuple(range(model.depth + 1))
+        self.dim = model.dim
+        self.untrained = untrained
+        self.device = device
+        sources = (type(model).__module__, "layerscope.encoders.conformer", "layerscope.encoders.mel", __name__)
+        self.fingerprint = fingerprint_of(
+            {**model.description(), "layers": self.layers, "source": source_digest(*sources)},
+            model.state_dict().items(),
+        )
+
+    @torch.inference_mode()
+    def encode(self, waveforms: Tensor) -> Tensor:
+        """See `Encoder.encode`."""
+        states = self.model.states(waveforms.to(self.device), self.layers[-1])
+        return torch.stack([state for layer, state in enumerate(states) if layer in self.layers], dim=1).cpu()
+
+    def official_name(self, layer: int) -> str:
+        """See `LayeredModel.official_name`."""
+        return self.model.official_name(layer)

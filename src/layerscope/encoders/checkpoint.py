@@ -8,23 +8,23 @@ only pretraining used; those tensors are checked and left out.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from layerscope.encoders.conformer import ConformerConfig, ConformerModel, Family
+from layerscope.encoders.conformer import ConformerConfig, ConformerModel
+from layerscope.encoders.files import read_json, read_tensors, refuse_mismatch, refuse_non_finite, refuse_others
 from layerscope.encoders.mel import MEL_BINS, N_FFT
 from layerscope.errors import ModelError
 
 __all__ = ["Checkpoint", "build_model", "expected_shapes", "read_checkpoint"]
 
 Shapes = dict[str, tuple[int, ...]]
+Family = Literal["muq", "musicfm"]
 
 #: What this project computes; a configuration that asks for something else is refused by name.
 UNDERSTOOD = {
@@ -100,12 +100,6 @@ def weights_file(path: Path) -> Path:
         raise ModelError(
             f"model '{path}' does not exist; give a known name (`layerscope ls models`), a directory or a file"
         )
-    config = read_json(path / "config.json") if (path / "config.json").is_file() else {}
-    if "model_type" in config:
-        raise ModelError(
-            f"{path / 'config.json'}: model_type '{config['model_type']}' is not understood; "
-            "layerscope reads the layouts of MuQ and MusicFM"
-        )
     for name in ("model.safetensors", "pytorch_model.bin"):
         if (path / name).is_file():
             return path / name
@@ -118,21 +112,6 @@ def weights_file(path: Path) -> Path:
             "or pretrained_*.pt with *_stats.json (MusicFM)"
         )
     return found[0]
-
-
-def read_tensors(weights: Path) -> dict[str, Tensor]:
-    """Read a safetensors file, or a pickled one with ``weights_only=True``: no code of the file is run."""
-    try:
-        if weights.suffix == ".safetensors":
-            return load_file(weights)
-        content = torch.load(weights, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file makes its reader raise anything at all
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{weights}: not a readable checkpoint ({reason}); fetch it again") from error
-    tensors = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise ModelError(f"{weights}: no state dict in it; expected names and tensors")
-    return tensors
 
 
 def strip_prefix(tensors: Mapping[str, Tensor], weights: Path) -> dict[str, Tensor]:
@@ -148,17 +127,6 @@ def strip_prefix(tensors: Mapping[str, Tensor], weights: Path) -> dict[str, Tens
         if key in renamed:
             renamed[f"conformer.pos_conv_embed.conv.parametrizations.weight.{new}"] = renamed.pop(key)
     return renamed
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object, or say which file is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: not readable as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path}: expected a JSON object, found {type(content).__name__}")
-    return content
 
 
 def muq_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int | None) -> Checkpoint:
@@ -186,13 +154,6 @@ def muq_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int | N
     except KeyError as error:
         raise ModelError(f"{path}: {error} is missing; MuQ's configuration has it") from error
     return Checkpoint("muq", config, muq_pretraining(config, outputs, codebooks), tensors, weights)
-
-
-def refuse_others(path: Path, written: Mapping[str, Any], understood: Mapping[str, Any]) -> None:
-    """Raise for a configured value that this project would not honour."""
-    for key, value in understood.items():
-        if written.get(key, value) != value:
-            raise ModelError(f"{path}: {key} = {written[key]!r} is not understood (only {value!r} is)")
 
 
 def musicfm_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int | None) -> Checkpoint:
@@ -304,35 +265,12 @@ def build_model(checkpoint: Checkpoint) -> ConformerModel:
         Naming a tensor that is missing, extra or of the wrong shape, or that holds non-finite values.
     """
     expected = expected_shapes(checkpoint.family, checkpoint.config, checkpoint.pretraining)
-    refuse_mismatch(checkpoint, expected)
+    found = {name: tuple(value.shape) for name, value in checkpoint.tensors.items()}
+    refuse_mismatch(checkpoint.path, found, expected, prefix="model.")
+    refuse_non_finite(checkpoint.path, checkpoint.tensors, prefix="model.")
     tensors = {name: value for name, value in checkpoint.tensors.items() if name not in checkpoint.pretraining}
     model = ConformerModel(checkpoint.config)
     tensors["mel.window"] = tensors.pop(MEL_WINDOW, model.mel.window)
     tensors["mel.filters"] = tensors.pop(MEL_FILTERS, model.mel.filters)
-    for name, value in tensors.items():
-        if not torch.isfinite(value).all():
-            raise ModelError(f"{checkpoint.path}: tensor 'model.{name}' holds non-finite values")
     model.load_state_dict(tensors, strict=True)
     return model
-
-
-def refuse_mismatch(checkpoint: Checkpoint, expected: Shapes) -> None:
-    """Compare names and shapes, and name the first that differs, with the count of the others."""
-    found = {name: tuple(value.shape) for name, value in checkpoint.tensors.items()}
-    missing = sorted(expected.keys() - found.keys())
-    extra = sorted(found.keys() - expected.keys())
-    misshapen = sorted(name for name in expected.keys() & found.keys() if expected[name] != found[name])
-    for names, verdict in ((missing, "is missing"), (extra, "is not part of this layout")):
-        if names:
-            raise ModelError(f"{checkpoint.path}: tensor 'model.{names[0]}' {verdict}{others(names)}")
-    if misshapen:
-        name = misshapen[0]
-        raise ModelError(
-            f"{checkpoint.path}: tensor 'model.{name}' has shape {found[name]}, "
-            f"expected {expected[name]}{others(misshapen)}"
-        )
-
-
-def others(names: list[str]) -> str:
-    """Return how many further names there are, in words."""
-    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerscope.encoders.base import Encoder, fingerprint_of, source_digest
+from layerscope.encoders.base import LayeredModel
 from layerscope.encoders.mel import HOP, MEL_BINS, N_FFT, SAMPLE_RATE, MelSpectrogram
 
-__all__ = ["ConformerConfig", "ConformerEncoder", "ConformerModel"]
-
-Family = Literal["muq", "musicfm"]
+__all__ = ["ConformerConfig", "ConformerModel", "rotary_angles", "rotate"]
 
 
 @dataclass(frozen=True)
@@ -161,14 +159,28 @@ class RotaryPositions(nn.Module):
 
     def __init__(self, config: ConformerConfig) -> None:
         super().__init__()
-        width = config.dim // config.heads
-        self.register_buffer("inv_freq", 10000.0 ** -(torch.arange(0, width, 2).float() / width))
+        self.register_buffer("inv_freq", rotary_frequencies(config.dim // config.heads))
 
     def forward(self, frames: int) -> tuple[Tensor, Tensor]:
         """Return cosine and sine, each (frames, 1, dim / heads)."""
-        positions = torch.arange(frames, device=self.inv_freq.device, dtype=self.inv_freq.dtype)
-        angles = torch.outer(positions, self.inv_freq).repeat(1, 2)[:, None]
-        return angles.cos(), angles.sin()
+        return angles_of(self.inv_freq, frames)
+
+
+def angles_of(frequencies: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+    """Return cosine and sine of positions times frequencies, both halves alike, each (frames, 1, 2 * frequencies)."""
+    positions = torch.arange(frames, device=frequencies.device, dtype=frequencies.dtype)
+    angles = torch.outer(positions, frequencies).repeat(1, 2)[:, None]
+    return angles.cos(), angles.sin()
+
+
+def rotary_angles(frames: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return cosine and sine for heads of a width, base 10000, each (frames, 1, width)."""
+    return angles_of(rotary_frequencies(width).to(device), frames)
+
+
+def rotary_frequencies(width: int) -> Tensor:
+    """Return the frequencies of a rotary embedding, base 10000, for heads of a width: (width / 2,)."""
+    return 10000.0 ** -(torch.arange(0, width, 2).float() / width)
 
 
 class Conformer(nn.Module):
@@ -189,74 +201,26 @@ class Conformer(nn.Module):
             yield self.layer_norm(x) if number == len(self.layers) else x
 
 
-class ConformerModel(nn.Module):
-    """Mel, subsampling and conformer: all that hidden states need of a checkpoint."""
-
-    def __init__(self, config: ConformerConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.mel = MelSpectrogram()
-        self.conv = Subsampling(config)
-        self.conformer = Conformer(config)
-
-    def states(self, waveforms: Tensor, last: int) -> Iterator[Tensor]:
-        """Yield the states 0 … `last` of waveforms (batch, samples), each (batch, frame, dim)."""
-        mel = (self.mel(waveforms) - self.config.mel_mean) / self.config.mel_std
-        return self.conformer.states(self.conv(mel), last)
-
-
-class ConformerEncoder(Encoder):
-    """A MuQ or MusicFM encoder.
-
-    Parameters
-    ----------
-    model : ConformerModel
-        With its weights; it is set to evaluation mode and moved to `device`.
-    name : str
-        What results call it.
-    family : {"muq", "musicfm"}
-        Which published model it follows.
-    layers : tuple of int, optional
-        The layers to return, all by default; blocks after the last of them are never computed.
-    untrained : bool
-        Whether the weights are random.
-    device : str
-        Where it runs.
-    """
+class ConformerModel(LayeredModel):
+    """Mel, subsampling and conformer: all that hidden states need of a MuQ or MusicFM checkpoint."""
 
     sample_rate = SAMPLE_RATE
     frame_rate = SAMPLE_RATE / HOP / 4
     minimum_samples = N_FFT // 2 + 1  # reflect padding needs one sample more than it mirrors
 
-    def __init__(
-        self,
-        model: ConformerModel,
-        name: str,
-        family: Family,
-        layers: tuple[int, ...] | None = None,
-        *,
-        untrained: bool = False,
-        device: str = "cpu",
-    ) -> None:
-        self.model = model.eval().requires_grad_(False).to(device)
-        self.name = name
-        self.family = family
-        self.layers = layers or tuple(range(model.config.depth + 1))
-        self.dim = model.config.dim
-        self.untrained = untrained
-        self.device = device
-        self.fingerprint = fingerprint_of(
-            {
-                "family": family,
-                "config": asdict(model.config),
-                "layers": self.layers,
-                "source": source_digest(__name__, "layerscope.encoders.mel"),
-            },
-            model.state_dict().items(),
-        )
+    def __init__(self, config: ConformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.depth, self.dim = config.depth, config.dim
+        self.mel = MelSpectrogram()
+        self.conv = Subsampling(config)
+        self.conformer = Conformer(config)
 
-    @torch.inference_mode()
-    def encode(self, waveforms: Tensor) -> Tensor:
-        """See `Encoder.encode`."""
-        states = self.model.states(waveforms.to(self.device), self.layers[-1])
-        return torch.stack([state for layer, state in enumerate(states) if layer in self.layers], dim=1).cpu()
+    def states(self, waveforms: Tensor, last: int) -> Iterator[Tensor]:
+        """See `LayeredModel.states`; the very last is taken after the final norm."""
+        mel = (self.mel(waveforms) - self.config.mel_mean) / self.config.mel_std
+        return self.conformer.states(self.conv(mel), last)
+
+    def description(self) -> dict[str, Any]:
+        """See `LayeredModel.description`."""
+        return {"family": "conformer", **asdict(self.config)}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from layerscope.encoders.base import Encoder, parse_layers
+from layerscope.encoders.base import Encoder, LayeredEncoder, LayeredModel, parse_layers
 from layerscope.encoders.baselines import BASELINES, Baseline
 from layerscope.encoders.checkpoint import build_model, read_checkpoint
-from layerscope.encoders.conformer import ConformerConfig, ConformerEncoder, ConformerModel, Family
+from layerscope.encoders.conformer import ConformerConfig, ConformerModel
 from layerscope.encoders.download import fetch_file, find_file
-from layerscope.errors import unknown
+from layerscope.encoders.files import read_json
+from layerscope.encoders.mert2 import Mert2Config, Mert2Model, build_mert2, read_mert2
+from layerscope.errors import ModelError, unknown
 
 __all__ = ["MODELS", "PublishedModel", "load_encoder"]
 
@@ -25,8 +28,6 @@ class PublishedModel:
 
     Attributes
     ----------
-    family : {"muq", "musicfm"}
-        Layout of its files.
     repository, revision : str
         Where on the hub, and the commit.
     weights, settings : str
@@ -41,7 +42,6 @@ class PublishedModel:
         In millions.
     """
 
-    family: Family
     repository: str
     revision: str
     weights: str
@@ -59,7 +59,6 @@ class PublishedModel:
 MUSICFM_REVISION = "4513b38bc25ad1d227b1980819b9691ba97f4d87"
 MODELS: dict[str, PublishedModel] = {
     "muq": PublishedModel(
-        family="muq",
         repository="OpenMuQ/MuQ-large-msd-iter",
         revision="0562a57814f6f8bbd9fdea0a25921a2fce1a841a",
         weights="model.safetensors",
@@ -70,7 +69,6 @@ MODELS: dict[str, PublishedModel] = {
         parameters=333,
     ),
     "musicfm": PublishedModel(
-        family="musicfm",
         repository="minzwon/MusicFM",
         revision=MUSICFM_REVISION,
         weights="pretrained_msd.pt",
@@ -81,7 +79,6 @@ MODELS: dict[str, PublishedModel] = {
         parameters=329,
     ),
     "musicfm-fma": PublishedModel(
-        family="musicfm",
         repository="minzwon/MusicFM",
         revision=MUSICFM_REVISION,
         weights="pretrained_fma.pt",
@@ -94,8 +91,9 @@ MODELS: dict[str, PublishedModel] = {
 }
 
 
-#: A size that exists untrained only, for demonstrations: ``random:small``.
-SMALL = ConformerConfig(dim=64, depth=4, heads=4, feedforward=128, channels=16)
+Config = ConformerConfig | Mert2Config
+#: Sizes that exist untrained only, for demonstrations: ``random:small``.
+UNTRAINED_SIZES = {"small": ConformerConfig(dim=64, depth=4, heads=4, feedforward=128, channels=16)}
 
 
 def load_encoder(
@@ -112,7 +110,7 @@ def load_encoder(
     ----------
     name : str or Path
         A published model (``layerscope ls models``), a baseline (``layerscope ls baselines``), a directory or
-        file in the layout of MuQ or MusicFM, or any of the models after ``random:`` for its untrained twin
+        file in the layout of MuQ, MusicFM or MERT-v2, or any of the models after ``random:`` for its untrained twin
         (``random:small`` is one of 4 layers of 64).
     layers : str, optional
         Layers to return, such as ``"0-5"``; nothing after the last of them is computed. All by default.
@@ -141,22 +139,42 @@ def load_encoder(
         return Baseline(text)
     untrained = text.startswith(RANDOM)
     source = text.removeprefix(RANDOM)
-    published = MODELS.get(source)
-    family: Family
-    if untrained and (published or source == "small"):
-        family, config = (published.family, published.config) if published else ("musicfm", SMALL)
-    else:
-        checkpoint = read_checkpoint(fetch(published) if published else local(source), num_heads)
-        family, config = checkpoint.family, checkpoint.config
-    model = untrained_model(config, seed) if untrained else build_model(checkpoint)
-    return ConformerEncoder(
-        model,
-        name=(RANDOM if untrained else "") + (source if published or config is SMALL else Path(source).resolve().name),
-        family=family,
+    config, build = blueprint(source, untrained, num_heads)
+    known = source in MODELS or source in UNTRAINED_SIZES
+    return LayeredEncoder(
+        empty_model(config, seed) if untrained else build(),
+        name=(RANDOM if untrained else "") + (source if known else Path(source).resolve().name),
         layers=parse_layers(layers, config.depth) if layers else None,
         untrained=untrained,
         device=("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device,
     )
+
+
+def blueprint(source: str, untrained: bool, num_heads: int | None) -> tuple[Config, Callable[[], LayeredModel]]:
+    """Return the sizes of a model, and how to make it with its weights; nothing is fetched for an untrained one."""
+    if untrained and (source in MODELS or source in UNTRAINED_SIZES):
+        config = MODELS[source].config if source in MODELS else UNTRAINED_SIZES[source]
+        return config, lambda: empty_model(config, 0)
+    path = fetch(MODELS[source]) if source in MODELS else local(source)
+    settings = path / "config.json"
+    model_type = read_json(settings).get("model_type") if settings.is_file() else None
+    if model_type == "mert2":
+        mert2, tensors = read_mert2(path)
+        return mert2, lambda: build_mert2(mert2, tensors, path)
+    if model_type is not None:
+        raise ModelError(
+            f"{settings}: model_type '{model_type}' is not understood; "
+            "layerscope reads the layouts of MuQ, MusicFM and MERT-v2"
+        )
+    checkpoint = read_checkpoint(path, num_heads)
+    return checkpoint.config, lambda: build_model(checkpoint)
+
+
+def empty_model(config: Config, seed: int) -> LayeredModel:
+    """Return a model with PyTorch's initial weights drawn from `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ConformerModel(config) if isinstance(config, ConformerConfig) else Mert2Model(config)
 
 
 def local(source: str) -> Path:
@@ -165,13 +183,6 @@ def local(source: str) -> Path:
     if path.exists():
         return path
     raise unknown("model", source, [*MODELS, *BASELINES], hint="(nor is it a directory or file here)")
-
-
-def untrained_model(config: ConformerConfig, seed: int) -> ConformerModel:
-    """Return a model with PyTorch's initial weights drawn from `seed`."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return ConformerModel(config)
 
 
 def fetch(model: PublishedModel) -> Path:

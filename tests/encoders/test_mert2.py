@@ -1,0 +1,86 @@
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from layerscope.encoders import load_encoder
+from layerscope.encoders.mert2 import Mert2Config, Mert2Model
+from layerscope.errors import ModelError
+
+
+@pytest.fixture
+def mert2(golden, tmp_path):
+    return shutil.copytree(golden / "mert2-small", tmp_path / "mert2", copy_function=shutil.copyfile)
+
+
+def test_states_are_those_of_the_published_architecture(golden):
+    expected = load_file(golden / "mert2-small" / "expected.safetensors")
+    found = load_encoder(golden / "mert2-small").encode(expected["waveforms"])
+    assert found.shape == expected["hidden_states"].shape
+    assert (found - expected["hidden_states"]).abs().max() <= 1e-4
+
+
+def test_fewer_layers_are_the_same_layers(golden):
+    waveform = load_file(golden / "mert2-small" / "expected.safetensors")["waveforms"][:1]
+    whole = load_encoder(golden / "mert2-small").encode(waveform)
+    part = load_encoder(golden / "mert2-small", layers="0-2").encode(waveform)
+    torch.testing.assert_close(part, whole[:, :3], rtol=0, atol=0)
+
+
+def test_its_own_count_starts_after_the_first_block(golden):
+    encoder = load_encoder(golden / "mert2-small")
+    assert [encoder.official_name(layer) for layer in encoder.layers] == [
+        "not returned", "hidden_states[0]", "hidden_states[1]", "hidden_states[2]",
+    ]  # fmt: skip
+
+
+def test_full_size_has_the_published_number_of_parameters():
+    with torch.device("meta"):
+        model = Mert2Model(Mert2Config())
+    # Published as 632 M.
+    assert sum(value.numel() for value in model.parameters()) / 1e6 == pytest.approx(632, abs=1)
+
+
+def test_no_code_of_the_directory_is_needed_or_run(mert2):
+    assert "auto_map" in json.loads((mert2 / "config.json").read_text())
+    (mert2 / "modeling_mert2.py").write_text("raise SystemExit('remote code was run')")
+    load_encoder(mert2)
+
+
+@pytest.mark.parametrize("change", [{"num_mel_bins": 80}, {"hop_length": 320}, {"rotary_embedding_base": 500}])
+def test_a_configuration_that_is_not_understood_is_refused_by_name(mert2, change):
+    config = json.loads((mert2 / "config.json").read_text())
+    (mert2 / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(ModelError, match=next(iter(change))):
+        load_encoder(mert2)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.pop("layers.1.attn.key_proj.bias"), r"'layers\.1\.attn\.key_proj\.bias' is missing"),
+        (lambda t: t.update(head=torch.zeros(1)), "'head' is not part of this layout"),
+        (lambda t: t.update({"layers.0.ffn1.w_1.bias": torch.zeros(3)}), r"has shape \(3,\), expected \(128,\)"),
+        (lambda t: t["layers.0.ffn1.w_1.bias"].fill_(float("inf")), "holds non-finite values"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_named(mert2, change, words):
+    tensors = load_file(mert2 / "model.safetensors")
+    change(tensors)
+    save_file(tensors, mert2 / "model.safetensors")
+    with pytest.raises(ModelError, match=words):
+        load_encoder(mert2)
+
+
+def test_half_a_directory_is_refused(mert2):
+    (mert2 / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"no model\.safetensors beside config\.json"):
+        load_encoder(mert2)
+
+
+def test_an_untrained_twin_has_its_sizes(golden):
+    twin = load_encoder(f"random:{golden / 'mert2-small'}")
+    assert (twin.layers, twin.dim, twin.untrained) == ((0, 1, 2, 3), 64, True)
+    assert torch.isfinite(twin.encode(torch.zeros(1, 4800))).all()
