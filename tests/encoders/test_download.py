@@ -8,13 +8,15 @@ import pytest
 
 from layerscope.encoders import MODELS
 
+COMMIT = "c0ffee" + "0" * 34
+
 
 class Hub(BaseHTTPRequestHandler):
     """As much of the hub's protocol as a download needs: HEAD with etag and commit, GET with ranges."""
 
     files: dict[str, bytes]
     asked: list[str]
-    break_after: int | None = None
+    gated = False
 
     def do_HEAD(self):
         self.answer(body=False)
@@ -23,6 +25,11 @@ class Hub(BaseHTTPRequestHandler):
         self.answer(body=True)
 
     def answer(self, *, body):
+        if self.gated:
+            self.send_response(403)
+            self.send_header("X-Error-Code", "GatedRepo")
+            self.end_headers()
+            return
         name = self.path.rsplit("/", 1)[-1]
         content = self.files.get(name)
         if content is None:
@@ -33,8 +40,8 @@ class Hub(BaseHTTPRequestHandler):
         start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0])
         self.asked.append(f"{self.command} {self.path} {start}")
         self.send_response(206 if start else 200)
-        commit = self.path.split("/resolve/")[1].split("/")[0]
-        self.send_header("X-Repo-Commit", commit)
+        revision = self.path.split("/resolve/")[1].split("/")[0]
+        self.send_header("X-Repo-Commit", COMMIT if revision == "main" else revision)
         self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
         self.send_header("Content-Length", str(len(content) - start))
         if start:
@@ -67,17 +74,17 @@ pinned = sys.argv[1]
 if pinned:
     registry.MODELS["muq"] = dataclasses.replace(registry.MODELS["muq"], sha256=pinned)
 try:
-    print(registry.load_encoder("muq").layers)
+    print(registry.load_encoder(sys.argv[2]).layers)
 except ModelError as error:
     print("ModelError", error)
 """
 
 
-def load_from(hub, home, sha256):
+def load_from(hub, home, sha256, name="muq"):
     """Load in a process of its own: the hub's client reads its address once, when it is imported."""
     address = f"http://127.0.0.1:{hub[0].server_port}"
     environment = {"HF_ENDPOINT": address, "HF_HOME": str(home / "hub"), "LAYERSCOPE_CACHE": str(home)}
-    call = [sys.executable, "-c", SCRIPT, sha256]
+    call = [sys.executable, "-c", SCRIPT, sha256, name]
     return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -109,3 +116,38 @@ def test_a_model_that_cannot_be_fetched_is_an_error_with_a_way_out(hub, tmp_path
     said = load_from(hub, tmp_path, "").stdout
     assert "ModelError OpenMuQ/MuQ-large-msd-iter at 0562a57 could not be fetched" in said
     assert "or give --model a directory that holds config.json" in said
+
+
+@pytest.fixture
+def mert(hub, golden):
+    source = golden / "mert95-small"
+    names = ("config.json", "preprocessor_config.json", "pytorch_model.bin")
+    hub[1].files = {name: (source / name).read_bytes() for name in names}
+    return hub
+
+
+def test_any_repository_comes_by_its_address_at_the_commit_it_stands_at(mert, tmp_path):
+    done = load_from(mert, tmp_path, "", "hf:m-a-p/MERT-v1-95M")
+    assert "(0, 1, 2, 3)" in done.stdout, done.stderr
+    assert (tmp_path / "models" / "m-a-p--MERT-v1-95M" / COMMIT / "pytorch_model.bin").is_file()
+    assert not any(line.split()[1].endswith(".py") for line in mert[1].asked)
+
+
+def test_a_commit_that_is_here_needs_no_network(mert, tmp_path):
+    address = f"hf:m-a-p/MERT-v1-95M@{COMMIT}"
+    assert "(0, 1, 2, 3)" in load_from(mert, tmp_path, "", address).stdout
+    mert[1].asked.clear()
+    assert "(0, 1, 2, 3)" in load_from(mert, tmp_path, "", address).stdout
+    assert mert[1].asked == []
+
+
+def test_a_gated_model_asks_for_a_token_in_words(mert, tmp_path):
+    mert[1].gated = True
+    said = load_from(mert, tmp_path, "", "hf:m-a-p/MERT-v2-30s").stdout
+    assert "m-a-p/MERT-v2-30s at main is gated: accept its terms at" in said
+    assert "HF_TOKEN" in said
+
+
+def test_a_repository_without_weights_is_an_error_that_names_them(mert, tmp_path):
+    del mert[1].files["pytorch_model.bin"]
+    assert "holds pytorch_model.bin" in load_from(mert, tmp_path, "", "hf:m-a-p/MERT-v1-95M").stdout

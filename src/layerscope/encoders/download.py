@@ -7,18 +7,19 @@ hurts, so that the unfinished part is kept here under the revision it belongs to
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 import filelock
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
 from layerscope.errors import ModelError
 from layerscope.store import cache_directory
 
-__all__ = ["fetch_file", "find_file"]
+__all__ = ["fetch_file", "fetch_repository", "find_file"]
 
 
 def own_path(repository: str, revision: str, name: str) -> Path:
@@ -72,10 +73,7 @@ def download(repository: str, revision: str, name: str) -> Path:
                     )
             part.replace(path)
     except (HfHubHTTPError, OSError) as error:
-        raise ModelError(
-            f"{repository} at {revision[:7]} could not be fetched ({type(error).__name__}: {first_line(error)}); check "
-            f"the network and run the same command again, or give --model a directory that holds {name}"
-        ) from error
+        raise unreachable(repository, revision, name, error) from error
     return path
 
 
@@ -91,3 +89,53 @@ def digest_of(path: Path) -> str:
         while block := file.read(1 << 24):
             digest.update(block)
     return digest.hexdigest()
+
+
+def fetch_repository(address: str) -> Path:
+    """Return the directory of a model on the hub: its settings and its weights, nothing that could be run.
+
+    Parameters
+    ----------
+    address : str
+        ``owner/name``, or ``owner/name@revision``; the 40 digits of a commit need no network once it is here.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be fetched; of a gated model the message says what to do.
+    """
+    repository, _, revision = address.partition("@")
+    commit = revision if len(revision) == 40 else commit_of(repository, revision or "main")
+    settings = [fetch_file(repository, commit, name) for name in ("config.json", "preprocessor_config.json")]
+    if find_file(repository, commit, "pytorch_model.bin") is None:
+        with suppress(AbsentFile):
+            return fetch_file(repository, commit, "model.safetensors").parent
+    fetch_file(repository, commit, "pytorch_model.bin")
+    return settings[0].parent
+
+
+def commit_of(repository: str, revision: str) -> str:
+    """Return the commit that a branch or tag stands at: a result must be able to name it."""
+    try:
+        return str(get_hf_file_metadata(hf_hub_url(repository, "config.json", revision=revision)).commit_hash)
+    except (HfHubHTTPError, OSError) as error:
+        raise unreachable(repository, revision, "config.json", error) from error
+
+
+def unreachable(repository: str, revision: str, name: str, error: Exception) -> ModelError:
+    """Return the error for a file that could not be fetched, with the way out."""
+    where = f"{repository} at {revision[:7]}"
+    if isinstance(error, GatedRepoError):
+        return ModelError(
+            f"{where} is gated: accept its terms at https://huggingface.co/{repository}, then give a token "
+            "(`hf auth login`, or HF_TOKEN)"
+        )
+    kind = AbsentFile if isinstance(error, EntryNotFoundError) else ModelError
+    return kind(
+        f"{where} could not be fetched ({type(error).__name__}: {first_line(error)}); "
+        f"check the network and run the same command again, or give --model a directory that holds {name}"
+    )
+
+
+class AbsentFile(ModelError):
+    """A repository has no file of that name."""

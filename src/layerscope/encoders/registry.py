@@ -12,14 +12,16 @@ from layerscope.encoders.base import Encoder, LayeredEncoder, LayeredModel, pars
 from layerscope.encoders.baselines import BASELINES, Baseline
 from layerscope.encoders.checkpoint import build_model, read_checkpoint
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
-from layerscope.encoders.download import fetch_file, find_file
+from layerscope.encoders.download import fetch_file, fetch_repository, find_file
 from layerscope.encoders.files import read_json
-from layerscope.encoders.mert2 import Mert2Config, Mert2Model, build_mert2, read_mert2
+from layerscope.encoders.huggingface import FAMILIES, build_huggingface
+from layerscope.encoders.mert2 import Mert2Model, build_mert2, read_mert2
 from layerscope.errors import ModelError, unknown
 
 __all__ = ["MODELS", "PublishedModel", "load_encoder"]
 
 RANDOM = "random:"
+HUB = "hf:"
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,6 @@ MODELS: dict[str, PublishedModel] = {
 }
 
 
-Config = ConformerConfig | Mert2Config
 #: Sizes that exist untrained only, for demonstrations: ``random:small``.
 UNTRAINED_SIZES = {"small": ConformerConfig(dim=64, depth=4, heads=4, feedforward=128, channels=16)}
 
@@ -110,8 +111,9 @@ def load_encoder(
     ----------
     name : str or Path
         A published model (``layerscope ls models``), a baseline (``layerscope ls baselines``), a directory or
-        file in the layout of MuQ, MusicFM or MERT-v2, or any of the models after ``random:`` for its untrained twin
-        (``random:small`` is one of 4 layers of 64).
+        file in the layout of MuQ, MusicFM, MERT or the transformers library, ``hf:owner/name`` or
+        ``hf:owner/name@revision`` for such a directory on the hub, or any of the models after ``random:`` for its
+        untrained twin (``random:small`` is one of 4 layers of 64).
     layers : str, optional
         Layers to return, such as ``"0-5"``; nothing after the last of them is computed. All by default.
     num_heads : int, optional
@@ -139,42 +141,72 @@ def load_encoder(
         return Baseline(text)
     untrained = text.startswith(RANDOM)
     source = text.removeprefix(RANDOM)
-    config, build = blueprint(source, untrained, num_heads)
+    blueprint = blueprint_of(source, num_heads, fetched=not untrained)
     known = source in MODELS or source in UNTRAINED_SIZES
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = blueprint.untrained() if untrained else blueprint.trained()
     return LayeredEncoder(
-        empty_model(config, seed) if untrained else build(),
-        name=(RANDOM if untrained else "") + (source if known else Path(source).resolve().name),
-        layers=parse_layers(layers, config.depth) if layers else None,
+        model,
+        name=(RANDOM if untrained else "") + (source if known else short_name(source)),
+        layers=parse_layers(layers, model.depth) if layers else None,
         untrained=untrained,
         device=("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device,
     )
 
 
-def blueprint(source: str, untrained: bool, num_heads: int | None) -> tuple[Config, Callable[[], LayeredModel]]:
-    """Return the sizes of a model, and how to make it with its weights; nothing is fetched for an untrained one."""
-    if untrained and (source in MODELS or source in UNTRAINED_SIZES):
-        config = MODELS[source].config if source in MODELS else UNTRAINED_SIZES[source]
-        return config, lambda: empty_model(config, 0)
-    path = fetch(MODELS[source]) if source in MODELS else local(source)
+@dataclass(frozen=True)
+class Blueprint:
+    """How to make a model.
+
+    Attributes
+    ----------
+    untrained, trained : callable
+        Make it with PyTorch's initial weights, and with its own.
+    """
+
+    untrained: Callable[[], LayeredModel]
+    trained: Callable[[], LayeredModel]
+
+
+def blueprint_of(source: str, num_heads: int | None, *, fetched: bool) -> Blueprint:
+    """Find out what a name, directory or file is; a published model need not be fetched for its untrained twin."""
+    if source in UNTRAINED_SIZES and not fetched:
+        return sizes_alone(UNTRAINED_SIZES[source])
+    if source in MODELS and not fetched:
+        return sizes_alone(MODELS[source].config)
+    if source.startswith(HUB):
+        path = fetch_repository(source.removeprefix(HUB))
+    else:
+        path = fetch(MODELS[source]) if source in MODELS else local(source)
     settings = path / "config.json"
     model_type = read_json(settings).get("model_type") if settings.is_file() else None
+    if model_type in FAMILIES:
+        return Blueprint(lambda: build_huggingface(path, weights=False), lambda: build_huggingface(path))
     if model_type == "mert2":
         mert2, tensors = read_mert2(path)
-        return mert2, lambda: build_mert2(mert2, tensors, path)
+        return Blueprint(lambda: Mert2Model(mert2), lambda: build_mert2(mert2, tensors, path))
     if model_type is not None:
-        raise ModelError(
-            f"{settings}: model_type '{model_type}' is not understood; "
-            "layerscope reads the layouts of MuQ, MusicFM and MERT-v2"
-        )
+        known = ["mert2", *FAMILIES]
+        raise ModelError(f"{settings}: model_type '{model_type}' is not understood; known: {', '.join(sorted(known))}")
     checkpoint = read_checkpoint(path, num_heads)
-    return checkpoint.config, lambda: build_model(checkpoint)
+    return Blueprint(lambda: ConformerModel(checkpoint.config), lambda: build_model(checkpoint))
 
 
-def empty_model(config: Config, seed: int) -> LayeredModel:
-    """Return a model with PyTorch's initial weights drawn from `seed`."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return ConformerModel(config) if isinstance(config, ConformerConfig) else Mert2Model(config)
+def sizes_alone(config: ConformerConfig) -> Blueprint:
+    """Return the blueprint of a model of which nothing but the sizes is at hand."""
+
+    def absent() -> LayeredModel:
+        raise ModelError("only its untrained twin exists: give it as random:NAME")
+
+    return Blueprint(lambda: ConformerModel(config), absent)
+
+
+def short_name(source: str) -> str:
+    """Return what results call a model that is not among the published ones: its directory or repository."""
+    if source.startswith(HUB):
+        return source.removeprefix(HUB).partition("@")[0].rpartition("/")[2]
+    return Path(source).resolve().name
 
 
 def local(source: str) -> Path:

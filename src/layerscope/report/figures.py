@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from layerscope.report.words import metric_name
 from layerscope.results import Results
@@ -62,6 +63,8 @@ def layer_curves(results: Results, probe: str) -> Figure:
         draw_others(others, rows, models, plain, inputs, kinds)
         first = figure.axes[0]
         first.set_ylabel(metric_name(metric))
+        if not metric.startswith("r2"):
+            first.yaxis.set_major_formatter(PercentFormatter(xmax=1, symbol=""))
         draw_chance(figure.axes, results.facts["chance"])
         figure.suptitle(f"{results.facts['dataset']}: {results.facts['target']} · {probe} probe", x=0.01, ha="left")
         if models:
