@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from layerscope.dataset import Dataset
     from layerscope.encoders import Encoder, load_encoder
+    from layerscope.encoders.base import fingerprint_of
     from layerscope.errors import LayerscopeError
     from layerscope.features import Features
     from layerscope.results import Results
     from layerscope.study import probe
 
-__all__ = ["Dataset", "Encoder", "Features", "LayerscopeError", "Results", "load_encoder", "probe"]
+__all__ = ["Dataset", "Encoder", "Features", "LayerscopeError", "Results", "fingerprint_of", "load_encoder", "probe"]
 
 #: Where each name lives: it is imported when it is first asked for, as `layerscope --help` needs none of them.
 _ROOMS = {
@@ -20,6 +21,7 @@ _ROOMS = {
     "Features": "features",
     "LayerscopeError": "errors",
     "Results": "results",
+    "fingerprint_of": "encoders.base",
     "load_encoder": "encoders",
     "probe": "study",
 }

@@ -12,6 +12,7 @@ from layerscope.encoders.base import Encoder, LayeredEncoder, LayeredModel, pars
 from layerscope.encoders.baselines import BASELINES, Baseline
 from layerscope.encoders.checkpoint import build_model, read_checkpoint
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
+from layerscope.encoders.custom import installed_encoders, load_custom
 from layerscope.encoders.download import fetch_file, fetch_repository, find_file
 from layerscope.encoders.files import read_json
 from layerscope.encoders.huggingface import FAMILIES, build_huggingface
@@ -112,7 +113,8 @@ def load_encoder(
     name : str or Path
         A published model (``layerscope ls models``), a baseline (``layerscope ls baselines``), a directory or
         file in the layout of MuQ, MusicFM, MERT or the transformers library, ``hf:owner/name`` or
-        ``hf:owner/name@revision`` for such a directory on the hub, or any of the models after ``random:`` for its
+        ``hf:owner/name@revision`` for such a directory on the hub, ``package.module:factory`` or the name of an
+        installed entry point for an encoder of your own, or any of the models after ``random:`` for its
         untrained twin (``random:small`` is one of 4 layers of 64).
     layers : str, optional
         Layers to return, such as ``"0-5"``; nothing after the last of them is computed. All by default.
@@ -139,6 +141,8 @@ def load_encoder(
     text = str(name)
     if text in BASELINES:
         return Baseline(text)
+    if text in installed_encoders() or (":" in text and not text.startswith((RANDOM, HUB)) and not Path(text).exists()):
+        return load_custom(text)
     untrained = text.startswith(RANDOM)
     source = text.removeprefix(RANDOM)
     blueprint = blueprint_of(source, num_heads, fetched=not untrained)
@@ -214,7 +218,9 @@ def local(source: str) -> Path:
     path = Path(source).expanduser()
     if path.exists():
         return path
-    raise unknown("model", source, [*MODELS, *BASELINES], hint="(nor is it a directory or file here)")
+    raise unknown(
+        "model", source, [*MODELS, *BASELINES, *installed_encoders()], hint="(nor is it a directory or file here)"
+    )
 
 
 def fetch(model: PublishedModel) -> Path:
