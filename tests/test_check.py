@@ -2,8 +2,9 @@ import pytest
 
 from layerscope.check import check
 from layerscope.encoders import MODELS
+from layerscope.plan import make_plan
 from layerscope.store import cache_directory
-from layerscope.study import make_plan, run
+from layerscope.study import run
 from test_study import leaking_table
 
 

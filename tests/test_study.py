@@ -8,9 +8,10 @@ from safetensors import safe_open
 from conftest import write_tone
 from layerscope import Dataset, Features, load_encoder, probe
 from layerscope.errors import DataError, ResourceError, UsageError
+from layerscope.plan import make_plan
 from layerscope.results import Results
 from layerscope.store import cache_directory
-from layerscope.study import Plan, make_plan, read_plan, run
+from layerscope.study import run
 
 
 def small_plan(data, **changes):
@@ -197,30 +198,6 @@ def test_several_features_of_the_same_clips_are_compared():
     labels = list("ab" * 30)
     features = [Features.from_arrays(random.normal(size=(60, 2, 4)), labels, model=name) for name in "xy"]
     assert set(probe(features, probes=["closed"]).summary.model) == {"x", "y"}
-
-
-@pytest.mark.parametrize(
-    ("written", "words"),
-    [
-        ('data = "x"\nmodels = ["muq"]\n', "unknown key 'models'; did you mean 'model'"),
-        ('data = "x"\nmodel = ["muq"]\nseeds = 0\n', "'seeds': Input should be greater than or equal to 1"),
-        ('data = "x"\nmodel = ["muq"]\nprobe = ["mpl"]\n', "unknown probe 'mpl'; did you mean 'mlp'"),
-        ('data = "x"\nbaseline = ["mfc"]\n', "unknown baseline 'mfc'; did you mean 'mfcc'"),
-        ('data = "x"\nbaseline = []\n', "nothing to study"),
-        ("data = \n", "not readable as TOML"),
-        ('model = ["muq"]\n', "'data': Field required"),
-    ],
-)
-def test_a_study_file_that_is_wrong_says_where(tmp_path, written, words):
-    (tmp_path / "study.toml").write_text(written)
-    with pytest.raises(UsageError, match=words):
-        read_plan(tmp_path / "study.toml")
-
-
-def test_a_study_file_says_what_options_say(tmp_path, tones):
-    (tmp_path / "study.toml").write_text('data = "tones"\nmodel = ["random:small"]\nbaseline = ["mel"]\nseeds = 3\n')
-    plan = read_plan(tmp_path / "study.toml")
-    assert plan == Plan(data=tones, model=["random:small"], baseline=["mel"], seeds=3)
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,14 @@ from layerscope.encoders import MODELS, Encoder, load_encoder
 from layerscope.extraction import stored_bytes
 from layerscope.features import Features
 from layerscope.labels import Labels
+from layerscope.plan import Plan
 from layerscope.probes import Problem
 from layerscope.probes.mlp import LEARNING_RATES, MLP, run_epoch
 from layerscope.probes.problem import target_tensor
 from layerscope.probing import plan_jobs
 from layerscope.splits import Part, assign, find_leaks, parts_of, refuse_unlearnable
 from layerscope.store import cache_directory
-from layerscope.study import Plan, load_clips
+from layerscope.study import load_clips
 
 __all__ = ["Check", "Cost", "check"]
 

@@ -53,7 +53,7 @@ Out = Annotated[Path, typer.Option(help="The run's directory; a killed run conti
 
 def asked(options: dict[str, Any]) -> Any:
     """Return the study that the options describe, over that of a file."""
-    from layerscope.study import make_plan, read_plan
+    from layerscope.plan import make_plan, read_plan
 
     path = options.pop("study")
     given = {key: value for key, value in options.items() if value not in (None, [])}

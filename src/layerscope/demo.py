@@ -10,8 +10,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from layerscope.plan import Plan
 from layerscope.store import write_atomically
-from layerscope.study import Plan
 
 __all__ = ["NOTE", "demo_plan", "make_tones"]
 

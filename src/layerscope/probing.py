@@ -266,18 +266,26 @@ def score_outcome(
     -------
     list of Entry, the primary metric first
     """
+    valid, test = splits["valid"], splits["test"]
     entries = []
-    for metric in metric_names(splits["test"].labels):
-        rows, draws = [], []
-        for name, scores in (("valid", outcome.valid), ("test", outcome.test)):
-            split = splits[name]
-            for number, one in enumerate(scores[:, split.rows]):
-                resampled = score(metric, one, split.labels, split.weights)
-                low, high = interval(resampled)
-                value = float(score(metric, one, split.labels)[0])
-                rows.append({"seed": seeds[number], "split": name, "value": value, "ci_low": low, "ci_high": high,
-                             "n": len(split.rows)})  # fmt: skip
-                if name == "test":
-                    draws.append(resampled)
+    for metric in metric_names(test.labels):
+        rows = [
+            # No interval: these clips chose, so that one around their score would flatter.
+            {
+                "seed": seed,
+                "split": "valid",
+                "value": float(score(metric, scores, valid.labels)[0]),
+                "n": len(valid.rows),
+            }
+            for seed, scores in zip(seeds, outcome.valid[:, valid.rows], strict=False)
+        ]
+        draws = []
+        for seed, scores in zip(seeds, outcome.test[:, test.rows], strict=False):
+            value = float(score(metric, scores, test.labels)[0])
+            draws.append(score(metric, scores, test.labels, test.weights))
+            low, high = interval(draws[-1])
+            rows.append(
+                {"seed": seed, "split": "test", "value": value, "ci_low": low, "ci_high": high, "n": len(test.rows)}
+            )
         entries.append(Entry({**label, "metric": metric}, rows, resample_seeds(np.stack(draws)), outcome.mixtures))
     return entries

@@ -59,7 +59,7 @@ class Results:
     Attributes
     ----------
     table : DataFrame
-        Columns `COLUMNS`, one row a seed and split.
+        Columns `COLUMNS`, one row a seed and split; intervals for the test split alone.
     summary : DataFrame
         One row for each of `KEYS`: ``valid`` and ``value`` (test), means over seeds; ``ci_low``, ``ci_high``
         (clips and seeds resampled); ``n`` clips tested; ``seeds``; ``chosen``, whether validation prefers this

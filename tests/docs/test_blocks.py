@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import write_tone
-from layerscope.study import read_plan
+from layerscope.plan import read_plan
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from layerscope.study import make_plan, run
+from layerscope.plan import make_plan
+from layerscope.study import run
 
 
 @pytest.fixture
