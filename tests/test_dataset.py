@@ -180,8 +180,8 @@ def test_survey_reads_every_file_once_and_keys_clips_by_content_and_span(tmp_pat
     counted = []
     dataset = dataset.survey(counted.append)
     assert len(counted) == 3
-    assert dataset.clips.key[0] == dataset.clips.key[2] != dataset.clips.key[1]
-    assert dataset.clips.seconds.tolist() == pytest.approx([0.5, 0.2, 0.5])
+    assert dataset.clips.clip_key[0] == dataset.clips.clip_key[2] != dataset.clips.clip_key[1]
+    assert dataset.clips.clip_seconds.tolist() == pytest.approx([0.5, 0.2, 0.5])
     assert "not decodable as audio" in dataset.skipped["bad.wav"]
 
 
@@ -192,3 +192,13 @@ def test_without_sets_clips_aside_and_refuses_to_leave_none(tones):
     assert rest.skipped == {"low/0.wav": "why not"}
     with pytest.raises(DataError, match="no clip is left; first reason: gone"):
         dataset.without(dict.fromkeys(dataset.clips["clip"], "gone"))
+
+
+def test_a_column_may_be_called_what_musicians_call_things(tmp_path):
+    """The names that the program adds are its own: key, seconds and sound are the user's."""
+    write_tone(tmp_path / "a.wav", 300)
+    write_tone(tmp_path / "b.wav", 400)
+    rows = ["path,key,seconds,sound", "a.wav,C major,1.5,dull", "b.wav,D minor,2.5,bright"]
+    dataset = Dataset.load(write_csv(tmp_path / "c.csv", *rows)).survey()
+    assert dataset.targets() == ["key", "seconds", "sound"]
+    assert dataset.labels("key").names == ("C major", "D minor")

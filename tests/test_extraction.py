@@ -98,7 +98,7 @@ def test_files_that_cannot_be_used_are_reported_not_lost(hostile):
     encoder = load_encoder("random:small")
     store = open_store(encoder, cache_directory(), 30.0)
     done = extract(encoder, dataset.clips, store, 30.0)
-    assert done.encoded + len(done.failed) == dataset.clips.key.nunique()
+    assert done.encoded + len(done.failed) == dataset.clips.clip_key.nunique()
     assert len(dataset.skipped) + len(dataset.clips) == len(paths)
     assert any("too short: 0.0000 s, random:small needs 0.0427 s" in reason for reason in done.failed.values())
 

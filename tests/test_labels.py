@@ -51,7 +51,8 @@ def test_arrays_and_tensors_are_read_alike():
     [
         ([{"beat": [1.0]}], "frame-level"),
         ([["a"], "a"], "some labels are lists and some are not"),
-        ([[1.0], [1.0, 2.0]], r"\[1, 2\] numbers"),
+        ([[1.0], [1.0, 2.0]], "from 1 to 2 numbers"),
+        ([[[0.0, 1.5, "C:maj"]], [[0.0, 2.0, "N"]]], "frame-level"),
         ([0.5, float("nan")], "not finite"),
         (np.array([[0.5, np.inf]]), "not finite"),
     ],

@@ -76,8 +76,8 @@ def test_clips_are_joined_by_group_file_and_sound():
     clips = table(
         6,
         group=["x", "x", None, None, None, None],
-        key=["f1@0-1", "f2@0-1", "f2@1-2", "f3@0-1", "f4@0-1", "f5@0-1"],
-        sound=["s1", "s2", "s3", "s4", "s4", "s5"],
+        clip_key=["f1@0-1", "f2@0-1", "f2@1-2", "f3@0-1", "f4@0-1", "f5@0-1"],
+        clip_sound=["s1", "s2", "s3", "s4", "s4", "s5"],
     )
     codes = group_codes(clips)
     # 0 and 1 by group, 1 and 2 by file, 3 and 4 by sound; 5 alone.
@@ -88,8 +88,8 @@ def test_clips_are_joined_by_group_file_and_sound():
 
 def test_duplicate_sounds_are_never_divided():
     sounds = [str(row // 2) for row in range(60)]
-    assigned = assign(table(60, sound=sounds), labels_of(["a", "b", "b"] * 20), 0)
-    assert assigned.groupby("sound").split.nunique().max() == 1
+    assigned = assign(table(60, clip_sound=sounds), labels_of(["a", "b", "b"] * 20), 0)
+    assert assigned.groupby("clip_sound").split.nunique().max() == 1
 
 
 def test_leaks_by_group_file_and_sound_are_found_and_said():
@@ -97,8 +97,8 @@ def test_leaks_by_group_file_and_sound_are_found_and_said():
         6,
         split=["train", "test", "train", "valid", "train", "test"],
         group=["a", "a", "b", "c", "d", "e"],
-        key=["1@0-1", "2@0-1", "3@0-1", "3@1-2", "4@0-1", "5@0-1"],
-        sound=["p", "q", "r", "s", "t", "t"],
+        clip_key=["1@0-1", "2@0-1", "3@0-1", "3@1-2", "4@0-1", "5@0-1"],
+        clip_sound=["p", "q", "r", "s", "t", "t"],
     )
     assert [str(leak) for leak in find_leaks(clips)] == [
         "group 'a' is in train and test",

@@ -122,7 +122,7 @@ def check(plan: Plan, workers: int) -> Check:
         dataset=Dataset(dataset.name, clips, dataset.skipped),
         labels=labels,
         leaks=[str(leak) for leak in find_leaks(dataset.clips)],
-        hours=float(dataset.clips.drop_duplicates("key").seconds.sum()) / 3600,
+        hours=float(dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600,
         costs=costs,
         trainings=each * len(parts) * len(mlps) + (len(jobs) - len(mlps)) * len(parts),
         probe_minutes=seconds / 60,
@@ -139,9 +139,10 @@ def stand_in(name: str, layers: str | None) -> tuple[Encoder, bool]:
 def encoding_cost(encoder: Encoder, dataset: Dataset, window: float, download: bool) -> tuple[Cost, list[int]]:
     """Measure a few windows of the commonest length, and return the cost and the windows of each clip."""
     rate = encoder.sample_rate
-    distinct = dataset.clips.drop_duplicates("key")
+    distinct = dataset.clips.drop_duplicates("clip_key")
     spans = {
-        row.key: window_spans(max(1, round(row.seconds * rate)), round(window * rate)) for row in distinct.itertuples()
+        row.clip_key: window_spans(max(1, round(row.clip_seconds * rate)), round(window * rate))
+        for row in distinct.itertuples()
     }
     lengths = [stop - first for each in spans.values() for first, stop in each]
     samples = max(encoder.minimum_samples, int(np.median(lengths)))
@@ -158,7 +159,7 @@ def encoding_cost(encoder: Encoder, dataset: Dataset, window: float, download: b
         minutes=speed * sum(lengths) / 60,
         megabytes=len(lengths) * stored_bytes(encoder) / 1e6,
     )
-    return cost, [len(spans[key]) for key in dataset.clips.key]
+    return cost, [len(spans[key]) for key in dataset.clips.clip_key]
 
 
 def placeholder(encoder: Encoder, dataset: Dataset, windows: Sequence[int]) -> Features:

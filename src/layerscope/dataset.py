@@ -33,7 +33,7 @@ SPLIT_NAMES = {
 }  # fmt: skip
 PATH_NAMES = ("path", "audio_path", "file", "filename")
 #: Columns that describe a clip and are never a target.
-CLIP_COLUMNS = ("clip", "path", "start", "end", "split", "fold", "group", "key", "seconds")
+CLIP_COLUMNS = ("clip", "path", "start", "end", "split", "fold", "group", "clip_key", "clip_seconds", "clip_sound")
 
 
 @dataclass
@@ -46,8 +46,8 @@ class Dataset:
         What results call it.
     clips : DataFrame
         One row a clip: ``clip`` (its name), ``path``, ``start``, ``end`` (s, NaN for the whole file), where the
-        data bring them ``split``, ``fold``, ``group``, and the target columns. After `survey` also ``key``
-        (content and span) and ``seconds``.
+        data bring them ``split``, ``fold``, ``group``, and the target columns. After `survey` also
+        ``clip_key`` (content and span) and ``clip_seconds``.
     skipped : dict of str to str
         Name of every clip that is not used, and why.
     """
@@ -213,7 +213,7 @@ class Dataset:
         return Dataset(self.name, kept, {**self.skipped, **reasons})
 
     def survey(self, progress: Callable[[int], None] = lambda _: None) -> Dataset:
-        """Return the clips with ``key`` and ``seconds``, read from every distinct file once, without decoding.
+        """Return the clips with ``clip_key`` and ``clip_seconds``, from one look at every distinct file, undecoded.
 
         Files that cannot be opened are set aside with the reason.
         """
@@ -232,8 +232,8 @@ class Dataset:
         skipped = {**self.skipped, **{row.clip: reasons[row.path] for row in lost.itertuples()}}
         if clips.empty:
             raise DataError(f"{self.name}: no readable audio; first reason: {next(iter(skipped.values()))}")
-        clips["key"] = [f"{facts[row.path].digest}@{row.start:g}-{row.end:g}" for row in clips.itertuples()]
-        clips["seconds"] = [
+        clips["clip_key"] = [f"{facts[row.path].digest}@{row.start:g}-{row.end:g}" for row in clips.itertuples()]
+        clips["clip_seconds"] = [
             max(0.0, (facts[row.path].duration if math.isnan(row.end) else row.end) - row.start)
             for row in clips.itertuples()
         ]

@@ -131,7 +131,7 @@ def extract(
     encoder : Encoder
         All its layers are kept.
     clips : DataFrame
-        Columns ``clip``, ``path``, ``start``, ``end``, ``key``, ``seconds``.
+        Columns ``clip``, ``path``, ``start``, ``end``, ``clip_key``, ``clip_seconds``.
     store : FeatureStore
         Where pooled states go, shard by shard.
     window : float
@@ -147,14 +147,14 @@ def extract(
         If the store cannot be written.
     """
     done = Extraction()
-    distinct = clips.drop_duplicates("key")
+    distinct = clips.drop_duplicates("clip_key")
     with locked(store.directory), ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode") as threads:
         store.refresh()
         for name, rows, decoding in ahead(plan_shards(distinct), store, encoder, window, threads):
             held = len(rows) - len(decoding)
             done.cached += held
             if held:
-                progress(held, float(rows.seconds.sum() - rows.loc[list(decoding)].seconds.sum()))
+                progress(held, float(rows.clip_seconds.sum() - rows.loc[list(decoding)].clip_seconds.sum()))
             if decoding:
                 write_shard(encoder, store, name, rows.loc[list(decoding)], decoding, done, progress)
     return done
@@ -179,11 +179,11 @@ def locked(directory: Path) -> Iterator[None]:
 def plan_shards(clips: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Divide clips, in order, into shards; the same clips give the same shards, whatever is stored already."""
     first, seconds = 0, 0.0
-    for row, length in enumerate(clips.seconds):
+    for row, length in enumerate(clips.clip_seconds):
         seconds += length
         if seconds >= SHARD_SECONDS or row + 1 - first >= SHARD_CLIPS or row + 1 == len(clips):
             part = clips.iloc[first : row + 1]
-            yield hashlib.sha256("".join(part.key).encode()).hexdigest()[:32], part
+            yield hashlib.sha256("".join(part.clip_key).encode()).hexdigest()[:32], part
             first, seconds = row + 1, 0.0
 
 
@@ -203,7 +203,7 @@ def ahead(
         decoding: Decoding = {
             row.Index: threads.submit(decode_clip, encoder, window, row.path, row.start, row.end)
             for row in rows.itertuples()
-            if row.key not in store
+            if row.clip_key not in store
         }
         if waiting:
             yield waiting
@@ -244,10 +244,10 @@ def write_shard(
         try:
             cuts, sound = decoding[row.Index].result()
         except AudioError as error:
-            done.failed[row.key] = str(error)
-            progress(1, row.seconds)
+            done.failed[row.clip_key] = str(error)
+            progress(1, row.clip_seconds)
             continue
-        entries.append(ClipEntry(row.key, len(cuts), float(row.seconds), sound))
+        entries.append(ClipEntry(row.clip_key, len(cuts), float(row.clip_seconds), sound))
         windows += list(cuts)
         names += [row.clip] * len(cuts)
     if entries:
@@ -330,7 +330,7 @@ def refuse_non_finite(summary: Tensor, encoder: Encoder, name: str) -> None:
 
 def stored_features(store: FeatureStore, clips: pd.DataFrame) -> Features:
     """Return the stored features of clips, read layer by layer when a probe asks for one."""
-    keys = list(clips.key)
+    keys = list(clips.clip_key)
     about = store.description
     return Features(
         model=about["encoder"],

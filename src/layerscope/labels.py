@@ -85,8 +85,10 @@ def labels_of(cells: Any, kind: Kind | None = None) -> Labels:
 
 def kind_of(cells: Sequence[Any]) -> Kind:
     """Work out what labels are."""
-    if any(isinstance(cell, dict) for cell in cells):
-        raise DataError("labels are objects (beats or segments): frame-level tasks are not supported yet")
+    if any(isinstance(cell, dict) or (isinstance(cell, (list, tuple)) and any(map(is_nested, cell))) for cell in cells):
+        raise DataError(
+            "labels hold spans or events (beats, chords, segments): frame-level tasks are not supported yet"
+        )
     if all(isinstance(cell, (list, tuple)) for cell in cells):
         numeric = all(isinstance(item, (int, float)) for cell in cells for item in cell)
         return "values" if numeric and any(len(cell) for cell in cells) else "tags"
@@ -96,6 +98,11 @@ def kind_of(cells: Sequence[Any]) -> Kind:
     if any(isinstance(cell, (list, tuple)) for cell in cells):
         raise DataError("some labels are lists and some are not")
     return "tags" if any(isinstance(cell, str) and "|" in cell for cell in cells) else "classes"
+
+
+def is_nested(item: Any) -> bool:
+    """Return whether an item of a label has parts of its own."""
+    return isinstance(item, (list, tuple, dict))
 
 
 def table_labels(array: NDArray[Any], kind: Kind | None) -> Labels:
@@ -122,8 +129,12 @@ def tag_labels(cells: Sequence[Sequence[Any]]) -> Labels:
 
 def value_labels(cells: Sequence[Sequence[Any]]) -> Labels:
     """Turn numbers into a (clip, dimension) table."""
-    if len({len(cell) for cell in cells}) != 1:
-        raise DataError(f"labels have {sorted({len(cell) for cell in cells})} numbers; every clip needs as many")
+    lengths = sorted({len(cell) for cell in cells})
+    if len(lengths) != 1:
+        raise DataError(
+            f"labels have from {lengths[0]} to {lengths[-1]} numbers; values need as many for every clip "
+            "(times of events are a frame-level task, not supported yet)"
+        )
     try:
         values = np.array(cells, dtype=np.float32)
     except ValueError as error:

@@ -190,7 +190,7 @@ def job_digest(job: Job, labels: Labels, parts: Sequence[Part], seeds: Sequence[
     clips = job.features.clips
     told = {
         "features": job.features.fingerprint,
-        "clips": list(clips["key" if "key" in clips else "clip"]),
+        "clips": list(clips["clip_key" if "clip_key" in clips else "clip"]),
         "input": [job.chosen.name, job.chosen.layer],
         "probe": job.probe,
         "seeds": list(seeds),

@@ -60,7 +60,7 @@ class Leak:
 def group_codes(clips: pd.DataFrame) -> NDArray[np.int64]:
     """Return a number for each clip such that what must stay together shares it.
 
-    Clips are joined by ``group``, by ``key`` up to the span (the same file) and by ``sound`` (the same samples),
+    Clips are joined by ``group``, by ``clip_key`` up to the span (the same file) and by ``clip_sound`` (the same
     where the table has these columns; without any of them each clip stands alone.
     """
     parent = np.arange(len(clips))
@@ -84,10 +84,10 @@ def joining_columns(clips: pd.DataFrame) -> dict[str, list[object]]:
     columns: dict[str, list[object]] = {}
     if "group" in clips:
         columns["group"] = [None if pd.isna(value) else value for value in clips.group]
-    if "key" in clips:
-        columns["file"] = [key.partition("@")[0] for key in clips.key]
-    if "sound" in clips:
-        columns["sound"] = list(clips.sound)
+    if "clip_key" in clips:
+        columns["file"] = [key.partition("@")[0] for key in clips.clip_key]
+    if "clip_sound" in clips:
+        columns["sound"] = list(clips.clip_sound)
     return columns
 
 

@@ -143,15 +143,15 @@ def extract_all(
         if encoder.name in passes:
             raise UsageError(f"two models are called '{encoder.name}'; rename one directory")
         store = open_store(encoder, cache_directory(), window or encoder.window)
-        with progress.task(f"encoding {encoder.name}", dataset.clips.key.nunique(), "clips") as step:
+        with progress.task(f"encoding {encoder.name}", dataset.clips.clip_key.nunique(), "clips") as step:
             extraction = extract(encoder, dataset.clips, store, window or encoder.window, step)
         stores.append(store)
         passes[encoder.name] = counts(extraction)
         failed = extraction.failed
         dataset = dataset.without(
-            {row.clip: failed[row.key] for row in dataset.clips.itertuples() if row.key in failed}
+            {row.clip: failed[row.clip_key] for row in dataset.clips.itertuples() if row.clip_key in failed}
         )
-    dataset.clips["sound"] = [stores[0].entry(key).sound for key in dataset.clips.key]
+    dataset.clips["clip_sound"] = [stores[0].entry(key).sound for key in dataset.clips.clip_key]
     return stores, passes, dataset
 
 

@@ -19,6 +19,8 @@ METRIC_NAMES = {
 }
 #: Fewer test groups than this and a percentile interval is itself a rough guess.
 FEW_GROUPS = 30
+#: Names in a sentence.
+MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,9 @@ def list_cautions(results: Results) -> list[str]:
     if facts["leaks"]:
         cautions.append(f"Leak between splits, allowed by the user: {facts['leaks'][0]}.")
     if facts["absent_tags"]:
-        cautions.append(f"Tags without both answers in the test split, left out: {', '.join(facts['absent_tags'])}.")
+        named, more = facts["absent_tags"][:MOST_NAMED], len(facts["absent_tags"]) - MOST_NAMED
+        rest = f" and {more} more" if more > 0 else ""
+        cautions.append(f"Tags without both answers in the test split, left out: {', '.join(named)}{rest}.")
     if results.skipped:
         cautions.append(f"{len(results.skipped)} clips were not used; they are listed below with the reason.")
     return cautions
