@@ -61,7 +61,7 @@ def group_codes(clips: pd.DataFrame) -> NDArray[np.int64]:
     """Return a number for each clip such that what must stay together shares it.
 
     Clips are joined by ``group``, by ``clip_key`` up to the span (the same file) and by ``clip_sound`` (the same
-    where the table has these columns; without any of them each clip stands alone.
+    samples), where the table has these columns; without any of them each clip stands alone.
     """
     parent = np.arange(len(clips))
 
