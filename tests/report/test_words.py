@@ -48,6 +48,7 @@ def test_the_layer_is_compared_with_the_inputs_of_all_layers():
     reasons = advise(study(plain=0.6)).reasons
     assert any(reason.startswith("Layer 1 minus all layers of m side by side: +10.0 points") for reason in reasons)
     assert "On the test clips, layer 1 is told apart from every other layer." in reasons
+    assert not any("the last input" in reason for reason in reasons)  # layer 1 is the last
 
 
 def test_without_a_trained_model_nothing_is_claimed_of_one():

@@ -171,6 +171,8 @@ def layer_reasons(results: Results, best: pd.Series) -> list[str]:
         else f"On the test clips, layer {layers[0]} is told apart from every other layer."
     ]
     for _, row in own[own.input.isin(["last", "weighted", "weighted[1:]", "concat"])].iterrows():
+        if row.input == "last" and row.layer == best.layer:
+            continue  # the same thing by its other name
         gap = results.compare(int(best.name), int(row.name))
         reasons.append(f"Layer {best.layer} minus {describe(row)}: {difference(metric, gap)}.")
     return reasons
