@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from conftest import write_tone
 from layerscope.cli import guarded
 from test_study import leaking_table
 
@@ -149,7 +150,7 @@ def test_an_interrupt_says_how_to_go_on(tones, tmp_path):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert "stopped; the same command continues where it was" in said
     assert "Traceback" not in said
 
@@ -178,3 +179,39 @@ def test_help_is_quick():
     assert layerscope("--help").returncode == 0
     # Importing torch alone takes longer than this.
     assert time.monotonic() - started < 2.0
+
+
+BAD_TABLES = {
+    "constant.csv": (
+        "path,label\n" + "".join(f"{n}.wav,0.5\n" for n in range(30)),
+        "'label' is the same for every clip",
+    ),
+    "single.csv": ("path,label\n" + "".join(f"{n}.wav,x\n" for n in range(30)), "a single class"),
+    "few.csv": ("path,label\n0.wav,x\n1.wav,y\n", "2 groups cannot be divided into 5 parts"),
+    "ragged.csv": ("path,label\n0.wav,x,y,z\n1.wav\n", "ragged.csv"),
+    "open.csv": ('path,label\n"0.wav,x\n', "not readable as a table"),
+    "empty.csv": ("", "not readable as a table"),
+    "bytes.csv": (b"\x00\xff\xfe,\n\x80", "not readable as a table"),
+    "untagged.jsonl": ("".join(f'{{"path": "{n}.wav", "label": []}}\n' for n in range(30)), "no clip has any tag"),
+    "same.jsonl": ("".join(f'{{"path": "{n}.wav", "label": ["a"]}}\n' for n in range(30)), "no tag has both answers"),
+    "empty.jsonl": ("", "no usable row"),
+    "bytes.jsonl": (b"\xff\xfe\x00junk\n", "not readable as text"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_a_bad_table_is_an_error_not_a_traceback(name, tmp_path, capsys):
+    content, words = BAD_TABLES[name]
+    for number in range(30):
+        write_tone(tmp_path / f"{number}.wav", 200 + 20 * number, seed=number)
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert guarded(["run", "--data", str(tmp_path / name), *quick("--out", str(tmp_path / "out"))]) == 3
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_a_damaged_run_directory_is_an_error_not_a_traceback(content, tones, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "study.json").write_text(content)
+    assert guarded(["run", "--data", str(tones), *quick("--out", str(tmp_path / "out"))]) == 2
+    assert "choose another --out" in capsys.readouterr().err

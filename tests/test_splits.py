@@ -131,3 +131,14 @@ def test_nothing_can_be_learnt_from_one_class():
     clips = table(6, split=["train", "train", "valid", "valid", "test", "test"])
     with pytest.raises(DataError, match="a single class"):
         refuse_unlearnable(labels_of(list("aaabab")), parts_of(clips))
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [([0.5, 0.7, 1.0, 1.0, 2.0, 3.0], "'0' is the same for every clip of the valid split"),
+     ([["a"], ["b"], ["a"], ["b"], ["a"], ["a"]], "no tag has both answers in the test split")],
+)  # fmt: skip
+def test_nothing_can_be_scored_where_nothing_varies(cells, words):
+    clips = table(6, split=["train", "train", "valid", "valid", "test", "test"])
+    with pytest.raises(DataError, match=words):
+        refuse_unlearnable(labels_of(cells), parts_of(clips))

@@ -285,10 +285,11 @@ def guarded(arguments: list[str]) -> int:
     except LayerscopeError as error:
         errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         return error.exit_code
-    except SystemExit as leaving:  # typer says in this way how a command ended
-        if leaving.code == 130:
+    except (KeyboardInterrupt, SystemExit) as leaving:  # typer says in the second way how a command ended
+        code = 130 if isinstance(leaving, KeyboardInterrupt) else int(leaving.code or 0)
+        if code == 130:
             errors.print("stopped; the same command continues where it was")
-        return int(leaving.code or 0)
+        return code
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
             raise

@@ -337,14 +337,17 @@ def split_files(path: Path) -> list[tuple[Path, str | None]]:
 
 def read_lines(path: Path) -> Iterable[Record]:
     """Yield the objects of a JSONL file, naming the line that is none."""
-    with path.open(encoding="utf-8") as file:
-        for count, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise DataError(f"{path.name} line {count}: not JSON ({error})") from error
-            if not isinstance(row, dict):
-                raise DataError(f"{path.name} line {count}: expected an object, found {type(row).__name__}")
-            yield row
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not readable as text ({error})") from error
+    for count, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{path.name} line {count}: not JSON ({error})") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{path.name} line {count}: expected an object, found {type(row).__name__}")
+        yield row

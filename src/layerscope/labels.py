@@ -118,6 +118,8 @@ def table_labels(array: NDArray[Any], kind: Kind | None) -> Labels:
 def tag_labels(cells: Sequence[Sequence[Any]]) -> Labels:
     """Turn lists of names into a table of 0 and 1."""
     names = sorted({str(name).strip() for cell in cells for name in cell if str(name).strip()})
+    if not names:
+        raise DataError("no clip has any tag")
     index = {name: number for number, name in enumerate(names)}
     values = np.zeros((len(cells), len(names)), np.float32)
     for row, cell in enumerate(cells):

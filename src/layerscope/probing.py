@@ -228,13 +228,13 @@ class Evaluation:
         Its clips.
     labels : Labels
         Of these clips.
-    weights : ndarray, shape (resample, clip)
-        How often each counts in each resample.
+    weights : ndarray, shape (resample, clip), or None
+        How often each counts in each resample; validation clips get no interval and are not resampled.
     """
 
     rows: NDArray[np.int64]
     labels: Labels
-    weights: NDArray[np.float64]
+    weights: NDArray[np.float64] | None
 
 
 def evaluations(labels: Labels, parts: Sequence[Part], groups: NDArray[np.int64], seed: int) -> dict[str, Evaluation]:
@@ -242,7 +242,8 @@ def evaluations(labels: Labels, parts: Sequence[Part], groups: NDArray[np.int64]
     found = {}
     for name in ("valid", "test"):
         rows = np.sort(np.concatenate([getattr(part, name) for part in parts]))
-        found[name] = Evaluation(rows, labels.take(rows), resample_weights(groups[rows], seed))
+        weights = resample_weights(groups[rows], seed) if name == "test" else None
+        found[name] = Evaluation(rows, labels.take(rows), weights)
     return found
 
 

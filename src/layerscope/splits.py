@@ -232,10 +232,20 @@ def fold_order(name: str) -> tuple[int, str]:
 
 
 def refuse_unlearnable(labels: Labels, parts: Sequence[Part]) -> None:
-    """Raise if a split has no clips, or a training split fewer than two classes."""
+    """Raise for a split in which nothing can be learnt or scored: no clips, one class, no tag or value that varies."""
     for part in parts:
         for name, rows in (("train", part.train), ("valid", part.valid), ("test", part.test)):
             if len(rows) == 0:
                 raise DataError(f"the {name} split is empty")
         if labels.kind == "classes" and len(np.unique(labels.values[part.train])) < 2:
             raise DataError("the train split holds a single class; nothing can be learnt")
+    if labels.kind == "classes":
+        return
+    for name in ("train", "valid", "test"):
+        rows = np.concatenate([getattr(part, name) for part in parts])
+        varies = labels.values[rows].min(axis=0) < labels.values[rows].max(axis=0)
+        if labels.kind == "tags" and not varies.any():
+            raise DataError(f"no tag has both answers in the {name} split; nothing can be scored")
+        if labels.kind == "values" and not varies.all():
+            constant = labels.names[int(varies.argmin())]
+            raise DataError(f"'{constant}' is the same for every clip of the {name} split; nothing can be scored")

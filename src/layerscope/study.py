@@ -107,7 +107,7 @@ def run_directory(out: Path, plan: Plan) -> Iterator[None]:
     written = plan.model_dump_json(indent=1)
     path = out / "study.json"
     if path.is_file():
-        before = json.loads(path.read_text())
+        before = read_study(path)
         changed = [key for key, value in json.loads(written).items() if before.get(key) != value]
         if changed:
             raise UsageError(f"{out} holds another study (different: {', '.join(changed)}); choose another --out")
@@ -120,6 +120,17 @@ def run_directory(out: Path, plan: Plan) -> Iterator[None]:
             yield
     except filelock.Timeout as error:
         raise ResourceError(f"{out} is in use by another run; wait for it or choose another --out") from error
+
+
+def read_study(path: Path) -> dict[str, Any]:
+    """Return the study that a run's directory holds, or say that it is none."""
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: not readable as a study ({error}); choose another --out") from error
+    if not isinstance(written, dict):
+        raise UsageError(f"{path}: not a study; choose another --out")
+    return written
 
 
 def extract_all(

@@ -182,3 +182,17 @@ def test_another_kind_of_model_is_refused_by_name(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(ModelError, match="model_type 'bert' is not understood; known: data2vec-audio, hubert"):
         load_encoder(tmp_path)
+
+
+def test_a_configuration_of_the_wrong_type_is_refused(muq):
+    with pytest.raises(ModelError, match="a value is of the wrong type"):
+        load_encoder(rewrite_config(muq, w2v2_config=7))
+
+
+def test_a_transformers_configuration_without_a_key_is_refused_by_name(golden, tmp_path):
+    copy = shutil.copytree(golden / "mert95-small", tmp_path / "mert", copy_function=shutil.copyfile)
+    config = json.loads((copy / "config.json").read_text())
+    del config["num_hidden_layers"]
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="missing"):
+        load_encoder(copy)

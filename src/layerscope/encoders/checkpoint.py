@@ -153,6 +153,8 @@ def muq_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int | N
         outputs = written["codebook_size"]
     except KeyError as error:
         raise ModelError(f"{path}: {error} is missing; MuQ's configuration has it") from error
+    except (TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: a value is of the wrong type ({error})") from error
     return Checkpoint("muq", config, muq_pretraining(config, outputs, codebooks), tensors, weights)
 
 

@@ -133,7 +133,10 @@ def build_huggingface(directory: Path, *, weights: bool = True) -> HuggingFaceMo
     network = empty_network(config)
     if weights:
         load_weights(network, directory, FAMILIES[config["model_type"]][2])
-    return HuggingFaceModel(network, config, sample_rate, normalise=normalise)
+    try:
+        return HuggingFaceModel(network, config, sample_rate, normalise=normalise)
+    except KeyError as error:
+        raise ModelError(f"{directory / 'config.json'}: {error} is missing") from error
 
 
 def empty_network(config: dict[str, Any]) -> nn.Module:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,11 +144,10 @@ def load_encoder(
         return load_custom(text)
     untrained = text.startswith(RANDOM)
     source = text.removeprefix(RANDOM)
-    blueprint = blueprint_of(source, num_heads, fetched=not untrained)
     known = source in MODELS or source in UNTRAINED_SIZES
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = blueprint.untrained() if untrained else blueprint.trained()
+        model = make_model(source, num_heads, untrained=untrained)
     return LayeredEncoder(
         model,
         name=(RANDOM if untrained else "") + (source if known else short_name(source)),
@@ -159,26 +157,12 @@ def load_encoder(
     )
 
 
-@dataclass(frozen=True)
-class Blueprint:
-    """How to make a model.
-
-    Attributes
-    ----------
-    untrained, trained : callable
-        Make it with PyTorch's initial weights, and with its own.
-    """
-
-    untrained: Callable[[], LayeredModel]
-    trained: Callable[[], LayeredModel]
-
-
-def blueprint_of(source: str, num_heads: int | None, *, fetched: bool) -> Blueprint:
-    """Find out what a name, directory or file is; a published model need not be fetched for its untrained twin."""
-    if source in UNTRAINED_SIZES and not fetched:
-        return sizes_alone(UNTRAINED_SIZES[source])
-    if source in MODELS and not fetched:
-        return sizes_alone(MODELS[source].config)
+def make_model(source: str, num_heads: int | None, *, untrained: bool) -> LayeredModel:
+    """Make what a name, directory or file stands for; a published model is not fetched for its untrained twin."""
+    if untrained and source in UNTRAINED_SIZES:
+        return ConformerModel(UNTRAINED_SIZES[source])
+    if untrained and source in MODELS:
+        return ConformerModel(MODELS[source].config)
     if source.startswith(HUB):
         path = fetch_repository(source.removeprefix(HUB))
     else:
@@ -186,24 +170,15 @@ def blueprint_of(source: str, num_heads: int | None, *, fetched: bool) -> Bluepr
     settings = path / "config.json"
     model_type = read_json(settings).get("model_type") if settings.is_file() else None
     if model_type in FAMILIES:
-        return Blueprint(lambda: build_huggingface(path, weights=False), lambda: build_huggingface(path))
+        return build_huggingface(path, weights=not untrained)
     if model_type == "mert2":
         mert2, tensors = read_mert2(path)
-        return Blueprint(lambda: Mert2Model(mert2), lambda: build_mert2(mert2, tensors, path))
+        return Mert2Model(mert2) if untrained else build_mert2(mert2, tensors, path)
     if model_type is not None:
-        known = ["mert2", *FAMILIES]
-        raise ModelError(f"{settings}: model_type '{model_type}' is not understood; known: {', '.join(sorted(known))}")
+        known = ", ".join(sorted(["mert2", *FAMILIES]))
+        raise ModelError(f"{settings}: model_type '{model_type}' is not understood; known: {known}")
     checkpoint = read_checkpoint(path, num_heads)
-    return Blueprint(lambda: ConformerModel(checkpoint.config), lambda: build_model(checkpoint))
-
-
-def sizes_alone(config: ConformerConfig) -> Blueprint:
-    """Return the blueprint of a model of which nothing but the sizes is at hand."""
-
-    def absent() -> LayeredModel:
-        raise ModelError("only its untrained twin exists: give it as random:NAME")
-
-    return Blueprint(lambda: ConformerModel(config), absent)
+    return ConformerModel(checkpoint.config) if untrained else build_model(checkpoint)
 
 
 def short_name(source: str) -> str:
