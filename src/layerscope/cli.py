@@ -148,6 +148,24 @@ def demo(out: Annotated[Path, typer.Option(help="The run's directory.")] = Path(
 
 
 @app.command()
+def pretrain(
+    out: Out,
+    family: Annotated[str, typer.Option(help="muq (residual quantizer) or musicfm (random projection).")] = "muq",
+    data: Annotated[Path | None, typer.Option(help="A folder of audio.  [default: the built-in corpus]")] = None,
+    steps: Annotated[int, typer.Option(help="Of the optimizer.")] = 7000,
+    seed: Annotated[int, typer.Option(help="Of weights, masks and data.")] = 0,
+    recipe: Annotated[Path | None, typer.Option(help="A JSON of further settings (sizes, batch, rates).")] = None,
+) -> None:
+    """Pretrain a small encoder on masked tokens; a killed training continues in its directory."""
+    from layerscope.pretrain import pretrain as train
+    from layerscope.pretrain import read_recipe
+
+    made = read_recipe(recipe, family=family, data=data, steps=steps, seed=seed)
+    encoder = train(made, out, lambda line: console.print(line, highlight=False))
+    console.print(f"\n{encoder}: give it as --model", highlight=False)
+
+
+@app.command()
 def ls(what: Annotated[str, typer.Argument(help="models, baselines, probes or metrics")] = "models") -> None:
     """List what there is."""
     tables = {"models": list_models, "baselines": list_baselines, "probes": list_probes, "metrics": list_metrics}

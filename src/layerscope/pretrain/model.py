@@ -1,0 +1,105 @@
+"""The encoder with what only its pretraining needs: the quantizer, the masks, and the head that names tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from layerscope.encoders.conformer import ConformerModel
+from layerscope.pretrain.quantizers import CODES, RandomProjection, ResidualQuantizer, stack_frames
+from layerscope.pretrain.recipe import Recipe
+
+__all__ = ["MaskedModel", "Outcome", "draw_mask"]
+
+SPAN_TOKENS = 10  # 0.4 s
+MASKED_SHARE = 0.6
+NOISE = 0.1
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step showed.
+
+    Attributes
+    ----------
+    loss : Tensor
+        Cross-entropy of the masked tokens, the mean over codebooks.
+    accuracy : float
+        Share of masked tokens named right, first codebook.
+    majority : float
+        What naming the commonest token of the batch would give.
+    used : int
+        Different tokens of the first codebook in the batch.
+    """
+
+    loss: Tensor
+    accuracy: float
+    majority: float
+    used: int
+
+
+def draw_mask(batch: int, tokens: int) -> Tensor:
+    """Return which tokens are hidden, (batch, token): spans of 0.4 s, each with probability 0.6, at least one of each.
+
+    Both models mask so (Won et al. 2024; Zhu et al. 2025).
+    """
+    spans = -(-tokens // SPAN_TOKENS)
+    hidden = torch.rand(batch, spans) < MASKED_SHARE
+    hidden[~hidden.any(dim=1), 0] = True
+    hidden[hidden.all(dim=1), -1] = False
+    return hidden.repeat_interleave(SPAN_TOKENS, dim=1)[:, :tokens]
+
+
+class MaskedModel(nn.Module):
+    """A conformer that learns to name hidden tokens.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        Sizes.
+    mel_mean, mel_std : float
+        Of the data, in dB.
+    """
+
+    def __init__(self, recipe: Recipe, mel_mean: float, mel_std: float) -> None:
+        super().__init__()
+        self.encoder = ConformerModel(recipe.conformer(mel_mean, mel_std))
+        self.quantizer: RandomProjection | ResidualQuantizer = (
+            ResidualQuantizer(recipe.codebooks) if recipe.family == "muq" else RandomProjection(recipe.codes)
+        )
+        self.codebooks = recipe.codebooks if recipe.family == "muq" else 1
+        self.codes = CODES if recipe.family == "muq" else recipe.codes
+        self.linear = nn.Linear(recipe.dim, self.codebooks * self.codes)
+        self.autocasts = recipe.precision == "bfloat16"
+
+    def normalised_mel(self, waveforms: Tensor) -> Tensor:
+        """Return (batch, mel, frame) as the encoder and the quantizer see it."""
+        config = self.encoder.config
+        mel: Tensor = (self.encoder.mel(waveforms) - config.mel_mean) / config.mel_std
+        return mel
+
+    def forward(self, waveforms: Tensor) -> Outcome:
+        """Hide spans of waveforms (batch, samples), and compare what the model names them with what they are."""
+        with torch.no_grad():
+            mel = self.normalised_mel(waveforms)
+            mel = mel[..., : 4 * (mel.shape[-1] // 4)]
+            tokens = self.quantizer(stack_frames(mel))
+            mask = draw_mask(*tokens.shape[:2]).to(mel.device)
+            frames = mask.repeat_interleave(4, dim=1)[:, None]
+            hidden = torch.where(frames, NOISE * torch.randn_like(mel), mel)
+        with torch.autocast(mel.device.type, torch.bfloat16, enabled=self.autocasts):
+            *_, state = self.encoder.conformer.states(self.encoder.conv(hidden), self.encoder.depth)
+            logits = self.linear(state[mask]).unflatten(-1, (self.codebooks, self.codes))
+        wanted = tokens[mask]
+        loss = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten())
+        first = wanted[:, 0]
+        counts = torch.bincount(first, minlength=self.codes)
+        return Outcome(
+            loss,
+            float((logits[:, 0].argmax(dim=-1) == first).float().mean()),
+            float(counts.max() / counts.sum()),
+            int((counts > 0).sum()),
+        )

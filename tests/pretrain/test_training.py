@@ -1,0 +1,76 @@
+"""Loss falls, a killed training continues to the same weights, and a folder of audio serves as well."""
+
+import json
+import math
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from layerscope.errors import DataError, UsageError
+from layerscope.pretrain import Recipe, pretrain, training
+
+SMALL = {"dim": 32, "depth": 2, "heads": 2, "feedforward": 64, "channels": 4, "batch": 4, "seconds": 2.0,
+         "warmup": 10, "quantizer_steps": 30, "codebooks": 2, "codes": 128, "learning_rate": 3e-3}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def few_clips_to_fit(monkeypatch):
+    monkeypatch.setattr(training, "FITTING_CLIPS", 32)
+
+
+def recipe_codes(family):
+    return 1024 if family == "muq" else SMALL["codes"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["muq", "musicfm"])
+def test_loss_falls_in_two_hundred_steps(family, tmp_path):
+    pretrain(Recipe(family=family, steps=200, **SMALL), tmp_path)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log] == [50, 100, 150, 200]
+    # A line is one batch of 120 masked tokens, so that single losses scatter by some percent.
+    assert (log[2]["loss"] + log[3]["loss"]) / 2 < 0.95 * math.log(recipe_codes(family))
+    assert {"accuracy", "majority", "codes", "hours", "minutes"} <= set(log[0])
+
+
+@pytest.mark.parametrize("family", ["muq", "musicfm"])
+def test_a_killed_training_continues_to_the_same_weights(family, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 4)
+    recipe = Recipe(family=family, steps=10, **SMALL)
+    pretrain(recipe, tmp_path / "whole")
+    lines = []
+
+    def killed(*_):
+        lines.append(1)
+        if len(lines) == 2:  # the second checkpoint, at step 8
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "write_layout", killed)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(recipe, tmp_path / "killed")
+    monkeypatch.undo()
+    monkeypatch.setattr(training, "FITTING_CLIPS", 32)
+    pretrain(recipe, tmp_path / "killed")
+    whole, killed_weights = (
+        load_file(tmp_path / name / "encoder" / "model.safetensors") for name in ("whole", "killed")
+    )
+    for name, value in whole.items():
+        torch.testing.assert_close(value, killed_weights[name], atol=0, rtol=0)
+
+
+def test_another_pretraining_in_the_same_place_is_refused(tmp_path):
+    pretrain(Recipe(family="musicfm", steps=1, **SMALL), tmp_path)
+    with pytest.raises(UsageError, match="seed"):
+        pretrain(Recipe(family="musicfm", steps=1, seed=1, **SMALL), tmp_path)
+
+
+def test_a_folder_of_audio(tmp_path, tones):
+    pretrain(Recipe(family="musicfm", steps=2, data=tones.parent if tones.is_file() else tones, **SMALL), tmp_path)
+    assert (tmp_path / "encoder" / "model.safetensors").is_file()
+
+
+def test_a_folder_without_audio_is_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no audio"):
+        pretrain(Recipe(steps=1, data=tmp_path / "empty", **SMALL), tmp_path / "out")
