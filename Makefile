@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo test check lock clean pictures
+.PHONY: setup demo test check lock clean pictures task-pages
 
 setup: $(VENV)/.installed
 
@@ -30,6 +30,10 @@ lock: setup
 
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
+
+# A page for each task, from the task itself.
+task-pages: setup
+	$(BIN)/python -m layerscope.tasks.pages docs/tasks
 
 # The picture of the README: the demo's page, as Chromium (Debian's package) shows it.
 pictures: demo

@@ -86,7 +86,7 @@ def test_ls_lists(what, capsys):
         (["run", "--data", "DATA", "--model", "muq", "--probe", "mpl", "--out", "OUT"], 2, "did you mean 'mlp'"),
         (["run", "--data", "DATA", "--target", "lable", "--out", "OUT"], 2, "did you mean 'label'"),
         (["run", "--data", "absent", "--out", "OUT"], 3, "data 'absent' does not exist"),
-        (["run", "--out", "OUT"], 2, "give --data, or a study.toml"),
+        (["run", "--out", "OUT"], 2, "no data; give --data, --task"),
         (["run", "--data", "DATA"], 2, "Missing option '--out'"),
         (["run", "--data", "DATA", "--seeds", "0", "--out", "OUT"], 2, "'seeds'"),
         (["run", "--data", "DATA", "--kind", "class", "--out", "OUT"], 2, "'kind'"),
@@ -169,7 +169,7 @@ def test_hostile_files_in_a_table_end_in_skipped_csv(hostile, tmp_path, tones):
         "antiphase_stereo.wav", "corrupt_middle.mp3", "empty.wav", "inf_float.wav", "nan_float.wav", "one_sample.wav",
         "text.wav", "truncated_body.wav", "truncated_header.wav", "zero_samples.wav",
     }  # fmt: skip
-    assert sum(provenance["splits"].values()) + len(skipped) == 30 + len(bad)
+    assert sum(next(iter(provenance["tasks"].values()))["splits"].values()) + len(skipped) == 30 + len(bad)
     for clip, reason in zip(skipped["clip"], skipped.reason, strict=True):
         assert Path(clip).name in reason
 

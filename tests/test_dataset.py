@@ -201,4 +201,5 @@ def test_a_column_may_be_called_what_musicians_call_things(tmp_path):
     rows = ["path,key,seconds,sound", "a.wav,C major,1.5,dull", "b.wav,D minor,2.5,bright"]
     dataset = Dataset.load(write_csv(tmp_path / "c.csv", *rows)).survey()
     assert dataset.targets() == ["key", "seconds", "sound"]
-    assert dataset.labels("key").names == ("C major", "D minor")
+    assert dataset.labels("key").kind == "key"
+    assert dataset.labels("key", "classes").names == ("C major", "D minor")

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from layerscope.errors import DataError
-from layerscope.labels import labels_of
+from layerscope.labels import key_name, kind_of, labels_of, track_labels
 
 
 def test_strings_are_classes_in_alphabetical_order():
@@ -49,10 +49,10 @@ def test_arrays_and_tensors_are_read_alike():
 @pytest.mark.parametrize(
     ("cells", "words"),
     [
-        ([{"beat": [1.0]}], "frame-level"),
+        ([{"beat": [1.0]}], "said over time"),
         ([["a"], "a"], "some labels are lists and some are not"),
-        ([[1.0], [1.0, 2.0]], "from 1 to 2 numbers"),
-        ([[[0.0, 1.5, "C:maj"]], [[0.0, 2.0, "N"]]], "frame-level"),
+        ([[1.0], [1.0, 2.0]], "said over time"),
+        ([[[0.0, 1.5, "C:maj"]], [[0.0, 2.0, "N"]]], "said over time"),
         ([0.5, float("nan")], "not finite"),
         (np.array([[0.5, np.inf]]), "not finite"),
     ],
@@ -69,3 +69,44 @@ def test_names_that_are_asked_to_be_values_are_refused():
 
 def test_take_keeps_the_names():
     assert labels_of(["a", "b", "c"]).take(np.array([2])).names == ("a", "b", "c")
+
+
+def test_values_of_different_lengths_are_refused():
+    with pytest.raises(DataError, match="from 1 to 2 numbers"):
+        labels_of([[1.0], [1.0, 2.0]], "values")
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ([{"beat": [0.5, 1.0], "downbeat": [0.5]}], "beats"),
+        ([[[0.5, 1.0], [0.5]], [[0.1], []]], "beats"),
+        ([[0.5, 1.0], [0.1, 0.2, 0.3]], "beats"),
+        ([[[0.0, 1.5, "C:maj"]], [[0.0, 2.0, "N"], [2.0, 3.0, "Bb:min7/b3"]]], "chords"),
+        ([[{"start_time": 0.0, "end_time": 0.4, "chord_str": "N"}]], "chords"),
+        ([[[0.0, 1.5, "A"], [1.5, 3.0, "B"]]], "segments"),
+        ([[[0.0, 1.5, "verse"]]], "segments"),
+    ],
+)
+def test_the_kind_of_what_is_said_over_time_is_worked_out(cells, kind):
+    assert kind_of(cells) == kind
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("Gb:maj", "Gb major"), ("F# major", "Gb major"), ("Eb minor", "Eb minor"), ("cb MAJOR", "B major"),
+     ("E#:min", "F minor")],
+)  # fmt: skip
+def test_keys_are_read_in_their_usual_spellings(text, name):
+    assert key_name(text) == name
+
+
+@pytest.mark.parametrize("text", ["", "H major", "C", "C dorian", "Am", "C  major x"])
+def test_what_is_no_key_is_refused(text):
+    with pytest.raises(DataError, match="not a major or minor key"):
+        key_name(text)
+
+
+def test_a_chord_that_is_none_names_the_clip():
+    with pytest.raises(DataError, match=r"song\.wav: 'Q:maj' is not a chord"):
+        track_labels([[[0.0, 1.0, "Q:maj"]]], "chords", ["song.wav"], [0.0])

@@ -1,25 +1,41 @@
+import mir_eval
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
-from layerscope.labels import Labels
+from layerscope.frames import track_metric_names
+from layerscope.labels import KEYS, Labels
 from layerscope.metrics import METRICS, PRIMARY, absent_tags, metric_names, score
+from layerscope.track_metrics import TRACK_METRICS
+
+
+def key_reference(*, both):
+    def mean(targets, scores, weights):
+        pairs = list(zip((KEYS[key] for key in targets), (KEYS[key] for key in scores.argmax(1)), strict=True))
+        each = [mir_eval.key.weighted_score(right, guess) for right, guess in pairs]
+        if both:  # MIREX since 2017: a fifth below counts as one above
+            below = [mir_eval.key.weighted_score(guess, right) == 0.5 for right, guess in pairs]
+            each = [max(one, 0.5 * fifth) for one, fifth in zip(each, below, strict=True)]
+        return np.average(each, weights=weights)
+
+    return mean
 
 
 def random_case(kind, seed, clips=40, outputs=4):
+    outputs = 24 if kind == "key" else outputs
     random = np.random.default_rng(seed)
     # Rounded, so that there are ties.
     scores = random.normal(size=(clips, outputs)).round(1)
     weights = random.integers(0, 4, size=(3, clips)).astype(float)
-    if kind == "classes":
+    if kind in ("classes", "key"):
         values = random.integers(0, outputs, clips)
     elif kind == "tags":
         values = (random.random((clips, outputs)) < 0.4).astype(np.float32)
     else:
         values = (scores + random.normal(size=(clips, outputs))).astype(np.float32)
-    return scores, Labels(kind, tuple("abcd"[:outputs]), values), weights
+    return scores, Labels(kind, KEYS if kind == "key" else tuple("abcd"[:outputs]), values), weights
 
 
 def per_tag(function):
@@ -38,6 +54,8 @@ REFERENCES = {
     ),
     "roc_auc": per_tag(sklearn_metrics.roc_auc_score),
     "average_precision": per_tag(sklearn_metrics.average_precision_score),
+    "key_score": key_reference(both=False),
+    "key_score_mirex": key_reference(both=True),
     "r2": lambda targets, scores, weights: sklearn_metrics.r2_score(targets, scores, sample_weight=weights),
 }
 
@@ -63,7 +81,7 @@ def test_a_resample_is_a_weighting_by_counts(kind, metric):
 @pytest.mark.parametrize(("kind", "metric"), [(kind, metric) for kind in METRICS for metric in METRICS[kind]])
 def test_a_perfect_prediction_scores_one(kind, metric):
     _, labels, _ = random_case(kind, 3)
-    perfect = np.eye(4)[labels.values] if kind == "classes" else labels.values
+    perfect = np.eye(len(labels.names))[labels.values] if labels.form == "classes" else labels.values
     assert score(metric, perfect, labels)[0] == pytest.approx(1.0)
 
 
@@ -99,3 +117,14 @@ def test_dimensions_have_their_own_r2():
 
 def test_primary_metrics_come_first():
     assert all(next(iter(METRICS[kind])) == PRIMARY[kind] for kind in METRICS)
+    assert all(track_metric_names(kind)[0] == PRIMARY[kind] for kind in TRACK_METRICS)
+
+
+def test_key_scores_of_the_known_relations():
+    wanted = {"C major": 1.0, "G major": 0.5, "F major": 0.0, "A minor": 0.3, "C minor": 0.2, "D major": 0.0}
+    for guess, expected in wanted.items():
+        labels = Labels("key", KEYS, np.array([KEYS.index("C major")]))
+        scores = np.eye(24)[[KEYS.index(guess)]]
+        assert score("key_score", scores, labels)[0] == expected
+        both = 0.5 if guess == "F major" else expected
+        assert score("key_score_mirex", scores, labels)[0] == both

@@ -1,7 +1,7 @@
 import pytest
 
 from layerscope.errors import UsageError
-from layerscope.plan import Plan, read_plan
+from layerscope.plan import Plan, make_plan, read_plan
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,10 @@ from layerscope.plan import Plan, read_plan
         ('data = "x"\nbaseline = ["mfc"]\n', "unknown baseline 'mfc'; did you mean 'mfcc'"),
         ('data = "x"\nbaseline = []\n', "nothing to study"),
         ("data = \n", "not readable as TOML"),
-        ('model = ["muq"]\n', "'data': Field required"),
+        ('model = ["muq"]\n', "no data; give --data, --task"),
+        ('task = ["gtzan"]\n', "unknown task 'gtzan'; did you mean 'gtzan-"),
+        ('data = "x"\ntask = ["emo"]\n', "--data and --task are two studies"),
+        ('data = "x"\nkind = "tags"\ntarget = ["a", "b"]\n', "'kind' is of a single target"),
     ],
 )
 def test_a_study_file_that_is_wrong_says_where(tmp_path, written, words):
@@ -26,3 +29,11 @@ def test_a_study_file_says_what_options_say(tmp_path, tones):
     (tmp_path / "study.toml").write_text('data = "tones"\nmodel = ["random:small"]\nbaseline = ["mel"]\nseeds = 3\n')
     plan = read_plan(tmp_path / "study.toml")
     assert plan == Plan(data=tones, model=["random:small"], baseline=["mel"], seeds=3)
+
+
+def test_the_paper_preset_is_the_study_of_fourteen_tasks():
+    plan = make_plan({"preset": "paper", "model": ["muq", "musicfm"]}, "command line")
+    assert len(plan.task) == 14
+    assert (plan.probe, plan.seeds) == (["mlp"], 1)
+    own = make_plan({"preset": "paper", "task": ["emo"], "seeds": 3}, "command line")
+    assert (own.task, own.seeds) == (["emo"], 3)

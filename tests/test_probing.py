@@ -3,7 +3,7 @@ import pytest
 
 from layerscope.features import Features
 from layerscope.labels import labels_of
-from layerscope.probing import evaluations, plan_jobs, run_jobs, score_outcome
+from layerscope.probing import Target, evaluations, plan_jobs, run_jobs, score_outcome
 from layerscope.splits import Part, assign, parts_of
 
 CLIPS = 60
@@ -33,7 +33,7 @@ def test_last_is_not_trained_twice(features):
 
 def test_outcomes_do_not_depend_on_how_many_work_on_them(features, parts):
     jobs = plan_jobs([features], ["mlp", "linear", "closed"])
-    alone, together = (run_jobs(jobs, features.labels, parts, [0, 1], workers=workers) for workers in (1, 2))
+    alone, together = (run_jobs(jobs, Target(features.labels, parts), [0, 1], workers=workers) for workers in (1, 2))
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one.test, other.test)
         np.testing.assert_array_equal(one.valid, other.valid)
@@ -41,18 +41,18 @@ def test_outcomes_do_not_depend_on_how_many_work_on_them(features, parts):
 
 def test_kept_outcomes_are_used_and_stale_ones_are_not(features, parts, tmp_path):
     jobs = plan_jobs([features], ["closed"])
-    first = run_jobs(jobs, features.labels, parts, [0], tmp_path, workers=1)
+    first = run_jobs(jobs, Target(features.labels, parts), [0], tmp_path, workers=1)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    again = run_jobs(jobs, features.labels, parts, [0], tmp_path, workers=1)
+    again = run_jobs(jobs, Target(features.labels, parts), [0], tmp_path, workers=1)
     assert files == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     np.testing.assert_array_equal(first[0].test, again[0].test)
     changed = labels_of([f"c{row % 2}" for row in range(CLIPS)])
-    run_jobs(jobs, changed, parts, [0], tmp_path, workers=1)
+    run_jobs(jobs, Target(changed, parts), [0], tmp_path, workers=1)
     assert len(list(tmp_path.iterdir())) == 2 * len(files)
 
 
 def test_valid_and_test_scores_are_of_their_own_clips(features, parts):
-    outcome = run_jobs(plan_jobs([features], ["closed"])[:1], features.labels, parts, [0], workers=1)[0]
+    outcome = run_jobs(plan_jobs([features], ["closed"])[:1], Target(features.labels, parts), [0], workers=1)[0]
     assert np.flatnonzero(~np.isnan(outcome.test[0]).any(axis=1)).tolist() == parts[0].test.tolist()
     assert np.flatnonzero(~np.isnan(outcome.valid[0]).any(axis=1)).tolist() == parts[0].valid.tolist()
 
@@ -60,7 +60,7 @@ def test_valid_and_test_scores_are_of_their_own_clips(features, parts):
 def test_folds_are_put_together_and_scored_once(features):
     parts = parts_of(assign(features.clips, features.labels, 0, folds=5))
     jobs = plan_jobs([features], ["closed"])
-    outcomes = run_jobs(jobs, features.labels, parts, [0], workers=1)
+    outcomes = run_jobs(jobs, Target(features.labels, parts), [0], workers=1)
     splits = evaluations(features.labels, parts, np.arange(CLIPS), 0)
     assert splits["test"].rows.tolist() == list(range(CLIPS))
     scored = [score_outcome({}, outcome, splits, [0])[0] for outcome in outcomes]
@@ -73,7 +73,7 @@ def test_folds_are_put_together_and_scored_once(features):
 
 def test_every_seed_has_a_row_and_the_interval_holds_the_value(features, parts):
     job = plan_jobs([features], ["mlp"])[1]
-    outcome = run_jobs([job], features.labels, parts, [0, 1, 2], workers=1)[0]
+    outcome = run_jobs([job], Target(features.labels, parts), [0, 1, 2], workers=1)[0]
     splits = evaluations(features.labels, parts, np.arange(CLIPS), 0)
     accuracy, macro_f1 = score_outcome({"probe": "mlp"}, outcome, splits, [0, 1, 2])
     assert (accuracy.label, macro_f1.label) == (

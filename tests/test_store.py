@@ -14,7 +14,7 @@ def entries(*counts):
 def test_what_is_written_is_read_back_layer_by_layer(tmp_path):
     pooled = np.arange(5 * 3 * 2, dtype=np.float32).reshape(5, 3, 2)
     store = FeatureStore(tmp_path, {"encoder": "x"})
-    store.write("shard", pooled, entries(2, 1, 2))
+    store.write("shard", {"pooled": pooled}, entries(2, 1, 2))
     for opened in (store, FeatureStore(tmp_path, {"encoder": "x"})):
         np.testing.assert_array_equal(opened.read(["key2", "key0"], 1), pooled[[3, 4, 0, 1], 1])
         assert "key1" in opened
@@ -22,22 +22,36 @@ def test_what_is_written_is_read_back_layer_by_layer(tmp_path):
         assert opened.entry("key2") == ClipEntry("key2", 2, 1.5, "sound2")
 
 
+def test_frames_are_read_back_with_their_scale(tmp_path):
+    random = np.random.default_rng(0)
+    frames = random.normal(size=(9, 2, 3)).astype(np.float16)
+    scale = np.array([[1.0, 1e6], [2.0, 1e-3]], np.float32)
+    told = [ClipEntry("a", 1, 1.0, "", frames=4), ClipEntry("b", 2, 1.0, "", frames=5)]
+    store = FeatureStore(tmp_path, {})
+    store.write("s", {"pooled": np.ones((3, 2, 3), np.float32), "frames": frames, "scale": scale}, told)
+    read = dict(FeatureStore(tmp_path, {}).read_frames(["b", "a"], 1))
+    np.testing.assert_allclose(read["a"], frames[:4, 1].astype(np.float32) * 1e6)
+    np.testing.assert_allclose(read["b"], frames[4:, 1].astype(np.float32) * np.float32(1e-3))
+
+
 def test_a_clip_may_be_read_twice(tmp_path):
     store = FeatureStore(tmp_path, {})
-    store.write("shard", np.ones((1, 1, 2), np.float32), entries(1))
+    store.write("shard", {"pooled": np.ones((1, 1, 2), np.float32)}, entries(1))
     assert store.read(["key0", "key0"], 0).shape == (2, 2)
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path):
     for name in "ab":
-        FeatureStore(tmp_path / name, {"x": 1, "y": 2}).write("s", np.ones((3, 1, 2), np.float32), entries(2, 1))
+        FeatureStore(tmp_path / name, {"x": 1, "y": 2}).write(
+            "s", {"pooled": np.ones((3, 1, 2), np.float32)}, entries(2, 1)
+        )
     for file in ("s.safetensors", "about.json"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
 def test_refresh_sees_what_another_process_added_and_removes_what_a_killed_one_left(tmp_path):
     ours, theirs = FeatureStore(tmp_path, {}), FeatureStore(tmp_path, {})
-    theirs.write("s", np.ones((1, 1, 2), np.float32), entries(1))
+    theirs.write("s", {"pooled": np.ones((1, 1, 2), np.float32)}, entries(1))
     (tmp_path / ".unfinished-abc").write_bytes(b"half")
     assert "key0" not in ours
     ours.refresh()
@@ -46,7 +60,7 @@ def test_refresh_sees_what_another_process_added_and_removes_what_a_killed_one_l
 
 
 def test_a_damaged_shard_is_an_error_that_names_it(tmp_path):
-    FeatureStore(tmp_path, {}).write("s", np.ones((1, 1, 2), np.float32), entries(1))
+    FeatureStore(tmp_path, {}).write("s", {"pooled": np.ones((1, 1, 2), np.float32)}, entries(1))
     (tmp_path / "s.safetensors").write_bytes(b"\x08junkjunk")
     with pytest.raises(ResourceError, match=r"s\.safetensors: damaged .* delete it"):
         FeatureStore(tmp_path, {})

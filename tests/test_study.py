@@ -43,7 +43,7 @@ def test_a_run_leaves_what_it_should(tones, tmp_path):
     assert wanted <= found
     provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
     assert provenance["command"] == ["layerscope", "run"]
-    assert provenance["splits"] == {"train": 18, "valid": 6, "test": 6}
+    assert next(iter(provenance["tasks"].values()))["splits"] == {"train": 18, "valid": 6, "test": 6}
     assert set(provenance["models"]) == {"random:small", "mfcc"}
 
 
@@ -101,7 +101,7 @@ def test_duplicate_audio_across_splits_is_refused_before_anything_is_encoded(tmp
         run(small_plan(table), tmp_path / "out")
     assert not (cache_directory() / "features").exists()
     results = run(small_plan(table, allow_leaks=True), tmp_path / "insisted")
-    assert results.facts["leaks"] == ["the same audio (0.wav, 8.wav) is in train and test"]
+    assert results.only(results.tasks[0]).facts["leaks"] == ["the same audio (0.wav, 8.wav) is in train and test"]
 
 
 def test_the_same_sound_in_another_container_is_refused_before_training(tmp_path, monkeypatch):
@@ -129,7 +129,7 @@ def test_unusable_files_are_listed_and_no_model_sees_clips_that_another_does_not
     results = run(small_plan(tones), tmp_path / "out")
     skipped = pd.read_csv(tmp_path / "out" / "skipped.csv").set_index("clip").reason
     assert set(skipped.index) == {"low/truncated_body.wav", "low/one_sample.wav", "low/empty.wav"}
-    assert results.facts["clips"] == 30
+    assert results.only(results.tasks[0]).facts["clips"] == 30
     assert results.summary.n.nunique() == 1
 
 
@@ -138,7 +138,7 @@ def test_folds_of_the_data_are_used(tones, tmp_path):
     rows += [f"{path},{number % 5},{path.parent.name}" for number, path in enumerate(sorted(tones.rglob("*.wav")))]
     (tmp_path / "clips.csv").write_text("\n".join(rows))
     results = run(small_plan(tmp_path / "clips.csv"), tmp_path / "out")
-    assert results.facts["splits"] == {f"fold {number}": 6 for number in range(5)}
+    assert results.only(results.tasks[0]).facts["splits"] == {f"fold {number}": 6 for number in range(5)}
     assert set(results.summary.n) == {30}
 
 

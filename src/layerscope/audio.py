@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from layerscope.errors import AudioError
 
-__all__ = ["EXTENSIONS", "FileFacts", "cut", "file_facts", "load", "sound_digest", "window_spans"]
+__all__ = ["EXTENSIONS", "FileFacts", "cut", "file_facts", "load", "overlapping_spans", "sound_digest", "window_spans"]
 
 Samples = NDArray[np.float32]
 
@@ -211,6 +211,35 @@ def window_spans(samples: int, longest: int) -> list[tuple[int, int]]:
         return [(0, samples)]
     starts = [round(number * (samples - length) / (count - 1)) for number in range(count)]
     return [(first, first + length) for first in starts]
+
+
+def overlapping_spans(frames: int, longest: int, overlap: int) -> list[tuple[int, int]]:
+    """Divide a track into equal windows that overlap, for frames that are to be stitched.
+
+    Parameters
+    ----------
+    frames : int
+        Length of the track, at least 1.
+    longest : int
+        Length of a window; a track up to a tenth longer is one window.
+    overlap : int
+        Least overlap of neighbours, below `longest`.
+
+    Returns
+    -------
+    list of (int, int)
+        First frame and the one after the last, all equally far apart.
+
+    Examples
+    --------
+    >>> overlapping_spans(100, 40, 10)
+    [(0, 40), (30, 70), (60, 100)]
+    """
+    if frames <= 1.1 * longest:
+        return [(0, frames)]
+    count = math.ceil((frames - overlap) / (longest - overlap))
+    starts = [round(number * (frames - longest) / (count - 1)) for number in range(count)]
+    return [(first, first + longest) for first in starts]
 
 
 def cut(samples: Samples, longest: int) -> Samples:

@@ -8,29 +8,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 
 from layerscope.audio import window_spans
 from layerscope.dataset import Dataset
 from layerscope.encoders import MODELS, Encoder, load_encoder
-from layerscope.extraction import stored_bytes
+from layerscope.extraction import FRAME_RATE, frame_bytes, frame_count, frame_spans, stored_bytes
 from layerscope.features import Features
-from layerscope.labels import Labels
+from layerscope.frames import plan_tracks
+from layerscope.labels import TRACK_KINDS, Labels, TrackLabels
 from layerscope.plan import Plan
 from layerscope.probes import Problem
-from layerscope.probes.mlp import LEARNING_RATES, MLP, run_epoch
+from layerscope.probes.closed_form import fit_closed_form
+from layerscope.probes.mlp import LEARNING_RATES, MLP, run_epoch, validate
 from layerscope.probes.problem import target_tensor
-from layerscope.probing import plan_jobs
+from layerscope.probing import Target, left_of, plan_jobs
 from layerscope.splits import Part, assign, find_leaks, parts_of, refuse_unlearnable
 from layerscope.store import cache_directory
-from layerscope.study import load_clips
+from layerscope.study import Asked, by_window, load_tasks, missing_clips
 
-__all__ = ["Check", "Cost", "check"]
+__all__ = ["Check", "Cost", "TaskCheck", "check"]
 
 #: Windows that are encoded to measure a speed.
 MEASURED = 3
 #: Epochs that an mlp takes until it stops: 20 after its best one, which tends to come early.
 TYPICAL_EPOCHS = 40
+#: How much longer than the closed form the linear probe takes for its six penalties, typically.
+TYPICAL_LINEAR = 6
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ class Cost:
         Of encoding, by the speed of a few windows.
     megabytes : float
         Of features on disk.
+    probe_megabytes : float
+        Of memory that its widest input takes while a probe is trained on it.
     """
 
     model: str
@@ -56,6 +63,41 @@ class Cost:
     windows: int
     minutes: float
     megabytes: float
+    probe_megabytes: float
+
+
+@dataclass(frozen=True)
+class TaskCheck:
+    """What one task of a study would meet.
+
+    Attributes
+    ----------
+    name : str
+        Of the task.
+    dataset : Dataset
+        The clips that would be used, with ``split`` or ``fold``, and those that would not.
+    labels : Labels or TrackLabels
+        Of the clips.
+    leaks : list of str
+        What lies on both sides of the splits that the data bring, by files and groups.
+    hours : float
+        Of audio, each span counted once.
+    short : str
+        How the copy falls short of the published one.
+    trainings : int
+        Probes that would be trained.
+    probe_minutes : float
+        Of their training, by the time of one of them.
+    """
+
+    name: str
+    dataset: Dataset
+    labels: Labels | TrackLabels
+    leaks: list[str]
+    hours: float
+    short: str
+    trainings: int
+    probe_minutes: float
 
 
 @dataclass(frozen=True)
@@ -64,31 +106,16 @@ class Check:
 
     Attributes
     ----------
-    dataset : Dataset
-        The clips that would be used, with ``split`` or ``fold``, and those that would not.
-    labels : Labels
-        Of the clips.
-    leaks : list of str
-        What lies on both sides of the splits that the data bring, by files and groups.
-    hours : float
-        Of audio, each span counted once.
+    tasks : list of TaskCheck
+        One a task.
     costs : list of Cost
         One an encoder.
-    trainings : int
-        Probes that would be trained.
-    probe_minutes : float
-        Of their training, by the time of one of them.
     free_megabytes : float
         On the disk of the cache.
     """
 
-    dataset: Dataset
-    labels: Labels
-    leaks: list[str]
-    hours: float
+    tasks: list[TaskCheck]
     costs: list[Cost]
-    trainings: int
-    probe_minutes: float
     free_megabytes: float
 
 
@@ -102,31 +129,58 @@ def check(plan: Plan, workers: int) -> Check:
     workers : int
         Processes that would train probes.
     """
-    dataset, labels = load_clips(plan.model_copy(update={"allow_leaks": True}))
-    clips = assign(dataset.clips, labels, plan.split_seed, plan.folds)
-    parts = parts_of(clips)
-    refuse_unlearnable(labels, parts)
-    costs, features = [], []
+    tasks = load_tasks(plan.model_copy(update={"allow_leaks": True}))
+    costs: list[Cost] = []
+    features: list[list[Features]] = [[] for _ in tasks]
+    splits = [split(task, plan) for task in tasks]
     for name in [*plan.model, *plan.baseline]:
         encoder, download = stand_in(name, plan.layers if name in plan.model else None)
-        cost, lengths = encoding_cost(encoder, dataset, plan.window or encoder.window, download)
-        costs.append(cost)
-        features.append(placeholder(encoder, dataset, lengths))
-    jobs = plan_jobs(features, plan.probe)
-    mlps = [job for job in jobs if job.probe == "mlp"]
-    each = len(LEARNING_RATES) + plan.seeds - 1
-    seconds = mlp_seconds(features, labels, parts[0]) * each * len(parts) * len(mlps) / max(1, workers) if mlps else 0.0
+        costs.append(encoding_cost(encoder, tasks, download))
+        for task, own, (clips, parts) in zip(tasks, features, splits, strict=True):
+            own.append(placeholder(encoder, task, clips, parts))
     cache = cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
     return Check(
-        dataset=Dataset(dataset.name, clips, dataset.skipped),
-        labels=labels,
-        leaks=[str(leak) for leak in find_leaks(dataset.clips)],
-        hours=float(dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600,
+        tasks=[
+            task_check(task, clips, parts, own, plan, workers)
+            for task, own, (clips, parts) in zip(tasks, features, splits, strict=True)
+        ],
         costs=costs,
-        trainings=each * len(parts) * len(mlps) + (len(jobs) - len(mlps)) * len(parts),
-        probe_minutes=seconds / 60,
         free_megabytes=shutil.disk_usage(cache).free / 1e6,
+    )
+
+
+def split(task: Asked, plan: Plan) -> tuple[pd.DataFrame, list[Part]]:
+    """Return the clips of a task with their split, and the trainings that follow."""
+    clips = assign(task.dataset.clips, task.labels(), plan.split_seed, plan.folds)
+    parts = parts_of(clips)
+    refuse_unlearnable(task.labels(), parts)
+    return clips, parts
+
+
+def task_check(
+    task: Asked, clips: pd.DataFrame, parts: list[Part], features: list[Features], plan: Plan, workers: int
+) -> TaskCheck:
+    """Return what a task would meet."""
+    labels = task.labels()
+    jobs = plan_jobs(features, plan.probe)
+    target, frames = target_of(task, clips, parts)
+    seconds = 0.0
+    for probe in plan.probe:
+        count = sum(job.probe == probe for job in jobs)
+        if count:
+            seconds += count * len(parts) * training_seconds(probe, features, target, plan.seeds, over_time=frames)
+    mlps = sum(job.probe == "mlp" for job in jobs)
+    each = len(LEARNING_RATES) + plan.seeds - 1
+    return TaskCheck(
+        name=task.name,
+        dataset=Dataset(task.dataset.name, clips, task.dataset.skipped),
+        labels=labels,
+        leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
+        hours=float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600,
+        short=missing_clips(task.task, task.dataset) if task.task else "",
+        trainings=each * len(parts) * mlps + (len(jobs) - mlps) * len(parts),
+        probe_minutes=seconds / max(1, min(workers, len(jobs))) / 60,
     )
 
 
@@ -136,66 +190,121 @@ def stand_in(name: str, layers: str | None) -> tuple[Encoder, bool]:
     return load_encoder(f"random:{name}" if download else name, layers=layers), download
 
 
-def encoding_cost(encoder: Encoder, dataset: Dataset, window: float, download: bool) -> tuple[Cost, list[int]]:
-    """Measure a few windows of the commonest length, and return the cost and the windows of each clip."""
+def encoding_cost(encoder: Encoder, tasks: Sequence[Asked], download: bool) -> Cost:
+    """Measure a few windows of the commonest length, for each window length that is asked for."""
     rate = encoder.sample_rate
-    distinct = dataset.clips.drop_duplicates("clip_key")
-    spans = {
-        row.clip_key: window_spans(max(1, round(row.clip_seconds * rate)), round(window * rate))
-        for row in distinct.itertuples()
-    }
-    lengths = [stop - first for each in spans.values() for first, stop in each]
-    samples = max(encoder.minimum_samples, int(np.median(lengths)))
-    noise = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (MEASURED + 1, 1, samples)).astype(np.float32))
-    encoder.encode(noise[0])  # the first call pays for what later ones find ready
-    started = time.perf_counter()
-    for one in noise[1:]:
-        encoder.encode(one)
-    speed = (time.perf_counter() - started) / (MEASURED * samples)
-    cost = Cost(
+    windows, seconds, size, rows = 0, 0.0, 0.0, 0.0
+    for window, members in by_window(encoder, tasks).items():
+        frames = any(tasks[number].labels().kind in TRACK_KINDS for number in members)
+        clips = pd.concat([tasks[number].dataset.clips for number in members]).drop_duplicates("clip_key")
+        lengths = [length for duration in clips.clip_seconds for length in window_lengths(duration, window, frames)]
+        samples = max(encoder.minimum_samples, round(float(np.median(lengths)) * rate))
+        windows += len(lengths)
+        seconds += seconds_of_encoding(encoder, samples) / samples * rate * sum(lengths)
+        pooled = sum(len(window_spans(max(1, round(d * 100)), round(window * 100))) for d in clips.clip_seconds)
+        size += pooled * stored_bytes(encoder)
+        if frames:
+            size += frame_bytes(encoder) * float(clips.clip_seconds.sum())
+            rows = max(rows, float(clips.clip_seconds.sum()) * FRAME_RATE)
+        rows = max(rows, pooled)
+    blocks = (7 if any(task.labels().kind in TRACK_KINDS for task in tasks) else 6) if encoder.baseline else 1
+    return Cost(
         model=encoder.name.removeprefix("random:") if download else encoder.name,
         download=download,
-        windows=len(lengths),
-        minutes=speed * sum(lengths) / 60,
-        megabytes=len(lengths) * stored_bytes(encoder) / 1e6,
+        windows=windows,
+        minutes=seconds / 60,
+        megabytes=size / 1e6,
+        # The states of all layers side by side, and their standardised copy.
+        probe_megabytes=2 * 4 * rows * len(encoder.layers) * encoder.dim * blocks / 1e6,
     )
-    return cost, [len(spans[key]) for key in dataset.clips.clip_key]
 
 
-def placeholder(encoder: Encoder, dataset: Dataset, windows: Sequence[int]) -> Features:
+def window_lengths(duration: float, window: float, frames: bool) -> list[float]:
+    """Return the lengths in seconds of the windows that a clip is cut into."""
+    if frames:
+        return [(stop - first) / FRAME_RATE for first, stop in frame_spans(frame_count(duration), window)]
+    return [(stop - first) / 100 for first, stop in window_spans(max(1, round(duration * 100)), round(window * 100))]
+
+
+def seconds_of_encoding(encoder: Encoder, samples: int) -> float:
+    """Return the median time of encoding a window of noise."""
+    noise = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (MEASURED + 1, 1, samples)).astype(np.float32))
+    encoder.encode(noise[0])  # the first call pays for what later ones find ready
+    times = []
+    for one in noise[1:]:
+        started = time.perf_counter()
+        encoder.encode(one)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times))
+
+
+def target_of(task: Asked, clips: pd.DataFrame, parts: list[Part]) -> tuple[Target, bool]:
+    """Return what probes would be given to predict, and whether it is over time."""
+    labels = task.labels()
+    if isinstance(labels, TrackLabels):
+        tracks = plan_tracks(labels, [frame_count(seconds) for seconds in clips.clip_seconds], parts)
+        return Target(tracks.targets, tracks.parts, tracks), True
+    return Target(labels, parts), False
+
+
+def placeholder(encoder: Encoder, task: Asked, clips: pd.DataFrame, parts: list[Part]) -> Features:
     """Return features of the right shape that hold noise."""
-    clip = np.repeat(np.arange(len(dataset.clips)), windows)
-    dim = encoder.dim * (6 if encoder.baseline else 1)
+    target, frames = target_of(task, clips, parts)
+    if frames:
+        owner = np.arange(len(target.labels.values))
+    else:
+        window = task.window or encoder.window
+        lengths = [len(window_lengths(seconds, window, frames=False)) for seconds in clips.clip_seconds]
+        owner = np.repeat(np.arange(len(clips)), lengths)
+    blocks = (7 if frames else 6) if encoder.baseline else 1
     noise = np.random.default_rng(0)
     return Features(
         model=encoder.name,
         layers=encoder.layers,
-        clips=dataset.clips,
-        window_clip=clip,
-        read=lambda _: noise.standard_normal((len(clip), dim)).astype(np.float32),
-        pooling="moments" if encoder.baseline else "mean",
+        clips=clips,
+        window_clip=owner,
+        read=lambda _: noise.standard_normal((len(owner), encoder.dim * blocks), dtype=np.float32),
+        pooling=("context" if frames else "moments") if encoder.baseline else "frame" if frames else "mean",
         fingerprint="",
         baseline=encoder.baseline,
     )
 
 
-def mlp_seconds(features: Sequence[Features], labels: Labels, part: Part) -> float:
-    """Return the time of one training of the mlp probe: an epoch on noise as wide as the models', on one thread."""
-    widest = max(features, key=lambda one: len(one.layers))
-    problem = Problem(widest.read(0), widest.window_clip, labels, part.train, part.valid, part.test)
-    states, (targets, _) = torch.from_numpy(problem.states), target_tensor(problem)
-    probe = MLP(states.shape[1], len(labels.names))
-    optimizer = torch.optim.AdamW(probe.parameters(), fused=True)
+def training_seconds(probe: str, features: Sequence[Features], target: Target, seeds: int, *, over_time: bool) -> float:
+    """Return the time of a job: of an mlp by some epochs on noise, of the others by a fit on a part of the data.
+
+    Inputs of different widths take different times; the mean over one input a model stands for all.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    started = time.perf_counter()
-    run_epoch(
-        probe,
-        optimizer,
-        labels.kind,
-        states,
-        targets[widest.window_clip],
-        torch.from_numpy(problem.windows_of(part.train)),
-    )
+    total = 0.0
+    for one in features:
+        part = target.parts[0]
+        problem = Problem(one.read(0), one.window_clip, target.labels, part.train, part.valid, part.test)
+        if probe == "mlp":
+            trainings = len(LEARNING_RATES) + seeds - 1
+            total += epoch_seconds(problem) * TYPICAL_EPOCHS * trainings
+        else:
+            started = time.perf_counter()
+            fit_closed_form(problem, [0])
+            total += (time.perf_counter() - started) * (TYPICAL_LINEAR if probe == "linear" else 1)
+        if over_time and target.tracks is not None:
+            started = time.perf_counter()
+            noise = np.random.default_rng(0).random((len(target.labels.values), len(target.labels.names)))
+            for name in ("valid", "test"):
+                left_of(target, 0, noise.astype(np.float32), name)
+            total += (time.perf_counter() - started) * (seeds if probe == "mlp" else 1)
     torch.set_num_threads(before)
-    return TYPICAL_EPOCHS * (time.perf_counter() - started)
+    return total / len(features)
+
+
+def epoch_seconds(problem: Problem) -> float:
+    """Return the time of one epoch of an mlp and of its validation."""
+    states, (targets, restore) = torch.from_numpy(problem.states), target_tensor(problem)
+    probe = MLP(states.shape[1], len(problem.labels.names))
+    optimizer = torch.optim.AdamW(probe.parameters(), fused=True)
+    windows = torch.from_numpy(problem.windows_of(problem.train))
+    started = time.perf_counter()
+    run_epoch(probe, optimizer, problem.labels.form, states, targets[problem.window_clip], windows)
+    validate(probe, problem, states, targets, problem.windows_of(problem.valid), restore)
+    return time.perf_counter() - started

@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError, unknown
+from layerscope.errors import DataError, LayerscopeError, ResourceError, unknown
 
 __all__ = ["app", "main"]
 
@@ -36,9 +36,14 @@ WIDEST = 240
 
 StudyFile = Annotated[Path | None, typer.Argument(help="A study.toml with these options as keys.")]
 Data = Annotated[Path | None, typer.Option(help="A folder with one sub-folder a class, a CSV or a JSONL.")]
-Root = Annotated[Path | None, typer.Option(help="Where relative audio paths start.")]
-Target = Annotated[str | None, typer.Option(help="The column to predict.  [default: label]")]
-KindOption = Annotated[str | None, typer.Option(help="classes, tags or values, if it should not be worked out.")]
+Root = Annotated[Path | None, typer.Option(help="Where relative audio paths start, or the tasks' data sets lie.")]
+TaskOption = Annotated[list[str] | None, typer.Option(help="A task of the benchmark (`layerscope ls tasks`).")]
+Preset = Annotated[str | None, typer.Option(help="paper (as published) or robust.  [default: robust]")]
+Strict = Annotated[bool | None, typer.Option("--strict", help="Refuse a task whose copy is not complete.")]
+Target = Annotated[list[str] | None, typer.Option(help="The column to predict; several are several tasks.")]
+KindOption = Annotated[
+    str | None, typer.Option(help="What the target is (`layerscope ls metrics`), if it should not be worked out.")
+]
 Model = Annotated[list[str] | None, typer.Option(help="A name, directory or file; random:NAME is its untrained twin.")]
 BaselineOption = Annotated[list[str] | None, typer.Option(help="Plain features, or none.  [default: all]")]
 Layers = Annotated[str | None, typer.Option(help="Layers of every model, such as 0-5.")]
@@ -59,8 +64,6 @@ def asked(options: dict[str, Any]) -> Any:
     given = {key: value for key, value in options.items() if value not in (None, [])}
     if given.get("baseline") == ["none"]:
         given["baseline"] = []
-    if path is None and "data" not in given:
-        raise UsageError("give --data, or a study.toml")
     if path is not None:
         given = {**read_plan(path).model_dump(exclude_unset=True), **given}
     return make_plan(given, str(path) if path else "command line")
@@ -71,7 +74,10 @@ def run(
     out: Out,
     study: StudyFile = None,
     data: Data = None,
+    task: TaskOption = None,
+    preset: Preset = None,
     root: Root = None,
+    strict: Strict = None,
     target: Target = None,
     kind: KindOption = None,
     model: Model = None,
@@ -99,7 +105,10 @@ def run(
 def check(
     study: StudyFile = None,
     data: Data = None,
+    task: TaskOption = None,
+    preset: Preset = None,
     root: Root = None,
+    strict: Strict = None,
     target: Target = None,
     kind: KindOption = None,
     model: Model = None,
@@ -148,6 +157,36 @@ def demo(out: Annotated[Path, typer.Option(help="The run's directory.")] = Path(
 
 
 @app.command()
+def data(
+    task: Annotated[str, typer.Argument(help="A task of the benchmark (`layerscope ls tasks`).")],
+    root: Annotated[Path | None, typer.Option(help="Where data sets lie.  [default: LAYERSCOPE_DATA]")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Get what may be downloaded, and unpack it.")] = False,
+) -> None:
+    """Say where a task's data come from; get, verify and unpack them; count what is on disk."""
+    from layerscope.study import missing_clips
+    from layerscope.tasks import TASKS, data_directory
+    from layerscope.tasks.fetch import describe, fetch
+
+    if task not in TASKS:
+        raise unknown("task", task, TASKS)
+    one, place = TASKS[task], (root or data_directory()).expanduser()
+    for line in describe(one):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if download:
+        fetch(one, place, lambda line: console.print(line, markup=False, highlight=False))
+    if not (place / one.folder).is_dir():
+        console.print(f"on disk: nothing at {place / one.folder}; --download gets it", soft_wrap=True)
+        return
+    dataset = one.load(place)
+    sizes = ", ".join(f"{name} {count:,}" for name, count in dataset.clips.split.value_counts().sort_index().items())
+    console.print(f"on disk: {sizes}; {len(dataset.skipped):,} clips of its lists missing or set aside", soft_wrap=True)
+    for clip, reason in list(dataset.skipped.items())[:5]:
+        console.print(f"  {clip}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    short = missing_clips(one, dataset)
+    console.print(short or "complete: as many clips as published" if one.expected else "", soft_wrap=True)
+
+
+@app.command()
 def pretrain(
     out: Out,
     family: Annotated[str, typer.Option(help="muq (residual quantizer) or musicfm (random projection).")] = "muq",
@@ -166,9 +205,15 @@ def pretrain(
 
 
 @app.command()
-def ls(what: Annotated[str, typer.Argument(help="models, baselines, probes or metrics")] = "models") -> None:
+def ls(what: Annotated[str, typer.Argument(help="models, tasks, baselines, probes or metrics")] = "models") -> None:
     """List what there is."""
-    tables = {"models": list_models, "baselines": list_baselines, "probes": list_probes, "metrics": list_metrics}
+    tables = {
+        "models": list_models,
+        "tasks": list_tasks,
+        "baselines": list_baselines,
+        "probes": list_probes,
+        "metrics": list_metrics,
+    }
     if what not in tables:
         raise unknown("list", what, tables)
     print_table(tables[what]())
@@ -189,6 +234,20 @@ def list_models() -> Table:
             "yes" if model.cached() else "no",
         )  # fmt: skip
     table.caption = "Also: a directory or file in their layouts or MERT-v2's; random:NAME is the untrained twin."
+    return table
+
+
+def list_tasks() -> Table:
+    """Return the tasks of the benchmark as a table."""
+    from layerscope.tasks import PAPER_TASKS, TASKS, data_directory
+
+    table = plain_table("name", "kind", "train", "valid", "test", "metric", "GB", "on disk", "paper", "licence")
+    for name, task in TASKS.items():
+        sizes = [f"{task.expected[split]:,}" if split in task.expected else "?" for split in ("train", "valid", "test")]
+        there = "yes" if (data_directory() / task.folder).is_dir() else "no"
+        table.add_row(name, task.kind, *sizes, task.published_metric, f"{task.source.gigabytes:g}", there,
+                      "yes" if name in PAPER_TASKS else "", task.source.licence)  # fmt: skip
+    table.caption = f"Data are looked for in {data_directory()} (LAYERSCOPE_DATA, or --root)."
     return table
 
 
@@ -238,56 +297,71 @@ def print_table(table: Table) -> None:
 
 
 def print_results(results: Any, out: Path, seconds: float) -> None:
-    """Print the overview, the recommendation, and where the files are."""
+    """Print the overview, the recommendation for each task, and where the files are."""
     from layerscope.report import advise
     from layerscope.report.tables import overview
 
-    frame = overview(results)
-    table = plain_table(*frame.columns)
-    for row in frame.values.tolist():
-        table.add_row(*map(str, row))
-    print_table(table)
-    advice = advise(results)
-    console.print(f"\n{advice.headline}", style="bold", markup=False, highlight=False, soft_wrap=True)
-    for line in (*advice.reasons, *advice.cautions):
-        console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    for task in results.tasks:
+        own = results.only(task)
+        if len(results.tasks) > 1:
+            console.print(f"\n{own.facts['title']}", style="bold underline", markup=False, highlight=False)
+        frame = overview(own)
+        table = plain_table(*frame.columns)
+        for row in frame.values.tolist():
+            table.add_row(*map(str, row))
+        print_table(table)
+        advice = advise(own)
+        console.print(f"\n{advice.headline}", style="bold", markup=False, highlight=False, soft_wrap=True)
+        for line in (*advice.reasons, *advice.cautions):
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)", highlight=False)
 
 
 def print_check(found: Any, *, allow_leaks: bool) -> None:
     """Print what a run would meet and cost."""
-    clips, labels = found.dataset.clips, found.labels
+    for task in found.tasks:
+        print_task_check(task)
+    table = plain_table("model", "passes", "windows", "minutes", "MB on disk", "MB to probe", "")
+    for cost in found.costs:
+        note = "its weights must be downloaded first" if cost.download else ""
+        table.add_row(cost.model, "1", str(cost.windows), f"{cost.minutes:.1f}", f"{cost.megabytes:.1f}",
+                      f"{cost.probe_megabytes:.0f}", note)  # fmt: skip
+    print_table(table)
+    total = sum(cost.minutes for cost in found.costs)
+    disk = sum(cost.megabytes for cost in found.costs)
+    probing, trainings = (sum(getattr(task, name) for task in found.tasks) for name in ("probe_minutes", "trainings"))
+    console.print(
+        f"in all: {total:.1f} min of encoding, "
+        f"about {probing:.1f} min for {trainings} probe trainings, "
+        f"{disk:.1f} MB on disk ({found.free_megabytes:,.0f} MB free)",
+        highlight=False,
+    )
+    leaks = sum(len(task.leaks) for task in found.tasks)
+    if leaks and not allow_leaks:
+        raise DataError(f"{leaks} leaks between splits; mend the splits, or insist with --allow-leaks")
+    if disk > found.free_megabytes:
+        raise ResourceError("the features do not fit on the disk of the cache; set LAYERSCOPE_CACHE to a larger one")
+
+
+def print_task_check(task: Any) -> None:
+    """Print what a run would meet in one task."""
+    clips, labels = task.dataset.clips, task.labels
     side = "fold" if "fold" in clips else "split"
     sizes = ", ".join(f"{name} {count}" for name, count in clips[side].value_counts().sort_index().items())
     console.print(
-        f"{found.dataset.name}: {len(clips)} clips, {found.hours:.2f} h of audio, {side}s: {sizes}\n"
+        f"{task.name}: {len(clips)} clips, {task.hours:.2f} h of audio, {side}s: {sizes}\n"
         f"target: {labels.kind} ({len(labels.names)}: {', '.join(labels.names[:12])}"
         f"{', …' if len(labels.names) > 12 else ''})",
         markup=False, highlight=False,
     )  # fmt: skip
-    for clip, reason in list(found.dataset.skipped.items())[:10]:
+    if task.short:
+        console.print(f"  warning: {task.short}", markup=False, highlight=False)
+    for clip, reason in list(task.dataset.skipped.items())[:10]:
         console.print(f"  skipped {clip}: {reason}", markup=False, highlight=False)
-    if len(found.dataset.skipped) > 10:
-        console.print(f"  … and {len(found.dataset.skipped) - 10} more skipped")
-    for leak in found.leaks:
+    if len(task.dataset.skipped) > 10:
+        console.print(f"  … and {len(task.dataset.skipped) - 10} more skipped")
+    for leak in task.leaks:
         console.print(f"  leak: {leak}", markup=False, highlight=False)
-    table = plain_table("model", "passes", "windows", "minutes", "MB on disk", "")
-    for cost in found.costs:
-        note = "its weights must be downloaded first" if cost.download else ""
-        table.add_row(cost.model, "1", str(cost.windows), f"{cost.minutes:.1f}", f"{cost.megabytes:.1f}", note)
-    print_table(table)
-    total = sum(cost.minutes for cost in found.costs)
-    disk = sum(cost.megabytes for cost in found.costs)
-    console.print(
-        f"in all: {total:.1f} min of encoding, "
-        f"about {found.probe_minutes:.1f} min for {found.trainings} probe trainings, "
-        f"{disk:.1f} MB on disk ({found.free_megabytes:,.0f} MB free)",
-        highlight=False,
-    )
-    if found.leaks and not allow_leaks:
-        raise DataError(f"{len(found.leaks)} leaks between splits; mend the splits, or insist with --allow-leaks")
-    if disk > found.free_megabytes:
-        raise ResourceError("the features do not fit on the disk of the cache; set LAYERSCOPE_CACHE to a larger one")
 
 
 def main() -> None:

@@ -20,7 +20,17 @@ import pandas as pd
 
 from layerscope.audio import EXTENSIONS, FileFacts, file_facts
 from layerscope.errors import AudioError, DataError, unknown
-from layerscope.labels import Kind, Labels, labels_of, value_labels
+from layerscope.labels import (
+    TRACK_KINDS,
+    Kind,
+    Labels,
+    TrackLabels,
+    is_key,
+    kind_of,
+    labels_of,
+    track_labels,
+    value_labels,
+)
 
 __all__ = ["Dataset"]
 
@@ -180,8 +190,8 @@ class Dataset:
         """Return the columns that can be a target."""
         return [str(column) for column in self.clips.columns if column not in CLIP_COLUMNS]
 
-    def labels(self, target: str, kind: Kind | None = None) -> Labels:
-        """Return the labels of a target column, or of several numeric ones separated by commas.
+    def labels(self, target: str, kind: Kind | None = None) -> Labels | TrackLabels:
+        """Return the labels of a target column, or of several separated by commas: numbers, or beats and downbeats.
 
         Raises
         ------
@@ -189,10 +199,24 @@ class Dataset:
             If a label is missing (see `with_target`) or the cells are of no one kind.
         """
         columns = target.split(",")
-        if len(columns) == 1:
-            labels = labels_of(self.clips[target].tolist(), kind)
-            return Labels(labels.kind, (target,), labels.values) if labels.names == ("0",) else labels
-        return Labels("values", tuple(columns), value_labels(self.clips[columns].values.tolist()).values)
+        cells = self.clips[target].tolist() if len(columns) == 1 else self.clips[columns].values.tolist()
+        kind = kind or self.kind_of(columns, cells)
+        if kind in TRACK_KINDS:
+            return track_labels(cells, kind, list(self.clips["clip"]), list(self.clips["start"]))
+        if len(columns) > 1:
+            return Labels("values", tuple(columns), value_labels(cells).values)
+        labels = labels_of(cells, kind)
+        return Labels(labels.kind, (target,), labels.values) if labels.names == ("0",) else labels
+
+    def kind_of(self, columns: Sequence[str], cells: Sequence[Any]) -> Kind | None:
+        """Return the kind that the columns' names and cells show, or None where the cells alone decide."""
+        if any(isinstance(item, (list, dict)) for item in cells if not isinstance(item, str)) and (
+            len(columns) == 1 or isinstance(cells[0][0], list)
+        ):
+            return kind_of(cells)
+        if len(columns) == 1 and columns[0].lower().endswith("key") and all(is_key(cell) for cell in cells):
+            return "key"
+        return None
 
     def with_target(self, target: str) -> Dataset:
         """Return the clips that have this target; the others are set aside with the reason.

@@ -8,11 +8,13 @@ windows of equal length share a batch, and others wait for theirs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import filelock
 import numpy as np
@@ -21,15 +23,28 @@ import soxr
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool1d
 
-from layerscope.audio import cut, load, sound_digest
+from layerscope.audio import cut, load, overlapping_spans, sound_digest, window_spans
 from layerscope.encoders import Encoder
 from layerscope.encoders.base import fingerprint_of, source_digest
 from layerscope.errors import AudioError, ModelError, ResourceError
 from layerscope.features import Features, Pooling
 from layerscope.store import ClipEntry, FeatureStore
 
-__all__ = ["Extraction", "extract", "open_store", "pool", "stored_bytes", "stored_features"]
+__all__ = [
+    "FRAME_RATE",
+    "Extraction",
+    "extract",
+    "frame_bytes",
+    "frame_count",
+    "frame_spans",
+    "keeps_frames",
+    "open_store",
+    "pool",
+    "stored_bytes",
+    "stored_features",
+]
 
 Progress = Callable[[int, float], None]
 
@@ -38,6 +53,10 @@ SHARD_SECONDS = 300.0
 SHARD_CLIPS = 256
 #: Audio that is encoded at once on a CPU; more gains nothing there and costs memory.
 BATCH_SECONDS = 30.0
+#: Frames a second that are kept, that of MuQ, MusicFM and MERT-v2; what is faster is averaged.
+FRAME_RATE = 25.0
+#: Windows of tracks overlap by this many seconds, so that no frame is read near an edge.
+OVERLAP = 4.0
 #: Seconds to wait for another run that makes the same features.
 PATIENCE = 24 * 3600
 
@@ -95,12 +114,17 @@ def pooling_of(encoder: Encoder) -> Pooling:
 
 
 def stored_bytes(encoder: Encoder) -> int:
-    """Return what a window takes on disk."""
+    """Return what the pooled states of a window take on disk."""
     return 4 * len(encoder.layers) * encoder.dim * (6 if encoder.baseline else 1)
 
 
-def open_store(encoder: Encoder, cache: Path, window: float) -> FeatureStore:
-    """Open the store for an encoder and a window length in seconds, in a cache directory."""
+def frame_bytes(encoder: Encoder) -> float:
+    """Return what the frames of a second take on disk, where they are kept."""
+    return 2.0 * len(encoder.layers) * encoder.dim * FRAME_RATE
+
+
+def open_store(encoder: Encoder, cache: Path, window: float, *, frames: bool = False) -> FeatureStore:
+    """Open the store for an encoder and a window length in seconds, with or without frames, in a cache directory."""
     description = {
         "encoder": encoder.name,
         "fingerprint": encoder.fingerprint,
@@ -109,6 +133,7 @@ def open_store(encoder: Encoder, cache: Path, window: float) -> FeatureStore:
         "untrained": encoder.untrained,
         "official": [encoder.official_name(layer) for layer in encoder.layers],
         "window_seconds": window,
+        "frames_per_second": FRAME_RATE if frames else None,
         "pooling": pooling_of(encoder),
         "resampler": f"soxr {soxr.__version__} HQ",
         "source": source_digest("layerscope.audio", __name__),
@@ -187,7 +212,7 @@ def plan_shards(clips: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
             first, seconds = row + 1, 0.0
 
 
-Decoding = dict[int, "Future[tuple[NDArray[np.float32], str]]"]
+Decoding = dict[int, "Future[tuple[NDArray[np.float32], str, float]]"]
 
 
 def ahead(
@@ -201,7 +226,7 @@ def ahead(
     waiting: tuple[str, pd.DataFrame, Decoding] | None = None
     for name, rows in shards:
         decoding: Decoding = {
-            row.Index: threads.submit(decode_clip, encoder, window, row.path, row.start, row.end)
+            row.Index: threads.submit(decode_clip, encoder, window, keeps_frames(store), row.path, row.start, row.end)
             for row in rows.itertuples()
             if row.clip_key not in store
         }
@@ -213,17 +238,51 @@ def ahead(
 
 
 def decode_clip(
-    encoder: Encoder, window: float, path: str, start: float, end: float
-) -> tuple[NDArray[np.float32], str]:
-    """Return the windows of a clip, (window, samples), and the digest of its sound."""
+    encoder: Encoder, window: float, frames: bool, path: str, start: float, end: float
+) -> tuple[NDArray[np.float32], str, float]:
+    """Return the windows of a clip, (window, samples), the digest of its sound, and its seconds.
+
+    Where frames are kept the windows overlap.
+    """
     samples = load(Path(path), encoder.sample_rate, start, None if np.isnan(end) else end)
-    windows = cut(samples, round(window * encoder.sample_rate)) if len(samples) else samples[None]
+    if not len(samples):
+        windows = samples[None]
+    elif frames:
+        windows = cut_overlapping(samples, encoder.sample_rate, window)
+    else:
+        windows = cut(samples, round(window * encoder.sample_rate))
     if windows.shape[1] < encoder.minimum_samples:
         needed = encoder.minimum_samples / encoder.sample_rate
         raise AudioError(
             f"{path}: too short: {len(samples) / encoder.sample_rate:.4f} s, {encoder.name} needs {needed:.4f} s"
         )
-    return windows, sound_digest(samples)
+    return windows, sound_digest(samples), len(samples) / encoder.sample_rate
+
+
+def keeps_frames(store: FeatureStore) -> bool:
+    """Return whether a store holds frames beside pooled states."""
+    return store.description["frames_per_second"] is not None
+
+
+def frame_spans(frames: int, window: float) -> list[tuple[int, int]]:
+    """Return the windows of a track of that many frames, as frames."""
+    longest = max(2, round(window * FRAME_RATE))
+    return overlapping_spans(frames, longest, min(round(OVERLAP * FRAME_RATE), longest // 4))
+
+
+def frame_count(seconds: float) -> int:
+    """Return how many frames a track has."""
+    return max(1, math.floor(seconds * FRAME_RATE + 1e-6))
+
+
+def cut_overlapping(samples: NDArray[np.float32], sample_rate: int, window: float) -> NDArray[np.float32]:
+    """Return overlapping windows that begin on the grid of frames, (window, samples)."""
+    spans = frame_spans(frame_count(len(samples) / sample_rate), window)
+    if len(spans) == 1:
+        return samples[None]
+    length = math.floor((spans[0][1] - spans[0][0]) / FRAME_RATE * sample_rate)
+    starts = [round(first / FRAME_RATE * sample_rate) for first, _ in spans]
+    return np.stack([samples[start : start + length] for start in starts])
 
 
 def write_shard(
@@ -242,20 +301,23 @@ def write_shard(
     for row in rows.itertuples():
         done.decoded += 1
         try:
-            cuts, sound = decoding[row.Index].result()
+            cuts, sound, seconds = decoding[row.Index].result()
         except AudioError as error:
             done.failed[row.clip_key] = str(error)
             progress(1, row.clip_seconds)
             continue
-        entries.append(ClipEntry(row.clip_key, len(cuts), float(row.clip_seconds), sound))
+        entries.append(ClipEntry(row.clip_key, len(cuts), seconds, sound))
         windows += list(cuts)
         names += [row.clip] * len(cuts)
     if entries:
         finish = iter_progress(entries, progress)
-        pooled = encode_windows(encoder, windows, names, finish)
-        store.write(name, pooled, entries)
         done.encoded += len(entries)
         done.windows += len(windows)
+        if keeps_frames(store):
+            tensors, entries = encode_tracks(encoder, windows, names, entries, store.description, finish)
+        else:
+            tensors = {"pooled": encode_windows(encoder, windows, names, finish)}
+        store.write(name, tensors, entries)
 
 
 def iter_progress(entries: Sequence[ClipEntry], progress: Progress) -> Callable[[int], None]:
@@ -272,6 +334,22 @@ def iter_progress(entries: Sequence[ClipEntry], progress: Progress) -> Callable[
         progress(whole, windows * seconds_a_window)
 
     return finish
+
+
+def batches(
+    encoder: Encoder, windows: Sequence[NDArray[np.float32]], finish: Callable[[int], None]
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield each window's position and states, (layer, frame, dim), batch by batch of equal length."""
+    by_length: dict[int, list[int]] = {}
+    for position, samples in enumerate(windows):
+        by_length.setdefault(len(samples), []).append(position)
+    for length, positions in by_length.items():
+        size = max(1, int(BATCH_SECONDS * encoder.sample_rate // length))
+        for first in range(0, len(positions), size):
+            batch = positions[first : first + size]
+            states = encoder.encode(torch.from_numpy(np.stack([windows[position] for position in batch])))
+            yield from zip(batch, states, strict=True)
+            finish(len(batch))
 
 
 def encode_windows(
@@ -302,20 +380,68 @@ def encode_windows(
     ModelError
         If a pooled state is not finite: then so was a state, as no finite numbers have an infinite mean here.
     """
-    by_length: dict[int, list[int]] = {}
-    for position, samples in enumerate(windows):
-        by_length.setdefault(len(samples), []).append(position)
     pooled: list[Tensor] = [torch.empty(0)] * len(windows)
-    for length, positions in by_length.items():
-        size = max(1, int(BATCH_SECONDS * encoder.sample_rate // length))
-        for first in range(0, len(positions), size):
-            batch = positions[first : first + size]
-            states = encoder.encode(torch.from_numpy(np.stack([windows[position] for position in batch])))
-            for position, summary in zip(batch, pool(states, pooling_of(encoder)), strict=True):
-                refuse_non_finite(summary, encoder, names[position])
-                pooled[position] = summary
-            finish(len(batch))
+    for position, states in batches(encoder, windows, finish):
+        pooled[position] = pool(states, pooling_of(encoder))
+        refuse_non_finite(pooled[position], encoder, names[position])
     return torch.stack(pooled).numpy()
+
+
+def encode_tracks(
+    encoder: Encoder,
+    windows: Sequence[NDArray[np.float32]],
+    names: Sequence[str],
+    entries: Sequence[ClipEntry],
+    description: Mapping[str, Any],
+    finish: Callable[[int], None],
+) -> tuple[dict[str, NDArray[Any]], list[ClipEntry]]:
+    """Encode the overlapping windows of tracks, stitch their frames, and pool these as well.
+
+    Returns
+    -------
+    tensors : dict
+        ``pooled``, ``frames`` and ``scale`` of `FeatureStore.write`.
+    entries : list of ClipEntry
+        With the numbers of windows (of pooled states, which do not overlap) and frames.
+    """
+    tracks: dict[int, Tensor] = {}
+    owner = np.repeat(np.arange(len(entries)), [entry.windows for entry in entries])
+    number = np.concatenate([np.arange(entry.windows) for entry in entries])
+    spans = [frame_spans(frame_count(entry.seconds), description["window_seconds"]) for entry in entries]
+    for position, states in batches(encoder, windows, finish):
+        clip, count = int(owner[position]), int(number[position])
+        first, stop = spans[clip][count] if count < len(spans[clip]) else spans[clip][-1]
+        own = to_frame_rate(states, encoder.frame_rate, stop - first)
+        refuse_non_finite(own.mean(dim=1), encoder, names[position])
+        track = tracks.setdefault(clip, own.new_empty(own.shape[0], spans[clip][-1][1], own.shape[2]))
+        # Neighbours meet in the middle of their overlap, as far as may be from both edges.
+        begin = first if count == 0 else (first + spans[clip][count - 1][1]) // 2
+        end = stop if count == len(spans[clip]) - 1 else (stop + spans[clip][count + 1][0]) // 2
+        track[:, begin:end] = own[:, begin - first : end - first]
+    pooled, frames, scales, told = [], [], [], []
+    for clip, entry in enumerate(entries):
+        track = tracks[clip]
+        cuts = window_spans(track.shape[1], round(description["window_seconds"] * FRAME_RATE))
+        pooled += [pool(track[:, first:stop], pooling_of(encoder)) for first, stop in cuts]
+        # float16 has no room for what some layers hold; a scale for each clip and layer makes it fit.
+        scale = track.abs().amax(dim=(1, 2)).clamp(min=1e-30)
+        frames.append((track / scale[:, None, None]).half().transpose(0, 1))
+        scales.append(scale)
+        told.append(replace(entry, windows=len(cuts), frames=track.shape[1]))
+    tensors = {"pooled": torch.stack(pooled), "frames": torch.cat(frames), "scale": torch.stack(scales)}
+    return {name: value.numpy() for name, value in tensors.items()}, told
+
+
+def to_frame_rate(states: Tensor, rate: float, frames: int) -> Tensor:
+    """Bring states (layer, frame, dim) from an encoder's rate to a number of frames at `FRAME_RATE`.
+
+    Frames are averaged over equal stretches; an encoder of that very rate keeps its own, the last one repeated
+    where its count falls short by the rounding of its strides.
+    """
+    if abs(rate - FRAME_RATE) < 1e-3 and states.shape[1] >= frames - 2:
+        missing = max(0, frames - states.shape[1])
+        return torch.cat([states[:, :frames], states[:, -1:].expand(-1, missing, -1)], dim=1)
+    return adaptive_avg_pool1d(states.transpose(1, 2), frames).transpose(1, 2)
 
 
 def refuse_non_finite(summary: Tensor, encoder: Encoder, name: str) -> None:

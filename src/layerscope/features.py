@@ -16,7 +16,8 @@ from layerscope.labels import Labels, labels_of
 
 __all__ = ["Features", "Pooling"]
 
-Pooling = Literal["mean", "moments"]
+#: ``mean`` and ``moments`` are of windows; ``frame`` and ``context`` (a frame and its neighbours) of single frames.
+Pooling = Literal["mean", "moments", "frame", "context"]
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Features:
         The row in `clips` of each window, ascending.
     read : callable
         Position on the layer axis → ndarray (window, dim), float32.
-    pooling : {"mean", "moments"}
-        How frames were summarised.
+    pooling : {"mean", "moments", "frame", "context"}
+        How frames were summarised, or that they were not.
     fingerprint : str
         Identifies the states.
     labels : Labels, optional

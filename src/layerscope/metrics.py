@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+import mir_eval
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.labels import Kind, Labels
+from layerscope.labels import KEYS, Labels
 
 __all__ = ["METRICS", "PRIMARY", "absent_tags", "score"]
 
@@ -37,6 +39,27 @@ def macro_f1(scores: Array, targets: NDArray[np.int64], weights: Array) -> Array
     total = weights @ is_target + weights @ is_predicted
     with np.errstate(invalid="ignore"):
         return nan_mean(2 * hits / total)
+
+
+@cache
+def key_table(*, both_fifths: bool) -> Array:
+    """Return the score of an estimated key (column) for a reference (row), 24 × 24 in the order of `KEYS`.
+
+    mir_eval's: 1 for the key itself, 0.5 a fifth above, 0.3 the relative, 0.2 the parallel key. MIREX accepts a
+    fifth below as well since 2017.
+    """
+    table = np.array([[mir_eval.key.weighted_score(right, guess) for guess in KEYS] for right in KEYS])
+    return np.where((table.T == 0.5) & (table == 0.0), 0.5, table) if both_fifths else table
+
+
+def key_score(scores: Array, targets: NDArray[np.int64], weights: Array) -> Array:
+    """Return the mean weighted key score, in [0, 1], mir_eval's convention: a fifth above the reference counts half."""
+    return weights @ key_table(both_fifths=False)[targets, scores.argmax(axis=1)] / weights.sum(axis=1)
+
+
+def key_score_mirex(scores: Array, targets: NDArray[np.int64], weights: Array) -> Array:
+    """Return the mean weighted key score, in [0, 1], MIREX's since 2017: fifths in both directions count half."""
+    return weights @ key_table(both_fifths=True)[targets, scores.argmax(axis=1)] / weights.sum(axis=1)
 
 
 def r2(predictions: Array, targets: Array, weights: Array) -> Array:
@@ -168,14 +191,23 @@ def tag_ap(curve: Curve) -> Array:
     return np.where(curve.defined, area, np.nan)
 
 
-METRICS: dict[Kind, dict[str, Callable[[Any, Any, Any], Array]]] = {
+METRICS: dict[str, dict[str, Callable[[Any, Any, Any], Array]]] = {
     "classes": {"accuracy": accuracy, "macro_f1": macro_f1},
+    "key": {"key_score": key_score, "key_score_mirex": key_score_mirex, "accuracy": accuracy},
     "tags": {"roc_auc": roc_auc, "average_precision": average_precision},
     "values": {"r2": r2},
 }
 
 #: What is maximised on validation: the metric that MARBLE reports first.
-PRIMARY: dict[Kind, str] = {"classes": "accuracy", "tags": "roc_auc", "values": "r2"}
+PRIMARY: dict[str, str] = {
+    "classes": "accuracy",
+    "key": "key_score",
+    "tags": "roc_auc",
+    "values": "r2",
+    "chords": "accuracy",
+    "segments": "accuracy",
+    "beats": "beat_f",
+}
 
 
 def score(metric: str, scores: NDArray[Any], labels: Labels, weights: Array | None = None) -> Array:
@@ -214,7 +246,7 @@ def metric_names(labels: Labels) -> list[str]:
 
 def absent_tags(labels: Labels) -> list[str]:
     """Return the tags that all or none of the clips have: no ranking metric is defined for them."""
-    if labels.kind != "tags":
+    if labels.form != "tags":
         return []
     share = labels.values.mean(axis=0)
     return [name for name, value in zip(labels.names, share, strict=True) if value in (0.0, 1.0)]

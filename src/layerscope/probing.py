@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,15 +25,16 @@ from threadpoolctl import threadpool_limits
 
 from layerscope.encoders.base import source_digest
 from layerscope.features import Features
-from layerscope.labels import Labels
+from layerscope.frames import Tracks, score_tracks, track_metric_names
+from layerscope.labels import Labels, TrackLabels
 from layerscope.metrics import metric_names, score
-from layerscope.probes import PROBES, Input, Problem, assemble, inputs_of, offers
+from layerscope.probes import PROBES, Input, Problem, Schedule, assemble, inputs_of, offers
 from layerscope.results import Entry
 from layerscope.splits import Part
 from layerscope.store import read_header, write_tensors
 from layerscope.uncertainty import interval, resample_seeds, resample_weights
 
-__all__ = ["Job", "Outcome", "evaluations", "plan_jobs", "run_jobs", "score_outcome"]
+__all__ = ["Job", "Outcome", "Target", "evaluations", "plan_jobs", "run_jobs", "score_outcome"]
 
 Progress = Callable[[int], None]
 
@@ -48,13 +49,36 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a job predicts.
+class Target:
+    """What probes are to predict.
 
     Attributes
     ----------
-    valid, test : ndarray, shape (seed, clip, output), float32
-        Scores of the clips that choose and that are tested; the rows of others are NaN.
+    labels : Labels
+        Of all clips, or of the frames that are used.
+    parts : list of Part
+        The trainings of each job, as rows of these: one, or one a fold.
+    tracks : Tracks, optional
+        Where the target is over time, the clips that the frames make up.
+    schedule : Schedule
+        How long the mlp is trained.
+    """
+
+    labels: Labels
+    parts: list[Part]
+    tracks: Tracks | None = None
+    schedule: Schedule = field(default_factory=Schedule)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job leaves.
+
+    Attributes
+    ----------
+    valid, test : ndarray, float32
+        For the clips that choose and those that are tested, NaN for others: scores, (seed, clip, output), or,
+        for a target over time, value and weight of each metric, (seed, clip, metric, 2).
     settings : list of dict
         What each training chose on validation.
     mixtures : list of list of float
@@ -80,8 +104,7 @@ def plan_jobs(features: Sequence[Features], probes: Sequence[str]) -> list[Job]:
 
 def run_jobs(
     jobs: Sequence[Job],
-    labels: Labels,
-    parts: Sequence[Part],
+    target: Target,
     seeds: Sequence[int],
     directory: Path | None = None,
     workers: int | None = None,
@@ -93,10 +116,8 @@ def run_jobs(
     ----------
     jobs : sequence of Job
         See `plan_jobs`.
-    labels : Labels
-        Of all clips.
-    parts : sequence of Part
-        The trainings of each job: one, or one a fold.
+    target : Target
+        What is to be predicted.
     seeds : sequence of int
         Of the probes.
     directory : Path, optional
@@ -110,7 +131,7 @@ def run_jobs(
     -------
     list of Outcome, in the order of `jobs`
     """
-    names = [job_digest(job, labels, parts, seeds) for job in jobs]
+    names = [job_digest(job, target, seeds) for job in jobs]
     found: dict[int, Outcome] = {}
     for position, name in enumerate(names):
         path = directory / f"{name}.safetensors" if directory else None
@@ -118,7 +139,7 @@ def run_jobs(
             found[position] = read_outcome(path)
             progress(1)
     missing = [position for position in range(len(jobs)) if position not in found]
-    for position, outcome in run_side_by_side(jobs, missing, labels, parts, seeds, workers or os.cpu_count() or 1):
+    for position, outcome in run_side_by_side(jobs, missing, target, seeds, workers or os.cpu_count() or 1):
         if directory:
             write_outcome(directory / f"{names[position]}.safetensors", outcome)
         found[position] = outcome
@@ -129,63 +150,76 @@ def run_jobs(
 def run_side_by_side(
     jobs: Sequence[Job],
     positions: Sequence[int],
-    labels: Labels,
-    parts: Sequence[Part],
+    target: Target,
     seeds: Sequence[int],
     workers: int,
 ) -> Iterator[tuple[int, Outcome]]:
     """Yield outcomes as they are ready."""
-    calls = (joblib.delayed(numbered)(position, jobs[position], labels, parts, seeds) for position in positions)
+    calls = (joblib.delayed(numbered)(position, jobs[position], target, seeds) for position in positions)
     workers = max(1, min(workers, len(positions)))
     yield from joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)(calls)
 
 
-def numbered(
-    position: int, job: Job, labels: Labels, parts: Sequence[Part], seeds: Sequence[int]
-) -> tuple[int, Outcome]:
+def numbered(position: int, job: Job, target: Target, seeds: Sequence[int]) -> tuple[int, Outcome]:
     """Run a job and say which it was."""
-    return position, run_job(job, labels, parts, seeds)
+    return position, run_job(job, target, seeds)
 
 
-def run_job(job: Job, labels: Labels, parts: Sequence[Part], seeds: Sequence[int]) -> Outcome:
+def run_job(job: Job, target: Target, seeds: Sequence[int]) -> Outcome:
     """Train a job's probe for every part and seed, on one thread."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with threadpool_limits(limits=1):
-            return train_parts(job, labels, parts, seeds)
+            return train_parts(job, target, seeds)
     finally:
         torch.set_num_threads(before)
 
 
-def train_parts(job: Job, labels: Labels, parts: Sequence[Part], seeds: Sequence[int]) -> Outcome:
-    """Train for every part, and put the predictions of the parts together."""
+def train_parts(job: Job, target: Target, seeds: Sequence[int]) -> Outcome:
+    """Train for every part, and put what the parts leave together."""
     states = assemble(job.features, job.chosen)
     settings: list[dict[str, float]] = []
     mixtures: list[list[float]] = []
     collected: dict[str, NDArray[np.float32]] = {}
-    for part in parts:
-        problem = Problem(states, job.features.window_clip, labels, part.train, part.valid, part.test)
+    clips = len(target.tracks.counts if target.tracks else target.labels.values)
+    for number, part in enumerate(target.parts):
+        problem = Problem(
+            states, job.features.window_clip, target.labels, part.train, part.valid, part.test, target.schedule
+        )
         predictions = PROBES[job.probe](problem, seeds)
-        for name, rows in (("valid", part.valid), ("test", part.test)):
-            shape = (len(predictions), *predictions[0].scores.shape)
-            scores = collected.setdefault(name, np.full(shape, np.nan, np.float32))
-            scores[:, rows] = np.stack([prediction.scores[rows] for prediction in predictions])
+        for name in ("valid", "test"):
+            left = np.stack([left_of(target, number, prediction.scores, name) for prediction in predictions])
+            whole = collected.setdefault(name, np.full((len(predictions), clips, *left.shape[2:]), np.nan, np.float32))
+            whole[:, getattr(clip_part(target, number), name)] = left
         settings += [prediction.settings for prediction in predictions]
         mixtures += [list(prediction.mixture) for prediction in predictions if prediction.mixture]
     return Outcome(collected["valid"], collected["test"], settings, mixtures)
+
+
+def clip_part(target: Target, number: int) -> Part:
+    """Return a part as rows of clips."""
+    return target.tracks.clip_parts[number] if target.tracks else target.parts[number]
+
+
+def left_of(target: Target, number: int, scores: NDArray[np.float32], name: str) -> NDArray[np.floating]:
+    """Return what a prediction leaves of the clips of a split: scores, or the metrics of tracks."""
+    if target.tracks is None:
+        return scores[getattr(target.parts[number], name)]
+    return score_tracks(target.tracks, number, scores, name)
 
 
 @cache
 def probe_source() -> str:
     """Return the digest of the code that outcomes depend on."""
     rooms = ("inputs", "problem", "mlp", "linear", "closed_form")
+    below = ("metrics", "moments", "frames", "annotations", "decoding", "track_metrics")
     return source_digest(
-        __name__, "layerscope.metrics", "layerscope.moments", *(f"layerscope.probes.{r}" for r in rooms)
+        __name__, *(f"layerscope.{room}" for room in below), *(f"layerscope.probes.{room}" for room in rooms)
     )
 
 
-def job_digest(job: Job, labels: Labels, parts: Sequence[Part], seeds: Sequence[int]) -> str:
+def job_digest(job: Job, target: Target, seeds: Sequence[int]) -> str:
     """Return a name for a job that changes with anything its outcome depends on."""
     clips = job.features.clips
     told = {
@@ -194,13 +228,15 @@ def job_digest(job: Job, labels: Labels, parts: Sequence[Part], seeds: Sequence[
         "input": [job.chosen.name, job.chosen.layer],
         "probe": job.probe,
         "seeds": list(seeds),
-        "labels": [labels.kind, labels.names],
+        "labels": [target.labels.kind, target.labels.names],
+        "tracks": target.tracks.digest() if target.tracks else None,
+        "schedule": asdict(target.schedule),
         "source": probe_source(),
         "torch": torch.__version__,
     }
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    digest.update(np.ascontiguousarray(labels.values).tobytes())
-    for part in parts:
+    digest.update(np.ascontiguousarray(target.labels.values).tobytes())
+    for part in target.parts:
         for rows in (part.train, part.valid, part.test):
             digest.update(rows.tobytes() + b"|")
     return digest.hexdigest()[:32]
@@ -220,30 +256,76 @@ def read_outcome(path: Path) -> Outcome:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The clips of one split and how they are resampled, the same for every outcome.
+    """What is scored of one split and how it is resampled, the same for every outcome.
 
     Attributes
     ----------
     rows : ndarray of int
         Its clips.
-    labels : Labels
-        Of these clips.
-    weights : ndarray, shape (resample, clip), or None
+    units : ndarray of int
+        What each of them counts towards: itself, or a song whose clips' scores are averaged.
+    labels : Labels or TrackLabels
+        Of the units.
+    weights : ndarray, shape (resample, unit), or None
         How often each counts in each resample; validation clips get no interval and are not resampled.
     """
 
     rows: NDArray[np.int64]
-    labels: Labels
+    units: NDArray[np.int64]
+    labels: Labels | TrackLabels
     weights: NDArray[np.float64] | None
 
+    def metrics(self) -> list[str]:
+        """Return the metrics, the primary one first."""
+        if isinstance(self.labels, TrackLabels):
+            return track_metric_names(self.labels.kind)
+        return metric_names(self.labels)
 
-def evaluations(labels: Labels, parts: Sequence[Part], groups: NDArray[np.int64], seed: int) -> dict[str, Evaluation]:
-    """Return the evaluation of the validation and the test split, folds put together."""
+    def score(
+        self, metric: str, left: NDArray[np.float32], weights: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Return a metric of what one training left, (clip, ...), for every weighting of the units."""
+        own = left[self.rows].astype(np.float64)
+        if isinstance(self.labels, TrackLabels):
+            value, weight = own[:, self.metrics().index(metric)].T
+            counted = np.ones((1, len(own))) if weights is None else weights
+            with np.errstate(invalid="ignore"):
+                mean: NDArray[np.float64] = (counted @ (value * weight)) / (counted @ weight)
+            return mean
+        sums = np.zeros((int(self.units.max()) + 1, own.shape[1]))
+        np.add.at(sums, self.units, own)
+        return score(metric, sums / np.bincount(self.units)[:, None], self.labels, weights)
+
+
+def evaluations(
+    labels: Labels | TrackLabels,
+    parts: Sequence[Part],
+    groups: NDArray[np.int64],
+    seed: int,
+    units: NDArray[np.int64] | None = None,
+) -> dict[str, Evaluation]:
+    """Return the evaluation of the validation and the test split, folds put together.
+
+    Parameters
+    ----------
+    labels : Labels or TrackLabels
+        Of all clips.
+    parts : sequence of Part
+        Rows of clips.
+    groups : ndarray of int, shape (clip,)
+        What is resampled as a whole.
+    seed : int
+        Of the resamples.
+    units : ndarray of int, shape (clip,), optional
+        Clips whose scores are averaged before they are scored; each stands alone by default.
+    """
     found = {}
     for name in ("valid", "test"):
         rows = np.sort(np.concatenate([getattr(part, name) for part in parts]))
-        weights = resample_weights(groups[rows], seed) if name == "test" else None
-        found[name] = Evaluation(rows, labels.take(rows), weights)
+        own = np.arange(len(rows)) if units is None else np.unique(units[rows], return_inverse=True)[1]
+        first = np.unique(own, return_index=True)[1]
+        weights = resample_weights(groups[rows[first]], seed) if name == "test" else None
+        found[name] = Evaluation(rows, own, labels.take(rows[first]), weights)
     return found
 
 
@@ -257,7 +339,7 @@ def score_outcome(
     label : dict
         The columns that name it: model, dataset, task, target, probe.
     outcome : Outcome
-        Its predictions.
+        What it left.
     splits : dict of str to Evaluation
         See `evaluations`.
     seeds : sequence of int
@@ -268,25 +350,21 @@ def score_outcome(
     list of Entry, the primary metric first
     """
     valid, test = splits["valid"], splits["test"]
+    valid_units, test_units = (len(np.unique(one.units)) for one in (valid, test))
     entries = []
-    for metric in metric_names(test.labels):
+    for metric in test.metrics():
         rows = [
             # No interval: these clips chose, so that one around their score would flatter.
-            {
-                "seed": seed,
-                "split": "valid",
-                "value": float(score(metric, scores, valid.labels)[0]),
-                "n": len(valid.rows),
-            }
-            for seed, scores in zip(seeds, outcome.valid[:, valid.rows], strict=False)
+            {"seed": seed, "split": "valid", "value": float(valid.score(metric, left)[0]), "n": valid_units}
+            for seed, left in zip(seeds, outcome.valid, strict=False)
         ]
         draws = []
-        for seed, scores in zip(seeds, outcome.test[:, test.rows], strict=False):
-            value = float(score(metric, scores, test.labels)[0])
-            draws.append(score(metric, scores, test.labels, test.weights))
+        for seed, left in zip(seeds, outcome.test, strict=False):
+            value = float(test.score(metric, left)[0])
+            draws.append(test.score(metric, left, test.weights))
             low, high = interval(draws[-1])
             rows.append(
-                {"seed": seed, "split": "test", "value": value, "ci_low": low, "ci_high": high, "n": len(test.rows)}
+                {"seed": seed, "split": "test", "value": value, "ci_low": low, "ci_high": high, "n": test_units}
             )
         entries.append(Entry({**label, "metric": metric}, rows, resample_seeds(np.stack(draws)), outcome.mixtures))
     return entries

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from layerscope.errors import DataError
+from layerscope.errors import DataError, unknown
 from layerscope.store import read_header, write_atomically, write_tensors
 from layerscope.uncertainty import best_set, interval, paired_difference
 
@@ -26,6 +26,9 @@ COLUMNS = [
     "model", "dataset", "task", "target", "input", "layer", "probe", "seed", "split", "metric",
     "value", "ci_low", "ci_high", "n",
 ]  # fmt: skip
+#: Inputs of plain features, and all that are one layer: a choice is made among these.
+PLAIN_INPUTS = ("mean", "moments", "frame", "context")
+SINGLE_INPUTS = ("layer", *PLAIN_INPUTS)
 #: What makes a row of the summary: seeds are averaged, validation stands beside test.
 KEYS = ["model", "dataset", "task", "target", "input", "layer", "probe", "metric"]
 
@@ -68,7 +71,7 @@ class Results:
     draws : ndarray, shape (row of summary, resample)
         The metric in each resample, the same resamples for all rows.
     facts : dict
-        What was studied: clips, splits, chance level, models.
+        What was studied: ``models``, ``seeds``, and under ``tasks``, for each, its clips, splits, metrics, chance.
     skipped : dict of str to str
         Clips not used, and why.
     """
@@ -79,34 +82,61 @@ class Results:
     facts: dict[str, Any] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def tasks(self) -> list[str]:
+        """Return the names of the tasks."""
+        return list(self.facts["tasks"])
+
+    def only(self, task: str) -> Results:
+        """Return the results of one task, whose facts stand beside those of the study.
+
+        Raises
+        ------
+        UsageError
+            If the study has no such task.
+        """
+        if task not in self.facts["tasks"]:
+            raise unknown("task", task, self.facts["tasks"])
+        rows = self.summary.task == task
+        return Results(
+            self.table[self.table.task == task].reset_index(drop=True),
+            self.summary[rows].reset_index(drop=True),
+            self.draws[rows.to_numpy()],
+            {**self.facts, **self.facts["tasks"][task]},
+            self.skipped,
+        )
+
     def best_layers(self, metric: str | None = None) -> pd.DataFrame:
-        """Return, for each model and probe, the layer that validation prefers and those not told apart from the best.
+        """Return, for each task, model and probe, the layer that validation prefers and those not told apart from it.
 
         Parameters
         ----------
         metric : str, optional
-            The primary one by default. The layer is always chosen by the primary metric.
+            Each task's primary one by default. The layer is always chosen by the primary metric.
 
         Returns
         -------
         DataFrame
-            Columns ``model, target, probe, layer, value, ci_low, ci_high, best_set``; the last a list of layers.
+            Columns ``task, model, target, probe, layer, value, ci_low, ci_high, best_set``; the last a list of
+            layers that cannot be told apart from the best on test.
         """
-        rows = self.of(metric=metric or self.facts["primary"])
-        layers = rows[rows.input == "layer"]
         found = []
-        for (model, target, probe), group in layers.groupby(["model", "target", "probe"], sort=False):
-            chosen = group[group.chosen].iloc[0]
-            found.append(
-                {
-                    "model": model,
-                    "target": target,
-                    "probe": probe,
-                    "layer": int(chosen.layer),
-                    **chosen[["value", "ci_low", "ci_high"]].to_dict(),
-                    "best_set": [int(layer) for layer in group.layer[group.in_best_set]],
-                }
-            )
+        for task in self.tasks:
+            wanted = metric or self.facts["tasks"][task]["primary"]
+            layers = self.of(task=task, metric=wanted, input="layer")
+            for (model, target, probe), group in layers.groupby(["model", "target", "probe"], sort=False):
+                chosen = group[group.chosen].iloc[0]
+                found.append(
+                    {
+                        "task": task,
+                        "model": model,
+                        "target": target,
+                        "probe": probe,
+                        "layer": int(chosen.layer),
+                        **chosen[["value", "ci_low", "ci_high"]].to_dict(),
+                        "best_set": [int(layer) for layer in group.layer[group.in_best_set]],
+                    }
+                )
         return pd.DataFrame(found)
 
     def of(self, **wanted: Any) -> pd.DataFrame:
@@ -213,16 +243,16 @@ def summary_row(entry: Entry) -> dict[str, Any]:
 
 
 def mark_choices(summary: pd.DataFrame, draws: NDArray[np.float32]) -> None:
-    """Add the columns ``chosen`` and ``in_best_set``, within each model, target and probe."""
+    """Add the columns ``chosen`` and ``in_best_set``, within each task, model and probe."""
     summary["chosen"] = False
     summary["in_best_set"] = False
-    candidates = summary[summary.input.isin(["layer", "mean", "moments"])]
-    primary = summary.metric.iloc[0]
-    for (*_, metric), group in candidates.groupby(["model", "target", "probe", "metric"], sort=False):
+    candidates = summary[summary.input.isin(SINGLE_INPUTS)]
+    primary = summary.groupby("task", sort=False).metric.first()
+    for (task, *_, metric), group in candidates.groupby(["task", "model", "probe", "metric"], sort=False):
         inside = best_set(list(group.value), draws[group.index].astype(np.float64))
         summary.loc[group.index[inside], "in_best_set"] = True
-        if metric == primary:
+        if metric == primary[task]:
             best = group.loc[group.valid.fillna(-np.inf).idxmax()]
-            same = (summary.model == best.model) & (summary.target == best.target) & (summary.probe == best.probe)
+            same = (summary.task == task) & (summary.model == best.model) & (summary.probe == best.probe)
             layer = (summary.input == best.input) & (summary.layer == best.layer)
             summary.loc[same & layer, "chosen"] = True

@@ -10,7 +10,7 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -105,12 +105,26 @@ class ClipEntry:
         Length of the span.
     sound : str
         Digest of the decoded samples.
+    frames : int
+        Frames it occupies, where frames are kept.
     """
 
     key: str
     windows: int
     seconds: float
     sound: str
+    frames: int = 0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a clip stands: its shard, its number there, its first window and its first frame."""
+
+    path: Path
+    number: int
+    window: int
+    frame: int
+    entry: ClipEntry
 
 
 class FeatureStore:
@@ -132,22 +146,23 @@ class FeatureStore:
     def __init__(self, directory: Path, description: Mapping[str, Any]) -> None:
         self.directory = directory
         self.description = description
-        self._places: dict[str, tuple[Path, int, ClipEntry]] = {}
+        self._places: dict[str, Place] = {}
         if not (directory / "about.json").is_file():
             write_atomically(directory / "about.json", json.dumps(description, indent=1, sort_keys=True).encode())
         self._read_shards(sorted(directory.glob("*.safetensors")))
 
     def _read_shards(self, paths: Iterable[Path]) -> None:
         for path in paths:
-            row = 0
-            for fields in read_header(path):
+            window = frame = 0
+            for number, fields in enumerate(read_header(path)):
                 entry = ClipEntry(**fields)
-                self._places.setdefault(entry.key, (path, row, entry))
-                row += entry.windows
+                self._places.setdefault(entry.key, Place(path, number, window, frame, entry))
+                window += entry.windows
+                frame += entry.frames
 
     def refresh(self) -> None:
         """See shards that another run has added, and remove what a killed one left unfinished."""
-        known = {path for path, _, _ in self._places.values()}
+        known = {place.path for place in self._places.values()}
         self._read_shards(path for path in sorted(self.directory.glob("*.safetensors")) if path not in known)
         for leftover in self.directory.glob(".unfinished-*"):
             leftover.unlink()
@@ -157,12 +172,24 @@ class FeatureStore:
 
     def entry(self, key: str) -> ClipEntry:
         """Return what is known of a stored clip."""
-        return self._places[key][2]
+        return self._places[key].entry
 
-    def write(self, name: str, pooled: NDArray[np.float32], entries: Sequence[ClipEntry]) -> None:
-        """Add a shard of pooled states, shape (window, layer, dim), whose rows are the windows of `entries`."""
+    def write(self, name: str, tensors: Mapping[str, NDArray[Any]], entries: Sequence[ClipEntry]) -> None:
+        """Add a shard.
+
+        Parameters
+        ----------
+        name : str
+            Of the shard.
+        tensors : mapping
+            ``pooled``, (window, layer, dim) float32, whose rows are the windows of `entries`; where frames are kept
+            also ``frames``, (frame, layer, dim) float16, and ``scale``, (clip, layer) float32, by which they are
+            to be multiplied.
+        entries : sequence of ClipEntry
+            The clips.
+        """
         path = self.directory / f"{name}.safetensors"
-        write_tensors(path, {"pooled": pooled}, [asdict(entry) for entry in entries])
+        write_tensors(path, tensors, [asdict(entry) for entry in entries])
         self._read_shards([path])
 
     def read(self, keys: Sequence[str], layer: int) -> NDArray[np.float32]:
@@ -171,13 +198,24 @@ class FeatureStore:
         Each shard is opened once, and only that layer is read from it.
         """
         parts: dict[str, NDArray[np.float32]] = {}
-        by_shard: dict[Path, list[tuple[str, int, int]]] = {}
-        for key in dict.fromkeys(keys):
-            path, row, entry = self._places[key]
-            by_shard.setdefault(path, []).append((key, row, entry.windows))
-        for path, places in by_shard.items():
+        for path, places in self._by_shard(keys):
             with safe_open(path, framework="numpy") as file:
                 states = file.get_slice("pooled")[:, layer]
-            for key, row, windows in places:
-                parts[key] = states[row : row + windows]
+            for place in places:
+                parts[place.entry.key] = states[place.window : place.window + place.entry.windows]
         return np.concatenate([parts[key] for key in keys])
+
+    def read_frames(self, keys: Sequence[str], layer: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Yield each distinct clip's key and frames, (frame, dim), shard by shard, one layer of them."""
+        for path, places in self._by_shard(keys):
+            with safe_open(path, framework="numpy") as file:
+                states, scales = file.get_slice("frames")[:, layer], file.get_slice("scale")[:, layer]
+            for place in places:
+                own = states[place.frame : place.frame + place.entry.frames]
+                yield place.entry.key, own.astype(np.float32) * scales[place.number]
+
+    def _by_shard(self, keys: Sequence[str]) -> Iterator[tuple[Path, list[Place]]]:
+        by_shard: dict[Path, list[Place]] = {}
+        for key in dict.fromkeys(keys):
+            by_shard.setdefault(self._places[key].path, []).append(self._places[key])
+        yield from by_shard.items()

@@ -6,7 +6,7 @@ import json
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,18 +20,31 @@ from layerscope.encoders import Encoder
 from layerscope.errors import DataError, ResourceError, UsageError
 from layerscope.extraction import Extraction, extract, open_store, stored_features
 from layerscope.features import Features
-from layerscope.labels import Kind, Labels
-from layerscope.metrics import METRICS, PRIMARY, absent_tags
+from layerscope.frames import frame_features, plan_tracks
+from layerscope.labels import TRACK_KINDS, Kind, Labels, TrackLabels
+from layerscope.metrics import PRIMARY, absent_tags
 from layerscope.plan import Plan, Probing, checked
-from layerscope.probes import Input
-from layerscope.probing import Evaluation, Job, Outcome, evaluations, plan_jobs, run_jobs, score_outcome
+from layerscope.probes import Input, Schedule
+from layerscope.probing import (
+    Evaluation,
+    Job,
+    Outcome,
+    Target,
+    clip_part,
+    evaluations,
+    left_of,
+    plan_jobs,
+    run_jobs,
+    score_outcome,
+)
 from layerscope.progress import Progress, Silent
 from layerscope.report import write_report
 from layerscope.results import Entry, Results, tabulate
-from layerscope.splits import Part, assign, find_leaks, group_codes, parts_of, refuse_unlearnable
+from layerscope.splits import assign, find_leaks, group_codes, parts_of, refuse_unlearnable
 from layerscope.store import FeatureStore, cache_directory, write_atomically
+from layerscope.tasks import TASKS, Task
 
-__all__ = ["StudyResults", "load_clips", "probe", "run"]
+__all__ = ["StudyResults", "load_tasks", "probe", "run"]
 
 
 class StudyResults(Results):
@@ -48,13 +61,76 @@ class StudyResults(Results):
         write_report(self, Path(path))
 
 
-def load_clips(plan: Plan, progress: Progress | None = None) -> tuple[Dataset, Labels]:
-    """Return the clips with labels and content keys, refusing leaks that the files' bytes show already."""
-    dataset = Dataset.load(plan.data, plan.root).with_target(plan.target)
-    with (progress or Silent()).task("reading files", dataset.clips.path.nunique(), "files") as step:
-        dataset = dataset.survey(lambda files: step(files, 0.0))
-    refuse_leaks(dataset.clips, allow=plan.allow_leaks)
-    return dataset, dataset.labels(plan.target, plan.kind)
+@dataclass
+class Asked:
+    """One task of a study: clips with a target.
+
+    Attributes
+    ----------
+    name : str
+        What results call it.
+    dataset : Dataset
+        Its clips, surveyed.
+    target : str
+        The column.
+    kind : str, optional
+        Of the target.
+    window : float, optional
+        Longest window in seconds; the encoder's own by default.
+    task : Task, optional
+        Where it is of the benchmark.
+    """
+
+    name: str
+    dataset: Dataset
+    target: str
+    kind: Kind | None = None
+    window: float | None = None
+    task: Task | None = None
+
+    def labels(self) -> Labels | TrackLabels:
+        """Return the labels of the clips."""
+        return self.dataset.labels(self.target, self.kind)
+
+
+def load_tasks(plan: Plan, progress: Progress | None = None) -> list[Asked]:
+    """Return the tasks of a plan with their clips, refusing leaks that the files' bytes show already."""
+    progress = progress or Silent()
+    found = [load_task(name, plan, progress) for name in plan.task]
+    if plan.data is not None:
+        dataset = survey(Dataset.load(plan.data, plan.root), progress)
+        for target in plan.target:
+            name = dataset.name if len(plan.target) == 1 else f"{dataset.name}-{target.partition(',')[0]}"
+            found.append(Asked(name, dataset.with_target(target), target, plan.kind, plan.window))
+    for one in found:
+        refuse_leaks(one.dataset.clips, allow=plan.allow_leaks)
+        one.labels()  # a label that cannot be read is an error before the pass, not after
+    return found
+
+
+def load_task(name: str, plan: Plan, progress: Progress) -> Asked:
+    """Return one task of the benchmark."""
+    task = TASKS[name]
+    dataset = task.load(plan.root, plan.preset or "robust")
+    short = missing_clips(task, dataset)
+    if short and plan.strict:
+        raise DataError(f"{name}: {short}; leave out --strict to go on with what is there")
+    surveyed = survey(dataset, progress).with_target(task.target)
+    return Asked(name, surveyed, task.target, task.kind, plan.window or task.window, task)
+
+
+def missing_clips(task: Task, dataset: Dataset) -> str:
+    """Return how a copy of a data set falls short of the published counts, or nothing."""
+    counts = dataset.clips.split.value_counts()
+    short = {name: (int(counts.get(name, 0)), wanted) for name, wanted in task.expected.items()}
+    told = [f"{name} has {found} of {wanted} clips" for name, (found, wanted) in short.items() if found != wanted]
+    return "this copy is not the published one: " + ", ".join(told) if told else ""
+
+
+def survey(dataset: Dataset, progress: Progress) -> Dataset:
+    """Return the clips with their content keys."""
+    with progress.task("reading files", dataset.clips.path.nunique(), "files") as step:
+        return dataset.survey(lambda files: step(files, 0.0))
 
 
 def refuse_leaks(clips: pd.DataFrame, *, allow: bool) -> list[str]:
@@ -91,11 +167,9 @@ def run(
     """
     progress = progress or Silent()
     with run_directory(out, plan):
-        dataset, _ = load_clips(plan, progress)
-        stores, passes, dataset = extract_all(plan.encoders(), dataset, plan.window, progress)
-        features = [stored_features(store, dataset.clips) for store in stores]
-        labels = dataset.labels(plan.target, plan.kind)
-        results = probe_all(features, labels, dataset, plan, progress, keep=out / "probes")
+        tasks = load_tasks(plan, progress)
+        stores, passes = extract_all(plan.encoders(), tasks, progress)
+        results = probe_tasks(tasks, stores, plan, progress, keep=out / "probes")
         results.facts |= {"passes": passes, "note": note}
         finish(results, out, plan, command)
     return results
@@ -133,37 +207,61 @@ def read_study(path: Path) -> dict[str, Any]:
     return written
 
 
+#: Stores of a task, one an encoder.
+Stores = list[FeatureStore]
+
+
 def extract_all(
-    encoders: Iterable[Encoder], dataset: Dataset, window: float | None, progress: Progress
-) -> tuple[list[FeatureStore], dict[str, dict[str, int]], Dataset]:
-    """Take every encoder over the clips once.
+    encoders: Iterable[Encoder], tasks: Sequence[Asked], progress: Progress
+) -> tuple[list[Stores], dict[str, dict[str, int]]]:
+    """Take every encoder over the clips of all tasks once.
+
+    Tasks of the same window share a pass; frames are kept where one of them is over time. A clip that fails in any
+    encoder is used for none, and set aside in its tasks: scores on different clips do not compare.
 
     Returns
     -------
-    stores : list of FeatureStore
-        One an encoder.
+    stores : list of list of FeatureStore
+        One list a task, one store an encoder.
     passes : dict
         Encoder → clips decoded, encoded, found in the cache, and windows encoded.
-    dataset : Dataset
-        The clips that are left, with the digest of their sound. One that fails in any encoder is used for none:
-        scores on different clips do not compare.
     """
-    stores: list[FeatureStore] = []
+    stores: list[Stores] = [[] for _ in tasks]
     passes: dict[str, dict[str, int]] = {}
     for encoder in encoders:
         if encoder.name in passes:
             raise UsageError(f"two models are called '{encoder.name}'; rename one directory")
-        store = open_store(encoder, cache_directory(), window or encoder.window)
-        with progress.task(f"encoding {encoder.name}", dataset.clips.clip_key.nunique(), "clips") as step:
-            extraction = extract(encoder, dataset.clips, store, window or encoder.window, step)
-        stores.append(store)
-        passes[encoder.name] = counts(extraction)
-        failed = extraction.failed
-        dataset = dataset.without(
-            {row.clip: failed[row.clip_key] for row in dataset.clips.itertuples() if row.clip_key in failed}
-        )
-    dataset.clips["clip_sound"] = [stores[0].entry(key).sound for key in dataset.clips.clip_key]
-    return stores, passes, dataset
+        passes[encoder.name] = dict.fromkeys(counts(Extraction()), 0)
+        for window, members in by_window(encoder, tasks).items():
+            frames = any(tasks[number].labels().kind in TRACK_KINDS for number in members)
+            store = open_store(encoder, cache_directory(), window, frames=frames)
+            clips = pd.concat([tasks[number].dataset.clips for number in members], ignore_index=True)
+            with progress.task(f"encoding {encoder.name}", clips.clip_key.nunique(), "clips") as step:
+                extraction = extract(encoder, clips, store, window, step)
+            for name, count in counts(extraction).items():
+                passes[encoder.name][name] += count
+            for number in members:
+                stores[number].append(store)
+                set_aside(tasks[number], extraction.failed)
+    for task, own in zip(tasks, stores, strict=True):
+        task.dataset.clips["clip_sound"] = [own[0].entry(key).sound for key in task.dataset.clips.clip_key]
+    return stores, passes
+
+
+def by_window(encoder: Encoder, tasks: Sequence[Asked]) -> dict[float, list[int]]:
+    """Return the numbers of the tasks of each window; none is longer than the encoder's own."""
+    found: dict[float, list[int]] = {}
+    for number, task in enumerate(tasks):
+        window = task.window or encoder.window
+        found.setdefault(min(window, encoder.window) if task.task else window, []).append(number)
+    return found
+
+
+def set_aside(task: Asked, failed: dict[str, str]) -> None:
+    """Leave failed clips out of a task, with the reason."""
+    task.dataset = task.dataset.without(
+        {row.clip: failed[row.clip_key] for row in task.dataset.clips.itertuples() if row.clip_key in failed}
+    )
 
 
 def counts(extraction: Extraction) -> dict[str, int]:
@@ -176,24 +274,17 @@ def counts(extraction: Extraction) -> dict[str, int]:
     }
 
 
-def probe_all(
-    features: Sequence[Features],
-    labels: Labels,
-    dataset: Dataset,
-    asked: Probing,
-    progress: Progress,
-    keep: Path | None = None,
+def probe_tasks(
+    tasks: Sequence[Asked], stores: Sequence[Stores], asked: Probing, progress: Progress, keep: Path | None = None
 ) -> StudyResults:
-    """Split, train every probe on every input of all features, and score.
+    """Probe every task of a study, and put the results together.
 
     Parameters
     ----------
-    features : sequence of Features
-        Of the same clips.
-    labels : Labels
-        Of these clips.
-    dataset : Dataset
-        The clips, and those that are skipped.
+    tasks : sequence of Asked
+        With the clips that are left.
+    stores : sequence of list of FeatureStore
+        See `extract_all`.
     asked : Probing
         How.
     progress : Progress
@@ -201,24 +292,80 @@ def probe_all(
     keep : Path, optional
         Where finished trainings are kept.
     """
-    leaks = refuse_leaks(dataset.clips, allow=asked.allow_leaks)
-    clips = assign(dataset.clips, labels, asked.split_seed, asked.folds)
+    entries: list[Entry] = []
+    facts: dict[str, Any] = {"models": {}, "tasks": {}, "seeds": asked.seeds, "note": ""}
+    skipped: dict[str, str] = {}
+    for task, own in zip(tasks, stores, strict=True):
+        found, told = probe_task(task, own, asked, progress, keep)
+        entries += found
+        facts["models"] |= told.pop("models")
+        facts["tasks"][task.name] = told
+        prefix = f"{task.name}: " if len(tasks) > 1 else ""
+        skipped |= {f"{prefix}{clip}": reason for clip, reason in task.dataset.skipped.items()}
+    return StudyResults(*tabulate(entries), facts, skipped)
+
+
+def probe_task(
+    task: Asked, stores: Stores, asked: Probing, progress: Progress, keep: Path | None
+) -> tuple[list[Entry], dict[str, Any]]:
+    """Split the clips of a task, and probe the features that the pass left of them."""
+    labels = task.labels()
+    leaks = refuse_leaks(task.dataset.clips, allow=asked.allow_leaks)
+    clips = assign(task.dataset.clips, labels, asked.split_seed, asked.folds)
+    schedule = task.task.schedule if task.task else Schedule()
     parts = parts_of(clips)
     refuse_unlearnable(labels, parts)
+    if isinstance(labels, TrackLabels):
+        tracks = plan_tracks(labels, [stores[0].entry(key).frames for key in clips.clip_key], parts)
+        refuse_unlearnable(tracks.targets, tracks.parts)
+        features = [frame_features(store, clips, tracks) for store in stores]
+        target = Target(tracks.targets, tracks.parts, tracks, schedule)
+    else:
+        features = [stored_features(store, clips) for store in stores]
+        target = Target(labels, parts, schedule=schedule)
+    entries, facts = probe_features(features, target, labels, clips, asked, task, progress, keep)
+    facts |= {"leaks": leaks, "skipped": len(task.dataset.skipped)}
+    if task.task:
+        facts["short"] = missing_clips(task.task, task.dataset)
+    return entries, facts
+
+
+def probe_features(
+    features: Sequence[Features],
+    target: Target,
+    labels: Labels | TrackLabels,
+    clips: pd.DataFrame,
+    asked: Probing,
+    task: Asked,
+    progress: Progress,
+    keep: Path | None = None,
+) -> tuple[list[Entry], dict[str, Any]]:
+    """Train every probe on every input of all features of a task, and score.
+
+    Returns
+    -------
+    entries : list of Entry
+        The scores.
+    facts : dict
+        What a reader must know beside them.
+    """
     jobs = plan_jobs(features, asked.probe)
     seeds = list(range(asked.seeds))
-    with progress.task("training probes", len(jobs), "inputs") as step:
-        outcomes = run_jobs(jobs, labels, parts, seeds, keep, progress=lambda finished: step(finished, 0.0))
+    with progress.task(f"training, {task.name}", len(jobs), "inputs") as step:
+        outcomes = run_jobs(jobs, target, seeds, keep, progress=lambda finished: step(finished, 0.0))
     groups = group_codes(clips)
-    splits = evaluations(labels, parts, groups, asked.split_seed)
+    units = group_codes(clips[["group"]]) if task.task and task.task.unit == "group" else None
+    parts = [clip_part(target, number) for number in range(len(target.parts))]
+    splits = evaluations(labels, parts, groups, asked.split_seed, units)
+    names = {"dataset": task.dataset.name, "task": task.name, "target": task.target}
     entries = []
-    with progress.task("resampling", len(jobs), "inputs") as step:
+    with progress.task(f"resampling, {task.name}", len(jobs), "inputs") as step:
         for job, outcome in zip(jobs, outcomes, strict=True):
-            entries += score_job(job, outcome, splits, {"dataset": dataset.name, "target": asked.target}, seeds)
+            entries += score_job(job, outcome, splits, names, seeds)
             step(1, 0.0)
-    facts = facts_of(features, labels, clips, parts, groups, splits)
-    facts |= {"dataset": dataset.name, "target": asked.target, "seeds": asked.seeds, "leaks": leaks, "note": ""}
-    return StudyResults(*tabulate(entries), facts, dataset.skipped)
+    facts = facts_of(features, labels, clips, groups, splits)
+    facts["chance"] = chance_level(labels, target, splits["test"])
+    return entries, facts | names | {"title": task.task.title if task.task else task.name}
 
 
 def score_job(
@@ -229,7 +376,7 @@ def score_job(
     layers = job.features.layers
     if job.chosen.name == "layer" and job.chosen.layer == layers[-1] and len(layers) > 1:
         inputs.append(Input("last", layers[-1]))
-    label = {"model": job.features.model, "task": names["dataset"], "probe": job.probe, **names}
+    label = {"model": job.features.model, "probe": job.probe, **names}
     scored = score_outcome(label, outcome, splits, seeds)
     return [
         replace(entry, label={**entry.label, "input": one.name, "layer": one.layer})
@@ -240,9 +387,8 @@ def score_job(
 
 def facts_of(
     features: Sequence[Features],
-    labels: Labels,
+    labels: Labels | TrackLabels,
     clips: pd.DataFrame,
-    parts: Sequence[Part],
     groups: Any,
     splits: dict[str, Evaluation],
 ) -> dict[str, Any]:
@@ -251,17 +397,17 @@ def facts_of(
         sizes = {f"fold {name}": int(count) for name, count in sorted(clips.fold.value_counts().items())}
     else:
         sizes = {name: int((clips.split == name).sum()) for name in ("train", "valid", "test")}
+    test = splits["test"]
     return {
         "kind": labels.kind,
         "names": list(labels.names),
         "primary": PRIMARY[labels.kind],
-        "metrics": list(METRICS[labels.kind]),
+        "metrics": test.metrics(),
         "clips": len(clips),
         "splits": sizes,
         "groups": len(np.unique(groups)),
-        "test_groups": len(np.unique(groups[splits["test"].rows])),
-        "chance": chance_level(labels, parts, splits["test"]),
-        "absent_tags": absent_tags(splits["test"].labels),
+        "test_groups": len(np.unique(groups[test.rows])),
+        "absent_tags": absent_tags(test.labels) if isinstance(test.labels, Labels) else [],
         "models": {
             one.model: {
                 "layers": list(one.layers),
@@ -275,15 +421,23 @@ def facts_of(
     }
 
 
-def chance_level(labels: Labels, parts: Sequence[Part], test: Evaluation) -> float:
+def chance_level(labels: Labels | TrackLabels, target: Target, test: Evaluation) -> float:
     """Return what the primary metric gives a probe that ignores its input: the majority class, or a constant."""
-    if labels.kind == "tags":
-        return 0.5
-    if labels.kind == "values":
-        return 0.0
-    majority = [np.bincount(labels.values[part.train]).argmax() for part in parts]
-    hits = sum((labels.values[part.test] == name).sum() for part, name in zip(parts, majority, strict=True))
-    return float(hits / len(test.rows))
+    form = target.labels.form
+    if form == "values" or (form == "tags" and target.tracks is None):
+        return 0.0 if form == "values" else 0.5
+    left = []
+    for number, part in enumerate(target.parts):
+        if form == "tags":
+            constant = np.tile(target.labels.values[part.train].mean(axis=0), (len(target.labels.values), 1))
+        else:
+            counts = np.bincount(target.labels.values[part.train], minlength=len(labels.names))
+            constant = np.tile(counts.astype(np.float32), (len(target.labels.values), 1))
+        left.append(left_of(target, number, constant.astype(np.float32), "test"))
+    whole = np.full((int(test.rows.max()) + 1, *left[0].shape[1:]), np.nan, np.float32)
+    for number, values in enumerate(left):
+        whole[clip_part(target, number).test] = values
+    return float(test.score(test.metrics()[0], whole)[0])
 
 
 def finish(results: StudyResults, out: Path, plan: Plan, command: Sequence[str]) -> None:
@@ -293,7 +447,7 @@ def finish(results: StudyResults, out: Path, plan: Plan, command: Sequence[str])
         "study": json.loads(plan.model_dump_json()),
         "passes": results.facts["passes"],
         "models": results.facts["models"],
-        "splits": results.facts["splits"],
+        "tasks": results.facts["tasks"],
         "seeds": list(range(plan.seeds)),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -310,7 +464,7 @@ def probe(
     subject: Encoder | Features | Sequence[Encoder | Features],
     dataset: Dataset | None = None,
     *,
-    target: str = "label",
+    target: str | Sequence[str] = "label",
     kind: Kind | None = None,
     probes: Sequence[str] = ("mlp", "linear", "closed"),
     seeds: int = 5,
@@ -327,10 +481,10 @@ def probe(
         What is probed.
     dataset : Dataset, optional
         The clips; features bring their own labels.
-    target : str
-        The column to predict.
-    kind : {"classes", "tags", "values"}, optional
-        What the target is, where it should not be worked out.
+    target : str or sequence of str
+        The column to predict; several are several tasks.
+    kind : str, optional
+        What the target is (``layerscope ls metrics``), where it should not be worked out.
     probes : sequence of str
         Which probes.
     seeds : int
@@ -355,23 +509,50 @@ def probe(
     DataError
         For data that cannot be used.
     """
-    written = {"target": target, "kind": kind, "probe": list(probes), "seeds": seeds, "folds": folds,
-               "split_seed": split_seed, "window": window, "allow_leaks": allow_leaks}  # fmt: skip
+    written = {
+        "target": target if isinstance(target, str) else list(target),
+        "kind": kind,
+        "probe": list(probes),
+        "seeds": seeds,
+        "folds": folds,
+        "split_seed": split_seed,
+        "window": window,
+        "allow_leaks": allow_leaks,
+    }
     asked = checked(Probing, written, "probe()")
     subjects = [subject] if isinstance(subject, (Encoder, Features)) else list(subject)
     encoders = [one for one in subjects if isinstance(one, Encoder)]
     features = [one for one in subjects if isinstance(one, Features)]
     if features and not encoders and dataset is None:
-        labels = features[0].labels
-        if labels is None:
-            raise UsageError("these features bring no labels; make them with Features.from_arrays")
-        return probe_all(features, labels, Dataset("features", features[0].clips), asked, Silent())
+        return probe_own(features, asked)
     if features or dataset is None:
         raise UsageError("encoders need a dataset, and features of one's own stand alone")
-    surveyed = dataset.with_target(target).survey()
-    refuse_leaks(surveyed.clips, allow=allow_leaks)
-    stores, passes, left = extract_all(encoders, surveyed, window, Silent())
-    stored = [stored_features(store, left.clips) for store in stores]
-    results = probe_all(stored, left.labels(target, kind), left, asked, Silent())
+    surveyed = dataset.survey()
+    tasks = [
+        Asked(dataset.name if len(asked.target) == 1 else f"{dataset.name}-{one.partition(',')[0]}",
+              surveyed.with_target(one), one, kind, window)
+        for one in asked.target
+    ]  # fmt: skip
+    for task in tasks:
+        refuse_leaks(task.dataset.clips, allow=allow_leaks)
+    stores, passes = extract_all(encoders, tasks, Silent())
+    results = probe_tasks(tasks, stores, asked, Silent())
     results.facts["passes"] = passes
     return results
+
+
+def probe_own(features: Sequence[Features], asked: Probing) -> StudyResults:
+    """Probe features that someone has already, with the labels they bring."""
+    labels = features[0].labels
+    if labels is None:
+        raise UsageError("these features bring no labels; make them with Features.from_arrays")
+    leaks = refuse_leaks(features[0].clips, allow=asked.allow_leaks)
+    clips = assign(features[0].clips, labels, asked.split_seed, asked.folds)
+    parts = parts_of(clips)
+    refuse_unlearnable(labels, parts)
+    task = Asked("features", Dataset("features", clips), asked.target[0])
+    entries, facts = probe_features(features, Target(labels, parts), labels, clips, asked, task, Silent())
+    models = facts.pop("models")
+    facts |= {"leaks": leaks, "skipped": 0}
+    whole = {"models": models, "tasks": {task.name: facts}, "seeds": asked.seeds, "note": ""}
+    return StudyResults(*tabulate(entries), whole, {})

@@ -39,10 +39,19 @@ def test_plain_features_offer_mean_and_moments():
     from dataclasses import replace
 
     pooled = np.arange(24, dtype=np.float32).reshape(2, 12)
-    plain = replace(FEATURES, baseline=True, layers=(0,), read=lambda _: pooled)
+    plain = replace(FEATURES, baseline=True, layers=(0,), read=lambda _: pooled, pooling="moments")
     assert [one.name for one in inputs_of(plain)] == ["mean", "moments"]
     np.testing.assert_array_equal(assemble(plain, Input("mean", 0)), pooled[:, :2])
     np.testing.assert_array_equal(assemble(plain, Input("moments", 0)), pooled)
+
+
+def test_plain_frames_are_offered_with_and_without_context():
+    from dataclasses import replace
+
+    frames = np.arange(42, dtype=np.float32).reshape(3, 14)
+    plain = replace(FEATURES, baseline=True, layers=(0,), read=lambda _: frames, pooling="context")
+    assert [one.name for one in inputs_of(plain)] == ["frame", "context"]
+    np.testing.assert_array_equal(assemble(plain, Input("frame", 0)), frames[:, :2])
 
 
 def test_a_mixture_has_no_closed_form():

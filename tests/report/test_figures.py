@@ -7,7 +7,6 @@ from layerscope.report.figures import as_svg, layer_curves
 
 def figure():
     results = study(plain=0.6)
-    results.facts |= {"chance": 0.1, "dataset": "d", "target": "t"}
     for model, layers in (("m", [0, 1]), ("mel", [0]), ("r", [0])):
         results.facts["models"][model]["layers"] = layers
     return layer_curves(results, "mlp")

@@ -6,12 +6,13 @@ from test_results import entry
 
 
 def results_of(*entries, models, **facts):
-    facts = {
-        "primary": "accuracy",
-        "models": {name: {"baseline": False, "untrained": False, **kind} for name, kind in models.items()},
-        "leaks": [], "absent_tags": [], "test_groups": 50, "note": "", **facts,
+    task = {
+        "primary": "accuracy", "leaks": [], "absent_tags": [], "test_groups": 50, "skipped": 0, "chance": 0.1,
+        "dataset": "d", "task": "d", "target": "t", "title": "d", **facts,
     }  # fmt: skip
-    return Results(*tabulate(entries), facts)
+    kinds = {name: {"baseline": False, "untrained": False, **kind} for name, kind in models.items()}
+    note = facts.get("note", "")
+    return Results(*tabulate(entries), {"models": kinds, "tasks": {"d": task}, "note": note}).only("d")
 
 
 MODELS = {"m": {}, "mel": {"baseline": True}, "r": {"untrained": True}}

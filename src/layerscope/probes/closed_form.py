@@ -46,7 +46,7 @@ def fit_closed_form(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     labels, train = problem.labels, problem.windows_of(problem.train)
     states = rotate_to_rank(problem.standardised(), train).astype(np.float64)
     owners = problem.window_clip[train]
-    if labels.kind == "classes":
+    if labels.form == "classes":
         indicators = np.eye(len(labels.names))[labels.values[owners]]
         path, grid, name = lda_path(Moments.of(states[train], indicators)), SHRINKAGES, "shrinkage"
     else:

@@ -14,6 +14,11 @@ __all__ = ["Input", "assemble", "inputs_of"]
 Array = NDArray[np.float32]
 
 
+#: The two summaries of plain features, the narrow one the first part of the wide one, and how many parts that has.
+NARROW_AND_WIDE: dict[str, tuple[str, ...]] = {"moments": ("mean", "moments"), "context": ("frame", "context")}
+BLOCKS = {"mean": 6, "frame": 7}
+
+
 @dataclass(frozen=True)
 class Input:
     """One choice of what a probe sees.
@@ -22,7 +27,7 @@ class Input:
     ----------
     name : str
         ``layer``, ``last``, ``weighted`` (softmax mixture of 0..L), ``weighted[1:]`` (of 1..L, as MARBLE v1 does),
-        ``concat``; for plain features ``mean`` or ``moments``.
+        ``concat``; for plain features ``mean`` or ``moments``, of single frames ``frame`` or ``context``.
     layer : int or None
         The layer, where it is one.
     """
@@ -38,7 +43,7 @@ class Input:
 def inputs_of(features: Features) -> list[Input]:
     """Return all inputs that features offer, layers first."""
     if features.baseline:
-        return [Input("mean", 0), Input("moments", 0)]
+        return [Input(name, 0) for name in NARROW_AND_WIDE[features.pooling]]
     layers = [Input("layer", layer) for layer in features.layers]
     if len(layers) == 1:
         return layers
@@ -50,9 +55,9 @@ def inputs_of(features: Features) -> list[Input]:
 
 def assemble(features: Features, chosen: Input) -> Array:
     """Return an input's states, (window, dim), or (window, layer, dim) for a mixture."""
-    if chosen.name == "mean":
+    if chosen.name in BLOCKS:
         both = features.read(0)
-        return both[:, : both.shape[1] // 6]
+        return both[:, : both.shape[1] // BLOCKS[chosen.name]]
     if chosen.layer is not None:
         return features.read(features.layers.index(chosen.layer))
     first = 1 if chosen.name == "weighted[1:]" else 0

@@ -54,7 +54,7 @@ def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
         states = rotate_to_rank(states, train)
     inputs = torch.from_numpy(states).double()
     window_target = targets[torch.from_numpy(problem.window_clip[train])]
-    outputs, kind = len(problem.labels.names), problem.labels.kind
+    outputs, kind = len(problem.labels.names), problem.labels.form
     solution = np.zeros(parameter_count(states, outputs))
     candidates = []
     for penalty in PENALTIES:

@@ -30,10 +30,9 @@ LEARNING_RATES = (5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2)
 HIDDEN = 512
 DROPOUT = 0.2
 BATCH = 64
-EPOCHS = 100
-#: Epochs without a better validation score until the step is halved, and until training ends.
-HALVE_AFTER = 6
-STOP_AFTER = 20
+#: Of frames there are many more than of clips, and published protocols take those of whole clips at once.
+FRAME_BATCH = 512
+MANY = 10_000
 
 
 class MLP(nn.Module):
@@ -119,15 +118,17 @@ def train_once(problem: Problem, states: Tensor, rate: float, seed: int) -> Trai
         torch.manual_seed(seed)
         probe = MLP(states.shape[-1], len(labels.names), mixture_size(problem.states))
         optimizer = torch.optim.AdamW(probe.parameters(), lr=rate, weight_decay=0.0, fused=True)
-        halving = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="max", factor=0.5, patience=HALVE_AFTER)
+        halving = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, mode="max", factor=0.5, patience=problem.schedule.halve_after
+        )
         best, kept, best_epoch = (-np.inf, -np.inf), copy.deepcopy(probe.state_dict()), 0
-        for epoch in range(1, EPOCHS + 1):
-            run_epoch(probe, optimizer, labels.kind, states, window_target, train)
+        for epoch in range(1, problem.schedule.epochs + 1):
+            run_epoch(probe, optimizer, labels.form, states, window_target, train)
             rank = validate(probe, problem, states, targets, valid, restore)
             halving.step(rank[0])
             if rank > best:
                 best, kept, best_epoch = rank, copy.deepcopy(probe.state_dict()), epoch
-            elif epoch - best_epoch >= STOP_AFTER:
+            elif epoch - best_epoch >= problem.schedule.stop_after:
                 break
     probe.load_state_dict(kept)
     scores = predict(probe, states) * restore[1] + restore[0]
@@ -140,7 +141,8 @@ def run_epoch(
 ) -> None:
     """Take one step for each batch of the training windows, in random order."""
     probe.train()
-    for batch in train[torch.randperm(len(train))].split(BATCH):
+    size = BATCH if len(train) <= MANY else FRAME_BATCH
+    for batch in train[torch.randperm(len(train))].split(size):
         optimizer.zero_grad(set_to_none=True)
         loss_of(kind, probe(states[batch]), targets[batch]).backward()
         optimizer.step()
@@ -157,7 +159,7 @@ def validate(
     """Return the primary metric and minus the loss of the validation clips, whole, not batch by batch."""
     rows = problem.valid
     raw = clip_means(predict(probe, states[windows]), problem.window_clip[windows], len(problem.labels.values))[rows]
-    loss = loss_of(problem.labels.kind, torch.from_numpy(raw), targets[torch.from_numpy(rows)])
+    loss = loss_of(problem.labels.form, torch.from_numpy(raw), targets[torch.from_numpy(rows)])
     metric = score(PRIMARY[problem.labels.kind], raw * restore[1] + restore[0], problem.labels.take(rows))[0]
     return (-np.inf if np.isnan(metric) else float(metric)), -float(loss)
 

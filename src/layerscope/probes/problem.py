@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ __all__ = [
     "Prediction",
     "Problem",
     "Scale",
+    "Schedule",
     "best_on_validation",
     "clip_means",
     "loss_of",
@@ -28,6 +29,23 @@ __all__ = [
 Array = NDArray[np.float32]
 #: shift and scale that take outputs to the labels' units
 Scale = tuple[Array, Array]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long the mlp is trained; the defaults are MARBLE's for genre.
+
+    Attributes
+    ----------
+    epochs : int
+        At most.
+    halve_after, stop_after : int
+        Epochs without a better validation score until the step is halved, and until training ends.
+    """
+
+    epochs: int = 100
+    halve_after: int = 6
+    stop_after: int = 20
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,8 @@ class Problem:
         Of all clips.
     train, valid, test : ndarray of int
         Rows of clips.
+    schedule : Schedule
+        Of probes that are trained step by step.
     """
 
     states: Array
@@ -52,6 +72,7 @@ class Problem:
     train: NDArray[np.int64]
     valid: NDArray[np.int64]
     test: NDArray[np.int64]
+    schedule: Schedule = field(default_factory=Schedule)
 
     def windows_of(self, clips: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the windows of some clips."""
@@ -102,7 +123,7 @@ def clip_means(values: Array, window_clip: NDArray[np.int64], clips: int) -> Arr
 def target_tensor(problem: Problem) -> tuple[Tensor, Scale]:
     """Return targets for the loss, with the shift and scale that take outputs back to the labels' units."""
     values = problem.labels.values
-    if problem.labels.kind != "values":
+    if problem.labels.form != "values":
         return torch.from_numpy(values), (np.zeros(1, np.float32), np.ones(1, np.float32))
     train = values[problem.train]
     shift, scale = train.mean(axis=0), np.maximum(train.std(axis=0), 1e-6)

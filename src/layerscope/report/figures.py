@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from layerscope.report.words import metric_name
-from layerscope.results import Results
+from layerscope.results import PLAIN_INPUTS, Results
+from layerscope.tasks import published_rows
 
 __all__ = ["as_svg", "layer_curves"]
 
@@ -61,12 +62,13 @@ def layer_curves(results: Results, probe: str) -> Figure:
         else:
             others = figure.subplots()
         draw_others(others, rows, models, plain, inputs, kinds)
+        draw_published(others, results.facts["task"], metric)
         first = figure.axes[0]
         first.set_ylabel(metric_name(metric))
         if not metric.startswith("r2"):
             first.yaxis.set_major_formatter(PercentFormatter(xmax=1, symbol=""))
         draw_chance(figure.axes, results.facts["chance"])
-        figure.suptitle(f"{results.facts['dataset']}: {results.facts['target']} · {probe} probe", x=0.01, ha="left")
+        figure.suptitle(f"{results.facts['title']}: {results.facts['target']} · {probe} probe", x=0.01, ha="left")
         if models:
             figure.legend(loc="outside lower left", ncols=3, frameon=False)
     return figure
@@ -102,7 +104,7 @@ def draw_curves(axes: Axes, rows: pd.DataFrame, models: list[str], kinds: dict[s
         axes.plot(x[outside], y[outside], "o", color=colour, markersize=6, fillstyle="none")
         chosen = own[own.chosen]
         axes.plot(chosen.layer.astype(int), chosen.value, "o", color=colour, markersize=13, fillstyle="none")
-    plain = rows[rows.input.isin(["mean", "moments"]) & rows.chosen]
+    plain = rows[rows.input.isin(PLAIN_INPUTS) & rows.chosen]
     if len(plain):
         best = plain.loc[plain.valid.idxmax()]
         axes.axhline(best.value, color=INK, linewidth=1.2, linestyle=(0, (6, 2)),
@@ -135,6 +137,28 @@ def draw_others(
     axes.set_xticks(range(len(inputs) + len(plain)), [*inputs, *plain], rotation=35, ha="right")
     axes.set_xlim(-0.6, len(inputs) + len(plain) - 0.4)
     axes.grid(visible=False, axis="x")
+
+
+#: Published scores in a picture; the page lists all.
+MOST_PUBLISHED = 4
+
+
+def draw_published(axes: Axes, task: str, metric: str) -> None:
+    """Add what others have published of this task and metric: the highest score of each model, the best few."""
+    best: dict[str, float] = {}
+    for row in published_rows():
+        if row.task == task and row.metric == metric:
+            best[row.model] = max(row.value, best.get(row.model, row.value))
+    shown = sorted(best.items(), key=lambda item: -item[1])[:MOST_PUBLISHED]
+    if not shown:
+        return
+    first = round(axes.get_xlim()[1] + 0.4)
+    names = [label.get_text() for label in axes.get_xticklabels()]
+    axes.set_xticks(range(first + len(shown)), [*names, *(f"{name} (published)" for name, _ in shown)],
+                    rotation=35, ha="right")  # fmt: skip
+    for place, (_, value) in enumerate(shown, start=first):
+        axes.plot(place, value, "D", color=MUTED, markersize=5)
+    axes.set_xlim(-0.6, first + len(shown) - 0.4)
 
 
 def draw_interval(axes: Axes, x: float, rows: pd.DataFrame, colour: str, *, filled: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from layerscope.report.words import layer_list, metric_name, number, span
-from layerscope.results import Results
+from layerscope.results import SINGLE_INPUTS, Results
 
 __all__ = ["as_latex", "as_markdown", "overview"]
 
@@ -16,7 +16,7 @@ def overview(results: Results) -> pd.DataFrame:
     rows = results.of(metric=metric)
     table = []
     for (model, probe), own in rows.groupby(["model", "probe"], sort=False):
-        single = own[own.input.isin(["layer", "mean", "moments"])]
+        single = own[own.input.isin(SINGLE_INPUTS)]
         chosen = single[single.chosen].iloc[0]
         layers = [int(layer) for layer in single.layer[single.in_best_set & (single.input == "layer")]]
         record = {

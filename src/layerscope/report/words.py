@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from layerscope.results import Comparison, Results
+from layerscope.results import PLAIN_INPUTS, SINGLE_INPUTS, Comparison, Results
 
 __all__ = ["Advice", "advise", "describe", "layer_list", "metric_name", "number"]
 
@@ -16,6 +16,16 @@ METRIC_NAMES = {
     "roc_auc": "ROC-AUC",
     "average_precision": "average precision",
     "r2": "R²",
+    "key_score": "key score",
+    "key_score_mirex": "key score (MIREX)",
+    "beat_f": "beat F",
+    "downbeat_f": "downbeat F",
+    "beat_f_20ms": "beat F (20 ms)",
+    "downbeat_f_20ms": "downbeat F (20 ms)",
+    "majmin": "majmin recall",
+    "root": "root recall",
+    "boundary_f_0.5s": "HR.5F",
+    "boundary_f_3s": "HR3F",
 }
 #: Fewer test groups than this and a percentile interval is itself a rough guess.
 FEW_GROUPS = 30
@@ -87,7 +97,7 @@ def describe(row: pd.Series) -> str:
     """Return what a row of the summary is about."""
     if row.input == "layer":
         return f"layer {row.layer} of {row.model}"
-    if row.input in ("mean", "moments"):
+    if row.input in PLAIN_INPUTS:
         return f"{row.model} ({row.input} over time)"
     return (
         f"the {row.input} input of {row.model}" if row.input != "concat" else f"all layers of {row.model} side by side"
@@ -123,7 +133,7 @@ def advise(results: Results) -> Advice:
 
 def pick(rows: pd.DataFrame) -> pd.Series | None:
     """Return the row that validation prefers among the chosen layers (or summaries) of all models and probes."""
-    chosen = rows[rows.chosen & rows.input.isin(["layer", "mean", "moments"])]
+    chosen = rows[rows.chosen & rows.input.isin(SINGLE_INPUTS)]
     return None if chosen.empty else chosen.loc[chosen.valid.idxmax()]
 
 
@@ -190,6 +200,8 @@ def list_cautions(results: Results) -> list[str]:
         named, more = facts["absent_tags"][:MOST_NAMED], len(facts["absent_tags"]) - MOST_NAMED
         rest = f" and {more} more" if more > 0 else ""
         cautions.append(f"Tags without both answers in the test split, left out: {', '.join(named)}{rest}.")
-    if results.skipped:
-        cautions.append(f"{len(results.skipped)} clips were not used; they are listed below with the reason.")
+    if facts.get("short"):
+        cautions.append(f"{sentence('the ' + facts['short'].removeprefix('this '))}.".replace("The copy", "This copy"))
+    if facts["skipped"]:
+        cautions.append(f"{facts['skipped']} clips were not used; they are listed below with the reason.")
     return cautions

@@ -1,0 +1,154 @@
+"""Getting data: from the hub, or as archives that are continued, checked and unpacked. Nothing here runs in a study."""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+
+import pooch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
+from huggingface_hub.file_download import http_get
+
+from layerscope.errors import DataError
+from layerscope.tasks.base import Archive, Task
+
+__all__ = ["describe", "fetch", "unpack"]
+
+Say = Callable[[str], None]
+
+
+def describe(task: Task) -> list[str]:
+    """Return what a person should know before getting the data, a line each."""
+    source = task.source
+    counts = ", ".join(f"{name} {count:,}" for name, count in task.expected.items())
+    lines = [
+        f"{task.title}: {task.kind}, {counts or 'no published counts'}",
+        f"from: {source.homepage}",
+        f"licence: {source.licence}",
+        f"size: about {source.gigabytes:g} GB, in a directory called {task.folder}",
+    ]
+    if source.repository:
+        lines.append(f"download: the data set {source.repository} on the Hugging Face hub")
+    lines += [f"download: {archive.url}" for archive in source.archives]
+    if source.supply:
+        lines.append(f"you supply: {source.supply}")
+    return lines
+
+
+def fetch(task: Task, root: Path, say: Say = lambda _: None) -> None:
+    """Download what may be downloaded, continuing what is there, verify it, and unpack it.
+
+    Parameters
+    ----------
+    task : Task
+        Whose data.
+    root : Path
+        The directory that holds the data set's.
+    say : callable
+        Told what is done.
+
+    Raises
+    ------
+    DataError
+        If it cannot be fetched, fails its checksum, or has members that point outside.
+    """
+    directory = root / task.folder
+    directory.mkdir(parents=True, exist_ok=True)
+    if task.source.repository:
+        say(f"fetching {task.source.repository} from the hub")
+        fetch_repository(task.source.repository, directory)
+    for archive in task.source.archives:
+        say(f"fetching {archive.url}")
+        path = fetch_archive(archive, directory)
+        if archive.unpack:
+            unpack(path, directory)
+    for path in sorted(directory.glob("*.tar*")) + sorted(directory.glob("*.zip")):
+        say(f"unpacking {path.name}")
+        unpack(path, directory)
+
+
+def fetch_repository(repository: str, directory: Path) -> None:
+    """Take a data set's files from the hub; those that are there and whole are not fetched again."""
+    try:
+        snapshot_download(repository, repo_type="dataset", local_dir=directory)
+    except GatedRepoError as error:
+        raise DataError(
+            f"{repository} is gated: accept its terms at https://huggingface.co/datasets/{repository}, then give a "
+            "token (`hf auth login`, or HF_TOKEN)"
+        ) from error
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise DataError(
+            f"{repository} could not be fetched ({type(error).__name__}: {reason}); check the network and run the "
+            "same command again: it continues"
+        ) from error
+
+
+def fetch_archive(archive: Archive, directory: Path) -> Path:
+    """Return an archive on disk, downloading what of it is missing, checked where a checksum is published."""
+    url, checksum = resolve(archive)
+    path = directory / PurePosixPath(archive.url).name
+    part = path.with_name(path.name + ".part")
+    if not path.is_file():
+        held = part.stat().st_size if part.is_file() else 0
+        try:
+            with part.open("ab") as file:
+                http_get(url, file, resume_size=held, headers={}, displayed_filename=path.name)
+        except (HfHubHTTPError, OSError) as error:
+            raise DataError(
+                f"{url} could not be fetched ({error}); run the same command again: it continues"
+            ) from error
+        part.replace(path)
+    if checksum and not pooch.hashes.hash_matches(path, checksum):
+        raise DataError(f"{path} is not the published file (its checksum differs); delete it and fetch again")
+    return path
+
+
+def resolve(archive: Archive) -> tuple[str, str | None]:
+    """Return the address of an archive and its checksum; a Zenodo record publishes both."""
+    if not archive.url.startswith("doi:"):
+        return archive.url, archive.checksum
+    base, _, name = archive.url.rpartition("/")
+    try:
+        record = pooch.create(path=pooch.os_cache("layerscope"), base_url=f"{base}/")
+        record.load_registry_from_doi()
+        repository = pooch.downloaders.doi_to_repository(base.removeprefix("doi:"))
+        return repository.download_url(name), record.registry[name]
+    except (ValueError, KeyError, OSError) as error:
+        raise DataError(f"{archive.url} could not be looked up ({error}); check the network") from error
+
+
+def unpack(path: Path, directory: Path) -> None:
+    """Take out the members of a tar or zip archive; one that points outside the directory is refused, and so are links.
+
+    Raises
+    ------
+    DataError
+        Naming the archive and the member.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                refuse_outside(path, archive.namelist())
+                archive.extractall(directory)
+        else:
+            with tarfile.open(path) as archive_tar:
+                members = archive_tar.getmembers()
+                refuse_outside(path, (member.name for member in members))
+                odd = next((member.name for member in members if not (member.isfile() or member.isdir())), None)
+                if odd is not None:
+                    raise DataError(f"{path}: '{odd}' is neither a file nor a directory; nothing was unpacked")
+                archive_tar.extractall(directory, members=members, filter="data")
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+        raise DataError(f"{path}: cannot be unpacked ({error}); delete it and fetch again") from error
+
+
+def refuse_outside(path: Path, names: Iterable[str]) -> None:
+    """Raise if a member's name is absolute or climbs out of its directory."""
+    for name in names:
+        parts = PurePosixPath(name.replace("\\", "/"))
+        if parts.is_absolute() or ".." in parts.parts or ":" in name.partition("/")[0]:
+            raise DataError(f"{path}: member '{name}' points outside; nothing was unpacked")
