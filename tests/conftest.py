@@ -40,6 +40,18 @@ def instruments() -> Path:
     return needed(SHARED / "data" / "instruments")
 
 
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """One to three tracks of real data sets, in the layout that mirdata expects."""
+    return needed(SHARED / "data" / "fixtures")
+
+
+@pytest.fixture(scope="session")
+def pop909() -> Path:
+    """The table of 160 songs with key, chords, beats and sections."""
+    return needed(SHARED / "data" / "pop909" / "pop909.jsonl")
+
+
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))

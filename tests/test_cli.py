@@ -13,6 +13,7 @@ import pytest
 
 from conftest import write_tone
 from layerscope.cli import guarded
+from layerscope.tasks import TASKS
 from test_study import leaking_table
 
 
@@ -215,3 +216,33 @@ def test_a_damaged_run_directory_is_an_error_not_a_traceback(content, tones, tmp
     (tmp_path / "out" / "study.json").write_text(content)
     assert guarded(["run", "--data", str(tones), *quick("--out", str(tmp_path / "out"))]) == 2
     assert "choose another --out" in capsys.readouterr().err
+
+
+def test_ls_tasks_lists_every_task_with_its_licence(capsys):
+    assert guarded(["ls", "tasks"]) == 0
+    shown = capsys.readouterr().out
+    for name, task in TASKS.items():
+        line = next(line for line in shown.splitlines() if line.startswith(f"{name} "))
+        assert task.source.licence in line
+        assert task.published_metric in line
+
+
+def test_data_says_where_a_task_comes_from(capsys, tmp_path):
+    assert guarded(["data", "harmonix-structure", "--root", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "https://github.com/urinieto/harmonixset" in shown
+    assert "you supply" in shown
+    assert "on disk: nothing" in shown
+
+
+def test_two_runs_side_by_side(tones, tmp_path, capsys):
+    for name in ("mel", "mfcc"):
+        study = ["--data", str(tones), "--baseline", name, "--probe", "closed", "--out", str(tmp_path / name)]
+        assert guarded(["run", *study]) == 0
+    directories = [str(tmp_path / "mel"), str(tmp_path / "mfcc")]
+    assert guarded(["report", *directories]) == 2
+    assert guarded(["report", *directories, "--out", str(tmp_path / "both")]) == 0
+    capsys.readouterr()
+    page = (tmp_path / "both" / "report.html").read_text()
+    assert "mfcc" in page
+    assert len(pd.read_csv(tmp_path / "both" / "summary.csv").model.unique()) == 2

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from layerscope.audio import window_spans
 from layerscope.dataset import Dataset
@@ -23,7 +24,7 @@ from layerscope.probes import Problem
 from layerscope.probes.closed_form import fit_closed_form
 from layerscope.probes.mlp import LEARNING_RATES, MLP, run_epoch, validate
 from layerscope.probes.problem import target_tensor
-from layerscope.probing import Target, left_of, plan_jobs
+from layerscope.probing import Job, Target, left_of, plan_jobs
 from layerscope.splits import Part, assign, find_leaks, parts_of, refuse_unlearnable
 from layerscope.store import cache_directory
 from layerscope.study import Asked, by_window, load_tasks, missing_clips
@@ -34,6 +35,8 @@ __all__ = ["Check", "Cost", "TaskCheck", "check"]
 MEASURED = 3
 #: Epochs that an mlp takes until it stops: 20 after its best one, which tends to come early.
 TYPICAL_EPOCHS = 40
+#: Rows on which a closed form is timed; frames are more.
+MEASURED_ROWS = 15_000
 #: How much longer than the closed form the linear probe takes for its six penalties, typically.
 TYPICAL_LINEAR = 6
 
@@ -52,6 +55,8 @@ class Cost:
         Windows to encode.
     minutes : float
         Of encoding, by the speed of a few windows.
+    too_short : int
+        Clips that it could not take, and that would be used for no model then. No other clip loses a window.
     megabytes : float
         Of features on disk.
     probe_megabytes : float
@@ -62,6 +67,7 @@ class Cost:
     download: bool
     windows: int
     minutes: float
+    too_short: int
     megabytes: float
     probe_megabytes: float
 
@@ -164,12 +170,8 @@ def task_check(
     """Return what a task would meet."""
     labels = task.labels()
     jobs = plan_jobs(features, plan.probe)
-    target, frames = target_of(task, clips, parts)
-    seconds = 0.0
-    for probe in plan.probe:
-        count = sum(job.probe == probe for job in jobs)
-        if count:
-            seconds += count * len(parts) * training_seconds(probe, features, target, plan.seeds, over_time=frames)
+    target, _ = target_of(task, clips, parts)
+    seconds = len(parts) * probing_seconds(jobs, features, target, plan.seeds)
     mlps = sum(job.probe == "mlp" for job in jobs)
     each = len(LEARNING_RATES) + plan.seeds - 1
     return TaskCheck(
@@ -213,6 +215,9 @@ def encoding_cost(encoder: Encoder, tasks: Sequence[Asked], download: bool) -> C
         download=download,
         windows=windows,
         minutes=seconds / 60,
+        too_short=sum(
+            int((task.dataset.clips.clip_seconds * rate < encoder.minimum_samples - 1).sum()) for task in tasks
+        ),
         megabytes=size / 1e6,
         # The states of all layers side by side, and their standardised copy.
         probe_megabytes=2 * 4 * rows * len(encoder.layers) * encoder.dim * blocks / 1e6,
@@ -270,32 +275,60 @@ def placeholder(encoder: Encoder, task: Asked, clips: pd.DataFrame, parts: list[
     )
 
 
-def training_seconds(probe: str, features: Sequence[Features], target: Target, seeds: int, *, over_time: bool) -> float:
-    """Return the time of a job: of an mlp by some epochs on noise, of the others by a fit on a part of the data.
+def probing_seconds(jobs: Sequence[Job], features: Sequence[Features], target: Target, seeds: int) -> float:
+    """Return the time of all jobs on one part: of an mlp by an epoch on noise, of the others by one closed form.
 
-    Inputs of different widths take different times; the mean over one input a model stands for all.
+    Each is measured once a model, on one thread, and taken for all its layers; an input of several layers takes
+    that many times as long. What follows a training of a target over time, decoding and scoring, is measured once.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    after = scoring_seconds(target)
     total = 0.0
     for one in features:
+        own = [job for job in jobs if job.features is one]
         part = target.parts[0]
         problem = Problem(one.read(0), one.window_clip, target.labels, part.train, part.valid, part.test)
-        if probe == "mlp":
-            trainings = len(LEARNING_RATES) + seeds - 1
-            total += epoch_seconds(problem) * TYPICAL_EPOCHS * trainings
-        else:
-            started = time.perf_counter()
-            fit_closed_form(problem, [0])
-            total += (time.perf_counter() - started) * (TYPICAL_LINEAR if probe == "linear" else 1)
-        if over_time and target.tracks is not None:
-            started = time.perf_counter()
-            noise = np.random.default_rng(0).random((len(target.labels.values), len(target.labels.names)))
-            for name in ("valid", "test"):
-                left_of(target, 0, noise.astype(np.float32), name)
-            total += (time.perf_counter() - started) * (seeds if probe == "mlp" else 1)
+        each = {"mlp": 0.0, "linear": 0.0, "closed": 0.0}
+        if any(job.probe == "mlp" for job in own):
+            each["mlp"] = epoch_seconds(problem) * TYPICAL_EPOCHS * (len(LEARNING_RATES) + seeds - 1)
+        if any(job.probe != "mlp" for job in own):
+            each["closed"] = closed_seconds(problem)
+            each["linear"] = TYPICAL_LINEAR * each["closed"]
+        for job in own:
+            layers = 1 if job.chosen.layer is not None else len(one.layers)
+            narrow = 1 / 7 if job.chosen.name in ("mean", "frame") else 1
+            total += each[job.probe] * layers * narrow + after * (seeds if job.probe == "mlp" else 1)
     torch.set_num_threads(before)
-    return total / len(features)
+    return total
+
+
+def closed_seconds(problem: Problem) -> float:
+    """Return the time of the closed-form probe, measured on a part of the rows where there are many."""
+    every = max(1, len(problem.window_clip) // MEASURED_ROWS)
+    if every > 1:
+        rows = np.arange(0, len(problem.window_clip), every)
+        train, valid, test = (rows_in(rows, part) for part in (problem.train, problem.valid, problem.test))
+        problem = Problem(problem.states[rows], np.arange(len(rows)), problem.labels.take(rows), train, valid, test)
+    started = time.perf_counter()
+    fit_closed_form(problem, [0])
+    return every * (time.perf_counter() - started)
+
+
+def rows_in(rows: NDArray[np.int64], part: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the places of those of some rows that belong to a part."""
+    return np.flatnonzero(np.isin(rows, part))
+
+
+def scoring_seconds(target: Target) -> float:
+    """Return the time of decoding and scoring what one training says of tracks."""
+    if target.tracks is None:
+        return 0.0
+    noise = np.random.default_rng(0).random((len(target.labels.values), len(target.labels.names))).astype(np.float32)
+    started = time.perf_counter()
+    for name in ("valid", "test"):
+        left_of(target, 0, noise, name)
+    return time.perf_counter() - started
 
 
 def epoch_seconds(problem: Problem) -> float:

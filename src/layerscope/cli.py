@@ -19,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from layerscope.errors import DataError, LayerscopeError, ResourceError, unknown
+from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError, unknown
 
 __all__ = ["app", "main"]
 
@@ -129,13 +129,23 @@ def check(
 
 
 @app.command()
-def report(run_directory: Path) -> None:
-    """Write the report of a run again, from its results."""
+def report(
+    run_directory: Annotated[list[Path], typer.Argument(help="A run's directory, or several to put side by side.")],
+    out: Annotated[Path | None, typer.Option(help="Where several runs are put together.")] = None,
+) -> None:
+    """Write the report of a run again, from its results, or of several runs side by side."""
     from layerscope.report import write_report
-    from layerscope.results import Results
+    from layerscope.results import Results, combine
 
-    write_report(Results.read(run_directory), run_directory / "report.html")
-    console.print(f"wrote {run_directory / 'report.html'}")
+    if len(run_directory) > 1 and out is None:
+        raise UsageError("give --out: the report of several runs belongs to none of them")
+    runs = [Results.read(directory) for directory in run_directory]
+    place = out or run_directory[0]
+    results = combine(runs) if len(runs) > 1 else runs[0]
+    if out is not None:
+        results.save(out)
+    write_report(results, place / "report.html")
+    console.print(f"wrote {place / 'report.html'}")
 
 
 @app.command()
@@ -274,10 +284,14 @@ def list_probes() -> Table:
 
 def list_metrics() -> Table:
     """Return the metrics as a table."""
+    from layerscope.frames import track_metric_names
+    from layerscope.labels import TRACK_KINDS
     from layerscope.metrics import METRICS, PRIMARY
 
     table = plain_table("target", "metric", "chooses layers")
-    for kind, metrics in METRICS.items():
+    names = {kind: list(metrics) for kind, metrics in METRICS.items()}
+    names |= {kind: track_metric_names(kind) for kind in TRACK_KINDS}
+    for kind, metrics in names.items():
         for name in metrics:
             table.add_row(kind, name, "yes" if PRIMARY[kind] == name else "")
     return table
@@ -324,6 +338,8 @@ def print_check(found: Any, *, allow_leaks: bool) -> None:
     table = plain_table("model", "passes", "windows", "minutes", "MB on disk", "MB to probe", "")
     for cost in found.costs:
         note = "its weights must be downloaded first" if cost.download else ""
+        if cost.too_short:
+            note += f" {cost.too_short} clips are too short for it, and would be used for none"
         table.add_row(cost.model, "1", str(cost.windows), f"{cost.minutes:.1f}", f"{cost.megabytes:.1f}",
                       f"{cost.probe_megabytes:.0f}", note)  # fmt: skip
     print_table(table)

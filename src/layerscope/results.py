@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from layerscope.errors import DataError, unknown
+from layerscope.errors import DataError, UsageError, unknown
 from layerscope.store import read_header, write_atomically, write_tensors
 from layerscope.uncertainty import best_set, interval, paired_difference
 
-__all__ = ["COLUMNS", "Comparison", "Entry", "Results", "tabulate"]
+__all__ = ["COLUMNS", "Comparison", "Entry", "Results", "combine", "tabulate"]
 
 #: The tidy table: one row for each model, input, probe, seed, split and metric.
 COLUMNS = [
@@ -178,6 +178,50 @@ class Results:
             raise DataError(f"{directory}: not the directory of a finished run ({error})") from error
         summary["mixture"] = summary["mixture"].fillna("")
         return cls(table, summary, draws, facts, dict(zip(skipped["clip"], skipped["reason"], strict=True)))
+
+
+def combine(runs: Sequence[Results]) -> Results:
+    """Put the results of several runs side by side.
+
+    Parameters
+    ----------
+    runs : sequence of Results
+        A task that several of them have must be of the same clips in the same splits, so that its scores compare
+        and its resamples are paired.
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    UsageError
+        If two runs hold the same model on the same task, or one task is of different clips in them.
+    """
+    tasks: dict[str, Any] = {}
+    models: dict[str, Any] = {}
+    seen: set[tuple[str, str]] = set()
+    for run in runs:
+        for name, told in run.facts["tasks"].items():
+            if name in tasks and tasks[name]["digest"] != told["digest"]:
+                raise UsageError(f"task '{name}' is of different clips or splits in these runs; they do not compare")
+            tasks.setdefault(name, told)
+        pairs = set(zip(run.summary.task, run.summary.model, strict=True))
+        twice = sorted(pairs & seen)
+        if twice:
+            raise UsageError(f"'{twice[0][1]}' was studied on '{twice[0][0]}' in more than one of these runs")
+        seen |= pairs
+        models |= run.facts["models"]
+    first = runs[0].facts
+    passes = {name: counts for run in runs for name, counts in (run.facts.get("passes") or {}).items()}
+    notes = " ".join(dict.fromkeys(run.facts["note"] for run in runs if run.facts["note"]))
+    return Results(
+        pd.concat([run.table for run in runs], ignore_index=True),
+        pd.concat([run.summary for run in runs], ignore_index=True),
+        np.concatenate([run.draws for run in runs]),
+        {**first, "tasks": tasks, "models": models, "passes": passes, "note": notes},
+        {clip: reason for run in runs for clip, reason in run.skipped.items()},
+    )
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:

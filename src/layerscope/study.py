@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from collections.abc import Iterable, Iterator, Sequence
@@ -404,6 +405,7 @@ def facts_of(
         "primary": PRIMARY[labels.kind],
         "metrics": test.metrics(),
         "clips": len(clips),
+        "digest": digest_of(clips, splits),
         "splits": sizes,
         "groups": len(np.unique(groups)),
         "test_groups": len(np.unique(groups[test.rows])),
@@ -419,6 +421,17 @@ def facts_of(
             for one in features
         },
     }
+
+
+def digest_of(clips: pd.DataFrame, splits: dict[str, Evaluation]) -> str:
+    """Return what two studies must share for their scores to compare: clips, their splits, and the resamples."""
+    digest = hashlib.sha256()
+    for column in ("clip_key", "clip", "split", "fold"):
+        if column in clips and not (column == "clip" and "clip_key" in clips):
+            digest.update("|".join(map(str, clips[column])).encode())
+    weights = splits["test"].weights
+    digest.update(b"" if weights is None else weights.tobytes())
+    return digest.hexdigest()[:32]
 
 
 def chance_level(labels: Labels | TrackLabels, target: Target, test: Evaluation) -> float:

@@ -2,14 +2,18 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from conftest import write_tone
+from layerscope.cli import app
 from layerscope.plan import read_plan
+from layerscope.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -69,10 +73,21 @@ def test_toml(text, place):
 
 
 @pytest.mark.parametrize("text", blocks("sh"))
-def test_make_targets_exist(text):
+def test_commands_that_need_a_network_or_long_exist(text):
+    """Targets of the Makefile are there, and so are the commands, options and tasks of the program."""
     makefile = (ROOT / "Makefile").read_text()
     for line in text.splitlines():
-        assert f"\n{line.split()[1]}: " in makefile
+        program, command, *words = shlex.split(line, comments=True)
+        if program == "make":
+            assert f"\n{command}: " in makefile
+            continue
+        assert program == "layerscope"
+        shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+        for number, word in enumerate(words):
+            if word.startswith("--"):
+                assert word in shown, line
+            if word == "--task" or (command == "data" and number == 0):
+                assert words[number + (word == "--task")] in TASKS
 
 
 def test_links_lead_somewhere():

@@ -144,8 +144,11 @@ class LayeredModel(nn.Module, ABC):
         Rates of what it takes and gives, in Hz.
     minimum_samples : int
         Shortest waveform it can take.
+    window : float
+        Longest stretch it should be given at once, in seconds.
     """
 
+    window: float = 30.0
     depth: int
     dim: int
     sample_rate: int
@@ -196,6 +199,7 @@ class LayeredEncoder(Encoder):
         self.sample_rate = model.sample_rate
         self.frame_rate = model.frame_rate
         self.minimum_samples = model.minimum_samples
+        self.window = model.window
         self.layers = layers or tuple(range(model.depth + 1))
         self.dim = model.dim
         self.untrained = untrained

@@ -7,7 +7,7 @@ the first block, state k the output of block k, the last what the encoder return
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,7 @@ from layerscope.encoders.base import LayeredModel
 from layerscope.encoders.files import read_json, read_tensors, refuse_mismatch, refuse_non_finite, refuse_others
 from layerscope.errors import ModelError, unknown
 
-__all__ = ["FAMILIES", "HuggingFaceModel", "build_huggingface"]
+__all__ = ["FAMILIES", "HuggingFaceModel", "build_huggingface", "hooked_states", "weights_beside"]
 
 #: model_type → (configuration class, model class, what heads' checkpoints put before the encoder's names)
 FAMILIES = {
@@ -77,32 +77,50 @@ class HuggingFaceModel(LayeredModel):
         if self.normalise:
             deviation, mean = torch.std_mean(waveforms, dim=1, correction=0, keepdim=True)
             waveforms = (waveforms - mean) / torch.sqrt(deviation.square() + EPSILON)
-        states: list[Tensor] = []
-        blocks = list(self.network.encoder.layers)  # type: ignore[union-attr,arg-type]
-
-        def entering(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-            keep(arguments[0] if arguments else named["hidden_states"])
-
-        def leaving(_: nn.Module, __: Any, output: Any) -> None:
-            keep(output[0] if isinstance(output, tuple) else output)
-
-        def keep(state: Tensor) -> None:
-            states.append(state)
-            if len(states) == last + 1:
-                raise Enough
-
-        with ExitStack() as hooks:
-            hooks.callback(blocks[0].register_forward_pre_hook(entering, with_kwargs=True).remove)
-            for block in blocks[:-1]:  # the last state is what the encoder returns, after its final norm
-                hooks.callback(block.register_forward_hook(leaving).remove)
-            with suppress(Enough):
-                states.append(self.network(waveforms).last_hidden_state)
-        yield from states
+        yield from hooked_states(
+            lambda: self.network(waveforms).last_hidden_state,
+            list(self.network.encoder.layers),  # type: ignore[union-attr,arg-type]
+            last,
+        )
 
     def description(self) -> dict[str, Any]:
         """See `LayeredModel.description`."""
         return {**self.config, "sample_rate": self.sample_rate, "normalise": self.normalise,
                 "transformers": version("transformers")}  # fmt: skip
+
+
+def hooked_states(run: Callable[[], Tensor], blocks: Sequence[nn.Module], last: int) -> list[Tensor]:
+    """Return states 0 … `last` of a network, taken where they arise; what comes after is not computed.
+
+    Parameters
+    ----------
+    run : callable
+        Calls the network and returns its last state, after a final norm where there is one.
+    blocks : sequence of nn.Module
+        State 0 is what enters the first, state k what block k returns.
+    last : int
+        The last that is wanted.
+    """
+    states: list[Tensor] = []
+
+    def entering(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        keep(arguments[0] if arguments else named["hidden_states"])
+
+    def leaving(_: nn.Module, __: Any, output: Any) -> None:
+        keep(output[0] if isinstance(output, tuple) else output)
+
+    def keep(state: Tensor) -> None:
+        states.append(state)
+        if len(states) == last + 1:
+            raise Enough
+
+    with ExitStack() as hooks:
+        hooks.callback(blocks[0].register_forward_pre_hook(entering, with_kwargs=True).remove)
+        for block in blocks[:-1]:  # the last state is what the network returns, after its final norm
+            hooks.callback(block.register_forward_hook(leaving).remove)
+        with suppress(Enough):
+            states.append(run())
+    return states
 
 
 def build_huggingface(directory: Path, *, weights: bool = True) -> HuggingFaceModel:
@@ -153,10 +171,8 @@ def empty_network(config: dict[str, Any]) -> nn.Module:
 
 def load_weights(network: nn.Module, directory: Path, prefix: str) -> None:
     """Give a network the weights of a directory; the heads of a checkpoint that has some are left out."""
-    found = [directory / name for name in ("model.safetensors", "pytorch_model.bin") if (directory / name).is_file()]
-    if not found:
-        raise ModelError(f"{directory}: neither model.safetensors nor pytorch_model.bin beside config.json")
-    tensors = read_tensors(found[0])
+    path = weights_beside(directory)
+    tensors = read_tensors(path)
     if any(name.startswith(prefix) for name in tensors):
         tensors = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     tensors = {newer_name(name): value.float() for name, value in tensors.items()}
@@ -166,12 +182,20 @@ def load_weights(network: nn.Module, directory: Path, prefix: str) -> None:
     elif MASK not in tensors:
         tensors[MASK] = own[MASK]
     refuse_mismatch(
-        found[0],
+        path,
         {name: tuple(value.shape) for name, value in tensors.items()},
         {name: tuple(value.shape) for name, value in own.items()},
     )
-    refuse_non_finite(found[0], tensors)
+    refuse_non_finite(path, tensors)
     network.load_state_dict(tensors, strict=True)
+
+
+def weights_beside(directory: Path) -> Path:
+    """Return the weights file of a directory in the library's layout."""
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        if (directory / name).is_file():
+            return directory / name
+    raise ModelError(f"{directory}: neither model.safetensors nor pytorch_model.bin beside config.json")
 
 
 def newer_name(name: str) -> str:

@@ -16,6 +16,7 @@ from layerscope.encoders.download import fetch_file, fetch_repository, find_file
 from layerscope.encoders.files import read_json
 from layerscope.encoders.huggingface import FAMILIES, build_huggingface
 from layerscope.encoders.mert2 import Mert2Model, build_mert2, read_mert2
+from layerscope.encoders.whisper import build_whisper
 from layerscope.errors import ModelError, unknown
 
 __all__ = ["MODELS", "PublishedModel", "load_encoder"]
@@ -171,11 +172,13 @@ def make_model(source: str, num_heads: int | None, *, untrained: bool) -> Layere
     model_type = read_json(settings).get("model_type") if settings.is_file() else None
     if model_type in FAMILIES:
         return build_huggingface(path, weights=not untrained)
+    if model_type == "whisper":
+        return build_whisper(path, weights=not untrained)
     if model_type == "mert2":
         mert2, tensors = read_mert2(path)
         return Mert2Model(mert2) if untrained else build_mert2(mert2, tensors, path)
     if model_type is not None:
-        known = ", ".join(sorted(["mert2", *FAMILIES]))
+        known = ", ".join(sorted(["mert2", "whisper", *FAMILIES]))
         raise ModelError(f"{settings}: model_type '{model_type}' is not understood; known: {known}")
     checkpoint = read_checkpoint(path, num_heads)
     return ConformerModel(checkpoint.config) if untrained else build_model(checkpoint)

@@ -17,8 +17,12 @@ CORRUPT = "jazz.00054"
 
 
 def listed_clips(directory: Path) -> list[Record]:
-    """Return the clips of the fault-filtered lists, whose lines are ``genre/genre.00000.wav``."""
+    """Return the clips of the fault-filtered lists, whose lines are ``genre/genre.00000.wav``.
+
+    Audio lies in ``genres/``, or as mirdata puts it in ``gtzan_genre/genres/``.
+    """
     records = []
+    audio = "gtzan_genre/genres" if (directory / "gtzan_genre" / "genres").is_dir() else "genres"
     for split, name in LISTS.items():
         path = directory / name
         if not path.is_file():
@@ -26,7 +30,7 @@ def listed_clips(directory: Path) -> list[Record]:
         for line in path.read_text(encoding="utf-8").split():
             genre = line.partition("/")[0]
             if CORRUPT not in line:
-                records.append({"path": f"genres/{line}", "label": genre, "split": split})
+                records.append({"path": f"{audio}/{line}", "label": genre, "split": split})
     return records
 
 

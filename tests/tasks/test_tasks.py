@@ -1,0 +1,201 @@
+"""Every task, in its data set's true layout: data → check → run → report."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from miniatures import MINIATURES, gtzan_lists, harmonix, jamendo, sound, vocalset
+
+from layerscope.check import check
+from layerscope.cli import guarded
+from layerscope.errors import DataError, UsageError
+from layerscope.plan import make_plan
+from layerscope.study import run
+from layerscope.tasks import PAPER_TASKS, TASKS, published_rows
+from layerscope.tasks.gtzan import read_beat_file
+from layerscope.tasks.harmonix import function_of, split_of
+from layerscope.tasks.magnatagatune import split_of as magnatagatune_split
+from layerscope.tasks.template import TASK as TEMPLATE
+
+
+def plan_of(task, root, **more):
+    return make_plan({"task": [task], "root": root, "baseline": ["mel"], "probe": ["closed"], **more}, "test")
+
+
+def test_every_task_has_a_miniature():
+    assert {task for task, _ in MINIATURES} == set(TASKS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "layout"), list(MINIATURES), ids=lambda value: value)
+def test_data_check_run_report(task, layout, tmp_path, capsys):
+    MINIATURES[task, layout](tmp_path)
+    assert guarded(["data", task, "--root", str(tmp_path)]) == 0
+    assert "on disk: test " in capsys.readouterr().out
+    plan = plan_of(task, tmp_path)
+    found = check(plan, workers=1)
+    assert found.tasks[0].labels.kind == TASKS[task].kind
+    assert found.tasks[0].leaks == []
+    results = run(plan, tmp_path / "out")
+    facts = results.facts["tasks"][task]
+    assert set(facts["splits"]) == {"train", "valid", "test"}
+    primary = results.of(task=task, metric=facts["primary"])
+    assert np.isfinite(primary.value).all()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert TASKS[task].title in page
+    if any(row.task == task for row in published_rows()):
+        assert "not to be mixed" in page
+
+
+def test_gtzan_leaves_the_damaged_file_out(tmp_path):
+    gtzan_lists(tmp_path)
+    dataset = TASKS["gtzan-genre"].load(tmp_path)
+    assert len(dataset.clips) == 20
+    assert not any("00054" in path for path in dataset.clips.path)
+    assert dataset.clips.split.value_counts().to_dict() == {"train": 12, "valid": 4, "test": 4}
+
+
+def test_a_partial_copy_is_told_and_refused_when_strict(tmp_path):
+    gtzan_lists(tmp_path)
+    short = check(plan_of("gtzan-genre", tmp_path), workers=1).tasks[0].short
+    assert "train has 12 of 442 clips" in short
+    with pytest.raises(DataError, match=r"valid has 4 of 197 clips.*--strict"):
+        check(plan_of("gtzan-genre", tmp_path, strict=True), workers=1)
+
+
+def test_harmonix_splits_by_identifier_and_names_what_is_missing(tmp_path):
+    harmonix(tmp_path)
+    dataset = TASKS["harmonix-structure"].load(tmp_path)
+    assert len(dataset.clips) == 23
+    assert "0024_song24" in next(iter(dataset.skipped.values()))
+    splits = [split_of(f"{number:04d}_song") for number in range(2000)]
+    shares = [splits.count(name) / 2000 for name in ("train", "valid", "test")]
+    np.testing.assert_allclose(shares, [0.7, 0.1, 0.2], atol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("label", "function"),
+    [("verse1", "verse"), ("Pre-Chorus", "verse"), ("chorus_instrumental", "chorus"), ("bigoutro", "instrumental"),
+     ("outro", "outro"), ("end", "silence"), ("ending", "silence"), ("introverse", "intro"),
+     ("gtrbreak", "instrumental")],
+)  # fmt: skip
+def test_harmonix_functions(label, function):
+    assert function_of(label) == function
+
+
+def test_magnatagatune_splits_by_the_first_letter():
+    assert [magnatagatune_split(f"{letter}/x.mp3") for letter in "09abcdef"] == [
+        "train", "train", "train", "train", "valid", "test", "test", "test",
+    ]  # fmt: skip
+
+
+def test_vocalset_keeps_test_singers_apart_and_robust_validation_too(tmp_path):
+    vocalset(tmp_path)
+    for preset, shared in (("paper", True), ("robust", False)):
+        clips = TASKS["vocalset-technique"].load(tmp_path, preset).clips
+        singers = {split: set(clips.singer[clips.split == split]) for split in ("train", "valid", "test")}
+        assert singers["test"] == {"f2", "m3"}
+        assert bool(singers["train"] & singers["valid"]) is shared
+    singer = TASKS["vocalset-singer"].load(tmp_path).clips
+    assert singer.groupby("group").split.nunique().max() == 1
+    # 7.2 s: two pieces, and a rest of 1.2 s that is above a third of one.
+    assert (singer.groupby("group").size() == 3).all()
+
+
+def test_jamendo_takes_the_artist_as_group(tmp_path):
+    jamendo("genre", "genre")(tmp_path)
+    clips = TASKS["mtg-genre"].load(tmp_path).clips
+    assert clips.group.nunique() == 9
+    assert clips.label.iloc[0] == ["genre---a", "genre---b"]
+
+
+def test_songs_of_clips_are_scored_whole(tmp_path):
+    """GiantSteps: clips of one song are averaged before they are scored."""
+    lines = {"train": [], "val": [], "test": []}
+    for number in range(12):
+        split = "train" if number < 6 else "val" if number < 9 else "test"
+        key = ("C major", "A minor", "D major")[number % 3]
+        for part in range(3):
+            name = f"{number:07d}-{part}.wav"
+            sound(
+                tmp_path / "GS" / "giantsteps_clips" / "wav" / name,
+                1.0,
+                pitch=200 + 50 * (number % 3),
+                seed=9 * number + part,
+            )
+            lines[split].append(json.dumps(
+                {"audio_path": f"data/GS/giantsteps_clips/wav/{name}", "label": key, "ori_uid": f"{number:07d}"}
+            ))  # fmt: skip
+    for split, rows in lines.items():
+        (tmp_path / "GS" / f"GS.{split}.jsonl").write_text("\n".join(rows))
+    results = run(plan_of("gs-key", tmp_path), tmp_path / "out")
+    assert set(results.table.n) == {3}
+    assert results.facts["tasks"]["gs-key"]["clips"] == 36
+
+
+def test_absent_data_say_where_they_come_from(tmp_path):
+    with pytest.raises(DataError, match=r"EMO does not exist; `layerscope data emo` says"):
+        TASKS["emo"].load(tmp_path)
+    (tmp_path / "EMO").mkdir()
+    with pytest.raises(DataError, match=r"no EMO.\{train,val,test\}.jsonl"):
+        TASKS["emo"].load(tmp_path)
+
+
+def test_a_table_of_one_split_without_the_others_is_refused(tmp_path):
+    (tmp_path / "GS").mkdir()
+    (tmp_path / "GS" / "GS.train.jsonl").write_text("{}")
+    with pytest.raises(DataError, match=r"GS\.val\.jsonl is missing"):
+        TASKS["gs-key"].load(tmp_path)
+
+
+def test_unknown_tasks_are_named():
+    with pytest.raises(UsageError, match="did you mean 'gs-key'"):
+        make_plan({"task": ["gskey"]}, "test")
+
+
+def test_the_paper_has_fourteen_tasks():
+    assert len(PAPER_TASKS) == len(set(PAPER_TASKS)) == 14
+
+
+def test_the_template_is_a_task(tmp_path):
+    for number in range(9):
+        split = ("train", "valid", "test")[number % 3]
+        sound(tmp_path / "MyData" / "audio" / f"{split}-{number}.wav", 0.5, seed=number)
+    assert TEMPLATE.load(tmp_path).clips.split.value_counts().to_dict() == {"train": 3, "valid": 3, "test": 3}
+
+
+def test_two_tasks_of_one_data_set_share_a_pass(tmp_path):
+    gtzan_lists(tmp_path)
+    plan = make_plan({"task": ["gtzan-genre", "gtzan-beat"], "root": tmp_path, "baseline": ["mel"],
+                      "probe": ["closed"]}, "test")  # fmt: skip
+    results = run(plan, tmp_path / "out")
+    assert results.tasks == ["gtzan-genre", "gtzan-beat"]
+    passed = results.facts["passes"]["mel"]
+    assert (passed["clips_encoded"], passed["clips_decoded"]) == (20, 20)
+    assert set(results.best_layers().task) == set() or set(results.best_layers().task) <= set(results.tasks)
+
+
+def test_real_annotation_of_gtzan_rhythm_is_read(fixtures):
+    beats = read_beat_file(fixtures / "gtzan_genre/gtzan_tempo_beat-main/beats/gtzan_country_00000.beats")
+    assert beats["beat"][:3] == [0.113, 0.829, 1.537]
+    assert beats["downbeat"][0] == 0.113
+    assert set(beats["downbeat"]) < set(beats["beat"])
+
+
+def test_a_copy_that_mirdata_fetched_is_read_where_it_lies(fixtures, tmp_path):
+    shutil.copytree(fixtures / "gtzan_genre", tmp_path / "copy" / "GTZAN")
+    for name in ("train", "valid", "test"):
+        (tmp_path / "copy" / "GTZAN" / f"{name}_filtered.txt").write_text("country/country.00000.wav\n")
+    dataset = TASKS["gtzan-beat"].load(tmp_path / "copy")
+    assert dataset.clips.label.iloc[0]["beat"][0] == 0.113
+    assert dataset.survey().clips.clip_seconds.iloc[0] == pytest.approx(30.0, abs=0.1)
+
+
+def test_real_lists_of_mtg_jamendo_are_read(fixtures, tmp_path):
+    (tmp_path / "MTG").symlink_to(fixtures / "mtg_jamendo_autotagging_moodtheme")
+    dataset = TASKS["mtg-mood"].load(tmp_path)
+    assert dataset.clips.label.tolist() == [["mood/theme---background"]]
+    assert dataset.clips.group.tolist() == ["artist_000087"]
+    # The fixture holds the audio of one track; the other lists' tracks are named, not dropped.
+    assert any("24/3524" in reason for reason in dataset.skipped.values())
