@@ -23,6 +23,8 @@ BEATS_PER_BAR = (3, 4)
 #: How unlikely a change of tempo is, and the share of a beat in which its activation is expected (Krebs et al. 2015).
 TRANSITION = 100.0
 OBSERVATION = 16
+#: A beat that is a frame longer or shorter is the rounding of 25 Hz, not a change of tempo; this much less likely.
+ROUNDING = 0.2
 FLOOR = 1e-5
 
 
@@ -67,8 +69,8 @@ def state_space(rate: float) -> StateSpace:
                 last[beat, tempo] = len(kinds) - 1
         starts.append(first)
         ends.append(last)
-    ratio = intervals[None, :] / intervals[:, None]
-    chances = np.exp(-TRANSITION * np.abs(ratio - 1))
+    apart = np.abs(intervals[None, :] - intervals[:, None])
+    chances = np.exp(-TRANSITION * np.maximum(apart - 1, 0) / intervals[:, None]) * np.where(apart, ROUNDING, 1.0)
     changes = np.log(chances / chances.sum(axis=1, keepdims=True) + 1e-30).astype(np.float32)
     at_beat, at_downbeat = (np.flatnonzero(np.array(kinds) == kind) for kind in (1, 2))
     return StateSpace(at_beat, at_downbeat, starts, ends, changes, len(kinds))
@@ -78,7 +80,8 @@ def bar_pointer(activations: Sequence[NDArray[np.floating]], rate: float) -> lis
     """Find beats and downbeats of tracks jointly: the likeliest path through tempo, metre and position in the bar.
 
     The bar-pointer model of Whiteley et al. 2006 with the state space of Krebs, Böck & Widmer 2015: position moves
-    on one frame at a time, tempo may change at beats (exponentially unlikely in its ratio), and bars have three or
+    on one frame at a time, tempo may change at beats (exponentially unlikely in
+    its ratio, beyond the rounding of a frame), and bars have three or
     four beats throughout.
 
     Parameters

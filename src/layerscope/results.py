@@ -137,7 +137,8 @@ class Results:
                         "best_set": [int(layer) for layer in group.layer[group.in_best_set]],
                     }
                 )
-        return pd.DataFrame(found)
+        columns = ["task", "model", "target", "probe", "layer", "value", "ci_low", "ci_high", "best_set"]
+        return pd.DataFrame(found, columns=columns)
 
     def of(self, **wanted: Any) -> pd.DataFrame:
         """Return the rows of the summary with the given values, e.g. ``of(model="muq", probe="mlp")``."""

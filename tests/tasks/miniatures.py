@@ -96,7 +96,13 @@ def nsynth(root):
                            "instrument_family_str": family, "instrument_source_str": "acoustic",
                            "qualities_str": []}  # fmt: skip
             path = root / "NSynth" / f"nsynth-{split}" / "audio" / f"{name}.wav"
-            sound(path, 4.0, 16_000, 440 * 2 ** ((pitch - 69) / 12), seed=number + 10 * (split == "test"))
+            sound(
+                path,
+                4.0,
+                16_000,
+                440 * 2 ** ((pitch - 69) / 12),
+                seed=number + 10 * ["train", "valid", "test"].index(split),
+            )
         (root / "NSynth" / f"nsynth-{split}" / "examples.json").write_text(json.dumps(notes))
 
 

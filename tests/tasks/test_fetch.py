@@ -51,6 +51,7 @@ def server():
     threading.Thread(target=web.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{web.server_port}/set.tar.gz", content, ranges
     web.shutdown()
+    web.server_close()
 
 
 def task_with(url, checksum):
