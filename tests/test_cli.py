@@ -13,6 +13,7 @@ import pytest
 
 from conftest import write_tone
 from layerscope.cli import guarded
+from layerscope.metrics import PRIMARY
 from layerscope.tasks import TASKS
 from test_study import leaking_table
 
@@ -224,7 +225,7 @@ def test_ls_tasks_lists_every_task_with_its_licence(capsys):
     for name, task in TASKS.items():
         line = next(line for line in shown.splitlines() if line.startswith(f"{name} "))
         assert task.source.licence in line
-        assert task.published_metric in line
+        assert PRIMARY[task.kind] in line
 
 
 def test_data_says_where_a_task_comes_from(capsys, tmp_path):
@@ -246,3 +247,22 @@ def test_two_runs_side_by_side(tones, tmp_path, capsys):
     page = (tmp_path / "both" / "report.html").read_text()
     assert "mfcc" in page
     assert len(pd.read_csv(tmp_path / "both" / "summary.csv").model.unique()) == 2
+
+
+def test_pretrain_takes_what_the_recipe_says_where_nothing_is_given(tmp_path, monkeypatch, capsys):
+    from layerscope.pretrain import training
+
+    monkeypatch.setattr(training, "FITTING_CLIPS", 16)
+    small = {"dim": 32, "depth": 1, "heads": 2, "feedforward": 32, "channels": 4, "batch": 2, "seconds": 2.0}
+    (tmp_path / "recipe.json").write_text(
+        json.dumps({**small, "family": "musicfm", "steps": 2, "codes": 64, "seed": 3})
+    )
+    recipe = ["--recipe", str(tmp_path / "recipe.json")]
+    assert guarded(["pretrain", "--out", str(tmp_path / "out"), *recipe]) == 0
+    written = json.loads((tmp_path / "out" / "recipe.json").read_text())
+    assert (written["family"], written["steps"], written["seed"], written["dim"]) == ("musicfm", 2, 3, 32)
+    assert guarded(["pretrain", "--out", str(tmp_path / "out"), *recipe, "--steps", "3"]) == 0
+    assert json.loads((tmp_path / "out" / "recipe.json").read_text())["steps"] == 3
+    (tmp_path / "recipe.json").write_text('{"width": 3}')
+    assert guarded(["pretrain", "--out", str(tmp_path / "other"), *recipe]) == 2
+    assert "'width'" in capsys.readouterr().err

@@ -18,16 +18,16 @@ from layerscope.encoders import MODELS, Encoder, load_encoder
 from layerscope.extraction import FRAME_RATE, frame_bytes, frame_count, frame_spans, stored_bytes
 from layerscope.features import Features
 from layerscope.frames import plan_tracks
-from layerscope.labels import TRACK_KINDS, Labels, TrackLabels
+from layerscope.labels import Labels, TrackLabels
 from layerscope.plan import Plan
 from layerscope.probes import Problem
 from layerscope.probes.closed_form import fit_closed_form
 from layerscope.probes.mlp import LEARNING_RATES, MLP, run_epoch, validate
 from layerscope.probes.problem import target_tensor
 from layerscope.probing import Job, Target, left_of, plan_jobs
+from layerscope.questions import Question, load_tasks, missing_clips, passes_of
 from layerscope.splits import Part, assign, find_leaks, parts_of, refuse_unlearnable
 from layerscope.store import cache_directory
-from layerscope.study import Asked, by_window, load_tasks, missing_clips
 
 __all__ = ["Check", "Cost", "TaskCheck", "check"]
 
@@ -139,24 +139,25 @@ def check(plan: Plan, workers: int) -> Check:
     costs: list[Cost] = []
     features: list[list[Features]] = [[] for _ in tasks]
     splits = [split(task, plan) for task in tasks]
+    targets = [target_of(task, clips, parts) for task, (clips, parts) in zip(tasks, splits, strict=True)]
     for name in [*plan.model, *plan.baseline]:
         encoder, download = stand_in(name, plan.layers if name in plan.model else None)
         costs.append(encoding_cost(encoder, tasks, download))
-        for task, own, (clips, parts) in zip(tasks, features, splits, strict=True):
-            own.append(placeholder(encoder, task, clips, parts))
+        for task, own, (clips, _), target in zip(tasks, features, splits, targets, strict=True):
+            own.append(placeholder(encoder, task, clips, target))
     cache = cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
     return Check(
         tasks=[
-            task_check(task, clips, parts, own, plan, workers)
-            for task, own, (clips, parts) in zip(tasks, features, splits, strict=True)
+            task_check(task, clips, own, target, plan, workers)
+            for task, own, (clips, _), target in zip(tasks, features, splits, targets, strict=True)
         ],
         costs=costs,
         free_megabytes=shutil.disk_usage(cache).free / 1e6,
     )
 
 
-def split(task: Asked, plan: Plan) -> tuple[pd.DataFrame, list[Part]]:
+def split(task: Question, plan: Plan) -> tuple[pd.DataFrame, list[Part]]:
     """Return the clips of a task with their split, and the trainings that follow."""
     clips = assign(task.dataset.clips, task.labels(), plan.split_seed, plan.folds)
     parts = parts_of(clips)
@@ -165,12 +166,12 @@ def split(task: Asked, plan: Plan) -> tuple[pd.DataFrame, list[Part]]:
 
 
 def task_check(
-    task: Asked, clips: pd.DataFrame, parts: list[Part], features: list[Features], plan: Plan, workers: int
+    task: Question, clips: pd.DataFrame, features: list[Features], target: Target, plan: Plan, workers: int
 ) -> TaskCheck:
     """Return what a task would meet."""
     labels = task.labels()
     jobs = plan_jobs(features, plan.probe)
-    target, _ = target_of(task, clips, parts)
+    parts = target.parts
     seconds = len(parts) * probing_seconds(jobs, features, target, plan.seeds)
     mlps = sum(job.probe == "mlp" for job in jobs)
     each = len(LEARNING_RATES) + plan.seeds - 1
@@ -192,12 +193,12 @@ def stand_in(name: str, layers: str | None) -> tuple[Encoder, bool]:
     return load_encoder(f"random:{name}" if download else name, layers=layers), download
 
 
-def encoding_cost(encoder: Encoder, tasks: Sequence[Asked], download: bool) -> Cost:
+def encoding_cost(encoder: Encoder, tasks: Sequence[Question], download: bool) -> Cost:
     """Measure a few windows of the commonest length, for each window length that is asked for."""
     rate = encoder.sample_rate
     windows, seconds, size, rows = 0, 0.0, 0.0, 0.0
-    for window, members in by_window(encoder, tasks).items():
-        frames = any(tasks[number].labels().kind in TRACK_KINDS for number in members)
+    for (_, window), members in passes_of(encoder, tasks).items():
+        frames = any(tasks[number].over_time for number in members)
         clips = pd.concat([tasks[number].dataset.clips for number in members]).drop_duplicates("clip_key")
         lengths = [length for duration in clips.clip_seconds for length in window_lengths(duration, window, frames)]
         samples = max(encoder.minimum_samples, round(float(np.median(lengths)) * rate))
@@ -209,7 +210,7 @@ def encoding_cost(encoder: Encoder, tasks: Sequence[Asked], download: bool) -> C
             size += frame_bytes(encoder) * float(clips.clip_seconds.sum())
             rows = max(rows, float(clips.clip_seconds.sum()) * FRAME_RATE)
         rows = max(rows, pooled)
-    blocks = (7 if any(task.labels().kind in TRACK_KINDS for task in tasks) else 6) if encoder.baseline else 1
+    blocks = (7 if any(task.over_time for task in tasks) else 6) if encoder.baseline else 1
     return Cost(
         model=encoder.name.removeprefix("random:") if download else encoder.name,
         download=download,
@@ -243,18 +244,18 @@ def seconds_of_encoding(encoder: Encoder, samples: int) -> float:
     return float(np.median(times))
 
 
-def target_of(task: Asked, clips: pd.DataFrame, parts: list[Part]) -> tuple[Target, bool]:
-    """Return what probes would be given to predict, and whether it is over time."""
+def target_of(task: Question, clips: pd.DataFrame, parts: list[Part]) -> Target:
+    """Return what probes would be given to predict."""
     labels = task.labels()
     if isinstance(labels, TrackLabels):
         tracks = plan_tracks(labels, [frame_count(seconds) for seconds in clips.clip_seconds], parts)
-        return Target(tracks.targets, tracks.parts, tracks), True
-    return Target(labels, parts), False
+        return Target(tracks.targets, tracks.parts, tracks)
+    return Target(labels, parts)
 
 
-def placeholder(encoder: Encoder, task: Asked, clips: pd.DataFrame, parts: list[Part]) -> Features:
+def placeholder(encoder: Encoder, task: Question, clips: pd.DataFrame, target: Target) -> Features:
     """Return features of the right shape that hold noise."""
-    target, frames = target_of(task, clips, parts)
+    frames = target.tracks is not None
     if frames:
         owner = np.arange(len(target.labels.values))
     else:

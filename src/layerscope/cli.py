@@ -173,7 +173,7 @@ def data(
     download: Annotated[bool, typer.Option("--download", help="Get what may be downloaded, and unpack it.")] = False,
 ) -> None:
     """Say where a task's data come from; get, verify and unpack them; count what is on disk."""
-    from layerscope.study import missing_clips
+    from layerscope.questions import missing_clips
     from layerscope.tasks import TASKS, data_directory
     from layerscope.tasks.fetch import describe, fetch
 
@@ -199,17 +199,18 @@ def data(
 @app.command()
 def pretrain(
     out: Out,
-    family: Annotated[str, typer.Option(help="muq (residual quantizer) or musicfm (random projection).")] = "muq",
+    family: Annotated[str | None, typer.Option(help="muq (residual quantizer) or musicfm (random projection).")] = None,
     data: Annotated[Path | None, typer.Option(help="A folder of audio.  [default: the built-in corpus]")] = None,
-    steps: Annotated[int, typer.Option(help="Of the optimizer.")] = 7000,
-    seed: Annotated[int, typer.Option(help="Of weights, masks and data.")] = 0,
+    steps: Annotated[int | None, typer.Option(help="Of the optimizer.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, masks and data.")] = None,
     recipe: Annotated[Path | None, typer.Option(help="A JSON of further settings (sizes, batch, rates).")] = None,
 ) -> None:
     """Pretrain a small encoder on masked tokens; a killed training continues in its directory."""
     from layerscope.pretrain import pretrain as train
     from layerscope.pretrain import read_recipe
 
-    made = read_recipe(recipe, family=family, data=data, steps=steps, seed=seed)
+    given = {"family": family, "data": data, "steps": steps, "seed": seed}
+    made = read_recipe(recipe, **{name: value for name, value in given.items() if value is not None})
     encoder = train(made, out, lambda line: console.print(line, highlight=False))
     console.print(f"\n{encoder}: give it as --model", highlight=False)
 
@@ -249,13 +250,15 @@ def list_models() -> Table:
 
 def list_tasks() -> Table:
     """Return the tasks of the benchmark as a table."""
+    from layerscope.metrics import PRIMARY
     from layerscope.tasks import PAPER_TASKS, TASKS, data_directory
+    from layerscope.tasks.fetch import size_of
 
-    table = plain_table("name", "kind", "train", "valid", "test", "metric", "GB", "on disk", "paper", "licence")
+    table = plain_table("name", "kind", "train", "valid", "test", "metric", "size", "on disk", "paper", "licence")
     for name, task in TASKS.items():
         sizes = [f"{task.expected[split]:,}" if split in task.expected else "?" for split in ("train", "valid", "test")]
         there = "yes" if (data_directory() / task.folder).is_dir() else "no"
-        table.add_row(name, task.kind, *sizes, task.published_metric, f"{task.source.gigabytes:g}", there,
+        table.add_row(name, task.kind, *sizes, PRIMARY[task.kind], size_of(task.source), there,
                       "yes" if name in PAPER_TASKS else "", task.source.licence)  # fmt: skip
     table.caption = f"Data are looked for in {data_directory()} (LAYERSCOPE_DATA, or --root)."
     return table
@@ -284,16 +287,13 @@ def list_probes() -> Table:
 
 def list_metrics() -> Table:
     """Return the metrics as a table."""
-    from layerscope.frames import track_metric_names
-    from layerscope.labels import TRACK_KINDS
-    from layerscope.metrics import METRICS, PRIMARY
+    from layerscope.frames import metrics_of
+    from layerscope.metrics import PRIMARY
 
     table = plain_table("target", "metric", "chooses layers")
-    names = {kind: list(metrics) for kind, metrics in METRICS.items()}
-    names |= {kind: track_metric_names(kind) for kind in TRACK_KINDS}
-    for kind, metrics in names.items():
-        for name in metrics:
-            table.add_row(kind, name, "yes" if PRIMARY[kind] == name else "")
+    for kind, primary in PRIMARY.items():
+        for name in metrics_of(kind):
+            table.add_row(kind, name, "yes" if primary == name else "")
     return table
 
 

@@ -21,12 +21,22 @@ from layerscope.annotations import Annotation, Beats, Spans, beat_targets, span_
 from layerscope.decoding import bar_pointer, section_spans, spans_from_frames
 from layerscope.extraction import FRAME_RATE
 from layerscope.features import Features
-from layerscope.labels import Kind, Labels, TrackLabels
+from layerscope.labels import TRACK_KINDS, Kind, Labels, TrackLabels
+from layerscope.metrics import METRICS
 from layerscope.splits import Part
 from layerscope.store import FeatureStore
 from layerscope.track_metrics import TRACK_METRICS, frame_accuracy
 
-__all__ = ["FRAME_DIVISORS", "Tracks", "context", "frame_features", "plan_tracks", "score_tracks", "track_metric_names"]
+__all__ = [
+    "FRAME_DIVISORS",
+    "Tracks",
+    "context",
+    "frame_features",
+    "metrics_of",
+    "plan_tracks",
+    "score_tracks",
+    "track_metric_names",
+]
 
 #: How many kept frames are averaged into one: beats need all, chords 12.5 a second, sections 8.3 (MusicFM's are 8).
 FRAME_DIVISORS = {"beats": 1, "chords": 2, "segments": 3}
@@ -70,10 +80,9 @@ class Tracks:
         """Return what identifies the annotations and the frames."""
         digest = hashlib.sha256(f"{self.labels.kind} {self.labels.names} {self.rate}".encode())
         for track in self.labels.tracks:
-            digest.update(repr(track).encode() if len(arrays_of(track)[0]) == 0 else b"")
             for array in arrays_of(track):
-                digest.update(array.tobytes())
-            digest.update(repr(getattr(track, "labels", "")).encode())
+                digest.update(f"{len(array)}".encode() + array.tobytes())
+            digest.update(repr(track.labels if isinstance(track, Spans) else "").encode())
         digest.update(self.clip.tobytes() + self.frame.tobytes())
         return digest.hexdigest()
 
@@ -195,6 +204,11 @@ def context(frames: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
 def track_metric_names(kind: str) -> list[str]:
     """Return the metrics of a target over time, the primary one first."""
     return ([] if kind == "beats" else ["accuracy"]) + list(TRACK_METRICS[kind])
+
+
+def metrics_of(kind: str) -> list[str]:
+    """Return the metrics of any kind of target, the primary one first."""
+    return track_metric_names(kind) if kind in TRACK_KINDS else list(METRICS[kind])
 
 
 def score_tracks(tracks: Tracks, number: int, scores: NDArray[np.float32], name: str) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import json
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ import pandas as pd
 
 from layerscope.dataset import Dataset
 from layerscope.encoders import Encoder
-from layerscope.errors import DataError, ResourceError, UsageError
+from layerscope.errors import ResourceError, UsageError
 from layerscope.extraction import Extraction, extract, open_store, stored_features
 from layerscope.features import Features
 from layerscope.frames import frame_features, plan_tracks
-from layerscope.labels import TRACK_KINDS, Kind, Labels, TrackLabels
+from layerscope.labels import Kind, Labels, TrackLabels
 from layerscope.metrics import PRIMARY, absent_tags
 from layerscope.plan import Plan, Probing, checked
 from layerscope.probes import Input, Schedule
@@ -39,13 +39,13 @@ from layerscope.probing import (
     score_outcome,
 )
 from layerscope.progress import Progress, Silent
+from layerscope.questions import Question, load_tasks, missing_clips, passes_of, refuse_leaks
 from layerscope.report import write_report
 from layerscope.results import Entry, Results, tabulate
-from layerscope.splits import assign, find_leaks, group_codes, parts_of, refuse_unlearnable
+from layerscope.splits import assign, group_codes, parts_of, refuse_unlearnable
 from layerscope.store import FeatureStore, cache_directory, write_atomically
-from layerscope.tasks import TASKS, Task
 
-__all__ = ["StudyResults", "load_tasks", "probe", "run"]
+__all__ = ["StudyResults", "probe", "run"]
 
 
 class StudyResults(Results):
@@ -60,87 +60,6 @@ class StudyResults(Results):
             The page; its figures and tables get sub-directories beside it.
         """
         write_report(self, Path(path))
-
-
-@dataclass
-class Asked:
-    """One task of a study: clips with a target.
-
-    Attributes
-    ----------
-    name : str
-        What results call it.
-    dataset : Dataset
-        Its clips, surveyed.
-    target : str
-        The column.
-    kind : str, optional
-        Of the target.
-    window : float, optional
-        Longest window in seconds; the encoder's own by default.
-    task : Task, optional
-        Where it is of the benchmark.
-    """
-
-    name: str
-    dataset: Dataset
-    target: str
-    kind: Kind | None = None
-    window: float | None = None
-    task: Task | None = None
-
-    def labels(self) -> Labels | TrackLabels:
-        """Return the labels of the clips."""
-        return self.dataset.labels(self.target, self.kind)
-
-
-def load_tasks(plan: Plan, progress: Progress | None = None) -> list[Asked]:
-    """Return the tasks of a plan with their clips, refusing leaks that the files' bytes show already."""
-    progress = progress or Silent()
-    found = [load_task(name, plan, progress) for name in plan.task]
-    if plan.data is not None:
-        dataset = survey(Dataset.load(plan.data, plan.root), progress)
-        for target in plan.target:
-            name = dataset.name if len(plan.target) == 1 else f"{dataset.name}-{target.partition(',')[0]}"
-            found.append(Asked(name, dataset.with_target(target), target, plan.kind, plan.window))
-    for one in found:
-        refuse_leaks(one.dataset.clips, allow=plan.allow_leaks)
-        one.labels()  # a label that cannot be read is an error before the pass, not after
-    return found
-
-
-def load_task(name: str, plan: Plan, progress: Progress) -> Asked:
-    """Return one task of the benchmark."""
-    task = TASKS[name]
-    dataset = task.load(plan.root, plan.preset or "robust")
-    short = missing_clips(task, dataset)
-    if short and plan.strict:
-        raise DataError(f"{name}: {short}; leave out --strict to go on with what is there")
-    surveyed = survey(dataset, progress).with_target(task.target)
-    return Asked(name, surveyed, task.target, task.kind, plan.window or task.window, task)
-
-
-def missing_clips(task: Task, dataset: Dataset) -> str:
-    """Return how a copy of a data set falls short of the published counts, or nothing."""
-    counts = dataset.clips.split.value_counts()
-    short = {name: (int(counts.get(name, 0)), wanted) for name, wanted in task.expected.items()}
-    told = [f"{name} has {found} of {wanted} clips" for name, (found, wanted) in short.items() if found != wanted]
-    return "this copy is not the published one: " + ", ".join(told) if told else ""
-
-
-def survey(dataset: Dataset, progress: Progress) -> Dataset:
-    """Return the clips with their content keys."""
-    with progress.task("reading files", dataset.clips.path.nunique(), "files") as step:
-        return dataset.survey(lambda files: step(files, 0.0))
-
-
-def refuse_leaks(clips: pd.DataFrame, *, allow: bool) -> list[str]:
-    """Return what lies on both sides of the given splits, in words, or raise unless that is allowed."""
-    leaks = [str(leak) for leak in find_leaks(clips)]
-    if leaks and not allow:
-        more = f" (and {len(leaks) - 1} more; `layerscope check` lists them)" if len(leaks) > 1 else ""
-        raise DataError(f"leak between splits: {leaks[0]}{more}; mend the splits, or insist with --allow-leaks")
-    return leaks
 
 
 def run(
@@ -213,12 +132,12 @@ Stores = list[FeatureStore]
 
 
 def extract_all(
-    encoders: Iterable[Encoder], tasks: Sequence[Asked], progress: Progress
+    encoders: Iterable[Encoder], tasks: Sequence[Question], progress: Progress
 ) -> tuple[list[Stores], dict[str, dict[str, int]]]:
     """Take every encoder over the clips of all tasks once.
 
-    Tasks of the same window share a pass; frames are kept where one of them is over time. A clip that fails in any
-    encoder is used for none, and set aside in its tasks: scores on different clips do not compare.
+    Tasks of one data set and window share a pass; frames are kept where one of them is over time. A clip that fails
+    in any encoder is used for none, and set aside in its tasks: scores on different clips do not compare.
 
     Returns
     -------
@@ -233,8 +152,8 @@ def extract_all(
         if encoder.name in passes:
             raise UsageError(f"two models are called '{encoder.name}'; rename one directory")
         passes[encoder.name] = dict.fromkeys(counts(Extraction()), 0)
-        for window, members in by_window(encoder, tasks).items():
-            frames = any(tasks[number].labels().kind in TRACK_KINDS for number in members)
+        for (_, window), members in passes_of(encoder, tasks).items():
+            frames = any(tasks[number].over_time for number in members)
             store = open_store(encoder, cache_directory(), window, frames=frames)
             clips = pd.concat([tasks[number].dataset.clips for number in members], ignore_index=True)
             with progress.task(f"encoding {encoder.name}", clips.clip_key.nunique(), "clips") as step:
@@ -249,16 +168,7 @@ def extract_all(
     return stores, passes
 
 
-def by_window(encoder: Encoder, tasks: Sequence[Asked]) -> dict[float, list[int]]:
-    """Return the numbers of the tasks of each window; none is longer than the encoder's own."""
-    found: dict[float, list[int]] = {}
-    for number, task in enumerate(tasks):
-        window = task.window or encoder.window
-        found.setdefault(min(window, encoder.window) if task.task else window, []).append(number)
-    return found
-
-
-def set_aside(task: Asked, failed: dict[str, str]) -> None:
+def set_aside(task: Question, failed: dict[str, str]) -> None:
     """Leave failed clips out of a task, with the reason."""
     task.dataset = task.dataset.without(
         {row.clip: failed[row.clip_key] for row in task.dataset.clips.itertuples() if row.clip_key in failed}
@@ -276,13 +186,13 @@ def counts(extraction: Extraction) -> dict[str, int]:
 
 
 def probe_tasks(
-    tasks: Sequence[Asked], stores: Sequence[Stores], asked: Probing, progress: Progress, keep: Path | None = None
+    tasks: Sequence[Question], stores: Sequence[Stores], asked: Probing, progress: Progress, keep: Path | None = None
 ) -> StudyResults:
     """Probe every task of a study, and put the results together.
 
     Parameters
     ----------
-    tasks : sequence of Asked
+    tasks : sequence of Question
         With the clips that are left.
     stores : sequence of list of FeatureStore
         See `extract_all`.
@@ -307,7 +217,7 @@ def probe_tasks(
 
 
 def probe_task(
-    task: Asked, stores: Stores, asked: Probing, progress: Progress, keep: Path | None
+    task: Question, stores: Stores, asked: Probing, progress: Progress, keep: Path | None
 ) -> tuple[list[Entry], dict[str, Any]]:
     """Split the clips of a task, and probe the features that the pass left of them."""
     labels = task.labels()
@@ -337,7 +247,7 @@ def probe_features(
     labels: Labels | TrackLabels,
     clips: pd.DataFrame,
     asked: Probing,
-    task: Asked,
+    task: Question,
     progress: Progress,
     keep: Path | None = None,
 ) -> tuple[list[Entry], dict[str, Any]]:
@@ -542,7 +452,7 @@ def probe(
         raise UsageError("encoders need a dataset, and features of one's own stand alone")
     surveyed = dataset.survey()
     tasks = [
-        Asked(dataset.name if len(asked.target) == 1 else f"{dataset.name}-{one.partition(',')[0]}",
+        Question(dataset.name if len(asked.target) == 1 else f"{dataset.name}-{one.partition(',')[0]}",
               surveyed.with_target(one), one, kind, window)
         for one in asked.target
     ]  # fmt: skip
@@ -563,7 +473,7 @@ def probe_own(features: Sequence[Features], asked: Probing) -> StudyResults:
     clips = assign(features[0].clips, labels, asked.split_seed, asked.folds)
     parts = parts_of(clips)
     refuse_unlearnable(labels, parts)
-    task = Asked("features", Dataset("features", clips), asked.target[0])
+    task = Question("features", Dataset("features", clips), asked.target[0], labels.kind)
     entries, facts = probe_features(features, Target(labels, parts), labels, clips, asked, task, Silent())
     models = facts.pop("models")
     facts |= {"leaks": leaks, "skipped": 0}

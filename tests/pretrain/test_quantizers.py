@@ -41,7 +41,7 @@ def test_residual_quantizer_learns_to_rebuild_sound_and_each_stage_helps():
         first = quantizer.quantizers[0](data)[0]
     whole, one = (float((data - estimate).square().mean() / data.var()) for estimate in (rebuilt, first))
     assert codes.shape == (3000, 2)
-    assert whole < one < 0.9  # of the variance is left; four stages after 1,500 steps leave a quarter
+    assert whole < one < 0.9  # of the variance is left
 
 
 def test_dead_codes_are_put_where_data_are():

@@ -124,3 +124,17 @@ def test_real_features_agree_with_scikit_learn_to_half_a_point_on_every_layer(in
             ours += (prediction.scores[part.test].argmax(1) == labels.values[part.test]).sum()
             theirs += (scores[part.test].argmax(1) == labels.values[part.test]).sum()
         assert abs(ours - theirs) / len(labels.values) <= 0.005
+
+
+def test_many_frames_decide_as_scikit_learn_does():
+    """Above 10,000 rows the probe works in single precision and stops earlier: within 0.1 points of the reference."""
+    problem = make_problem("classes", clips=20_000, dim=40, outputs=6, noise=2.0)
+    found = fit_linear(problem, [0])[0]
+    states, values = problem.standardised().astype(np.float64), problem.labels.values
+    penalty = found.settings["penalty"]
+    reference = LogisticRegression(C=1 / (penalty * len(problem.train)), tol=1e-8, max_iter=10_000)
+    reference.fit(states[problem.train], values[problem.train])
+    expected = (reference.predict(states[problem.test]) == values[problem.test]).mean()
+    assert (found.scores[problem.test].argmax(axis=1) == values[problem.test]).mean() == pytest.approx(
+        expected, abs=1e-3
+    )

@@ -76,8 +76,8 @@ def test_harmonix_splits_by_identifier_and_names_what_is_missing(tmp_path):
 
 @pytest.mark.parametrize(
     ("label", "function"),
-    [("verse1", "verse"), ("Pre-Chorus", "verse"), ("chorus_instrumental", "chorus"), ("bigoutro", "instrumental"),
-     ("outro", "outro"), ("end", "silence"), ("ending", "silence"), ("introverse", "intro"),
+    [("verse1", "verse"), ("Pre-Chorus", "verse"), ("chorus_instrumental", "chorus"), ("bigoutro", "outro"),
+     ("outro", "outro"), ("end", "silence"), ("ending", "outro"), ("introverse", "intro"), ("solo", "instrumental"),
      ("gtrbreak", "instrumental")],
 )  # fmt: skip
 def test_harmonix_functions(label, function):

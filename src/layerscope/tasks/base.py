@@ -37,13 +37,10 @@ class Archive:
         Where; ``doi:…/name`` for a file of a Zenodo record, whose published checksum is then used.
     checksum : str, optional
         As pooch takes it; where the publisher gives none, the archive's own checks must do.
-    unpack : bool
-        Whether its members are taken out.
     """
 
     url: str
     checksum: str | None = None
-    unpack: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,8 +51,8 @@ class Source:
     ----------
     homepage, licence : str
         Of the data set.
-    gigabytes : float
-        Its size, roughly.
+    gigabytes : float, optional
+        Its size, roughly: worked out from the number, length and format of its clips; None where that is not known.
     repository : str, optional
         A data set on the Hugging Face hub that holds audio and tables.
     archives : tuple of Archive
@@ -66,7 +63,7 @@ class Source:
 
     homepage: str
     licence: str
-    gigabytes: float
+    gigabytes: float | None
     repository: str | None = None
     archives: tuple[Archive, ...] = ()
     supply: str = ""
@@ -98,8 +95,6 @@ class Task:
         What is scored: clips, or groups of them whose scores are averaged (songs cut into clips).
     schedule : Schedule
         Of the mlp probe, as published.
-    published_metric : str
-        What the literature reports.
     choices : mapping
         What the literature leaves open or does otherwise → what is done here.
     """
@@ -115,7 +110,6 @@ class Task:
     window: float = 30.0
     unit: Literal["clip", "group"] = "clip"
     schedule: Schedule = field(default_factory=Schedule)
-    published_metric: str = "accuracy"
     choices: Mapping[str, str] = field(default_factory=dict)
 
     def load(self, root: Path | None = None, preset: Preset = "robust") -> Dataset:

@@ -26,7 +26,7 @@ TASK = Task(
     source=Source(
         homepage="https://huggingface.co/datasets/m-a-p/Chords1217",
         licence="gated; research",
-        gigabytes=30.0,
+        gigabytes=None,
         repository="m-a-p/Chords1217",
         supply="ask for access on the hub and log in (`hf auth login`)",
     ),

@@ -31,14 +31,13 @@ TASK = Task(
     read=read,
     source=Source(
         homepage="https://huggingface.co/datasets/m-a-p/EMO",
-        licence="research; audio from the Free Music Archive",
-        gigabytes=2.5,
+        licence="none stated; audio from the Free Music Archive",
+        gigabytes=3.0,
         repository="m-a-p/EMO",
     ),
     expected={"train": 504, "valid": 115, "test": 125},
     window=15.0,
     schedule=Schedule(epochs=100, halve_after=5, stop_after=20),
-    published_metric="r2",
     choices={
         "window": "15 s over the whole clip (MARBLE v2; v1 takes 5 s windows of the first 30 s)",
         "R²": "over the whole test split for each dimension, and their mean; never over batches",

@@ -13,9 +13,9 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
 from huggingface_hub.file_download import http_get
 
 from layerscope.errors import DataError
-from layerscope.tasks.base import Archive, Task
+from layerscope.tasks.base import Archive, Source, Task
 
-__all__ = ["describe", "fetch", "unpack"]
+__all__ = ["describe", "fetch", "size_of", "unpack"]
 
 Say = Callable[[str], None]
 
@@ -28,7 +28,7 @@ def describe(task: Task) -> list[str]:
         f"{task.title}: {task.kind}, {counts or 'no published counts'}",
         f"from: {source.homepage}",
         f"licence: {source.licence}",
-        f"size: about {source.gigabytes:g} GB, in a directory called {task.folder}",
+        f"size: {size_of(source)}, in a directory called {task.folder}",
     ]
     if source.repository:
         lines.append(f"download: the data set {source.repository} on the Hugging Face hub")
@@ -36,6 +36,11 @@ def describe(task: Task) -> list[str]:
     if source.supply:
         lines.append(f"you supply: {source.supply}")
     return lines
+
+
+def size_of(source: Source) -> str:
+    """Return the size of a data set in words."""
+    return "unknown" if source.gigabytes is None else f"about {source.gigabytes:g} GB"
 
 
 def fetch(task: Task, root: Path, say: Say = lambda _: None) -> None:
@@ -62,9 +67,7 @@ def fetch(task: Task, root: Path, say: Say = lambda _: None) -> None:
         fetch_repository(task.source.repository, directory)
     for archive in task.source.archives:
         say(f"fetching {archive.url}")
-        path = fetch_archive(archive, directory)
-        if archive.unpack:
-            unpack(path, directory)
+        fetch_archive(archive, directory)
     for path in sorted(directory.glob("*.tar*")) + sorted(directory.glob("*.zip")):
         say(f"unpacking {path.name}")
         unpack(path, directory)

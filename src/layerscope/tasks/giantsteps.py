@@ -28,14 +28,13 @@ TASK = Task(
     read=read,
     source=Source(
         homepage="https://huggingface.co/datasets/m-a-p/GS",
-        licence="annotations CC BY-SA / research; audio: Beatport previews",
-        gigabytes=20.0,
+        licence="none stated; audio are previews of Beatport",
+        gigabytes=19.0,
         repository="m-a-p/GS",
     ),
     expected={"train": 3687, "valid": 942, "test": 2406},
     unit="group",
     schedule=Schedule(epochs=100, halve_after=5, stop_after=20),
-    published_metric="key_score",
     choices={
         "song score": "scores of a song's clips are averaged (MARBLE v2; v1 picks one of four ensembles on validation)",
         "fifths": "mir_eval's convention first (a fifth above counts half), MIREX's since 2017 (both) beside it",

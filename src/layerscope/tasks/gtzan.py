@@ -93,7 +93,6 @@ BEAT = Task(
     expected={"train": 442, "valid": 197, "test": 290},
     window=30.0,
     schedule=Schedule(epochs=50, halve_after=5, stop_after=10),
-    published_metric="beat_f",
     choices={
         "decoding": "whole tracks by one bar-pointer model for beats and downbeats (MARBLE v1: madmom on 10 s crops)",
         "tolerance": "70 ms, and 20 ms beside it (MARBLE's paper says 20 ms, its code uses 70 ms)",

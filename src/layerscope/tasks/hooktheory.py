@@ -51,7 +51,7 @@ def read_structure(directory: Path, preset: Preset) -> Dataset:
 SOURCE = Source(
     homepage="https://huggingface.co/datasets/m-a-p/HookTheory",
     licence="gated; annotations CC BY-NC-SA 3.0, audio not distributed",
-    gigabytes=12.0,
+    gigabytes=None,
     repository="m-a-p/HookTheory",
     supply="ask for access on the hub and log in (`hf auth login`), or put clips at "
     "HookTheory/hooktheory_clips/ID.mp3 beside the tables",
@@ -68,7 +68,6 @@ KEY = Task(
     window=15.0,
     unit="group",
     schedule=Schedule(epochs=50, halve_after=5, stop_after=10),
-    published_metric="key_score",
     choices={
         "short clips": "all are used (MARBLE v2 drops clips below 12 s, from the test split as well)",
         "other modes": "set aside and listed: 24 of 105 spellings are major or minor",

@@ -61,7 +61,6 @@ TASK = Task(
     ),
     expected={"train": 18_706, "valid": 1_825, "test": 5_329},
     schedule=Schedule(epochs=100, halve_after=3, stop_after=10),
-    published_metric="roc_auc",
     choices={
         "clips without tags": "kept (MARBLE; the 21k subset of other papers drops them)",
         "song parts": "clips of one song share a directory and so a split; each clip is scored alone",

@@ -65,7 +65,6 @@ def make(name: str, title: str, subset: str, stem: str, sizes: tuple[int, int, i
         ),
         expected=dict(zip(("train", "valid", "test"), sizes, strict=True)),
         schedule=Schedule(epochs=100, halve_after=3, stop_after=10),
-        published_metric="roc_auc",
         choices={"audio": "whole tracks in windows of 30 s, scores averaged over the track"},
     )
 

@@ -33,7 +33,7 @@ def read(directory: Path, preset: Preset) -> Dataset:
 SOURCE = Source(
     homepage="https://magenta.tensorflow.org/datasets/nsynth",
     licence="CC BY 4.0",
-    gigabytes=37.0,
+    gigabytes=39.0,
     archives=tuple(
         Archive(f"http://download.magenta.tensorflow.org/datasets/nsynth/nsynth-{split}.jsonwav.tar.gz")
         for split in ("train", "valid", "test")

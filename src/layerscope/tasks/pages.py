@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from layerscope.labels import TRACK_KINDS
-from layerscope.metrics import METRICS
+from layerscope.frames import metrics_of
 from layerscope.tasks import PAPER_TASKS, TASKS, Task, published_rows
-from layerscope.track_metrics import TRACK_METRICS
+from layerscope.tasks.fetch import size_of
 
 __all__ = ["index", "page"]
 
@@ -25,11 +24,11 @@ def page(task: Task) -> str:
         "",
         "| | |",
         "|---|---|",
-        f"| data | [{source.homepage}]({source.homepage}), about {source.gigabytes:g} GB, directory `{task.folder}` |",
+        f"| data | [{source.homepage}]({source.homepage}), size {size_of(source)}, directory `{task.folder}` |",
         f"| licence | {source.licence} |",
         f"| clips | {counts} |",
         f"| target | `{task.target}`, {task.kind} |",
-        f"| metrics | {', '.join(f'`{name}`' for name in metrics(task))} |",
+        f"| metrics | {', '.join(f'`{name}`' for name in metrics_of(task.kind))} |",
         f"| scored | {'each clip' if task.unit == 'clip' else 'groups of clips (songs), scores averaged'} |",
         f"| window | at most {task.window:g} s |",
         f"| mlp | {schedule.epochs} epochs at most, step halved after {schedule.halve_after} without gain, "
@@ -50,13 +49,6 @@ def page(task: Task) -> str:
             f"| {row.model} | {row.metric} | {100 * row.value:.2f} | {row.layer} | {row.source} |" for row in rows
         ] + [""]
     return "\n".join(lines)
-
-
-def metrics(task: Task) -> list[str]:
-    """Return the metrics of a task, the primary one first."""
-    if task.kind not in TRACK_KINDS:
-        return list(METRICS[task.kind])
-    return ([] if task.kind == "beats" else ["accuracy"]) + list(TRACK_METRICS[task.kind])
 
 
 def index() -> str:

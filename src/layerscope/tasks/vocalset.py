@@ -89,7 +89,7 @@ def read_technique(directory: Path, preset: Preset) -> Dataset:
 SOURCE = Source(
     homepage="https://zenodo.org/records/1203819",
     licence="CC BY 4.0",
-    gigabytes=2.1,
+    gigabytes=3.2,
     archives=(Archive("doi:10.5281/zenodo.1203819/VocalSet11.zip"),),
 )
 NO_VAD = "not trimmed (MARBLE v1 cuts silence off the front by a voice detector)"
