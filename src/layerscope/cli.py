@@ -185,7 +185,8 @@ def data(
     if download:
         fetch(one, place, lambda line: console.print(line, markup=False, highlight=False))
     if not (place / one.folder).is_dir():
-        console.print(f"on disk: nothing at {place / one.folder}; --download gets it", soft_wrap=True)
+        way = "; --download gets it" if one.source.repository or one.source.archives else ""
+        console.print(f"on disk: nothing at {place / one.folder}{way}", soft_wrap=True)
         return
     dataset = one.load(place)
     sizes = ", ".join(f"{name} {count:,}" for name, count in dataset.clips.split.value_counts().sort_index().items())

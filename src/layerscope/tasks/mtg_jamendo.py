@@ -60,7 +60,7 @@ def make(name: str, title: str, subset: str, stem: str, sizes: tuple[int, int, i
         source=Source(
             homepage="https://github.com/MTG/mtg-jamendo-dataset",
             licence="metadata CC BY-NC-SA 4.0; audio: each track its own Creative Commons licence",
-            gigabytes=160.0,
+            gigabytes=None,
             repository="m-a-p/MTG",
         ),
         expected=dict(zip(("train", "valid", "test"), sizes, strict=True)),
