@@ -129,23 +129,51 @@ def check(
 
 
 @app.command()
+def compare(
+    out: Annotated[Path, typer.Option(help="A directory of its own, or that of a run, whose page then shows both.")],
+    data: Annotated[Path, typer.Option(help="A folder, a CSV or a JSONL; no label of it is used.")],
+    model: Annotated[list[str], typer.Option(help="A name, directory or file; random:NAME is its untrained twin.")],
+    root: Root = None,
+    layers: Layers = None,
+    frames: Annotated[int, typer.Option(min=2, help="Frames that are drawn of each clip.")] = 100,
+) -> None:
+    """Show how alike layers are: to one another, between models, and to descriptors of the sound."""
+    from layerscope.comparison import Asked
+    from layerscope.comparison import compare as compare_models
+    from layerscope.progress import Bars
+
+    started = time.monotonic()
+    asked_for = Asked(tuple(model), data, root, layers, frames)
+    found = compare_models(asked_for, out, progress=Bars(console), command=sys.argv)
+    write_page(out)
+    print_similarities(found, out, time.monotonic() - started)
+
+
+@app.command()
 def report(
     run_directory: Annotated[list[Path], typer.Argument(help="A run's directory, or several to put side by side.")],
     out: Annotated[Path | None, typer.Option(help="Where several runs are put together.")] = None,
 ) -> None:
     """Write the report of a run again, from its results, or of several runs side by side."""
-    from layerscope.report import write_report
     from layerscope.results import Results, combine
 
     if len(run_directory) > 1 and out is None:
         raise UsageError("give --out: the report of several runs belongs to none of them")
-    runs = [Results.read(directory) for directory in run_directory]
-    place = out or run_directory[0]
-    results = combine(runs) if len(runs) > 1 else runs[0]
     if out is not None:
-        results.save(out)
-    write_report(results, place / "report.html")
-    console.print(f"wrote {place / 'report.html'}")
+        combine([Results.read(directory) for directory in run_directory]).save(out)
+    write_page(out or run_directory[0])
+    console.print(f"wrote {(out or run_directory[0]) / 'report.html'}")
+
+
+def write_page(directory: Path) -> None:
+    """Write the page of a directory from all that it holds: a run, a comparison, or both."""
+    from layerscope.report import write_report
+    from layerscope.results import Results
+    from layerscope.similarity import Similarities
+
+    found = Similarities.read(directory)
+    alone = found is not None and not (directory / "results.csv").is_file()
+    write_report(None if alone else Results.read(directory), directory / "report.html", found)
 
 
 @app.command()
@@ -329,6 +357,26 @@ def print_results(results: Any, out: Path, seconds: float) -> None:
         console.print(f"\n{advice.headline}", style="bold", markup=False, highlight=False, soft_wrap=True)
         for line in (*advice.reasons, *advice.cautions):
             console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)", highlight=False)
+
+
+def print_similarities(found: Any, out: Path, seconds: float) -> None:
+    """Print how alike each layer is to the layer before it and to each descriptor, and what could not be told."""
+    from layerscope.report.tables import similarity_overview
+
+    facts = found.facts
+    console.print(
+        f"{facts['clips']} clips, {facts['hours']:.2f} h, {facts['frames']:,} frames drawn; "
+        "debiased CKA [95 %], clips resampled in parts\n",
+        highlight=False,
+    )
+    frame = similarity_overview(found)
+    table = plain_table(*frame.columns)
+    for row in frame.values.tolist():
+        table.add_row(*map(str, row))
+    print_table(table)
+    for line in facts["refused"]:
+        console.print(f"not told: {line}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)", highlight=False)
 
 

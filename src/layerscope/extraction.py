@@ -35,6 +35,7 @@ from layerscope.store import ClipEntry, FeatureStore
 __all__ = [
     "FRAME_RATE",
     "Extraction",
+    "encode_clip",
     "extract",
     "frame_bytes",
     "frame_count",
@@ -409,15 +410,8 @@ def encode_tracks(
     number = np.concatenate([np.arange(entry.windows) for entry in entries])
     spans = [frame_spans(frame_count(entry.seconds), description["window_seconds"]) for entry in entries]
     for position, states in batches(encoder, windows, finish):
-        clip, count = int(owner[position]), int(number[position])
-        first, stop = spans[clip][count] if count < len(spans[clip]) else spans[clip][-1]
-        own = to_frame_rate(states, encoder.frame_rate, stop - first)
-        refuse_non_finite(own.mean(dim=1), encoder, names[position])
-        track = tracks.setdefault(clip, own.new_empty(own.shape[0], spans[clip][-1][1], own.shape[2]))
-        # Neighbours meet in the middle of their overlap, as far as may be from both edges.
-        begin = first if count == 0 else (first + spans[clip][count - 1][1]) // 2
-        end = stop if count == len(spans[clip]) - 1 else (stop + spans[clip][count + 1][0]) // 2
-        track[:, begin:end] = own[:, begin - first : end - first]
+        clip = int(owner[position])
+        stitch(tracks, clip, encoder, states, spans[clip], int(number[position]), names[position])
     pooled, frames, scales, told = [], [], [], []
     for clip, entry in enumerate(entries):
         track = tracks[clip]
@@ -430,6 +424,53 @@ def encode_tracks(
         told.append(replace(entry, windows=len(cuts), frames=track.shape[1]))
     tensors = {"pooled": torch.stack(pooled), "frames": torch.cat(frames), "scale": torch.stack(scales)}
     return {name: value.numpy() for name, value in tensors.items()}, told
+
+
+def stitch(
+    tracks: dict[int, Tensor],
+    clip: int,
+    encoder: Encoder,
+    states: Tensor,
+    spans: Sequence[tuple[int, int]],
+    number: int,
+    name: str,
+) -> None:
+    """Put the states of a window, (layer, frame, dim), where they belong in their track."""
+    first, stop = spans[number]
+    own = to_frame_rate(states, encoder.frame_rate, stop - first)
+    refuse_non_finite(own.mean(dim=1), encoder, name)
+    track = tracks.setdefault(clip, own.new_empty(own.shape[0], spans[-1][1], own.shape[2]))
+    # Neighbours meet in the middle of their overlap, as far as may be from both edges.
+    begin = first if number == 0 else (first + spans[number - 1][1]) // 2
+    end = stop if number == len(spans) - 1 else (stop + spans[number + 1][0]) // 2
+    track[:, begin:end] = own[:, begin - first : end - first]
+
+
+def encode_clip(encoder: Encoder, path: Path, start: float, end: float, name: str) -> Tensor:
+    """Return the states of a clip at `FRAME_RATE`, (layer, frame, dim), put together from overlapping windows.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Which.
+    path, start, end : Path, float, float
+        The file, and the span in seconds; an end of NaN is that of the file.
+    name : str
+        Of the clip, for messages.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read, or is too short for the encoder.
+    ModelError
+        If a state is not finite.
+    """
+    windows, _, seconds = decode_clip(encoder, encoder.window, True, str(path), start, end)
+    spans = frame_spans(frame_count(seconds), encoder.window)
+    tracks: dict[int, Tensor] = {}
+    for position, states in batches(encoder, list(windows), lambda _: None):
+        stitch(tracks, 0, encoder, states, spans, position, name)
+    return tracks[0]
 
 
 def to_frame_rate(states: Tensor, rate: float, frames: int) -> Tensor:

@@ -67,7 +67,8 @@ class Results:
         One row for each of `KEYS`: ``valid`` and ``value`` (test), means over seeds; ``ci_low``, ``ci_high``
         (clips and seeds resampled); ``n`` clips tested; ``seeds``; ``chosen``, whether validation prefers this
         layer (or, for plain features, this summary) of its model and probe; ``in_best_set``, whether it cannot
-        be told apart from the best layer on test; ``mixture``, learned weights of layers.
+        be told apart from the best layer on test; ``mixture`` and ``mixture_spread``, the learned weights of layers
+        and their standard deviation over seeds and folds.
     draws : ndarray, shape (row of summary, resample)
         The metric in each resample, the same resamples for all rows.
     facts : dict
@@ -171,13 +172,14 @@ class Results:
         directory = Path(directory)
         try:
             table = pd.read_csv(directory / "results.csv", dtype={"layer": "Int64"})
-            summary = pd.read_csv(directory / "summary.csv", dtype={"layer": "Int64", "mixture": str})
+            words = {"mixture": str, "mixture_spread": str}
+            summary = pd.read_csv(directory / "summary.csv", dtype={"layer": "Int64", **words})
             skipped = pd.read_csv(directory / "skipped.csv", dtype=str)
             draws = load_file(directory / "draws.safetensors")["draws"]
             facts = read_header(directory / "draws.safetensors")
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise DataError(f"{directory}: not the directory of a finished run ({error})") from error
-        summary["mixture"] = summary["mixture"].fillna("")
+        summary[list(words)] = summary[list(words)].fillna("")
         return cls(table, summary, draws, facts, dict(zip(skipped["clip"], skipped["reason"], strict=True)))
 
 
@@ -284,6 +286,7 @@ def summary_row(entry: Entry) -> dict[str, Any]:
         "n": next(row["n"] for row in entry.rows if row["split"] == "test"),
         "seeds": len(values["test"]),
         "mixture": json.dumps(np.mean(entry.mixture, axis=0).round(4).tolist()) if entry.mixture else "",
+        "mixture_spread": json.dumps(np.std(entry.mixture, axis=0).round(4).tolist()) if entry.mixture else "",
     }
 
 
@@ -291,7 +294,7 @@ def mark_choices(summary: pd.DataFrame, draws: NDArray[np.float32]) -> None:
     """Add the columns ``chosen`` and ``in_best_set``, within each task, model and probe."""
     summary["chosen"] = False
     summary["in_best_set"] = False
-    candidates = summary[summary.input.isin(SINGLE_INPUTS)]
+    candidates = summary[summary.input.isin(SINGLE_INPUTS)]  # not what was trained on shuffled labels
     primary = summary.groupby("task", sort=False).metric.first()
     for (task, *_, metric), group in candidates.groupby(["task", "model", "probe", "metric"], sort=False):
         inside = best_set(list(group.value), draws[group.index].astype(np.float64))

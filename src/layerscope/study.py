@@ -41,7 +41,8 @@ from layerscope.probing import (
 from layerscope.progress import Progress, Silent
 from layerscope.questions import Question, load_tasks, missing_clips, passes_of, refuse_leaks
 from layerscope.report import write_report
-from layerscope.results import Entry, Results, tabulate
+from layerscope.results import SINGLE_INPUTS, Entry, Results, tabulate
+from layerscope.similarity import Similarities
 from layerscope.splits import assign, group_codes, parts_of, refuse_unlearnable
 from layerscope.store import FeatureStore, cache_directory, write_atomically
 
@@ -59,7 +60,7 @@ class StudyResults(Results):
         path : str or Path
             The page; its figures and tables get sub-directories beside it.
         """
-        write_report(self, Path(path))
+        write_report(self, Path(path), Similarities.read(Path(path).parent))
 
 
 def run(
@@ -269,14 +270,44 @@ def probe_features(
     parts = [clip_part(target, number) for number in range(len(target.parts))]
     splits = evaluations(labels, parts, groups, asked.split_seed, units)
     names = {"dataset": task.dataset.name, "task": task.name, "target": task.target}
-    entries = []
+    entries: list[Entry] = []
+    best: dict[tuple[str, str], tuple[float, Job]] = {}
     with progress.task(f"resampling, {task.name}", len(jobs), "inputs") as step:
         for job, outcome in zip(jobs, outcomes, strict=True):
-            entries += score_job(job, outcome, splits, names, seeds)
+            scored = score_job(job, outcome, splits, names, seeds)
+            entries += scored
+            if job.chosen.name in SINGLE_INPUTS:
+                valid = float(np.mean([row["value"] for row in scored[0].rows if row["split"] == "valid"]))
+                key = (job.features.model, job.probe)
+                best[key] = max(best.get(key, (-np.inf, job)), (valid, job), key=lambda pair: pair[0])
             step(1, 0.0)
+    controls = [job for _, job in best.values()]
+    with progress.task(f"shuffled labels, {task.name}", len(controls), "inputs") as step:
+        outcomes = run_jobs(controls, shuffled(target, asked.split_seed), seeds, keep, progress=lambda n: step(n, 0.0))
+    for job, outcome in zip(controls, outcomes, strict=True):
+        control = replace(job, chosen=Input("shuffled", job.chosen.layer))
+        entries += score_job(control, outcome, splits, names, seeds)
     facts = facts_of(features, labels, clips, groups, splits)
     facts["chance"] = chance_level(labels, target, splits["test"])
     return entries, facts | names | {"title": task.task.title if task.task else task.name}
+
+
+def shuffled(target: Target, seed: int) -> Target:
+    """Return a target with the labels of other clips or frames: what a probe learns of it, it learns by chance.
+
+    Rows change places with those of the same splits, so that every split keeps its classes.
+    """
+    rows = len(target.labels.values)
+    roles = np.zeros(rows, dtype=np.int64)
+    for part in target.parts:
+        role = np.zeros(rows, dtype=np.int64)
+        role[part.valid], role[part.test] = 1, 2
+        roles = np.unique(3 * roles + role, return_inverse=True)[1]
+    random, order = np.random.default_rng(seed), np.arange(rows)
+    for role in np.unique(roles):
+        own = np.flatnonzero(roles == role)
+        order[own] = random.permutation(own)
+    return replace(target, labels=target.labels.take(order))
 
 
 def score_job(

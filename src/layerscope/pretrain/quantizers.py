@@ -32,8 +32,7 @@ def stack_frames(mel: Tensor) -> Tensor:
 class RandomProjection(nn.Module):
     """A fixed projection and the nearest of fixed codes, by angle (Chiu et al. 2022, section 3).
 
-    The directions are random in the space in which the data are half whitened, so that what is loud does not
-    decide everything; the codes are projections of data, so that none is dead.
+    The codes are projections of data, so that none is dead.
 
     Parameters
     ----------
@@ -52,10 +51,7 @@ class RandomProjection(nn.Module):
     @torch.no_grad()
     def fit(self, stacked: Tensor) -> None:
         """Draw directions and codes, given data (sample, 512), more samples than codes."""
-        covariance = torch.cov(stacked.T.double())
-        variances, axes = torch.linalg.eigh(covariance)
-        whiten = axes @ torch.diag(variances.clamp(min=1e-3 * float(variances[-1])) ** -0.25)
-        self.random_projection.copy_(whiten.float() @ torch.randn(STACKED, WIDTH))
+        self.random_projection.copy_(torch.randn(STACKED, WIDTH))
         chosen = stacked[torch.randperm(len(stacked))[: len(self.codebook)]]
         self.codebook.copy_(F.normalize(chosen @ self.random_projection, dim=-1))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,14 @@ import jinja2
 import pandas as pd
 from matplotlib.figure import Figure
 
+from layerscope.label_free import SCORES
+from layerscope.report.answers import answer_questions, preferred_probe, worth_of_scores
 from layerscope.report.figures import as_svg, layer_curves
-from layerscope.report.tables import as_latex, as_markdown, overview
+from layerscope.report.maps import descriptor_curves, label_free_curves, similarity_map, task_map
+from layerscope.report.tables import as_latex, as_markdown, overview, similarity_overview
 from layerscope.report.words import advise, metric_name, number
 from layerscope.results import SINGLE_INPUTS, Results
+from layerscope.similarity import MEASURES, Similarities
 from layerscope.store import write_atomically
 from layerscope.tasks import published_rows
 
@@ -24,30 +29,70 @@ __all__ = ["write_report"]
 DPI = 200
 
 
-def write_report(results: Results, page: Path) -> None:
+def write_report(results: Results | None, page: Path, found: Similarities | None = None) -> None:
     """Write the page, ``figures/*.png|pdf`` and ``tables/*.csv|md|tex`` beside it.
 
     Parameters
     ----------
-    results : Results
-        What to report.
+    results : Results or None
+        Of a run; nothing for a comparison alone.
     page : Path
         The HTML file.
+    found : Similarities, optional
+        Of a comparison.
     """
-    drawn = {
+    drawn = draw_tasks(results) if results else {}
+    maps = {"tasks": task_map(results)} if results and len(results.tasks) > 1 and has_layers(results) else {}
+    maps |= draw_similarities(found) if found else {}
+    named = dict(maps)
+    for task, figures in drawn.items():
+        start = f"{task}-" if len(drawn) > 1 else ""
+        named |= {f"{start}layers-{probe}": figure for probe, figure in figures.items()}
+    for name, figure in named.items():
+        for suffix in ("png", "pdf"):
+            write_atomically(page.parent / "figures" / f"{name}.{suffix}", as_file(figure, suffix))
+    tables = tables_of(results, found)
+    for name, table in tables.items():
+        for suffix, text in (("csv", table.to_csv(index=False)), ("md", as_markdown(table)), ("tex", as_latex(table))):
+            write_atomically(page.parent / "tables" / f"{name}.{suffix}", text.encode())
+    write_atomically(page, render(results, found, tables, drawn, maps).encode())
+
+
+def has_layers(results: Results) -> bool:
+    """Return whether any model was studied, plain features aside."""
+    return any(not told["baseline"] for told in results.facts["models"].values())
+
+
+def draw_tasks(results: Results) -> dict[str, dict[str, Figure]]:
+    """Return the curves of every task and probe."""
+    return {
         task: {probe: layer_curves(results.only(task), probe) for probe in results.of(task=task).probe.unique()}
         for task in results.tasks
     }
-    for task, figures in drawn.items():
-        start = f"{task}-" if len(drawn) > 1 else ""
-        for probe, figure in figures.items():
-            for suffix in ("png", "pdf"):
-                path = page.parent / "figures" / f"{start}layers-{probe}.{suffix}"
-                write_atomically(path, as_file(figure, suffix))
-    table = whole_overview(results)
-    for suffix, text in (("csv", table.to_csv(index=False)), ("md", as_markdown(table)), ("tex", as_latex(table))):
-        write_atomically(page.parent / "tables" / f"overview.{suffix}", text.encode())
-    write_atomically(page, render(results, table, drawn).encode())
+
+
+#: Measures that are drawn; the tables hold all.
+DRAWN_MEASURES = ("cka_debiased", "pwcca_x")
+
+
+def draw_similarities(found: Similarities) -> dict[str, Figure]:
+    """Return the pictures of a comparison."""
+    shown = [measure for measure in DRAWN_MEASURES if measure in found.measures]
+    layers = sum(len(told["layers"]) for told in found.facts["models"].values())
+    drawn = {f"similarity-{measure}": similarity_map(found, measure) for measure in shown if layers > 1}
+    drawn |= {f"sound-{measure}": descriptor_curves(found, measure) for measure in shown}
+    return drawn | {"label-free": label_free_curves(found)}
+
+
+def tables_of(results: Results | None, found: Similarities | None) -> dict[str, pd.DataFrame]:
+    """Return the tables that are written in every form."""
+    tables = {"overview": whole_overview(results)} if results else {}
+    if found:
+        tables["similarity"] = similarity_overview(found)
+        worth = worth_of_scores(results, found) if results else pd.DataFrame()
+        if len(worth):
+            tables["label_free"] = worth.fillna("")
+    return tables
 
 
 def whole_overview(results: Results) -> pd.DataFrame:
@@ -73,27 +118,88 @@ def as_file(figure: Figure, suffix: str) -> bytes:
     return buffer.getvalue()
 
 
-def render(results: Results, table: pd.DataFrame, drawn: dict[str, dict[str, Figure]]) -> str:
+def render(
+    results: Results | None,
+    found: Similarities | None,
+    tables: dict[str, pd.DataFrame],
+    drawn: dict[str, dict[str, Figure]],
+    maps: dict[str, Figure],
+) -> str:
     """Return the HTML."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("layerscope", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    tasks = [task_section(results.only(task), figures) for task, figures in drawn.items()]
-    first = tasks[0]["facts"]
-    alone = f"{first['title']}: which layer for “{first['target']}”?"
+    tasks = [task_section(results.only(task), figures) for task, figures in drawn.items()] if results else []
+    downloads = {f"{name}.csv": as_link(table) for name, table in tables.items() if name != "similarity"}
+    if results:
+        downloads = {"results.csv": as_link(results.table), "summary.csv": as_link(results.summary), **downloads}
+    if found:
+        downloads |= {"similarity.csv": as_link(found.table), "label_free_scores.csv": as_link(found.scores)}
     return environment.get_template("page.html").render(
         style=files("layerscope.report").joinpath("page.css").read_text(encoding="utf-8"),
-        title=alone if len(tasks) == 1 else "Which layer for which task?",
-        facts=results.facts,
+        title=title_of(tasks),
+        facts=results.facts if results else None,
         tasks=tasks,
-        scores=scores_table(results),
-        skipped=results.skipped,
-        downloads={
-            "results.csv": as_link(results.table),
-            "summary.csv": as_link(results.summary),
-            "overview.csv": as_link(table),
-        },
+        answers=answer_questions(results) if results else [],
+        map={"svg": as_svg(maps["tasks"]), "text": map_text(results)} if results and "tasks" in maps else None,
+        similarity=similarity_section(found, maps, tables) if found else None,
+        scores=scores_table(results) if results else [],
+        skipped={**(found.skipped if found else {}), **(results.skipped if results else {})},
+        downloads=downloads,
     )
+
+
+def title_of(tasks: list[dict[str, Any]]) -> str:
+    """Return what the page is about."""
+    if not tasks:
+        return "How alike are the layers?"
+    if len(tasks) > 1:
+        return "Which layer for which task?"
+    first = tasks[0]["facts"]
+    return f"{first['title']}: which layer for “{first['target']}”?"
+
+
+def map_text(results: Results) -> str:
+    """Return what the map of tasks shows, for readers who do not see it."""
+    told = []
+    for task in results.tasks:
+        for row in results.only(task).best_layers().itertuples():
+            if row.probe == preferred_probe(results, task):
+                told.append(f"{results.facts['tasks'][task]['title']}, {row.model}: layer {row.layer}")
+    return "Scores of every layer on every task; validation prefers " + "; ".join(told)
+
+
+def similarity_section(found: Similarities, maps: dict[str, Figure], tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+    """Return what the page says of a comparison."""
+    pictures = [
+        {"svg": as_svg(figure), "text": similarity_text(found, name)}
+        for name, figure in maps.items()
+        if name != "tasks"
+    ]
+    return {
+        "facts": found.facts,
+        "pictures": pictures,
+        "table": tables["similarity"],
+        "worth": tables.get("label_free"),
+        "measures": {name: MEASURES[name] for name in found.measures},
+        "scores": SCORES,
+    }
+
+
+def similarity_text(found: Similarities, name: str) -> str:
+    """Return what a picture of a comparison shows, for readers who do not see it."""
+    kind, _, measure = name.partition("-")
+    if kind == "label":
+        return "Label-free scores of every layer; the file label_free_scores.csv below holds the values"
+    rows = found.table[found.table.measure == measure]
+    rows = rows[rows.other_layer.notna()] if kind == "similarity" else rows[rows.other_layer.isna()]
+    top = rows.sort_values("value", ascending=False).head(8)
+    told = ", ".join(
+        f"{row.model} layer {row.layer} and {row.other}"
+        f"{'' if pd.isna(row.other_layer) else f' layer {row.other_layer}'} {100 * row.value:.0f}"
+        for row in top.itertuples()
+    )
+    return f"{MEASURES[measure]}, in percent; the most alike: {told}"
 
 
 def task_section(results: Results, figures: dict[str, Figure]) -> dict[str, Any]:
@@ -171,7 +277,15 @@ def scores_table(results: Results) -> list[dict[str, Any]]:
                 "high": number(row.metric, row.ci_high),
                 "chosen": bool(row.chosen),
                 "best": bool(row.in_best_set),
-                "mixture": row.mixture,
+                "mixture": mixture_text(row.mixture, row.mixture_spread),
             }
         )
     return rows
+
+
+def mixture_text(mixture: str, spread: str) -> str:
+    """Return learned weights of layers in percent, with their deviation over trainings."""
+    if not mixture:
+        return ""
+    pairs = zip(json.loads(mixture), json.loads(spread), strict=True)
+    return ", ".join(f"{100 * weight:.0f} ± {100 * deviation:.0f}" for weight, deviation in pairs)

@@ -6,8 +6,9 @@ import pandas as pd
 
 from layerscope.report.words import layer_list, metric_name, number, span
 from layerscope.results import SINGLE_INPUTS, Results
+from layerscope.similarity import Similarities
 
-__all__ = ["as_latex", "as_markdown", "overview"]
+__all__ = ["as_latex", "as_markdown", "overview", "similarity_overview"]
 
 
 def overview(results: Results) -> pd.DataFrame:
@@ -27,11 +28,35 @@ def overview(results: Results) -> pd.DataFrame:
             "95 %": span(metric, chosen.ci_low, chosen.ci_high),
             "best set": layer_list(layers) if layers else "",
         }
-        for name in ("last", "weighted", "weighted[1:]", "concat"):
+        for name in ("last", "weighted", "weighted[1:]", "concat", "shuffled"):
             found = own[own.input == name]
             record[name] = number(metric, found.value.iloc[0]) if len(found) else ""
         table.append(record)
     return pd.DataFrame(table)
+
+
+def similarity_overview(found: Similarities, measure: str = "cka_debiased") -> pd.DataFrame:
+    """Return one row a layer: how alike it is to the layer before, to the model's first, and to each descriptor."""
+    rows = found.table[found.table.measure == measure]
+    table = []
+    for model, told in found.facts["models"].items():
+        for place, layer in enumerate(told["layers"]):
+            record = {"model": model, "layer": str(layer)}
+            own = rows[(rows.other == model) & (rows.other_layer == layer) & (rows.model == model)]
+            for name, other in (("layer before", told["layers"][place - 1]), ("first layer", told["layers"][0])):
+                pair = own[own.layer == other]
+                record[name] = share_with_interval(pair.iloc[0]) if place and len(pair) else ""
+            sounds = rows[(rows.model == model) & (rows.layer == layer) & rows.other_layer.isna()]
+            record |= {one["other"]: share_with_interval(one) for _, one in sounds.iterrows()}
+            table.append(record)
+    return pd.DataFrame(table)
+
+
+def share_with_interval(row: pd.Series) -> str:
+    """Return a similarity in percent, with its interval where there is one."""
+    if pd.isna(row.ci_low):
+        return f"{100 * row.value:.0f}"
+    return f"{100 * row.value:.0f} [{100 * row.ci_low:.0f}, {100 * row.ci_high:.0f}]".replace("-", "−")
 
 
 def as_markdown(table: pd.DataFrame) -> str:
