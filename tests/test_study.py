@@ -8,10 +8,13 @@ from safetensors import safe_open
 from conftest import write_tone
 from layerscope import Dataset, Features, load_encoder, probe
 from layerscope.errors import DataError, ResourceError, UsageError
+from layerscope.labels import labels_of
 from layerscope.plan import make_plan
+from layerscope.probing import Target
 from layerscope.results import Results
+from layerscope.splits import Part
 from layerscope.store import cache_directory
-from layerscope.study import run
+from layerscope.study import run, shuffled
 
 
 def small_plan(data, **changes):
@@ -29,7 +32,8 @@ def test_one_pass_whatever_is_asked(tones, tmp_path):
         assert passes[model] == {
             "clips_decoded": 30, "clips_encoded": 30, "clips_from_cache": 0, "windows_encoded": 30,
         }  # fmt: skip
-    assert set(results.table.input) == {"layer", "last", "weighted", "weighted[1:]", "concat", "mean", "moments"}
+    wide = {"last", "weighted", "weighted[1:]", "concat"}
+    assert set(results.table.input) == {"layer", *wide, "mean", "moments", "shuffled"}
     assert results.summary[results.summary.input == "layer"].layer.unique().tolist() == [0, 1, 2, 3, 4]
 
 
@@ -198,6 +202,28 @@ def test_several_features_of_the_same_clips_are_compared():
     labels = list("ab" * 30)
     features = [Features.from_arrays(random.normal(size=(60, 2, 4)), labels, model=name) for name in "xy"]
     assert set(probe(features, probes=["closed"]).summary.model) == {"x", "y"}
+
+
+def test_shuffled_labels_give_chance_where_true_ones_give_everything():
+    random = np.random.default_rng(0)
+    labels = np.arange(400) % 2
+    states = random.normal(size=(400, 2, 6)) + 3 * labels[:, None, None]
+    results = probe(Features.from_arrays(states, labels, model="m"), probes=["closed"])
+    rows = results.of(metric="accuracy").set_index("input").value
+    assert rows["layer"].min() > 0.95
+    # 80 or so test clips: a deviation of 5.6 points around one half.
+    assert abs(rows["shuffled"] - 0.5) < 0.2
+    assert not results.of(input="shuffled").chosen.any()
+
+
+def test_labels_change_places_within_their_splits_only():
+    labels = labels_of(list("aab" * 20))
+    rows = np.arange(60)
+    parts = [Part(rows[rows % 3 > 0], rows[rows % 6 == 0], rows[rows % 6 == 3])]
+    moved = shuffled(Target(labels, parts), seed=0).labels.values
+    for part in (parts[0].train, parts[0].valid, parts[0].test):
+        assert sorted(moved[part]) == sorted(labels.values[part])
+    assert (moved != labels.values).any()
 
 
 @pytest.mark.parametrize(

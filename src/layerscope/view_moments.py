@@ -192,12 +192,15 @@ class Gathering:
             self.directions[place] += scale @ rows[:, place]
 
     def moments(self) -> ViewMoments:
-        """Return what has been gathered."""
+        """Return what has been gathered; further frames change it."""
         self.settle()
-        upper = np.triu(self.cross)
-        whole = upper + np.triu(upper, 1).T
+        for first in range(0, len(self.cross), ROWS):  # the lower half, in place: a copy may be gigabytes
+            last = first + ROWS
+            self.cross[last:, first:last] = self.cross[first:last, last:].T
+            block = self.cross[first:last, first:last]
+            block[...] = np.triu(block) + np.triu(block, 1).T
         return ViewMoments(
-            self.views, self.count, self.sums, whole, self.directions, self.lengths, self.weighted, self.steps,
+            self.views, self.count, self.sums, self.cross.T, self.directions, self.lengths, self.weighted, self.steps,
             self.pairs,
         )  # fmt: skip
 

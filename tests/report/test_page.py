@@ -2,11 +2,14 @@ import base64
 import re
 import shutil
 import subprocess
+import time
 from html.parser import HTMLParser
 
 import pytest
+from made_study import made_similarities, made_study
 
 from layerscope.plan import make_plan
+from layerscope.report import write_report
 from layerscope.study import run
 
 
@@ -66,3 +69,50 @@ def test_a_browser_shows_it_without_complaint(page, tmp_path, width):
     done = subprocess.run(call, capture_output=True, text=True, timeout=120, check=False)
     assert picture.stat().st_size > 20_000
     assert "CONSOLE" not in done.stderr
+
+
+def test_a_study_of_many_tasks_and_a_comparison_share_a_page(tmp_path):
+    write_report(made_study(("pitch", "genre")), tmp_path / "report.html", made_similarities())
+    text = (tmp_path / "report.html").read_text()
+    collector = Collector()
+    collector.feed(text)
+    assert text.count("<svg ") == text.count('role="img"') == 10  # a map, four curves, five of the comparison
+    assert all(re.findall(r'role="img" aria-label="(.*?)"', text))
+    for words in ("The three questions", "How alike the layers are", "What label-free scores are worth here",
+                  "25 ± 0, 25 ± 0", "CCA of width 9: too few", "similarity.csv", "label_free_scores.csv"):  # fmt: skip
+        assert words in text
+    figures = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert {"tasks.pdf", "similarity-cka_debiased.png", "sound-pwcca_x.pdf", "pitch-layers-mlp.png"} <= figures
+    tables = {path.name for path in (tmp_path / "tables").iterdir()}
+    assert {"overview.tex", "similarity.md", "label_free.csv"} <= tables
+
+
+def test_a_comparison_alone_has_a_page(tmp_path):
+    write_report(None, tmp_path / "report.html", made_similarities(models=("m",)))
+    text = (tmp_path / "report.html").read_text()
+    assert "<h1>How alike are the layers?</h1>" in text
+    assert "All scores" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+def test_fourteen_tasks_of_two_models_open_in_two_seconds(tmp_path):
+    tasks = [f"task {number}" for number in range(14)]
+    write_report(made_study(tasks, layers=13), tmp_path / "report.html", made_similarities(layers=13))
+    (tmp_path / "empty.html").write_text("<!doctype html><title>empty</title>")
+    browse("empty.html", tmp_path)  # makes the profile
+    seconds = {}
+    for name in ("empty.html", "report.html"):
+        started = time.perf_counter()
+        said = browse(name, tmp_path)
+        seconds[name] = time.perf_counter() - started
+        assert "CONSOLE" not in said
+    # The browser's own start is not the page's.
+    assert seconds["report.html"] - seconds["empty.html"] < 2
+
+
+def browse(name, directory):
+    call = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-component-update",
+            "--disable-background-networking", f"--user-data-dir={directory / 'profile'}", "--enable-logging=stderr",
+            f"--screenshot={directory / name}.png", (directory / name).as_uri()]  # fmt: skip
+    return subprocess.run(call, capture_output=True, text=True, timeout=120, check=True).stderr

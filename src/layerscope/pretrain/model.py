@@ -26,7 +26,7 @@ class Outcome:
     Attributes
     ----------
     loss : Tensor
-        Cross-entropy of the masked tokens, the mean over codebooks.
+        Cross-entropy of the masked tokens, the mean over codebooks; with the others, weighted, where these count.
     accuracy : float
         Share of masked tokens named right, first codebook.
     majority : float
@@ -73,6 +73,7 @@ class MaskedModel(nn.Module):
         self.codebooks = recipe.codebooks if recipe.family == "muq" else 1
         self.codes = CODES if recipe.family == "muq" else recipe.codes
         self.linear = nn.Linear(recipe.dim, self.codebooks * self.codes)
+        self.visible = recipe.visible
         self.autocasts = recipe.precision == "bfloat16"
 
     def normalised_mel(self, waveforms: Tensor) -> Tensor:
@@ -93,8 +94,12 @@ class MaskedModel(nn.Module):
         with torch.autocast(mel.device.type, torch.bfloat16, enabled=self.autocasts):
             *_, state = self.encoder.conformer.states(self.encoder.conv(hidden), self.encoder.depth)
             logits = self.linear(state[mask]).unflatten(-1, (self.codebooks, self.codes))
+            heard = self.linear(state[~mask]).unflatten(-1, logits.shape[1:]) if self.visible else None
         wanted = tokens[mask]
         loss = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten())
+        if heard is not None:
+            seen = F.cross_entropy(heard.float().flatten(0, 1), tokens[~mask].flatten())
+            loss = (loss + self.visible * seen) / (1 + self.visible)
         first = wanted[:, 0]
         counts = torch.bincount(first, minlength=self.codes)
         return Outcome(

@@ -36,6 +36,9 @@ class Recipe(BaseModel):
         Of the conformer.
     codebooks, codes : int
         MuQ: how many residual codebooks, of 1,024 each. MusicFM: how many codes its one codebook has.
+    visible : float
+        Weight of the tokens that are not hidden, beside 1 for the hidden ones (HuBERT: Hsu et al. 2021, section
+        II-B). To name what is heard is learnt first, and what is not heard sooner for it.
     quantizer_steps : int
         MuQ: steps of the quantizer's own training.
     precision : {"float32", "bfloat16"}
@@ -61,6 +64,7 @@ class Recipe(BaseModel):
     kernel: int = 15
     codebooks: int = Field(4, ge=1)
     codes: int = Field(2048, ge=2)
+    visible: float = Field(0.0, ge=0)
     quantizer_steps: int = Field(1500, ge=1)
     precision: Literal["float32", "bfloat16"] = "bfloat16"
 

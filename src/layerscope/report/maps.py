@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from layerscope.label_free import SCORES
 from layerscope.report.answers import preferred_probe
 from layerscope.report.figures import MUTED, SERIES, STYLE, cycle
-from layerscope.report.words import number
 from layerscope.results import Results
 from layerscope.similarity import MEASURES, Similarities
 
@@ -95,12 +94,10 @@ def ink_on(shade: float) -> str:
 
 
 def short_number(metric: str, value: float) -> str:
-    """Return a score as short as a cell needs."""
-    return (
-        number(metric, value)[:4].replace("0.", ".").replace("−.", "−.")
-        if metric.startswith("r2")
-        else (f"{100 * value:.0f}")
-    )
+    """Return a score as short as a cell needs: whole percents, or R² with two decimals."""
+    if not metric.startswith("r2"):
+        return f"{100 * value:.0f}"
+    return f"{value:.2f}".replace("-", "−").replace("0.", ".")
 
 
 def similarity_map(found: Similarities, measure: str) -> Figure:
