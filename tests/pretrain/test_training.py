@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from layerscope.errors import DataError, UsageError
-from layerscope.pretrain import Recipe, pretrain, training
+from layerscope.pretrain import Recipe, pretrain, sound, training
 
 SMALL = {"dim": 32, "depth": 2, "heads": 2, "feedforward": 64, "channels": 4, "batch": 4, "seconds": 2.0,
          "warmup": 10, "quantizer_steps": 30, "codebooks": 2, "codes": 128, "learning_rate": 3e-3}  # fmt: skip
@@ -16,7 +16,7 @@ SMALL = {"dim": 32, "depth": 2, "heads": 2, "feedforward": 64, "channels": 4, "b
 
 @pytest.fixture(autouse=True)
 def few_clips_to_fit(monkeypatch):
-    monkeypatch.setattr(training, "FITTING_CLIPS", 32)
+    monkeypatch.setattr(sound, "SHARD", 32)
 
 
 def recipe_codes(family):
@@ -50,7 +50,7 @@ def test_a_killed_training_continues_to_the_same_weights(family, tmp_path, monke
     with pytest.raises(KeyboardInterrupt):
         pretrain(recipe, tmp_path / "killed")
     monkeypatch.undo()
-    monkeypatch.setattr(training, "FITTING_CLIPS", 32)
+    monkeypatch.setattr(sound, "SHARD", 32)
     pretrain(recipe, tmp_path / "killed")
     whole, killed_weights = (
         load_file(tmp_path / name / "encoder" / "model.safetensors") for name in ("whole", "killed")
@@ -74,3 +74,17 @@ def test_a_folder_without_audio_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no audio"):
         pretrain(Recipe(steps=1, data=tmp_path / "empty", **SMALL), tmp_path / "out")
+
+
+def test_clips_that_are_kept_are_composed_once_and_heard_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))
+    recipe = Recipe(family="muq", steps=3, clips=40, clip_seconds=4.0, pitch_codebooks=1, **SMALL)
+    pretrain(recipe, tmp_path / "first")
+    kept = sorted((tmp_path / "cache").rglob("*.safetensors"))
+    assert [path.name for path in kept] == ["00000.safetensors", "00001.safetensors"]
+    before = [path.stat().st_mtime_ns for path in kept]
+    pretrain(recipe, tmp_path / "second")
+    assert [path.stat().st_mtime_ns for path in kept] == before
+    weights = [load_file(tmp_path / name / "encoder" / "model.safetensors") for name in ("first", "second")]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(value, weights[1][name], atol=0, rtol=0)

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from layerscope.encoders.conformer import ConformerModel
-from layerscope.pretrain.quantizers import CODES, RandomProjection, ResidualQuantizer, stack_frames
+from layerscope.pretrain.quantizers import CODES, RandomProjection, ResidualQuantizer, pitch_frames, stack_frames
 from layerscope.pretrain.recipe import Recipe
+from layerscope.pretrain.sound import SEMITONES, Sound
 
 __all__ = ["MaskedModel", "Outcome", "draw_mask"]
 
@@ -70,24 +71,32 @@ class MaskedModel(nn.Module):
         self.quantizer: RandomProjection | ResidualQuantizer = (
             ResidualQuantizer(recipe.codebooks) if recipe.family == "muq" else RandomProjection(recipe.codes)
         )
-        self.codebooks = recipe.codebooks if recipe.family == "muq" else 1
+        self.pitch_quantizer = ResidualQuantizer(recipe.pitch_codebooks, SEMITONES) if recipe.pitch_codebooks else None
+        self.codebooks = recipe.pitch_codebooks + (recipe.codebooks if recipe.family == "muq" else 1)
         self.codes = CODES if recipe.family == "muq" else recipe.codes
         self.linear = nn.Linear(recipe.dim, self.codebooks * self.codes)
         self.visible = recipe.visible
         self.autocasts = recipe.precision == "bfloat16"
 
-    def normalised_mel(self, waveforms: Tensor) -> Tensor:
-        """Return (batch, mel, frame) as the encoder and the quantizer see it."""
-        config = self.encoder.config
-        mel: Tensor = (self.encoder.mel(waveforms) - config.mel_mean) / config.mel_std
-        return mel
+    def freeze_quantizers(self) -> None:
+        """Keep the quantizers as they are: they were trained first."""
+        for quantizer in (self.quantizer, self.pitch_quantizer):
+            if quantizer is not None:
+                quantizer.requires_grad_(False)
 
-    def forward(self, waveforms: Tensor) -> Outcome:
-        """Hide spans of waveforms (batch, samples), and compare what the model names them with what they are."""
+    def tokens(self, mel: Tensor, semitones: Tensor) -> Tensor:
+        """Return what is to be named, (batch, token, codebook), of normalised mel and of semitones."""
+        found: Tensor = self.quantizer(stack_frames(mel))
+        if self.pitch_quantizer is None:
+            return found
+        return torch.cat([found, self.pitch_quantizer(pitch_frames(semitones))], dim=-1)
+
+    def forward(self, sound: Sound) -> Outcome:
+        """Hide spans of a sound, and compare what the model names them with what they are."""
         with torch.no_grad():
-            mel = self.normalised_mel(waveforms)
-            mel = mel[..., : 4 * (mel.shape[-1] // 4)]
-            tokens = self.quantizer(stack_frames(mel))
+            config = self.encoder.config
+            mel = (sound.mel - config.mel_mean) / config.mel_std
+            tokens = self.tokens(mel, sound.semitones)
             mask = draw_mask(*tokens.shape[:2]).to(mel.device)
             frames = mask.repeat_interleave(4, dim=1)[:, None]
             hidden = torch.where(frames, NOISE * torch.randn_like(mel), mel)

@@ -14,11 +14,13 @@ from torch.nn import functional as F
 
 from layerscope.encoders.mel import MEL_BINS
 
-__all__ = ["RandomProjection", "ResidualQuantizer", "stack_frames"]
+__all__ = ["RandomProjection", "ResidualQuantizer", "pitch_frames", "stack_frames"]
 
 STACKED = 4 * MEL_BINS
 WIDTH = 16
 CODES = 1024
+#: dB; about the deviation of semitones within a frame of music.
+PITCH_SCALE = 12.0
 #: Steps without use after which a code is put where data are.
 STALE = 100
 
@@ -27,6 +29,11 @@ def stack_frames(mel: Tensor) -> Tensor:
     """Map (batch, mel, frame) to (batch, token, 512): four frames a token, what is left over dropped."""
     tokens = mel.shape[-1] // 4
     return mel[..., : 4 * tokens].unflatten(-1, (tokens, 4)).permute(0, 2, 3, 1).flatten(2)
+
+
+def pitch_frames(semitones: Tensor) -> Tensor:
+    """Map (batch, semitone, token) in dB to (batch, token, semitone) of about unit size."""
+    return semitones.transpose(1, 2) / PITCH_SCALE
 
 
 class RandomProjection(nn.Module):
@@ -81,15 +88,15 @@ class Codebook(nn.Module):
 
     stale_counter: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: int) -> None:
         super().__init__()
-        self.in_proj = Projection(STACKED, WIDTH)
-        self.out_proj = Projection(WIDTH, STACKED)
+        self.in_proj = Projection(inputs, WIDTH)
+        self.out_proj = Projection(WIDTH, inputs)
         self.codebook = nn.Embedding(CODES, WIDTH)
         self.register_buffer("stale_counter", torch.zeros(CODES))
 
     def forward(self, residual: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Map (sample, 512) to what it explains, the codes (sample,), and the loss that draws both together."""
+        """Map (sample, inputs) to what it explains, the codes (sample,), and the loss that draws both together."""
         projected = self.in_proj(residual)
         codes = (F.normalize(projected, dim=-1) @ F.normalize(self.codebook.weight, dim=-1).T).argmax(dim=-1)
         nearest = self.codebook(codes)
@@ -117,14 +124,16 @@ class ResidualQuantizer(nn.Module):
     ----------
     codebooks : int
         How many.
+    inputs : int
+        Width of what is quantized: 512 for stacked mel.
     """
 
-    def __init__(self, codebooks: int) -> None:
+    def __init__(self, codebooks: int, inputs: int = STACKED) -> None:
         super().__init__()
-        self.quantizers = nn.ModuleList(Codebook() for _ in range(codebooks))
+        self.quantizers = nn.ModuleList(Codebook(inputs) for _ in range(codebooks))
 
     def explain(self, samples: Tensor, *, mend: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """Map (sample, 512) to the reconstruction, codes (sample, codebook) and the loss of the codes."""
+        """Map (sample, inputs) to the reconstruction, codes (sample, codebook) and the loss of the codes."""
         residual, codes, losses = samples, [], []
         for quantizer in self.quantizers:
             explained, chosen, loss = quantizer(residual)
@@ -137,5 +146,5 @@ class ResidualQuantizer(nn.Module):
 
     @torch.no_grad()
     def forward(self, stacked: Tensor) -> Tensor:
-        """Map (batch, token, 512) to codes (batch, token, codebook)."""
+        """Map (batch, token, inputs) to codes (batch, token, codebook)."""
         return self.explain(stacked.flatten(0, 1))[1].unflatten(0, stacked.shape[:2])

@@ -28,6 +28,9 @@ class Recipe(BaseModel):
         Of the optimizer; a finished training continues if it is asked for more.
     batch, seconds : int, float
         Clips in a step and their length.
+    clips, clip_seconds : int, float, optional
+        Keep so many clips of this length, and hear random stretches of them again and again; without, each step
+        hears what was never heard before.
     learning_rate, warmup, decay : float, int, float
         Peak; steps until it is reached; share of the steps over which it falls to zero at the end.
     seed : int
@@ -36,13 +39,16 @@ class Recipe(BaseModel):
         Of the conformer.
     codebooks, codes : int
         MuQ: how many residual codebooks, of 1,024 each. MusicFM: how many codes its one codebook has.
+    pitch_codebooks : int
+        MuQ: residual codebooks of semitones beside those of mel, so that pitch is asked for as well (the constant-Q
+        target of MERT, Li et al. 2023, as tokens).
     visible : float
         Weight of the tokens that are not hidden, beside 1 for the hidden ones (HuBERT: Hsu et al. 2021, section
         II-B). To name what is heard is learnt first, and what is not heard sooner for it.
     quantizer_steps : int
         MuQ: steps of the quantizer's own training.
     precision : {"float32", "bfloat16"}
-        Of the blocks; mel and losses are float32.
+        Of the blocks; mel and losses are float32. On processors without bfloat16 arithmetic it is many times slower.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,21 +58,24 @@ class Recipe(BaseModel):
     steps: int = Field(7_000, ge=1)
     batch: int = Field(8, ge=1)
     seconds: float = Field(6.0, gt=0.8)
+    clips: int | None = Field(None, ge=1)
+    clip_seconds: float = Field(12.0, gt=0.8)
     learning_rate: float = Field(8e-4, gt=0)
     warmup: int = Field(400, ge=1)
     decay: float = Field(0.25, ge=0, le=1)
     seed: int = Field(0, ge=0)
     dim: int = 192
     depth: int = 6
-    heads: int = 6
-    feedforward: int = 416
-    channels: int = 16
-    kernel: int = 15
-    codebooks: int = Field(4, ge=1)
+    heads: int = 3
+    feedforward: int = 384
+    channels: int = 8
+    kernel: int = 9
+    codebooks: int = Field(3, ge=1)
+    pitch_codebooks: int = Field(0, ge=0)
     codes: int = Field(2048, ge=2)
     visible: float = Field(0.0, ge=0)
     quantizer_steps: int = Field(1500, ge=1)
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def conformer(self, mel_mean: float, mel_std: float) -> ConformerConfig:
         """Return the configuration of the encoder."""

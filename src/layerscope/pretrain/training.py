@@ -5,34 +5,26 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from layerscope.audio import EXTENSIONS, load
-from layerscope.encoders.mel import SAMPLE_RATE, MelSpectrogram
-from layerscope.errors import AudioError, DataError, UsageError
+from layerscope.errors import DataError, UsageError
 from layerscope.pretrain.layouts import write_layout
 from layerscope.pretrain.model import MaskedModel
-from layerscope.pretrain.quantizers import RandomProjection, ResidualQuantizer, stack_frames
+from layerscope.pretrain.quantizers import RandomProjection, ResidualQuantizer, pitch_frames, stack_frames
 from layerscope.pretrain.recipe import Recipe
+from layerscope.pretrain.sound import fitting_sound, sound_batches
 from layerscope.store import read_header, write_atomically
-from layerscope.toymusic.corpus import PRETRAINING, stream
 
 __all__ = ["pretrain"]
 
-#: Clips that statistics and codes are drawn from.
-FITTING_CLIPS = 256
 CHECKPOINT_EVERY = 500
 LOG_EVERY = 50
 CLIP_NORM = 1.0
-#: The pieces of one training are far from those of another seed.
-SEED_STRIDE = 20_000_000
 
 
 def pretrain(recipe: Recipe, out: Path, report: Callable[[dict[str, float]], None] = lambda _: None) -> Path:
@@ -66,7 +58,7 @@ def pretrain(recipe: Recipe, out: Path, report: Callable[[dict[str, float]], Non
         model, optimizer, step, seconds = resume(checkpoint, recipe, device)
     else:
         model, optimizer, step, seconds = begin(recipe, device)
-    batches = waveform_batches(recipe, first=step)
+    batches = sound_batches(recipe, first=step)
     model.train()
     started = time.monotonic() - seconds
     while step < recipe.steps:
@@ -113,23 +105,24 @@ def refuse_another(out: Path, recipe: Recipe) -> None:
 def begin(recipe: Recipe, device: torch.device) -> tuple[MaskedModel, torch.optim.AdamW, int, float]:
     """Return a new model with its quantizer fitted, its optimizer, step 0 and 0 seconds."""
     torch.manual_seed(recipe.seed)
-    clips = next(waveform_batches(recipe, first=0, batch=FITTING_CLIPS, offset=SEED_STRIDE // 2))
-    mel = torch.cat([MelSpectrogram()(part) for part in clips.split(16)])
-    mean, deviation = float(mel.mean()), float(mel.std())
+    sound = fitting_sound(recipe)
+    mean, deviation = float(sound.mel.mean()), float(sound.mel.std())
     model = MaskedModel(recipe, mean, deviation)
-    stacked = stack_frames((mel - mean) / deviation).flatten(0, 1)
+    stacked = stack_frames((sound.mel - mean) / deviation).flatten(0, 1)
     if isinstance(model.quantizer, RandomProjection):
         model.quantizer.fit(stacked)
     else:
         fit_residual(model.quantizer, stacked, recipe.quantizer_steps)
-    model.quantizer.requires_grad_(False)
+    if model.pitch_quantizer is not None:
+        fit_residual(model.pitch_quantizer, pitch_frames(sound.semitones).flatten(0, 1), recipe.quantizer_steps)
+    model.freeze_quantizers()
     model.zero_grad(set_to_none=True)  # those of the quantizer's own training would be clipped with the rest
     model.to(device)
     return model, make_optimizer(model, recipe), 0, 0.0
 
 
 def fit_residual(quantizer: ResidualQuantizer, stacked: Tensor, steps: int) -> None:
-    """Train a residual quantizer to reconstruct stacked mel (sample, 512)."""
+    """Train a residual quantizer to reconstruct (sample, inputs)."""
     optimizer = torch.optim.AdamW(quantizer.parameters(), lr=1e-3, weight_decay=0.0)
     for _ in range(steps):
         batch = stacked[torch.randint(len(stacked), (2048,))]
@@ -155,39 +148,6 @@ def rate_share(step: int, recipe: Recipe) -> float:
     return min(1.0, (step + 1) / recipe.warmup, left)
 
 
-def waveform_batches(recipe: Recipe, first: int, batch: int | None = None, offset: int = 0) -> Iterator[Tensor]:
-    """Yield batches (batch, samples), beginning with batch number `first`: the same ones however often one resumes."""
-    size = batch or recipe.batch
-    if recipe.data is None:
-        origin = PRETRAINING + SEED_STRIDE * recipe.seed + offset + first * size
-        clips: Iterator[Any] = stream(origin, recipe.seconds)
-    else:
-        clips = folder_clips(recipe.data, recipe, first * size, offset)
-    while True:
-        yield torch.from_numpy(np.stack([next(clips) for _ in range(size)]))
-
-
-def folder_clips(folder: Path, recipe: Recipe, first: int, offset: int) -> Iterator[np.ndarray[Any, Any]]:
-    """Yield random stretches of the files of a folder; clip number n is the same however often one resumes."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
-    samples, bad, number = round(recipe.seconds * SAMPLE_RATE), 0, first
-    while True:
-        random = np.random.default_rng([recipe.seed, offset, number])
-        if bad > 100 or not paths:
-            raise DataError(f"{folder}: no audio that can be read, of {len(paths)} files")
-        try:
-            whole = load(paths[int(random.integers(len(paths)))], SAMPLE_RATE)
-            bad = 0
-        except AudioError:
-            bad += 1
-            number += 1
-            continue
-        number += 1
-        # A file shorter than a clip is heard again from its start, so that no silence is learnt.
-        start = int(random.integers(max(1, len(whole) - samples + 1)))
-        yield np.resize(whole[start:], samples)
-
-
 def save_checkpoint(path: Path, model: MaskedModel, optimizer: torch.optim.AdamW, step: int, seconds: float) -> None:
     """Write weights, the optimizer's state and the random state, whole or not at all."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
@@ -205,7 +165,7 @@ def resume(path: Path, recipe: Recipe, device: torch.device) -> tuple[MaskedMode
     header, tensors = read_header(path), load_file(path)
     model = MaskedModel(recipe, header["mel_mean"], header["mel_std"])
     model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
-    model.quantizer.requires_grad_(False)
+    model.freeze_quantizers()
     model.to(device)
     optimizer = make_optimizer(model, recipe)
     state: dict[int, dict[str, Tensor]] = {}
