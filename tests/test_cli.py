@@ -250,9 +250,9 @@ def test_two_runs_side_by_side(tones, tmp_path, capsys):
 
 
 def test_pretrain_takes_what_the_recipe_says_where_nothing_is_given(tmp_path, monkeypatch, capsys):
-    from layerscope.pretrain import training
+    from layerscope.pretrain import sound
 
-    monkeypatch.setattr(training, "FITTING_CLIPS", 16)
+    monkeypatch.setattr(sound, "SHARD", 16)
     small = {"dim": 32, "depth": 1, "heads": 2, "feedforward": 32, "channels": 4, "batch": 2, "seconds": 2.0}
     (tmp_path / "recipe.json").write_text(
         json.dumps({**small, "family": "musicfm", "steps": 2, "codes": 64, "seed": 3})

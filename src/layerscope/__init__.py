@@ -9,10 +9,22 @@ if TYPE_CHECKING:
     from layerscope.encoders.base import fingerprint_of
     from layerscope.errors import LayerscopeError
     from layerscope.features import Features
+    from layerscope.predictor import Predictor, load_predictor
     from layerscope.results import Results
     from layerscope.study import probe
 
-__all__ = ["Dataset", "Encoder", "Features", "LayerscopeError", "Results", "fingerprint_of", "load_encoder", "probe"]
+__all__ = [
+    "Dataset",
+    "Encoder",
+    "Features",
+    "LayerscopeError",
+    "Predictor",
+    "Results",
+    "fingerprint_of",
+    "load_encoder",
+    "load_predictor",
+    "probe",
+]
 
 #: Where each name lives: it is imported when it is first asked for, as `layerscope --help` needs none of them.
 _ROOMS = {
@@ -20,9 +32,11 @@ _ROOMS = {
     "Encoder": "encoders",
     "Features": "features",
     "LayerscopeError": "errors",
+    "Predictor": "predictor",
     "Results": "results",
     "fingerprint_of": "encoders.base",
     "load_encoder": "encoders",
+    "load_predictor": "predictor",
     "probe": "study",
 }
 

@@ -165,6 +165,65 @@ def report(
     console.print(f"wrote {(out or run_directory[0]) / 'report.html'}")
 
 
+@app.command()
+def export(
+    run_directory: Annotated[Path, typer.Argument(help="The directory of a finished run.")],
+    out: Annotated[Path, typer.Option(help="A new directory for the predictor.")],
+    task: Annotated[str | None, typer.Option(help="Which task, where the run has several.")] = None,
+    model: Annotated[str | None, typer.Option(help="Which model.  [default: what the report recommends]")] = None,
+    probe: Annotated[str | None, typer.Option(help="Which probe.")] = None,
+    given: Annotated[str | None, typer.Option("--input", help="'layer 3', last, weighted, concat, moments, …")] = None,
+    no_weights: Annotated[
+        bool, typer.Option("--no-weights", help="Refer to the encoder's weights, without a copy.")
+    ] = False,
+) -> None:
+    """Write the answer of a run as a directory that predicts: the encoder, cut after its layer, and the probe."""
+    from layerscope.export import export as write_predictor
+    from layerscope.progress import Bars
+
+    made = write_predictor(
+        run_directory, out, task=task, model=model, probe=probe, given=given, weights=not no_weights,
+        progress=Bars(console),
+    )  # fmt: skip
+    console.print(f"{made.what}: {made.score}", highlight=False, soft_wrap=True)
+    table = plain_table("", f"ms for {made.window:g} s", "MB of weights")
+    for name, costs in (("whole model", made.whole), ("exported", made.cut)):
+        table.add_row(name, f"{1000 * costs.seconds:.0f}", f"{costs.megabytes:.1f}")
+    print_table(table)
+    console.print(f"wrote {made.directory}: layerscope predict {made.directory} FILES", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def predict(
+    directory: Annotated[Path, typer.Argument(help="What `layerscope export` wrote.")],
+    places: Annotated[list[Path], typer.Argument(help="Audio files, or folders of them.", metavar="FILES...")],
+    out: Annotated[Path | None, typer.Option(help="A .csv or .jsonl.  [default: CSV on the terminal]")] = None,
+    jams: Annotated[Path | None, typer.Option(help="A directory for a JAMS file a song.")] = None,
+) -> None:
+    """Answer for files: labels with probabilities, values, or times with labels."""
+    from layerscope.predictions import answer_files, audio_files, table_of, write_answers, write_jams
+    from layerscope.predictor import load_predictor
+    from layerscope.progress import Bars
+
+    predictor, paths = load_predictor(directory), audio_files(places)
+    if out is not None and out.suffix not in (".csv", ".jsonl"):
+        raise UsageError(f"{out}: answers are written as .csv or .jsonl")
+    answers = []
+    with Bars(Console(stderr=True)).task("predicting", len(paths), "files") as step:
+        for one in answer_files(predictor, paths):
+            answers.append(one)
+            step(1, 0.0)
+    if out is not None:
+        write_answers(answers, out)
+    elif jams is None:
+        sys.stdout.write(table_of(answers).to_csv(index=False, lineterminator="\n"))
+    if jams is not None:
+        write_jams(predictor, answers, jams)
+    failed = [one for one in answers if one.error]
+    if failed:
+        raise DataError(f"{len(failed)} of {len(answers)} files have no answer; the first: {failed[0].error}")
+
+
 def write_page(directory: Path) -> None:
     """Write the page of a directory from all that it holds: a run, a comparison, or both."""
     from layerscope.report import write_report

@@ -36,13 +36,17 @@ __all__ = [
     "FRAME_RATE",
     "Extraction",
     "encode_clip",
+    "encode_waveform",
+    "encode_windows",
     "extract",
     "frame_bytes",
     "frame_count",
     "frame_spans",
+    "half_precision",
     "keeps_frames",
     "open_store",
     "pool",
+    "pooled_windows",
     "stored_bytes",
     "stored_features",
 ]
@@ -253,11 +257,17 @@ def decode_clip(
     else:
         windows = cut(samples, round(window * encoder.sample_rate))
     if windows.shape[1] < encoder.minimum_samples:
+        refuse_short(encoder, samples, path)
+    return windows, sound_digest(samples), len(samples) / encoder.sample_rate
+
+
+def refuse_short(encoder: Encoder, samples: NDArray[np.float32], path: str) -> None:
+    """Raise if there is less sound than an encoder needs."""
+    if len(samples) < encoder.minimum_samples:
         needed = encoder.minimum_samples / encoder.sample_rate
         raise AudioError(
             f"{path}: too short: {len(samples) / encoder.sample_rate:.4f} s, {encoder.name} needs {needed:.4f} s"
         )
-    return windows, sound_digest(samples), len(samples) / encoder.sample_rate
 
 
 def keeps_frames(store: FeatureStore) -> bool:
@@ -338,7 +348,7 @@ def iter_progress(entries: Sequence[ClipEntry], progress: Progress) -> Callable[
 
 
 def batches(
-    encoder: Encoder, windows: Sequence[NDArray[np.float32]], finish: Callable[[int], None]
+    encoder: Encoder, windows: Sequence[NDArray[np.float32]] | NDArray[np.float32], finish: Callable[[int], None]
 ) -> Iterator[tuple[int, Tensor]]:
     """Yield each window's position and states, (layer, frame, dim), batch by batch of equal length."""
     by_length: dict[int, list[int]] = {}
@@ -415,15 +425,29 @@ def encode_tracks(
     pooled, frames, scales, told = [], [], [], []
     for clip, entry in enumerate(entries):
         track = tracks[clip]
-        cuts = window_spans(track.shape[1], round(description["window_seconds"] * FRAME_RATE))
-        pooled += [pool(track[:, first:stop], pooling_of(encoder)) for first, stop in cuts]
-        # float16 has no room for what some layers hold; a scale for each clip and layer makes it fit.
-        scale = track.abs().amax(dim=(1, 2)).clamp(min=1e-30)
-        frames.append((track / scale[:, None, None]).half().transpose(0, 1))
+        own = pooled_windows(encoder, track, description["window_seconds"])
+        halves, scale = half_precision(track)
+        pooled.append(own)
+        frames.append(halves.transpose(0, 1))
         scales.append(scale)
-        told.append(replace(entry, windows=len(cuts), frames=track.shape[1]))
-    tensors = {"pooled": torch.stack(pooled), "frames": torch.cat(frames), "scale": torch.stack(scales)}
+        told.append(replace(entry, windows=len(own), frames=track.shape[1]))
+    tensors = {"pooled": torch.cat(pooled), "frames": torch.cat(frames), "scale": torch.stack(scales)}
     return {name: value.numpy() for name, value in tensors.items()}, told
+
+
+def pooled_windows(encoder: Encoder, track: Tensor, window: float) -> Tensor:
+    """Return the pooled states of the windows of a track, (window, layer, dim), which do not overlap."""
+    cuts = window_spans(track.shape[1], round(window * FRAME_RATE))
+    return torch.stack([pool(track[:, first:stop], pooling_of(encoder)) for first, stop in cuts])
+
+
+def half_precision(track: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the states of a track, (layer, frame, dim), in float16, and the scale of each layer, (layer,).
+
+    float16 has no room for what some layers hold; the scale makes it fit.
+    """
+    scale = track.abs().amax(dim=(1, 2)).clamp(min=1e-30)
+    return (track / scale[:, None, None]).half(), scale
 
 
 def stitch(
@@ -465,10 +489,16 @@ def encode_clip(encoder: Encoder, path: Path, start: float, end: float, name: st
     ModelError
         If a state is not finite.
     """
-    windows, _, seconds = decode_clip(encoder, encoder.window, True, str(path), start, end)
-    spans = frame_spans(frame_count(seconds), encoder.window)
+    samples = load(path, encoder.sample_rate, start, None if np.isnan(end) else end)
+    refuse_short(encoder, samples, str(path))
+    return encode_waveform(encoder, samples, encoder.window, name)
+
+
+def encode_waveform(encoder: Encoder, samples: NDArray[np.float32], window: float, name: str) -> Tensor:
+    """Return the states of a waveform at `FRAME_RATE`, (layer, frame, dim), from overlapping windows."""
+    spans = frame_spans(frame_count(len(samples) / encoder.sample_rate), window)
     tracks: dict[int, Tensor] = {}
-    for position, states in batches(encoder, list(windows), lambda _: None):
+    for position, states in batches(encoder, cut_overlapping(samples, encoder.sample_rate, window), lambda _: None):
         stitch(tracks, 0, encoder, states, spans, position, name)
     return tracks[0]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import expit, logit, softmax
 from sklearn.linear_model import LogisticRegression
 
 from layerscope.annotations import Annotation, Beats, Spans, beat_targets, span_targets
@@ -30,6 +30,8 @@ from layerscope.track_metrics import TRACK_METRICS, frame_accuracy
 __all__ = [
     "FRAME_DIVISORS",
     "Tracks",
+    "averaged",
+    "calibration",
     "context",
     "frame_features",
     "metrics_of",
@@ -278,14 +280,34 @@ def fill(scores: NDArray[np.floating], places: NDArray[np.int64], frames: int) -
 
 def calibrated(scores: NDArray[np.float32], targets: Labels, valid: NDArray[np.int64]) -> NDArray[np.float64]:
     """Turn scores of beats and downbeats into probabilities by a logistic curve through the validation frames."""
-    columns = []
+    slope, intercept = calibration(scores[valid], targets.values[valid] > 0.75)
+    shares: NDArray[np.float64] = expit(scores.astype(np.float64) * slope + intercept)
+    return shares
+
+
+#: As far as a logistic curve goes where there is nothing to tell apart.
+CERTAIN = 30.0
+#: The least that a curve rises over a deviation of the scores.
+FLAT = 1e-3
+
+
+def calibration(scores: NDArray[np.float32], wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return slopes and intercepts, (2, output), of logistic curves from scores to answers, (row, output) each.
+
+    A column with only one answer gets that answer, whatever the score. No curve falls: where the frames show no
+    rise it is all but flat at the share of the answer, so that the order of the scores stays.
+    """
+    curves = []
     for column in range(scores.shape[1]):
-        wanted = targets.values[valid, column] > 0.75
-        if wanted.all() or not wanted.any():
-            columns.append(np.full(len(scores), float(wanted.mean())))
+        yes = wanted[:, column]
+        if yes.all() or not yes.any():
+            curves.append((0.0, CERTAIN if yes.all() else -CERTAIN))
             continue
-        known = scores[valid, column][:, None].astype(np.float64)
-        spread = max(float(known.std()), 1e-12)
-        curve = LogisticRegression(C=1e6).fit((known - known.mean()) / spread, wanted)
-        columns.append(curve.predict_proba((scores[:, column][:, None] - known.mean()) / spread)[:, 1])
-    return np.stack(columns, axis=1)
+        known = scores[:, column][:, None].astype(np.float64)
+        mean, spread = float(known.mean()), max(float(known.std()), 1e-12)
+        curve = LogisticRegression(C=1e6).fit((known - mean) / spread, yes)
+        rise, level = float(curve.coef_[0, 0]), float(curve.intercept_[0])
+        if rise < FLAT:
+            rise, level = FLAT, float(logit(yes.mean()))
+        curves.append((rise / spread, level - rise / spread * mean))
+    return np.array(curves).T

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -28,13 +29,25 @@ from layerscope.features import Features
 from layerscope.frames import Tracks, score_tracks, track_metric_names
 from layerscope.labels import Labels, TrackLabels
 from layerscope.metrics import metric_names, score
-from layerscope.probes import PROBES, Input, Problem, Schedule, assemble, inputs_of, offers
+from layerscope.probes import PROBES, Input, Prediction, Problem, Schedule, assemble, inputs_of, offers
 from layerscope.results import Entry
 from layerscope.splits import Part
 from layerscope.store import read_header, write_tensors
 from layerscope.uncertainty import interval, resample_seeds, resample_weights
 
-__all__ = ["Job", "Outcome", "Target", "evaluations", "plan_jobs", "run_jobs", "score_outcome"]
+__all__ = [
+    "Job",
+    "Outcome",
+    "Target",
+    "evaluations",
+    "job_digest",
+    "plan_jobs",
+    "read_outcome",
+    "run_jobs",
+    "score_outcome",
+    "single_thread",
+    "train_part",
+]
 
 Progress = Callable[[int], None]
 
@@ -165,15 +178,33 @@ def numbered(position: int, job: Job, target: Target, seeds: Sequence[int]) -> t
     return position, run_job(job, target, seeds)
 
 
-def run_job(job: Job, target: Target, seeds: Sequence[int]) -> Outcome:
-    """Train a job's probe for every part and seed, on one thread."""
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Compute on one thread: trainings run side by side, and sums come out the same however many there are."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with threadpool_limits(limits=1):
-            return train_parts(job, target, seeds)
+            yield
     finally:
         torch.set_num_threads(before)
+
+
+def run_job(job: Job, target: Target, seeds: Sequence[int]) -> Outcome:
+    """Train a job's probe for every part and seed, on one thread."""
+    with single_thread():
+        return train_parts(job, target, seeds)
+
+
+def train_part(
+    job: Job, states: NDArray[np.float32], target: Target, number: int, seeds: Sequence[int]
+) -> list[Prediction]:
+    """Train a job's probe on its states (see `assemble`) for one part, once a seed."""
+    part = target.parts[number]
+    problem = Problem(
+        states, job.features.window_clip, target.labels, part.train, part.valid, part.test, target.schedule
+    )
+    return PROBES[job.probe](problem, seeds)
 
 
 def train_parts(job: Job, target: Target, seeds: Sequence[int]) -> Outcome:
@@ -183,11 +214,8 @@ def train_parts(job: Job, target: Target, seeds: Sequence[int]) -> Outcome:
     mixtures: list[list[float]] = []
     collected: dict[str, NDArray[np.float32]] = {}
     clips = len(target.tracks.counts if target.tracks else target.labels.values)
-    for number, part in enumerate(target.parts):
-        problem = Problem(
-            states, job.features.window_clip, target.labels, part.train, part.valid, part.test, target.schedule
-        )
-        predictions = PROBES[job.probe](problem, seeds)
+    for number in range(len(target.parts)):
+        predictions = train_part(job, states, target, number, seeds)
         for name in ("valid", "test"):
             left = np.stack([left_of(target, number, prediction.scores, name) for prediction in predictions])
             whole = collected.setdefault(name, np.full((len(predictions), clips, *left.shape[2:]), np.nan, np.float32))

@@ -46,7 +46,7 @@ from layerscope.similarity import Similarities
 from layerscope.splits import assign, group_codes, parts_of, refuse_unlearnable
 from layerscope.store import FeatureStore, cache_directory, write_atomically
 
-__all__ = ["StudyResults", "probe", "run"]
+__all__ = ["StudyResults", "divide", "extract_all", "probe", "read_study", "run"]
 
 
 class StudyResults(Results):
@@ -223,23 +223,28 @@ def probe_task(
     """Split the clips of a task, and probe the features that the pass left of them."""
     labels = task.labels()
     leaks = refuse_leaks(task.dataset.clips, allow=asked.allow_leaks)
-    clips = assign(task.dataset.clips, labels, asked.split_seed, asked.folds)
-    schedule = task.task.schedule if task.task else Schedule()
-    parts = parts_of(clips)
-    refuse_unlearnable(labels, parts)
-    if isinstance(labels, TrackLabels):
-        tracks = plan_tracks(labels, [stores[0].entry(key).frames for key in clips.clip_key], parts)
-        refuse_unlearnable(tracks.targets, tracks.parts)
-        features = [frame_features(store, clips, tracks) for store in stores]
-        target = Target(tracks.targets, tracks.parts, tracks, schedule)
-    else:
-        features = [stored_features(store, clips) for store in stores]
-        target = Target(labels, parts, schedule=schedule)
+    features, target, clips = divide(task, labels, stores, asked)
     entries, facts = probe_features(features, target, labels, clips, asked, task, progress, keep)
     facts |= {"leaks": leaks, "skipped": len(task.dataset.skipped)}
     if task.task:
         facts["short"] = missing_clips(task.task, task.dataset)
     return entries, facts
+
+
+def divide(
+    task: Question, labels: Labels | TrackLabels, stores: Stores, asked: Probing
+) -> tuple[list[Features], Target, pd.DataFrame]:
+    """Return the features of a task, what probes are to predict of them, and its clips with their splits."""
+    clips = assign(task.dataset.clips, labels, asked.split_seed, asked.folds)
+    schedule = task.task.schedule if task.task else Schedule()
+    parts = parts_of(clips)
+    refuse_unlearnable(labels, parts)
+    if not isinstance(labels, TrackLabels):
+        return [stored_features(store, clips) for store in stores], Target(labels, parts, schedule=schedule), clips
+    tracks = plan_tracks(labels, [stores[0].entry(key).frames for key in clips.clip_key], parts)
+    refuse_unlearnable(tracks.targets, tracks.parts)
+    features = [frame_features(store, clips, tracks) for store in stores]
+    return features, Target(tracks.targets, tracks.parts, tracks, schedule), clips
 
 
 def probe_features(

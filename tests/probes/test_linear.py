@@ -4,7 +4,7 @@ import torch
 from problems import make_problem
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from layerscope.probes.linear import PENALTIES, fit_linear, linear_scores, rotate_to_rank, solve
+from layerscope.probes.linear import PENALTIES, basis_of_rank, fit_linear, linear_scores, solve
 
 
 def solved(problem, penalty, kind):
@@ -51,7 +51,7 @@ def test_values_are_ridge_regression():
 def test_the_rotation_changes_nothing_but_the_size():
     problem = make_problem("classes", clips=60, dim=200)
     states = problem.standardised()
-    rotated = rotate_to_rank(states, problem.train)
+    rotated = (states @ basis_of_rank(states, problem.train)).astype(np.float32)
     assert rotated.shape == (60, 36)
     train = states[problem.train].astype(np.float64)
     np.testing.assert_allclose(rotated[problem.train] @ rotated[problem.train].T, train @ train.T, rtol=1e-3, atol=1e-2)

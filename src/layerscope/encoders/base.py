@@ -159,6 +159,16 @@ class LayeredModel(nn.Module, ABC):
     def states(self, waveforms: Tensor, last: int) -> Iterator[Tensor]:
         """Yield the states 0 … `last` of waveforms (batch, samples), each (batch, frame, dim)."""
 
+    @property
+    @abstractmethod
+    def blocks(self) -> nn.ModuleList:
+        """Return the blocks; state k is what block k - 1 of this list returns."""
+
+    def cut(self, last: int) -> None:
+        """Drop the blocks after state `last`, for good; what is left gives the same states."""
+        for number in range(last, len(self.blocks)):
+            self.blocks[number] = nn.Identity()  # never called: it keeps the count, by which the last block is known
+
     @abstractmethod
     def description(self) -> dict[str, Any]:
         """Return what, beside weights and source code, the states depend on."""

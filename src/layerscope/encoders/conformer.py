@@ -221,6 +221,11 @@ class ConformerModel(LayeredModel):
         mel = (self.mel(waveforms) - self.config.mel_mean) / self.config.mel_std
         return self.conformer.states(self.conv(mel), last)
 
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """See `LayeredModel.blocks`."""
+        return self.conformer.layers
+
     def description(self) -> dict[str, Any]:
         """See `LayeredModel.description`."""
         return {"family": "conformer", **asdict(self.config)}

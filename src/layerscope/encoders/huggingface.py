@@ -7,11 +7,11 @@ the first block, state k the output of block k, the last what the encoder return
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -79,9 +79,18 @@ class HuggingFaceModel(LayeredModel):
             waveforms = (waveforms - mean) / torch.sqrt(deviation.square() + EPSILON)
         yield from hooked_states(
             lambda: self.network(waveforms).last_hidden_state,
-            list(self.network.encoder.layers),  # type: ignore[union-attr,arg-type]
+            self.blocks,
             last,
         )
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """See `LayeredModel.blocks`."""
+        return cast(nn.ModuleList, self.network.encoder.layers)  # type: ignore[union-attr]
+
+    def preprocessor_config(self) -> dict[str, Any]:
+        """Return what ``preprocessor_config.json`` says."""
+        return {"sampling_rate": self.sample_rate, "do_normalize": self.normalise}
 
     def description(self) -> dict[str, Any]:
         """See `LayeredModel.description`."""
@@ -89,14 +98,14 @@ class HuggingFaceModel(LayeredModel):
                 "transformers": version("transformers")}  # fmt: skip
 
 
-def hooked_states(run: Callable[[], Tensor], blocks: Sequence[nn.Module], last: int) -> list[Tensor]:
+def hooked_states(run: Callable[[], Tensor], blocks: nn.ModuleList, last: int) -> list[Tensor]:
     """Return states 0 … `last` of a network, taken where they arise; what comes after is not computed.
 
     Parameters
     ----------
     run : callable
         Calls the network and returns its last state, after a final norm where there is one.
-    blocks : sequence of nn.Module
+    blocks : nn.ModuleList
         State 0 is what enters the first, state k what block k returns.
     last : int
         The last that is wanted.
@@ -116,7 +125,7 @@ def hooked_states(run: Callable[[], Tensor], blocks: Sequence[nn.Module], last: 
 
     with ExitStack() as hooks:
         hooks.callback(blocks[0].register_forward_pre_hook(entering, with_kwargs=True).remove)
-        for block in blocks[:-1]:  # the last state is what the network returns, after its final norm
+        for block in list(blocks)[:-1]:  # the last state is what the network returns, after its final norm
             hooks.callback(block.register_forward_hook(leaving).remove)
         with suppress(Enough):
             states.append(run())

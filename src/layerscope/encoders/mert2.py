@@ -226,6 +226,11 @@ class Mert2Model(LayeredModel):
             x = block(x, rotation)
             yield x
 
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """See `LayeredModel.blocks`."""
+        return self.layers
+
     def description(self) -> dict[str, Any]:
         """See `LayeredModel.description`."""
         return {"family": "mert2", **asdict(self.config)}

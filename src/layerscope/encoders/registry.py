@@ -19,7 +19,7 @@ from layerscope.encoders.mert2 import Mert2Model, build_mert2, read_mert2
 from layerscope.encoders.whisper import build_whisper
 from layerscope.errors import ModelError, unknown
 
-__all__ = ["MODELS", "PublishedModel", "load_encoder"]
+__all__ = ["MODELS", "PublishedModel", "licence_of", "load_encoder", "pinned", "result_name"]
 
 RANDOM = "random:"
 HUB = "hf:"
@@ -145,13 +145,12 @@ def load_encoder(
         return load_custom(text)
     untrained = text.startswith(RANDOM)
     source = text.removeprefix(RANDOM)
-    known = source in MODELS or source in UNTRAINED_SIZES
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = make_model(source, num_heads, untrained=untrained)
     return LayeredEncoder(
         model,
-        name=(RANDOM if untrained else "") + (source if known else short_name(source)),
+        name=result_name(text),
         layers=parse_layers(layers, model.depth) if layers else None,
         untrained=untrained,
         device=("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device,
@@ -182,6 +181,38 @@ def make_model(source: str, num_heads: int | None, *, untrained: bool) -> Layere
         raise ModelError(f"{settings}: model_type '{model_type}' is not understood; known: {known}")
     checkpoint = read_checkpoint(path, num_heads)
     return ConformerModel(checkpoint.config) if untrained else build_model(checkpoint)
+
+
+def result_name(name: str) -> str:
+    """Return what results call a model: its name, or that of its directory or repository."""
+    if name.startswith(RANDOM):
+        return RANDOM + result_name(name.removeprefix(RANDOM))
+    if name in MODELS or name in UNTRAINED_SIZES or name in BASELINES:
+        return name
+    return short_name(name)
+
+
+def pinned(name: str) -> str:
+    """Return a name that stands for the same weights everywhere and for ever, as far as there is one.
+
+    A model on the hub is named with its commit; a directory by its whole path.
+    """
+    source = name.removeprefix(RANDOM)
+    prefix = RANDOM if source != name else ""
+    if source.startswith(HUB):
+        return f"{prefix}{HUB}{source.removeprefix(HUB).partition('@')[0]}@{fetch_repository(source[3:]).name}"
+    if source in MODELS or source in UNTRAINED_SIZES or not Path(source).exists():
+        return name
+    return prefix + str(Path(source).resolve())
+
+
+def licence_of(name: str) -> str:
+    """Return the licence of a model's weights, as far as it is known."""
+    if name in BASELINES:
+        return "none needed: a plain feature has no weights"
+    if name.startswith(RANDOM):
+        return "none needed: the weights are random"
+    return MODELS[name].licence if name in MODELS else "not known here; it is that of the model that was given"
 
 
 def short_name(source: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -70,10 +70,20 @@ class WhisperModel(LayeredModel):
         frames = -(-samples // self.hop)
         for state in hooked_states(
             lambda: self.network(features).last_hidden_state,
-            list(self.network.layers),  # type: ignore[arg-type]
+            self.blocks,
             last,
         ):
             yield state[:, :frames]
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """See `LayeredModel.blocks`."""
+        return cast(nn.ModuleList, self.network.layers)
+
+    def preprocessor_config(self) -> dict[str, Any]:
+        """Return what ``preprocessor_config.json`` says."""
+        told: dict[str, Any] = self.preprocessor.to_dict()
+        return told
 
     def description(self) -> dict[str, Any]:
         """See `LayeredModel.description`."""

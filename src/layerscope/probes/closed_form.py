@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.moments import Moments
-from layerscope.probes.linear import rotate_to_rank
+from layerscope.probes.linear import applied_weights, basis_of_rank
 from layerscope.probes.problem import Prediction, Problem, best_on_validation, clip_means
 
 __all__ = ["RIDGES", "SHRINKAGES", "fit_closed_form", "lda_path", "ridge_path"]
@@ -44,7 +44,9 @@ def fit_closed_form(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     """
     del seeds
     labels, train = problem.labels, problem.windows_of(problem.train)
-    states = rotate_to_rank(problem.standardised(), train).astype(np.float64)
+    states = problem.standardised()
+    basis = basis_of_rank(states, train)
+    states = (states if basis is None else (states @ basis).astype(np.float32)).astype(np.float64)
     owners = problem.window_clip[train]
     if labels.form == "classes":
         indicators = np.eye(len(labels.names))[labels.values[owners]]
@@ -55,7 +57,9 @@ def fit_closed_form(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     for penalty in grid:
         weights, intercepts = path(penalty)
         raw = (states @ weights + intercepts).astype(np.float32)
-        candidates.append(Prediction(clip_means(raw, problem.window_clip, len(labels.values)), {name: penalty}))
+        kept = applied_weights(problem, basis, weights, intercepts, (np.ones(1, np.float32), np.zeros(1, np.float32)))
+        scores = clip_means(raw, problem.window_clip, len(labels.values))
+        candidates.append(Prediction(scores, {name: penalty}, (), kept))
     return [best_on_validation(problem, candidates)]
 
 

@@ -7,6 +7,7 @@ It minimises ``mean loss + penalty / 2 * |W|²`` over the training windows, the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from layerscope.probes.problem import (
     target_tensor,
 )
 
-__all__ = ["PENALTIES", "fit_linear", "rotate_to_rank", "solve"]
+__all__ = ["PENALTIES", "applied_weights", "basis_of_rank", "fit_linear", "solve"]
 
 #: From strong to weak, so that each solution starts the next, and a tie goes to the stronger.
 PENALTIES = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4)
@@ -54,8 +55,9 @@ def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     states = problem.standardised()
     targets, (shift, scale) = target_tensor(problem)
     train = problem.windows_of(problem.train)
-    if not mixture_size(states):
-        states = rotate_to_rank(states, train)
+    basis = None if mixture_size(states) else basis_of_rank(states, train)
+    if basis is not None:
+        states = (states @ basis).astype(np.float32)
     inputs = torch.from_numpy(states)
     if len(train) <= MANY:
         inputs = inputs.double()
@@ -68,21 +70,44 @@ def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
         solution = solve(trained, window_target, kind, outputs, penalty, solution)
         raw = linear_scores(torch.from_numpy(solution).to(inputs.dtype), inputs, outputs).numpy() * scale + shift
         scores = clip_means(raw.astype(np.float32), problem.window_clip, len(problem.labels.values))
-        candidates.append(Prediction(scores, {"penalty": penalty}, mixture_of(solution, states)))
+        mixture = mixture_of(solution, states)
+        inner, intercepts = np.split(solution[: (states.shape[-1] + 1) * outputs].reshape(-1, outputs), [-1])
+        weights = applied_weights(problem, basis, inner, intercepts[0], (scale, shift), mixture)
+        candidates.append(Prediction(scores, {"penalty": penalty}, mixture, weights))
     return [best_on_validation(problem, candidates)]
 
 
-def rotate_to_rank(states: NDArray[np.float32], train: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Express states in an orthonormal basis of the training windows, where these are fewer than the columns.
+def basis_of_rank(states: NDArray[np.float32], train: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Return an orthonormal basis of the training windows, (dim, window), where these are fewer than the columns.
 
     The penalised optimum lies in their span and the penalty does not see a rotation, so that the solution is the
     same and its size that of the data (the representer theorem).
     """
     if len(train) >= states.shape[1]:
-        return states
-    basis = np.linalg.qr(states[train].astype(np.float64).T)[0]
-    rotated: NDArray[np.float32] = (states @ basis).astype(np.float32)
-    return rotated
+        return None
+    basis: NDArray[np.float64] = np.linalg.qr(states[train].astype(np.float64).T)[0]
+    return basis
+
+
+def applied_weights(
+    problem: Problem,
+    basis: NDArray[np.float64] | None,
+    inner: NDArray[np.float64],
+    intercepts: NDArray[np.float64],
+    restore: tuple[NDArray[np.float32], NDArray[np.float32]],
+    mixture: tuple[float, ...] = (),
+) -> dict[str, NDArray[Any]]:
+    """Return what `apply_probe` needs of a linear solution: `restore` is the scale and shift of its outputs."""
+    mean, deviation = problem.standard
+    found: dict[str, NDArray[Any]] = {
+        "mean": mean,
+        "scale": deviation,
+        "output.weight": inner if basis is None else basis @ inner,
+        "output.bias": intercepts,
+        "output.scale": restore[0],
+        "output.shift": restore[1],
+    }
+    return found | ({"mixture": np.array(mixture)} if mixture else {})
 
 
 def parameter_count(states: NDArray[np.float32], outputs: int) -> int:

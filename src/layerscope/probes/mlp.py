@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,12 +77,15 @@ class Trained:
         Learned weights of layers.
     epoch : int
         When it was best.
+    weights : dict of str to ndarray
+        See `Prediction`.
     """
 
     rank: tuple[float, float]
     scores: NDArray[np.float32]
     mixture: tuple[float, ...]
     epoch: int
+    weights: dict[str, NDArray[Any]]
 
 
 def fit_mlp(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
@@ -104,7 +108,10 @@ def fit_mlp(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     tries = {rate: train_once(problem, states, rate, seeds[0]) for rate in LEARNING_RATES}
     best = max(LEARNING_RATES, key=lambda rate: tries[rate].rank)
     trained = [tries[best], *(train_once(problem, states, best, seed) for seed in seeds[1:])]
-    return [Prediction(one.scores, {"learning_rate": best, "epoch": float(one.epoch)}, one.mixture) for one in trained]
+    return [
+        Prediction(one.scores, {"learning_rate": best, "epoch": float(one.epoch)}, one.mixture, one.weights)
+        for one in trained
+    ]
 
 
 def train_once(problem: Problem, states: Tensor, rate: float, seed: int) -> Trained:
@@ -133,7 +140,26 @@ def train_once(problem: Problem, states: Tensor, rate: float, seed: int) -> Trai
     probe.load_state_dict(kept)
     scores = predict(probe, states) * restore[1] + restore[0]
     mixture = () if probe.mixture is None else tuple(probe.mixture.softmax(dim=0).tolist())
-    return Trained(best, clip_means(scores, problem.window_clip, len(labels.values)), mixture, best_epoch)
+    weights = applied_weights(problem, probe, restore, mixture)
+    return Trained(best, clip_means(scores, problem.window_clip, len(labels.values)), mixture, best_epoch, weights)
+
+
+def applied_weights(
+    problem: Problem, probe: MLP, restore: Scale, mixture: tuple[float, ...]
+) -> dict[str, NDArray[Any]]:
+    """Return what `apply_probe` needs of a trained probe."""
+    mean, scale = problem.standard
+    found = {
+        "mean": mean,
+        "scale": scale,
+        "hidden.weight": probe.hidden.weight.detach().T.numpy(),
+        "hidden.bias": probe.hidden.bias.detach().numpy(),
+        "output.weight": probe.output.weight.detach().T.numpy(),
+        "output.bias": probe.output.bias.detach().numpy(),
+        "output.scale": restore[1],
+        "output.shift": restore[0],
+    }
+    return found | ({"mixture": np.array(mixture)} if mixture else {})
 
 
 def run_epoch(

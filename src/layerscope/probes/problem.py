@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,12 +82,17 @@ class Problem:
 
     def standardised(self) -> Array:
         """Return the states with mean 0 and deviation 1 over the training windows; constant columns become 0."""
+        mean, scale = self.standard
+        return ((self.states - mean) * scale).astype(np.float32)
+
+    @cached_property
+    def standard(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the mean of the training windows, and one over their deviation, 0 for constant columns."""
         train = self.states[self.windows_of(self.train)].astype(np.float64)
         mean, deviation = train.mean(axis=0), train.std(axis=0)
         # A column that does not vary beyond rounding would be blown up to noise.
         constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
-        scale = np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, deviation))
-        return ((self.states - mean) * scale).astype(np.float32)
+        return mean, np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, deviation))
 
 
 @dataclass(frozen=True)
@@ -100,11 +107,14 @@ class Prediction:
         What was chosen on validation.
     mixture : tuple of float
         Weights of the layers, where they were learned.
+    weights : dict of str to ndarray
+        All that `apply_probe` needs to say the same of other states.
     """
 
     scores: Array
     settings: dict[str, float]
     mixture: tuple[float, ...] = ()
+    weights: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def mixture_size(states: Array) -> int:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from layerscope.results import PLAIN_INPUTS, SINGLE_INPUTS, Comparison, Results
 
-__all__ = ["Advice", "advise", "describe", "layer_list", "metric_name", "number"]
+__all__ = ["Advice", "advise", "advised", "describe", "layer_list", "metric_name", "number"]
 
 METRIC_NAMES = {
     "accuracy": "accuracy",
@@ -104,14 +104,28 @@ def describe(row: pd.Series) -> str:
     )
 
 
+def candidates(results: Results) -> tuple[pd.Series | None, pd.Series | None, pd.Series | None]:
+    """Return what validation prefers of the trained models, of the plain features and of untrained models."""
+    rows, kinds = results.of(metric=results.facts["primary"]), results.facts["models"]
+    plain, untrained = (rows.model.map(lambda name, key=key: kinds[name][key]) for key in ("baseline", "untrained"))
+    return pick(rows[~(plain | untrained)]), pick(rows[plain]), pick(rows[untrained])
+
+
+def advised(results: Results) -> pd.Series:
+    """Return the row of the summary that the headline says to use: a plain feature unless a model beats it."""
+    trained, plain, untrained = candidates(results)
+    if trained is not None and plain is not None:
+        better = results.compare(int(trained.name), int(plain.name)).verdict == "better"
+        return trained if better else plain
+    found = trained if trained is not None else plain if plain is not None else untrained
+    assert found is not None
+    return found
+
+
 def advise(results: Results) -> Advice:
     """Return the recommendation: chosen on validation, judged on test."""
     metric = results.facts["primary"]
-    rows = results.of(metric=metric)
-    kinds = results.facts["models"]
-    trained = pick(rows[~rows.model.map(lambda name: kinds[name]["baseline"] or kinds[name]["untrained"])])
-    plain = pick(rows[rows.model.map(lambda name: kinds[name]["baseline"])])
-    untrained = pick(rows[rows.model.map(lambda name: kinds[name]["untrained"])])
+    trained, plain, untrained = candidates(results)
     cautions = list_cautions(results)
     if trained is None:
         cautions = ["No trained model was studied; this says nothing about one.", *cautions]
