@@ -7,7 +7,7 @@ the first block, state k the output of block k, the last what the encoder return
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,7 @@ from layerscope.encoders.base import LayeredModel
 from layerscope.encoders.files import read_json, read_tensors, refuse_mismatch, refuse_non_finite, refuse_others
 from layerscope.errors import ModelError, unknown
 
-__all__ = ["FAMILIES", "HuggingFaceModel", "build_huggingface", "hooked_states", "weights_beside"]
+__all__ = ["FAMILIES", "HuggingFaceModel", "build_huggingface", "hooked_states", "load_part", "settings_of"]
 
 #: model_type → (configuration class, model class, what heads' checkpoints put before the encoder's names)
 FAMILIES = {
@@ -197,6 +197,49 @@ def load_weights(network: nn.Module, directory: Path, prefix: str) -> None:
     )
     refuse_non_finite(path, tensors)
     network.load_state_dict(tensors, strict=True)
+
+
+def load_part(
+    network: nn.Module, directory: Path, prefixes: Sequence[str], renamed: Callable[[str], str] = str
+) -> None:
+    """Give a network its weights out of a larger model's: those whose names begin with one of some prefixes.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Which.
+    directory : Path
+        That of the model.
+    prefixes : sequence of str
+        The first that any name has counts; without one, the file is taken for that of the network alone.
+    renamed : callable
+        From the names of the file, without the prefix, to those of the network.
+
+    Raises
+    ------
+    ModelError
+        Naming a tensor that is missing, extra or of the wrong shape, or that holds non-finite values.
+    """
+    path = weights_beside(directory)
+    tensors = read_tensors(path)
+    prefix = next((one for one in prefixes if any(name.startswith(one) for name in tensors)), "")
+    own = {
+        renamed(name.removeprefix(prefix)): value.float() for name, value in tensors.items() if name.startswith(prefix)
+    }
+    refuse_mismatch(
+        path,
+        {name: tuple(value.shape) for name, value in own.items()},
+        {name: tuple(value.shape) for name, value in network.state_dict().items()},
+        prefix=prefix,
+    )
+    refuse_non_finite(path, own, prefix=prefix)
+    network.load_state_dict(own, strict=True)
+
+
+def settings_of(directory: Path) -> dict[str, Any]:
+    """Return what a directory says of its preprocessor, without the names of the library's classes."""
+    settings = read_json(directory / "preprocessor_config.json")
+    return {key: value for key, value in settings.items() if key not in ("feature_extractor_type", "processor_class")}
 
 
 def weights_beside(directory: Path) -> Path:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import save
 
+from layerscope.encoders.audio_spectrogram import AudioSpectrogramModel, build_audio_spectrogram
 from layerscope.encoders.base import Encoder, LayeredEncoder, LayeredModel
 from layerscope.encoders.baselines import BASELINES, Baseline
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
-from layerscope.encoders.files import read_json, read_tensors, refuse_mismatch
+from layerscope.encoders.files import read_tensors, refuse_mismatch
 from layerscope.encoders.huggingface import HuggingFaceModel, build_huggingface
 from layerscope.encoders.mert2 import Mert2Config, Mert2Model
 from layerscope.encoders.whisper import WhisperModel, build_whisper
@@ -23,6 +25,12 @@ from layerscope.store import write_atomically
 __all__ = ["cut_encoder", "read_portable", "write_portable"]
 
 WEIGHTS = "encoder.safetensors"
+#: Families of the transformers library: they are made again from the settings that stand beside the weights.
+LIBRARY: dict[str, tuple[type[LayeredModel], Callable[..., LayeredModel]]] = {
+    "huggingface": (HuggingFaceModel, build_huggingface),
+    "whisper": (WhisperModel, build_whisper),
+    "audio_spectrogram": (AudioSpectrogramModel, build_audio_spectrogram),
+}
 
 
 def cut_encoder(encoder: Encoder, layers: tuple[int, ...]) -> Encoder:
@@ -55,10 +63,12 @@ def write_portable(encoder: Encoder, directory: Path) -> dict[str, Any]:
     if not isinstance(encoder, LayeredEncoder):
         raise ModelError(f"{encoder.name} is an encoder of your own: it cannot be copied; export with --no-weights")
     model = encoder.model
-    if isinstance(model, (HuggingFaceModel, WhisperModel)):
-        for name, content in (("config", model.config), ("preprocessor_config", model.preprocessor_config())):
+    family = next((name for name, (kind, _) in LIBRARY.items() if isinstance(model, kind)), None)
+    if family is not None:
+        own = cast(HuggingFaceModel, model)
+        for name, content in (("config", own.config), ("preprocessor_config", own.preprocessor_config())):
             write_atomically(directory / f"{name}.json", json.dumps(content, indent=1).encode())
-        told["family"] = "huggingface" if isinstance(model, HuggingFaceModel) else "whisper"
+        told["family"] = family
     elif isinstance(model, (ConformerModel, Mert2Model)):
         told |= {
             "family": "conformer" if isinstance(model, ConformerModel) else "mert2",
@@ -120,7 +130,6 @@ def empty_model(told: dict[str, Any], directory: Path) -> LayeredModel:
             key: tuple(value) if isinstance(value, list) else value for key, value in told["config"].items()
         }
         return Mert2Model(Mert2Config(**sizes))
-    if told["family"] in ("huggingface", "whisper"):
-        read_json(directory / "config.json")
-        return (build_huggingface if told["family"] == "huggingface" else build_whisper)(directory, weights=False)
+    if told["family"] in LIBRARY:
+        return LIBRARY[told["family"]][1](directory, weights=False)
     raise ModelError(f"{directory}: family '{told['family']}' is not known to this version")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from layerscope.encoders.audio_spectrogram import build_audio_spectrogram
 from layerscope.encoders.base import Encoder, LayeredEncoder, LayeredModel, parse_layers
 from layerscope.encoders.baselines import BASELINES, Baseline
 from layerscope.encoders.checkpoint import build_model, read_checkpoint
@@ -173,11 +174,13 @@ def make_model(source: str, num_heads: int | None, *, untrained: bool) -> Layere
         return build_huggingface(path, weights=not untrained)
     if model_type == "whisper":
         return build_whisper(path, weights=not untrained)
+    if model_type == "audio-spectrogram-transformer":
+        return build_audio_spectrogram(path, weights=not untrained)
     if model_type == "mert2":
         mert2, tensors = read_mert2(path)
         return Mert2Model(mert2) if untrained else build_mert2(mert2, tensors, path)
     if model_type is not None:
-        known = ", ".join(sorted(["mert2", "whisper", *FAMILIES]))
+        known = ", ".join(sorted(["audio-spectrogram-transformer", "mert2", "whisper", *FAMILIES]))
         raise ModelError(f"{settings}: model_type '{model_type}' is not understood; known: {known}")
     checkpoint = read_checkpoint(path, num_heads)
     return ConformerModel(checkpoint.config) if untrained else build_model(checkpoint)

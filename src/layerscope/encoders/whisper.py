@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from layerscope.encoders.base import LayeredModel
-from layerscope.encoders.files import read_json, read_tensors, refuse_mismatch, refuse_non_finite
-from layerscope.encoders.huggingface import hooked_states, weights_beside
+from layerscope.encoders.files import read_json
+from layerscope.encoders.huggingface import hooked_states, load_part, settings_of
 from layerscope.errors import ModelError
 
 __all__ = ["WhisperModel", "build_whisper"]
@@ -104,32 +104,14 @@ def build_whisper(directory: Path, *, weights: bool = True) -> WhisperModel:
     except ImportError as error:
         raise ModelError("this model needs the transformers library: pip install 'layerscope[hf]'") from error
     config = read_json(directory / "config.json")
-    settings = read_json(directory / "preprocessor_config.json")
-    own = {key: value for key, value in settings.items() if key not in ("feature_extractor_type", "processor_class")}
-    preprocessor = transformers.WhisperFeatureExtractor(**own)
+    preprocessor = transformers.WhisperFeatureExtractor(**settings_of(directory))
     made = transformers.WhisperConfig(
         **{key: value for key, value in config.items() if key not in ("model_type", "auto_map", "torch_dtype", "dtype")}
     )
     network: nn.Module = modeling_whisper.WhisperEncoder(made)
     if weights:
-        load_encoder_weights(network, directory)
+        load_part(network, directory, PREFIXES)
     try:
         return WhisperModel(network, preprocessor, config)
     except KeyError as error:
         raise ModelError(f"{directory / 'config.json'}: {error} is missing") from error
-
-
-def load_encoder_weights(network: nn.Module, directory: Path) -> None:
-    """Give the encoder its weights; the decoder's are left out."""
-    path = weights_beside(directory)
-    tensors = read_tensors(path)
-    prefix = next((one for one in PREFIXES if any(name.startswith(one) for name in tensors)), "")
-    own = {name.removeprefix(prefix): value.float() for name, value in tensors.items() if name.startswith(prefix)}
-    refuse_mismatch(
-        path,
-        {name: tuple(value.shape) for name, value in own.items()},
-        {name: tuple(value.shape) for name, value in network.state_dict().items()},
-        prefix=prefix,
-    )
-    refuse_non_finite(path, own, prefix=prefix)
-    network.load_state_dict(own, strict=True)

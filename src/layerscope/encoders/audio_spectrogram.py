@@ -1,0 +1,128 @@
+"""The Audio Spectrogram Transformer (Gong et al. 2021), by the transformers library: patches of mel in, 10 Hz out.
+
+The network takes exactly ten seconds or so; what is shorter is padded, as its own preprocessor does, and the patches of
+the padding are left out. A frame is the mean of the patches at its time; the two class tokens, which stand at no time,
+are left out as well. State 0 is what enters the first block, with positions added.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from layerscope.encoders.base import LayeredModel
+from layerscope.encoders.files import read_json
+from layerscope.encoders.huggingface import hooked_states, load_part, settings_of
+from layerscope.errors import ModelError
+
+__all__ = ["AudioSpectrogramModel", "build_audio_spectrogram"]
+
+PREFIX = "audio_spectrogram_transformer."
+#: The names of published files, and those that the library gave its modules in version 5.
+NEWER_NAMES = (
+    (r"^encoder\.layer\.(\d+)\.", r"layers.\1."),
+    (r"\.attention\.attention\.(query|key|value)\.", lambda found: f".attention.{found[1][0]}_proj."),
+    (r"\.attention\.output\.dense\.", ".attention.o_proj."),
+    (r"\.intermediate\.dense\.", ".mlp.fc1."),
+    (r"(layers\.\d+)\.output\.dense\.", r"\1.mlp.fc2."),
+)
+CLASS_TOKENS = 2
+#: Samples of a mel frame and between two (25 and 10 ms), which the library's preprocessor does not let one choose.
+FRAME, HOP = 400, 160
+
+
+class AudioSpectrogramModel(LayeredModel):
+    """The network with its own preprocessor.
+
+    Parameters
+    ----------
+    network : nn.Module
+        The library's model.
+    preprocessor : callable
+        The library's feature extractor.
+    config : dict
+        As written in ``config.json``.
+    """
+
+    def __init__(self, network: nn.Module, preprocessor: Any, config: dict[str, Any]) -> None:
+        super().__init__()
+        self.network = network
+        self.preprocessor = preprocessor
+        self.config = config
+        self.sample_rate = int(preprocessor.sampling_rate)
+        self.patch, self.stride = int(config["patch_size"]), int(config["time_stride"])
+        self.rows = (int(config["num_mel_bins"]) - self.patch) // int(config["frequency_stride"]) + 1
+        self.frame_rate = self.sample_rate / HOP / self.stride
+        self.minimum_samples = FRAME + HOP * (self.patch - 1)
+        self.longest = FRAME + HOP * (int(config["max_length"]) - 1)
+        # Windows may be longer by a tenth, so that no sliver is left over.
+        self.window = self.longest / self.sample_rate / 1.1
+        self.dim = int(config["hidden_size"])
+        self.depth = int(config["num_hidden_layers"])
+
+    def states(self, waveforms: Tensor, last: int) -> Iterator[Tensor]:
+        """See `LayeredModel.states`."""
+        samples = waveforms.shape[1]
+        if samples > self.longest:
+            raise ModelError(
+                f"this model takes {self.longest / self.sample_rate:g} s at most, not "
+                f"{samples / self.sample_rate:.2f} s; choose a shorter --window"
+            )
+        prepared = self.preprocessor(list(waveforms.cpu().numpy()), sampling_rate=self.sample_rate, return_tensors="pt")
+        features = prepared["input_values"].to(waveforms.device, torch.float32)
+        frames = ((samples - FRAME) // HOP + 1 - self.patch) // self.stride + 1
+        for state in hooked_states(lambda: self.network(features).last_hidden_state, self.blocks, last):
+            patches = state[:, CLASS_TOKENS:].unflatten(1, (self.rows, -1))
+            yield patches.mean(dim=1)[:, :frames]
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """See `LayeredModel.blocks`."""
+        older = getattr(self.network, "encoder", None)
+        return cast(nn.ModuleList, self.network.layers if older is None else older.layer)
+
+    def preprocessor_config(self) -> dict[str, Any]:
+        """Return what ``preprocessor_config.json`` says."""
+        told: dict[str, Any] = self.preprocessor.to_dict()
+        return {key: value for key, value in told.items() if key not in ("mel_filters", "window")}
+
+    def description(self) -> dict[str, Any]:
+        """See `LayeredModel.description`."""
+        return {**self.config, "preprocessor": self.preprocessor_config(), "transformers": version("transformers")}
+
+
+def build_audio_spectrogram(directory: Path, *, weights: bool = True) -> AudioSpectrogramModel:
+    """Read a directory with ``config.json``, ``preprocessor_config.json`` and weights.
+
+    Raises
+    ------
+    ModelError
+        If the library is not installed, or a file is missing or does not fit.
+    """
+    try:
+        import transformers
+    except ImportError as error:
+        raise ModelError("this model needs the transformers library: pip install 'layerscope[hf]'") from error
+    config = read_json(directory / "config.json")
+    preprocessor = transformers.ASTFeatureExtractor(**settings_of(directory))
+    own = {key: value for key, value in config.items() if key not in ("model_type", "auto_map", "torch_dtype", "dtype")}
+    network: nn.Module = transformers.ASTModel(transformers.ASTConfig(**own))
+    if weights:
+        load_part(network, directory, (PREFIX,), newer_name if hasattr(network, "layers") else str)
+    try:
+        return AudioSpectrogramModel(network, preprocessor, config)
+    except KeyError as error:
+        raise ModelError(f"{directory / 'config.json'}: {error} is missing") from error
+
+
+def newer_name(name: str) -> str:
+    """Return what version 5 of the library calls a tensor of a published file."""
+    for older, newer in NEWER_NAMES:
+        name = re.sub(older, newer, name)
+    return name
