@@ -266,3 +266,28 @@ def test_pretrain_takes_what_the_recipe_says_where_nothing_is_given(tmp_path, mo
     (tmp_path / "recipe.json").write_text('{"width": 3}')
     assert guarded(["pretrain", "--out", str(tmp_path / "other"), *recipe]) == 2
     assert "'width'" in capsys.readouterr().err
+
+
+def test_a_model_alone_is_held_to_its_contract(golden, tmp_path, capsys, monkeypatch):
+    assert guarded(["check", "--model", str(golden / "muq-small"), "--model", "mel", "--layers", "0-2"]) == 0
+    shown = capsys.readouterr().out
+    assert "0–2" in shown
+    assert "The contract is kept" in shown
+    (tmp_path / "wrong.py").write_text(
+        "import torch, layerscope as ls\n"
+        "class Wrong(ls.Encoder):\n"
+        "    name, sample_rate, frame_rate, layers, dim, fingerprint = 'wrong', 8000, 10.0, (0, 1), 3, 'f'\n"
+        "    def encode(self, waveforms):\n"
+        "        return torch.zeros(len(waveforms), 1, 20, 3)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert guarded(["check", "--model", "wrong:Wrong"]) == 4
+    assert "expected (batch, layer, frame, dim) = (2, 2, 'frame', 3)" in capsys.readouterr().err
+
+
+def test_models_are_listed_with_their_licences(capsys):
+    assert guarded(["ls", "models"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert "CC BY-NC 4.0 (non-commercial)" in lines["muq"]
+    assert "from layer 1" in lines["hf:m-a-p/MERT-v2-30s"]
+    assert "transformers (Apache-2.0)" in lines["hf:m-a-p/MERT-v1-95M"]

@@ -121,8 +121,12 @@ def check(
     window: Window = None,
     allow_leaks: AllowLeaks = None,
 ) -> None:
-    """Show the data, leaks between splits, and the cost of a run, before anything runs."""
-    plan = asked(dict(locals()))
+    """Show the data, leaks between splits and the cost of a run before it; or, of a model alone, what it is."""
+    options = dict(locals())
+    if model and not (study or data or task or preset):
+        print_encoders(model, layers)
+        return
+    plan = asked(options)
     from layerscope.check import check as look
 
     print_check(look(plan, os.cpu_count() or 1), allow_leaks=plan.allow_leaks)
@@ -320,19 +324,29 @@ def ls(what: Annotated[str, typer.Argument(help="models, tasks, baselines, probe
 
 def list_models() -> Table:
     """Return the published models as a table."""
-    from layerscope.encoders import MODELS
-    from layerscope.encoders.conformer import ConformerModel
+    from layerscope.encoders.catalogue import catalogue
 
-    columns = ("name", "layers", "official", "width", "million", "Hz in", "frames/s", "licence of weights", "on disk")
-    table = plain_table(*columns)
-    for name, model in MODELS.items():
-        depth = model.config.depth
+    table = plain_table(
+        "name",
+        "layers",
+        "official",
+        "width",
+        "million",
+        "Hz in",
+        "frames/s",
+        "on disk",
+        "licence of weights",
+        "of code",
+    )
+    for facts in catalogue():
         table.add_row(
-            name, f"0–{depth}", f"hidden_states[0–{depth}]", str(model.config.dim), f"{model.parameters:.0f}",
-            str(ConformerModel.sample_rate), f"{ConformerModel.frame_rate:.0f}", model.licence,
-            "yes" if model.cached() else "no",
+            facts.name, f"0–{facts.depth}", facts.official, str(facts.width), f"{facts.million:.0f}",
+            str(facts.sample_rate), f"{facts.frame_rate:g}", "yes" if facts.cached else "no", facts.licence, facts.code,
         )  # fmt: skip
-    table.caption = "Also: a directory or file in their layouts or MERT-v2's; random:NAME is the untrained twin."
+    table.caption = (
+        "Also: a directory, or hf:owner/name, in any of their layouts, HuBERT's, wav2vec 2.0's, WavLM's,\n"
+        "data2vec-audio's, Whisper's or AST's; random:NAME is the untrained twin. No code of a repository is run."
+    )
     return table
 
 
@@ -465,6 +479,26 @@ def print_check(found: Any, *, allow_leaks: bool) -> None:
         raise DataError(f"{leaks} leaks between splits; mend the splits, or insist with --allow-leaks")
     if disk > found.free_megabytes:
         raise ResourceError("the features do not fit on the disk of the cache; set LAYERSCOPE_CACHE to a larger one")
+
+
+def print_encoders(names: list[str], layers: str | None) -> None:
+    """Hold encoders to the contract, and print what they are."""
+    from layerscope.encoders import load_encoder, verify
+
+    table = plain_table("model", "layers", "width", "Hz in", "frames/s", "window, s", "shortest, s", "fingerprint")
+    for name in names:
+        encoder = load_encoder(name, layers=layers)
+        verify(encoder, name)
+        table.add_row(
+            encoder.name, f"{encoder.layers[0]}–{encoder.layers[-1]}", str(encoder.dim), str(encoder.sample_rate),
+            f"{encoder.frame_rate:g}", f"{encoder.window:.4g}", f"{encoder.minimum_samples / encoder.sample_rate:.3f}",
+            encoder.fingerprint[:12],
+        )  # fmt: skip
+    table.caption = (
+        "The contract is kept: shapes, types and rates as stated; the same states again, alone and in a batch;\n"
+        "nothing that is not finite."
+    )
+    print_table(table)
 
 
 def print_task_check(task: Any) -> None:

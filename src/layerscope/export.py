@@ -17,8 +17,9 @@ from sklearn.metrics import precision_recall_curve
 
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.base import LayeredEncoder
+from layerscope.encoders.catalogue import licence_of
 from layerscope.encoders.portable import cut_encoder, write_portable
-from layerscope.encoders.registry import licence_of, pinned, result_name
+from layerscope.encoders.registry import pinned, result_name
 from layerscope.errors import DataError, UsageError, unknown
 from layerscope.extraction import keeps_frames
 from layerscope.features import Features
@@ -139,7 +140,7 @@ def export(
     write_tensors(out / PROBE, {name: np.ascontiguousarray(value) for name, value in prediction.weights.items()}, {})
     curves, thresholds = answers(target, prediction)
     scores = {name: row[name] for name in ("metric", "value", "ci_low", "ci_high", "n")}
-    write_atomically(out / "README.md", card(own, row, told, whole, cut).encode())
+    write_atomically(out / "README.md", card(own, row, model_of(plan, row.model), told, whole, cut).encode())
     manifest = Manifest(
         task=question.name,
         target=question.target,
@@ -306,9 +307,9 @@ def best_bar(shares: NDArray[np.float64], wanted: NDArray[np.bool_]) -> float:
     return float(bars[int(f1[:-1].argmax())])
 
 
-def card(own: Results, row: pd.Series, told: dict[str, Any], whole: Costs, cut: Costs) -> str:
+def card(own: Results, row: pd.Series, source: str, told: dict[str, Any], whole: Costs, cut: Costs) -> str:
     """Return a model card with the hub's metadata in front."""
-    facts, licence = own.facts, licence_of(str(row.model))
+    facts, licence = own.facts, licence_of(source)
     result = EvalResult(
         task_type="audio-classification",
         dataset_type=str(row.dataset),

@@ -20,7 +20,7 @@ from layerscope.encoders.mert2 import Mert2Model, build_mert2, read_mert2
 from layerscope.encoders.whisper import build_whisper
 from layerscope.errors import ModelError, unknown
 
-__all__ = ["MODELS", "PublishedModel", "licence_of", "load_encoder", "pinned", "result_name"]
+__all__ = ["HUB", "MODELS", "RANDOM", "PublishedModel", "load_encoder", "pinned", "result_name"]
 
 RANDOM = "random:"
 HUB = "hf:"
@@ -207,15 +207,6 @@ def pinned(name: str) -> str:
     if source in MODELS or source in UNTRAINED_SIZES or not Path(source).exists():
         return name
     return prefix + str(Path(source).resolve())
-
-
-def licence_of(name: str) -> str:
-    """Return the licence of a model's weights, as far as it is known."""
-    if name in BASELINES:
-        return "none needed: a plain feature has no weights"
-    if name.startswith(RANDOM):
-        return "none needed: the weights are random"
-    return MODELS[name].licence if name in MODELS else "not known here; it is that of the model that was given"
 
 
 def short_name(source: str) -> str:
