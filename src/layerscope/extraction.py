@@ -247,9 +247,12 @@ def decode_clip(
 ) -> tuple[NDArray[np.float32], str, float]:
     """Return the windows of a clip, (window, samples), the digest of its sound, and its seconds.
 
-    Where frames are kept the windows overlap.
+    Where frames are kept the windows overlap. Of an encoder that reads files, the one window is the states themselves.
     """
     samples = load(Path(path), encoder.sample_rate, start, None if np.isnan(end) else end)
+    if encoder.reads_files:
+        states = encoder.encode_file(Path(path), start, end).numpy()
+        return states[None], sound_digest(samples), len(samples) / encoder.sample_rate
     if not len(samples):
         windows = samples[None]
     elif frames:
@@ -351,6 +354,11 @@ def batches(
     encoder: Encoder, windows: Sequence[NDArray[np.float32]] | NDArray[np.float32], finish: Callable[[int], None]
 ) -> Iterator[tuple[int, Tensor]]:
     """Yield each window's position and states, (layer, frame, dim), batch by batch of equal length."""
+    if encoder.reads_files:
+        for position, states in enumerate(windows):
+            yield position, torch.from_numpy(states)
+            finish(1)
+        return
     by_length: dict[int, list[int]] = {}
     for position, samples in enumerate(windows):
         by_length.setdefault(len(samples), []).append(position)
@@ -489,6 +497,9 @@ def encode_clip(encoder: Encoder, path: Path, start: float, end: float, name: st
     ModelError
         If a state is not finite.
     """
+    if encoder.reads_files:
+        states = encoder.encode_file(path, start, end)
+        return to_frame_rate(states, encoder.frame_rate, frame_count(states.shape[1] / encoder.frame_rate))
     samples = load(path, encoder.sample_rate, start, None if np.isnan(end) else end)
     refuse_short(encoder, samples, str(path))
     return encode_waveform(encoder, samples, encoder.window, name)

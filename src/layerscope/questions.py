@@ -124,6 +124,7 @@ def passes_of(encoder: Encoder, questions: Sequence[Question]) -> dict[tuple[str
     found: dict[tuple[str, float], list[int]] = {}
     for number, question in enumerate(questions):
         window = question.window or encoder.window
-        window = min(window, encoder.window) if question.task else window
+        if question.task or encoder.reads_files:
+            window = encoder.window if encoder.reads_files else min(window, encoder.window)
         found.setdefault((question.source, window), []).append(number)
     return found

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from layerscope.errors import UsageError
+from layerscope.errors import ModelError, UsageError
 
 __all__ = ["Encoder", "LayeredEncoder", "LayeredModel", "fingerprint_of", "parse_layers", "source_digest"]
 
@@ -43,6 +43,8 @@ class Encoder(ABC):
         Whether its weights are random: a control, never a recommendation.
     baseline : bool
         Whether it is a plain feature, with one layer and no training.
+    reads_files : bool
+        Whether it finds the states of a file instead of computing those of a waveform: see `encode_file`.
     fingerprint : str
         Changes whenever the states could change: weights, sizes, constants or the code that computes them.
     """
@@ -56,6 +58,7 @@ class Encoder(ABC):
     minimum_samples: int = 1025
     untrained: bool = False
     baseline: bool = False
+    reads_files: bool = False
     fingerprint: str
 
     @abstractmethod
@@ -72,6 +75,21 @@ class Encoder(ABC):
         Tensor, shape (batch, layer, frame, dim), float32
             One entry on the layer axis for each of `layers`.
         """
+
+    def encode_file(self, path: Path, start: float, end: float) -> Tensor:
+        """Return the states of a span of a file, where `reads_files` says so: (layer, frame, dim), float32.
+
+        Parameters
+        ----------
+        path, start, end : Path, float, float
+            The audio file, and the span in seconds; an end of NaN is that of the file.
+
+        Raises
+        ------
+        AudioError
+            If there are none: the clip is then set aside with the reason.
+        """
+        raise ModelError(f"{self.name} encodes waveforms; it reads no states of {path} ({start:g}–{end:g} s)")
 
     def official_name(self, layer: int) -> str:
         """Return what the model's own authors call a layer of this project's numbering."""

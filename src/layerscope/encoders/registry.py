@@ -17,6 +17,7 @@ from layerscope.encoders.download import fetch_file, fetch_repository, find_file
 from layerscope.encoders.files import read_json
 from layerscope.encoders.huggingface import FAMILIES, build_huggingface
 from layerscope.encoders.mert2 import Mert2Model, build_mert2, read_mert2
+from layerscope.encoders.precomputed import FEATURES, Precomputed
 from layerscope.encoders.whisper import build_whisper
 from layerscope.errors import ModelError, unknown
 
@@ -116,7 +117,8 @@ def load_encoder(
         file in the layout of MuQ, MusicFM, MERT or the transformers library, ``hf:owner/name`` or
         ``hf:owner/name@revision`` for such a directory on the hub, ``package.module:factory`` or the name of an
         installed entry point for an encoder of your own, or any of the models after ``random:`` for its
-        untrained twin (``random:small`` is one of 4 layers of 64).
+        untrained twin (``random:small`` is one of 4 layers of 64). A directory with ``features.json`` holds states
+        that are computed already (`Precomputed`).
     layers : str, optional
         Layers to return, such as ``"0-5"``; nothing after the last of them is computed. All by default.
     num_heads : int, optional
@@ -142,6 +144,8 @@ def load_encoder(
     text = str(name)
     if text in BASELINES:
         return Baseline(text)
+    if (Path(text) / FEATURES).is_file():
+        return Precomputed(Path(text))
     if text in installed_encoders() or (":" in text and not text.startswith((RANDOM, HUB)) and not Path(text).exists()):
         return load_custom(text)
     untrained = text.startswith(RANDOM)
