@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo test check lock clean pictures task-pages
+.PHONY: setup demo test check lock clean pictures task-pages weights demo-results
 
 setup: $(VENV)/.installed
 
@@ -31,12 +31,24 @@ lock: setup
 clean:
 	rm -rf $(VENV) runs .pytest_cache .mypy_cache .ruff_cache
 
+# The encoders that come with the package, from nothing: hours on two cores, and every step can be killed.
+weights: setup
+	$(BIN)/layerscope pretrain --recipe benchmarks/recipes/toy-muq.json --out runs/toy-muq
+	$(BIN)/layerscope pretrain --recipe benchmarks/recipes/toy-musicfm.json --out runs/toy-musicfm
+	$(BIN)/python -m benchmarks.weights runs/toy-muq runs/toy-musicfm
+
+# What they are worth; the cards repeat it.
+demo-results: setup
+	$(BIN)/python -m benchmarks.demo_results runs/demo-results
+
 # A page for each task, from the task itself.
 task-pages: setup
 	$(BIN)/python -m layerscope.tasks.pages docs/tasks
 
-# The picture of the README: the demo's page, as Chromium (Debian's package) shows it.
+# The pictures of the README and the documents; the page is as Chromium (Debian's package) shows it.
 pictures: demo
+	$(BIN)/python docs/pictures/footguns.py
+	$(BIN)/python docs/pictures/report.py runs/demo
 	chromium --headless --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars \
-	  --user-data-dir=$$(mktemp -d) --window-size=1040,860 --screenshot=docs/images/demo.png \
+	  --user-data-dir=$$(mktemp -d) --window-size=1040,1180 --screenshot=docs/images/demo.png \
 	  file://$(CURDIR)/runs/demo/report.html

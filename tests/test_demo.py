@@ -1,27 +1,56 @@
-import numpy as np
-import pandas as pd
-import soundfile
+"""The demo is the study in small: its tasks, its models, its page, and nothing from outside."""
 
-from layerscope.dataset import Dataset
-from layerscope.demo import PITCHES, TIMBRES, make_tones
+import json
+
+import pytest
+
+from layerscope.demo import ENCODERS, TITLES, demo, splits_of
+from layerscope.encoders import load_encoder
+from layerscope.encoders.checkpoint import read_checkpoint
+from layerscope.encoders.registry import PACKAGED, packaged
+from layerscope.toymusic.corpus import DEVELOPMENT, PRETRAINING, REPORTED
 
 
-def test_tones_are_the_same_to_the_byte(tmp_path):
-    for name in "ab":
-        make_tones(tmp_path / name)
-    first = sorted((tmp_path / "a").iterdir())
-    assert len(first) == len(TIMBRES) * len(PITCHES) + 1
-    assert all(path.read_bytes() == (tmp_path / "b" / path.name).read_bytes() for path in first)
-    assert make_tones(tmp_path / "c", seed=1).with_name("organ-60.wav").read_bytes() != (
-        (tmp_path / "a" / "organ-60.wav").read_bytes()
+def test_more_clips_test_than_choose():
+    parts = splits_of(200)
+    assert {name: parts.count(name) for name in ("train", "valid", "test")} == {"train": 100, "valid": 30, "test": 70}
+
+
+def test_seeds_of_pretraining_choosing_and_reporting_are_far_apart():
+    # The seed 0 of a pretraining may use 20 million pieces before it meets the next one's.
+    assert PRETRAINING + 20 * 20_000_000 < DEVELOPMENT < DEVELOPMENT + 1_000_000 < REPORTED
+
+
+@pytest.mark.slow
+def test_the_study_in_smaller_still(tmp_path):
+    said = []
+    results = demo(
+        tmp_path / "demo", models=["random:small"], notes=60, pieces=40, stage=lambda what, _: said.append(what)
     )
+    assert set(results.tasks) == set(TITLES)
+    assert {results.facts["tasks"][task]["title"] for task in results.tasks} == set(TITLES.values())
+    assert {"mel", "mfcc", "chroma", "cqt", "random:small"} == set(results.facts["models"])
+    assert said[0] == "composed 60 notes and 40 pieces of 8 s"
+    page = (tmp_path / "demo" / "report.html").read_text()
+    assert "Style of rhythm" in page
+    assert "This is the demo" in page
+    provenance = json.loads((tmp_path / "demo" / "provenance.json").read_text())
+    assert provenance["tasks"]["pieces-tempo"]["splits"] == {"train": 20, "valid": 6, "test": 14}
+    demo(tmp_path / "demo", models=[], notes=60, pieces=40)  # in the same place
+    assert "random:small" not in json.loads((tmp_path / "demo" / "provenance.json").read_text())["models"]
 
 
-def test_tones_are_sound_and_have_a_table(tmp_path):
-    table = make_tones(tmp_path)
-    assert pd.read_csv(table).label.value_counts().to_dict() == dict.fromkeys(TIMBRES, len(PITCHES))
-    dataset = Dataset.load(table)
-    assert dataset.clips.group.nunique() == len(PITCHES)
-    peaks = [np.abs(soundfile.read(path)[0]).max() for path in dataset.clips.path]
-    assert min(peaks) > 0.05
-    assert max(peaks) < 0.85
+@pytest.mark.parametrize("name", PACKAGED)
+def test_packaged_encoders_are_small_and_read_by_the_ordinary_loader(name):
+    weights = packaged(name) / "model.safetensors"
+    assert weights.stat().st_size <= 10e6
+    assert read_checkpoint(packaged(name)).family == name.removeprefix("toy-")
+    encoder = load_encoder(name)
+    assert encoder.name == name
+    assert encoder.frame_rate == 25.0
+    million = sum(value.numel() for value in read_checkpoint(packaged(name)).tensors.values()) / 1e6
+    assert million == pytest.approx(PACKAGED[name], abs=0.05)
+    card = (packaged(name) / "README.md").read_text()
+    for words in ("hours", "layerscope pretrain", "MIT", "![", "masked"):
+        assert words in card, words
+    assert set(ENCODERS) == {"toy-muq", "toy-musicfm", "random:toy-muq", "random:toy-musicfm"}

@@ -22,6 +22,7 @@ from layerscope.labels import Labels, TrackLabels
 from layerscope.plan import Plan
 from layerscope.probes import Problem
 from layerscope.probes.closed_form import fit_closed_form
+from layerscope.probes.linear import MANY, PENALTIES, objective_of
 from layerscope.probes.mlp import LEARNING_RATES, MLP, run_epoch, validate
 from layerscope.probes.problem import target_tensor
 from layerscope.probing import Job, Target, left_of, plan_jobs
@@ -37,8 +38,8 @@ MEASURED = 3
 TYPICAL_EPOCHS = 40
 #: Rows on which a closed form is timed; frames are more.
 MEASURED_ROWS = 15_000
-#: How much longer than the closed form the linear probe takes for its six penalties, typically.
-TYPICAL_LINEAR = 6
+#: Evaluations of the loss and its gradient that the linear probe's six penalties take in all, typically.
+TYPICAL_EVALUATIONS = 500
 
 
 @dataclass(frozen=True)
@@ -279,10 +280,11 @@ def placeholder(encoder: Encoder, task: Question, clips: pd.DataFrame, target: T
 
 
 def probing_seconds(jobs: Sequence[Job], features: Sequence[Features], target: Target, seeds: int) -> float:
-    """Return the time of all jobs on one part: of an mlp by an epoch on noise, of the others by one closed form.
+    """Return the time of all jobs on one part, by what a step of each probe takes on noise.
 
-    Each is measured once a model, on one thread, and taken for all its layers; an input of several layers takes
-    that many times as long. What follows a training of a target over time, decoding and scoring, is measured once.
+    A step is an epoch of an mlp, an evaluation of the linear probe's loss, the whole of a closed form. Each is measured
+    once a model, on one thread, and taken for all its layers; an input of several layers takes that many times as long.
+    What follows a training of a target over time, decoding and scoring, is measured once.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -295,9 +297,10 @@ def probing_seconds(jobs: Sequence[Job], features: Sequence[Features], target: T
         each = {"mlp": 0.0, "linear": 0.0, "closed": 0.0}
         if any(job.probe == "mlp" for job in own):
             each["mlp"] = epoch_seconds(problem) * TYPICAL_EPOCHS * (len(LEARNING_RATES) + seeds - 1)
-        if any(job.probe != "mlp" for job in own):
+        if any(job.probe == "linear" for job in own):
+            each["linear"] = evaluation_seconds(problem) * TYPICAL_EVALUATIONS
+        if any(job.probe == "closed" for job in own):
             each["closed"] = closed_seconds(problem)
-            each["linear"] = TYPICAL_LINEAR * each["closed"]
         for job in own:
             layers = 1 if job.chosen.layer is not None else len(one.layers)
             narrow = 1 / 7 if job.chosen.name in ("mean", "frame") else 1
@@ -316,6 +319,23 @@ def closed_seconds(problem: Problem) -> float:
     started = time.perf_counter()
     fit_closed_form(problem, [0])
     return every * (time.perf_counter() - started)
+
+
+def evaluation_seconds(problem: Problem) -> float:
+    """Return the time of one evaluation of the linear probe's loss and gradient, the median of three."""
+    targets, _ = target_tensor(problem)
+    train = problem.windows_of(problem.train)
+    width = min(problem.states.shape[1], len(train))  # with fewer windows than columns it works in their span
+    inputs = torch.from_numpy(problem.states[train, :width])
+    inputs = inputs.double() if len(train) <= MANY else inputs
+    outputs = len(problem.labels.names)
+    objective = objective_of(inputs, targets[problem.window_clip[train]], problem.labels.form, outputs, PENALTIES[0])
+    start, times = np.zeros((width + 1) * outputs), []
+    for _ in range(MEASURED):
+        started = time.perf_counter()
+        objective(start)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times))
 
 
 def rows_in(rows: NDArray[np.int64], part: NDArray[np.int64]) -> NDArray[np.int64]:

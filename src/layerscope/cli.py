@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -241,20 +239,18 @@ def write_page(directory: Path) -> None:
 
 @app.command()
 def demo(out: Annotated[Path, typer.Option(help="The run's directory.")] = Path("runs/demo")) -> None:
-    """Run the study in small: generated tones, an untrained encoder, plain features; nothing is downloaded."""
-    from layerscope.demo import NOTE, demo_plan
+    """Run the study in small: composed music, two encoders that come with layerscope; nothing is downloaded."""
+    from layerscope.demo import demo as run_demo
     from layerscope.progress import Bars
-    from layerscope.study import run as run_study
 
     started = time.monotonic()
-    directory = Path(tempfile.mkdtemp(prefix="layerscope-demo-"))
-    try:
-        plan = demo_plan(directory / "tones")
-        shutil.rmtree(out, ignore_errors=True)
-        results = run_study(plan, out, progress=Bars(console), command=sys.argv, note=NOTE)
-    finally:
-        shutil.rmtree(directory)
-    print_results(results, out, time.monotonic() - started)
+
+    def stage(what: str, seconds: float) -> None:
+        console.print(f"{seconds:6.1f} s  {what}", highlight=False)
+
+    results = run_demo(out, progress=Bars(console), command=sys.argv, stage=stage)
+    print_answers(results)
+    console.print(f"\n{out / 'report.html'} ({time.monotonic() - started:.0f} s)", highlight=False)
 
 
 @app.command()
@@ -431,6 +427,16 @@ def print_results(results: Any, out: Path, seconds: float) -> None:
         for line in (*advice.reasons, *advice.cautions):
             console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)", highlight=False)
+
+
+def print_answers(results: Any) -> None:
+    """Print what a study of many tasks says to its three questions."""
+    from layerscope.report.answers import answer_questions
+
+    for answer in answer_questions(results):
+        console.print(f"\n{answer.question}", style="bold", markup=False, highlight=False)
+        for line in answer.sentences:
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_similarities(found: Any, out: Path, seconds: float) -> None:

@@ -1,80 +1,147 @@
-"""The study in small, offline: generated tones, an untrained encoder, and the plain features."""
+"""The study in small, offline: music that the package composes, and two encoders that it brings."""
 
 from __future__ import annotations
 
-import csv
-import io
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-import soundfile
-from numpy.typing import NDArray
+from layerscope.plan import Plan, make_plan
+from layerscope.progress import Progress, Silent
+from layerscope.questions import load_tasks
+from layerscope.results import combine
+from layerscope.study import StudyResults, extract_all, finish, probe_tasks, run_directory
+from layerscope.toymusic import write_notes, write_pieces
+from layerscope.toymusic.corpus import REPORTED
 
-from layerscope.plan import Plan
-from layerscope.store import write_atomically
-
-__all__ = ["NOTE", "demo_plan", "make_tones"]
+__all__ = ["ENCODERS", "NOTE", "TITLES", "demo"]
 
 NOTE = (
-    "This is the demo: generated tones and an encoder with random weights. It shows the page, and what plain "
-    "features and an untrained network reach; it says nothing about a trained model."
+    "This is the demo: music that layerscope composes, and two small encoders that were pretrained on more of it. What "
+    "they show is measured, but it is said of this music and of these encoders."
 )
-RATE = 24_000
-SECONDS = 1.5
-PITCHES = tuple(range(45, 75))
-#: Envelope and share of each partial: what tells the instruments apart.
-TIMBRES = ("plucked", "struck", "bowed", "organ", "reed")
+#: Two pretrained encoders and their untrained twins.
+ENCODERS = ("toy-muq", "toy-musicfm", "random:toy-muq", "random:toy-musicfm")
+NOTES, PIECES, SECONDS = 240, 300, 8.0
+TARGETS = {
+    "notes": ["pitch", "instrument"],
+    "pieces": ["instrument", "key", "mode", "tempo", "metre", "style", "energy,brightness", "chords",
+               "beats,downbeats", "segments"],
+}  # fmt: skip
+#: What a reader calls the tasks, from sound to meaning.
+TITLES = {
+    "notes-pitch": "Pitch of a note", "notes-instrument": "Instrument of a note",
+    "pieces-energy": "Energy and brightness", "pieces-instrument": "Instrument of the melody",
+    "pieces-key": "Key", "pieces-mode": "Mode", "pieces-tempo": "Tempo", "pieces-metre": "Metre",
+    "pieces-style": "Style of rhythm", "pieces-chords": "Chords", "pieces-beats": "Beats",
+    "pieces-segments": "Sections",
+}  # fmt: skip
+Stage = Callable[[str, float], None]
 
 
-def demo_plan(directory: Path) -> Plan:
-    """Make the tones and return the study of them."""
-    return Plan(data=make_tones(directory), model=["random:small"], probe=["mlp", "linear"], seeds=3)
+def demo(
+    out: Path,
+    *,
+    models: Sequence[str] = ENCODERS,
+    first_seed: int = REPORTED,
+    notes: int = NOTES,
+    pieces: int = PIECES,
+    progress: Progress | None = None,
+    command: Sequence[str] = (),
+    stage: Stage = lambda *_: None,
+) -> StudyResults:
+    """Compose, encode, probe and report.
 
-
-def make_tones(directory: Path, seed: int = 0) -> Path:
-    """Write 150 tones, five timbres on thirty pitches, into a directory, and their table beside them.
-
-    Loudness, tuning, brightness and noise are random; a pitch is a group, so that no pitch is both trained on
-    and tested. The same seed gives the same bytes.
+    Parameters
+    ----------
+    out : Path
+        The run's directory; a run that it holds is written over.
+    models : sequence of str
+        Encoders.
+    first_seed : int
+        Of the music; the default is far from all seeds of pretraining and of its choices.
+    notes, pieces : int
+        How many of each.
+    progress : Progress, optional
+        Where progress is shown.
+    command : sequence of str
+        Goes into the provenance.
+    stage : callable
+        Called with what has been done and the seconds that it took.
 
     Returns
     -------
-    Path
-        The table: ``path, group, label``.
+    StudyResults
+        Of all tasks. Targets of clips are read by the linear probe, those over time by the closed form.
     """
-    random = np.random.default_rng(seed)
-    rows = [("path", "group", "label")]
-    for timbre in TIMBRES:
-        for pitch in PITCHES:
-            name = f"{timbre}-{pitch}.wav"
-            buffer = io.BytesIO()
-            soundfile.write(buffer, tone(timbre, pitch, random), RATE, format="WAV", subtype="PCM_16")
-            write_atomically(directory / name, buffer.getvalue())
-            rows.append((name, str(pitch), timbre))
-    table = io.StringIO()
-    csv.writer(table, lineterminator="\n").writerows(rows)
-    write_atomically(directory / "tones.csv", table.getvalue().encode())
-    return directory / "tones.csv"
+    clock = Clock(stage)
+    if (out / "study.json").is_file():
+        shutil.rmtree(out)
+    with tempfile.TemporaryDirectory(prefix="layerscope-demo-") as directory:
+        tables = {
+            "notes": write_notes(Path(directory), notes, first_seed, splits=splits_of(notes)),
+            "pieces": write_pieces(Path(directory), pieces, first_seed, SECONDS, splits=splits_of(pieces)),
+        }
+        clock(f"composed {notes} notes and {pieces} pieces of {SECONDS:g} s")
+        plans = {name: plan_of(table, TARGETS[name], models) for name, table in tables.items()}
+        with run_directory(out, plans["pieces"]):
+            found = [one for plan in plans.values() for one in study(plan, progress or Silent(), clock)]
+            results = StudyResults(**vars(combine(found)))
+            results.facts["note"] = NOTE
+            for name, told in results.facts["tasks"].items():
+                told["title"] = TITLES[name]
+            finish(results, out, plans["pieces"], command)
+    clock("wrote the page, its figures and tables")
+    return results
 
 
-def tone(timbre: str, pitch: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """Return one tone under noise, peak below 1."""
-    time = np.arange(int(SECONDS * RATE)) / RATE
-    frequency = 440.0 * 2.0 ** ((pitch - 69 + random.normal(0, 0.1)) / 12)
-    partials = np.arange(1, 9)
-    roll_off = random.uniform(0.8, 1.6)
-    share = {
-        "plucked": partials**-roll_off,
-        "struck": np.where(partials % 3 == 1, 1.0, 0.3) * partials**-roll_off,
-        "bowed": partials**-roll_off,
-        "organ": np.isin(partials, (1, 2, 4, 8)) * partials ** (-roll_off / 2),
-        "reed": (partials % 2) * partials**-roll_off,
-    }[timbre]
-    decay = random.uniform(2, 5) if timbre in ("plucked", "struck") else 0.0
-    vibrato = 0.003 * np.sin(2 * np.pi * random.uniform(4, 7) * time) if timbre == "bowed" else 0.0
-    phase = 2 * np.pi * frequency * (time + vibrato / 5)
-    wave = (share[:, None] * np.sin(partials[:, None] * phase + random.uniform(0, 6, (8, 1)))).sum(axis=0)
-    wave *= np.exp(-decay * time) * np.minimum(1.0, time / (0.005 if decay else 0.05))
-    noise = random.normal(0, random.uniform(0.1, 0.5), len(time))
-    mixed = wave / np.abs(wave).max() + noise
-    return random.uniform(0.1, 0.8) * mixed / np.abs(mixed).max()
+class Clock:
+    """Says what has been done and how long it took since it was last asked.
+
+    Parameters
+    ----------
+    stage : callable
+        Takes both.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.started = time.monotonic()
+
+    def __call__(self, what: str) -> None:
+        """Say what is done."""
+        now = time.monotonic()
+        self.stage(what, now - self.started)
+        self.started = now
+
+
+def splits_of(count: int) -> list[str]:
+    """Return the split of each clip: half to train, more to test than to choose, so that intervals are narrow."""
+    train, valid = count // 2, count * 3 // 20
+    return ["train"] * train + ["valid"] * valid + ["test"] * (count - train - valid)
+
+
+def plan_of(table: Path, targets: list[str], models: Sequence[str]) -> Plan:
+    """Return the study of a table."""
+    return make_plan({"data": table, "target": targets, "model": list(models), "probe": ["linear"], "seeds": 1}, "demo")
+
+
+def study(plan: Plan, progress: Progress, clock: Clock) -> list[StudyResults]:
+    """Take the encoders over the clips of a plan once, and probe its tasks: those over time by the closed form."""
+    tasks = load_tasks(plan, progress)
+    stores, passes = extract_all(plan.encoders(), tasks, progress)
+    clock(f"encoded the {tasks[0].dataset.name} by {len(passes)} encoders and plain features")
+    found = []
+    for over_time, probe in ((False, "linear"), (True, "closed")):
+        members = [number for number, task in enumerate(tasks) if task.over_time is over_time]
+        if members:
+            asked = plan.model_copy(update={"probe": [probe]})
+            own = probe_tasks(
+                [tasks[number] for number in members], [stores[number] for number in members], asked, progress
+            )
+            found.append(own)
+            clock(f"probed {', '.join(TITLES[tasks[number].name].lower() for number in members)}")
+        found[-1].facts |= {"passes": passes}
+    return found

@@ -46,7 +46,17 @@ from layerscope.similarity import Similarities
 from layerscope.splits import assign, group_codes, parts_of, refuse_unlearnable
 from layerscope.store import FeatureStore, cache_directory, write_atomically
 
-__all__ = ["StudyResults", "divide", "extract_all", "probe", "read_study", "run"]
+__all__ = [
+    "StudyResults",
+    "divide",
+    "extract_all",
+    "finish",
+    "probe",
+    "probe_tasks",
+    "read_study",
+    "run",
+    "run_directory",
+]
 
 
 class StudyResults(Results):

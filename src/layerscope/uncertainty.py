@@ -73,7 +73,7 @@ def paired_difference(ours: Array, theirs: Array) -> tuple[float, float]:
     return interval(ours - theirs)
 
 
-def best_set(values: Sequence[float], draws: Array) -> NDArray[np.bool_]:
+def best_set(values: Sequence[float], draws: Array, level: float = LEVEL) -> NDArray[np.bool_]:
     """Return which candidates cannot be told apart from the best at 95 %, all comparisons considered together.
 
     A candidate stays unless some other beats it by more than resampling explains: with ``d_jk`` the difference
@@ -88,6 +88,8 @@ def best_set(values: Sequence[float], draws: Array) -> NDArray[np.bool_]:
         The metric on the clips as they are.
     draws : ndarray, shape (candidate, resample)
         The metric on the same resamples of the clips for all.
+    level : float
+        How often the truly best is to be kept.
 
     Returns
     -------
@@ -98,6 +100,6 @@ def best_set(values: Sequence[float], draws: Array) -> NDArray[np.bool_]:
     noise = draws[:, usable] - point[:, None]
     keep = np.zeros(len(point), dtype=bool)
     for candidate in range(len(point)):
-        allowed = np.percentile((noise - noise[candidate]).max(axis=0), 100 * LEVEL) if usable.any() else np.inf
+        allowed = np.percentile((noise - noise[candidate]).max(axis=0), 100 * level) if usable.any() else np.inf
         keep[candidate] = (point - point[candidate]).max() <= allowed + 1e-12
     return keep

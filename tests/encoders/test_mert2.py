@@ -84,3 +84,32 @@ def test_an_untrained_twin_has_its_sizes(golden):
     twin = load_encoder(f"random:{golden / 'mert2-small'}")
     assert (twin.layers, twin.dim, twin.untrained) == ((0, 1, 2, 3), 64, True)
     assert torch.isfinite(twin.encode(torch.zeros(1, 4800))).all()
+
+
+def test_the_variant_for_whole_songs_is_given_whole_songs(mert2):
+    assert load_encoder(mert2).window == 30.0
+    config = json.loads((mert2 / "config.json").read_text())
+    (mert2 / "config.json").write_text(json.dumps({**config, "variant": "FullSong"}))
+    assert load_encoder(mert2).window == 360.0
+
+
+@pytest.mark.slow
+def test_a_whole_song_takes_memory_by_its_length_not_its_square(mert2):
+    encoder = load_encoder(mert2)
+    peaks = [peak_megabytes(encoder, seconds) for seconds in (90, 360)]
+    # Attention over 9,000 frames in one table would take 1.3 GB a block here; all else takes four times as much.
+    assert peaks[1] < 6 * max(peaks[0], 50)
+
+
+def peak_megabytes(encoder, seconds):
+    """What encoding takes beyond what is there, by the allocator's own account."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        encoder.encode(torch.zeros(1, seconds * encoder.sample_rate))
+    held = peak = 0
+    for event in sorted(seen.profiler.kineto_results.events(), key=lambda one: one.start_ns()):
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            peak = max(peak, held)
+    return peak / 1e6

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from layerscope.encoders.baselines import BASELINES
+from layerscope.encoders.checkpoint import read_checkpoint
 from layerscope.encoders.conformer import ConformerModel
-from layerscope.encoders.registry import HUB, MODELS, RANDOM
+from layerscope.encoders.registry import HUB, MODELS, PACKAGED, RANDOM, packaged
 from layerscope.store import cache_directory
 
 __all__ = ["ModelFacts", "catalogue", "licence_of"]
@@ -61,7 +62,8 @@ ON_THE_HUB = (
 
 
 def catalogue() -> list[ModelFacts]:
-    """Return the published models that are known by name, pinned ones first."""
+    """Return the models that are known by name: those of the package, those that are pinned, others on the hub."""
+    own = [toy_facts(name, million) for name, million in PACKAGED.items()]
     pinned = [
         ModelFacts(
             name, model.config.depth, model.config.dim, f"hidden_states[0–{model.config.depth}]", model.parameters,
@@ -69,7 +71,16 @@ def catalogue() -> list[ModelFacts]:
         )
         for name, model in MODELS.items()
     ]  # fmt: skip
-    return pinned + [ModelFacts(HUB + row[0], *row[1:], is_cached(row[0])) for row in ON_THE_HUB]
+    return own + pinned + [ModelFacts(HUB + row[0], *row[1:], is_cached(row[0])) for row in ON_THE_HUB]
+
+
+def toy_facts(name: str, million: float) -> ModelFacts:
+    """Return the facts of an encoder that comes with the package."""
+    config = read_checkpoint(packaged(name)).config
+    return ModelFacts(
+        name, config.depth, config.dim, f"hidden_states[0–{config.depth}]", million, ConformerModel.sample_rate,
+        ConformerModel.frame_rate, "MIT", OURS, cached=True,
+    )  # fmt: skip
 
 
 def is_cached(repository: str) -> bool:

@@ -37,6 +37,8 @@ UNDERSTOOD = {
     "subsampling_layer_norm_eps": 1e-6,
 }
 SMALLEST_DEVIATION = 1e-5
+#: Seconds that the variant for whole songs is given at once: six minutes.
+WHOLE_SONG = 360.0
 STRIDES = (1, 2, 2)
 
 
@@ -51,6 +53,7 @@ class Mert2Config:
     channels: tuple[int, ...] = (128, 512, 1024)
     depths: tuple[int, ...] = (3, 4, 5)
     kernel: int = 31
+    window: float = 30.0
 
 
 class ResponseNorm(nn.Module):
@@ -204,7 +207,7 @@ class Mert2Model(LayeredModel):
     def __init__(self, config: Mert2Config) -> None:
         super().__init__()
         self.config = config
-        self.depth, self.dim = config.depth, config.dim
+        self.depth, self.dim, self.window = config.depth, config.dim, config.window
         self.mel = MelSpectrogram()
         self.register_buffer("mel_mean", torch.zeros(MEL_BINS))
         self.register_buffer("mel_std", torch.ones(MEL_BINS))
@@ -260,6 +263,7 @@ def read_mert2(directory: Path) -> tuple[Mert2Config, dict[str, Tensor]]:
             channels=tuple(written["subsampling_channels"]),
             depths=tuple(written["subsampling_depths"]),
             kernel=written["conv_depthwise_kernel_size"],
+            window=WHOLE_SONG if "full" in str(written.get("variant")).lower() else Mert2Config.window,
         )
     except KeyError as error:
         raise ModelError(f"{path}: {error} is missing; MERT-v2's configuration has it") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -21,7 +22,17 @@ from layerscope.encoders.precomputed import FEATURES, Precomputed
 from layerscope.encoders.whisper import build_whisper
 from layerscope.errors import ModelError, unknown
 
-__all__ = ["HUB", "MODELS", "RANDOM", "PublishedModel", "load_encoder", "pinned", "result_name"]
+__all__ = [
+    "HUB",
+    "MODELS",
+    "PACKAGED",
+    "RANDOM",
+    "PublishedModel",
+    "load_encoder",
+    "packaged",
+    "pinned",
+    "result_name",
+]
 
 RANDOM = "random:"
 HUB = "hf:"
@@ -96,6 +107,15 @@ MODELS: dict[str, PublishedModel] = {
 }
 
 
+#: Encoders that come with the package, pretrained on its own music: name → parameters in millions.
+PACKAGED = {"toy-muq": 4.9, "toy-musicfm": 4.1}
+
+
+def packaged(name: str) -> Path:
+    """Return the directory of an encoder that comes with the package."""
+    return Path(str(files("layerscope") / "weights" / name))
+
+
 #: Sizes that exist untrained only, for demonstrations: ``random:small``.
 UNTRAINED_SIZES = {"small": ConformerConfig(dim=64, depth=4, heads=4, feedforward=128, channels=16)}
 
@@ -113,12 +133,12 @@ def load_encoder(
     Parameters
     ----------
     name : str or Path
-        A published model (``layerscope ls models``), a baseline (``layerscope ls baselines``), a directory or
-        file in the layout of MuQ, MusicFM, MERT or the transformers library, ``hf:owner/name`` or
-        ``hf:owner/name@revision`` for such a directory on the hub, ``package.module:factory`` or the name of an
-        installed entry point for an encoder of your own, or any of the models after ``random:`` for its
-        untrained twin (``random:small`` is one of 4 layers of 64). A directory with ``features.json`` holds states
-        that are computed already (`Precomputed`).
+        A published model or one that comes with the package (``layerscope ls models``), a baseline (``layerscope ls
+        baselines``), a directory or file in the layout of MuQ, MusicFM, MERT or the transformers library,
+        ``hf:owner/name`` or ``hf:owner/name@revision`` for such a directory on the hub, ``package.module:factory`` or
+        the name of an installed entry point for an encoder of your own, or any of the models after ``random:`` for
+        its untrained twin (``random:small`` is one of 4 layers of 64). A directory with ``features.json`` holds
+        states that are computed already (`Precomputed`).
     layers : str, optional
         Layers to return, such as ``"0-5"``; nothing after the last of them is computed. All by default.
     num_heads : int, optional
@@ -170,6 +190,8 @@ def make_model(source: str, num_heads: int | None, *, untrained: bool) -> Layere
         return ConformerModel(MODELS[source].config)
     if source.startswith(HUB):
         path = fetch_repository(source.removeprefix(HUB))
+    elif source in PACKAGED:
+        path = packaged(source)
     else:
         path = fetch(MODELS[source]) if source in MODELS else local(source)
     settings = path / "config.json"
@@ -194,7 +216,7 @@ def result_name(name: str) -> str:
     """Return what results call a model: its name, or that of its directory or repository."""
     if name.startswith(RANDOM):
         return RANDOM + result_name(name.removeprefix(RANDOM))
-    if name in MODELS or name in UNTRAINED_SIZES or name in BASELINES:
+    if name in MODELS or name in PACKAGED or name in UNTRAINED_SIZES or name in BASELINES:
         return name
     return short_name(name)
 
@@ -208,7 +230,7 @@ def pinned(name: str) -> str:
     prefix = RANDOM if source != name else ""
     if source.startswith(HUB):
         return f"{prefix}{HUB}{source.removeprefix(HUB).partition('@')[0]}@{fetch_repository(source[3:]).name}"
-    if source in MODELS or source in UNTRAINED_SIZES or not Path(source).exists():
+    if source in (*MODELS, *PACKAGED, *UNTRAINED_SIZES) or not Path(source).exists():
         return name
     return prefix + str(Path(source).resolve())
 
@@ -226,7 +248,10 @@ def local(source: str) -> Path:
     if path.exists():
         return path
     raise unknown(
-        "model", source, [*MODELS, *BASELINES, *installed_encoders()], hint="(nor is it a directory or file here)"
+        "model",
+        source,
+        [*MODELS, *PACKAGED, *BASELINES, *installed_encoders()],
+        hint="(nor is it a directory or file here)",
     )
 
 

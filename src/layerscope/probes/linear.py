@@ -6,7 +6,7 @@ It minimises ``mean loss + penalty / 2 * |W|²`` over the training windows, the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from layerscope.probes.problem import (
     target_tensor,
 )
 
-__all__ = ["PENALTIES", "applied_weights", "basis_of_rank", "fit_linear", "solve"]
+__all__ = ["PENALTIES", "applied_weights", "basis_of_rank", "fit_linear", "objective_of", "parameter_count", "solve"]
 
 #: From strong to weak, so that each solution starts the next, and a tie goes to the stronger.
 PENALTIES = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4)
@@ -131,6 +131,26 @@ def mixture_of(solution: NDArray[np.float64], states: NDArray[np.float32]) -> tu
     return tuple(torch.from_numpy(solution[-layers:]).softmax(dim=0).tolist()) if layers else ()
 
 
+Objective = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
+
+
+def objective_of(inputs: Tensor, targets: Tensor, kind: str, outputs: int, penalty: float) -> Objective:
+    """Return the function that `solve` minimises: parameters to the penalised loss and its gradient."""
+    weights = inputs.shape[-1] * outputs
+    wanted = targets if kind == "classes" else targets.to(inputs.dtype)
+    # Sums over tags and dimensions make them separate problems, each with the same penalty.
+    factor = {"classes": 1.0, "tags": float(outputs), "values": outputs / 2}[kind]
+
+    def objective(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        parameters = torch.from_numpy(vector).to(inputs.dtype).requires_grad_()
+        loss = factor * loss_of(kind, linear_scores(parameters, inputs, outputs), wanted)
+        total = loss + penalty / 2 * parameters[:weights].square().sum()
+        (gradient,) = torch.autograd.grad(total, parameters)
+        return float(total.detach()), gradient.double().numpy()
+
+    return objective
+
+
 def solve(
     inputs: Tensor,
     targets: Tensor,
@@ -160,21 +180,9 @@ def solve(
     -------
     ndarray of float64, the parameters
     """
-    weights = inputs.shape[-1] * outputs
-    wanted = targets if kind == "classes" else targets.to(inputs.dtype)
-    # Sums over tags and dimensions make them separate problems, each with the same penalty.
-    factor = {"classes": 1.0, "tags": float(outputs), "values": outputs / 2}[kind]
-
-    def objective(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        parameters = torch.from_numpy(vector).to(inputs.dtype).requires_grad_()
-        loss = factor * loss_of(kind, linear_scores(parameters, inputs, outputs), wanted)
-        total = loss + penalty / 2 * parameters[:weights].square().sum()
-        (gradient,) = torch.autograd.grad(total, parameters)
-        return float(total.detach()), gradient.double().numpy()
-
     gradient, gain = TOLERANCES if len(inputs) <= MANY else FRAME_TOLERANCES
     found = minimize(
-        objective,
+        objective_of(inputs, targets, kind, outputs, penalty),
         start,
         jac=True,
         method="L-BFGS-B",

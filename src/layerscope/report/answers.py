@@ -13,8 +13,17 @@ from layerscope.label_free import SCORES
 from layerscope.report.words import layer_list, number
 from layerscope.results import SINGLE_INPUTS, Results
 from layerscope.similarity import Similarities
+from layerscope.uncertainty import best_set
 
-__all__ = ["Answer", "answer_questions", "preferred_probe", "worth_of_scores"]
+__all__ = [
+    "Answer",
+    "answer_questions",
+    "choice",
+    "one_for_all",
+    "plain_choice",
+    "preferred_probe",
+    "worth_of_scores",
+]
 
 #: Layers that two of a model's tasks must have for a rank correlation to be worth a line.
 FEWEST_LAYERS = 4
@@ -128,11 +137,34 @@ def layers_of_tasks(results: Results, models: list[str]) -> tuple[str, ...]:
         if pairs:
             apart = [pair for pair in pairs if not sets[pair[0]] & sets[pair[1]]]
             told.append(
-                f"{model}: {len(apart)} of {len(pairs)} pairs of tasks have no layer that may be best for both"
-                + ("." if apart else ": the data do not show that tasks want different layers.")
+                f"{model}: {len(apart)} of {len(pairs)} pairs of tasks have no layer that may be best for both."
             )
+            told.append(f"{model}: {one_for_all(results, model, list(sets))}")
         told.append(optimism(results, model, gains))
     return tuple(told)
+
+
+def one_for_all(results: Results, model: str, tasks: list[str]) -> str:
+    """Return whether one layer may be best for all tasks, as a test at 5 %.
+
+    If a layer were best for all T tasks, the set of each at a level of ``1 - 0.05 / T`` would hold it, all of them
+    together with probability 0.95 at least (Bonferroni); so where the sets have no layer in common, there is none.
+    """
+    level = 1 - 0.05 / len(tasks)
+    common: set[int] | None = None
+    for task in tasks:
+        best = choice(results, task, model)
+        assert best is not None
+        own = results.of(task=task, model=model, probe=best.probe, metric=best.metric, input="layer")
+        inside = best_set(list(own.value), results.draws[own.index].astype(np.float64), level)
+        layers = {int(layer) for layer in own.layer[inside]}
+        common = layers if common is None else common & layers
+    if common:
+        return f"layer {layer_list(sorted(common))} may be best for all {len(tasks)} tasks."
+    return (
+        f"no layer can be best for all {len(tasks)} tasks: that they want different ones is more than chance "
+        f"(sets at {100 * level:.1f} %, Bonferroni)."
+    )
 
 
 def optimism(results: Results, model: str, gains: list[float]) -> str:

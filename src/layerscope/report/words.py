@@ -8,7 +8,7 @@ import pandas as pd
 
 from layerscope.results import PLAIN_INPUTS, SINGLE_INPUTS, Comparison, Results
 
-__all__ = ["Advice", "advise", "advised", "describe", "layer_list", "metric_name", "number"]
+__all__ = ["Advice", "advise", "advised", "describe", "difference", "layer_list", "metric_name", "number"]
 
 METRIC_NAMES = {
     "accuracy": "accuracy",

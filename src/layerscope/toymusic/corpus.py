@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,21 @@ __all__ = ["labels_of_piece", "stream", "write_notes", "write_pieces"]
 PRETRAINING, DEVELOPMENT, REPORTED = 0, 500_000_000, 900_000_000
 
 
-def write_pieces(directory: Path, count: int, first_seed: int, seconds: float = 12.0) -> Path:
+def write_pieces(
+    directory: Path, count: int, first_seed: int, seconds: float = 12.0, splits: Sequence[str] | None = None
+) -> Path:
     """Write pieces as WAV files, and their labels as ``pieces.jsonl``.
+
+    Parameters
+    ----------
+    directory : Path
+        Where.
+    count, first_seed : int
+        How many, from which seed on.
+    seconds : float
+        Length of each.
+    splits : sequence of str, optional
+        One a piece, for a column ``split``.
 
     Returns
     -------
@@ -29,23 +42,28 @@ def write_pieces(directory: Path, count: int, first_seed: int, seconds: float = 
         The table: ``audio_path, group, key, mode, tempo, metre, style, instrument, energy, brightness, beats,
         downbeats, chords, segments``.
     """
-    return write_all(directory, "pieces", (compose(first_seed + number, seconds) for number in range(count)))
+    return write_all(directory, "pieces", (compose(first_seed + number, seconds) for number in range(count)), splits)
 
 
-def write_notes(directory: Path, count: int, first_seed: int, seconds: float = 1.5) -> Path:
-    """Write single notes as WAV files, and their labels, ``instrument`` and ``pitch``, as ``notes.jsonl``."""
-    return write_all(directory, "notes", (compose_note(first_seed + number, seconds) for number in range(count)))
+def write_notes(
+    directory: Path, count: int, first_seed: int, seconds: float = 1.5, splits: Sequence[str] | None = None
+) -> Path:
+    """Write single notes as `write_pieces` does pieces, with ``instrument`` and ``pitch``, as ``notes.jsonl``."""
+    return write_all(
+        directory, "notes", (compose_note(first_seed + number, seconds) for number in range(count)), splits
+    )
 
 
-def write_all(directory: Path, name: str, pieces: Iterator[Piece]) -> Path:
+def write_all(directory: Path, name: str, pieces: Iterator[Piece], splits: Sequence[str] | None) -> Path:
     """Write audio and table."""
     lines = []
-    for piece in pieces:
+    for number, piece in enumerate(pieces):
         file = f"{name}/{piece.seed}.wav"
         buffer = io.BytesIO()
         soundfile.write(buffer, render(piece), RATE, format="WAV", subtype="PCM_16")
         write_atomically(directory / file, buffer.getvalue())
-        lines.append(json.dumps({"audio_path": file, "group": str(piece.seed), **labels_of_piece(piece)}))
+        place = {"split": splits[number]} if splits else {}
+        lines.append(json.dumps({"audio_path": file, "group": str(piece.seed), **place, **labels_of_piece(piece)}))
     table = directory / f"{name}.jsonl"
     write_atomically(table, ("\n".join(lines) + "\n").encode())
     return table
