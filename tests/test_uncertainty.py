@@ -87,6 +87,24 @@ def test_the_set_holds_the_truly_best_layer_in_95_percent_of_studies():
 
 
 @pytest.mark.slow
+def test_equal_layers_are_told_apart_in_no_more_than_5_percent():
+    studies, layers, clips = 400, 5, 200
+    apart, lost = 0, 0
+    for study in range(studies):
+        random = np.random.default_rng([1, study])
+        shared = random.random(clips)
+        right = (0.6 * shared + 0.4 * random.random((layers, clips))) < 0.7
+        draws = right @ resample_weights(np.arange(clips), study, 400).T / clips
+        low, high = paired_difference(draws[0], draws[1])
+        apart += low > 0 or high < 0
+        lost += layers - best_set(right.mean(axis=1), draws).sum()
+    # Binomial, two standard errors above 5 %: pairs of studies; layers of one study count as one, being dependent.
+    allowed = 0.05 + 2 * np.sqrt(0.05 * 0.95 / studies)
+    assert apart / studies <= allowed
+    assert lost / (studies * layers) <= allowed
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("songs", [60, 200])
 def test_95_percent_intervals_hold_the_truth_in_93_to_97_percent_of_studies(songs):
     """Three clips a song that share half of what makes them hard; the truth is the share of the population, 0.7."""

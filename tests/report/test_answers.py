@@ -32,7 +32,15 @@ def test_a_model_that_loses_or_ties_is_said_to():
 
 def test_tasks_that_share_a_layer_do_not_show_that_they_want_different_ones():
     layers = said(made_study(TASKS, best={"pitch": 1, "genre": 1}))["Which layers serve which task?"]
-    assert "m: 0 of 1 pairs of tasks have no layer that may be best for both: the data do not show" in layers
+    assert "m: 0 of 1 pairs of tasks have no layer that may be best for both." in layers
+    assert "m: layer 1 may be best for all 2 tasks." in layers
+
+
+def test_that_no_layer_can_be_best_for_all_is_a_test_at_five_percent_in_all():
+    layers = said(made_study(("pitch", "genre", "mood"), best={"pitch": 0, "genre": 3, "mood": 0}))
+    text = layers["Which layers serve which task?"]
+    assert "m: no layer can be best for all 3 tasks" in text
+    assert "(sets at 98.3 %, Bonferroni)" in text
 
 
 def test_the_optimism_of_choosing_on_test_is_printed():
