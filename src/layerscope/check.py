@@ -22,12 +22,13 @@ from layerscope.labels import Labels, TrackLabels
 from layerscope.plan import Plan
 from layerscope.probes import Problem
 from layerscope.probes.closed_form import fit_closed_form
+from layerscope.probes.inputs import BLOCKS, NARROW_AND_WIDE
 from layerscope.probes.linear import MANY, PENALTIES, objective_of
 from layerscope.probes.mlp import LEARNING_RATES, MLP, run_epoch, validate
 from layerscope.probes.problem import target_tensor
-from layerscope.probing import Job, Target, left_of, plan_jobs
+from layerscope.probing import Job, Target, clip_part, evaluations, left_of, plan_jobs
 from layerscope.questions import Question, load_tasks, missing_clips, passes_of
-from layerscope.splits import Part, assign, find_leaks, parts_of, refuse_unlearnable
+from layerscope.splits import Part, assign, find_leaks, group_codes, parts_of, refuse_unlearnable
 from layerscope.store import cache_directory
 
 __all__ = ["Check", "Cost", "TaskCheck", "check"]
@@ -94,7 +95,7 @@ class TaskCheck:
     trainings : int
         Probes that would be trained.
     probe_minutes : float
-        Of their training, by the time of one of them.
+        Of their training, by the time of a step of each sort, and of scoring them in all resamples.
     """
 
     name: str
@@ -175,6 +176,8 @@ def task_check(
     parts = target.parts
     seconds = len(parts) * probing_seconds(jobs, features, target, plan.seeds)
     mlps = sum(job.probe == "mlp" for job in jobs)
+    outcomes = plan.seeds * mlps + len(jobs) - mlps
+    after = outcomes * resampling_seconds(task, target, clips, plan.split_seed)
     each = len(LEARNING_RATES) + plan.seeds - 1
     return TaskCheck(
         name=task.name,
@@ -184,7 +187,7 @@ def task_check(
         hours=float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600,
         short=missing_clips(task.task, task.dataset) if task.task else "",
         trainings=each * len(parts) * mlps + (len(jobs) - mlps) * len(parts),
-        probe_minutes=seconds / max(1, min(workers, len(jobs))) / 60,
+        probe_minutes=(seconds / max(1, min(workers, len(jobs))) + after) / 60,
     )
 
 
@@ -301,12 +304,38 @@ def probing_seconds(jobs: Sequence[Job], features: Sequence[Features], target: T
             each["linear"] = evaluation_seconds(problem) * TYPICAL_EVALUATIONS
         if any(job.probe == "closed" for job in own):
             each["closed"] = closed_seconds(problem)
-        for job in own:
-            layers = 1 if job.chosen.layer is not None else len(one.layers)
-            narrow = 1 / 7 if job.chosen.name in ("mean", "frame") else 1
-            total += each[job.probe] * layers * narrow + after * (seeds if job.probe == "mlp" else 1)
+        trained = [*own, *controls_of(own)]
+        total += sum(each[job.probe] * relative_cost(job) for job in trained)
+        total += sum(after * (seeds if job.probe == "mlp" else 1) for job in trained)
     torch.set_num_threads(before)
     return total
+
+
+def controls_of(jobs: Sequence[Job]) -> list[Job]:
+    """Return jobs like those that are trained again with shuffled labels: one single input for each probe."""
+    single = {job.probe: job for job in jobs if job.chosen.layer is not None}
+    return list(single.values())
+
+
+def relative_cost(job: Job) -> float:
+    """Return how much longer a job takes than one on a whole layer: by the width, in a closed form by its square."""
+    width = 1.0 if job.chosen.layer is not None else float(len(job.features.layers))
+    if job.chosen.name in BLOCKS:
+        parts = BLOCKS[NARROW_AND_WIDE[job.features.pooling][0]]
+        width = 1.0 if job.chosen.name == NARROW_AND_WIDE[job.features.pooling][1] else 1 / parts
+    return width**2 if job.probe == "closed" else width
+
+
+def resampling_seconds(task: Question, target: Target, clips: pd.DataFrame, seed: int) -> float:
+    """Return the time of scoring what one training leaves in all resamples of the test clips, by every metric."""
+    parts = [clip_part(target, number) for number in range(len(target.parts))]
+    test = evaluations(task.labels(), parts, group_codes(clips), seed)["test"]
+    shape = (len(test.metrics()), 2) if target.tracks else (len(target.labels.names),)
+    noise = np.random.default_rng(0).random((len(clips), *shape)).astype(np.float32)
+    started = time.perf_counter()
+    for metric in test.metrics():
+        test.score(metric, noise, test.weights)
+    return time.perf_counter() - started
 
 
 def closed_seconds(problem: Problem) -> float:

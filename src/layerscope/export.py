@@ -126,7 +126,8 @@ def export(
     results = Results.read(run)
     own = results.only(sole_task(results, task))
     row = chosen_row(own, model, probe, given)
-    encoder = load_encoder(row.model if row.model in plan.baseline else model_of(plan, row.model), layers=plan.layers)
+    source = model_of(plan, row.model)
+    encoder = load_encoder(source, layers=plan.layers)
     question, stores = task_of(plan, results, own.facts["task"], encoder, progress or Silent())
     labels = question.labels()
     features, target, _ = divide(question, labels, stores, plan)
@@ -136,11 +137,11 @@ def export(
     window = float(stores[0].description["window_seconds"])
     layers = used_layers(encoder, chosen)
     whole = costs_of(encoder, window)
-    told, cut = written_encoder(encoder, layers, out, model_of(plan, row.model), copied=weights)
+    told, cut = written_encoder(encoder, layers, out, source, copied=weights)
     write_tensors(out / PROBE, {name: np.ascontiguousarray(value) for name, value in prediction.weights.items()}, {})
     curves, thresholds = answers(target, prediction)
     scores = {name: row[name] for name in ("metric", "value", "ci_low", "ci_high", "n")}
-    write_atomically(out / "README.md", card(own, row, model_of(plan, row.model), told, whole, cut).encode())
+    write_atomically(out / "README.md", card(own, row, source, told, whole, cut).encode())
     manifest = Manifest(
         task=question.name,
         target=question.target,
