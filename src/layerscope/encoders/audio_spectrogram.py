@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from layerscope.encoders.base import LayeredModel
 from layerscope.encoders.files import read_json
-from layerscope.encoders.huggingface import hooked_states, load_part, settings_of
+from layerscope.encoders.huggingface import hooked_states, library, load_part, own_settings, settings_of
 from layerscope.errors import ModelError
 
 __all__ = ["AudioSpectrogramModel", "build_audio_spectrogram"]
@@ -105,14 +105,10 @@ def build_audio_spectrogram(directory: Path, *, weights: bool = True) -> AudioSp
     ModelError
         If the library is not installed, or a file is missing or does not fit.
     """
-    try:
-        import transformers
-    except ImportError as error:
-        raise ModelError("this model needs the transformers library: pip install 'layerscope[hf]'") from error
+    transformers = library()
     config = read_json(directory / "config.json")
     preprocessor = transformers.ASTFeatureExtractor(**settings_of(directory))
-    own = {key: value for key, value in config.items() if key not in ("model_type", "auto_map", "torch_dtype", "dtype")}
-    network: nn.Module = transformers.ASTModel(transformers.ASTConfig(**own))
+    network: nn.Module = transformers.ASTModel(transformers.ASTConfig(**own_settings(config)))
     if weights:
         load_part(network, directory, (PREFIX,), newer_name if hasattr(network, "layers") else str)
     try:

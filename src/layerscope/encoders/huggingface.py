@@ -20,7 +20,16 @@ from layerscope.encoders.base import LayeredModel
 from layerscope.encoders.files import read_json, read_tensors, refuse_mismatch, refuse_non_finite, refuse_others
 from layerscope.errors import ModelError, unknown
 
-__all__ = ["FAMILIES", "HuggingFaceModel", "build_huggingface", "hooked_states", "load_part", "settings_of"]
+__all__ = [
+    "FAMILIES",
+    "HuggingFaceModel",
+    "build_huggingface",
+    "hooked_states",
+    "library",
+    "load_part",
+    "own_settings",
+    "settings_of",
+]
 
 #: model_type → (configuration class, model class, what heads' checkpoints put before the encoder's names)
 FAMILIES = {
@@ -168,14 +177,33 @@ def build_huggingface(directory: Path, *, weights: bool = True) -> HuggingFaceMo
 
 def empty_network(config: dict[str, Any]) -> nn.Module:
     """Return the library's model for a configuration, with random weights."""
+    transformers = library()
+    config_class, model_class, _ = FAMILIES[config["model_type"]]
+    made = getattr(transformers, config_class)(**own_settings(config))
+    network: nn.Module = getattr(transformers, model_class)(made)
+    return network
+
+
+def library() -> Any:
+    """Return the transformers library.
+
+    Raises
+    ------
+    ModelError
+        If it is not installed.
+    """
     try:
         import transformers
     except ImportError as error:
         raise ModelError("this model needs the transformers library: pip install 'layerscope[hf]'") from error
-    config_class, model_class, _ = FAMILIES[config["model_type"]]
-    own = {key: value for key, value in config.items() if key not in ("model_type", "auto_map", "torch_dtype", "dtype")}
-    network: nn.Module = getattr(transformers, model_class)(getattr(transformers, config_class)(**own))
-    return network
+    return transformers
+
+
+def own_settings(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what a configuration says of the model itself: not its type, its precision on disk, or code to run."""
+    return {
+        key: value for key, value in config.items() if key not in ("model_type", "auto_map", "torch_dtype", "dtype")
+    }
 
 
 def load_weights(network: nn.Module, directory: Path, prefix: str) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from layerscope.encoders.base import LayeredModel
 from layerscope.encoders.files import read_json
-from layerscope.encoders.huggingface import hooked_states, load_part, settings_of
+from layerscope.encoders.huggingface import hooked_states, library, load_part, own_settings, settings_of
 from layerscope.errors import ModelError
 
 __all__ = ["WhisperModel", "build_whisper"]
@@ -98,17 +98,11 @@ def build_whisper(directory: Path, *, weights: bool = True) -> WhisperModel:
     ModelError
         If the library is not installed, or a file is missing or does not fit.
     """
-    try:
-        import transformers
-        from transformers.models.whisper import modeling_whisper
-    except ImportError as error:
-        raise ModelError("this model needs the transformers library: pip install 'layerscope[hf]'") from error
+    transformers = library()
     config = read_json(directory / "config.json")
     preprocessor = transformers.WhisperFeatureExtractor(**settings_of(directory))
-    made = transformers.WhisperConfig(
-        **{key: value for key, value in config.items() if key not in ("model_type", "auto_map", "torch_dtype", "dtype")}
-    )
-    network: nn.Module = modeling_whisper.WhisperEncoder(made)
+    made = transformers.WhisperConfig(**own_settings(config))
+    network: nn.Module = transformers.WhisperModel(made).encoder
     if weights:
         load_part(network, directory, PREFIXES)
     try:
