@@ -25,7 +25,7 @@ from layerscope.report.words import difference, metric_name, number
 from layerscope.results import Results
 from layerscope.study import run
 
-NOTES, PIECES = 900, 1200
+NOTES, PIECES = 600, 600
 #: The demo itself uses the first seeds from here on; these clips are others.
 FIRST_SEED = 950_000_000
 SHARED = Path(os.environ.get("LAYERSCOPE_SHARED", Path(__file__).parents[2] / "shared")) / "data"
@@ -40,7 +40,7 @@ def main() -> None:
     ]
     models = list(ENCODERS)
     if (SHARED / "instruments").is_dir():
-        asked = {"data": SHARED / "instruments", "model": models, "probe": ["linear"], "seeds": 1, "folds": 5}
+        asked = {"data": SHARED / "instruments", "model": models, "probe": ["closed"], "seeds": 1, "folds": 5}
         parts.append(
             Part("Real instruments (300 recordings, five folds)", run(make_plan(asked, ""), out / "instruments"))
         )

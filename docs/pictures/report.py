@@ -16,7 +16,7 @@ from layerscope.toymusic import write_pieces
 from layerscope.toymusic.corpus import DEVELOPMENT
 
 HERE = Path(__file__).parent
-PIECES = 120
+PIECES = 60
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
         found = compare(Asked(ENCODERS[:2], table), Path(place) / "comparison")
     write_report(Results.read(run), run / "report-with-comparison.html", found)
     for name, figure in {
-        "tasks": "map", "pieces-style-layers-linear": "curve", "similarity-cka_debiased": "similarity",
+        "tasks": "map", "pieces-style-layers-closed": "curve", "similarity-cka_debiased": "similarity",
         "sound-cka_debiased": "sound", "label-free": "label-free",
     }.items():  # fmt: skip
         shutil.copy(run / "figures" / f"{name}.png", HERE / f"report-{figure}.png")
