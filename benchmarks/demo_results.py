@@ -1,8 +1,7 @@
 """What the small encoders are worth: `python -m benchmarks.demo_results` writes `docs/demo-results.md`.
 
-The demo's tasks on more clips than the demo takes, so that intervals are narrower, with seeds that neither pretraining
-nor any choice has used; and, as sound from elsewhere, real recordings of instruments and rendered pop songs, where
-`LAYERSCOPE_SHARED` (or `../shared`) holds them.
+The demo's tasks, on clips whose seeds neither pretraining nor any choice has used; and, as sound from elsewhere, real
+recordings of instruments and rendered pop songs, where `LAYERSCOPE_SHARED` (or `../shared`) holds them.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from layerscope.demo import ENCODERS, SECONDS, demo
+from layerscope.demo import ENCODERS, NOTES, PIECES, SECONDS, demo
 from layerscope.plan import make_plan
 from layerscope.report.answers import choice, one_for_all, plain_choice
 from layerscope.report.tables import as_markdown
@@ -25,9 +24,6 @@ from layerscope.report.words import difference, metric_name, number
 from layerscope.results import Results
 from layerscope.study import run
 
-NOTES, PIECES = 600, 600
-#: The demo itself uses the first seeds from here on; these clips are others.
-FIRST_SEED = 950_000_000
 SHARED = Path(os.environ.get("LAYERSCOPE_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 TRAINED = ENCODERS[:2]
 
@@ -35,9 +31,8 @@ TRAINED = ENCODERS[:2]
 def main() -> None:
     """Measure and write."""
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/demo-results")
-    parts = [
-        Part("Composed music", demo(out / "composed", first_seed=FIRST_SEED, notes=NOTES, pieces=PIECES, stage=say))
-    ]
+    composed = demo(out / "composed", notes=NOTES, pieces=PIECES, stage=say)
+    parts = [Part("Composed music", composed)]
     models = list(ENCODERS)
     if (SHARED / "instruments").is_dir():
         asked = {"data": SHARED / "instruments", "model": models, "probe": ["closed"], "seeds": 1, "folds": 5}
