@@ -23,7 +23,6 @@ check: setup
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/pytest tests/docs
 
 lock: setup
 	$(BIN)/pip freeze --exclude-editable --exclude layerscope | sed "s/+cpu//" > constraints.txt

@@ -1,7 +1,8 @@
 """What the small encoders are worth: `python -m benchmarks.demo_results` writes `docs/demo-results.md`.
 
-The demo's tasks, on clips whose seeds neither pretraining nor any choice has used; and, as sound from elsewhere, real
-recordings of instruments and rendered pop songs, where `LAYERSCOPE_SHARED` (or `../shared`) holds them.
+The demo's tasks, on more clips than the demo takes, so that intervals are narrower, from seeds that neither pretraining
+nor any choice has used; and, as sound from elsewhere, real recordings of instruments and rendered pop songs, where
+`LAYERSCOPE_SHARED` (or `../shared`) holds them.
 """
 
 from __future__ import annotations
@@ -16,22 +17,26 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from layerscope.demo import ENCODERS, NOTES, PIECES, SECONDS, demo
+from layerscope.demo import ENCODERS, SECONDS, demo
 from layerscope.plan import make_plan
 from layerscope.report.answers import choice, one_for_all, plain_choice
 from layerscope.report.tables import as_markdown
 from layerscope.report.words import difference, metric_name, number
 from layerscope.results import Results
 from layerscope.study import run
+from layerscope.toymusic.corpus import REPORTED
 
 SHARED = Path(os.environ.get("LAYERSCOPE_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 TRAINED = ENCODERS[:2]
+#: Far from the demo's own, which were looked at while the demo was made.
+FIRST_SEED = REPORTED + 10_000_000
+NOTES, PIECES = 480, 480
 
 
 def main() -> None:
     """Measure and write."""
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/demo-results")
-    composed = demo(out / "composed", notes=NOTES, pieces=PIECES, stage=say)
+    composed = demo(out / "composed", first_seed=FIRST_SEED, notes=NOTES, pieces=PIECES, stage=say)
     parts = [Part("Composed music", composed)]
     models = list(ENCODERS)
     if (SHARED / "instruments").is_dir():

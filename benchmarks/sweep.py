@@ -35,7 +35,6 @@ from sklearn.neural_network import MLPClassifier
 
 from layerscope.audio import load
 from layerscope.dataset import Dataset
-from layerscope.demo import TIMBRES, tone
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.extraction import BATCH_SECONDS, extract, open_store, stored_features
 from layerscope.features import Features
@@ -44,6 +43,8 @@ from layerscope.probes import PROBES, Problem, assemble, mlp
 from layerscope.probes.linear import PENALTIES
 from layerscope.probing import plan_jobs, run_jobs
 from layerscope.splits import Part, assign, parts_of
+from layerscope.toymusic.composer import compose_note
+from layerscope.toymusic.synthesizer import render
 
 SEEDS = 5
 CLIPS = 120
@@ -70,12 +71,11 @@ def timed(action: Callable[[], object]) -> float:
 
 
 def write_clips(directory: Path, count: int, seconds: float, rate: int) -> Path:
-    """Write stereo FLAC files of noise over tones, a folder a class, and return the folder."""
-    random = np.random.default_rng(0)
+    """Write stereo FLAC files of notes, a folder an instrument, and return the folder."""
     for number in range(count):
-        timbre = TIMBRES[number % len(TIMBRES)]
-        one = np.resize(tone(timbre, 45 + number % 30, random), int(seconds * rate))
-        path = directory / timbre / f"{number}.flac"
+        note = compose_note(number, 1.5)
+        one = np.resize(render(note), int(seconds * rate))
+        path = directory / note.instrument / f"{number}.flac"
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, np.stack([one, 0.9 * one], axis=1), rate)
     return directory

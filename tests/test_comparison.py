@@ -26,7 +26,7 @@ def test_a_comparison_is_that_of_all_frames_at_once(sounds, tmp_path):
     found = compare(Asked(("random:small",), sounds, layers="0-1"), tmp_path / "out")
     encoder = load_encoder("random:small", layers="0-1")
     tracks = [
-        encode_clip(encoder, path, 0.0, float("nan"), path.name).numpy() for path in sorted(sounds.rglob("*.wav"))
+        encode_clip([encoder], path, 0.0, float("nan"), path.name)[0].numpy() for path in sorted(sounds.rglob("*.wav"))
     ]
     gathering = Gathering([View("x", 0, 64), View("x", 1, 64)])
     gathering.add(np.concatenate([np.concatenate(list(track), axis=1) for track in tracks]))

@@ -1,10 +1,20 @@
+import errno
 import os
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 
 from layerscope.errors import ResourceError
-from layerscope.store import ClipEntry, FeatureStore, cache_directory, read_header, write_atomically, write_tensors
+from layerscope.store import (
+    ClipEntry,
+    FeatureStore,
+    cache_directory,
+    read_header,
+    refused_write,
+    write_atomically,
+    write_tensors,
+)
 
 
 def entries(*counts):
@@ -93,9 +103,19 @@ def test_a_place_that_cannot_be_written_is_an_error_with_the_path(tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")  # noqa: PTH110
 def test_a_full_disk_is_an_error_with_the_way_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.mkstemp", lambda **_: (os.open("/dev/full", os.O_WRONLY), str(tmp_path / "gone")))
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    monkeypatch.setattr("tempfile.mkstemp", lambda **_: (os.open("/dev/null", os.O_RDONLY), str(full)))
     with pytest.raises(ResourceError, match=r"No space left on device.*free some space and run the same command again"):
-        write_atomically(tmp_path / "file", b"x")
+        write_atomically(tmp_path / "file", b"content")
+    assert not full.is_symlink()
+
+
+def test_a_full_disk_is_known_in_the_words_of_the_writer_of_tensors():
+    # tests/test_cli.py fills a disk; this is what the writer says then.
+    error = refused_write(SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"))
+    assert error.errno == errno.ENOSPC
+    assert refused_write(SafetensorError("something else")).strerror == "something else"
 
 
 def test_header_survives(tmp_path):

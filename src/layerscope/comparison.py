@@ -182,7 +182,7 @@ def views_of(encoders: Sequence[Encoder]) -> list[View]:
 
 def refuse_too_large(views: Sequence[View], parts: int, out: Path) -> None:
     """Raise if the moments fit neither in memory nor on the disk."""
-    size = 8 * sum(view.dim for view in views) ** 2
+    size = 4 * sum(view.dim for view in views) ** 2  # float64, one half of a symmetric matrix
     out.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(out).free
     if size * parts > free:
@@ -229,10 +229,8 @@ def draw(
     encoders: Sequence[Encoder], row: Any, frames: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[float], int]:
     """Encode a clip, and return frames drawn of it, (frame, width), their mean over the clip, and their steps."""
-    tracks = []
-    for encoder in encoders:
-        states = encode_clip(encoder, Path(row.path), row.start, row.end, row.clip)
-        tracks += list(states.numpy())
+    states = encode_clip(encoders, Path(row.path), row.start, row.end, row.clip)
+    tracks = [track for one in states for track in one.numpy()]
     length = min(len(track) for track in tracks)
     seed = hashlib.sha256(row.clip_key.encode()).digest()
     random = np.random.default_rng(list(seed))

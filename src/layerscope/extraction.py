@@ -178,7 +178,7 @@ def extract(
     """
     done = Extraction()
     distinct = clips.drop_duplicates("clip_key")
-    with locked(store.directory), ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode") as threads:
+    with locked(store.directory), decoders() as threads:
         store.refresh()
         for name, rows, decoding in ahead(plan_shards(distinct), store, encoder, window, threads):
             held = len(rows) - len(decoding)
@@ -204,6 +204,16 @@ def locked(directory: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def decoders() -> Iterator[ThreadPoolExecutor]:
+    """Yield the threads that decode; what has not begun when the pass is interrupted is dropped."""
+    threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode")
+    try:
+        yield threads
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def plan_shards(clips: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -478,13 +488,13 @@ def stitch(
     track[:, begin:end] = own[:, begin - first : end - first]
 
 
-def encode_clip(encoder: Encoder, path: Path, start: float, end: float, name: str) -> Tensor:
-    """Return the states of a clip at `FRAME_RATE`, (layer, frame, dim), put together from overlapping windows.
+def encode_clip(encoders: Sequence[Encoder], path: Path, start: float, end: float, name: str) -> list[Tensor]:
+    """Return each encoder's states of a clip at `FRAME_RATE`, (layer, frame, dim), put together from windows.
 
     Parameters
     ----------
-    encoder : Encoder
-        Which.
+    encoders : sequence of Encoder
+        Which; the file is decoded once for all of one sample rate.
     path, start, end : Path, float, float
         The file, and the span in seconds; an end of NaN is that of the file.
     name : str
@@ -493,16 +503,24 @@ def encode_clip(encoder: Encoder, path: Path, start: float, end: float, name: st
     Raises
     ------
     AudioError
-        If it cannot be read, or is too short for the encoder.
+        If it cannot be read, or is too short for an encoder.
     ModelError
         If a state is not finite.
     """
-    if encoder.reads_files:
-        states = encoder.encode_file(path, start, end)
-        return to_frame_rate(states, encoder.frame_rate, frame_count(states.shape[1] / encoder.frame_rate))
-    samples = load(path, encoder.sample_rate, start, None if np.isnan(end) else end)
-    refuse_short(encoder, samples, str(path))
-    return encode_waveform(encoder, samples, encoder.window, name)
+    decoded: dict[int, NDArray[np.float32]] = {}
+    found = []
+    for encoder in encoders:
+        if encoder.reads_files:
+            states = encoder.encode_file(path, start, end)
+            frames = frame_count(states.shape[1] / encoder.frame_rate)
+            found.append(to_frame_rate(states, encoder.frame_rate, frames))
+            continue
+        rate = encoder.sample_rate
+        if rate not in decoded:
+            decoded[rate] = load(path, rate, start, None if np.isnan(end) else end)
+        refuse_short(encoder, decoded[rate], str(path))
+        found.append(encode_waveform(encoder, decoded[rate], encoder.window, name))
+    return found
 
 
 def encode_waveform(encoder: Encoder, samples: NDArray[np.float32], window: float, name: str) -> Tensor:

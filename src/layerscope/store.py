@@ -9,9 +9,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.numpy import save_file
 
 from layerscope.errors import ResourceError
 
@@ -45,19 +46,27 @@ def write_atomically(path: Path, content: bytes) -> None:
     ResourceError
         If the disk is full or the place cannot be written.
     """
+    with unfinished(path) as place:
+        place.write_bytes(content)
+
+
+@contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """Yield a place beside a file; what is written there becomes that file, whole, at the end."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".unfinished-", dir=path.parent)
+        os.close(handle)
+        place = Path(name)
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
+            yield place
+            with place.open("rb+") as file:
                 os.fsync(file.fileno())
-            Path(name).chmod(0o666 & ~current_umask())
-            Path(name).replace(path)
+            place.chmod(0o666 & ~current_umask())
+            place.replace(path)
         except BaseException:
             with suppress(FileNotFoundError):
-                Path(name).unlink()
+                place.unlink()
             raise
     except OSError as error:
         way_out = (
@@ -79,7 +88,18 @@ def current_umask() -> int:
 def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], header: Any) -> None:
     """Write arrays with a JSON header; the same content gives the same bytes."""
     contiguous = {name: np.ascontiguousarray(value) for name, value in sorted(tensors.items())}
-    write_atomically(path, save(contiguous, {HEADER: json.dumps(header)}))
+    with unfinished(path) as place:
+        try:
+            save_file(contiguous, place, {HEADER: json.dumps(header)})
+        except SafetensorError as error:
+            raise refused_write(error) from error
+
+
+def refused_write(error: SafetensorError) -> OSError:
+    """Return the error of the system that a writer of tensors tells of in its own words."""
+    number = re.search(r"os error (\d+)", str(error))
+    code = int(number[1]) if number else errno.EIO
+    return OSError(code, os.strerror(code) if number else str(error))
 
 
 def read_header(path: Path) -> Any:

@@ -205,14 +205,20 @@ class Gathering:
         )  # fmt: skip
 
     def save(self, path: Path) -> None:
-        """Write what has been gathered."""
-        gathered = self.moments()
+        """Write what has been gathered: of each view its products with itself and with the views before it."""
+        self.settle()
+        half = self.cross.T  # the lower half of a symmetric matrix
+        for place in self.places:
+            block = half[place, place]
+            block[...] = np.tril(block) + np.tril(block, -1).T
         header = {
             "views": [[view.model, view.layer, view.dim] for view in self.views],
-            "count": gathered.count,
-            "pairs": gathered.pairs,
+            "count": self.count,
+            "pairs": self.pairs,
         }
-        write_tensors(path, {name: getattr(gathered, name) for name in ARRAYS}, header)
+        arrays = {name: getattr(self, name) for name in ARRAYS if name != "cross"}
+        strips = {f"cross.{number}": half[place, : place.stop] for number, place in enumerate(self.places)}
+        write_tensors(path, {**arrays, **strips}, header)
 
 
 def read_moments(path: Path, numbers: Sequence[int] | None = None) -> ViewMoments:
@@ -222,8 +228,14 @@ def read_moments(path: Path, numbers: Sequence[int] | None = None) -> ViewMoment
     chosen = list(range(len(views)) if numbers is None else numbers)
     places = [places_of(views)[number] for number in chosen]
     with safe_open(path, framework="numpy") as file:
-        cross = file.get_slice("cross")
-        rows = [[cross[a, b] for b in places] for a in places]
+
+        def block(a: int, b: int) -> Array:
+            if chosen[a] < chosen[b]:
+                return block(b, a).T
+            strip: Array = file.get_slice(f"cross.{chosen[a]}")[:, places[b]]
+            return strip
+
+        rows = [[block(a, b) for b in range(len(places))] for a in range(len(places))]
 
         def columns(name: str) -> Array:
             part = file.get_slice(name)

@@ -16,7 +16,7 @@ from layerscope.study import run
 def write_features(directory, tones, encoder):
     """The states of every tone, as someone else's program may have left them."""
     for path in sorted(tones.rglob("*.wav")):
-        states = encode_clip(encoder, path, 0.0, float("nan"), path.name).numpy()
+        states = encode_clip([encoder], path, 0.0, float("nan"), path.name)[0].numpy()
         place = directory / path.parent.name / f"{path.stem}.npy"
         place.parent.mkdir(parents=True, exist_ok=True)
         np.save(place, states)

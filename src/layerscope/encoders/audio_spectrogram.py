@@ -8,17 +8,14 @@ are left out as well. State 0 is what enters the first block, with positions add
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
 
-from layerscope.encoders.base import LayeredModel
 from layerscope.encoders.files import read_json
-from layerscope.encoders.huggingface import hooked_states, library, load_part, own_settings, settings_of
+from layerscope.encoders.fixed_length import FixedLengthModel
+from layerscope.encoders.huggingface import library, load_part, own_settings, settings_of
 from layerscope.errors import ModelError
 
 __all__ = ["AudioSpectrogramModel", "build_audio_spectrogram"]
@@ -37,7 +34,7 @@ CLASS_TOKENS = 2
 FRAME, HOP = 400, 160
 
 
-class AudioSpectrogramModel(LayeredModel):
+class AudioSpectrogramModel(FixedLengthModel):
     """The network with its own preprocessor.
 
     Parameters
@@ -51,50 +48,24 @@ class AudioSpectrogramModel(LayeredModel):
     """
 
     def __init__(self, network: nn.Module, preprocessor: Any, config: dict[str, Any]) -> None:
-        super().__init__()
-        self.network = network
-        self.preprocessor = preprocessor
-        self.config = config
-        self.sample_rate = int(preprocessor.sampling_rate)
+        super().__init__(network, preprocessor, config, FRAME + HOP * (int(config["max_length"]) - 1))
         self.patch, self.stride = int(config["patch_size"]), int(config["time_stride"])
         self.rows = (int(config["num_mel_bins"]) - self.patch) // int(config["frequency_stride"]) + 1
         self.frame_rate = self.sample_rate / HOP / self.stride
         self.minimum_samples = FRAME + HOP * (self.patch - 1)
-        self.longest = FRAME + HOP * (int(config["max_length"]) - 1)
-        # Windows may be longer by a tenth, so that no sliver is left over.
-        self.window = self.longest / self.sample_rate / 1.1
         self.dim = int(config["hidden_size"])
         self.depth = int(config["num_hidden_layers"])
 
-    def states(self, waveforms: Tensor, last: int) -> Iterator[Tensor]:
-        """See `LayeredModel.states`."""
-        samples = waveforms.shape[1]
-        if samples > self.longest:
-            raise ModelError(
-                f"this model takes {self.longest / self.sample_rate:g} s at most, not "
-                f"{samples / self.sample_rate:.2f} s; choose a shorter --window"
-            )
-        prepared = self.preprocessor(list(waveforms.cpu().numpy()), sampling_rate=self.sample_rate, return_tensors="pt")
-        features = prepared["input_values"].to(waveforms.device, torch.float32)
+    def heard(self, state: Tensor, samples: int) -> Tensor:
+        """See `FixedLengthModel.heard`; a frame is the mean of the patches at its time."""
         frames = ((samples - FRAME) // HOP + 1 - self.patch) // self.stride + 1
-        for state in hooked_states(lambda: self.network(features).last_hidden_state, self.blocks, last):
-            patches = state[:, CLASS_TOKENS:].unflatten(1, (self.rows, -1))
-            yield patches.mean(dim=1)[:, :frames]
+        return state[:, CLASS_TOKENS:].unflatten(1, (self.rows, -1)).mean(dim=1)[:, :frames]
 
     @property
     def blocks(self) -> nn.ModuleList:
         """See `LayeredModel.blocks`."""
         older = getattr(self.network, "encoder", None)
         return cast(nn.ModuleList, self.network.layers if older is None else older.layer)
-
-    def preprocessor_config(self) -> dict[str, Any]:
-        """Return what ``preprocessor_config.json`` says."""
-        told: dict[str, Any] = self.preprocessor.to_dict()
-        return {key: value for key, value in told.items() if key not in ("mel_filters", "window")}
-
-    def description(self) -> dict[str, Any]:
-        """See `LayeredModel.description`."""
-        return {**self.config, "preprocessor": self.preprocessor_config(), "transformers": version("transformers")}
 
 
 def build_audio_spectrogram(directory: Path, *, weights: bool = True) -> AudioSpectrogramModel:

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from layerscope.label_free import SCORES
-from layerscope.report.words import layer_list, number
+from layerscope.report.words import layer_list, number, score_name
 from layerscope.results import SINGLE_INPUTS, Results
 from layerscope.similarity import Similarities
 from layerscope.uncertainty import best_set
@@ -222,7 +222,7 @@ def worth_of_scores(results: Results, found: Similarities) -> pd.DataFrame:
     rows = []
     for name in SCORES:
         for model, own in found.scores[found.scores.score == name].groupby("model", sort=False):
-            record: dict[str, object] = {"score": name.replace("_", " "), "model": model}
+            record: dict[str, object] = {"score": score_name(name), "model": model}
             values = []
             for task in results.tasks:
                 probe, metric = preferred_probe(results, task), results.facts["tasks"][task]["primary"]

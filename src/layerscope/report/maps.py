@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from layerscope.label_free import SCORES
 from layerscope.report.answers import preferred_probe
 from layerscope.report.figures import MUTED, SERIES, STYLE, cycle
+from layerscope.report.words import score_name
 from layerscope.results import Results
 from layerscope.similarity import MEASURES, Similarities
 
@@ -171,7 +172,7 @@ def label_free_curves(found: Similarities) -> Figure:
             for colour, model in zip(cycle(len(models)), models, strict=True):
                 own = found.scores[(found.scores.score == name) & (found.scores.model == model)]
                 draw_band(axes, own, colour, model if name == names[0] else None)
-            axes.set_title(name.replace("_", " "), fontsize=9, loc="left")
+            axes.set_title(score_name(name), fontsize=9, loc="left")
         for axes in panels[len(names) :]:
             axes.set_axis_off()
         figure.legend(loc="outside lower left", ncols=4, frameon=False)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from layerscope.results import PLAIN_INPUTS, SINGLE_INPUTS, Comparison, Results
 
-__all__ = ["Advice", "advise", "advised", "describe", "difference", "layer_list", "metric_name", "number"]
+__all__ = ["Advice", "advise", "advised", "describe", "difference", "layer_list", "metric_name", "number", "score_name"]
 
 METRIC_NAMES = {
     "accuracy": "accuracy",
@@ -55,6 +55,11 @@ class Advice:
 def metric_name(metric: str) -> str:
     """Return a metric as it is written in prose."""
     return f"R² of {metric[3:]}" if metric.startswith("r2:") else METRIC_NAMES[metric]
+
+
+def score_name(score: str) -> str:
+    """Return a label-free score as it is written in prose."""
+    return score.replace("robustness_", "robustness to ").replace("_", " ")
 
 
 def number(metric: str, value: float, *, signed: bool = False) -> str:
