@@ -30,7 +30,7 @@ SHARED = Path(os.environ.get("LAYERSCOPE_SHARED", Path(__file__).parents[2] / "s
 TRAINED = ENCODERS[:2]
 #: Far from the demo's own, which were looked at while the demo was made.
 FIRST_SEED = REPORTED + 10_000_000
-NOTES, PIECES = 480, 480
+NOTES, PIECES = 240, 240
 
 
 def main() -> None:

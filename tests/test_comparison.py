@@ -86,6 +86,7 @@ def test_a_clip_that_cannot_be_read_is_set_aside_with_its_reason(sounds, tmp_pat
         ({"models": ()}, "nothing to compare"),
         ({"models": ("random:small", "random:small")}, "same name"),
         ({"models": ("random:smal",)}, "random:smal|smal"),
+        ({"models": ("random:small", "mel")}, "mel is a plain feature"),
     ],
 )
 def test_wrong_calls_say_what_is_wrong(sounds, tmp_path, asked, words):

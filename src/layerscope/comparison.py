@@ -11,6 +11,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,9 @@ def compare_clips(asked: Asked, out: Path, progress: Progress) -> Similarities:
     clips = dataset.clips.drop_duplicates("clip_key").reset_index(drop=True)
     parts = parts_of_clips(group_codes(clips))
     encoders = [load_encoder(name, layers=asked.layers) for name in asked.models]
+    plain = [encoder.name for encoder in encoders if encoder.baseline]
+    if plain:
+        raise UsageError(f"{plain[0]} is a plain feature, which every comparison has; give models alone")
     if len({encoder.name for encoder in encoders}) < len(encoders):
         raise UsageError("two models have the same name; rename one directory")
     everyone = [*encoders, *(descriptor(name) for name in DESCRIPTORS)]
@@ -229,7 +233,12 @@ def draw(
     encoders: Sequence[Encoder], row: Any, frames: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[float], int]:
     """Encode a clip, and return frames drawn of it, (frame, width), their mean over the clip, and their steps."""
-    states = encode_clip(encoders, Path(row.path), row.start, row.end, row.clip)
+    models = [encoder for encoder in encoders if not encoder.baseline]
+    plain = [encoder for encoder in encoders if encoder.baseline]
+    place = (Path(row.path), row.start, row.end, row.clip)
+    with ThreadPoolExecutor(max_workers=1) as thread:  # what keeps one core busy, while the models keep all
+        described = thread.submit(encode_clip, plain, *place)
+        states = [*encode_clip(models, *place), *described.result()]
     tracks = [track for one in states for track in one.numpy()]
     length = min(len(track) for track in tracks)
     seed = hashlib.sha256(row.clip_key.encode()).digest()

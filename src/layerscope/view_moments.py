@@ -6,7 +6,7 @@ hours of audio.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
-from scipy.linalg.blas import dsyrk
 
 from layerscope.store import read_header, write_tensors
 
@@ -163,7 +162,8 @@ class Gathering:
         self.lengths = np.zeros((len(views), len(views)))
         self.weighted = np.zeros((len(views), width))
         self.steps = np.zeros(len(views))
-        self.cross = np.zeros((width, width), order="F")
+        # Of two views the later one's block alone: the whole is symmetric, and may be gigabytes.
+        self.blocks: dict[tuple[int, int], Array] = {}
 
     def add(self, frames: NDArray[np.float32], steps: Sequence[float] = (), pairs: int = 0) -> None:
         """Take frames (frame, width), and the squared steps of each view over pairs of frames (see `squared_steps`)."""
@@ -182,7 +182,9 @@ class Gathering:
         self.waiting = []
         self.count += len(rows)
         self.sums += rows.sum(axis=0)
-        self.cross = dsyrk(1.0, rows.T, beta=1.0, c=self.cross, overwrite_c=1)  # the upper half, in place
+        for later, earlier in self.pairs_of_views():
+            products = rows[:, self.places[later]].T @ rows[:, self.places[earlier]]
+            self.blocks[later, earlier] = self.blocks.get((later, earlier), 0.0) + products
         squared = np.stack([np.square(rows[:, place]).sum(axis=1) for place in self.places], axis=1)
         self.lengths += squared.T @ squared
         self.weighted += squared.T @ rows
@@ -191,34 +193,33 @@ class Gathering:
                 scale = np.where(lengths > 0, 1 / np.sqrt(lengths), 0.0)
             self.directions[place] += scale @ rows[:, place]
 
+    def pairs_of_views(self) -> Iterator[tuple[int, int]]:
+        """Yield each view with itself and with those before it."""
+        return ((later, earlier) for later in range(len(self.views)) for earlier in range(later + 1))
+
     def moments(self) -> ViewMoments:
         """Return what has been gathered; further frames change it."""
         self.settle()
-        for first in range(0, len(self.cross), ROWS):  # the lower half, in place: a copy may be gigabytes
-            last = first + ROWS
-            self.cross[last:, first:last] = self.cross[first:last, last:].T
-            block = self.cross[first:last, first:last]
-            block[...] = np.triu(block) + np.triu(block, 1).T
+        cross = np.zeros((len(self.sums), len(self.sums)))
+        for (later, earlier), block in self.blocks.items():
+            cross[self.places[later], self.places[earlier]] = block
+            cross[self.places[earlier], self.places[later]] = block.T
         return ViewMoments(
-            self.views, self.count, self.sums, self.cross.T, self.directions, self.lengths, self.weighted, self.steps,
+            self.views, self.count, self.sums, cross, self.directions, self.lengths, self.weighted, self.steps,
             self.pairs,
         )  # fmt: skip
 
     def save(self, path: Path) -> None:
-        """Write what has been gathered: of each view its products with itself and with the views before it."""
+        """Write what has been gathered."""
         self.settle()
-        half = self.cross.T  # the lower half of a symmetric matrix
-        for place in self.places:
-            block = half[place, place]
-            block[...] = np.tril(block) + np.tril(block, -1).T
         header = {
             "views": [[view.model, view.layer, view.dim] for view in self.views],
             "count": self.count,
             "pairs": self.pairs,
         }
         arrays = {name: getattr(self, name) for name in ARRAYS if name != "cross"}
-        strips = {f"cross.{number}": half[place, : place.stop] for number, place in enumerate(self.places)}
-        write_tensors(path, {**arrays, **strips}, header)
+        blocks = {f"cross.{later}.{earlier}": block for (later, earlier), block in self.blocks.items()}
+        write_tensors(path, {**arrays, **blocks}, header)
 
 
 def read_moments(path: Path, numbers: Sequence[int] | None = None) -> ViewMoments:
@@ -230,12 +231,11 @@ def read_moments(path: Path, numbers: Sequence[int] | None = None) -> ViewMoment
     with safe_open(path, framework="numpy") as file:
 
         def block(a: int, b: int) -> Array:
-            if chosen[a] < chosen[b]:
-                return block(b, a).T
-            strip: Array = file.get_slice(f"cross.{chosen[a]}")[:, places[b]]
-            return strip
+            later, earlier = max(a, b), min(a, b)
+            stored: Array = file.get_tensor(f"cross.{later}.{earlier}")
+            return stored if a == later else stored.T
 
-        rows = [[block(a, b) for b in range(len(places))] for a in range(len(places))]
+        rows = [[block(a, b) for b in chosen] for a in chosen]
 
         def columns(name: str) -> Array:
             part = file.get_slice(name)
