@@ -22,6 +22,11 @@ FILES = ("model.safetensors", "config.json", "model_stats.json")
 #: Lines of the log that a point of the curve is the mean of: each is one batch.
 SMOOTHED = 5
 
+#: Trainings that ended and were continued with more steps: the rate had fallen and rose again.
+HISTORY = {
+    "muq": "First to 4,000 steps, from there as if for 11,000 up to step 8,500, then to the end",
+    "musicfm": "First to 4,500 steps, then to the end",
+}
 QUANTIZERS = {
     "muq": "residual codebooks of mel (MuQ's way), trained first, and of semitones, so that pitch is asked for as well",
     "musicfm": "a random projection of mel and one codebook of random codes (MusicFM's way, BEST-RQ)",
@@ -90,7 +95,8 @@ weights: MIT.
 - **Sizes**: {sizes}, 24 kHz in, 25 Hz out, float16.
 - **Tokens**: {QUANTIZERS[recipe["family"]]}. Spans of 0.4 s are masked with probability 0.6.
 - **Data**: {data}.
-- **Training**: {steps}: {heard}.
+- **Training**: {steps}: {heard}. {HISTORY[recipe["family"]]}: the learning rate fell at each end and rose again,
+  which the command below, in one go, does not repeat.
 - **At its end**: {end}, majority code {100 * last["majority"]:.1f} %.
 
 ![Loss and masked accuracy over hours of audio](curve.png)
