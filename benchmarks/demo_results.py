@@ -88,8 +88,11 @@ best plain feature (mel, MFCC, chroma, CQT; by mean or moments, over time with h
 these chosen on validation as well. **Bold**: the interval is above 0; *slanted*: below. R² as it is, all else in
 percent.
 """
-    if len(parts) == 1:
-        text += "\nOnly composed music was measured here: the recordings of instruments and the pop songs were not.\n"
+    missing = [
+        name for name in ("Real instruments", "Pop songs") if not any(one.title.startswith(name) for one in parts)
+    ]
+    if missing:
+        text += f"\nNot measured here: {', '.join(missing).lower()}.\n"
     for part in parts:
         text += f"\n## {part.title}\n\n{as_markdown(table_of(part.results))}\n\n"
         text += "\n".join(f"- {line}" for line in verdicts(part.results)) + "\n"
