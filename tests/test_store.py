@@ -62,7 +62,8 @@ def test_the_same_content_gives_the_same_bytes(tmp_path):
 def test_refresh_sees_what_another_process_added_and_removes_what_a_killed_one_left(tmp_path):
     ours, theirs = FeatureStore(tmp_path, {}), FeatureStore(tmp_path, {})
     theirs.write("s", {"pooled": np.ones((1, 1, 2), np.float32)}, entries(1))
-    (tmp_path / ".unfinished-abc").write_bytes(b"half")
+    (tmp_path / ".unfinished-abc").mkdir()
+    (tmp_path / ".unfinished-abc" / "content").write_bytes(b"half")
     assert "key0" not in ours
     ours.refresh()
     assert "key0" in ours
@@ -103,12 +104,12 @@ def test_a_place_that_cannot_be_written_is_an_error_with_the_path(tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")  # noqa: PTH110
 def test_a_full_disk_is_an_error_with_the_way_out(tmp_path, monkeypatch):
-    full = tmp_path / "full"
-    full.symlink_to("/dev/full")
-    monkeypatch.setattr("tempfile.mkstemp", lambda **_: (os.open("/dev/null", os.O_RDONLY), str(full)))
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "unfinished" / "content").symlink_to("/dev/full")
+    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: str(tmp_path / "unfinished"))
     with pytest.raises(ResourceError, match=r"No space left on device.*free some space and run the same command again"):
         write_atomically(tmp_path / "file", b"content")
-    assert not full.is_symlink()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_is_known_in_the_words_of_the_writer_of_tensors():

@@ -10,9 +10,10 @@ import errno
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,8 @@ from layerscope.errors import ResourceError
 __all__ = ["ClipEntry", "FeatureStore", "cache_directory", "read_header", "write_atomically", "write_tensors"]
 
 HEADER = "layerscope"
+#: Begins the names of what a killed run leaves behind.
+UNFINISHED = ".unfinished-"
 
 
 def cache_directory() -> Path:
@@ -52,22 +55,22 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 @contextmanager
 def unfinished(path: Path) -> Iterator[Path]:
-    """Yield a place beside a file; what is written there becomes that file, whole, at the end."""
+    """Yield a place beside a file; what is written there becomes that file, whole, at the end.
+
+    It lies in a directory of its own, because a writer of tensors leaves temporary files beside what it writes.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".unfinished-", dir=path.parent)
-        os.close(handle)
-        place = Path(name)
+        directory = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=path.parent))
+        place = directory / "content"
         try:
             yield place
             with place.open("rb+") as file:
                 os.fsync(file.fileno())
             place.chmod(0o666 & ~current_umask())
             place.replace(path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                place.unlink()
-            raise
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
     except OSError as error:
         way_out = (
             "free some space and run the same command again: it continues"
@@ -184,8 +187,8 @@ class FeatureStore:
         """See shards that another run has added, and remove what a killed one left unfinished."""
         known = {place.path for place in self._places.values()}
         self._read_shards(path for path in sorted(self.directory.glob("*.safetensors")) if path not in known)
-        for leftover in self.directory.glob(".unfinished-*"):
-            leftover.unlink()
+        for leftover in self.directory.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(leftover)
 
     def __contains__(self, key: str) -> bool:
         return key in self._places
