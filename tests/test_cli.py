@@ -151,7 +151,7 @@ def test_an_interrupt_says_how_to_go_on(tones, tmp_path):
     while not (tmp_path / "o" / "study.json").is_file():
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=200)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "stopped; the same command continues where it was" in said
     assert "Traceback" not in said
