@@ -31,19 +31,20 @@ TRAINED = ENCODERS[:2]
 #: Far from the demo's own, which were looked at while the demo was made.
 FIRST_SEED = REPORTED + 10_000_000
 NOTES, PIECES = 240, 240
+COMPOSED = "Composed music"
+INSTRUMENTS = "Real instruments (300 recordings, five folds)"
+SONGS = "Pop songs (POP909, rendered; 40 test songs)"
 
 
 def main() -> None:
     """Measure and write."""
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/demo-results")
     composed = demo(out / "composed", first_seed=FIRST_SEED, notes=NOTES, pieces=PIECES, stage=say)
-    parts = [Part("Composed music", composed)]
+    parts = [Part(COMPOSED, composed)]
     models = list(ENCODERS)
     if (SHARED / "instruments").is_dir():
         asked = {"data": SHARED / "instruments", "model": models, "probe": ["closed"], "seeds": 1, "folds": 5}
-        parts.append(
-            Part("Real instruments (300 recordings, five folds)", run(make_plan(asked, ""), out / "instruments"))
-        )
+        parts.append(Part(INSTRUMENTS, run(make_plan(asked, ""), out / "instruments")))
         say("instruments", 0.0)
     if (SHARED / "pop909").is_dir():
         targets = ["key", "tempo", "chords", "beats,downbeats", "segments"]
@@ -54,7 +55,7 @@ def main() -> None:
             "probe": ["closed"],
             "seeds": 1,
         }
-        parts.append(Part("Pop songs (POP909, rendered; 40 test songs)", run(make_plan(asked, ""), out / "pop909")))
+        parts.append(Part(SONGS, run(make_plan(asked, ""), out / "pop909")))
         say("pop909", 0.0)
     Path("docs/demo-results.md").write_text(page(parts), encoding="utf-8")
     for part in parts:
@@ -88,11 +89,8 @@ best plain feature (mel, MFCC, chroma, CQT; by mean or moments, over time with h
 these chosen on validation as well. **Bold**: the interval is above 0; *slanted*: below. R² as it is, all else in
 percent.
 """
-    missing = [
-        name for name in ("Real instruments", "Pop songs") if not any(one.title.startswith(name) for one in parts)
-    ]
-    if missing:
-        text += f"\nNot measured here: {', '.join(missing).lower()}.\n"
+    for title in sorted({COMPOSED, INSTRUMENTS, SONGS} - {part.title for part in parts}):
+        text += f"\nNot measured here: {title}.\n"
     for part in parts:
         text += f"\n## {part.title}\n\n{as_markdown(table_of(part.results))}\n\n"
         text += "\n".join(f"- {line}" for line in verdicts(part.results)) + "\n"

@@ -20,10 +20,10 @@ from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageEr
 from layerscope.terminal import (
     LISTS,
     console,
-    plain_table,
     print_answers,
     print_check,
     print_encoders,
+    print_exported,
     print_results,
     print_similarities,
     print_table,
@@ -200,12 +200,7 @@ def export(
         run_directory, out, task=task, model=model, probe=probe, given=given, weights=not no_weights,
         progress=Bars(console),
     )  # fmt: skip
-    console.print(f"{made.what}: {made.score}", highlight=False, soft_wrap=True)
-    table = plain_table("", f"ms for {made.window:g} s", "MB of weights")
-    for name, costs in (("whole model", made.whole), ("exported", made.cut)):
-        table.add_row(name, f"{1000 * costs.seconds:.0f}", f"{costs.megabytes:.1f}")
-    print_table(table)
-    console.print(f"wrote {made.directory}: layerscope predict {made.directory} FILES", highlight=False, soft_wrap=True)
+    print_exported(made)
 
 
 @app.command()

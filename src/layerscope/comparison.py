@@ -11,7 +11,6 @@ import itertools
 import json
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -233,12 +232,7 @@ def draw(
     encoders: Sequence[Encoder], row: Any, frames: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[float], int]:
     """Encode a clip, and return frames drawn of it, (frame, width), their mean over the clip, and their steps."""
-    models = [encoder for encoder in encoders if not encoder.baseline]
-    plain = [encoder for encoder in encoders if encoder.baseline]
-    place = (Path(row.path), row.start, row.end, row.clip)
-    with ThreadPoolExecutor(max_workers=1) as thread:  # what keeps one core busy, while the models keep all
-        described = thread.submit(encode_clip, plain, *place)
-        states = [*encode_clip(models, *place), *described.result()]
+    states = encode_clip(encoders, Path(row.path), row.start, row.end, row.clip)
     tracks = [track for one in states for track in one.numpy()]
     length = min(len(track) for track in tracks)
     seed = hashlib.sha256(row.clip_key.encode()).digest()

@@ -507,20 +507,21 @@ def encode_clip(encoders: Sequence[Encoder], path: Path, start: float, end: floa
     ModelError
         If a state is not finite.
     """
-    decoded: dict[int, NDArray[np.float32]] = {}
-    found = []
-    for encoder in encoders:
+    until = None if np.isnan(end) else end
+    rates = sorted({encoder.sample_rate for encoder in encoders if not encoder.reads_files})
+    sounds = {rate: load(path, rate, start, until) for rate in rates}
+
+    def states_of(encoder: Encoder) -> Tensor:
         if encoder.reads_files:
             states = encoder.encode_file(path, start, end)
-            frames = frame_count(states.shape[1] / encoder.frame_rate)
-            found.append(to_frame_rate(states, encoder.frame_rate, frames))
-            continue
-        rate = encoder.sample_rate
-        if rate not in decoded:
-            decoded[rate] = load(path, rate, start, None if np.isnan(end) else end)
-        refuse_short(encoder, decoded[rate], str(path))
-        found.append(encode_waveform(encoder, decoded[rate], encoder.window, name))
-    return found
+            return to_frame_rate(states, encoder.frame_rate, frame_count(states.shape[1] / encoder.frame_rate))
+        samples = sounds[encoder.sample_rate]
+        refuse_short(encoder, samples, str(path))
+        return encode_waveform(encoder, samples, encoder.window, name)
+
+    with ThreadPoolExecutor(max_workers=1) as thread:  # plain features keep one core busy, while models keep all
+        plain = {one.name: thread.submit(states_of, one) for one in encoders if one.baseline}
+        return [plain[one.name].result() if one.baseline else states_of(one) for one in encoders]
 
 
 def encode_waveform(encoder: Encoder, samples: NDArray[np.float32], window: float, name: str) -> Tensor:

@@ -12,10 +12,10 @@ from rich.table import Table
 __all__ = [
     "LISTS",
     "console",
-    "plain_table",
     "print_answers",
     "print_check",
     "print_encoders",
+    "print_exported",
     "print_results",
     "print_similarities",
     "print_table",
@@ -165,6 +165,16 @@ def print_similarities(found: Any, out: Path, seconds: float) -> None:
     for line in facts["refused"]:
         console.print(f"not told: {line}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)", highlight=False)
+
+
+def print_exported(made: Any) -> None:
+    """Print what was exported, and what it costs beside the whole model."""
+    console.print(f"{made.what}: {made.score}", highlight=False, soft_wrap=True)
+    table = plain_table("", f"ms for {made.window:g} s", "MB of weights")
+    for name, costs in (("whole model", made.whole), ("exported", made.cut)):
+        table.add_row(name, f"{1000 * costs.seconds:.0f}", f"{costs.megabytes:.1f}")
+    print_table(table)
+    console.print(f"wrote {made.directory}: layerscope predict {made.directory} FILES", highlight=False, soft_wrap=True)
 
 
 def print_check(found: Any) -> None:

@@ -184,7 +184,10 @@ class Gathering:
         self.sums += rows.sum(axis=0)
         for later, earlier in self.pairs_of_views():
             products = rows[:, self.places[later]].T @ rows[:, self.places[earlier]]
-            self.blocks[later, earlier] = self.blocks.get((later, earlier), 0.0) + products
+            if (later, earlier) in self.blocks:
+                self.blocks[later, earlier] += products
+            else:
+                self.blocks[later, earlier] = products
         squared = np.stack([np.square(rows[:, place]).sum(axis=1) for place in self.places], axis=1)
         self.lengths += squared.T @ squared
         self.weighted += squared.T @ rows
