@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -132,29 +131,6 @@ def test_a_full_disk_is_an_error_not_a_traceback(tones, tmp_path):
     assert "No space left on device" in done.stderr
     assert "free some space and run the same command again" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_an_interrupt_says_how_to_go_on(tones, tmp_path):
-    call = [
-        sys.executable,
-        "-m",
-        "layerscope",
-        "run",
-        "--data",
-        str(tones),
-        "--model",
-        "random:small",
-        "--out",
-        str(tmp_path / "o"),
-    ]
-    process = subprocess.Popen(call, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    while not (tmp_path / "o" / "study.json").is_file():
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "stopped; the same command continues where it was" in said
-    assert "Traceback" not in said
 
 
 def test_hostile_files_in_a_table_end_in_skipped_csv(hostile, tmp_path, tones):

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError, unknown
+from layerscope.interrupts import INTERRUPTED, Interrupts
 from layerscope.terminal import (
     LISTS,
     console,
@@ -321,7 +322,17 @@ def ls(what: Annotated[str, typer.Argument(help="models, tasks, baselines, probe
 
 def main() -> None:
     """Run the command line; errors that are meant for a person are printed without a traceback."""
-    sys.exit(guarded(sys.argv[1:]))
+    interrupts = Interrupts()
+    code = INTERRUPTED
+    try:
+        code = guarded(sys.argv[1:])
+    except BaseException:
+        if not interrupts.came:  # an interrupt may have become another error on its way
+            raise
+    if interrupts.came:
+        interrupts.say()
+        code = INTERRUPTED
+    sys.exit(code)
 
 
 def guarded(arguments: list[str]) -> int:
@@ -332,11 +343,8 @@ def guarded(arguments: list[str]) -> int:
     except LayerscopeError as error:
         errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         return error.exit_code
-    except (KeyboardInterrupt, SystemExit) as leaving:  # typer says in the second way how a command ended
-        code = 130 if isinstance(leaving, KeyboardInterrupt) else int(leaving.code or 0)
-        if code == 130:
-            errors.print("stopped; the same command continues where it was")
-        return code
+    except SystemExit as leaving:  # so typer says how a command ended
+        return int(leaving.code or 0)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
             raise

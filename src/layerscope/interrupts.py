@@ -1,0 +1,62 @@
+"""An interrupt ends a command within seconds, wherever it was.
+
+Python raises `KeyboardInterrupt` at whatever instruction it has come to. Inside a library that can be swallowed,
+replaced by another error, or leave a lock held for which a thread then waits for ever: numba's compiler does all three.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from types import FrameType
+from typing import NoReturn
+
+__all__ = ["INTERRUPTED", "Interrupts"]
+
+#: Seconds that a command has to clean up in.
+GRACE = 5.0
+#: Exit code of an interrupted command, as shells have it.
+INTERRUPTED = 130
+
+
+class Interrupts:
+    """Whether an interrupt has come; once made, a command that does not end by itself is ended.
+
+    Made by the main thread, once a process.
+    """
+
+    def __init__(self) -> None:
+        self.came = self.said = False
+        self.told, woken_by = socket.socketpair()
+        woken_by.setblocking(False)
+        # Written by the interpreter's own handler, so that it works while the main thread is in a long computation.
+        signal.set_wakeup_fd(woken_by.detach())
+        signal.signal(signal.SIGINT, self.interrupt)
+        threading.Thread(target=self.watch, daemon=True, name="interrupts").start()
+
+    def interrupt(self, number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002
+        """Remember the interrupt, and do as Python does."""
+        self.came = True
+        raise KeyboardInterrupt
+
+    def watch(self) -> None:
+        """Wait for an interrupt, then for the end of the process, and end it with its workers if that does not come."""
+        while self.told.recv(1)[0] != signal.SIGINT:
+            pass
+        time.sleep(GRACE)
+        for worker in multiprocessing.active_children():
+            worker.kill()
+        self.say()
+        os._exit(INTERRUPTED)
+
+    def say(self) -> None:
+        """Say, once, how to go on: all that is written is written atomically."""
+        if not self.said:
+            self.said = True
+            # Past all buffers and their locks. A progress bar may have hidden the cursor.
+            shown = "\x1b[?25h" if os.isatty(2) else ""
+            os.write(2, f"{shown}stopped; the same command continues where it was\n".encode())
