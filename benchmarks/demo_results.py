@@ -87,7 +87,7 @@ train probes, 15 % to choose layers and penalties, the rest to test. For each mo
 its test score with a 95 % interval, and two paired differences: to the best layer of its untrained twin, and to the
 best plain feature (mel, MFCC, chroma, CQT; by mean or moments, over time with half a second around each frame), each of
 these chosen on validation as well. **Bold**: the interval is above 0; *slanted*: below. R² as it is, all else in
-percent.
+percent; an R² below 0 is worse than always answering the mean.
 """
     for title in sorted({COMPOSED, INSTRUMENTS, SONGS} - {part.title for part in parts}):
         text += f"\nNot measured here: {title}.\n"
