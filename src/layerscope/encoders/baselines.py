@@ -29,31 +29,32 @@ LOWEST_C = 32.703195662574764
 FLOOR = 1e-5
 
 
-def mel(samples: Samples) -> Samples:
-    """Return 128 mel bands in dB, (frame, 128): the very input of MuQ and MusicFM."""
-    bands: Samples = MelSpectrogram()(torch.from_numpy(samples)[None])[0].T.numpy()
+def mel(windows: Samples) -> Samples:
+    """Return 128 mel bands in dB, (window, frame, 128): the very input of MuQ and MusicFM."""
+    bands: Samples = MelSpectrogram()(torch.from_numpy(windows)).mT.numpy()
     return bands
 
 
-def mfcc(samples: Samples) -> Samples:
-    """Return 20 mel-frequency cepstral coefficients, (frame, 20)."""
-    coefficients: Samples = librosa.feature.mfcc(y=samples, sr=SAMPLE_RATE, n_mfcc=20, hop_length=SLOW_HOP)
-    return coefficients.T
+def mfcc(windows: Samples) -> Samples:
+    """Return 20 mel-frequency cepstral coefficients, (window, frame, 20)."""
+    # One by one: librosa cuts decibels off below the maximum of all that it is given.
+    frames = [librosa.feature.mfcc(y=samples, sr=SAMPLE_RATE, n_mfcc=20, hop_length=SLOW_HOP).T for samples in windows]
+    return np.stack(frames)
 
 
-def chroma(samples: Samples) -> Samples:
-    """Return 12 pitch classes from the constant-Q transform, (frame, 12), the loudest of a frame being 1."""
-    classes: Samples = librosa.feature.chroma_cqt(y=samples, sr=SAMPLE_RATE, hop_length=SLOW_HOP, tuning=0.0)
-    return classes.T
+def chroma(windows: Samples) -> Samples:
+    """Return 12 pitch classes from the constant-Q transform, (window, frame, 12), the loudest of a frame being 1."""
+    classes: Samples = librosa.feature.chroma_cqt(y=windows, sr=SAMPLE_RATE, hop_length=SLOW_HOP, tuning=0.0)
+    return classes.swapaxes(1, 2)
 
 
-def cqt(samples: Samples) -> Samples:
-    """Return 336 constant-Q bins in dB, (frame, 336): 48 an octave, seven octaves up from C1."""
+def cqt(windows: Samples) -> Samples:
+    """Return 336 constant-Q bins in dB, (window, frame, 336): 48 an octave, seven octaves up from C1."""
     magnitude = np.abs(
-        librosa.cqt(samples, sr=SAMPLE_RATE, hop_length=SLOW_HOP, fmin=LOWEST_C, n_bins=336, bins_per_octave=48)
+        librosa.cqt(windows, sr=SAMPLE_RATE, hop_length=SLOW_HOP, fmin=LOWEST_C, n_bins=336, bins_per_octave=48)
     )
     decibels: Samples = librosa.amplitude_to_db(magnitude, ref=1.0, amin=FLOOR, top_db=None)
-    return decibels.T
+    return decibels.swapaxes(1, 2)
 
 
 class Baseline(Encoder):
@@ -88,8 +89,9 @@ class Baseline(Encoder):
             warnings.filterwarnings("ignore", message="n_fft=.* is too large for input signal")
             # Silence has no pitch to estimate; its chroma is zero.
             warnings.filterwarnings("ignore", message="Trying to estimate tuning from empty frequency set")
-            frames = [self.compute(samples) for samples in waveforms.numpy()]
-        return torch.from_numpy(np.stack(frames)[:, None].astype(np.float32))
+            # A batch at a time, because librosa computes the filters of the constant-Q transform anew at every call.
+            frames = self.compute(waveforms.numpy())
+        return torch.from_numpy(frames[:, None].astype(np.float32))
 
     def official_name(self, layer: int) -> str:  # noqa: ARG002 - a baseline has one layer
         """Return the name of the feature."""

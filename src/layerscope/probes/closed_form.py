@@ -53,14 +53,17 @@ def fit_closed_form(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
         path, grid, name = lda_path(Moments.of(states[train], indicators)), SHRINKAGES, "shrinkage"
     else:
         path, grid, name = ridge_path(Moments.of(states[train], labels.values[owners])), RIDGES, "penalty"
-    candidates = []
-    for penalty in grid:
+
+    def scores(penalty: float, windows: NDArray[np.int64]) -> NDArray[np.float32]:
         weights, intercepts = path(penalty)
-        raw = (states @ weights + intercepts).astype(np.float32)
-        kept = applied_weights(problem, basis, weights, intercepts, (np.ones(1, np.float32), np.zeros(1, np.float32)))
-        scores = clip_means(raw, problem.window_clip, len(labels.values))
-        candidates.append(Prediction(scores, {name: penalty}, (), kept))
-    return [best_on_validation(problem, candidates)]
+        raw = (states[windows] @ weights + intercepts).astype(np.float32)
+        return clip_means(raw, problem.window_clip[windows], len(labels.values))
+
+    valid = problem.windows_of(problem.valid)
+    best = best_on_validation(problem, (Prediction(scores(penalty, valid), {name: penalty}) for penalty in grid))
+    penalty = best.settings[name]
+    kept = applied_weights(problem, basis, *path(penalty), (np.ones(1, np.float32), np.zeros(1, np.float32)))
+    return [Prediction(scores(penalty, np.arange(len(states))), best.settings, (), kept)]
 
 
 def ridge_path(moments: Moments) -> Path:

@@ -123,11 +123,12 @@ def mixture_size(states: Array) -> int:
 
 
 def clip_means(values: Array, window_clip: NDArray[np.int64], clips: int) -> Array:
-    """Average window scores to the clip, shape (clip, output)."""
-    sums = np.zeros((clips, values.shape[1]), np.float64)
-    np.add.at(sums, window_clip, values)
-    counts = np.bincount(window_clip, minlength=clips)
-    return (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
+    """Average the scores of windows, which are in the order of their clips, to the clip, shape (clip, output)."""
+    means = np.zeros((clips, values.shape[1]), np.float32)
+    present, first, counts = np.unique(window_clip, return_index=True, return_counts=True)
+    if len(present):
+        means[present] = np.add.reduceat(values, first, axis=0, dtype=np.float64) / counts[:, None]
+    return means
 
 
 def target_tensor(problem: Problem) -> tuple[Tensor, Scale]:
