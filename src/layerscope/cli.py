@@ -323,7 +323,7 @@ def ls(what: Annotated[str, typer.Argument(help="models, tasks, baselines, probe
 def main() -> None:
     """Run the command line; errors that are meant for a person are printed without a traceback."""
     interrupts = Interrupts()
-    code = INTERRUPTED
+    code = 0
     try:
         code = guarded(sys.argv[1:])
     except BaseException:
@@ -331,8 +331,7 @@ def main() -> None:
             raise
     if interrupts.came:
         interrupts.say()
-        code = INTERRUPTED
-    sys.exit(code)
+    sys.exit(INTERRUPTED if interrupts.came else code)
 
 
 def guarded(arguments: list[str]) -> int:
