@@ -25,8 +25,8 @@ def test_seeds_of_pretraining_choosing_and_reporting_are_far_apart():
 def test_the_study_in_smaller_still(tmp_path):
     said = []
     (tmp_path / "demo").mkdir()
-    for name in ("study.json", "page-of-yesterday.html"):
-        (tmp_path / "demo" / name).write_text("{}")
+    for name in ("study.json", "provenance.json", "page-of-yesterday.html"):
+        (tmp_path / "demo" / name).write_text('{"models": {"random:base": {}}}')
     results = demo(
         tmp_path / "demo", models=["random:small"], notes=60, pieces=40, stage=lambda what, _: said.append(what)
     )
@@ -39,6 +39,7 @@ def test_the_study_in_smaller_still(tmp_path):
     assert "This is the demo" in page
     provenance = json.loads((tmp_path / "demo" / "provenance.json").read_text())
     assert provenance["tasks"]["pieces-tempo"]["splits"] == {"train": 20, "valid": 6, "test": 14}
+    assert "random:base" not in provenance["models"]
     assert not (tmp_path / "demo" / "page-of-yesterday.html").exists()  # what the directory held is written over
 
 
