@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
@@ -248,10 +247,8 @@ def musicfm_pretraining(config: ConformerConfig, outputs: int, codebook: tuple[i
     }
 
 
-def expected_shapes(family: Family, config: ConformerConfig, pretraining: Shapes) -> Shapes:
+def expected_shapes(family: Family, model: ConformerModel, pretraining: Shapes) -> Shapes:
     """Return name and shape of every tensor that a file of this layout holds, without the leading ``model.``."""
-    with torch.device("meta"):
-        model = ConformerModel(config)
     shapes = {name: tuple(value.shape) for name, value in model.state_dict().items() if not name.startswith("mel.")}
     if family == "musicfm":
         shapes |= {MEL_WINDOW: (N_FFT,), MEL_FILTERS: (N_FFT // 2 + 1, MEL_BINS)}
@@ -266,12 +263,12 @@ def build_model(checkpoint: Checkpoint) -> ConformerModel:
     ModelError
         Naming a tensor that is missing, extra or of the wrong shape, or that holds non-finite values.
     """
-    expected = expected_shapes(checkpoint.family, checkpoint.config, checkpoint.pretraining)
+    model = ConformerModel(checkpoint.config)
+    expected = expected_shapes(checkpoint.family, model, checkpoint.pretraining)
     found = {name: tuple(value.shape) for name, value in checkpoint.tensors.items()}
     refuse_mismatch(checkpoint.path, found, expected, prefix="model.")
     refuse_non_finite(checkpoint.path, checkpoint.tensors, prefix="model.")
     tensors = {name: value for name, value in checkpoint.tensors.items() if name not in checkpoint.pretraining}
-    model = ConformerModel(checkpoint.config)
     tensors["mel.window"] = tensors.pop(MEL_WINDOW, model.mel.window)
     tensors["mel.filters"] = tensors.pop(MEL_FILTERS, model.mel.filters)
     model.load_state_dict(tensors, strict=True)

@@ -283,10 +283,9 @@ FRONT_END = {
 
 def build_mert2(config: Mert2Config, tensors: dict[str, Tensor], path: Path) -> Mert2Model:
     """Return the model with these weights, or raise naming the tensor that does not fit."""
-    with torch.device("meta"):
-        expected = {name: tuple(value.shape) for name, value in Mert2Model(config).state_dict().items()}
+    model = Mert2Model(config)
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     refuse_mismatch(path, {name: tuple(value.shape) for name, value in tensors.items()}, expected)
     refuse_non_finite(path, tensors)
-    model = Mert2Model(config)
     model.load_state_dict(tensors, strict=True)
     return model
