@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import time
 from html.parser import HTMLParser
+from statistics import median
 
 import pytest
 from made_study import made_similarities, made_study
@@ -101,14 +102,14 @@ def test_fourteen_tasks_of_two_models_open_in_two_seconds(tmp_path):
     write_report(made_study(tasks, layers=13), tmp_path / "report.html", made_similarities(layers=13))
     (tmp_path / "empty.html").write_text("<!doctype html><title>empty</title>")
     browse("empty.html", tmp_path)  # makes the profile
-    # The browser's own start is not the page's; the quickest of five, since other tests run beside and only delay.
+    # The browser's own start is not the page's; medians of three, by turns, since other tests run beside.
     seconds = {"empty.html": [], "report.html": []}
-    for name in [*seconds] * 5:
+    for name in [*seconds] * 3:
         started = time.perf_counter()
         said = browse(name, tmp_path)
         seconds[name].append(time.perf_counter() - started)
         assert "CONSOLE" not in said
-    assert min(seconds["report.html"]) - min(seconds["empty.html"]) < 2
+    assert median(seconds["report.html"]) - median(seconds["empty.html"]) < 2
 
 
 def browse(name, directory):

@@ -171,8 +171,9 @@ def draw_interval(axes: Axes, x: float, rows: pd.DataFrame, colour: str, *, fill
 def as_svg(figure: Figure) -> str:
     """Return a figure as inline SVG that takes the page's colours; the same figure gives the same text."""
     buffer = io.StringIO()
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with rc_context(STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+        figure.savefig(buffer, format="svg", metadata=no_metadata, transparent=True)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     for colour, name in ((INK, "ink"), (MUTED, "muted"), (GRID, "grid")):
