@@ -10,8 +10,11 @@ import pytest
 import soundfile
 import torch
 
-# Tests run side by side: threads of one would stand in the way of the other.
+# Tests run side by side: threads and workers of one would stand in the way of the other.
 torch.set_num_threads(1)
+os.environ.update({"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"})
+#: For what is a test of workers.
+TWO_WORKERS = {"LOKY_MAX_CPU_COUNT": "2"}
 
 SHARED = Path(os.environ.get("LAYERSCOPE_SHARED", Path(__file__).parents[2] / "shared"))
 

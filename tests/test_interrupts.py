@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from conftest import TWO_WORKERS
 from layerscope.interrupts import GRACE
 
 SAID = "stopped; the same command continues where it was"
@@ -38,7 +39,10 @@ def lives(group):
 def test_an_interrupt_says_how_to_go_on(tones, tmp_path, until):
     call = [sys.executable, "-m", "layerscope", "run", "--data", tones, "--model", "random:small"]
     call += ["--baseline", "none", "--probe", "mlp", "--out", tmp_path / "out"]
-    process = subprocess.Popen(call, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        call, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, **TWO_WORKERS},
+    )  # fmt: skip
     while not list((tmp_path / "out").glob(until)):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)

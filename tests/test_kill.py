@@ -10,7 +10,7 @@ import time
 import pytest
 from safetensors.numpy import load_file
 
-from conftest import write_tone
+from conftest import TWO_WORKERS, write_tone
 
 KILLS = 5
 
@@ -18,13 +18,15 @@ KILLS = 5
 def start(data, out, cache):
     options = ["--model", "random:small", "--baseline", "mfcc", "--probe", "mlp", "--probe", "closed", "--seeds", "2"]
     call = [sys.executable, "-m", "layerscope", "run", "--data", str(data), *options, "--out", str(out)]
-    environment = {**os.environ, "LAYERSCOPE_CACHE": str(cache)}
+    environment = {**os.environ, **TWO_WORKERS, "LAYERSCOPE_CACHE": str(cache)}
     # A session of its own, so that a kill takes the workers along as a power cut would.
     return subprocess.Popen(call, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
 
 
 def finished(out, cache):
-    return len(list(cache.rglob("*.safetensors"))) + len(list((out / "probes").glob("*.safetensors")))
+    # `os.walk` passes over a directory that is gone when it gets there; here files land while it looks.
+    found = [name for place in (cache, out / "probes") for _, _, names in os.walk(place) for name in names]
+    return sum(name.endswith(".safetensors") for name in found)
 
 
 def contents(out, cache):

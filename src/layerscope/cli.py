@@ -7,7 +7,6 @@ disk, a lock, a missing permission); 130 interrupted.
 from __future__ import annotations
 
 import errno
-import os
 import sys
 import time
 from pathlib import Path
@@ -133,9 +132,11 @@ def check(
         print_encoders(model, layers)
         return
     plan = asked(options)
+    from joblib import cpu_count
+
     from layerscope.check import check as look
 
-    found = look(plan, os.cpu_count() or 1)
+    found = look(plan, cpu_count())
     print_check(found)
     leaks = sum(len(one.leaks) for one in found.tasks)
     if leaks and not plan.allow_leaks:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -136,7 +135,8 @@ def run_jobs(
     directory : Path, optional
         Where outcomes are kept.
     workers : int, optional
-        Processes; as many as there are cores by default.
+        Processes; by default as many as there are cores for this process (joblib's count, which heeds a container's
+        limit, the process's affinity and `LOKY_MAX_CPU_COUNT`).
     progress : callable
         Called with 1 for each finished job.
 
@@ -152,7 +152,7 @@ def run_jobs(
             found[position] = read_outcome(path)
             progress(1)
     missing = [position for position in range(len(jobs)) if position not in found]
-    for position, outcome in run_side_by_side(jobs, missing, target, seeds, workers or os.cpu_count() or 1):
+    for position, outcome in run_side_by_side(jobs, missing, target, seeds, workers or joblib.cpu_count()):
         if directory:
             write_outcome(directory / f"{names[position]}.safetensors", outcome)
         found[position] = outcome
