@@ -29,8 +29,8 @@ from layerscope.toymusic.corpus import REPORTED
 SHARED = Path(os.environ.get("LAYERSCOPE_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 TRAINED = ENCODERS[:2]
 #: Far from the demo's own, which were looked at while the demo was made.
-FIRST_SEED = REPORTED + 20_000_000
-NOTES, PIECES = 360, 360
+FIRST_SEED = REPORTED + 30_000_000
+NOTES, PIECES = 720, 720
 COMPOSED = "Composed music"
 INSTRUMENTS = "Real instruments (300 recordings, five folds)"
 SONGS = "Pop songs (POP909, rendered; 40 test songs)"

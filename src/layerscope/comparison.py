@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import filelock
 import joblib
 import numpy as np
 import pandas as pd
@@ -44,7 +43,7 @@ from layerscope.similarity import (
     shared_neighbours,
 )
 from layerscope.splits import group_codes
-from layerscope.store import write_atomically, write_tensors
+from layerscope.store import sole_use, write_atomically, write_tensors
 from layerscope.view_moments import Gathering, View, ViewMoments, read_moments, squared_steps
 
 __all__ = ["FRAMES", "Asked", "compare"]
@@ -114,15 +113,11 @@ def compare(asked: Asked, out: Path, *, progress: Progress | None = None, comman
     if path.is_file() and path.read_text(encoding="utf-8") != written:
         raise UsageError(f"{out} holds another comparison; choose another --out")
     write_atomically(path, written.encode())
-    lock = filelock.FileLock(out / ".lock")
-    try:
-        with lock.acquire(timeout=0):
-            found = compare_clips(asked, out, progress)
-            found.facts["command"] = list(command)
-            found.save(out)
-            shutil.rmtree(out / "moments")
-    except filelock.Timeout as error:
-        raise ResourceError(f"{out} is in use by another run; wait for it or choose another --out") from error
+    with sole_use(out):
+        found = compare_clips(asked, out, progress)
+        found.facts["command"] = list(command)
+        found.save(out)
+        shutil.rmtree(out / "moments")
     return found
 
 

@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
@@ -26,7 +27,15 @@ from safetensors.numpy import save_file
 
 from layerscope.errors import ResourceError
 
-__all__ = ["ClipEntry", "FeatureStore", "cache_directory", "read_header", "write_atomically", "write_tensors"]
+__all__ = [
+    "ClipEntry",
+    "FeatureStore",
+    "cache_directory",
+    "read_header",
+    "sole_use",
+    "write_atomically",
+    "write_tensors",
+]
 
 HEADER = "layerscope"
 #: Begins the names of what a killed run leaves behind.
@@ -51,6 +60,27 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     with unfinished(path) as place:
         place.write_bytes(content)
+
+
+@contextmanager
+def sole_use(directory: Path) -> Iterator[None]:
+    """Hold a directory of results for this process.
+
+    Raises
+    ------
+    ResourceError
+        If another process holds it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(directory / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise ResourceError(f"{directory} is in use by another run; wait for it or choose another --out") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -12,13 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import pandas as pd
 
 from layerscope.dataset import Dataset
 from layerscope.encoders import Encoder
-from layerscope.errors import ResourceError, UsageError
+from layerscope.errors import UsageError
 from layerscope.extraction import Extraction, extract, open_store, stored_features
 from layerscope.features import Features
 from layerscope.frames import frame_features, plan_tracks
@@ -44,7 +43,7 @@ from layerscope.report import write_report
 from layerscope.results import SINGLE_INPUTS, Entry, Results, tabulate
 from layerscope.similarity import Similarities
 from layerscope.splits import assign, group_codes, parts_of, refuse_unlearnable
-from layerscope.store import FeatureStore, cache_directory, write_atomically
+from layerscope.store import FeatureStore, cache_directory, sole_use, write_atomically
 
 __all__ = [
     "StudyResults",
@@ -119,12 +118,8 @@ def run_directory(out: Path, plan: Plan) -> Iterator[None]:
     elif out.is_dir() and any(out.iterdir()):
         raise UsageError(f"{out} is not empty and holds no study; choose another --out")
     write_atomically(path, written.encode())
-    lock = filelock.FileLock(out / ".lock")
-    try:
-        with lock.acquire(timeout=0):
-            yield
-    except filelock.Timeout as error:
-        raise ResourceError(f"{out} is in use by another run; wait for it or choose another --out") from error
+    with sole_use(out):
+        yield
 
 
 def read_study(path: Path) -> dict[str, Any]:

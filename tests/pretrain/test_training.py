@@ -3,11 +3,12 @@
 import json
 import math
 
+import filelock
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from layerscope.errors import DataError, UsageError
+from layerscope.errors import DataError, ResourceError, UsageError
 from layerscope.pretrain import Recipe, pretrain, sound, training
 
 SMALL = {"dim": 32, "depth": 2, "heads": 2, "feedforward": 64, "channels": 4, "batch": 4, "seconds": 2.0,
@@ -63,6 +64,12 @@ def test_another_pretraining_in_the_same_place_is_refused(tmp_path):
     pretrain(Recipe(family="musicfm", steps=1, **SMALL), tmp_path)
     with pytest.raises(UsageError, match="seed"):
         pretrain(Recipe(family="musicfm", steps=1, seed=1, **SMALL), tmp_path)
+
+
+def test_a_second_pretraining_beside_the_first_is_refused(tmp_path):
+    with filelock.FileLock(tmp_path / ".lock"), pytest.raises(ResourceError, match="in use by another run"):
+        pretrain(Recipe(family="musicfm", steps=1, **SMALL), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_a_folder_of_audio(tmp_path, tones):

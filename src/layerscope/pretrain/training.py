@@ -18,7 +18,7 @@ from layerscope.pretrain.model import MaskedModel
 from layerscope.pretrain.quantizers import RandomProjection, ResidualQuantizer, pitch_frames, stack_frames
 from layerscope.pretrain.recipe import Recipe
 from layerscope.pretrain.sound import fitting_sound, sound_batches
-from layerscope.store import read_header, write_atomically
+from layerscope.store import read_header, sole_use, write_atomically
 
 __all__ = ["pretrain"]
 
@@ -50,9 +50,18 @@ def pretrain(recipe: Recipe, out: Path, report: Callable[[dict[str, float]], Non
         If `out` holds another pretraining.
     DataError
         If the folder of audio holds none that can be read.
+    ResourceError
+        If another process pretrains in `out`.
     """
+    with sole_use(out):
+        refuse_another(out, recipe)
+        train(recipe, out, report)
+    return out / "encoder"
+
+
+def train(recipe: Recipe, out: Path, report: Callable[[dict[str, float]], None]) -> None:
+    """Take the steps that are still to be taken, with a line of the log and a checkpoint now and then."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    refuse_another(out, recipe)
     checkpoint = out / "checkpoint.safetensors"
     if checkpoint.is_file():
         model, optimizer, step, seconds = resume(checkpoint, recipe, device)
@@ -87,7 +96,6 @@ def pretrain(recipe: Recipe, out: Path, report: Callable[[dict[str, float]], Non
             write_layout(model, recipe, out / "encoder")
     if not (out / "encoder").is_dir():
         write_layout(model, recipe, out / "encoder")
-    return out / "encoder"
 
 
 def refuse_another(out: Path, recipe: Recipe) -> None:
