@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from layerscope.audio import window_spans
 from layerscope.dataset import Dataset
 from layerscope.encoders import MODELS, Encoder, load_encoder
-from layerscope.extraction import FRAME_RATE, frame_bytes, frame_count, frame_spans, stored_bytes
+from layerscope.extraction import FRAME_RATE, batch_size, frame_bytes, frame_count, frame_spans, stored_bytes
 from layerscope.features import Features
 from layerscope.frames import plan_tracks
 from layerscope.labels import Labels, TrackLabels
@@ -207,7 +207,8 @@ def encoding_cost(encoder: Encoder, tasks: Sequence[Question], download: bool) -
         lengths = [length for duration in clips.clip_seconds for length in window_lengths(duration, window, frames)]
         samples = max(encoder.minimum_samples, round(float(np.median(lengths)) * rate))
         windows += len(lengths)
-        seconds += seconds_of_encoding(encoder, samples) / samples * rate * sum(lengths)
+        at_once = min(batch_size(encoder, samples), len(lengths))
+        seconds += seconds_of_encoding(encoder, at_once, samples) / samples * rate * sum(lengths)
         pooled = sum(len(window_spans(max(1, round(d * 100)), round(window * 100))) for d in clips.clip_seconds)
         size += pooled * stored_bytes(encoder)
         if frames:
@@ -236,18 +237,18 @@ def window_lengths(duration: float, window: float, frames: bool) -> list[float]:
     return [(stop - first) / 100 for first, stop in window_spans(max(1, round(duration * 100)), round(window * 100))]
 
 
-def seconds_of_encoding(encoder: Encoder, samples: int) -> float:
-    """Return the median time of encoding a window of noise; reading states takes next to none."""
+def seconds_of_encoding(encoder: Encoder, windows: int, samples: int) -> float:
+    """Return the median time of a window of noise, in batches of so many; reading states takes next to none."""
     if encoder.reads_files:
         return 0.0
-    noise = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (MEASURED + 1, 1, samples)).astype(np.float32))
+    noise = torch.randn((MEASURED + 1, windows, samples), generator=torch.Generator().manual_seed(0)) / 10
     encoder.encode(noise[0])  # the first call pays for what later ones find ready
     times = []
     for one in noise[1:]:
         started = time.perf_counter()
         encoder.encode(one)
         times.append(time.perf_counter() - started)
-    return float(np.median(times))
+    return float(np.median(times)) / windows
 
 
 def target_of(task: Question, clips: pd.DataFrame, parts: list[Part]) -> Target:

@@ -35,6 +35,7 @@ from layerscope.store import ClipEntry, FeatureStore
 __all__ = [
     "FRAME_RATE",
     "Extraction",
+    "batch_size",
     "encode_clip",
     "encode_waveform",
     "encode_windows",
@@ -58,6 +59,8 @@ SHARD_SECONDS = 300.0
 SHARD_CLIPS = 256
 #: Audio that is encoded at once on a CPU; more gains nothing there and costs memory.
 BATCH_SECONDS = 30.0
+#: Of plain features more: librosa makes the filters of the constant-Q transform anew at every call.
+PLAIN_BATCH_SECONDS = 120.0
 #: Frames a second that are kept, that of MuQ, MusicFM and MERT-v2; what is faster is averaged.
 FRAME_RATE = 25.0
 #: Windows of tracks overlap by this many seconds, so that no frame is read near an edge.
@@ -360,6 +363,12 @@ def iter_progress(entries: Sequence[ClipEntry], progress: Progress) -> Callable[
     return finish
 
 
+def batch_size(encoder: Encoder, samples: int) -> int:
+    """Return how many windows of a length go through an encoder at once."""
+    seconds = PLAIN_BATCH_SECONDS if encoder.baseline else BATCH_SECONDS
+    return max(1, int(seconds * encoder.sample_rate // samples))
+
+
 def batches(
     encoder: Encoder, windows: Sequence[NDArray[np.float32]] | NDArray[np.float32], finish: Callable[[int], None]
 ) -> Iterator[tuple[int, Tensor]]:
@@ -373,7 +382,7 @@ def batches(
     for position, samples in enumerate(windows):
         by_length.setdefault(len(samples), []).append(position)
     for length, positions in by_length.items():
-        size = max(1, int(BATCH_SECONDS * encoder.sample_rate // length))
+        size = batch_size(encoder, length)
         for first in range(0, len(positions), size):
             batch = positions[first : first + size]
             states = encoder.encode(torch.from_numpy(np.stack([windows[position] for position in batch])))
