@@ -25,8 +25,9 @@ SMOOTHED = 5
 #: Trainings that ended and were continued with more steps: the rate had fallen and rose again.
 HISTORY = {
     "muq": "First to 4,000 steps, from there as if for 11,000 up to 8,500, then to 9,500, "
-    "from there as if for 13,500 up to 11,000, then to the end",
-    "musicfm": "First to 4,500 steps, then to 11,000, from there as if for 15,000 up to 12,500, then to the end",
+    "from there as if for 13,500 up to 11,000, then to 12,500, then to the end",
+    "musicfm": "First to 4,500 steps, then to 11,000, from there as if for 15,000 up to 12,500, then to 14,500, "
+    "then to the end",
 }
 QUANTIZERS = {
     "muq": "residual codebooks of mel (MuQ's way), trained first, and of semitones, so that pitch is asked for as well",
