@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from layerscope.demo import ENCODERS, SECONDS, demo
+from layerscope.demo import ENCODERS, SECONDS, Clock, demo
 from layerscope.plan import make_plan
 from layerscope.report.answers import choice, one_for_all, plain_choice
 from layerscope.report.tables import as_markdown
@@ -40,12 +40,12 @@ def main() -> None:
     """Measure and write."""
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/demo-results")
     composed = demo(out / "composed", first_seed=FIRST_SEED, notes=NOTES, pieces=PIECES, stage=say)
-    parts = [Part(COMPOSED, composed)]
+    parts, clock = [Part(COMPOSED, composed)], Clock(say)
     models = list(ENCODERS)
     if (SHARED / "instruments").is_dir():
         asked = {"data": SHARED / "instruments", "model": models, "probe": ["closed"], "seeds": 1, "folds": 5}
         parts.append(Part(INSTRUMENTS, run(make_plan(asked, ""), out / "instruments")))
-        say("instruments", 0.0)
+        clock("instruments")
     if (SHARED / "pop909").is_dir():
         targets = ["key", "tempo", "chords", "beats,downbeats", "segments"]
         asked = {
@@ -56,7 +56,7 @@ def main() -> None:
             "seeds": 1,
         }
         parts.append(Part(SONGS, run(make_plan(asked, ""), out / "pop909")))
-        say("pop909", 0.0)
+        clock("pop909")
     Path("docs/demo-results.md").write_text(page(parts), encoding="utf-8")
     for part in parts:
         part.results.to_html(out / f"{part.results.tasks[0]}.html")
