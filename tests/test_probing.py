@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,6 +31,19 @@ def test_last_is_not_trained_twice(features):
     assert ("mlp", "weighted[1:]") in jobs
     assert ("closed", "weighted") not in jobs
     assert len(jobs) == (3 + 3) + (3 + 1)
+
+
+def test_the_same_states_under_two_names_are_probed_once(features, parts, tmp_path):
+    jobs = plan_jobs([features, replace(features, model="twin")], ["closed"])
+    done = []
+    outcomes = run_jobs(jobs, Target(features.labels, parts), [0], tmp_path, workers=1, progress=done.append)
+    half = len(jobs) // 2
+    assert len(list(tmp_path.iterdir())) == half
+    assert sum(done) == len(jobs)
+    alone = run_jobs(jobs[half:], Target(features.labels, parts), [0], workers=1)
+    for one, other, by_itself in zip(outcomes[:half], outcomes[half:], alone, strict=True):
+        np.testing.assert_array_equal(one.test, by_itself.test)
+        np.testing.assert_array_equal(other.test, by_itself.test)
 
 
 def test_outcomes_do_not_depend_on_how_many_work_on_them(features, parts):

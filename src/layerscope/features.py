@@ -132,6 +132,6 @@ class Features:
             window_clip=np.arange(len(array)),
             read=lambda position: array[:, position],
             pooling="mean",
-            fingerprint=hashlib.sha256(array.tobytes()).hexdigest()[:32],
+            fingerprint=hashlib.sha256(f"{array.shape}".encode() + array.tobytes()).hexdigest()[:32],
             labels=labels_of(labels),
         )

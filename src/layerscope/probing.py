@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -145,19 +146,23 @@ def run_jobs(
     list of Outcome, in the order of `jobs`
     """
     names = [job_digest(job, target, seeds) for job in jobs]
-    found: dict[int, Outcome] = {}
-    for position, name in enumerate(names):
+    # Jobs of one name have one outcome: two encoders of the same size have the same untrained twin.
+    first = {name: position for position, name in reversed(list(enumerate(names)))}
+    shared = Counter(names)
+    found: dict[str, Outcome] = {}
+    for name in shared:
         path = directory / f"{name}.safetensors" if directory else None
         if path and path.is_file():
-            found[position] = read_outcome(path)
-            progress(1)
-    missing = [position for position in range(len(jobs)) if position not in found]
+            found[name] = read_outcome(path)
+            progress(shared[name])
+    missing = [first[name] for name in shared if name not in found]
     for position, outcome in run_side_by_side(jobs, missing, target, seeds, workers or joblib.cpu_count()):
+        name = names[position]
         if directory:
-            write_outcome(directory / f"{names[position]}.safetensors", outcome)
-        found[position] = outcome
-        progress(1)
-    return [found[position] for position in range(len(jobs))]
+            write_outcome(directory / f"{name}.safetensors", outcome)
+        found[name] = outcome
+        progress(shared[name])
+    return [found[name] for name in names]
 
 
 def run_side_by_side(
