@@ -2,12 +2,14 @@
 
 import json
 
+import filelock
 import pytest
 
 from layerscope.demo import ENCODERS, TITLES, demo, splits_of
 from layerscope.encoders import load_encoder
 from layerscope.encoders.checkpoint import read_checkpoint
 from layerscope.encoders.registry import PACKAGED, packaged
+from layerscope.errors import ResourceError
 from layerscope.toymusic.corpus import DEVELOPMENT, PRETRAINING, REPORTED
 
 
@@ -41,6 +43,13 @@ def test_the_study_in_smaller_still(tmp_path):
     assert provenance["tasks"]["pieces-tempo"]["splits"] == {"train": 20, "valid": 6, "test": 14}
     assert "random:base" not in provenance["models"]
     assert not (tmp_path / "demo" / "page-of-yesterday.html").exists()  # what the directory held is written over
+
+
+def test_a_directory_in_use_is_not_written_over(tmp_path):
+    (tmp_path / "study.json").write_text("{}")
+    with filelock.FileLock(tmp_path / ".lock"), pytest.raises(ResourceError, match="in use by another run"):
+        demo(tmp_path, models=["random:small"])
+    assert (tmp_path / "study.json").is_file()
 
 
 @pytest.mark.parametrize("name", PACKAGED)

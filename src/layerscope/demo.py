@@ -12,6 +12,7 @@ from layerscope.plan import Plan, make_plan
 from layerscope.progress import Progress, Silent
 from layerscope.questions import load_tasks
 from layerscope.results import combine
+from layerscope.store import sole_use
 from layerscope.study import StudyResults, extract_all, finish, probe_tasks, run_directory
 from layerscope.toymusic import write_notes, write_pieces
 from layerscope.toymusic.corpus import REPORTED
@@ -75,10 +76,16 @@ def demo(
     -------
     StudyResults
         Of all tasks, read by the closed form, which takes seconds where an mlp takes minutes.
+
+    Raises
+    ------
+    ResourceError
+        If another process holds `out`.
     """
     clock = Clock(stage)
     if (out / "study.json").is_file():
-        shutil.rmtree(out)
+        with sole_use(out):  # never from under another demo or run
+            shutil.rmtree(out)
     with tempfile.TemporaryDirectory(prefix="layerscope-demo-") as directory:
         tables = {
             "notes": write_notes(Path(directory), notes, first_seed, splits=splits_of(notes)),
