@@ -43,7 +43,7 @@ demo-results: setup
 
 # A page for each task, from the task itself.
 task-pages: setup
-	$(BIN)/python -m layerscope.tasks.pages docs/tasks
+	$(BIN)/python -m layerscope.tasks.task_pages docs/tasks
 
 # The pictures of the README and the documents; the page is as Chromium (Debian's package) shows it.
 pictures: demo

@@ -17,14 +17,14 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from layerscope.demo import ENCODERS, SECONDS, Clock, demo
-from layerscope.plan import make_plan
-from layerscope.report.answers import choice, one_for_all, plain_choice
-from layerscope.report.tables import as_markdown
-from layerscope.report.words import difference, metric_name, number
-from layerscope.results import Results
-from layerscope.study import run
-from layerscope.toymusic.corpus import REPORTED
+from layerscope.report.conclusions import choice, one_for_all, plain_choice
+from layerscope.report.score_tables import as_markdown
+from layerscope.report.sentences import difference, metric_name, number
+from layerscope.scores.results import Results
+from layerscope.study.demo import ENCODERS, SECONDS, Clock, demo
+from layerscope.study.options import make_plan
+from layerscope.study.run import run
+from layerscope.toymusic.composed_dataset import REPORTED
 
 SHARED = Path(os.environ.get("LAYERSCOPE_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 TRAINED = ENCODERS[:2]

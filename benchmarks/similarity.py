@@ -25,13 +25,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.sweep import timed, write_clips
-from layerscope.audio import load
-from layerscope.comparison import FRAMES, gather_part, views_of
-from layerscope.dataset import Dataset
-from layerscope.descriptors import DESCRIPTORS, descriptor
+from layerscope.data.audio import load
+from layerscope.data.dataset import Dataset
 from layerscope.encoders import load_encoder
-from layerscope.similarity import cka
-from layerscope.view_moments import Gathering, View
+from layerscope.similarity.descriptors import DESCRIPTORS, descriptor
+from layerscope.similarity.frame_sums import Gathering, View
+from layerscope.similarity.measures import cka
+from layerscope.study.compare import FRAMES, gather_part, views_of
 
 REPEATS = 3
 LAYERS, WIDTH = 7, 192

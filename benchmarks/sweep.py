@@ -33,16 +33,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
-from layerscope.audio import load
-from layerscope.dataset import Dataset
+from layerscope.data.audio import load
+from layerscope.data.dataset import Dataset
+from layerscope.data.splits import Part, assign, parts_of
 from layerscope.encoders import Encoder, load_encoder
-from layerscope.extraction import BATCH_SECONDS, extract, open_store, stored_features
-from layerscope.features import Features
-from layerscope.labels import Labels
+from layerscope.features.clip_features import Features
+from layerscope.features.encode import BATCH_SECONDS, extract, open_store, stored_features
 from layerscope.probes import PROBES, Problem, assemble, mlp
+from layerscope.probes.fitting import plan_jobs, run_jobs
 from layerscope.probes.linear import PENALTIES
-from layerscope.probing import plan_jobs, run_jobs
-from layerscope.splits import Part, assign, parts_of
+from layerscope.targets.labels import Labels
 from layerscope.toymusic.composer import compose_note
 from layerscope.toymusic.synthesizer import render
 

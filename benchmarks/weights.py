@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from layerscope.report.figures import SERIES, STYLE
 
-PLACE = Path("src/layerscope/weights")
+PLACE = Path("src/layerscope/encoders/weights")
 SCORES = Path("docs/demo-results.md")
 FILES = ("model.safetensors", "config.json", "model_stats.json")
 #: Lines of the log that a point of the curve is the mean of: each is one batch.

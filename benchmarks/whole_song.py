@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from layerscope.encoders.base import LayeredEncoder
+from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.mert2 import Mert2Config, Mert2Model
 
 LENGTHS = (30, 120, 360)

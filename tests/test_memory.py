@@ -9,10 +9,10 @@ from conftest import write_tone
 
 SCRIPT = """
 import resource, sys
-from layerscope.dataset import Dataset
+from layerscope.data.dataset import Dataset
 from layerscope.encoders import load_encoder
-from layerscope.extraction import extract, open_store
-from layerscope.store import cache_directory
+from layerscope.features.encode import extract, open_store
+from layerscope.atomic_files import cache_directory
 encoder = load_encoder("random:small")
 clips = Dataset.load(sys.argv[1]).survey().clips
 extract(encoder, clips, open_store(encoder, cache_directory(), 30.0), 30.0)

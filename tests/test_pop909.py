@@ -6,8 +6,8 @@ with half a second around), beat F 0.62 (librosa's tracker, untrained).
 
 import pytest
 
-from layerscope.plan import make_plan
-from layerscope.study import run
+from layerscope.study.options import make_plan
+from layerscope.study.run import run
 
 
 @pytest.mark.slow

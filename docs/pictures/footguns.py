@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score
 
 from layerscope.report.figures import MUTED, SERIES, STYLE
-from layerscope.similarity import canonical, cka, debiased_cka
-from layerscope.view_moments import Gathering, View, ViewMoments
+from layerscope.similarity.frame_sums import Gathering, View, ViewMoments
+from layerscope.similarity.measures import canonical, cka, debiased_cka
 
 HERE = Path(__file__).parent
 RANDOM = np.random.default_rng(0)

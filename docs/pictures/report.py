@@ -8,12 +8,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from layerscope.comparison import Asked, compare
-from layerscope.demo import ENCODERS
 from layerscope.report import write_report
-from layerscope.results import Results
+from layerscope.scores.results import Results
+from layerscope.study.compare import Asked, compare
+from layerscope.study.demo import ENCODERS
 from layerscope.toymusic import write_pieces
-from layerscope.toymusic.corpus import DEVELOPMENT
+from layerscope.toymusic.composed_dataset import DEVELOPMENT
 
 HERE = Path(__file__).parent
 PIECES = 60

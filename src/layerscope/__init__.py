@@ -4,14 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from layerscope.dataset import Dataset
+    from layerscope.data.dataset import Dataset
     from layerscope.encoders import Encoder, load_encoder
-    from layerscope.encoders.base import fingerprint_of
+    from layerscope.encoders.encoder import fingerprint_of
     from layerscope.errors import LayerscopeError
-    from layerscope.features import Features
-    from layerscope.predictor import Predictor, load_predictor
-    from layerscope.results import Results
-    from layerscope.study import probe
+    from layerscope.features.clip_features import Features
+    from layerscope.predictor.predict import Predictor, load_predictor
+    from layerscope.scores.results import Results
+    from layerscope.study.run import probe
 
 __all__ = [
     "Dataset",
@@ -28,16 +28,16 @@ __all__ = [
 
 #: Where each name lives: it is imported when it is first asked for, as `layerscope --help` needs none of them.
 _ROOMS = {
-    "Dataset": "dataset",
+    "Dataset": "data.dataset",
     "Encoder": "encoders",
-    "Features": "features",
+    "Features": "features.clip_features",
     "LayerscopeError": "errors",
-    "Predictor": "predictor",
-    "Results": "results",
-    "fingerprint_of": "encoders.base",
+    "Predictor": "predictor.predict",
+    "Results": "scores.results",
+    "fingerprint_of": "encoders.encoder",
     "load_encoder": "encoders",
-    "load_predictor": "predictor",
-    "probe": "study",
+    "load_predictor": "predictor.predict",
+    "probe": "study.run",
 }
 
 

@@ -1,5 +1,5 @@
 """`python -m layerscope` is `layerscope`."""
 
-from layerscope.cli import main
+from layerscope.cli.commands import main
 
 main()

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from conftest import write_tone
-from layerscope.cli import app
-from layerscope.plan import read_plan
+from layerscope.cli.commands import app
+from layerscope.study.options import read_plan
 from layerscope.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]

@@ -2,7 +2,7 @@ import pytest
 import torch
 import transformers
 
-from layerscope.audio import window_spans
+from layerscope.data.audio import window_spans
 from layerscope.encoders import load_encoder
 from layerscope.errors import ModelError
 

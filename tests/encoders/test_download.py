@@ -68,7 +68,7 @@ def hub(golden):
 
 SCRIPT = """
 import dataclasses, sys
-from layerscope.encoders import registry
+from layerscope.encoders import model_names as registry
 from layerscope.errors import ModelError
 pinned = sys.argv[1]
 if pinned:

@@ -5,7 +5,7 @@ import torch
 
 from layerscope.pretrain import Recipe
 from layerscope.pretrain.model import SPAN_TOKENS, MaskedModel, draw_mask
-from layerscope.pretrain.sound import analyse
+from layerscope.pretrain.training_audio import analyse
 
 
 def test_masks_are_spans_of_four_tenths_of_a_second_with_probability_six_tenths():

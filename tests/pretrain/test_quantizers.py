@@ -3,8 +3,8 @@
 import torch
 
 from layerscope.encoders.mel import MelSpectrogram
+from layerscope.pretrain.loop import fit_residual
 from layerscope.pretrain.quantizers import STALE, RandomProjection, ResidualQuantizer, stack_frames
-from layerscope.pretrain.training import fit_residual
 from layerscope.toymusic import compose, render
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from layerscope.labels import Labels
 from layerscope.probes import Problem
+from layerscope.targets.labels import Labels
 
 
 def make_problem(kind, clips=150, dim=12, outputs=3, windows=1, noise=1.0, seed=0, layers=0):

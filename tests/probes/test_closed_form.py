@@ -5,9 +5,9 @@ from sklearn.covariance import ShrunkCovariance
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import Ridge
 
-from layerscope.metrics import PRIMARY, score
-from layerscope.moments import Moments
 from layerscope.probes.closed_form import RIDGES, SHRINKAGES, fit_closed_form, lda_path, ridge_path
+from layerscope.probes.sample_sums import Moments
+from layerscope.targets.metrics import PRIMARY, score
 
 
 @pytest.mark.parametrize("penalty", [RIDGES[0], 0.1, RIDGES[-1]])

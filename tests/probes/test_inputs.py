@@ -1,6 +1,6 @@
 import numpy as np
 
-from layerscope.features import Features
+from layerscope.features.clip_features import Features
 from layerscope.probes import Input, assemble, inputs_of, offers
 
 STATES = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)

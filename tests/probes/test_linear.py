@@ -96,12 +96,12 @@ def test_real_features_agree_with_scikit_learn_to_half_a_point_on_every_layer(in
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    from layerscope.dataset import Dataset
+    from layerscope.atomic_files import cache_directory
+    from layerscope.data.dataset import Dataset
+    from layerscope.data.splits import assign, parts_of
     from layerscope.encoders import load_encoder
-    from layerscope.extraction import extract, open_store, stored_features
+    from layerscope.features.encode import extract, open_store, stored_features
     from layerscope.probes import Problem
-    from layerscope.splits import assign, parts_of
-    from layerscope.store import cache_directory
 
     encoder = load_encoder(golden / "muq-small")
     dataset = Dataset.load(instruments).survey()

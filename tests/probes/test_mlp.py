@@ -3,8 +3,8 @@ import pytest
 import torch
 from problems import make_problem
 
-from layerscope.metrics import PRIMARY, score
 from layerscope.probes.mlp import LEARNING_RATES, MLP, fit_mlp, train_once
+from layerscope.targets.metrics import PRIMARY, score
 
 
 def test_the_architecture_is_marbles():

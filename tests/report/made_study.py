@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-
-from layerscope.label_free import SCORES
-from layerscope.results import Results, tabulate
-from layerscope.similarity import MEASURES, Similarities
 from test_results import entry
+
+from layerscope.scores.results import Results, tabulate
+from layerscope.similarity.label_free import SCORES
+from layerscope.similarity.measures import MEASURES, Similarities
 
 DESCRIPTORS = ("mel", "chroma")
 

@@ -1,6 +1,6 @@
 import xml.etree.ElementTree as ElementTree
 
-from test_words import study
+from test_sentences import study
 
 from layerscope.report.figures import as_svg, layer_curves
 

@@ -9,9 +9,9 @@ from statistics import median
 import pytest
 from made_study import made_similarities, made_study
 
-from layerscope.plan import make_plan
 from layerscope.report import write_report
-from layerscope.study import run
+from layerscope.study.options import make_plan
+from layerscope.study.run import run
 
 
 @pytest.fixture

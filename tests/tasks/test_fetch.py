@@ -12,8 +12,8 @@ import pytest
 
 from layerscope.errors import DataError
 from layerscope.tasks import TASKS
-from layerscope.tasks.base import Archive
 from layerscope.tasks.fetch import describe, fetch, unpack
+from layerscope.tasks.task import Archive
 
 
 def tar_of(members):

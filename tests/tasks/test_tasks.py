@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from miniatures import MINIATURES, gtzan_lists, harmonix, jamendo, sound, vocalset
 
-from layerscope.check import check
-from layerscope.cli import guarded
+from layerscope.cli.commands import guarded
 from layerscope.errors import DataError, UsageError
-from layerscope.plan import make_plan
-from layerscope.study import run
+from layerscope.study.cost import check
+from layerscope.study.options import make_plan
+from layerscope.study.run import run
 from layerscope.tasks import PAPER_TASKS, TASKS, published_rows
 from layerscope.tasks.gtzan import read_beat_file
 from layerscope.tasks.harmonix import function_of, split_of

@@ -1,8 +1,8 @@
 """Encoders: waveform to the hidden states of every layer."""
 
-from layerscope.encoders.base import Encoder, parse_layers
-from layerscope.encoders.baselines import BASELINES
-from layerscope.encoders.custom import verify
-from layerscope.encoders.registry import MODELS, load_encoder
+from layerscope.encoders.encoder import Encoder, parse_layers
+from layerscope.encoders.model_names import MODELS, load_encoder
+from layerscope.encoders.own_encoder import verify
+from layerscope.encoders.plain_features import BASELINES
 
 __all__ = ["BASELINES", "MODELS", "Encoder", "load_encoder", "parse_layers", "verify"]

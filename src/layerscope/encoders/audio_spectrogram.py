@@ -13,9 +13,9 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from layerscope.encoders.files import read_json
-from layerscope.encoders.fixed_length import FixedLengthModel
+from layerscope.encoders.fixed_length_model import FixedLengthModel
 from layerscope.encoders.huggingface import library, load_part, own_settings, settings_of
+from layerscope.encoders.model_files import read_json
 from layerscope.errors import ModelError
 
 __all__ = ["AudioSpectrogramModel", "build_audio_spectrogram"]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerscope.encoders.base import LayeredModel
+from layerscope.encoders.encoder import LayeredModel
 from layerscope.encoders.mel import HOP, MEL_BINS, N_FFT, SAMPLE_RATE, MelSpectrogram
 
 __all__ = ["ConformerConfig", "ConformerModel", "rotary_angles", "rotate"]

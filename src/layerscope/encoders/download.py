@@ -16,8 +16,8 @@ from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTP
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
+from layerscope.atomic_files import cache_directory
 from layerscope.errors import ModelError
-from layerscope.store import cache_directory
 
 __all__ = ["fetch_file", "fetch_repository", "find_file"]
 

@@ -16,8 +16,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from layerscope.encoders.base import LayeredModel
-from layerscope.encoders.files import read_json, read_tensors, refuse_mismatch, refuse_non_finite, refuse_others
+from layerscope.encoders.encoder import LayeredModel
+from layerscope.encoders.model_files import read_json, read_tensors, refuse_mismatch, refuse_non_finite, refuse_others
 from layerscope.errors import ModelError, unknown
 
 __all__ = [

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerscope.encoders.base import LayeredModel
 from layerscope.encoders.conformer import rotary_angles, rotate
-from layerscope.encoders.files import read_json, read_tensors, refuse_mismatch, refuse_non_finite, refuse_others
+from layerscope.encoders.encoder import LayeredModel
 from layerscope.encoders.mel import HOP, MEL_BINS, N_FFT, SAMPLE_RATE, MelSpectrogram
+from layerscope.encoders.model_files import read_json, read_tensors, refuse_mismatch, refuse_non_finite, refuse_others
 from layerscope.errors import ModelError
 
 __all__ = ["Mert2Config", "Mert2Model", "read_mert2"]

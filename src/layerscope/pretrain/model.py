@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from layerscope.encoders.conformer import ConformerModel
 from layerscope.pretrain.quantizers import CODES, RandomProjection, ResidualQuantizer, pitch_frames, stack_frames
 from layerscope.pretrain.recipe import Recipe
-from layerscope.pretrain.sound import SEMITONES, Sound
+from layerscope.pretrain.training_audio import SEMITONES, Sound
 
 __all__ = ["MaskedModel", "Outcome", "draw_mask"]
 

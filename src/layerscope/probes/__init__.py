@@ -7,9 +7,9 @@ from layerscope.probes.closed_form import fit_closed_form
 from layerscope.probes.inputs import Input, assemble, inputs_of
 from layerscope.probes.linear import fit_linear
 from layerscope.probes.mlp import fit_mlp
-from layerscope.probes.problem import Prediction, Problem, Schedule
+from layerscope.probes.problem import Prediction, Problem
 
-__all__ = ["PROBES", "Input", "Prediction", "Problem", "Schedule", "apply_probe", "assemble", "inputs_of", "offers"]
+__all__ = ["PROBES", "Input", "Prediction", "Problem", "apply_probe", "assemble", "inputs_of", "offers"]
 
 Fit = Callable[[Problem, Sequence[int]], list[Prediction]]
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.moments import Moments
 from layerscope.probes.linear import applied_weights, basis_of_rank
 from layerscope.probes.problem import Prediction, Problem, best_on_validation, clip_means
+from layerscope.probes.sample_sums import Moments
 
 __all__ = ["RIDGES", "SHRINKAGES", "fit_closed_form", "lda_path", "ridge_path"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.features import Features
+from layerscope.features.clip_features import Features
 
 __all__ = ["Input", "assemble", "inputs_of"]
 

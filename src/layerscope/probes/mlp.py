@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerscope.metrics import PRIMARY, score
 from layerscope.probes.problem import (
     Prediction,
     Problem,
@@ -23,6 +22,7 @@ from layerscope.probes.problem import (
     mixture_size,
     target_tensor,
 )
+from layerscope.targets.metrics import PRIMARY, score
 
 __all__ = ["LEARNING_RATES", "MLP", "fit_mlp"]
 

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from layerscope.labels import Labels
-from layerscope.metrics import PRIMARY, score
+from layerscope.targets.labels import Labels
+from layerscope.targets.metrics import PRIMARY, score
+from layerscope.tasks.task import Schedule
 
 __all__ = [
     "Prediction",
     "Problem",
     "Scale",
-    "Schedule",
     "best_on_validation",
     "clip_means",
     "loss_of",
@@ -31,23 +31,6 @@ __all__ = [
 Array = NDArray[np.float32]
 #: shift and scale that take outputs to the labels' units
 Scale = tuple[Array, Array]
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long the mlp is trained; the defaults are MARBLE's for genre.
-
-    Attributes
-    ----------
-    epochs : int
-        At most.
-    halve_after, stop_after : int
-        Epochs without a better validation score until the step is halved, and until training ends.
-    """
-
-    epochs: int = 100
-    halve_after: int = 6
-    stop_after: int = 20
 
 
 @dataclass(frozen=True)

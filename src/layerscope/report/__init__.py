@@ -1,6 +1,6 @@
 """The report: one page, its figures, and its tables."""
 
 from layerscope.report.page import write_report
-from layerscope.report.words import Advice, advise, number
+from layerscope.report.sentences import Advice, advise, number
 
 __all__ = ["Advice", "advise", "number", "write_report"]

@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from layerscope.report.words import metric_name
-from layerscope.results import PLAIN_INPUTS, Results
+from layerscope.report.sentences import metric_name
+from layerscope.scores.results import PLAIN_INPUTS, Results
 from layerscope.tasks import published_rows
 
 __all__ = ["as_svg", "layer_curves"]

@@ -13,15 +13,15 @@ import jinja2
 import pandas as pd
 from matplotlib.figure import Figure
 
-from layerscope.label_free import SCORES
-from layerscope.report.answers import answer_questions, preferred_probe, worth_of_scores
+from layerscope.atomic_files import write_atomically
+from layerscope.report.conclusions import answer_questions, preferred_probe, worth_of_scores
 from layerscope.report.figures import as_svg, layer_curves
-from layerscope.report.maps import descriptor_curves, label_free_curves, similarity_map, task_map
-from layerscope.report.tables import as_latex, as_markdown, overview, similarity_overview
-from layerscope.report.words import advise, metric_name, number
-from layerscope.results import SINGLE_INPUTS, Results
-from layerscope.similarity import MEASURES, Similarities
-from layerscope.store import write_atomically
+from layerscope.report.heat_maps import descriptor_curves, label_free_curves, similarity_map, task_map
+from layerscope.report.score_tables import as_latex, as_markdown, overview, similarity_overview
+from layerscope.report.sentences import advise, metric_name, number
+from layerscope.scores.results import SINGLE_INPUTS, Results
+from layerscope.similarity.label_free import SCORES
+from layerscope.similarity.measures import MEASURES, Similarities
 from layerscope.tasks import published_rows
 
 __all__ = ["write_report"]

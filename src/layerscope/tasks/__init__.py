@@ -12,8 +12,8 @@ from layerscope.tasks import (
     nsynth,
     vocalset,
 )
-from layerscope.tasks.base import Task, data_directory
-from layerscope.tasks.published import Published, published_rows
+from layerscope.tasks.published_scores import Published, published_rows
+from layerscope.tasks.task import Task, data_directory
 
 __all__ = ["PAPER_TASKS", "TASKS", "Published", "Task", "data_directory", "published_rows"]
 

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from layerscope.dataset import Dataset
-from layerscope.probes import Schedule
-from layerscope.tasks.base import Preset, Source, Task, marble_records, records_dataset, refuse_absent
+from layerscope.data.dataset import Dataset
+from layerscope.tasks.task import Preset, Schedule, Source, Task, marble_records, records_dataset, refuse_absent
 
 
 def read(directory: Path, preset: Preset) -> Dataset:

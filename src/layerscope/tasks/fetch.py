@@ -13,7 +13,7 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
 from huggingface_hub.file_download import http_get
 
 from layerscope.errors import DataError
-from layerscope.tasks.base import Archive, Source, Task
+from layerscope.tasks.task import Archive, Source, Task
 
 __all__ = ["describe", "fetch", "size_of", "unpack"]
 

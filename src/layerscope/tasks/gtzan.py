@@ -6,10 +6,9 @@ Beats: Marchand & Peeters 2015, "GTZAN-Rhythm".
 
 from pathlib import Path
 
-from layerscope.dataset import Dataset
+from layerscope.data.dataset import Dataset
 from layerscope.errors import DataError
-from layerscope.probes import Schedule
-from layerscope.tasks.base import Preset, Record, Source, Task, marble_records, records_dataset
+from layerscope.tasks.task import Preset, Record, Schedule, Source, Task, marble_records, records_dataset
 
 LISTS = {"train": "train_filtered.txt", "valid": "valid_filtered.txt", "test": "test_filtered.txt"}
 #: Its file is damaged in every copy.

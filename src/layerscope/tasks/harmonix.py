@@ -7,11 +7,10 @@ import hashlib
 from itertools import pairwise
 from pathlib import Path
 
-from layerscope.audio import EXTENSIONS
-from layerscope.dataset import Dataset
+from layerscope.data.audio import EXTENSIONS
+from layerscope.data.dataset import Dataset
 from layerscope.errors import DataError
-from layerscope.probes import Schedule
-from layerscope.tasks.base import Preset, Record, Source, Task, find_audio, records_dataset
+from layerscope.tasks.task import Preset, Record, Schedule, Source, Task, find_audio, records_dataset
 
 HOMEPAGE = "https://github.com/urinieto/harmonixset"
 #: What a label holds → one of seven functions, after Wang et al. 2022 (SpecTNT): the first that is found counts.

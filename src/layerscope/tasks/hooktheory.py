@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from layerscope.dataset import Dataset
-from layerscope.labels import is_key
-from layerscope.probes import Schedule
-from layerscope.tasks.base import Preset, Record, Source, Task, marble_records, records_dataset, refuse_absent
+from layerscope.data.dataset import Dataset
+from layerscope.targets.labels import is_key
+from layerscope.tasks.task import Preset, Record, Schedule, Source, Task, marble_records, records_dataset, refuse_absent
 
 STRUCTURES = ("intro", "verse", "pre-chorus", "chorus", "bridge", "outro", "inst")
 SYNONYMS = {"instrumental": "inst", "solo": "inst", "prechorus": "pre-chorus", "verse-and-pre-chorus": "verse"}

@@ -3,9 +3,8 @@
 import csv
 from pathlib import Path
 
-from layerscope.dataset import Dataset
-from layerscope.probes import Schedule
-from layerscope.tasks.base import Preset, Record, Source, Task, marble_records, records_dataset, refuse_absent
+from layerscope.data.dataset import Dataset
+from layerscope.tasks.task import Preset, Record, Schedule, Source, Task, marble_records, records_dataset, refuse_absent
 
 COMMONEST = 50
 #: Empty files in every copy.

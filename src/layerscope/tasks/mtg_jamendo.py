@@ -4,10 +4,9 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
-from layerscope.dataset import Dataset
+from layerscope.data.dataset import Dataset
 from layerscope.errors import DataError
-from layerscope.probes import Schedule
-from layerscope.tasks.base import Preset, Record, Source, Task, find_audio, marble_records, records_dataset
+from layerscope.tasks.task import Preset, Record, Schedule, Source, Task, find_audio, marble_records, records_dataset
 
 ENDINGS = (".mp3", ".low.mp3", ".low.flac", ".flac")
 SPLITS = {"train": "train", "validation": "valid", "test": "test"}

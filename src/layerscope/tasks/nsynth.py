@@ -3,10 +3,9 @@
 import json
 from pathlib import Path
 
-from layerscope.dataset import Dataset
+from layerscope.data.dataset import Dataset
 from layerscope.errors import DataError
-from layerscope.probes import Schedule
-from layerscope.tasks.base import Archive, Preset, Record, Source, Task, records_dataset
+from layerscope.tasks.task import Archive, Preset, Record, Schedule, Source, Task, records_dataset
 
 
 def read(directory: Path, preset: Preset) -> Dataset:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from layerscope.dataset import Dataset
-from layerscope.tasks.base import Preset, Source, Task, records_dataset
+from layerscope.data.dataset import Dataset
+from layerscope.tasks.task import Preset, Source, Task, records_dataset
 
 
 def read(directory: Path, preset: Preset) -> Dataset:

@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from layerscope.dataset import Dataset
+from layerscope.data.dataset import Dataset
 from layerscope.errors import DataError
-from layerscope.probes import Schedule
-from layerscope.tasks.base import Archive, Preset, Record, Source, Task, records_dataset
+from layerscope.tasks.task import Archive, Preset, Record, Schedule, Source, Task, records_dataset
 
 TECHNIQUES = (
     "belt", "breathy", "inhaled", "lip_trill", "spoken", "straight", "trill", "trillo", "vibrato", "vocal_fry",

@@ -1,0 +1,353 @@
+"""The command line: it parses and calls the library.
+
+Exit codes: 0 done; 1 a bug in layerscope; 2 a wrong name or option; 3 the data; 4 the model; 5 the machine (a full
+disk, a lock, a missing permission); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from layerscope.cli.interrupts import INTERRUPTED, Interrupts
+from layerscope.cli.terminal import (
+    LISTS,
+    console,
+    print_answers,
+    print_check,
+    print_encoders,
+    print_exported,
+    print_results,
+    print_similarities,
+    print_table,
+)
+from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError, unknown
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Which layer of a music model serves your task, is it better than plain features, and how sure are we?",
+)
+
+StudyFile = Annotated[Path | None, typer.Argument(help="A study.toml with these options as keys.")]
+Data = Annotated[Path | None, typer.Option(help="A folder with one sub-folder a class, a CSV or a JSONL.")]
+Root = Annotated[Path | None, typer.Option(help="Where relative audio paths start, or the tasks' data sets lie.")]
+TaskOption = Annotated[list[str] | None, typer.Option(help="A task of the benchmark (`layerscope ls tasks`).")]
+Preset = Annotated[str | None, typer.Option(help="paper (as published) or robust.  [default: robust]")]
+Strict = Annotated[bool | None, typer.Option("--strict", help="Refuse a task whose copy is not complete.")]
+Target = Annotated[list[str] | None, typer.Option(help="The column to predict; several are several tasks.")]
+KindOption = Annotated[
+    str | None, typer.Option(help="What the target is (`layerscope ls metrics`), if it should not be worked out.")
+]
+Model = Annotated[list[str] | None, typer.Option(help="A name, directory or file; random:NAME is its untrained twin.")]
+BaselineOption = Annotated[list[str] | None, typer.Option(help="Plain features, or none.  [default: all]")]
+Layers = Annotated[str | None, typer.Option(help="Layers of every model, such as 0-5.")]
+ProbeOption = Annotated[list[str] | None, typer.Option(help="mlp, linear, closed.  [default: all]")]
+Seeds = Annotated[int | None, typer.Option(help="Trainings of each probe.  [default: 5]")]
+Folds = Annotated[int | None, typer.Option(help="Cross-validate with folds that are made.")]
+SplitSeed = Annotated[int | None, typer.Option(help="Seed of the split that is made.  [default: 0]")]
+Window = Annotated[float | None, typer.Option(help="Longest window in seconds.  [default: the model's]")]
+AllowLeaks = Annotated[bool | None, typer.Option("--allow-leaks", help="Go on although splits share groups or audio.")]
+Out = Annotated[Path, typer.Option(help="The run's directory; a killed run continues there.")]
+
+
+def asked(options: dict[str, Any]) -> Any:
+    """Return the study that the options describe, over that of a file."""
+    from layerscope.study.options import make_plan, read_plan
+
+    path = options.pop("study")
+    given = {key: value for key, value in options.items() if value not in (None, [])}
+    if given.get("baseline") == ["none"]:
+        given["baseline"] = []
+    if path is not None:
+        given = {**read_plan(path).model_dump(exclude_unset=True), **given}
+    return make_plan(given, str(path) if path else "command line")
+
+
+@app.command()
+def run(
+    out: Out,
+    study: StudyFile = None,
+    data: Data = None,
+    task: TaskOption = None,
+    preset: Preset = None,
+    root: Root = None,
+    strict: Strict = None,
+    target: Target = None,
+    kind: KindOption = None,
+    model: Model = None,
+    baseline: BaselineOption = None,
+    layers: Layers = None,
+    probe: ProbeOption = None,
+    seeds: Seeds = None,
+    folds: Folds = None,
+    split_seed: SplitSeed = None,
+    window: Window = None,
+    allow_leaks: AllowLeaks = None,
+) -> None:
+    """Score every layer, the inputs of all layers and plain features, with intervals, and write a page."""
+    options = {key: value for key, value in locals().items() if key != "out"}
+    plan = asked(options)
+    from layerscope.study.progress import Bars
+    from layerscope.study.run import run as run_study
+
+    started = time.monotonic()
+    results = run_study(plan, out, progress=Bars(console), command=sys.argv)
+    print_results(results, out, time.monotonic() - started)
+
+
+@app.command()
+def check(
+    study: StudyFile = None,
+    data: Data = None,
+    task: TaskOption = None,
+    preset: Preset = None,
+    root: Root = None,
+    strict: Strict = None,
+    target: Target = None,
+    kind: KindOption = None,
+    model: Model = None,
+    baseline: BaselineOption = None,
+    layers: Layers = None,
+    probe: ProbeOption = None,
+    seeds: Seeds = None,
+    folds: Folds = None,
+    split_seed: SplitSeed = None,
+    window: Window = None,
+    allow_leaks: AllowLeaks = None,
+) -> None:
+    """Show the data, leaks between splits and the cost of a run before it; or, of a model alone, what it is."""
+    options = dict(locals())
+    if model and not (study or data or task or preset):
+        print_encoders(model, layers)
+        return
+    plan = asked(options)
+    from joblib import cpu_count
+
+    from layerscope.study.cost import check as look
+
+    found = look(plan, cpu_count())
+    print_check(found)
+    leaks = sum(len(one.leaks) for one in found.tasks)
+    if leaks and not plan.allow_leaks:
+        raise DataError(f"{leaks} leaks between splits; mend the splits, or insist with --allow-leaks")
+    if sum(cost.megabytes for cost in found.costs) > found.free_megabytes:
+        raise ResourceError("the features do not fit on the disk of the cache; set LAYERSCOPE_CACHE to a larger one")
+
+
+@app.command()
+def compare(
+    out: Annotated[Path, typer.Option(help="A directory of its own, or that of a run, whose page then shows both.")],
+    data: Annotated[Path, typer.Option(help="A folder, a CSV or a JSONL; no label of it is used.")],
+    model: Annotated[list[str], typer.Option(help="A name, directory or file; random:NAME is its untrained twin.")],
+    root: Root = None,
+    layers: Layers = None,
+    frames: Annotated[int, typer.Option(min=2, help="Frames that are drawn of each clip.")] = 100,
+) -> None:
+    """Show how alike layers are: to one another, between models, and to descriptors of the sound."""
+    from layerscope.study.compare import Asked
+    from layerscope.study.compare import compare as compare_models
+    from layerscope.study.progress import Bars
+
+    started = time.monotonic()
+    asked_for = Asked(tuple(model), data, root, layers, frames)
+    found = compare_models(asked_for, out, progress=Bars(console), command=sys.argv)
+    write_page(out)
+    print_similarities(found, out, time.monotonic() - started)
+
+
+@app.command()
+def report(
+    run_directory: Annotated[list[Path], typer.Argument(help="A run's directory, or several to put side by side.")],
+    out: Annotated[Path | None, typer.Option(help="Where several runs are put together.")] = None,
+) -> None:
+    """Write the report of a run again, from its results, or of several runs side by side."""
+    from layerscope.scores.results import Results, combine
+
+    if len(run_directory) > 1 and out is None:
+        raise UsageError("give --out: the report of several runs belongs to none of them")
+    if out is not None:
+        combine([Results.read(directory) for directory in run_directory]).save(out)
+    write_page(out or run_directory[0])
+    console.print(f"wrote {(out or run_directory[0]) / 'report.html'}")
+
+
+@app.command()
+def export(
+    run_directory: Annotated[Path, typer.Argument(help="The directory of a finished run.")],
+    out: Annotated[Path, typer.Option(help="A new directory for the predictor.")],
+    task: Annotated[str | None, typer.Option(help="Which task, where the run has several.")] = None,
+    model: Annotated[str | None, typer.Option(help="Which model.  [default: what the report recommends]")] = None,
+    probe: Annotated[str | None, typer.Option(help="Which probe.")] = None,
+    given: Annotated[str | None, typer.Option("--input", help="'layer 3', last, weighted, concat, moments, …")] = None,
+    no_weights: Annotated[
+        bool, typer.Option("--no-weights", help="Refer to the encoder's weights, without a copy.")
+    ] = False,
+) -> None:
+    """Write the answer of a run as a directory that predicts: the encoder, cut after its layer, and the probe."""
+    from layerscope.study.export import export as write_predictor
+    from layerscope.study.progress import Bars
+
+    made = write_predictor(
+        run_directory, out, task=task, model=model, probe=probe, given=given, weights=not no_weights,
+        progress=Bars(console),
+    )  # fmt: skip
+    print_exported(made)
+
+
+@app.command()
+def predict(
+    directory: Annotated[Path, typer.Argument(help="What `layerscope export` wrote.")],
+    places: Annotated[list[Path], typer.Argument(help="Audio files, or folders of them.", metavar="FILES...")],
+    out: Annotated[Path | None, typer.Option(help="A .csv or .jsonl.  [default: CSV on the terminal]")] = None,
+    jams: Annotated[Path | None, typer.Option(help="A directory for a JAMS file a song.")] = None,
+) -> None:
+    """Answer for files: labels with probabilities, values, or times with labels."""
+    from layerscope.predictor.answer_files import answer_files, audio_files, table_of, write_answers, write_jams
+    from layerscope.predictor.predict import load_predictor
+    from layerscope.study.progress import Bars
+
+    predictor, paths = load_predictor(directory), audio_files(places)
+    if out is not None and out.suffix not in (".csv", ".jsonl"):
+        raise UsageError(f"{out}: answers are written as .csv or .jsonl")
+    answers = []
+    with Bars(Console(stderr=True)).task("predicting", len(paths), "files") as step:
+        for one in answer_files(predictor, paths):
+            answers.append(one)
+            step(1, 0.0)
+    if out is not None:
+        write_answers(answers, out)
+    elif jams is None:
+        sys.stdout.write(table_of(answers).to_csv(index=False, lineterminator="\n"))
+    if jams is not None:
+        write_jams(predictor, answers, jams)
+    failed = [one for one in answers if one.error]
+    if failed:
+        raise DataError(f"{len(failed)} of {len(answers)} files have no answer; the first: {failed[0].error}")
+
+
+def write_page(directory: Path) -> None:
+    """Write the page of a directory from all that it holds: a run, a comparison, or both."""
+    from layerscope.report import write_report
+    from layerscope.scores.results import Results
+    from layerscope.similarity.measures import Similarities
+
+    found = Similarities.read(directory)
+    alone = found is not None and not (directory / "results.csv").is_file()
+    write_report(None if alone else Results.read(directory), directory / "report.html", found)
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="The run's directory.")] = Path("runs/demo")) -> None:
+    """Run the study in small: composed music, two encoders that come with layerscope; nothing is downloaded."""
+    from layerscope.study.demo import demo as run_demo
+    from layerscope.study.progress import Bars
+
+    started = time.monotonic()
+
+    def stage(what: str, seconds: float) -> None:
+        console.print(f"{seconds:6.1f} s  {what}", highlight=False)
+
+    results = run_demo(out, progress=Bars(console), command=sys.argv, stage=stage)
+    print_answers(results)
+    console.print(f"\n{out / 'report.html'} ({time.monotonic() - started:.0f} s)", highlight=False)
+
+
+@app.command()
+def data(
+    task: Annotated[str, typer.Argument(help="A task of the benchmark (`layerscope ls tasks`).")],
+    root: Annotated[Path | None, typer.Option(help="Where data sets lie.  [default: LAYERSCOPE_DATA]")] = None,
+    download: Annotated[bool, typer.Option("--download", help="Get what may be downloaded, and unpack it.")] = False,
+) -> None:
+    """Say where a task's data come from; get, verify and unpack them; count what is on disk."""
+    from layerscope.study.loaded_tasks import missing_clips
+    from layerscope.tasks import TASKS, data_directory
+    from layerscope.tasks.fetch import describe, fetch
+
+    if task not in TASKS:
+        raise unknown("task", task, TASKS)
+    one, place = TASKS[task], (root or data_directory()).expanduser()
+    for line in describe(one):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if download:
+        fetch(one, place, lambda line: console.print(line, markup=False, highlight=False))
+    if not (place / one.folder).is_dir():
+        way = "; --download gets it" if one.source.repository or one.source.archives else ""
+        console.print(f"on disk: nothing at {place / one.folder}{way}", soft_wrap=True)
+        return
+    dataset = one.load(place)
+    sizes = ", ".join(f"{name} {count:,}" for name, count in dataset.clips.split.value_counts().sort_index().items())
+    console.print(f"on disk: {sizes}; {len(dataset.skipped):,} clips of its lists missing or set aside", soft_wrap=True)
+    for clip, reason in list(dataset.skipped.items())[:5]:
+        console.print(f"  {clip}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    short = missing_clips(one, dataset)
+    console.print(short or "complete: as many clips as published" if one.expected else "", soft_wrap=True)
+
+
+@app.command()
+def pretrain(
+    out: Out,
+    family: Annotated[str | None, typer.Option(help="muq (residual quantizer) or musicfm (random projection).")] = None,
+    data: Annotated[Path | None, typer.Option(help="A folder of audio.  [default: the built-in corpus]")] = None,
+    steps: Annotated[int | None, typer.Option(help="Of the optimizer.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights, masks and data.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A JSON of further settings (sizes, batch, rates).")] = None,
+) -> None:
+    """Pretrain a small encoder on masked tokens; a killed training continues in its directory."""
+    from layerscope.pretrain import pretrain as train
+    from layerscope.pretrain import read_recipe
+
+    given = {"family": family, "data": data, "steps": steps, "seed": seed}
+    made = read_recipe(recipe, **{name: value for name, value in given.items() if value is not None})
+    encoder = train(made, out, lambda line: console.print(line, highlight=False))
+    console.print(f"\n{encoder}: give it as --model", highlight=False)
+
+
+@app.command()
+def ls(what: Annotated[str, typer.Argument(help="models, tasks, baselines, probes or metrics")] = "models") -> None:
+    """List what there is."""
+    if what not in LISTS:
+        raise unknown("list", what, LISTS)
+    print_table(LISTS[what]())
+
+
+def main() -> None:
+    """Run the command line; errors that are meant for a person are printed without a traceback."""
+    interrupts = Interrupts()
+    code = 0
+    try:
+        code = guarded(sys.argv[1:])
+    except BaseException:
+        if not interrupts.came:  # an interrupt may have become another error on its way
+            raise
+    if interrupts.came:
+        interrupts.say()
+    sys.exit(INTERRUPTED if interrupts.came else code)
+
+
+def guarded(arguments: list[str]) -> int:
+    """Return the exit code of a command."""
+    errors = Console(stderr=True)
+    try:
+        app(arguments)
+    except LayerscopeError as error:
+        errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        return error.exit_code
+    except SystemExit as leaving:  # so typer says how a command ended
+        return int(leaving.code or 0)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+            raise
+        errors.print(f"error: {error.filename or 'a file'}: {error.strerror}", markup=False, soft_wrap=True)
+        return ResourceError.exit_code
+    return 0

@@ -1,0 +1,251 @@
+"""What the commands print: tables that align, and what a study found, in words."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+__all__ = [
+    "LISTS",
+    "console",
+    "print_answers",
+    "print_check",
+    "print_encoders",
+    "print_exported",
+    "print_results",
+    "print_similarities",
+    "print_table",
+]
+
+console = Console()
+#: Letters of the widest table.
+WIDEST = 240
+
+
+def list_models() -> Table:
+    """Return the published models as a table."""
+    from layerscope.encoders.published_models import catalogue
+
+    table = plain_table(
+        "name",
+        "layers",
+        "official",
+        "width",
+        "million",
+        "Hz in",
+        "frames/s",
+        "on disk",
+        "licence of weights",
+        "of code",
+    )
+    for facts in catalogue():
+        table.add_row(
+            facts.name, f"0–{facts.depth}", facts.official, str(facts.width), f"{facts.million:.0f}",
+            str(facts.sample_rate), f"{facts.frame_rate:g}", "yes" if facts.cached else "no", facts.licence, facts.code,
+        )  # fmt: skip
+    table.caption = (
+        "Also: a directory, or hf:owner/name, in any of their layouts, HuBERT's, wav2vec 2.0's, WavLM's,\n"
+        "data2vec-audio's, Whisper's or AST's; random:NAME is the untrained twin. No code of a repository is run."
+    )
+    return table
+
+
+def list_tasks() -> Table:
+    """Return the tasks of the benchmark as a table."""
+    from layerscope.targets.metrics import PRIMARY
+    from layerscope.tasks import PAPER_TASKS, TASKS, data_directory
+    from layerscope.tasks.fetch import size_of
+
+    table = plain_table("name", "kind", "train", "valid", "test", "metric", "size", "on disk", "paper", "licence")
+    for name, task in TASKS.items():
+        sizes = [f"{task.expected[split]:,}" if split in task.expected else "?" for split in ("train", "valid", "test")]
+        there = "yes" if (data_directory() / task.folder).is_dir() else "no"
+        table.add_row(name, task.kind, *sizes, PRIMARY[task.kind], size_of(task.source), there,
+                      "yes" if name in PAPER_TASKS else "", task.source.licence)  # fmt: skip
+    table.caption = f"Data are looked for in {data_directory()} (LAYERSCOPE_DATA, or --root)."
+    return table
+
+
+def list_baselines() -> Table:
+    """Return the plain features as a table."""
+    from layerscope.encoders import BASELINES
+
+    table = plain_table("name", "width", "frames/s", "what")
+    for name, (function, width, hop) in BASELINES.items():
+        table.add_row(name, str(width), str(24_000 // hop), str(function.__doc__).split(",")[0].removeprefix("Return "))
+    return table
+
+
+def list_probes() -> Table:
+    """Return the probes as a table."""
+    from layerscope.probes import PROBES
+
+    table = plain_table("name", "what")
+    for name, fit in PROBES.items():
+        doc = sys.modules[fit.__module__].__doc__ or ""
+        table.add_row(name, doc.split("\n")[0].removesuffix("."))
+    return table
+
+
+def list_metrics() -> Table:
+    """Return the metrics as a table."""
+    from layerscope.targets.metrics import PRIMARY
+    from layerscope.targets.track_metrics import metrics_of
+
+    table = plain_table("target", "metric", "chooses layers")
+    for kind, primary in PRIMARY.items():
+        for name in metrics_of(kind):
+            table.add_row(kind, name, "yes" if primary == name else "")
+    return table
+
+
+def plain_table(*columns: str) -> Table:
+    """Return an empty table whose columns align."""
+    table = Table(box=None, pad_edge=False, caption_justify="left")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def print_table(table: Table) -> None:
+    """Print a table as wide as it is: a narrow window may wrap its lines, but no cell loses a letter."""
+    Console(width=max(console.width, WIDEST), soft_wrap=True).print(table)
+
+
+def print_results(results: Any, out: Path, seconds: float) -> None:
+    """Print the overview, the recommendation for each task, and where the files are."""
+    from layerscope.report import advise
+    from layerscope.report.score_tables import overview
+
+    for task in results.tasks:
+        own = results.only(task)
+        if len(results.tasks) > 1:
+            console.print(f"\n{own.facts['title']}", style="bold underline", markup=False, highlight=False)
+        frame = overview(own)
+        table = plain_table(*frame.columns)
+        for row in frame.values.tolist():
+            table.add_row(*map(str, row))
+        print_table(table)
+        advice = advise(own)
+        console.print(f"\n{advice.headline}", style="bold", markup=False, highlight=False, soft_wrap=True)
+        for line in (*advice.reasons, *advice.cautions):
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)", highlight=False)
+
+
+def print_answers(results: Any) -> None:
+    """Print what a study of many tasks says to its three questions."""
+    from layerscope.report.conclusions import answer_questions
+
+    for answer in answer_questions(results):
+        console.print(f"\n{answer.question}", style="bold", markup=False, highlight=False)
+        for line in answer.sentences:
+            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+def print_similarities(found: Any, out: Path, seconds: float) -> None:
+    """Print how alike each layer is to the layer before it and to each descriptor, and what could not be told."""
+    from layerscope.report.score_tables import similarity_overview
+
+    facts = found.facts
+    console.print(
+        f"{facts['clips']} clips, {facts['hours']:.2f} h, {facts['frames']:,} frames drawn; "
+        "debiased CKA [95 %], clips resampled in parts\n",
+        highlight=False,
+    )
+    frame = similarity_overview(found)
+    table = plain_table(*frame.columns)
+    for row in frame.values.tolist():
+        table.add_row(*map(str, row))
+    print_table(table)
+    for line in facts["refused"]:
+        console.print(f"not told: {line}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)", highlight=False)
+
+
+def print_exported(made: Any) -> None:
+    """Print what was exported, and what it costs beside the whole model."""
+    console.print(f"{made.what}: {made.score}", highlight=False, soft_wrap=True)
+    table = plain_table("", f"ms for {made.window:g} s", "MB of weights")
+    for name, costs in (("whole model", made.whole), ("exported", made.cut)):
+        table.add_row(name, f"{1000 * costs.seconds:.0f}", f"{costs.megabytes:.1f}")
+    print_table(table)
+    console.print(f"wrote {made.directory}: layerscope predict {made.directory} FILES", highlight=False, soft_wrap=True)
+
+
+def print_check(found: Any) -> None:
+    """Print what a run would meet and cost."""
+    for task in found.tasks:
+        print_task_check(task)
+    table = plain_table("model", "passes", "windows", "minutes", "MB on disk", "MB to probe", "")
+    for cost in found.costs:
+        note = "its weights must be downloaded first" if cost.download else ""
+        if cost.too_short:
+            note += f" {cost.too_short} clips are too short for it, and would be used for none"
+        table.add_row(cost.model, "1", str(cost.windows), f"{cost.minutes:.1f}", f"{cost.megabytes:.1f}",
+                      f"{cost.probe_megabytes:.0f}", note)  # fmt: skip
+    print_table(table)
+    total = sum(cost.minutes for cost in found.costs)
+    disk = sum(cost.megabytes for cost in found.costs)
+    probing, trainings = (sum(getattr(task, name) for task in found.tasks) for name in ("probe_minutes", "trainings"))
+    console.print(
+        f"in all: {total:.1f} min of encoding, "
+        f"about {probing:.1f} min for {trainings} probe trainings, "
+        f"{disk:.1f} MB on disk ({found.free_megabytes:,.0f} MB free)",
+        highlight=False,
+    )
+
+
+def print_encoders(names: list[str], layers: str | None) -> None:
+    """Hold encoders to the contract, and print what they are."""
+    from layerscope.encoders import load_encoder, verify
+
+    table = plain_table("model", "layers", "width", "Hz in", "frames/s", "window, s", "shortest, s", "fingerprint")
+    for name in names:
+        encoder = load_encoder(name, layers=layers)
+        verify(encoder, name)
+        table.add_row(
+            encoder.name, f"{encoder.layers[0]}–{encoder.layers[-1]}", str(encoder.dim), str(encoder.sample_rate),
+            f"{encoder.frame_rate:g}", f"{encoder.window:.4g}", f"{encoder.minimum_samples / encoder.sample_rate:.3f}",
+            encoder.fingerprint[:12],
+        )  # fmt: skip
+    table.caption = (
+        "The contract is kept: shapes, types and rates as stated; the same states again, alone and in a batch;\n"
+        "nothing that is not finite."
+    )
+    print_table(table)
+
+
+def print_task_check(task: Any) -> None:
+    """Print what a run would meet in one task."""
+    clips, labels = task.dataset.clips, task.labels
+    side = "fold" if "fold" in clips else "split"
+    sizes = ", ".join(f"{name} {count}" for name, count in clips[side].value_counts().sort_index().items())
+    console.print(
+        f"{task.name}: {len(clips)} clips, {task.hours:.2f} h of audio, {side}s: {sizes}\n"
+        f"target: {labels.kind} ({len(labels.names)}: {', '.join(labels.names[:12])}"
+        f"{', …' if len(labels.names) > 12 else ''})",
+        markup=False, highlight=False,
+    )  # fmt: skip
+    if task.short:
+        console.print(f"  warning: {task.short}", markup=False, highlight=False)
+    for clip, reason in list(task.dataset.skipped.items())[:10]:
+        console.print(f"  skipped {clip}: {reason}", markup=False, highlight=False)
+    if len(task.dataset.skipped) > 10:
+        console.print(f"  … and {len(task.dataset.skipped) - 10} more skipped")
+    for leak in task.leaks:
+        console.print(f"  leak: {leak}", markup=False, highlight=False)
+
+
+#: What `layerscope ls` can list.
+LISTS = {
+    "models": list_models,
+    "tasks": list_tasks,
+    "baselines": list_baselines,
+    "probes": list_probes,
+    "metrics": list_metrics,
+}

@@ -1,0 +1,255 @@
+"""Who trains, who validates, who is tested: splits that are given, splits that are made, and leaks between them.
+
+A split that is made keeps groups whole, keeps clips with the same sound together, and is stratified and seeded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from layerscope.errors import DataError
+from layerscope.targets.labels import Labels, TrackLabels
+
+__all__ = ["Leak", "Part", "assign", "find_leaks", "group_codes", "parts_of"]
+
+Rows = NDArray[np.int64]
+
+#: A made split tests one fifth, validates on one fifth and trains on the rest.
+FIFTHS = 5
+
+
+@dataclass(frozen=True)
+class Part:
+    """One training: the rows that train, that choose, and that are tested."""
+
+    train: Rows
+    valid: Rows
+    test: Rows
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Something on both sides of a split.
+
+    Attributes
+    ----------
+    what : str
+        ``"group"`` or ``"sound"``.
+    name : str
+        Which group, or the clips that sound the same.
+    sides : tuple of str
+        The splits it lies in.
+    """
+
+    what: str
+    name: str
+    sides: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        subject = f"group '{self.name}'" if self.what == "group" else f"the same audio ({self.name})"
+        return f"{subject} is in {' and '.join(self.sides)}"
+
+
+def group_codes(clips: pd.DataFrame) -> NDArray[np.int64]:
+    """Return a number for each clip such that what must stay together shares it.
+
+    Clips are joined by ``group``, by ``clip_key`` up to the span (the same file) and by ``clip_sound`` (the same
+    samples), where the table has these columns; without any of them each clip stands alone.
+    """
+    parent = np.arange(len(clips))
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = parent[row]
+        return row
+
+    for values in joining_columns(clips).values():
+        first: dict[object, int] = {}
+        for row, value in enumerate(values):
+            if value is not None:
+                parent[root(row)] = root(first.setdefault(value, row))
+    return np.unique([root(row) for row in range(len(clips))], return_inverse=True)[1].astype(np.int64)
+
+
+def joining_columns(clips: pd.DataFrame) -> dict[str, list[object]]:
+    """Return what joins clips: group, file and sound, None where unknown."""
+    columns: dict[str, list[object]] = {}
+    if "group" in clips:
+        columns["group"] = [None if pd.isna(value) else value for value in clips.group]
+    if "clip_key" in clips:
+        columns["file"] = [key.partition("@")[0] for key in clips.clip_key]
+    if "clip_sound" in clips:
+        columns["sound"] = list(clips.clip_sound)
+    return columns
+
+
+def find_leaks(clips: pd.DataFrame) -> list[Leak]:
+    """Return groups, files and sounds that lie on both sides of the given splits or folds."""
+    side = side_of(clips)
+    if side is None:
+        return []
+    leaks: list[Leak] = []
+    reported: set[str] = set()
+    for what, values in joining_columns(clips).items():
+        table = pd.DataFrame({"value": values, "side": side, "clip": clips["clip"]}).dropna()
+        for value, rows in table.groupby("value", sort=False):
+            sides = tuple(dict.fromkeys(rows.side))
+            name = str(value) if what == "group" else ", ".join(sorted(rows["clip"])[:3])
+            if len(sides) > 1 and name not in reported:
+                reported.add(name)
+                leaks.append(Leak("group" if what == "group" else "sound", name, sides))
+    return leaks
+
+
+def side_of(clips: pd.DataFrame) -> list[str] | None:
+    """Return the given split or fold of each clip in words, or None where the data bring neither."""
+    if "fold" in clips:
+        return [f"fold {fold}" for fold in clips.fold]
+    if "split" in clips:
+        return list(clips.split)
+    return None
+
+
+def assign(clips: pd.DataFrame, labels: Labels | TrackLabels, seed: int, folds: int | None = None) -> pd.DataFrame:
+    """Return the clips with a ``split`` (or ``fold``) for each, made where the data bring none.
+
+    Where the data bring a test split but no validation split, one fifth of the training groups becomes it.
+
+    Parameters
+    ----------
+    clips : DataFrame
+        With ``group``, ``key`` and ``sound`` where known.
+    labels : Labels
+        To stratify by.
+    seed : int
+        Of the assignment.
+    folds : int, optional
+        Make this many folds instead of one split.
+
+    Raises
+    ------
+    DataError
+        If given splits are incomplete, or there are too few groups to divide.
+    """
+    clips = clips.copy()
+    groups = group_codes(clips)
+    if "fold" in clips and "split" not in clips:
+        return refuse_incomplete(clips, "fold")
+    if "split" in clips:
+        clips = refuse_incomplete(clips, "split")
+        present = set(clips.split)
+        if not {"train", "test"} <= present:
+            raise DataError(f"the data's splits are {', '.join(sorted(present))}; train and test are needed")
+        if "valid" not in present:
+            train = np.flatnonzero(clips.split == "train")
+            fifths = stratified_folds(labels.take(train), groups[train], FIFTHS, seed)
+            clips.loc[train[fifths == 0], "split"] = "valid"
+        return clips
+    if folds is not None:
+        clips["fold"] = [str(fold) for fold in stratified_folds(labels, groups, folds, seed)]
+        return clips
+    fifths = stratified_folds(labels, groups, FIFTHS, seed)
+    clips["split"] = np.select([fifths == 0, fifths == 1], ["test", "valid"], "train")
+    return clips
+
+
+def refuse_incomplete(clips: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the clips, or raise if some have no split or fold."""
+    missing = clips[column].isna()
+    if missing.any():
+        raise DataError(
+            f"{int(missing.sum())} clips have no '{column}' (the first: {clips['clip'][missing].iloc[0]}), others do"
+        )
+    return clips
+
+
+def stratified_folds(labels: Labels | TrackLabels, groups: Rows, folds: int, seed: int) -> Rows:
+    """Return a fold for each clip: groups whole, classes (or the rarest tag, or quintiles of a value) even."""
+    distinct = len(np.unique(groups))
+    if distinct < folds:
+        raise DataError(
+            f"{distinct} groups cannot be divided into {folds} parts; give more data, or splits of your own"
+        )
+    strata = strata_of(labels)
+    result = np.zeros(len(groups), np.int64)
+    # scikit-learn refuses fewer folds than the rarest class has members only with a warning; rare strata join.
+    counts = np.bincount(strata)
+    strata = np.where(counts[strata] < folds, counts.argmax(), strata)
+    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+    for fold, (_, rows) in enumerate(splitter.split(np.zeros(len(groups)), strata, groups)):
+        result[rows] = fold
+    return result
+
+
+def strata_of(labels: Labels | TrackLabels) -> Rows:
+    """Return a whole number for each clip to stratify by; what is said over time has no such number."""
+    if isinstance(labels, TrackLabels):
+        return np.zeros(len(labels.tracks), np.int64)
+    if labels.form == "classes":
+        return labels.values.astype(np.int64)
+    if labels.form == "tags":
+        rarity = np.where(labels.values > 0, labels.values.sum(axis=0), np.inf)
+        rarest = rarity.argmin(axis=1)
+        return np.where(labels.values.any(axis=1), rarest, labels.values.shape[1]).astype(np.int64)
+    first = labels.values[:, 0]
+    return np.searchsorted(np.quantile(first, [0.2, 0.4, 0.6, 0.8]), first).astype(np.int64)
+
+
+def parts_of(clips: pd.DataFrame) -> list[Part]:
+    """Return the trainings that splits or folds ask for.
+
+    One for splits. For K folds, K: fold k is tested, fold k + 1 chooses, the others train, so that every clip is
+    tested once and chooses once.
+    """
+    if "split" in clips:
+        split = clips.split.to_numpy()
+        return [Part(*(np.flatnonzero(split == name) for name in ("train", "valid", "test")))]
+    fold = clips.fold.to_numpy()
+    names = sorted(set(fold), key=fold_order)
+    if len(names) < 3:
+        raise DataError(f"{len(names)} folds; at least 3 are needed: one to test, one to choose, one to train")
+    parts = []
+    for tested, choosing in zip(names, [*names[1:], names[0]], strict=True):
+        parts.append(
+            Part(
+                np.flatnonzero((fold != tested) & (fold != choosing)),
+                np.flatnonzero(fold == choosing),
+                np.flatnonzero(fold == tested),
+            )
+        )
+    return parts
+
+
+def fold_order(name: str) -> tuple[int, str]:
+    """Sort folds that are numbers by number."""
+    return (int(name), "") if str(name).isdigit() else (1 << 30, str(name))
+
+
+def refuse_unlearnable(labels: Labels | TrackLabels, parts: Sequence[Part]) -> None:
+    """Raise for a split in which nothing can be learnt or scored: no clips, one class, no tag or value that varies."""
+    for part in parts:
+        for name, rows in (("train", part.train), ("valid", part.valid), ("test", part.test)):
+            if len(rows) == 0:
+                raise DataError(f"the {name} split is empty")
+        if isinstance(labels, TrackLabels):
+            continue
+        if labels.form == "classes" and len(np.unique(labels.values[part.train])) < 2:
+            raise DataError("the train split holds a single class; nothing can be learnt")
+    if isinstance(labels, TrackLabels) or labels.form == "classes":
+        return
+    for name in ("train", "valid", "test"):
+        rows = np.concatenate([getattr(part, name) for part in parts])
+        varies = labels.values[rows].min(axis=0) < labels.values[rows].max(axis=0)
+        if labels.form == "tags" and not varies.any():
+            raise DataError(f"no tag has both answers in the {name} split; nothing can be scored")
+        if labels.form == "values" and not varies.all():
+            constant = labels.names[int(varies.argmin())]
+            raise DataError(f"'{constant}' is the same for every clip of the {name} split; nothing can be scored")

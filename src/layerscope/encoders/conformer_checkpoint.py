@@ -1,0 +1,275 @@
+"""Published MuQ and MusicFM files: read safely, checked tensor by tensor, turned into a `ConformerModel`.
+
+MuQ is a directory with ``config.json`` and ``model.safetensors``; every name starts with ``model.``.
+MusicFM is a pickled ``pretrained_*.pt`` with a ``state_dict`` whose names start with ``model.`` and, beside it,
+``*_stats.json``; it publishes no configuration, so sizes are read off the tensors. Both files also hold what
+only pretraining used; those tensors are checked and left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor
+
+from layerscope.encoders.conformer import ConformerConfig, ConformerModel
+from layerscope.encoders.mel import MEL_BINS, N_FFT
+from layerscope.encoders.model_files import read_json, read_tensors, refuse_mismatch, refuse_non_finite, refuse_others
+from layerscope.errors import ModelError
+
+__all__ = ["Checkpoint", "build_model", "expected_shapes", "read_checkpoint"]
+
+Shapes = dict[str, tuple[int, ...]]
+Family = Literal["muq", "musicfm"]
+
+#: What this project computes; a configuration that asks for something else is refused by name.
+UNDERSTOOD = {
+    "label_rate": 25,
+    "hop_length": 240,
+    "n_mels": 128,
+    "features": ["melspec_2048"],
+    "is_flash": False,
+}
+UNDERSTOOD_BLOCK = {
+    "position_embeddings_type": "rotary",
+    "rotary_embedding_base": 10000,
+    "hidden_act": "swish",
+    "layer_norm_eps": 1e-5,
+}
+MEL_WINDOW = "preprocessor_melspec_2048.mel_stft.spectrogram.window"
+MEL_FILTERS = "preprocessor_melspec_2048.mel_stft.mel_scale.fb"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a published file says.
+
+    Attributes
+    ----------
+    family : {"muq", "musicfm"}
+        Whose layout it is.
+    config : ConformerConfig
+        Sizes and constants.
+    pretraining : dict of str to tuple of int
+        Names and shapes of the tensors that features do not need.
+    tensors : dict of str to Tensor
+        All tensors, without the leading ``model.``.
+    path : Path
+        Where they came from, for messages.
+    """
+
+    family: Family
+    config: ConformerConfig
+    pretraining: Shapes
+    tensors: dict[str, Tensor]
+    path: Path
+
+
+def read_checkpoint(path: Path, num_heads: int | None = None) -> Checkpoint:
+    """Read a directory or file in the official layout of MuQ or MusicFM.
+
+    Parameters
+    ----------
+    path : Path
+        A directory, or the weights file in it.
+    num_heads : int, optional
+        Attention heads, where the files do not say. They say so through the configuration or through the
+        rotary table; a number that contradicts them is an error.
+
+    Raises
+    ------
+    ModelError
+        If files are missing, unreadable, of an unknown layout, or ask for what is not understood.
+    """
+    weights = weights_file(path)
+    tensors = strip_prefix(read_tensors(weights), weights)
+    if MEL_WINDOW in tensors or weights.suffix == ".pt":
+        return musicfm_checkpoint(weights, tensors, num_heads)
+    return muq_checkpoint(weights, tensors, num_heads)
+
+
+def weights_file(path: Path) -> Path:
+    """Return the one weights file of a model directory, or `path` itself if it is a file."""
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise ModelError(
+            f"model '{path}' does not exist; give a known name (`layerscope ls models`), a directory or a file"
+        )
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        if (path / name).is_file():
+            return path / name
+    found = sorted(path.glob("*.pt"))
+    if len(found) > 1:
+        raise ModelError(f"{path} holds {', '.join(file.name for file in found)}: name the file, not the directory")
+    if not found:
+        raise ModelError(
+            f"{path} holds no weights: expected model.safetensors with config.json (MuQ), "
+            "or pretrained_*.pt with *_stats.json (MusicFM)"
+        )
+    return found[0]
+
+
+def strip_prefix(tensors: Mapping[str, Tensor], weights: Path) -> dict[str, Tensor]:
+    """Remove the leading ``model.`` of every name, and give the older weight norm its newer names."""
+    foreign = next((name for name in tensors if not name.startswith("model.")), None)
+    if foreign is not None or not tensors:
+        raise ModelError(
+            f"{weights}: tensor '{foreign}' is of no layout known here; MuQ's and MusicFM's start with 'model.'"
+        )
+    renamed = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
+    for old, new in (("weight_g", "original0"), ("weight_v", "original1")):
+        key = f"conformer.pos_conv_embed.conv.{old}"
+        if key in renamed:
+            renamed[f"conformer.pos_conv_embed.conv.parametrizations.weight.{new}"] = renamed.pop(key)
+    return renamed
+
+
+def muq_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int | None) -> Checkpoint:
+    """Combine MuQ's tensors with the configuration beside them."""
+    path = weights.parent / "config.json"
+    if not path.is_file():
+        raise ModelError(f"{weights}: no config.json beside it (MuQ's layout has one)")
+    written = read_json(path)
+    try:
+        block, stat = written["w2v2_config"], written["stat"]
+        refuse_others(path, written, UNDERSTOOD)
+        refuse_others(path, block, UNDERSTOOD_BLOCK)
+        config = ConformerConfig(
+            dim=written["encoder_dim"],
+            depth=written["encoder_depth"],
+            heads=agreed_heads(path, tensors, written["encoder_dim"], num_heads or block["num_attention_heads"]),
+            feedforward=block["intermediate_size"],
+            channels=written["conv_dim"],
+            kernel=block["conv_depthwise_kernel_size"],
+            mel_mean=stat["melspec_2048_mean"],
+            mel_std=stat["melspec_2048_std"],
+        )
+        codebooks = written["rvq_n_codebooks"] if written["use_rvq_target"] else 0
+        outputs = written["codebook_size"]
+    except KeyError as error:
+        raise ModelError(f"{path}: {error} is missing; MuQ's configuration has it") from error
+    except (TypeError, AttributeError) as error:
+        raise ModelError(f"{path}: a value is of the wrong type ({error})") from error
+    return Checkpoint("muq", config, muq_pretraining(config, outputs, codebooks), tensors, weights)
+
+
+def musicfm_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int | None) -> Checkpoint:
+    """Combine MusicFM's tensors, whose shapes are its configuration, with the statistics beside them."""
+    stats = read_json(statistics_file(weights))
+    try:
+        dim, inputs = tensors["conv.linear.weight"].shape
+        outputs, codes = tensors["linear.weight"].shape[0], tensors["quantizer_melspec_2048_0.codebook"].shape
+        config = ConformerConfig(
+            dim=dim,
+            depth=1 + max(int(name.split(".")[2]) for name in tensors if name.startswith("conformer.layers.")),
+            heads=agreed_heads(weights, tensors, dim, num_heads),
+            feedforward=tensors["conformer.layers.0.ffn1.intermediate_dense.weight"].shape[0],
+            channels=inputs * 4 // MEL_BINS,
+            kernel=tensors["conformer.layers.0.conv_module.depthwise_conv.weight"].shape[-1],
+            mel_mean=stats["melspec_2048_mean"],
+            mel_std=stats["melspec_2048_std"],
+        )
+    except KeyError as error:
+        raise ModelError(f"{weights}: {error} is missing; MusicFM's files have it") from error
+    except ValueError as error:
+        raise ModelError(f"{weights}: not MusicFM's layout ({error})") from error
+    return Checkpoint("musicfm", config, musicfm_pretraining(config, outputs, (codes[0], codes[1])), tensors, weights)
+
+
+def statistics_file(weights: Path) -> Path:
+    """Return the mel statistics that belong to a MusicFM checkpoint: ``pretrained_X.pt`` has ``X_stats.json``."""
+    own = weights.with_name(f"{weights.stem.removeprefix('pretrained_')}_stats.json")
+    if own.is_file():
+        return own
+    others = sorted(weights.parent.glob("*_stats.json"))
+    if len(others) != 1:
+        raise ModelError(f"{weights}: no {own.name} beside it (MusicFM's layout has one)")
+    return others[0]
+
+
+def agreed_heads(path: Path, tensors: Mapping[str, Tensor], dim: int, said: int | None) -> int:
+    """Return the number of heads, which the rotary table (half a head wide) and what was said must agree on."""
+    table = tensors.get("conformer.embed_positions.inv_freq")
+    if table is None:
+        heads = said or dim // 64
+    else:
+        heads = dim // (2 * table.numel())
+        if said is not None and said != heads:
+            raise ModelError(f"{path}: num_heads={said}, but its rotary table is for {heads} heads of {dim // heads}")
+    if heads < 1 or dim % (2 * heads):
+        raise ModelError(f"{path}: a width of {dim} does not divide into {heads} heads of even width; give num_heads")
+    return heads
+
+
+def common_pretraining(config: ConformerConfig, outputs: int) -> Shapes:
+    """Return what both families hold beyond the encoder: an unused position convolution and the masked-token head."""
+    return {
+        "cls_token": (config.dim,),
+        "conformer.pos_conv_embed.conv.bias": (config.dim,),
+        "conformer.pos_conv_embed.conv.parametrizations.weight.original0": (1, 1, 128),
+        "conformer.pos_conv_embed.conv.parametrizations.weight.original1": (
+            config.dim,
+            config.dim // 16,
+            128,
+        ),
+        "linear.weight": (outputs, config.dim),
+        "linear.bias": (outputs,),
+    }
+
+
+def muq_pretraining(config: ConformerConfig, outputs: int, codebooks: int) -> Shapes:
+    """Return MuQ's own: the residual vector quantizer of four stacked mel frames (512 values)."""
+    shapes = common_pretraining(config, outputs)
+    codes, width, stacked = 1024, 16, 4 * MEL_BINS
+    for number in range(codebooks):
+        shapes |= {
+            f"rvq.quantizers.{number}.stale_counter": (codes,),
+            f"rvq.quantizers.{number}.in_proj.bias": (width,),
+            f"rvq.quantizers.{number}.in_proj.weight_g": (width, 1, 1),
+            f"rvq.quantizers.{number}.in_proj.weight_v": (width, stacked, 1),
+            f"rvq.quantizers.{number}.out_proj.bias": (stacked,),
+            f"rvq.quantizers.{number}.out_proj.weight_g": (stacked, 1, 1),
+            f"rvq.quantizers.{number}.out_proj.weight_v": (stacked, width, 1),
+            f"rvq.quantizers.{number}.codebook.weight": (codes, width),
+        }
+    return shapes
+
+
+def musicfm_pretraining(config: ConformerConfig, outputs: int, codebook: tuple[int, int]) -> Shapes:
+    """Return MusicFM's own: the random projection of four stacked mel frames and its codebook."""
+    return common_pretraining(config, outputs) | {
+        "quantizer_melspec_2048_0.random_projection": (4 * MEL_BINS, codebook[1]),
+        "quantizer_melspec_2048_0.codebook": codebook,
+    }
+
+
+def expected_shapes(family: Family, model: ConformerModel, pretraining: Shapes) -> Shapes:
+    """Return name and shape of every tensor that a file of this layout holds, without the leading ``model.``."""
+    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items() if not name.startswith("mel.")}
+    if family == "musicfm":
+        shapes |= {MEL_WINDOW: (N_FFT,), MEL_FILTERS: (N_FFT // 2 + 1, MEL_BINS)}
+    return shapes | pretraining
+
+
+def build_model(checkpoint: Checkpoint) -> ConformerModel:
+    """Return the model with the checkpoint's weights.
+
+    Raises
+    ------
+    ModelError
+        Naming a tensor that is missing, extra or of the wrong shape, or that holds non-finite values.
+    """
+    model = ConformerModel(checkpoint.config)
+    expected = expected_shapes(checkpoint.family, model, checkpoint.pretraining)
+    found = {name: tuple(value.shape) for name, value in checkpoint.tensors.items()}
+    refuse_mismatch(checkpoint.path, found, expected, prefix="model.")
+    refuse_non_finite(checkpoint.path, checkpoint.tensors, prefix="model.")
+    tensors = {name: value for name, value in checkpoint.tensors.items() if name not in checkpoint.pretraining}
+    tensors["mel.window"] = tensors.pop(MEL_WINDOW, model.mel.window)
+    tensors["mel.filters"] = tensors.pop(MEL_FILTERS, model.mel.filters)
+    model.load_state_dict(tensors, strict=True)
+    return model

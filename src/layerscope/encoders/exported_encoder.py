@@ -1,0 +1,135 @@
+"""An encoder as a directory that needs nothing else: weights in safetensors, sizes in JSON, and no code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors.torch import save
+
+from layerscope.atomic_files import write_atomically
+from layerscope.encoders.audio_spectrogram import AudioSpectrogramModel, build_audio_spectrogram
+from layerscope.encoders.conformer import ConformerConfig, ConformerModel
+from layerscope.encoders.encoder import Encoder, LayeredEncoder, LayeredModel
+from layerscope.encoders.huggingface import HuggingFaceModel, build_huggingface
+from layerscope.encoders.mert2 import Mert2Config, Mert2Model
+from layerscope.encoders.model_files import read_tensors, refuse_mismatch
+from layerscope.encoders.plain_features import BASELINES, Baseline
+from layerscope.encoders.whisper import WhisperModel, build_whisper
+from layerscope.errors import ModelError
+
+__all__ = ["cut_encoder", "read_portable", "write_portable"]
+
+WEIGHTS = "encoder.safetensors"
+#: Families of the transformers library: they are made again from the settings that stand beside the weights.
+LIBRARY: dict[str, tuple[type[LayeredModel], Callable[..., LayeredModel]]] = {
+    "huggingface": (HuggingFaceModel, build_huggingface),
+    "whisper": (WhisperModel, build_whisper),
+    "audio_spectrogram": (AudioSpectrogramModel, build_audio_spectrogram),
+}
+
+
+def cut_encoder(encoder: Encoder, layers: tuple[int, ...]) -> Encoder:
+    """Return an encoder that gives some layers, without the blocks after the last of them.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        It loses these blocks too, where it has any.
+    layers : tuple of int
+        Of its own.
+    """
+    if not isinstance(encoder, LayeredEncoder):
+        return encoder
+    encoder.model.cut(layers[-1])
+    return LayeredEncoder(encoder.model, encoder.name, layers, untrained=encoder.untrained, device=encoder.device)
+
+
+def write_portable(encoder: Encoder, directory: Path) -> dict[str, Any]:
+    """Write an encoder, and return what `read_portable` needs beside the files.
+
+    Raises
+    ------
+    ModelError
+        If it is of no kind that can be written: one of your own is code, and stays where it is.
+    """
+    told: dict[str, Any] = {"name": encoder.name, "layers": list(encoder.layers), "untrained": encoder.untrained}
+    if isinstance(encoder, Baseline):
+        return {**told, "family": "baseline"}
+    if not isinstance(encoder, LayeredEncoder):
+        raise ModelError(f"{encoder.name} is an encoder of your own: it cannot be copied; export with --no-weights")
+    model = encoder.model
+    family = next((name for name, (kind, _) in LIBRARY.items() if isinstance(model, kind)), None)
+    if family is not None:
+        own = cast(HuggingFaceModel, model)
+        for name, content in (("config", own.config), ("preprocessor_config", own.preprocessor_config())):
+            write_atomically(directory / f"{name}.json", json.dumps(content, indent=1).encode())
+        told["family"] = family
+    elif isinstance(model, (ConformerModel, Mert2Model)):
+        told |= {
+            "family": "conformer" if isinstance(model, ConformerModel) else "mert2",
+            "config": asdict(model.config),
+        }
+    else:
+        raise ModelError(f"{encoder.name}: a {type(model).__name__} cannot be written; export with --no-weights")
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
+    write_atomically(directory / WEIGHTS, save(tensors))
+    return told
+
+
+def read_portable(told: dict[str, Any], directory: Path) -> Encoder:
+    """Return the encoder that was written.
+
+    Parameters
+    ----------
+    told : dict
+        What `write_portable` returned.
+    directory : Path
+        Where its files lie.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing or does not fit.
+    """
+    if told["family"] == "baseline":
+        if told["name"] not in BASELINES:
+            raise ModelError(f"{directory}: needs the plain feature '{told['name']}', which this version does not have")
+        return Baseline(told["name"])
+    with torch.random.fork_rng(devices=[]):
+        model = empty_model(told, directory)
+    layers = tuple(told["layers"])
+    model.cut(layers[-1])
+    path = directory / WEIGHTS
+    tensors = read_tensors(path)
+    refuse_mismatch(
+        path,
+        {name: tuple(value.shape) for name, value in tensors.items()},
+        {name: tuple(value.shape) for name, value in model.state_dict().items()},
+    )
+    model.load_state_dict(tensors, strict=True)
+    return LayeredEncoder(
+        model,
+        told["name"],
+        layers,
+        untrained=told["untrained"],
+        device="cuda" if torch.cuda.is_available() else "cpu",
+    )
+
+
+def empty_model(told: dict[str, Any], directory: Path) -> LayeredModel:
+    """Return a model of the right sizes with random weights."""
+    if told["family"] == "conformer":
+        return ConformerModel(ConformerConfig(**told["config"]))
+    if told["family"] == "mert2":
+        sizes: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in told["config"].items()
+        }
+        return Mert2Model(Mert2Config(**sizes))
+    if told["family"] in LIBRARY:
+        return LIBRARY[told["family"]][1](directory, weights=False)
+    raise ModelError(f"{directory}: family '{told['family']}' is not known to this version")

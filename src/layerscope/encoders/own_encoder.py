@@ -1,0 +1,124 @@
+"""Your own encoder: found by its address or as an installed package's entry point, and held to the contract.
+
+The address ``package.module:factory`` names a callable that takes nothing and returns an `Encoder`; importing it runs
+your code, which is why it is never done for a name that you did not write out. A package offers names through the
+entry-point group ``layerscope.encoders``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from layerscope.encoders.encoder import Encoder
+from layerscope.errors import ModelError
+
+__all__ = ["installed_encoders", "load_custom", "verify"]
+
+GROUP = "layerscope.encoders"
+#: What an encoder must say of itself, and how.
+ATTRIBUTES: dict[str, tuple[type, ...]] = {
+    "name": (str,),
+    "sample_rate": (int,),
+    "frame_rate": (float, int),
+    "layers": (tuple,),
+    "dim": (int,),
+    "fingerprint": (str,),
+}
+#: A clip alone and in a batch may differ by rounding.
+ROUNDING = 1e-4
+SECONDS = 2.0
+
+
+def installed_encoders() -> dict[str, EntryPoint]:
+    """Return the encoders that installed packages offer."""
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def load_custom(address: str) -> Encoder:
+    """Return the encoder that a factory makes, once it has kept the contract.
+
+    Parameters
+    ----------
+    address : str
+        ``package.module:factory``, importable or in the working directory, or the name of an entry point.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be imported or breaks the contract, saying what to mend.
+    """
+    offered = installed_encoders().get(address)
+    encoder = (offered.load() if offered else find_factory(address))()
+    verify(encoder, address)
+    return encoder
+
+
+def find_factory(address: str) -> Any:
+    """Import the callable of an address."""
+    module_name, _, attribute = address.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ModelError(f"{address}: cannot be imported ({error}); run where '{module_name}' can be found") from error
+    factory = getattr(module, attribute, None)
+    if not callable(factory):
+        raise ModelError(f"{address}: module '{module_name}' has no callable '{attribute}'")
+    return factory
+
+
+def verify(encoder: Any, address: str) -> None:
+    """Raise if an object is not an encoder as `Encoder` describes one, with the first thing to mend.
+
+    Checked on noise, and on silence: attributes, shape and type of the states, their rate, that the same waveforms give
+    the same states, that a clip alone gives what it gives in a batch, and that all are finite.
+    """
+    if not isinstance(encoder, Encoder):
+        found = type(encoder).__name__
+        raise ModelError(f"{address}: returned {found}; return an instance of a subclass of layerscope.Encoder")
+    for name, kinds in ATTRIBUTES.items():
+        if not isinstance(getattr(encoder, name, None), kinds):
+            found = repr(getattr(encoder, name, "not set"))
+            raise ModelError(f"{address}: '{name}' is {found}; set it to a {kinds[0].__name__}")
+    if encoder.reads_files:
+        return
+    noise = torch.randn(2, int(SECONDS * encoder.sample_rate), generator=torch.Generator().manual_seed(0)) * 0.1
+    states = encoder.encode(noise)
+    refuse_shape(encoder, states, address)
+    if not torch.equal(states, encoder.encode(noise)):
+        raise ModelError(f"{address}: the same waveforms gave other states: set evaluation mode, seed what is random")
+    if not alike(encoder.encode(noise[:1]), states[:1]):
+        raise ModelError(f"{address}: a clip alone differs from the clip in a batch: the clips of a batch must not mix")
+    for what, waveforms in (("noise", noise), ("silence", torch.zeros_like(noise))):
+        if not torch.isfinite(encoder.encode(waveforms)).all():
+            raise ModelError(f"{address}: states of {what} are not finite")
+    if encoder.encode(noise[:, : encoder.minimum_samples]).shape[2] < 1:
+        raise ModelError(f"{address}: minimum_samples gives no frame: raise it to what one frame needs")
+
+
+def alike(one: Tensor, other: Tensor) -> bool:
+    """Return whether two states differ by no more than rounding."""
+    return one.shape == other.shape and bool((one - other).abs().max() <= ROUNDING * max(1.0, float(other.abs().max())))
+
+
+def refuse_shape(encoder: Encoder, states: Any, address: str) -> None:
+    """Raise if states have another type, shape or rate than the encoder says."""
+    if not isinstance(states, Tensor) or states.dtype != torch.float32:
+        found = getattr(states, "dtype", type(states).__name__)
+        raise ModelError(f"{address}: encode returned {found}; return a float32 tensor")
+    shape, wanted = tuple(states.shape), (2, len(encoder.layers), "frame", encoder.dim)
+    if len(shape) != 4 or (shape[0], shape[1], shape[3]) != (wanted[0], wanted[1], wanted[3]):
+        raise ModelError(f"{address}: encode returned shape {shape}; expected (batch, layer, frame, dim) = {wanted}")
+    expected = SECONDS * encoder.frame_rate
+    if abs(shape[2] - expected) > 0.05 * expected + 2:
+        said = f"frame_rate {encoder.frame_rate:g} says {expected:g}"
+        raise ModelError(f"{address}: {SECONDS:g} s gave {shape[2]} frames; {said}")

@@ -1,0 +1,106 @@
+"""States that someone has computed already, read from a directory in place of an encoder.
+
+The directory holds ``features.json``, which says what they are, and an array for each audio file,
+``<the file's name or path>.npy``: (layer, frame, dim), or (layer, dim) where frames have been averaged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
+from layerscope.encoders.model_files import read_json
+from layerscope.errors import AudioError, ModelError
+
+__all__ = ["FEATURES", "Precomputed"]
+
+FEATURES = "features.json"
+#: What ``features.json`` must say, and how.
+KEYS: dict[str, tuple[type, ...]] = {"frame_rate": (int, float), "layers": (list,), "dim": (int,)}
+
+
+class Precomputed(Encoder):
+    """States on disk.
+
+    Parameters
+    ----------
+    directory : Path
+        That of ``features.json``: ``frame_rate`` (Hz), ``layers`` (numbers), ``dim``, and if it is not the
+        directory's own, ``name``.
+
+    Raises
+    ------
+    ModelError
+        If ``features.json`` lacks a key or says something else than it should.
+    """
+
+    window = 1e6  # whole files
+    minimum_samples = 1
+    sample_rate = 24_000  # at which audio is decoded for its digest, by which the same sound is found in two splits
+    reads_files = True
+
+    def __init__(self, directory: Path) -> None:
+        told = read_json(directory / FEATURES)
+        for key, kinds in KEYS.items():
+            if not isinstance(told.get(key), kinds) or isinstance(told[key], bool):
+                raise ModelError(f"{directory / FEATURES}: '{key}' is {told.get(key, 'not there')!r}; "
+                                 f"expected a {kinds[-1].__name__}")  # fmt: skip
+        self.directory = directory
+        self.name = str(told.get("name", directory.resolve().name))
+        self.frame_rate = float(told["frame_rate"])
+        self.layers = tuple(told["layers"])
+        self.dim = told["dim"]
+        self.fingerprint = fingerprint_of(
+            {"precomputed": told, "files": listing(directory), "source": source_digest(__name__)}
+        )
+
+    def encode(self, waveforms: Tensor) -> Tensor:
+        """Raise: these states come from files."""
+        raise ModelError(
+            f"{self.directory}: holds states of files; no waveform of {waveforms.shape[-1]} samples is encoded"
+        )
+
+    def encode_file(self, path: Path, start: float, end: float) -> Tensor:
+        """See `Encoder.encode_file`."""
+        place = self.array_of(path)
+        if place is None:
+            raise AudioError(f"{path}: no {path.stem}.npy in {self.directory}")
+        try:
+            states = np.load(place, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise AudioError(f"{place}: not readable as an array ({error})") from error
+        shape = (len(self.layers), "frame", self.dim)
+        if states.ndim == 2:
+            states = states[:, None]
+        if states.ndim != 3 or (states.shape[0], states.shape[2]) != (shape[0], shape[2]) or not states.shape[1]:
+            raise ModelError(f"{place}: shape {states.shape}; expected (layer, frame, dim) = {shape}")
+        if states.shape[1] > 1:
+            first = round(start * self.frame_rate)
+            states = states[:, first : None if np.isnan(end) else max(first + 1, round(end * self.frame_rate))]
+        if not states.shape[1]:
+            raise AudioError(f"{place}: has no frames from {start:g} s on")
+        return torch.from_numpy(np.ascontiguousarray(states, dtype=np.float32))
+
+    def array_of(self, path: Path) -> Path | None:
+        """Return the array of an audio file: below as many of its folders as there are here, or by its name alone."""
+        parts = path.with_suffix(".npy").parts
+        for depth in range(min(len(parts) - 1, 4), 0, -1):
+            place = self.directory.joinpath(*parts[-depth:])
+            if place.is_file():
+                return place
+        return None
+
+
+def listing(directory: Path) -> str:
+    """Return a digest of the names, sizes and times of the arrays: another one when any of them is written anew."""
+    digest = hashlib.sha256()
+    for place in sorted(directory.rglob("*.npy")):
+        facts: Any = place.stat()
+        digest.update(f"{place.relative_to(directory)} {facts.st_size} {facts.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

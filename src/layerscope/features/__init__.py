@@ -1,0 +1,1 @@
+"""What one pass of an encoder leaves: states of all layers."""

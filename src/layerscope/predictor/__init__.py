@@ -1,0 +1,1 @@
+"""The chosen layer and its probe at work: sound in, answers out."""

@@ -1,0 +1,298 @@
+"""A layer and a probe at work: sound in, labels out, with the numbers of the run they come from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soxr
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+from scipy.special import expit, softmax
+
+from layerscope.data.audio import cut, load
+from layerscope.encoders import Encoder, load_encoder
+from layerscope.encoders.exported_encoder import read_portable
+from layerscope.errors import AudioError, DataError, UsageError
+from layerscope.features.encode import FRAME_RATE, encode_waveform, encode_windows, half_precision, pooled_windows
+from layerscope.probes import apply_probe
+from layerscope.probes.frame_targets import FRAME_DIVISORS, averaged, context
+from layerscope.probes.inputs import BLOCKS
+from layerscope.targets.annotations import Annotation, Beats, Spans
+from layerscope.targets.decoding import bar_pointer, section_spans, spans_from_frames
+
+__all__ = ["MANIFEST", "PROBE", "Manifest", "Predictor", "digests", "load_predictor"]
+
+MANIFEST, PROBE = "predictor.json", "probe.safetensors"
+Samples = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a predictor's directory says of itself.
+
+    Attributes
+    ----------
+    task, target, title : str
+        What it answers.
+    kind : str
+        Of the target: classes, key, tags, values, chords, segments or beats.
+    names : list of str
+        Classes, tags or dimensions.
+    window : float
+        Longest window in seconds.
+    stitched : bool
+        Whether windows overlap and are put together before they are pooled, as the run did for tracks.
+    input : str
+        ``layer``, ``last``, ``weighted``, ``weighted[1:]``, ``concat``, or a summary of a plain feature.
+    layers : list of int
+        Those that the input is made of.
+    probe : str
+        Which kind.
+    calibration : list of [slope, intercept]
+        Of tags and beats: scores become probabilities by a logistic curve through the validation clips.
+    thresholds : list of float
+        Of tags: the probability from which on a tag is given, best for F1 on the validation clips.
+    encoder : dict
+        What `read_portable` needs, or a ``reference`` to the hub, or the address of one of your own.
+    scores : dict
+        What the run measured: split, metric, value, interval.
+    files : dict of str to str
+        SHA-256 of each file beside this one.
+    version : str
+        Of layerscope.
+    """
+
+    task: str
+    target: str
+    title: str
+    kind: str
+    names: list[str]
+    window: float
+    stitched: bool
+    input: str
+    layers: list[int]
+    probe: str
+    calibration: list[list[float]]
+    thresholds: list[float]
+    encoder: dict[str, Any]
+    scores: dict[str, Any]
+    files: dict[str, str]
+    version: str
+
+    def as_json(self) -> bytes:
+        """Return what is written."""
+        return json.dumps(asdict(self), indent=1).encode()
+
+
+class Predictor:
+    """Encoder, probe and what turns scores into answers.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        What it answers, and how.
+    encoder : Encoder
+        Which gives the layers that are needed.
+    weights : mapping of str to ndarray
+        Of the probe; see `apply_probe`.
+    """
+
+    def __init__(self, manifest: Manifest, encoder: Encoder, weights: Mapping[str, NDArray[Any]]) -> None:
+        self.manifest = manifest
+        self.encoder = encoder
+        self.weights = weights
+        self.positions = [encoder.layers.index(layer) for layer in manifest.layers]
+
+    def __call__(self, waveform: Samples | torch.Tensor, sample_rate: int) -> dict[str, Any]:
+        """Return the answer for a waveform.
+
+        Parameters
+        ----------
+        waveform : ndarray or Tensor, shape (samples,) or (channel, samples)
+            Nominally in [-1, 1]; channels are averaged.
+        sample_rate : int
+            In Hz; it is resampled where the encoder wants another.
+
+        Returns
+        -------
+        dict
+            ``label`` and ``probabilities`` (classes, key), ``tags`` and ``probabilities`` (tags), ``values``;
+            of targets over time ``spans``, a list of (start, end, label), or ``beats`` and ``downbeats``, in seconds.
+
+        Raises
+        ------
+        AudioError
+            If there is less sound than the encoder needs, or it is not finite.
+        """
+        samples = np.atleast_2d(np.asarray(waveform, dtype=np.float32)).mean(axis=0)
+        if sample_rate != self.encoder.sample_rate:
+            samples = soxr.resample(samples, sample_rate, self.encoder.sample_rate)
+        return self.answer(self.scores(samples))
+
+    def predict_file(self, path: str | Path) -> dict[str, Any]:
+        """Return the answer for a file.
+
+        Raises
+        ------
+        AudioError
+            If it cannot be read.
+        """
+        return self.answer(self.scores(load(Path(path), self.encoder.sample_rate)))
+
+    @property
+    def over_time(self) -> bool:
+        """Return whether the answers are over time."""
+        return self.manifest.kind in FRAME_DIVISORS
+
+    def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what the probe says of samples at the encoder's rate: (output,), or (frame, output) over time."""
+        needed = self.encoder.minimum_samples
+        if len(samples) < needed:
+            raise AudioError(
+                f"too short: {len(samples) / self.encoder.sample_rate:.4f} s, {self.encoder.name} needs "
+                f"{needed / self.encoder.sample_rate:.4f} s"
+            )
+        if not np.isfinite(samples).all():
+            raise AudioError("the waveform holds non-finite samples (NaN or infinity)")
+        if self.over_time:
+            return apply_probe(self.weights, self.assemble(self.frames(samples)))
+        return apply_probe(self.weights, self.assemble(self.pooled(samples))).mean(axis=0)
+
+    def pooled(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the pooled states of the windows of samples, (window, layer, dim)."""
+        window, name = self.manifest.window, "the waveform"
+        if self.manifest.stitched:
+            return pooled_windows(self.encoder, encode_waveform(self.encoder, samples, window, name), window).numpy()
+        windows = list(cut(samples, round(window * self.encoder.sample_rate)))
+        return encode_windows(self.encoder, windows, [name] * len(windows))
+
+    def frames(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the states of a track's frames at the rate of the target, (frame, layer, dim)."""
+        track = encode_waveform(self.encoder, samples, self.manifest.window, "the waveform")
+        halves, scale = half_precision(track)  # as the run kept them: the same numbers come of the same rounding
+        kept = (halves.float() * scale[:, None, None]).numpy()
+        divisor = FRAME_DIVISORS[self.manifest.kind]
+        layers = [averaged(layer, divisor) for layer in kept]
+        if self.encoder.baseline:
+            layers = [context(layer, FRAME_RATE / divisor) for layer in layers]
+        return np.stack(layers, axis=1)
+
+    def assemble(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probe's input for states (window, layer, dim) of the encoder's layers."""
+        name, states = self.manifest.input, states[:, self.positions]
+        if name in BLOCKS:
+            return states[:, 0, : states.shape[2] // BLOCKS[name]]
+        if name.startswith("weighted"):
+            return states
+        return states.reshape(len(states), -1)
+
+    def answer(self, scores: NDArray[np.float32]) -> dict[str, Any]:
+        """Return what scores say, in the words of the target."""
+        kind, names = self.manifest.kind, self.manifest.names
+        if self.over_time:
+            return as_answer(self.annotation(scores))
+        if kind == "values":
+            return {"values": dict(zip(names, map(float, scores), strict=True))}
+        if kind == "tags":
+            shares = self.calibrated(scores[None])[0]
+            tags = [
+                name for name, share, bar in zip(names, shares, self.manifest.thresholds, strict=True) if share >= bar
+            ]
+            return {"tags": tags, "probabilities": dict(zip(names, map(float, shares), strict=True))}
+        shares = softmax(scores.astype(np.float64))
+        return {
+            "label": names[int(shares.argmax())],
+            "probabilities": dict(zip(names, map(float, shares), strict=True)),
+        }
+
+    def annotation(self, scores: NDArray[np.float32]) -> Annotation:
+        """Return what scores of frames say of a track."""
+        kind, names = self.manifest.kind, self.manifest.names
+        rate = FRAME_RATE / FRAME_DIVISORS[kind]
+        if kind == "beats":
+            return bar_pointer([self.calibrated(scores)], rate)[0]
+        if kind == "segments":
+            return section_spans(softmax(scores.astype(np.float64), axis=1), names, rate)
+        return spans_from_frames(scores.argmax(axis=1), names, rate)
+
+    def calibrated(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return probabilities of tags or beats."""
+        slope, intercept = np.array(self.manifest.calibration).T
+        shares: NDArray[np.float64] = expit(scores.astype(np.float64) * slope + intercept)
+        return shares
+
+
+def as_answer(annotation: Annotation) -> dict[str, Any]:
+    """Return an annotation as plain lists."""
+    if isinstance(annotation, Beats):
+        return {"beats": annotation.beats.tolist(), "downbeats": annotation.downbeats.tolist()}
+    assert isinstance(annotation, Spans)
+    rows = zip(annotation.intervals.tolist(), annotation.labels, strict=True)
+    return {"spans": [(start, end, label) for (start, end), label in rows]}
+
+
+def digests(directory: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file that a predictor is made of."""
+    kept = [path for path in sorted(directory.iterdir()) if path.suffix in (".safetensors", ".json")]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in kept if path.name != MANIFEST}
+
+
+def load_predictor(directory: str | Path) -> Predictor:
+    """Return the predictor that ``layerscope export`` wrote.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Its directory; nothing else is needed, unless it was exported without weights.
+
+    Raises
+    ------
+    UsageError
+        If it is no such directory.
+    DataError
+        If a file of it is missing or not what was written.
+
+    Examples
+    --------
+    >>> predictor = load_predictor("use")                      # doctest: +SKIP
+    >>> predictor(waveform, 44_100)["label"]                   # doctest: +SKIP
+    'Cello'
+    """
+    directory = Path(directory)
+    path = directory / MANIFEST
+    if not path.is_file():
+        raise UsageError(f"{directory}: not a predictor ({MANIFEST} is missing); make one with `layerscope export`")
+    try:
+        manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path}: not readable as a predictor ({error}); export it again") from error
+    found = digests(directory)
+    for name, digest in manifest.files.items():
+        if found.get(name) != digest:
+            what = "is missing" if name not in found else "is not the file that was exported: it is damaged or changed"
+            raise DataError(f"{directory / name}: {what}; export it again")
+    encoder = encoder_of(manifest.encoder, directory)
+    missing = sorted(set(manifest.layers) - set(encoder.layers))
+    if missing:
+        raise DataError(f"{directory}: {encoder.name} does not give layer {missing[0]}, which the probe was trained on")
+    return Predictor(manifest, encoder, load_file(directory / PROBE))
+
+
+def encoder_of(told: dict[str, Any], directory: Path) -> Encoder:
+    """Return the encoder that a manifest tells of: in its directory, or where it refers to."""
+    if "reference" not in told:
+        return read_portable(told, directory)
+    encoder = load_encoder(told["reference"], layers=told["select"])
+    if encoder.fingerprint != told["fingerprint"]:
+        raise DataError(
+            f"{directory}: '{told['reference']}' is no longer the encoder that was exported (its weights or code "
+            "changed); export again"
+        )
+    return encoder

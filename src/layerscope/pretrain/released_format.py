@@ -1,0 +1,87 @@
+"""Writes a pretrained encoder as its published family does, so that the ordinary loader reads it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from layerscope.atomic_files import write_atomically
+from layerscope.encoders.conformer_checkpoint import MEL_FILTERS, MEL_WINDOW, common_pretraining
+from layerscope.errors import ModelError
+from layerscope.pretrain.model import MaskedModel
+from layerscope.pretrain.recipe import Recipe
+
+__all__ = ["write_layout"]
+
+
+def write_layout(model: MaskedModel, recipe: Recipe, directory: Path) -> None:
+    """Write ``model.safetensors`` in float16 with ``config.json`` (MuQ) or ``model_stats.json`` (MusicFM) beside it.
+
+    Raises
+    ------
+    ModelError
+        If a weight does not fit into float16.
+    """
+    tensors = official_tensors(model, recipe)
+    halves = {name: value.detach().cpu().half().contiguous().clone() for name, value in tensors.items()}
+    for name, value in halves.items():
+        if not torch.isfinite(value).all():
+            raise ModelError(f"'{name}' does not fit into float16")
+    config = model.encoder.config
+    statistics = {"melspec_2048_mean": config.mel_mean, "melspec_2048_std": config.mel_std}
+    if recipe.family == "muq":
+        settings = muq_settings(model, recipe, statistics)
+        write_atomically(directory / "config.json", json.dumps(settings, indent=1).encode())
+    else:
+        write_atomically(directory / "model_stats.json", json.dumps(statistics, indent=1).encode())
+    write_atomically(directory / "model.safetensors", save(halves))
+
+
+def official_tensors(model: MaskedModel, recipe: Recipe) -> dict[str, Tensor]:
+    """Return every tensor of the published layout; what it holds but nobody uses is zero."""
+    config = model.encoder.config
+    outputs = model.linear.out_features
+    tensors = {name: torch.zeros(shape) for name, shape in common_pretraining(config, outputs).items()}
+    for name, value in model.encoder.state_dict().items():
+        if not name.startswith("mel."):
+            tensors[name] = value
+    tensors |= {"linear.weight": model.linear.weight, "linear.bias": model.linear.bias}
+    for name, value in model.quantizer.state_dict().items():
+        prefix = "rvq." if recipe.family == "muq" else "quantizer_melspec_2048_0."
+        tensors[prefix + name] = value
+    if recipe.family == "musicfm":
+        tensors[MEL_WINDOW], tensors[MEL_FILTERS] = model.encoder.mel.window, model.encoder.mel.filters
+    return {f"model.{name}": value for name, value in tensors.items()}
+
+
+def muq_settings(model: MaskedModel, recipe: Recipe, statistics: dict[str, float]) -> dict[str, Any]:
+    """Return MuQ's configuration."""
+    config = model.encoder.config
+    return {
+        "label_rate": 25,
+        "hop_length": 240,
+        "n_mels": 128,
+        "features": ["melspec_2048"],
+        "is_flash": False,
+        "encoder_dim": config.dim,
+        "encoder_depth": config.depth,
+        "conv_dim": config.channels,
+        "use_rvq_target": True,
+        "rvq_n_codebooks": recipe.codebooks,
+        "codebook_size": model.linear.out_features,
+        "stat": statistics,
+        "w2v2_config": {
+            "position_embeddings_type": "rotary",
+            "rotary_embedding_base": 10000,
+            "hidden_act": "swish",
+            "layer_norm_eps": 1e-5,
+            "num_attention_heads": config.heads,
+            "intermediate_size": config.feedforward,
+            "conv_depthwise_kernel_size": config.kernel,
+        },
+    }

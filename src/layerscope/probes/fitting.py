@@ -1,0 +1,405 @@
+"""Train every probe on every input, keep what they predict, and score it.
+
+A finished training is saved under a name that is a digest of all it depends on, so that a killed run continues
+and a changed one does not reuse what is stale. Trainings run side by side, one thread each: the numbers do not
+depend on how many there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+from threadpoolctl import threadpool_limits
+
+from layerscope.atomic_files import read_header, write_tensors
+from layerscope.data.splits import Part
+from layerscope.encoders.encoder import source_digest
+from layerscope.features.clip_features import Features
+from layerscope.probes import PROBES, Input, Prediction, Problem, assemble, inputs_of, offers
+from layerscope.probes.frame_targets import Tracks, score_tracks
+from layerscope.scores.resampling import interval, resample_seeds, resample_weights
+from layerscope.scores.results import Entry
+from layerscope.targets.labels import Labels, TrackLabels
+from layerscope.targets.metrics import metric_names, score
+from layerscope.targets.track_metrics import track_metric_names
+from layerscope.tasks.task import Schedule
+
+__all__ = [
+    "Job",
+    "Outcome",
+    "Target",
+    "evaluations",
+    "job_digest",
+    "plan_jobs",
+    "read_outcome",
+    "run_jobs",
+    "score_outcome",
+    "single_thread",
+    "train_part",
+]
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One probe on one input of one model's features."""
+
+    features: Features
+    chosen: Input
+    probe: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """What probes are to predict.
+
+    Attributes
+    ----------
+    labels : Labels
+        Of all clips, or of the frames that are used.
+    parts : list of Part
+        The trainings of each job, as rows of these: one, or one a fold.
+    tracks : Tracks, optional
+        Where the target is over time, the clips that the frames make up.
+    schedule : Schedule
+        How long the mlp is trained.
+    """
+
+    labels: Labels
+    parts: list[Part]
+    tracks: Tracks | None = None
+    schedule: Schedule = field(default_factory=Schedule)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job leaves.
+
+    Attributes
+    ----------
+    valid, test : ndarray, float32
+        For the clips that choose and those that are tested, NaN for others: scores, (seed, clip, output), or,
+        for a target over time, value and weight of each metric, (seed, clip, metric, 2).
+    settings : list of dict
+        What each training chose on validation.
+    mixtures : list of list of float
+        Learned weights of layers, one list a training, where there are any.
+    """
+
+    valid: NDArray[np.float32]
+    test: NDArray[np.float32]
+    settings: list[dict[str, float]]
+    mixtures: list[list[float]]
+
+
+def plan_jobs(features: Sequence[Features], probes: Sequence[str]) -> list[Job]:
+    """Return all jobs, in the order of the tables; ``last`` is not among them, being the last layer again."""
+    return [
+        Job(one, chosen, probe)
+        for one in features
+        for probe in probes
+        for chosen in inputs_of(one)
+        if chosen.name != "last" and offers(probe, chosen)
+    ]
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    target: Target,
+    seeds: Sequence[int],
+    directory: Path | None = None,
+    workers: int | None = None,
+    progress: Progress = lambda _: None,
+) -> list[Outcome]:
+    """Run jobs, or read what an earlier run of theirs has left.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        See `plan_jobs`.
+    target : Target
+        What is to be predicted.
+    seeds : sequence of int
+        Of the probes.
+    directory : Path, optional
+        Where outcomes are kept.
+    workers : int, optional
+        Processes; by default as many as there are cores for this process (joblib's count, which heeds a container's
+        limit, the process's affinity and `LOKY_MAX_CPU_COUNT`).
+    progress : callable
+        Called with 1 for each finished job.
+
+    Returns
+    -------
+    list of Outcome, in the order of `jobs`
+    """
+    names = [job_digest(job, target, seeds) for job in jobs]
+    # Jobs of one name have one outcome: two encoders of the same size have the same untrained twin.
+    first = {name: position for position, name in reversed(list(enumerate(names)))}
+    shared = Counter(names)
+    found: dict[str, Outcome] = {}
+    for name in shared:
+        path = directory / f"{name}.safetensors" if directory else None
+        if path and path.is_file():
+            found[name] = read_outcome(path)
+            progress(shared[name])
+    missing = [first[name] for name in shared if name not in found]
+    for position, outcome in run_side_by_side(jobs, missing, target, seeds, workers or joblib.cpu_count()):
+        name = names[position]
+        if directory:
+            write_outcome(directory / f"{name}.safetensors", outcome)
+        found[name] = outcome
+        progress(shared[name])
+    return [found[name] for name in names]
+
+
+def run_side_by_side(
+    jobs: Sequence[Job],
+    positions: Sequence[int],
+    target: Target,
+    seeds: Sequence[int],
+    workers: int,
+) -> Iterator[tuple[int, Outcome]]:
+    """Yield outcomes as they are ready."""
+    calls = (joblib.delayed(numbered)(position, jobs[position], target, seeds) for position in positions)
+    workers = max(1, min(workers, len(positions)))
+    yield from joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)(calls)
+
+
+def numbered(position: int, job: Job, target: Target, seeds: Sequence[int]) -> tuple[int, Outcome]:
+    """Run a job and say which it was."""
+    return position, run_job(job, target, seeds)
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Compute on one thread: trainings run side by side, and sums come out the same however many there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(limits=1):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def run_job(job: Job, target: Target, seeds: Sequence[int]) -> Outcome:
+    """Train a job's probe for every part and seed, on one thread."""
+    with single_thread():
+        return train_parts(job, target, seeds)
+
+
+def train_part(
+    job: Job, states: NDArray[np.float32], target: Target, number: int, seeds: Sequence[int]
+) -> list[Prediction]:
+    """Train a job's probe on its states (see `assemble`) for one part, once a seed."""
+    part = target.parts[number]
+    problem = Problem(
+        states, job.features.window_clip, target.labels, part.train, part.valid, part.test, target.schedule
+    )
+    return PROBES[job.probe](problem, seeds)
+
+
+def train_parts(job: Job, target: Target, seeds: Sequence[int]) -> Outcome:
+    """Train for every part, and put what the parts leave together."""
+    states = assemble(job.features, job.chosen)
+    settings: list[dict[str, float]] = []
+    mixtures: list[list[float]] = []
+    collected: dict[str, NDArray[np.float32]] = {}
+    clips = len(target.tracks.counts if target.tracks else target.labels.values)
+    for number in range(len(target.parts)):
+        predictions = train_part(job, states, target, number, seeds)
+        for name in ("valid", "test"):
+            left = np.stack([left_of(target, number, prediction.scores, name) for prediction in predictions])
+            whole = collected.setdefault(name, np.full((len(predictions), clips, *left.shape[2:]), np.nan, np.float32))
+            whole[:, getattr(clip_part(target, number), name)] = left
+        settings += [prediction.settings for prediction in predictions]
+        mixtures += [list(prediction.mixture) for prediction in predictions if prediction.mixture]
+    return Outcome(collected["valid"], collected["test"], settings, mixtures)
+
+
+def clip_part(target: Target, number: int) -> Part:
+    """Return a part as rows of clips."""
+    return target.tracks.clip_parts[number] if target.tracks else target.parts[number]
+
+
+def left_of(target: Target, number: int, scores: NDArray[np.float32], name: str) -> NDArray[np.floating]:
+    """Return what a prediction leaves of the clips of a split: scores, or the metrics of tracks."""
+    if target.tracks is None:
+        return scores[getattr(target.parts[number], name)]
+    return score_tracks(target.tracks, number, scores, name)
+
+
+@cache
+def probe_source() -> str:
+    """Return the digest of the code that outcomes depend on."""
+    probes = ("inputs", "problem", "mlp", "linear", "closed_form", "sample_sums", "frame_targets")
+    targets = ("metrics", "annotations", "decoding", "track_metrics")
+    return source_digest(
+        __name__, *(f"layerscope.probes.{name}" for name in probes), *(f"layerscope.targets.{name}" for name in targets)
+    )
+
+
+def job_digest(job: Job, target: Target, seeds: Sequence[int]) -> str:
+    """Return a name for a job that changes with anything its outcome depends on."""
+    clips = job.features.clips
+    told = {
+        "features": job.features.fingerprint,
+        "clips": list(clips["clip_key" if "clip_key" in clips else "clip"]),
+        "input": [job.chosen.name, job.chosen.layer],
+        "probe": job.probe,
+        "seeds": list(seeds),
+        "labels": [target.labels.kind, target.labels.names],
+        "tracks": target.tracks.digest() if target.tracks else None,
+        "schedule": asdict(target.schedule),
+        "source": probe_source(),
+        "torch": torch.__version__,
+    }
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    digest.update(np.ascontiguousarray(target.labels.values).tobytes())
+    for part in target.parts:
+        for rows in (part.train, part.valid, part.test):
+            digest.update(rows.tobytes() + b"|")
+    return digest.hexdigest()[:32]
+
+
+def write_outcome(path: Path, outcome: Outcome) -> None:
+    """Keep an outcome."""
+    header = {"settings": outcome.settings, "mixtures": outcome.mixtures}
+    write_tensors(path, {"valid": outcome.valid, "test": outcome.test}, header)
+
+
+def read_outcome(path: Path) -> Outcome:
+    """Return a kept outcome."""
+    header, tensors = read_header(path), load_file(path)
+    return Outcome(tensors["valid"], tensors["test"], header["settings"], header["mixtures"])
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is scored of one split and how it is resampled, the same for every outcome.
+
+    Attributes
+    ----------
+    rows : ndarray of int
+        Its clips.
+    units : ndarray of int
+        What each of them counts towards: itself, or a song whose clips' scores are averaged.
+    labels : Labels or TrackLabels
+        Of the units.
+    weights : ndarray, shape (resample, unit), or None
+        How often each counts in each resample; validation clips get no interval and are not resampled.
+    """
+
+    rows: NDArray[np.int64]
+    units: NDArray[np.int64]
+    labels: Labels | TrackLabels
+    weights: NDArray[np.float64] | None
+
+    def metrics(self) -> list[str]:
+        """Return the metrics, the primary one first."""
+        if isinstance(self.labels, TrackLabels):
+            return track_metric_names(self.labels.kind)
+        return metric_names(self.labels)
+
+    def score(
+        self, metric: str, left: NDArray[np.float32], weights: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Return a metric of what one training left, (clip, ...), for every weighting of the units."""
+        own = left[self.rows].astype(np.float64)
+        if isinstance(self.labels, TrackLabels):
+            value, weight = own[:, self.metrics().index(metric)].T
+            counted = np.ones((1, len(own))) if weights is None else weights
+            with np.errstate(invalid="ignore"):
+                mean: NDArray[np.float64] = (counted @ (value * weight)) / (counted @ weight)
+            return mean
+        sums = np.zeros((int(self.units.max()) + 1, own.shape[1]))
+        np.add.at(sums, self.units, own)
+        return score(metric, sums / np.bincount(self.units)[:, None], self.labels, weights)
+
+
+def evaluations(
+    labels: Labels | TrackLabels,
+    parts: Sequence[Part],
+    groups: NDArray[np.int64],
+    seed: int,
+    units: NDArray[np.int64] | None = None,
+) -> dict[str, Evaluation]:
+    """Return the evaluation of the validation and the test split, folds put together.
+
+    Parameters
+    ----------
+    labels : Labels or TrackLabels
+        Of all clips.
+    parts : sequence of Part
+        Rows of clips.
+    groups : ndarray of int, shape (clip,)
+        What is resampled as a whole.
+    seed : int
+        Of the resamples.
+    units : ndarray of int, shape (clip,), optional
+        Clips whose scores are averaged before they are scored; each stands alone by default.
+    """
+    found = {}
+    for name in ("valid", "test"):
+        rows = np.sort(np.concatenate([getattr(part, name) for part in parts]))
+        own = np.arange(len(rows)) if units is None else np.unique(units[rows], return_inverse=True)[1]
+        first = np.unique(own, return_index=True)[1]
+        weights = resample_weights(groups[rows[first]], seed) if name == "test" else None
+        found[name] = Evaluation(rows, own, labels.take(rows[first]), weights)
+    return found
+
+
+def score_outcome(
+    label: dict[str, Any], outcome: Outcome, splits: dict[str, Evaluation], seeds: Sequence[int]
+) -> list[Entry]:
+    """Score an outcome by every metric of its kind of target.
+
+    Parameters
+    ----------
+    label : dict
+        The columns that name it: model, dataset, task, target, probe.
+    outcome : Outcome
+        What it left.
+    splits : dict of str to Evaluation
+        See `evaluations`.
+    seeds : sequence of int
+        Those of the probe; a probe without randomness has one.
+
+    Returns
+    -------
+    list of Entry, the primary metric first
+    """
+    valid, test = splits["valid"], splits["test"]
+    valid_units, test_units = (len(np.unique(one.units)) for one in (valid, test))
+    entries = []
+    for metric in test.metrics():
+        rows = [
+            # No interval: these clips chose, so that one around their score would flatter.
+            {"seed": seed, "split": "valid", "value": float(valid.score(metric, left)[0]), "n": valid_units}
+            for seed, left in zip(seeds, outcome.valid, strict=False)
+        ]
+        draws = []
+        for seed, left in zip(seeds, outcome.test, strict=False):
+            value = float(test.score(metric, left)[0])
+            draws.append(test.score(metric, left, test.weights))
+            low, high = interval(draws[-1])
+            rows.append(
+                {"seed": seed, "split": "test", "value": value, "ci_low": low, "ci_high": high, "n": test_units}
+            )
+        entries.append(Entry({**label, "metric": metric}, rows, resample_seeds(np.stack(draws)), outcome.mixtures))
+    return entries

@@ -1,0 +1,1 @@
+"""How alike layers are, to one another and to the sound."""

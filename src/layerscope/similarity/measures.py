@@ -1,0 +1,340 @@
+"""How alike two views of the same frames are, from their moments.
+
+All measures are 1 for the same view, near 0 for unrelated ones, and blind to rotation and scale; the CCA family is
+blind to every invertible linear map.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from layerscope.atomic_files import write_atomically
+from layerscope.errors import DataError
+from layerscope.scores.results import write_csv
+from layerscope.similarity.frame_sums import ViewMoments
+
+__all__ = [
+    "MEASURES",
+    "Estimate",
+    "Similarities",
+    "canonical",
+    "cka",
+    "debiased_cka",
+    "frames_needed",
+    "jackknife",
+    "mutual_neighbours",
+    "nearest",
+    "procrustes",
+    "shared_neighbours",
+]
+
+Array = NDArray[np.float64]
+
+#: Directions with less than this share of the largest variance are noise of the arithmetic: they take no part.
+FLOOR = 1e-8
+#: SVCCA keeps the directions that hold this share of the variance (Raghu et al. 2017).
+KEPT = 0.99
+#: Frames for each dimension that canonical directions are fitted on; with fewer they fit noise.
+FRAMES_A_DIMENSION = 10
+NEIGHBOURS = 10
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its 95 % interval.
+
+    Attributes
+    ----------
+    value, low, high : float
+        NaN where it cannot be told.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass
+class Similarities:
+    """How alike the layers of models are, to one another and to descriptors of the sound.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Columns ``model, layer, other, other_layer, measure, value, ci_low, ci_high``; every pair once, descriptors
+        without a layer. Measures are those of `MEASURES`.
+    scores : DataFrame
+        Label-free scores: columns ``model, layer, score, value, ci_low, ci_high``.
+    facts : dict
+        ``dataset``, ``clips``, ``hours``, ``frames``, ``parts``, ``models``, and what was ``refused``, in words.
+    skipped : dict of str to str
+        Clips not used, and why.
+    """
+
+    table: pd.DataFrame
+    scores: pd.DataFrame
+    facts: dict[str, Any] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def measures(self) -> list[str]:
+        """Return the measures that could be told."""
+        return [name for name in MEASURES if (self.table.measure == name).any()]
+
+    def save(self, directory: Path) -> None:
+        """Write ``similarity.csv``, ``label_free.csv`` and ``similarity.json``."""
+        write_csv(directory / "similarity.csv", self.table)
+        write_csv(directory / "label_free.csv", self.scores)
+        told = {**self.facts, "skipped": self.skipped}
+        write_atomically(directory / "similarity.json", json.dumps(told, indent=1).encode())
+
+    @classmethod
+    def read(cls, directory: Path) -> Similarities | None:
+        """Read what `save` wrote, or return nothing where there is nothing.
+
+        Raises
+        ------
+        DataError
+            If it is damaged.
+        """
+        if not (directory / "similarity.json").is_file():
+            return None
+        try:
+            facts = json.loads((directory / "similarity.json").read_text(encoding="utf-8"))
+            table = pd.read_csv(directory / "similarity.csv", dtype={"layer": "Int64", "other_layer": "Int64"})
+            scores = pd.read_csv(directory / "label_free.csv", dtype={"layer": "Int64"})
+            return cls(table, scores, facts, facts.pop("skipped"))
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"{directory}: not the directory of a finished comparison ({error})") from error
+
+
+def cka(moments: ViewMoments) -> float:
+    """Return the linear CKA of two views, in [0, 1] (Kornblith et al. 2019, section 3); 0 where a view is constant."""
+    xx, yy, xy = blocks(moments)
+    scale = np.linalg.norm(xx) * np.linalg.norm(yy)
+    return float(np.square(xy).sum() / scale) if scale > 0 else 0.0
+
+
+def debiased_cka(moments: ViewMoments) -> float:
+    """Return the linear CKA of two views without the bias of few samples, about 0 for unrelated ones.
+
+    Each of its three terms is the unbiased estimator of HSIC (Song et al. 2012, HSIC₁), written in sums over
+    frames instead of kernels between them. It can be slightly below 0.
+
+    Raises
+    ------
+    ValueError
+        For fewer than four frames.
+    """
+    n = moments.count
+    if n < 4:
+        raise ValueError(f"debiased CKA needs four frames, has {n:.0f}")
+    own = [hsic(moments, number, number) for number in (0, 1)]
+    if min(own) <= 0:
+        return 0.0
+    return float(hsic(moments, 0, 1) / np.sqrt(own[0] * own[1]))
+
+
+def hsic(moments: ViewMoments, first: int, second: int) -> float:
+    """Return the unbiased HSIC of two views with linear kernels, up to a factor that CKA cancels."""
+    n = moments.count
+    a, b = moments.places[first], moments.places[second]
+    sum_a, sum_b, cross = moments.sums[a], moments.sums[b], moments.cross[a, b]
+    both = moments.lengths[first, second]
+    trace = np.square(cross).sum() - both
+    total_a = sum_a @ sum_a - np.trace(moments.cross[a, a])
+    total_b = sum_b @ sum_b - np.trace(moments.cross[b, b])
+    mixed = sum_a @ cross @ sum_b - moments.weighted[first, b] @ sum_b - moments.weighted[second, a] @ sum_a + both
+    return float(trace + total_a * total_b / ((n - 1) * (n - 2)) - 2 * mixed / (n - 2))
+
+
+def procrustes(moments: ViewMoments) -> float:
+    """Return how well one view turns into the other by rotation and scale, in [0, 1].
+
+    ``|Cxy|_* / sqrt(tr Cxx tr Cyy)``: one minus half the squared Procrustes distance of views of unit size
+    (Ding et al. 2021).
+    """
+    xx, yy, xy = blocks(moments)
+    scale = np.sqrt(np.trace(xx) * np.trace(yy))
+    return float(np.linalg.svd(xy, compute_uv=False).sum() / scale) if scale > 0 else 0.0
+
+
+def canonical(fitted: ViewMoments, scored: ViewMoments) -> dict[str, float]:
+    """Return the measures of the CCA family: directions fitted on some clips, correlations measured on others.
+
+    Parameters
+    ----------
+    fitted, scored : ViewMoments
+        Of the same two views.
+
+    Returns
+    -------
+    dict of str to float
+        ``cca``: mean canonical correlation (Hotelling 1936); ``svcca``: of the leading directions of each view
+        (Raghu et al. 2017); ``pwcca_x`` and ``pwcca_y``: mean weighted by how much of the first, or of the
+        second, view each direction accounts for (Morcos et al. 2018). At most 1; below 0 by chance only.
+    """
+    xx, yy, xy = blocks(fitted)
+    axes_x, axes_y = principal(xx), principal(yy)
+    found = {}
+    for name, share in (("cca", 1.0), ("svcca", KEPT)):
+        x, y = directions(whitening(*axes_x, share), whitening(*axes_y, share), xy)
+        held_out = correlations(scored, x, y)
+        found[name] = float(held_out.mean()) if len(held_out) else 0.0
+        if name == "cca":
+            # With unit variance, what a direction h explains of the columns of x is sum_j |<h, x_j>|.
+            for side, (covariance, own) in {"pwcca_x": (xx, x), "pwcca_y": (yy, y)}.items():
+                weights = np.abs(covariance @ own).sum(axis=0)
+                found[side] = float(weights @ held_out / weights.sum()) if len(held_out) else 0.0
+    return found
+
+
+def directions(left: Array, right: Array, xy: Array) -> tuple[Array, Array]:
+    """Return pairs of directions of unit variance that correlate most, (dim, pair) each, by falling correlation.
+
+    Parameters
+    ----------
+    left, right : ndarray, shape (dim, kept)
+        See `whitening`.
+    xy : ndarray
+        The covariance between both.
+    """
+    u, _, v = np.linalg.svd(left.T @ xy @ right, full_matrices=False)
+    return left @ u, right @ v.T
+
+
+def principal(covariance: Array) -> tuple[Array, Array]:
+    """Return the variances of the principal directions, falling, and the directions, (dim, direction)."""
+    variances, axes = np.linalg.eigh(covariance)
+    return variances[::-1].clip(min=0), axes[:, ::-1]
+
+
+def whitening(variances: Array, axes: Array, share: float) -> Array:
+    """Return a map to uncorrelated coordinates of unit variance, (dim, kept), that hold a share of the variance."""
+    kept = variances > FLOOR * max(variances[0], np.finfo(np.float64).tiny)
+    if share < 1:
+        held = np.cumsum(variances) / max(variances.sum(), np.finfo(np.float64).tiny)
+        kept &= np.concatenate([[True], held[:-1] < share])
+    whitened: Array = axes[:, kept] / np.sqrt(variances[kept])
+    return whitened
+
+
+def correlations(moments: ViewMoments, x: Array, y: Array) -> Array:
+    """Return the correlation of each pair of directions on given frames; a constant one correlates with nothing."""
+    xx, yy, xy = blocks(moments)
+    shared = np.einsum("ik,ik->k", x, xy @ y)
+    scale = np.einsum("ik,ik->k", x, xx @ x) * np.einsum("ik,ik->k", y, yy @ y)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Array = np.where(scale > 0, shared / np.sqrt(scale), 0.0)
+    return found
+
+
+def frames_needed(first: int, second: int) -> int:
+    """Return how many frames canonical directions of two views of these widths are to be fitted on."""
+    return FRAMES_A_DIMENSION * max(first, second)
+
+
+def blocks(moments: ViewMoments) -> tuple[Array, Array, Array]:
+    """Return the covariances of two views, each with itself and with the other."""
+    return moments.covariance(0, 0), moments.covariance(1, 1), moments.covariance(0, 1)
+
+
+Statistics = Callable[[ViewMoments, ViewMoments], dict[str, float]]
+
+
+def jackknife(fit: Sequence[ViewMoments], score: Sequence[ViewMoments], statistics: Statistics) -> dict[str, Estimate]:
+    """Return statistics with 95 % intervals, leaving out one part of the clips at a time.
+
+    Parameters
+    ----------
+    fit, score : sequence of ViewMoments
+        Of parts that hold different clips: those that directions are fitted on, and the others.
+    statistics : callable
+        Takes the moments of both.
+
+    Returns
+    -------
+    dict of str to Estimate
+        The interval is the estimate ± t · standard error, ``SE² = (K - 1)/K Σ (θ₍ₖ₎ - θ̄)²`` over K parts (delete-a-
+        group jackknife: Kott 2001); clips, not frames, are what varies.
+    """
+    whole_fit, whole_score = total(fit), total(score)
+    point = statistics(whole_fit, whole_score)
+    left_out = [statistics(whole_fit - part, whole_score) for part in fit] if len(fit) > 1 else []
+    left_out += [statistics(whole_fit, whole_score - part) for part in score] if len(score) > 1 else []
+    found = {}
+    for name, value in point.items():
+        draws = np.array([one[name] for one in left_out])
+        k = len(draws)
+        if k < 2:
+            found[name] = Estimate(value, float("nan"), float("nan"))
+            continue
+        error = np.sqrt((k - 1) / k * np.square(draws - draws.mean()).sum())
+        reach = float(stats.t.ppf((1 + LEVEL) / 2, k - 1) * error)
+        found[name] = Estimate(value, value - reach, value + reach)
+    return found
+
+
+def total(parts: Sequence[ViewMoments]) -> ViewMoments:
+    """Return the moments of all parts."""
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = whole + part
+    return whole
+
+
+def mutual_neighbours(x: NDArray[np.floating], y: NDArray[np.floating], neighbours: int = NEIGHBOURS) -> float:
+    """Return the mean share of nearest neighbours, by angle, that two views of the same samples have in common.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (sample, dim)
+        More samples than twice `neighbours`, or all are neighbours of all.
+
+    Returns
+    -------
+    float
+        In [0, 1]; for unrelated views about ``neighbours / (samples - 1)`` (Huh et al. 2024).
+    """
+    return shared_neighbours(nearest(x, neighbours), nearest(y, neighbours))
+
+
+def shared_neighbours(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
+    """Return the mean share of neighbours, (sample, neighbour) each, that both have."""
+    shared = [len(np.intersect1d(a, b, assume_unique=True)) for a, b in zip(first, second, strict=True)]
+    return float(np.mean(shared) / first.shape[1])
+
+
+def nearest(x: NDArray[np.floating], neighbours: int = NEIGHBOURS) -> NDArray[np.int64]:
+    """Return the nearest others of each sample, by the angle at the mean of all, (sample, neighbour)."""
+    if len(x) <= 2 * neighbours:
+        raise ValueError(f"{neighbours} neighbours need more than {2 * neighbours} samples, has {len(x)}")
+    centred = np.asarray(x, np.float64) - np.mean(x, axis=0)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True).clip(min=1e-300)
+    angles = centred @ centred.T
+    np.fill_diagonal(angles, -np.inf)
+    order: NDArray[np.int64] = np.argsort(-angles, axis=1, kind="stable")[:, :neighbours]
+    return order
+
+
+#: name → what it is, for tables and pages
+MEASURES = {
+    "cka": "linear CKA (Kornblith et al. 2019)",
+    "cka_debiased": "linear CKA without the bias of few samples (Song et al. 2012)",
+    "procrustes": "Procrustes (Ding et al. 2021)",
+    "cca": "mean canonical correlation (Hotelling 1936)",
+    "svcca": "SVCCA, 99 % of the variance (Raghu et al. 2017)",
+    "pwcca_x": "PWCCA, weights of the first (Morcos et al. 2018)",
+    "pwcca_y": "PWCCA, weights of the second (Morcos et al. 2018)",
+    "neighbours": "mutual 10 nearest neighbours among clips (Huh et al. 2024)",
+}

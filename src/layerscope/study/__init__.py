@@ -1,0 +1,1 @@
+"""What to run, and in which order: the way of the data, walked from the top to the bottom of a page."""

@@ -1,0 +1,351 @@
+"""The answer out: the chosen layer and its probe as a directory that works without the run, and what that costs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from huggingface_hub import EvalResult, ModelCardData
+from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_curve
+
+from layerscope.atomic_files import write_atomically, write_tensors
+from layerscope.encoders import Encoder, load_encoder
+from layerscope.encoders.encoder import LayeredEncoder
+from layerscope.encoders.exported_encoder import cut_encoder, write_portable
+from layerscope.encoders.model_names import pinned, result_name
+from layerscope.encoders.published_models import licence_of
+from layerscope.errors import DataError, UsageError, unknown
+from layerscope.features.clip_features import Features
+from layerscope.features.encode import keeps_frames
+from layerscope.predictor.predict import MANIFEST, PROBE, Manifest, digests
+from layerscope.probes import Input, Prediction, assemble, inputs_of
+from layerscope.probes.fitting import Job, Target, job_digest, left_of, read_outcome, single_thread, train_part
+from layerscope.probes.frame_targets import calibration
+from layerscope.report.sentences import advised, metric_name, number
+from layerscope.scores.results import Results
+from layerscope.study.loaded_tasks import Question, load_tasks
+from layerscope.study.options import Plan, make_plan
+from layerscope.study.progress import Progress, Silent
+from layerscope.study.run import Stores, divide, extract_all, read_study
+from layerscope.targets.labels import TrackLabels
+
+__all__ = ["Costs", "Exported", "export"]
+
+#: Encodings that a time is the median of.
+TIMED = 3
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What an encoder costs.
+
+    Attributes
+    ----------
+    seconds : float
+        Of a window of noise, the median of three, after one that is not counted.
+    megabytes : float
+        Of its weights in memory.
+    """
+
+    seconds: float
+    megabytes: float
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was exported.
+
+    Attributes
+    ----------
+    directory : Path
+        Where.
+    what : str
+        Input, model and probe, in words.
+    score : str
+        What the run measured of it.
+    window : float
+        Seconds that were encoded to measure the costs.
+    whole, cut : Costs
+        Of the model with all its blocks, and of what was exported.
+    """
+
+    directory: Path
+    what: str
+    score: str
+    window: float
+    whole: Costs
+    cut: Costs
+
+
+def export(
+    run: Path,
+    out: Path,
+    *,
+    task: str | None = None,
+    model: str | None = None,
+    probe: str | None = None,
+    given: str | None = None,
+    weights: bool = True,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write a run's answer as a predictor: encoder, probe, names, thresholds, and a card that says what it is.
+
+    Parameters
+    ----------
+    run : Path
+        The directory of a finished run, whose audio and cached features are still there.
+    out : Path
+        A new directory.
+    task : str, optional
+        Which of its tasks; needed where there are several.
+    model, probe, given : str, optional
+        The model, the probe and its input ("layer 3", "weighted", "concat", "moments", …). Each one that is not said
+        is what validation prefers of the others; where none is, what the report recommends.
+    weights : bool
+        Whether the encoder's weights are copied; otherwise the predictor refers to where they came from.
+    progress : Progress, optional
+        Where progress is shown.
+
+    Raises
+    ------
+    UsageError
+        For a task, model, probe or input that the run does not have.
+    DataError
+        If features or labels are no longer those of the run.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"{out} is not empty; choose another --out")
+    plan = make_plan(read_study(run / "study.json"), str(run / "study.json"))
+    results = Results.read(run)
+    own = results.only(sole_task(results, task))
+    row = chosen_row(own, model, probe, given)
+    source = model_of(plan, row.model)
+    encoder = load_encoder(source, layers=plan.layers)
+    question, stores = task_of(plan, results, own.facts["task"], encoder, progress or Silent())
+    labels = question.labels()
+    features, target, _ = divide(question, labels, stores, plan)
+    chosen = input_of(features[0], row)
+    job = Job(features[0], chosen, str(row.probe))
+    prediction = trained_again(job, target, plan, run)
+    window = float(stores[0].description["window_seconds"])
+    layers = used_layers(encoder, chosen)
+    whole = costs_of(encoder, window)
+    told, cut = written_encoder(encoder, layers, out, source, copied=weights)
+    write_tensors(out / PROBE, {name: np.ascontiguousarray(value) for name, value in prediction.weights.items()}, {})
+    curves, thresholds = answers(target, prediction)
+    scores = {name: row[name] for name in ("metric", "value", "ci_low", "ci_high", "n")}
+    write_atomically(out / "README.md", card(own, row, source, told, whole, cut).encode())
+    manifest = Manifest(
+        task=question.name,
+        target=question.target,
+        title=own.facts["title"],
+        kind=labels.kind,
+        names=list(labels.names),
+        window=window,
+        stitched=keeps_frames(stores[0]) and not isinstance(labels, TrackLabels),
+        input=chosen.name,
+        layers=list(layers),
+        probe=job.probe,
+        calibration=curves,
+        thresholds=thresholds,
+        encoder=told,
+        scores={**scores, "n": int(row.n), "split": "test"},
+        files=digests(out),
+        version=version("layerscope"),
+    )
+    write_atomically(out / MANIFEST, manifest.as_json())
+    return Exported(out, f"{what_of(row)}, {row.probe} probe", score_of(row), window, whole, cut)
+
+
+def sole_task(results: Results, task: str | None) -> str:
+    """Return the task that is meant."""
+    if task is None and len(results.tasks) > 1:
+        raise UsageError(f"the run has several tasks; give one with --task: {', '.join(results.tasks)}")
+    if task is not None and task not in results.tasks:
+        raise unknown("task", task, results.tasks)
+    return task or results.tasks[0]
+
+
+def what_of(row: pd.Series) -> str:
+    """Return an input and its model in words."""
+    return f"{f'layer {row.layer}' if row.input == 'layer' else row.input} of {row.model}"
+
+
+def score_of(row: pd.Series) -> str:
+    """Return what the run measured, in words."""
+    value, low, high = (number(row.metric, row[name]) for name in ("value", "ci_low", "ci_high"))
+    return f"{metric_name(row.metric)} {value} [{low}, {high}] on {row.n} test clips"
+
+
+def input_of(features: Features, row: pd.Series) -> Input:
+    """Return the input that a row of the summary is about; ``last`` is the last layer by another name."""
+    layer = None if pd.isna(row.layer) else int(row.layer)
+    wanted = Input("layer" if row.input == "last" else str(row.input), layer)
+    return next(one for one in inputs_of(features) if one == wanted)
+
+
+def chosen_row(own: Results, model: str | None, probe: str | None, given: str | None) -> pd.Series:
+    """Return the row of the summary that is to be exported: what is said, and of the rest what validation prefers."""
+    rows = own.of(metric=own.facts["primary"])
+    rows = rows[rows.input != "shuffled"]
+    if model is None and probe is None and given is None:
+        return advised(own)
+    for what, said, column in (("model", model, rows.model), ("probe", probe, rows.probe)):
+        if said is not None and said not in set(column):
+            raise unknown(what, said, set(column))
+    names = rows.input.where(rows.input != "layer", "layer " + rows.layer.astype(str))
+    if given is not None and given not in set(names):
+        raise unknown("input", given, set(names))
+    kept = np.ones(len(rows), dtype=bool)
+    for said, column in ((model, rows.model), (probe, rows.probe), (given, names)):
+        kept &= True if said is None else (column == said).to_numpy()
+    if not kept.any():
+        raise UsageError(f"the run has no {probe or 'probe'} on {given or 'an input'} of {model or 'any model'}")
+    found = rows[kept]
+    return found.loc[found.valid.fillna(-np.inf).idxmax()]
+
+
+def model_of(plan: Plan, name: str) -> str:
+    """Return how the study names a model that its results call by a shorter name."""
+    short = {one: one for one in plan.baseline} | {result_name(one): one for one in plan.model}
+    return short[name]
+
+
+def task_of(plan: Plan, results: Results, task: str, encoder: Encoder, progress: Progress) -> tuple[Question, Stores]:
+    """Return a task with the clips that the run used, and what the pass left of them in the cache."""
+    tasks = load_tasks(plan, progress)
+    for one in tasks:
+        prefix = f"{one.name}: " if len(tasks) > 1 else ""
+        names = set(one.dataset.clips["clip"])
+        lost = {clip: why for clip, why in results.skipped.items() if clip.removeprefix(prefix) in names}
+        if lost:
+            one.dataset = one.dataset.without({clip.removeprefix(prefix): why for clip, why in lost.items()})
+    stores, _ = extract_all([encoder], tasks, progress)
+    number = [one.name for one in tasks].index(task)
+    return tasks[number], stores[number]
+
+
+def trained_again(job: Job, target: Target, plan: Plan, run: Path) -> Prediction:
+    """Train the probe of the first seed (and fold) as the run did, and see that it says what it said there."""
+    seeds = list(range(plan.seeds))
+    kept = run / "probes" / f"{job_digest(job, target, seeds)}.safetensors"
+    if not kept.is_file():
+        raise DataError(f"{run}: its data, labels or models have changed since; run the study again")
+    with single_thread():
+        prediction = train_part(job, assemble(job.features, job.chosen), target, 0, seeds[:1])[0]
+    rows = (target.tracks.clip_parts if target.tracks else target.parts)[0].test
+    before, now = read_outcome(kept).test[0][rows], left_of(target, 0, prediction.scores, "test")
+    # On another machine sums come out in another order; a probe that is another one differs by far more.
+    if not np.allclose(before, now, rtol=1e-2, atol=1e-2, equal_nan=True):
+        raise DataError(
+            f"{run}: the {job.probe} probe on {job.chosen} does not come out as it did; run the study again"
+        )
+    return prediction
+
+
+def used_layers(encoder: Encoder, chosen: Input) -> tuple[int, ...]:
+    """Return the layers that an input is made of."""
+    if chosen.layer is not None:
+        return (chosen.layer,)
+    return encoder.layers[1:] if chosen.name == "weighted[1:]" else encoder.layers
+
+
+def written_encoder(
+    encoder: Encoder, layers: tuple[int, ...], out: Path, source: str, *, copied: bool
+) -> tuple[dict[str, Any], Costs]:
+    """Write the encoder cut after the last layer that is used, or a reference to it; return what tells of it."""
+    if copied or encoder.baseline:
+        cut = cut_encoder(encoder, layers)
+        return write_portable(cut, out), costs_of(cut, cut.window)
+    select = ",".join(map(str, layers)) if isinstance(encoder, LayeredEncoder) else None
+    reference = pinned(source)
+    cut = load_encoder(reference, layers=select)
+    told = {"name": cut.name, "reference": reference, "select": select, "fingerprint": cut.fingerprint}
+    return told, costs_of(cut, cut.window)
+
+
+def costs_of(encoder: Encoder, window: float) -> Costs:
+    """Measure an encoder on a window of noise."""
+    noise = np.random.default_rng(0).normal(0, 0.1, (1, round(min(window, encoder.window) * encoder.sample_rate)))
+    waveform = torch.from_numpy(noise.astype(np.float32))
+    encoder.encode(waveform)
+    times = []
+    for _ in range(TIMED):
+        started = time.perf_counter()
+        encoder.encode(waveform)
+        times.append(time.perf_counter() - started)
+    held = encoder.model.state_dict().values() if isinstance(encoder, LayeredEncoder) else ()
+    return Costs(float(np.median(times)), sum(value.numel() * value.element_size() for value in held) / 1e6)
+
+
+def answers(target: Target, prediction: Prediction) -> tuple[list[list[float]], list[float]]:
+    """Return the curves that make probabilities of scores, and the bars above which a tag is given, by validation."""
+    if target.labels.form != "tags":
+        return [], []
+    valid = target.parts[0].valid
+    wanted = target.labels.values[valid] > (0.75 if target.tracks else 0.5)
+    scores = prediction.scores[valid]
+    curves = calibration(scores, wanted)
+    if target.tracks:
+        return curves.T.tolist(), []
+    shares = 1 / (1 + np.exp(-(scores.astype(np.float64) * curves[0] + curves[1])))
+    return curves.T.tolist(), [best_bar(shares[:, tag], wanted[:, tag]) for tag in range(wanted.shape[1])]
+
+
+def best_bar(shares: NDArray[np.float64], wanted: NDArray[np.bool_]) -> float:
+    """Return the probability from which on a tag is given so that F1 is highest; one half where nothing shows it."""
+    if not wanted.any() or wanted.all():
+        return 0.5
+    precision, recall, bars = precision_recall_curve(wanted, shares)
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    return float(bars[int(f1[:-1].argmax())])
+
+
+def card(own: Results, row: pd.Series, source: str, told: dict[str, Any], whole: Costs, cut: Costs) -> str:
+    """Return a model card with the hub's metadata in front."""
+    facts, licence = own.facts, licence_of(source)
+    result = EvalResult(
+        task_type="audio-classification",
+        dataset_type=str(row.dataset),
+        dataset_name=str(facts["title"]),
+        dataset_split="test",
+        metric_type=str(row.metric),
+        metric_name=metric_name(row.metric),
+        metric_value=round(float(row.value), 4),
+    )
+    front = ModelCardData(model_name=f"{row.model}-{row.task}", library_name="layerscope", eval_results=[result])
+    where = (
+        "a reference to the weights" if "reference" in told else "its weights, cut after the last layer that is used"
+    )
+    sizes = ", ".join(f"{name} {count}" for name, count in facts["splits"].items())
+    return f"""---
+{front.to_yaml()}
+---
+
+# {facts["title"]}: {what_of(row)}
+
+Answers `{row.target}` ({facts["kind"]}: {", ".join(facts["names"][:12])}{", …" if len(facts["names"]) > 12 else ""}).
+
+- **Score** in the run that it comes from: {score_of(row)}.
+- **Trained on** `{row.dataset}`: {facts["clips"]} clips ({sizes}), the first seed (of folds, the first) of the study.
+- **Encoder**: {where}. Licence of the weights: {licence}.
+- **Cost**: weights of {cut.megabytes:.1f} MB in place of {whole.megabytes:.1f} MB for the whole model.
+
+```sh
+layerscope predict . songs/
+```
+
+```python
+import layerscope as ls
+
+predictor = ls.load_predictor(".")
+predictor(waveform, sample_rate)
+```
+"""

@@ -1,0 +1,524 @@
+"""What to run → results: the room that knows the others, and the only one that does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from layerscope.atomic_files import cache_directory, sole_use, write_atomically
+from layerscope.data.dataset import Dataset
+from layerscope.data.splits import assign, group_codes, parts_of, refuse_unlearnable
+from layerscope.encoders import Encoder
+from layerscope.errors import UsageError
+from layerscope.features.clip_features import Features
+from layerscope.features.encode import Extraction, extract, open_store, stored_features
+from layerscope.features.store import FeatureStore
+from layerscope.probes import Input
+from layerscope.probes.fitting import (
+    Evaluation,
+    Job,
+    Outcome,
+    Target,
+    clip_part,
+    evaluations,
+    left_of,
+    plan_jobs,
+    run_jobs,
+    score_outcome,
+)
+from layerscope.probes.frame_targets import frame_features, plan_tracks
+from layerscope.report import write_report
+from layerscope.scores.results import SINGLE_INPUTS, Entry, Results, tabulate
+from layerscope.similarity.measures import Similarities
+from layerscope.study.loaded_tasks import Question, load_tasks, missing_clips, passes_of, refuse_leaks
+from layerscope.study.options import Plan, Probing, checked
+from layerscope.study.progress import Progress, Silent
+from layerscope.targets.labels import Kind, Labels, TrackLabels
+from layerscope.targets.metrics import PRIMARY, absent_tags
+from layerscope.tasks.task import Schedule
+
+__all__ = [
+    "StudyResults",
+    "divide",
+    "extract_all",
+    "finish",
+    "probe",
+    "probe_tasks",
+    "read_study",
+    "run",
+    "run_directory",
+]
+
+
+class StudyResults(Results):
+    """Results that can draw themselves."""
+
+    def to_html(self, path: str | Path) -> None:
+        """Write the page, with figures and tables beside it, into the page's directory.
+
+        Parameters
+        ----------
+        path : str or Path
+            The page; its figures and tables get sub-directories beside it.
+        """
+        write_report(self, Path(path), Similarities.read(Path(path).parent))
+
+
+def run(
+    plan: Plan, out: Path, *, progress: Progress | None = None, command: Sequence[str] = (), note: str = ""
+) -> StudyResults:
+    """Run a study, or continue one, and write its directory.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to study.
+    out : Path
+        The run's directory. If it holds part of this very study, that is continued; another study is an error.
+    progress : Progress, optional
+        Where progress is shown; nowhere by default.
+    command : sequence of str
+        Goes into the provenance.
+    note : str
+        A caution for the report.
+
+    Raises
+    ------
+    LayerscopeError
+        With a message for the user.
+    """
+    progress = progress or Silent()
+    with run_directory(out, plan):
+        tasks = load_tasks(plan, progress)
+        stores, passes = extract_all(plan.encoders(), tasks, progress)
+        results = probe_tasks(tasks, stores, plan, progress, keep=out / "probes")
+        results.facts |= {"passes": passes, "note": note}
+        finish(results, out, plan, command)
+    return results
+
+
+@contextmanager
+def run_directory(out: Path, plan: Plan) -> Iterator[None]:
+    """Hold a run's directory: for this study only, and for one process at a time."""
+    written = plan.model_dump_json(indent=1)
+    path = out / "study.json"
+    if path.is_file():
+        before = read_study(path)
+        changed = [key for key, value in json.loads(written).items() if before.get(key) != value]
+        if changed:
+            raise UsageError(f"{out} holds another study (different: {', '.join(changed)}); choose another --out")
+    elif out.is_dir() and any(out.iterdir()):
+        raise UsageError(f"{out} is not empty and holds no study; choose another --out")
+    write_atomically(path, written.encode())
+    with sole_use(out):
+        yield
+
+
+def read_study(path: Path) -> dict[str, Any]:
+    """Return the study that a run's directory holds, or say that it is none."""
+    try:
+        written = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: not readable as a study ({error}); choose another --out") from error
+    if not isinstance(written, dict):
+        raise UsageError(f"{path}: not a study; choose another --out")
+    return written
+
+
+#: Stores of a task, one an encoder.
+Stores = list[FeatureStore]
+
+
+def extract_all(
+    encoders: Iterable[Encoder], tasks: Sequence[Question], progress: Progress
+) -> tuple[list[Stores], dict[str, dict[str, int]]]:
+    """Take every encoder over the clips of all tasks once.
+
+    Tasks of one data set and window share a pass; frames are kept where one of them is over time. A clip that fails
+    in any encoder is used for none, and set aside in its tasks: scores on different clips do not compare.
+
+    Returns
+    -------
+    stores : list of list of FeatureStore
+        One list a task, one store an encoder.
+    passes : dict
+        Encoder → clips decoded, encoded, found in the cache, and windows encoded.
+    """
+    stores: list[Stores] = [[] for _ in tasks]
+    passes: dict[str, dict[str, int]] = {}
+    for encoder in encoders:
+        if encoder.name in passes:
+            raise UsageError(f"two models are called '{encoder.name}'; rename one directory")
+        passes[encoder.name] = dict.fromkeys(counts(Extraction()), 0)
+        for (_, window), members in passes_of(encoder, tasks).items():
+            frames = any(tasks[number].over_time for number in members)
+            store = open_store(encoder, cache_directory(), window, frames=frames)
+            clips = pd.concat([tasks[number].dataset.clips for number in members], ignore_index=True)
+            with progress.task(f"encoding {encoder.name}", clips.clip_key.nunique(), "clips") as step:
+                extraction = extract(encoder, clips, store, window, step)
+            for name, count in counts(extraction).items():
+                passes[encoder.name][name] += count
+            for number in members:
+                stores[number].append(store)
+                set_aside(tasks[number], extraction.failed)
+    for task, own in zip(tasks, stores, strict=True):
+        task.dataset.clips["clip_sound"] = [own[0].entry(key).sound for key in task.dataset.clips.clip_key]
+    return stores, passes
+
+
+def set_aside(task: Question, failed: dict[str, str]) -> None:
+    """Leave failed clips out of a task, with the reason."""
+    task.dataset = task.dataset.without(
+        {row.clip: failed[row.clip_key] for row in task.dataset.clips.itertuples() if row.clip_key in failed}
+    )
+
+
+def counts(extraction: Extraction) -> dict[str, int]:
+    """Return the counters of a pass."""
+    return {
+        "clips_decoded": extraction.decoded,
+        "clips_encoded": extraction.encoded,
+        "clips_from_cache": extraction.cached,
+        "windows_encoded": extraction.windows,
+    }
+
+
+def probe_tasks(
+    tasks: Sequence[Question], stores: Sequence[Stores], asked: Probing, progress: Progress, keep: Path | None = None
+) -> StudyResults:
+    """Probe every task of a study, and put the results together.
+
+    Parameters
+    ----------
+    tasks : sequence of Question
+        With the clips that are left.
+    stores : sequence of list of FeatureStore
+        See `extract_all`.
+    asked : Probing
+        How.
+    progress : Progress
+        Where progress is shown.
+    keep : Path, optional
+        Where finished trainings are kept.
+    """
+    entries: list[Entry] = []
+    facts: dict[str, Any] = {"models": {}, "tasks": {}, "seeds": asked.seeds, "note": ""}
+    skipped: dict[str, str] = {}
+    for task, own in zip(tasks, stores, strict=True):
+        found, told = probe_task(task, own, asked, progress, keep)
+        entries += found
+        facts["models"] |= told.pop("models")
+        facts["tasks"][task.name] = told
+        prefix = f"{task.name}: " if len(tasks) > 1 else ""
+        skipped |= {f"{prefix}{clip}": reason for clip, reason in task.dataset.skipped.items()}
+    return StudyResults(*tabulate(entries), facts, skipped)
+
+
+def probe_task(
+    task: Question, stores: Stores, asked: Probing, progress: Progress, keep: Path | None
+) -> tuple[list[Entry], dict[str, Any]]:
+    """Split the clips of a task, and probe the features that the pass left of them."""
+    labels = task.labels()
+    leaks = refuse_leaks(task.dataset.clips, allow=asked.allow_leaks)
+    features, target, clips = divide(task, labels, stores, asked)
+    entries, facts = probe_features(features, target, labels, clips, asked, task, progress, keep)
+    facts |= {"leaks": leaks, "skipped": len(task.dataset.skipped)}
+    if task.task:
+        facts["short"] = missing_clips(task.task, task.dataset)
+    return entries, facts
+
+
+def divide(
+    task: Question, labels: Labels | TrackLabels, stores: Stores, asked: Probing
+) -> tuple[list[Features], Target, pd.DataFrame]:
+    """Return the features of a task, what probes are to predict of them, and its clips with their splits."""
+    clips = assign(task.dataset.clips, labels, asked.split_seed, asked.folds)
+    schedule = task.task.schedule if task.task else Schedule()
+    parts = parts_of(clips)
+    refuse_unlearnable(labels, parts)
+    if not isinstance(labels, TrackLabels):
+        return [stored_features(store, clips) for store in stores], Target(labels, parts, schedule=schedule), clips
+    tracks = plan_tracks(labels, [stores[0].entry(key).frames for key in clips.clip_key], parts)
+    refuse_unlearnable(tracks.targets, tracks.parts)
+    features = [frame_features(store, clips, tracks) for store in stores]
+    return features, Target(tracks.targets, tracks.parts, tracks, schedule), clips
+
+
+def probe_features(
+    features: Sequence[Features],
+    target: Target,
+    labels: Labels | TrackLabels,
+    clips: pd.DataFrame,
+    asked: Probing,
+    task: Question,
+    progress: Progress,
+    keep: Path | None = None,
+) -> tuple[list[Entry], dict[str, Any]]:
+    """Train every probe on every input of all features of a task, and score.
+
+    Returns
+    -------
+    entries : list of Entry
+        The scores.
+    facts : dict
+        What a reader must know beside them.
+    """
+    jobs = plan_jobs(features, asked.probe)
+    seeds = list(range(asked.seeds))
+    with progress.task(f"training, {task.name}", len(jobs), "inputs") as step:
+        outcomes = run_jobs(jobs, target, seeds, keep, progress=lambda finished: step(finished, 0.0))
+    groups = group_codes(clips)
+    units = group_codes(clips[["group"]]) if task.task and task.task.unit == "group" else None
+    parts = [clip_part(target, number) for number in range(len(target.parts))]
+    splits = evaluations(labels, parts, groups, asked.split_seed, units)
+    names = {"dataset": task.dataset.name, "task": task.name, "target": task.target}
+    entries: list[Entry] = []
+    best: dict[tuple[str, str], tuple[float, Job]] = {}
+    with progress.task(f"resampling, {task.name}", len(jobs), "inputs") as step:
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            scored = score_job(job, outcome, splits, names, seeds)
+            entries += scored
+            if job.chosen.name in SINGLE_INPUTS:
+                valid = float(np.mean([row["value"] for row in scored[0].rows if row["split"] == "valid"]))
+                key = (job.features.model, job.probe)
+                best[key] = max(best.get(key, (-np.inf, job)), (valid, job), key=lambda pair: pair[0])
+            step(1, 0.0)
+    controls = [job for _, job in best.values()]
+    with progress.task(f"shuffled labels, {task.name}", len(controls), "inputs") as step:
+        outcomes = run_jobs(controls, shuffled(target, asked.split_seed), seeds, keep, progress=lambda n: step(n, 0.0))
+    for job, outcome in zip(controls, outcomes, strict=True):
+        control = replace(job, chosen=Input("shuffled", job.chosen.layer))
+        entries += score_job(control, outcome, splits, names, seeds)
+    facts = facts_of(features, labels, clips, groups, splits)
+    facts["chance"] = chance_level(labels, target, splits["test"])
+    return entries, facts | names | {"title": task.task.title if task.task else task.name}
+
+
+def shuffled(target: Target, seed: int) -> Target:
+    """Return a target with the labels of other clips or frames: what a probe learns of it, it learns by chance.
+
+    Rows change places with those of the same splits, so that every split keeps its classes.
+    """
+    rows = len(target.labels.values)
+    roles = np.zeros(rows, dtype=np.int64)
+    for part in target.parts:
+        role = np.zeros(rows, dtype=np.int64)
+        role[part.valid], role[part.test] = 1, 2
+        roles = np.unique(3 * roles + role, return_inverse=True)[1]
+    random, order = np.random.default_rng(seed), np.arange(rows)
+    for role in np.unique(roles):
+        own = np.flatnonzero(roles == role)
+        order[own] = random.permutation(own)
+    return replace(target, labels=target.labels.take(order))
+
+
+def score_job(
+    job: Job, outcome: Outcome, splits: dict[str, Evaluation], names: dict[str, str], seeds: Sequence[int]
+) -> list[Entry]:
+    """Score a job; the last layer's scores are those of the input ``last`` as well."""
+    inputs = [job.chosen]
+    layers = job.features.layers
+    if job.chosen.name == "layer" and job.chosen.layer == layers[-1] and len(layers) > 1:
+        inputs.append(Input("last", layers[-1]))
+    label = {"model": job.features.model, "probe": job.probe, **names}
+    scored = score_outcome(label, outcome, splits, seeds)
+    return [
+        replace(entry, label={**entry.label, "input": one.name, "layer": one.layer})
+        for one in inputs
+        for entry in scored
+    ]
+
+
+def facts_of(
+    features: Sequence[Features],
+    labels: Labels | TrackLabels,
+    clips: pd.DataFrame,
+    groups: Any,
+    splits: dict[str, Evaluation],
+) -> dict[str, Any]:
+    """Return what a reader must know beside the scores."""
+    if "fold" in clips and "split" not in clips:
+        sizes = {f"fold {name}": int(count) for name, count in sorted(clips.fold.value_counts().items())}
+    else:
+        sizes = {name: int((clips.split == name).sum()) for name in ("train", "valid", "test")}
+    test = splits["test"]
+    return {
+        "kind": labels.kind,
+        "names": list(labels.names),
+        "primary": PRIMARY[labels.kind],
+        "metrics": test.metrics(),
+        "clips": len(clips),
+        "digest": digest_of(clips, splits),
+        "splits": sizes,
+        "groups": len(np.unique(groups)),
+        "test_groups": len(np.unique(groups[test.rows])),
+        "absent_tags": absent_tags(test.labels) if isinstance(test.labels, Labels) else [],
+        "models": {
+            one.model: {
+                "layers": list(one.layers),
+                "baseline": one.baseline,
+                "untrained": one.untrained,
+                "fingerprint": one.fingerprint,
+                "official": list(one.official),
+            }
+            for one in features
+        },
+    }
+
+
+def digest_of(clips: pd.DataFrame, splits: dict[str, Evaluation]) -> str:
+    """Return what two studies must share for their scores to compare: clips, their splits, and the resamples."""
+    digest = hashlib.sha256()
+    for column in ("clip_key", "clip", "split", "fold"):
+        if column in clips and not (column == "clip" and "clip_key" in clips):
+            digest.update("|".join(map(str, clips[column])).encode())
+    weights = splits["test"].weights
+    digest.update(b"" if weights is None else weights.tobytes())
+    return digest.hexdigest()[:32]
+
+
+def chance_level(labels: Labels | TrackLabels, target: Target, test: Evaluation) -> float:
+    """Return what the primary metric gives a probe that ignores its input: the majority class, or a constant."""
+    form = target.labels.form
+    if form == "values" or (form == "tags" and target.tracks is None):
+        return 0.0 if form == "values" else 0.5
+    left = []
+    for number, part in enumerate(target.parts):
+        if form == "tags":
+            constant = np.tile(target.labels.values[part.train].mean(axis=0), (len(target.labels.values), 1))
+        else:
+            counts = np.bincount(target.labels.values[part.train], minlength=len(labels.names))
+            constant = np.tile(counts.astype(np.float32), (len(target.labels.values), 1))
+        left.append(left_of(target, number, constant.astype(np.float32), "test"))
+    whole = np.full((int(test.rows.max()) + 1, *left[0].shape[1:]), np.nan, np.float32)
+    for number, values in enumerate(left):
+        whole[clip_part(target, number).test] = values
+    return float(test.score(test.metrics()[0], whole)[0])
+
+
+def finish(results: StudyResults, out: Path, plan: Plan, command: Sequence[str]) -> None:
+    """Write the tables, the provenance and the report."""
+    provenance = {
+        "command": list(command),
+        "study": json.loads(plan.model_dump_json()),
+        "passes": results.facts["passes"],
+        "models": results.facts["models"],
+        "tasks": results.facts["tasks"],
+        "seeds": list(range(plan.seeds)),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {
+            name: version(name) for name in ("layerscope", "torch", "numpy", "scikit-learn", "librosa", "soxr")
+        },
+    }
+    write_atomically(out / "provenance.json", json.dumps(provenance, indent=1).encode())
+    results.save(out)
+    results.to_html(out / "report.html")
+
+
+def probe(
+    subject: Encoder | Features | Sequence[Encoder | Features],
+    dataset: Dataset | None = None,
+    *,
+    target: str | Sequence[str] = "label",
+    kind: Kind | None = None,
+    probes: Sequence[str] = ("mlp", "linear", "closed"),
+    seeds: int = 5,
+    folds: int | None = None,
+    split_seed: int = 0,
+    window: float | None = None,
+    allow_leaks: bool = False,
+) -> StudyResults:
+    """Probe every layer of encoders on a dataset, or features that someone has already.
+
+    Parameters
+    ----------
+    subject : Encoder, Features, or several of one sort
+        What is probed.
+    dataset : Dataset, optional
+        The clips; features bring their own labels.
+    target : str or sequence of str
+        The column to predict; several are several tasks.
+    kind : str, optional
+        What the target is (``layerscope ls metrics``), where it should not be worked out.
+    probes : sequence of str
+        Which probes.
+    seeds : int
+        How many trainings of each probe that has randomness.
+    folds : int, optional
+        To make, where the data bring neither splits nor folds.
+    split_seed : int
+        Of the split that is made, and of the resamples.
+    window : float, optional
+        Longest window in seconds; the encoder's own by default.
+    allow_leaks : bool
+        Go on although a group or the same audio lies on both sides of a split.
+
+    Returns
+    -------
+    StudyResults
+
+    Raises
+    ------
+    UsageError
+        For an unknown probe or target, or encoders without a dataset.
+    DataError
+        For data that cannot be used.
+    """
+    written = {
+        "target": target if isinstance(target, str) else list(target),
+        "kind": kind,
+        "probe": list(probes),
+        "seeds": seeds,
+        "folds": folds,
+        "split_seed": split_seed,
+        "window": window,
+        "allow_leaks": allow_leaks,
+    }
+    asked = checked(Probing, written, "probe()")
+    subjects = [subject] if isinstance(subject, (Encoder, Features)) else list(subject)
+    encoders = [one for one in subjects if isinstance(one, Encoder)]
+    features = [one for one in subjects if isinstance(one, Features)]
+    if features and not encoders and dataset is None:
+        return probe_own(features, asked)
+    if features or dataset is None:
+        raise UsageError("encoders need a dataset, and features of one's own stand alone")
+    surveyed = dataset.survey()
+    tasks = [
+        Question(dataset.name if len(asked.target) == 1 else f"{dataset.name}-{one.partition(',')[0]}",
+              surveyed.with_target(one), one, kind, window)
+        for one in asked.target
+    ]  # fmt: skip
+    for task in tasks:
+        refuse_leaks(task.dataset.clips, allow=allow_leaks)
+    stores, passes = extract_all(encoders, tasks, Silent())
+    results = probe_tasks(tasks, stores, asked, Silent())
+    results.facts["passes"] = passes
+    return results
+
+
+def probe_own(features: Sequence[Features], asked: Probing) -> StudyResults:
+    """Probe features that someone has already, with the labels they bring."""
+    labels = features[0].labels
+    if labels is None:
+        raise UsageError("these features bring no labels; make them with Features.from_arrays")
+    leaks = refuse_leaks(features[0].clips, allow=asked.allow_leaks)
+    clips = assign(features[0].clips, labels, asked.split_seed, asked.folds)
+    parts = parts_of(clips)
+    refuse_unlearnable(labels, parts)
+    task = Question("features", Dataset("features", clips), asked.target[0], labels.kind)
+    entries, facts = probe_features(features, Target(labels, parts), labels, clips, asked, task, Silent())
+    models = facts.pop("models")
+    facts |= {"leaks": leaks, "skipped": 0}
+    whole = {"models": models, "tasks": {task.name: facts}, "seeds": asked.seeds, "note": ""}
+    return StudyResults(*tabulate(entries), whole, {})

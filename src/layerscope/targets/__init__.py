@@ -1,0 +1,1 @@
+"""What is to be read off the states, one file a kind of target."""

@@ -1,0 +1,246 @@
+"""From scores of frames to what is said of a track: beats by a bar-pointer model, chords and sections as spans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
+
+from layerscope.targets.annotations import Beats, Spans
+
+__all__ = ["bar_pointer", "section_spans", "spans_from_frames"]
+
+Array = NDArray[np.float64]
+
+SLOWEST, FASTEST = 55.0, 215.0  # beats a minute
+BEATS_PER_BAR = (3, 4)
+#: How unlikely a change of tempo is, and the share of a beat in which its activation is expected (Krebs et al. 2015).
+TRANSITION = 100.0
+OBSERVATION = 16
+#: A beat that is a frame longer or shorter is the rounding of 25 Hz, not a change of tempo; this much less likely.
+ROUNDING = 0.2
+FLOOR = 1e-5
+
+
+@dataclass(frozen=True)
+class StateSpace:
+    """Positions in a bar for every tempo and metre, one after another.
+
+    Attributes
+    ----------
+    at_beat, at_downbeat : ndarray of int
+        The states in which a beat or a downbeat is heard; in the others none is.
+    starts, ends : list of ndarray, each (beat, tempo)
+        For each metre: the first and the last state of each beat at each tempo.
+    changes : ndarray, shape (tempo, tempo)
+        Log probability of going from one tempo to another at a beat.
+    size : int
+        Of the space. A state comes from the one before it, but for the first state of a beat.
+    """
+
+    at_beat: NDArray[np.int64]
+    at_downbeat: NDArray[np.int64]
+    starts: list[NDArray[np.int64]]
+    ends: list[NDArray[np.int64]]
+    changes: NDArray[np.float32]
+    size: int
+
+
+@cache
+def state_space(rate: float) -> StateSpace:
+    """Return the states of bars of three and of four beats at a frame rate."""
+    intervals = np.arange(int(np.floor(60 * rate / FASTEST)), int(np.ceil(60 * rate / SLOWEST)) + 1)
+    kinds: list[int] = []
+    starts, ends = [], []
+    for metre in BEATS_PER_BAR:
+        first = np.zeros((metre, len(intervals)), np.int64)
+        last = np.zeros_like(first)
+        for tempo, length in enumerate(intervals):
+            for beat in range(metre):
+                first[beat, tempo] = len(kinds)
+                near = max(1, int(np.ceil(length / OBSERVATION)))
+                kinds += [2 if beat == 0 else 1] * near + [0] * (length - near)
+                last[beat, tempo] = len(kinds) - 1
+        starts.append(first)
+        ends.append(last)
+    apart = np.abs(intervals[None, :] - intervals[:, None])
+    chances = np.exp(-TRANSITION * np.maximum(apart - 1, 0) / intervals[:, None]) * np.where(apart, ROUNDING, 1.0)
+    changes = np.log(chances / chances.sum(axis=1, keepdims=True) + 1e-30).astype(np.float32)
+    at_beat, at_downbeat = (np.flatnonzero(np.array(kinds) == kind) for kind in (1, 2))
+    return StateSpace(at_beat, at_downbeat, starts, ends, changes, len(kinds))
+
+
+def bar_pointer(activations: Sequence[NDArray[np.floating]], rate: float) -> list[Beats]:
+    """Find beats and downbeats of tracks jointly: the likeliest path through tempo, metre and position in the bar.
+
+    The bar-pointer model of Whiteley et al. 2006 with the state space of Krebs, Böck & Widmer 2015: position moves
+    on one frame at a time, tempo may change at beats (exponentially unlikely in
+    its ratio, beyond the rounding of a frame), and bars have three or
+    four beats throughout.
+
+    Parameters
+    ----------
+    activations : sequence of ndarray, each (frame, 2)
+        Probability that a frame holds a beat, and a downbeat, in [0, 1].
+    rate : float
+        Frames a second.
+
+    Returns
+    -------
+    list of Beats
+        Times in seconds, refined between frames by the activation around them.
+    """
+    order = np.argsort([len(one) for one in activations])
+    found: dict[int, Beats] = {}
+    for batch in np.array_split(order, max(1, len(order) // 32)):
+        if len(batch):
+            decoded = decode_batch([activations[track] for track in batch], rate)
+            found.update(zip((int(track) for track in batch), decoded, strict=True))
+    return [found[track] for track in range(len(activations))]
+
+
+def decode_batch(activations: Sequence[NDArray[np.floating]], rate: float) -> list[Beats]:
+    """Run the Viterbi recursion for tracks side by side; shorter ones end earlier."""
+    space = state_space(rate)
+    lengths = np.array([len(one) for one in activations])
+    observed = log_densities(activations, int(lengths.max()))
+    score = np.zeros((len(activations), space.size), np.float32)
+    hear(score, observed[:, 0], space)
+    choices: list[list[NDArray[np.int8]]] = []
+    final = score.copy()
+    for frame in range(1, int(lengths.max())):
+        moved = np.empty_like(score)
+        moved[:, 1:] = score[:, :-1]
+        chosen = []
+        for starts, ends in zip(space.starts, space.ends, strict=True):
+            # A beat's first state is reached from the last state of the beat before, at any tempo.
+            arriving = score[:, np.roll(ends, 1, axis=0)][..., None] + space.changes  # (track, beat, from, to)
+            best = arriving.argmax(axis=2)
+            moved[:, starts] = np.take_along_axis(arriving, best[:, :, None], axis=2)[:, :, 0]
+            chosen.append(best.astype(np.int8))
+        score = moved
+        hear(score, observed[:, frame], space)
+        choices.append(chosen)
+        ending = lengths == frame + 1
+        final[ending] = score[ending]
+    return [
+        trace(space, final[track], choices, track, int(length), activations[track], rate)
+        for track, length in enumerate(lengths)
+    ]
+
+
+def hear(score: NDArray[np.float32], observed: NDArray[np.float32], space: StateSpace) -> None:
+    """Add the log density of what is observed to the scores of the states, (track, state), relative to no beat."""
+    score[:, space.at_beat] += observed[:, :1]
+    score[:, space.at_downbeat] += observed[:, 1:]
+
+
+def log_densities(activations: Sequence[NDArray[np.floating]], longest: int) -> NDArray[np.float32]:
+    """Return log densities of what is observed at beats and at downbeats over that between them, (track, frame, 2)."""
+    observed = np.zeros((len(activations), longest, 2), np.float32)
+    for track, values in enumerate(activations):
+        both = np.clip(np.asarray(values, np.float64), FLOOR, 1 - FLOOR)
+        down = np.minimum(both[:, 1], both[:, 0])
+        beat = np.maximum(both[:, 0] - down, FLOOR)
+        rest = np.maximum(1 - both[:, 0], FLOOR) / (OBSERVATION - 1)
+        observed[track, : len(values)] = np.log(np.stack([beat / rest, down / rest], axis=1))
+    return observed
+
+
+def trace(
+    space: StateSpace,
+    final: Array,
+    choices: list[list[NDArray[np.int8]]],
+    track: int,
+    length: int,
+    activation: NDArray[np.floating],
+    rate: float,
+) -> Beats:
+    """Follow the best path back and write down its beats."""
+    beginning = {
+        int(state): (metre, beat, tempo)
+        for metre, starts in enumerate(space.starts)
+        for beat in range(len(starts))
+        for tempo, state in enumerate(starts[beat])
+    }
+    state = int(final.argmax())
+    frames: list[tuple[int, int]] = []
+    for frame in range(length - 1, -1, -1):
+        place = beginning.get(state)
+        if place is None:
+            state -= 1
+            continue
+        metre, beat, tempo = place
+        frames.append((frame, beat))
+        if frame:
+            before = int(choices[frame - 1][metre][track, beat, tempo])
+            state = int(np.roll(space.ends[metre], 1, axis=0)[beat, before])
+    frames.reverse()
+    times = np.array([refine(activation[:, 0], frame, rate) for frame, _ in frames])
+    down = np.array([beat == 0 for _, beat in frames], dtype=bool)
+    return Beats(times, times[down] if len(times) else times)
+
+
+def refine(activation: NDArray[np.floating], frame: int, rate: float) -> float:
+    """Return the time of a beat near a frame: the vertex of a parabola through the highest activation there."""
+    first = max(0, frame - 1)
+    peak = first + int(np.argmax(activation[first : frame + 2]))
+    offset = 0.0
+    if 0 < peak < len(activation) - 1:
+        left, middle, right = (float(value) for value in activation[peak - 1 : peak + 2])
+        bend = left - 2 * middle + right
+        if bend < -1e-9:
+            offset = float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5))
+    return (peak + 0.5 + offset) / rate
+
+
+def spans_from_frames(numbers: NDArray[np.integer], names: Sequence[str], rate: float) -> Spans:
+    """Join neighbouring frames of the same class, (frame,), into spans that fill the track."""
+    changes = np.flatnonzero(np.diff(numbers)) + 1
+    edges = np.concatenate([[0], changes, [len(numbers)]])
+    intervals = np.stack([edges[:-1], edges[1:]], axis=1) / rate
+    return Spans(intervals, tuple(names[int(numbers[start])] for start in edges[:-1]))
+
+
+#: Seconds that are compared on both sides of a boundary, and the least distance of two boundaries.
+NOVELTY_SPAN = 6.0
+SHORTEST_SECTION = 4.0
+#: A boundary's novelty exceeds the track's mean by this many deviations.
+PROMINENCE = 0.5
+
+
+def section_spans(probabilities: NDArray[np.floating], names: Sequence[str], rate: float) -> Spans:
+    """Divide a track into sections.
+
+    Boundaries are peaks of the distance between the mean probabilities before and after a frame (the novelty of
+    Foote 2000 with a box for a kernel); a section is the class with the highest mean.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (frame, class)
+        Non-negative.
+    names : sequence of str
+        Of the classes.
+    rate : float
+        Frames a second.
+    """
+    frames = len(probabilities)
+    reach = max(1, round(NOVELTY_SPAN * rate))
+    sums = np.concatenate([np.zeros((1, probabilities.shape[1])), np.cumsum(probabilities, axis=0)])
+    edges = np.arange(frames + 1)
+    left, right = np.maximum(edges - reach, 0), np.minimum(edges + reach, frames)
+    before = (sums[edges] - sums[left]) / np.maximum(edges - left, 1)[:, None]
+    after = (sums[right] - sums[edges]) / np.maximum(right - edges, 1)[:, None]
+    novelty = gaussian_filter1d(np.linalg.norm(after - before, axis=1), sigma=max(0.5, 0.5 * rate))
+    novelty[: round(rate)] = novelty[len(novelty) - round(rate) :] = 0.0
+    height = novelty.mean() + PROMINENCE * novelty.std()
+    peaks, _ = find_peaks(novelty, height=height, distance=max(1, round(SHORTEST_SECTION * rate)))
+    bounds = np.concatenate([[0], peaks, [frames]])
+    labels = [names[int(probabilities[start:stop].mean(axis=0).argmax())] for start, stop in pairwise(bounds)]
+    return Spans(np.stack([bounds[:-1], bounds[1:]], axis=1) / rate, tuple(labels))

@@ -1,0 +1,269 @@
+"""The command line as a user meets it: what is printed, what is left, and the exit code."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from test_run import leaking_table
+
+from conftest import write_tone
+from layerscope.cli.commands import guarded
+from layerscope.targets.metrics import PRIMARY
+from layerscope.tasks import TASKS
+
+
+def layerscope(*arguments, **options):
+    call = [sys.executable, "-m", "layerscope", *map(str, arguments)]
+    return subprocess.run(call, capture_output=True, text=True, timeout=300, check=False, **options)
+
+
+def quick(*arguments):
+    """Options of a run that takes seconds."""
+    return ["--model", "random:small", "--baseline", "mel", "--probe", "closed", *arguments]
+
+
+def test_one_command_gives_scores_a_layer_and_a_page(tones, tmp_path):
+    done = layerscope("run", "--data", tones, *quick("--out", tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert "Use mel (" in done.stdout
+    assert "random:small" in done.stdout
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert done.stderr == ""
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.usefixtures("tones")
+def test_a_study_file_runs_and_options_override_it(tmp_path, capsys):
+    (tmp_path / "study.toml").write_text(
+        'data = "tones"\nmodel = ["random:small"]\nbaseline = ["mel"]\nprobe = ["closed"]\nseeds = 4\n'
+    )
+    assert guarded(["run", str(tmp_path / "study.toml"), "--layers", "0-1", "--out", str(tmp_path / "out")]) == 0
+    study = json.loads((tmp_path / "out" / "study.json").read_text())
+    assert (study["layers"], study["seeds"]) == ("0-1", 4)
+    capsys.readouterr()
+
+
+def test_check_prints_the_plan_and_its_cost(tones, capsys):
+    assert guarded(["check", "--data", str(tones), *quick()]) == 0
+    printed = capsys.readouterr().out
+    assert "tones: 30 clips, 0.00 h of audio, splits: test 6, train 18, valid 6" in printed
+    assert "min of encoding" in printed
+    assert "MB on disk" in printed
+
+
+def test_check_of_leaking_data_lists_the_leak_and_fails(tmp_path, capsys):
+    table = leaking_table(tmp_path, copies=True)
+    assert guarded(["check", "--data", str(table), *quick()]) == 3
+    printed = capsys.readouterr()
+    assert "leak: the same audio (0.wav, 8.wav) is in train and test" in printed.out
+    assert "insist with --allow-leaks" in printed.err
+
+
+def test_report_writes_the_page_again(tones, tmp_path, capsys):
+    assert guarded(["run", "--data", str(tones), *quick("--out", str(tmp_path / "out"))]) == 0
+    before = (tmp_path / "out" / "report.html").read_bytes()
+    (tmp_path / "out" / "report.html").unlink()
+    assert guarded(["report", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "report.html").read_bytes() == before
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("what", ["models", "baselines", "probes", "metrics"])
+def test_ls_lists(what, capsys):
+    assert guarded(["ls", what]) == 0
+    assert {"models": "muq", "baselines": "cqt", "probes": "mlp", "metrics": "roc_auc"}[what] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "--data", "DATA", "--model", "musicfn", "--out", "OUT"], 2, "did you mean 'musicfm'"),
+        (["run", "--data", "DATA", "--baseline", "mfc", "--out", "OUT"], 2, "did you mean 'mfcc'"),
+        (["run", "--data", "DATA", "--model", "muq", "--probe", "mpl", "--out", "OUT"], 2, "did you mean 'mlp'"),
+        (["run", "--data", "DATA", "--target", "lable", "--out", "OUT"], 2, "did you mean 'label'"),
+        (["run", "--data", "absent", "--out", "OUT"], 3, "data 'absent' does not exist"),
+        (["run", "--out", "OUT"], 2, "no data; give --data, --task"),
+        (["run", "--data", "DATA"], 2, "Missing option '--out'"),
+        (["run", "--data", "DATA", "--seeds", "0", "--out", "OUT"], 2, "'seeds'"),
+        (["run", "--data", "DATA", "--kind", "class", "--out", "OUT"], 2, "'kind'"),
+        (["run", "--data", "DATA", "--model", "random:small", "--layers", "9", "--out", "OUT"], 2, "not within 0-4"),
+        (["run", "--data", "DATA", "--model", "DATA", "--out", "OUT"], 4, "holds no weights"),
+        (["run", "--data", "DATA", "--out", "FILE/x"], 5, "cannot be written"),
+        (["report", "absent"], 3, "not the directory of a finished run"),
+        (["ls", "model"], 2, "did you mean 'models'"),
+        (["runn"], 2, "runn"),
+    ],
+)
+def test_errors_say_what_is_wrong_and_have_the_documented_exit_code(arguments, code, words, tones, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    places = {"DATA": tones, "OUT": tmp_path / "out", "FILE/x": tmp_path / "file" / "x"}
+    assert guarded([str(places.get(argument, argument)) for argument in arguments]) == code
+    printed = capsys.readouterr()
+    assert words in printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_a_full_disk_is_an_error_not_a_traceback(tones, tmp_path):
+    """A file system of its own, too small for the features."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting needs a privileged user")
+    try:
+        done = layerscope(
+            "run",
+            "--data",
+            tones,
+            *quick("--out", tmp_path / "out"),
+            env={**os.environ, "LAYERSCOPE_CACHE": str(small)},
+        )
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    assert done.returncode == 5
+    assert "No space left on device" in done.stderr
+    assert "free some space and run the same command again" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_hostile_files_in_a_table_end_in_skipped_csv(hostile, tmp_path, tones):
+    rows = ["path,label", *(f"{path},{path.parent.name}" for path in sorted(tones.rglob("*.wav")))]
+    bad = sorted(path for path in hostile.iterdir() if path.suffix != ".md")
+    rows += [f'"{path}",low' for path in bad]
+    (tmp_path / "clips.csv").write_text("\n".join(rows), encoding="utf-8")
+    done = layerscope("run", "--data", tmp_path / "clips.csv", *quick("--out", tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    skipped = pd.read_csv(tmp_path / "out" / "skipped.csv")
+    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert {Path(clip).name for clip in skipped["clip"]} == {
+        "antiphase_stereo.wav", "corrupt_middle.mp3", "empty.wav", "inf_float.wav", "nan_float.wav", "one_sample.wav",
+        "text.wav", "truncated_body.wav", "truncated_header.wav", "zero_samples.wav",
+    }  # fmt: skip
+    assert sum(next(iter(provenance["tasks"].values()))["splits"].values()) + len(skipped) == 30 + len(bad)
+    for clip, reason in zip(skipped["clip"], skipped.reason, strict=True):
+        assert Path(clip).name in reason
+
+
+def test_help_is_quick():
+    started = time.monotonic()
+    assert layerscope("--help").returncode == 0
+    # Importing torch alone takes longer than this.
+    assert time.monotonic() - started < 2.0
+
+
+BAD_TABLES = {
+    "constant.csv": (
+        "path,label\n" + "".join(f"{n}.wav,0.5\n" for n in range(30)),
+        "'label' is the same for every clip",
+    ),
+    "single.csv": ("path,label\n" + "".join(f"{n}.wav,x\n" for n in range(30)), "a single class"),
+    "few.csv": ("path,label\n0.wav,x\n1.wav,y\n", "2 groups cannot be divided into 5 parts"),
+    "ragged.csv": ("path,label\n0.wav,x,y,z\n1.wav\n", "ragged.csv"),
+    "open.csv": ('path,label\n"0.wav,x\n', "not readable as a table"),
+    "empty.csv": ("", "not readable as a table"),
+    "bytes.csv": (b"\x00\xff\xfe,\n\x80", "not readable as a table"),
+    "untagged.jsonl": ("".join(f'{{"path": "{n}.wav", "label": []}}\n' for n in range(30)), "no clip has any tag"),
+    "same.jsonl": ("".join(f'{{"path": "{n}.wav", "label": ["a"]}}\n' for n in range(30)), "no tag has both answers"),
+    "empty.jsonl": ("", "no usable row"),
+    "bytes.jsonl": (b"\xff\xfe\x00junk\n", "not readable as text"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_a_bad_table_is_an_error_not_a_traceback(name, tmp_path, capsys):
+    content, words = BAD_TABLES[name]
+    for number in range(30):
+        write_tone(tmp_path / f"{number}.wav", 200 + 20 * number, seed=number)
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert guarded(["run", "--data", str(tmp_path / name), *quick("--out", str(tmp_path / "out"))]) == 3
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["{", "[]"])
+def test_a_damaged_run_directory_is_an_error_not_a_traceback(content, tones, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "study.json").write_text(content)
+    assert guarded(["run", "--data", str(tones), *quick("--out", str(tmp_path / "out"))]) == 2
+    assert "choose another --out" in capsys.readouterr().err
+
+
+def test_ls_tasks_lists_every_task_with_its_licence(capsys):
+    assert guarded(["ls", "tasks"]) == 0
+    shown = capsys.readouterr().out
+    for name, task in TASKS.items():
+        line = next(line for line in shown.splitlines() if line.startswith(f"{name} "))
+        assert task.source.licence in line
+        assert PRIMARY[task.kind] in line
+
+
+def test_data_says_where_a_task_comes_from(capsys, tmp_path):
+    assert guarded(["data", "harmonix-structure", "--root", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "https://github.com/urinieto/harmonixset" in shown
+    assert "you supply" in shown
+    assert "on disk: nothing" in shown
+
+
+def test_two_runs_side_by_side(tones, tmp_path, capsys):
+    for name in ("mel", "mfcc"):
+        study = ["--data", str(tones), "--baseline", name, "--probe", "closed", "--out", str(tmp_path / name)]
+        assert guarded(["run", *study]) == 0
+    directories = [str(tmp_path / "mel"), str(tmp_path / "mfcc")]
+    assert guarded(["report", *directories]) == 2
+    assert guarded(["report", *directories, "--out", str(tmp_path / "both")]) == 0
+    capsys.readouterr()
+    page = (tmp_path / "both" / "report.html").read_text()
+    assert "mfcc" in page
+    assert len(pd.read_csv(tmp_path / "both" / "summary.csv").model.unique()) == 2
+
+
+def test_pretrain_takes_what_the_recipe_says_where_nothing_is_given(tmp_path, monkeypatch, capsys):
+    from layerscope.pretrain import training_audio as sound
+
+    monkeypatch.setattr(sound, "SHARD", 16)
+    small = {"dim": 32, "depth": 1, "heads": 2, "feedforward": 32, "channels": 4, "batch": 2, "seconds": 2.0}
+    (tmp_path / "recipe.json").write_text(
+        json.dumps({**small, "family": "musicfm", "steps": 2, "codes": 64, "seed": 3})
+    )
+    recipe = ["--recipe", str(tmp_path / "recipe.json")]
+    assert guarded(["pretrain", "--out", str(tmp_path / "out"), *recipe]) == 0
+    written = json.loads((tmp_path / "out" / "recipe.json").read_text())
+    assert (written["family"], written["steps"], written["seed"], written["dim"]) == ("musicfm", 2, 3, 32)
+    assert guarded(["pretrain", "--out", str(tmp_path / "out"), *recipe, "--steps", "3"]) == 0
+    assert json.loads((tmp_path / "out" / "recipe.json").read_text())["steps"] == 3
+    (tmp_path / "recipe.json").write_text('{"width": 3}')
+    assert guarded(["pretrain", "--out", str(tmp_path / "other"), *recipe]) == 2
+    assert "'width'" in capsys.readouterr().err
+
+
+def test_a_model_alone_is_held_to_its_contract(golden, tmp_path, capsys, monkeypatch):
+    assert guarded(["check", "--model", str(golden / "muq-small"), "--model", "mel", "--layers", "0-2"]) == 0
+    shown = capsys.readouterr().out
+    assert "0–2" in shown
+    assert "The contract is kept" in shown
+    (tmp_path / "wrong.py").write_text(
+        "import torch, layerscope as ls\n"
+        "class Wrong(ls.Encoder):\n"
+        "    name, sample_rate, frame_rate, layers, dim, fingerprint = 'wrong', 8000, 10.0, (0, 1), 3, 'f'\n"
+        "    def encode(self, waveforms):\n"
+        "        return torch.zeros(len(waveforms), 1, 20, 3)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert guarded(["check", "--model", "wrong:Wrong"]) == 4
+    assert "expected (batch, layer, frame, dim) = (2, 2, 'frame', 3)" in capsys.readouterr().err
+
+
+def test_models_are_listed_with_their_licences(capsys):
+    assert guarded(["ls", "models"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    assert "CC BY-NC 4.0 (non-commercial)" in lines["muq"]
+    assert "from layer 1" in lines["hf:m-a-p/MERT-v2-30s"]
+    assert "transformers (Apache-2.0)" in lines["hf:m-a-p/MERT-v1-95M"]

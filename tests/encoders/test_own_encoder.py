@@ -1,0 +1,81 @@
+import textwrap
+from importlib.metadata import EntryPoint
+
+import pytest
+import torch
+
+from layerscope.encoders import Encoder, load_encoder
+from layerscope.encoders.own_encoder import verify
+from layerscope.errors import ModelError, UsageError
+
+
+class Own(Encoder):
+    """Keeps the contract; each test breaks one thing."""
+
+    name, sample_rate, frame_rate, layers, dim, fingerprint = "own", 8000, 10.0, (0, 1), 3, "f1"
+    minimum_samples = 800
+
+    def encode(self, waveforms):
+        frames = waveforms[:, : waveforms.shape[1] // 800 * 800].unflatten(1, (-1, 800)).square().mean(-1)
+        return torch.stack([frames, frames + 1], dim=1)[..., None].repeat(1, 1, 1, 3)
+
+
+def test_the_contract_can_be_kept():
+    verify(Own(), "x:y")
+
+
+def broken(**changes):
+    return type("Broken", (Own,), changes)()
+
+
+@pytest.mark.parametrize(
+    ("encoder", "words"),
+    [
+        (object(), "returned object; return an instance of a subclass"),
+        (broken(dim=None), "'dim' is None; set it to a int"),
+        (broken(layers=[0, 1]), r"'layers' is \[0, 1\]; set it to a tuple"),
+        (broken(fingerprint=None), "'fingerprint' is None"),
+        (broken(dim=4), r"shape \(2, 2, 20, 3\); expected \(batch, layer, frame, dim\) = \(2, 2, 'frame', 4\)"),
+        (broken(layers=(0,)), "expected"),
+        (broken(frame_rate=25.0), "2 s gave 20 frames; frame_rate 25 says 50"),
+        (broken(encode=lambda self, w: Own.encode(self, w).double()), "encode returned torch.float64"),
+        (broken(encode=lambda self, w: Own.encode(self, w).numpy()), "return a float32 tensor"),
+        (broken(encode=lambda self, w: Own.encode(self, w) + torch.rand(1)), "the same waveforms gave other states"),
+        (broken(encode=lambda self, w: Own.encode(self, w) / len(w)), "a clip alone differs from the clip in a batch"),
+        (broken(encode=lambda self, w: Own.encode(self, w).log()), "states of silence are not finite"),
+        (broken(minimum_samples=10), "minimum_samples gives no frame"),
+    ],
+)
+def test_what_breaks_it_is_named_with_what_to_mend(encoder, words):
+    with pytest.raises(ModelError, match=words):
+        verify(encoder, "x:y")
+
+
+def test_a_factory_in_the_working_directory_is_found(tmp_path, monkeypatch):
+    source = """
+    import torch, layerscope as ls
+    class Mine(ls.Encoder):
+        name, sample_rate, frame_rate, layers, dim, fingerprint = "mine", 8000, 8000 / 1000, (0,), 1, "f"
+        def encode(self, waveforms):
+            return waveforms[:, : waveforms.shape[1] // 1000 * 1000].unflatten(1, (-1, 1000)).mean(-1)[:, None, :, None]
+    """
+    (tmp_path / "my_own_module.py").write_text(textwrap.dedent(source))
+    monkeypatch.chdir(tmp_path)
+    assert load_encoder("my_own_module:Mine").name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [("no_such_module:factory", "cannot be imported"), ("math:nothing", "module 'math' has no callable 'nothing'")],
+)
+def test_an_address_that_leads_nowhere_is_an_error(address, words):
+    with pytest.raises(ModelError, match=words):
+        load_encoder(address)
+
+
+def test_entry_points_are_names_and_suggestions(monkeypatch):
+    entry = EntryPoint("bands", "test_custom:Own", "layerscope.encoders")
+    monkeypatch.setattr("layerscope.encoders.own_encoder.entry_points", lambda **_: [entry])
+    assert load_encoder("bands").name == "own"
+    with pytest.raises(UsageError, match="did you mean 'bands'"):
+        load_encoder("band")

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from layerscope.errors import DataError
+from layerscope.features.clip_features import Features
+
+STATES = np.random.default_rng(0).normal(size=(6, 3, 4))
+
+
+def test_arrays_are_read_layer_by_layer():
+    features = Features.from_arrays(STATES, list("ababab"), splits=["train"] * 6, groups=list("uvwxyz"))
+    np.testing.assert_array_equal(features.read(1), STATES[:, 1].astype(np.float32))
+    assert features.layers == (0, 1, 2)
+    assert features.window_clip.tolist() == list(range(6))
+    assert features.clips.columns.tolist() == ["clip", "split", "group"]
+    assert features.labels.names == ("a", "b")
+
+
+def test_layers_may_have_other_numbers():
+    assert Features.from_arrays(STATES, list("ababab"), layers=[4, 8, 12]).layers == (4, 8, 12)
+
+
+def test_fingerprint_follows_the_values():
+    changed = STATES.copy()
+    changed[0, 0, 0] += 1
+    labels = list("ababab")
+    assert Features.from_arrays(STATES, labels).fingerprint == Features.from_arrays(STATES.copy(), labels).fingerprint
+    assert Features.from_arrays(STATES, labels).fingerprint != Features.from_arrays(changed, labels).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("states", "options", "words"),
+    [
+        (STATES[0], {}, r"shape \(3, 4\); expected \(clip, layer, dim\)"),
+        (STATES[:5], {}, "labels has 6 entries for 5 clips"),
+        (STATES, {"splits": ["train"]}, "split has 1 entries for 6 clips"),
+        (STATES, {"layers": [0]}, "names 1 layers, states have 3"),
+        (np.where(np.arange(6)[:, None, None] == 2, np.nan, STATES), {}, "clip 2, layer 0 are not finite"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(states, options, words):
+    with pytest.raises(DataError, match=words):
+        Features.from_arrays(states, list("ababab"), **options)

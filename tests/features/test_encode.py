@@ -1,0 +1,184 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import write_tone
+from layerscope.atomic_files import cache_directory
+from layerscope.data.audio import load
+from layerscope.data.dataset import Dataset
+from layerscope.encoders import Encoder, load_encoder
+from layerscope.errors import ModelError
+from layerscope.features.encode import (
+    encode_windows,
+    extract,
+    open_store,
+    plan_shards,
+    pool,
+    stored_bytes,
+    stored_features,
+)
+
+
+def run(encoder, folder, window=30.0):
+    dataset = Dataset.load(folder).survey()
+    store = open_store(encoder, cache_directory(), window)
+    return extract(encoder, dataset.clips, store, window), store, dataset
+
+
+@given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 100))
+@settings(deadline=None)
+def test_moments_are_numpys(frames, dim, seed):
+    states = np.random.default_rng(seed).normal(size=(2, frames, dim)).astype(np.float32)
+    expected = []
+    for order in range(3):
+        differences = np.diff(states.astype(np.float64), order, axis=1)
+        differences = differences if differences.shape[1] else np.zeros((2, 1, dim))
+        expected += [differences.mean(1), differences.std(1)]
+    found = pool(torch.from_numpy(states), "moments")
+    np.testing.assert_allclose(found, np.concatenate(expected, axis=1), atol=1e-5)
+    np.testing.assert_allclose(pool(torch.from_numpy(states), "mean"), found[:, :dim], atol=1e-6)
+
+
+def test_every_clip_is_decoded_and_encoded_once_and_found_again(tones):
+    first, _, _ = run(load_encoder("random:small"), tones)
+    assert (first.decoded, first.encoded, first.cached, first.windows) == (30, 30, 0, 30)
+    second, _, _ = run(load_encoder("random:small"), tones)
+    assert (second.decoded, second.encoded, second.cached, second.windows) == (0, 0, 30, 0)
+
+
+def test_what_sounds_the_same_by_its_bytes_is_encoded_once(tones):
+    (tones / "high" / "copy.wav").write_bytes((tones / "high" / "0.wav").read_bytes())
+    done, store, dataset = run(load_encoder("mel"), tones)
+    assert done.encoded == 30
+    assert len(stored_features(store, dataset.clips).read(0)) == 31
+
+
+def test_another_encoder_or_window_is_another_store():
+    stores = [
+        open_store(load_encoder("random:small"), cache_directory(), 30.0),
+        open_store(load_encoder("random:small", seed=1), cache_directory(), 30.0),
+        open_store(load_encoder("random:small", layers="0-1"), cache_directory(), 30.0),
+        open_store(load_encoder("random:small"), cache_directory(), 10.0),
+        open_store(load_encoder("mel"), cache_directory(), 30.0),
+    ]
+    assert len({store.directory for store in stores}) == len(stores)
+
+
+def test_stored_states_are_the_means_of_unpadded_windows(tmp_path):
+    for number, seconds in enumerate((0.3, 1.0, 2.5)):
+        write_tone(tmp_path / "a" / f"{number}.wav", 300 + 100 * number, seconds)
+    encoder = load_encoder("random:small")
+    done, store, dataset = run(encoder, tmp_path, window=1.0)
+    features = stored_features(store, dataset.clips)
+    assert features.window_clip.tolist() == [0, 1, 2, 2, 2]
+    assert done.windows == 5
+    for clip, path in enumerate(dataset.clips.path):
+        samples = load(Path(path), 24_000)
+        windows = np.stack([samples]) if clip < 2 else samples.reshape(3, -1)
+        expected = encoder.encode(torch.from_numpy(windows)).mean(dim=2).numpy()
+        for layer in range(5):
+            # Batches of other sizes round differently.
+            np.testing.assert_allclose(
+                features.read(layer)[features.window_clip == clip], expected[:, layer], atol=1e-5
+            )
+
+
+def test_clips_of_different_lengths_do_not_touch_each_other():
+    encoder = load_encoder("random:small")
+    noise = np.random.default_rng(0)
+    windows = [noise.normal(0, 0.1, size).astype(np.float32) for size in (4800, 9600, 4800, 24_000)]
+    together = encode_windows(encoder, windows, list("abcd"))
+    alone = np.concatenate([encode_windows(encoder, [window], ["a"]) for window in windows])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_files_that_cannot_be_used_are_reported_not_lost(hostile):
+    import pandas as pd
+
+    paths = sorted(hostile.glob("*.wav"))
+    clips = pd.DataFrame({"clip": [path.name for path in paths], "path": [str(path) for path in paths]})
+    dataset = Dataset("hostile", clips.assign(start=0.0, end=np.nan)).survey()
+    encoder = load_encoder("random:small")
+    store = open_store(encoder, cache_directory(), 30.0)
+    done = extract(encoder, dataset.clips, store, 30.0)
+    assert done.encoded + len(done.failed) == dataset.clips.clip_key.nunique()
+    assert len(dataset.skipped) + len(dataset.clips) == len(paths)
+    assert any("too short: 0.0000 s, random:small needs 0.0427 s" in reason for reason in done.failed.values())
+
+
+class Broken(Encoder):
+    name, sample_rate, frame_rate, layers, dim, fingerprint = "broken", 24_000, 1.0, (0, 1), 2, "f"
+
+    def encode(self, waveforms):
+        states = torch.ones(len(waveforms), 2, 1, 2)
+        states[-1, 1] = float("inf")
+        return states
+
+
+def test_states_that_are_not_finite_name_clip_and_layer(tones):
+    with pytest.raises(ModelError, match=r"broken: layer 1 is not finite for clip 'low/9\.wav'"):
+        run(Broken(), tones)
+
+
+def test_shards_do_not_depend_on_what_is_stored(tones, monkeypatch):
+    monkeypatch.setattr("layerscope.features.encode.SHARD_SECONDS", 3.0)
+    clips = Dataset.load(tones).survey().clips
+    shards = list(plan_shards(clips))
+    assert sum(len(rows) for _, rows in shards) == 30
+    assert len(shards) == 4
+    assert [name for name, _ in plan_shards(clips)] == [name for name, _ in shards]
+
+
+def test_an_interrupted_pass_ends_with_the_same_bytes(tones, monkeypatch, tmp_path):
+    monkeypatch.setattr("layerscope.features.encode.SHARD_SECONDS", 2.0)
+    _, undisturbed, _ = run(load_encoder("random:small"), tones)
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "other"))
+    seen = []
+
+    def interrupt(clips, _):
+        seen.append(clips)
+        if sum(seen) > 12:
+            raise KeyboardInterrupt
+
+    encoder, dataset = load_encoder("random:small"), Dataset.load(tones).survey()
+    store = open_store(encoder, cache_directory(), 30.0)
+    with pytest.raises(KeyboardInterrupt):
+        extract(encoder, dataset.clips, store, 30.0, interrupt)
+    assert 0 < len(list(store.directory.glob("*.safetensors"))) < 6
+    resumed, store, _ = run(load_encoder("random:small"), tones)
+    assert resumed.cached > 0
+    for shard in undisturbed.directory.glob("*.safetensors"):
+        assert (store.directory / shard.name).read_bytes() == shard.read_bytes()
+
+
+def test_progress_adds_up(tones):
+    told = []
+    encoder, dataset = load_encoder("mel"), Dataset.load(tones).survey()
+    store = open_store(encoder, cache_directory(), 30.0)
+    for _ in range(2):  # once by encoding, once by finding
+        told.clear()
+        extract(encoder, dataset.clips, store, 30.0, lambda clips, seconds: told.append((clips, seconds)))
+        assert sum(clips for clips, _ in told) == 30
+        assert sum(seconds for _, seconds in told) == pytest.approx(12.0)
+
+
+def test_disk_is_what_is_said(tones):
+    encoder = load_encoder("random:small")
+    _, store, _ = run(encoder, tones)
+    size = sum(shard.stat().st_size for shard in store.directory.glob("*.safetensors"))
+    # The rest is the header: a key and a digest for each clip.
+    assert 30 * stored_bytes(encoder) < size < 30 * (stored_bytes(encoder) + 400)
+
+
+def test_spans_of_one_file_are_clips_of_their_own(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 48_000), 24_000)
+    (tmp_path / "c.csv").write_text("path,start,end,label\na.wav,0,1,x\na.wav,1,2,y\n")
+    done, store, dataset = run(load_encoder("mel"), tmp_path / "c.csv")
+    assert done.encoded == 2
+    first, second = stored_features(store, dataset.clips).read(0)
+    assert not np.allclose(first, second)

@@ -1,0 +1,137 @@
+"""Answers as tables, lines and JAMS, and files that cannot be answered."""
+
+import json
+
+import jams
+import pandas as pd
+import pytest
+
+from conftest import write_tone
+from layerscope.cli.commands import guarded
+from layerscope.predictor.answer_files import (
+    Answered,
+    answer_files,
+    audio_files,
+    beat_positions,
+    jams_of,
+    observations,
+    table_of,
+    write_answers,
+)
+from layerscope.predictor.predict import load_predictor
+from layerscope.study.export import export
+from layerscope.study.options import make_plan
+from layerscope.study.run import run
+
+SHARES = {"a": 0.25, "b": 0.75}
+
+
+@pytest.fixture
+def use(tones, tmp_path):
+    """A predictor of the two tones."""
+    plan = make_plan({"data": tones, "model": [], "baseline": ["mfcc"], "probe": ["closed"], "seeds": 1}, "test")
+    run(plan, tmp_path / "run")
+    export(tmp_path / "run", tmp_path / "use")
+    return tmp_path / "use"
+
+
+def test_every_kind_of_answer_has_its_columns(tmp_path):
+    path = tmp_path / "x.wav"
+    for answer, columns, rows in (
+        ({"label": "b", "probabilities": SHARES}, ["path", "label", "a", "b"], 1),
+        ({"tags": ["a", "b"], "probabilities": SHARES}, ["path", "tags", "a", "b"], 1),
+        ({"values": {"arousal": 0.5}}, ["path", "arousal"], 1),
+        ({"spans": [(0.0, 1.0, "C:maj"), (1.0, 2.0, "N")]}, ["path", "start", "end", "label"], 2),
+        ({"beats": [0.5, 1.0, 1.5], "downbeats": [1.0]}, ["path", "time", "beat"], 3),
+    ):
+        table = table_of([Answered(path, answer)])
+        assert list(table.columns) == columns
+        assert len(table) == rows
+    assert list(table.beat) == ["beat", "downbeat", "beat"]
+
+
+def test_a_file_without_an_answer_keeps_its_row_with_the_reason(use, tones, tmp_path, capsys):
+    (tones / "low" / "broken.wav").write_text("not audio")
+    assert guarded(["predict", str(use), str(tones), "--out", str(tmp_path / "answers.csv")]) == 3
+    assert "1 of 31 files have no answer" in capsys.readouterr().err
+    table = pd.read_csv(tmp_path / "answers.csv")
+    assert len(table) == 31
+    assert table.error.notna().sum() == 1
+    assert "broken.wav" in table[table.error.notna()].path.iloc[0]
+    right = table.label == table.path.map(lambda path: path.split("/")[-2])
+    assert right.mean() > 0.9
+
+
+def test_lines_of_json_hold_whole_answers(use, tones, tmp_path):
+    assert guarded(["predict", str(use), str(tones / "low"), "--out", str(tmp_path / "answers.jsonl")]) == 0
+    lines = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    assert len(lines) == 15
+    assert set(lines[0]) == {"path", "label", "probabilities"}
+
+
+def test_the_terminal_shows_csv(use, tones, capsys):
+    assert guarded(["predict", str(use), str(tones / "low" / "0.wav"), str(tones / "high" / "1.wav")]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "path,label,high,low"
+    assert len(shown) == 3
+
+
+def test_what_cannot_be_asked_is_said(use, tones, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    for arguments, words in (
+        ([str(tmp_path / "nowhere.wav")], "does not exist"),
+        ([str(tmp_path / "empty")], "holds no audio"),
+        ([str(tones), "--out", "answers.txt"], "written as .csv or .jsonl"),
+    ):
+        assert guarded(["predict", str(use), *arguments]) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_jams_are_valid_and_say_what_the_answer_says(use, tones, tmp_path):
+    assert guarded(["predict", str(use), str(tones / "low"), "--jams", str(tmp_path / "jams")]) == 0
+    read = jams.load(str(tmp_path / "jams" / "0.jams"))
+    read.validate()
+    assert read.file_metadata.duration == pytest.approx(0.4)
+    (annotation,) = read.annotations
+    (said,) = annotation.data
+    answer = next(iter(answer_files(load_predictor(use), [tones / "low" / "0.wav"]))).answer
+    assert (annotation.namespace, said.value) == ("tag_open", answer["label"])
+    assert said.confidence == pytest.approx(answer["probabilities"][answer["label"]])
+
+
+def test_two_songs_of_one_name_are_not_written_over(use, tones, tmp_path, capsys):
+    assert guarded(["predict", str(use), str(tones), "--jams", str(tmp_path / "jams")]) == 2
+    assert "two files are called '0'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "namespace", "value"),
+    [
+        ("beats", {"beats": [0.1, 0.6], "downbeats": [0.6]}, "beat", 1),
+        ("chords", {"spans": [(0.0, 0.2, "Bb:min"), (0.2, 0.4, "N")]}, "chord", "N"),
+        ("segments", {"spans": [(0.0, 0.4, "verse")]}, "segment_open", "verse"),
+        ("key", {"label": "Eb minor", "probabilities": {"Eb minor": 0.5}}, "key_mode", "Eb:minor"),
+        ("tags", {"tags": ["b"], "probabilities": SHARES}, "tag_open", "b"),
+        ("values", {"values": {"tempo": 93.25}}, "tag_open", "tempo=93.25"),
+    ],
+)
+def test_every_kind_has_a_namespace_of_the_field(kind, answer, namespace, value, use, tmp_path):
+    found, rows = observations(kind, answer, 0.4)
+    assert (found, rows[-1][2]) == (namespace, value)
+    predictor = load_predictor(use)
+    object.__setattr__(predictor.manifest, "kind", kind)
+    jams_of(predictor, Answered(write_tone(tmp_path / "x.wav", 300.0), answer)).validate()
+
+
+def test_beats_are_counted_in_their_bars():
+    assert beat_positions([0, 1, 2, 3, 4, 5, 6], {2, 5}) == [2, 3, 1, 2, 3, 1, 2]
+    assert beat_positions([0, 1, 2], {1}) == [4, 1, 2]
+    assert beat_positions([0, 1], set()) == [1, 2]
+
+
+def test_files_are_named_or_found_below_folders(tones, tmp_path):
+    found = audio_files([tones / "high", tones / "low" / "3.wav"])
+    assert len(found) == 16
+    assert found[-1] == tones / "low" / "3.wav"
+    write_answers([Answered(found[0], {"label": "a", "probabilities": SHARES})], tmp_path / "one.csv")
+    assert (tmp_path / "one.csv").read_text().startswith("path,label,a,b\n")

@@ -1,0 +1,99 @@
+"""Loss falls, a killed training continues to the same weights, and a folder of audio serves as well."""
+
+import json
+import math
+
+import filelock
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from layerscope.errors import DataError, ResourceError, UsageError
+from layerscope.pretrain import Recipe, pretrain
+from layerscope.pretrain import loop as training
+from layerscope.pretrain import training_audio as sound
+
+SMALL = {"dim": 32, "depth": 2, "heads": 2, "feedforward": 64, "channels": 4, "batch": 4, "seconds": 2.0,
+         "warmup": 10, "quantizer_steps": 30, "codebooks": 2, "codes": 128, "learning_rate": 3e-3}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def few_clips_to_fit(monkeypatch):
+    monkeypatch.setattr(sound, "SHARD", 32)
+
+
+def recipe_codes(family):
+    return 1024 if family == "muq" else SMALL["codes"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["muq", "musicfm"])
+def test_loss_falls_in_two_hundred_steps(family, tmp_path):
+    pretrain(Recipe(family=family, steps=200, **SMALL), tmp_path)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log] == [50, 100, 150, 200]
+    # A line is one batch of 120 masked tokens, so that single losses scatter by some percent.
+    assert (log[2]["loss"] + log[3]["loss"]) / 2 < 0.95 * math.log(recipe_codes(family))
+    assert {"accuracy", "majority", "codes", "hours", "minutes"} <= set(log[0])
+
+
+@pytest.mark.parametrize("family", ["muq", "musicfm"])
+def test_a_killed_training_continues_to_the_same_weights(family, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 4)
+    recipe = Recipe(family=family, steps=10, **SMALL)
+    pretrain(recipe, tmp_path / "whole")
+    lines = []
+
+    def killed(*_):
+        lines.append(1)
+        if len(lines) == 2:  # the second checkpoint, at step 8
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "write_layout", killed)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(recipe, tmp_path / "killed")
+    monkeypatch.undo()
+    monkeypatch.setattr(sound, "SHARD", 32)
+    pretrain(recipe, tmp_path / "killed")
+    whole, killed_weights = (
+        load_file(tmp_path / name / "encoder" / "model.safetensors") for name in ("whole", "killed")
+    )
+    for name, value in whole.items():
+        torch.testing.assert_close(value, killed_weights[name], atol=0, rtol=0)
+
+
+def test_another_pretraining_in_the_same_place_is_refused(tmp_path):
+    pretrain(Recipe(family="musicfm", steps=1, **SMALL), tmp_path)
+    with pytest.raises(UsageError, match="seed"):
+        pretrain(Recipe(family="musicfm", steps=1, seed=1, **SMALL), tmp_path)
+
+
+def test_a_second_pretraining_beside_the_first_is_refused(tmp_path):
+    with filelock.FileLock(tmp_path / ".lock"), pytest.raises(ResourceError, match="in use by another run"):
+        pretrain(Recipe(family="musicfm", steps=1, **SMALL), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_folder_of_audio(tmp_path, tones):
+    pretrain(Recipe(family="musicfm", steps=2, data=tones.parent if tones.is_file() else tones, **SMALL), tmp_path)
+    assert (tmp_path / "encoder" / "model.safetensors").is_file()
+
+
+def test_a_folder_without_audio_is_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no audio"):
+        pretrain(Recipe(steps=1, data=tmp_path / "empty", **SMALL), tmp_path / "out")
+
+
+def test_clips_that_are_kept_are_composed_once_and_heard_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))
+    recipe = Recipe(family="muq", steps=3, clips=40, clip_seconds=4.0, pitch_codebooks=1, **SMALL)
+    pretrain(recipe, tmp_path / "first")
+    kept = sorted((tmp_path / "cache").rglob("*.safetensors"))
+    assert [path.name for path in kept] == ["00000.safetensors", "00001.safetensors"]
+    before = [path.stat().st_mtime_ns for path in kept]
+    pretrain(recipe, tmp_path / "second")
+    assert [path.stat().st_mtime_ns for path in kept] == before
+    weights = [load_file(tmp_path / name / "encoder" / "model.safetensors") for name in ("first", "second")]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(value, weights[1][name], atol=0, rtol=0)

@@ -1,0 +1,108 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from layerscope.data.splits import Part, assign, parts_of
+from layerscope.features.clip_features import Features
+from layerscope.probes.fitting import Target, evaluations, plan_jobs, run_jobs, score_outcome
+from layerscope.targets.labels import labels_of
+
+CLIPS = 60
+
+
+@pytest.fixture
+def features():
+    random = np.random.default_rng(0)
+    classes = np.arange(CLIPS) % 3
+    states = random.normal(size=(CLIPS, 3, 5))
+    states[:, 1] += classes[:, None]
+    return Features.from_arrays(states, [f"c{name}" for name in classes])
+
+
+@pytest.fixture
+def parts(features):
+    return parts_of(assign(features.clips, features.labels, 0))
+
+
+def test_last_is_not_trained_twice(features):
+    jobs = [(job.probe, str(job.chosen)) for job in plan_jobs([features], ["mlp", "closed"])]
+    assert ("mlp", "last") not in jobs
+    assert ("mlp", "weighted[1:]") in jobs
+    assert ("closed", "weighted") not in jobs
+    assert len(jobs) == (3 + 3) + (3 + 1)
+
+
+def test_the_same_states_under_two_names_are_probed_once(features, parts, tmp_path):
+    jobs = plan_jobs([features, replace(features, model="twin")], ["closed"])
+    done = []
+    outcomes = run_jobs(jobs, Target(features.labels, parts), [0], tmp_path, workers=1, progress=done.append)
+    half = len(jobs) // 2
+    assert len(list(tmp_path.iterdir())) == half
+    assert sum(done) == len(jobs)
+    alone = run_jobs(jobs[half:], Target(features.labels, parts), [0], workers=1)
+    for one, other, by_itself in zip(outcomes[:half], outcomes[half:], alone, strict=True):
+        np.testing.assert_array_equal(one.test, by_itself.test)
+        np.testing.assert_array_equal(other.test, by_itself.test)
+
+
+def test_outcomes_do_not_depend_on_how_many_work_on_them(features, parts):
+    jobs = plan_jobs([features], ["mlp", "linear", "closed"])
+    alone, together = (run_jobs(jobs, Target(features.labels, parts), [0, 1], workers=workers) for workers in (1, 2))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.test, other.test)
+        np.testing.assert_array_equal(one.valid, other.valid)
+
+
+def test_kept_outcomes_are_used_and_stale_ones_are_not(features, parts, tmp_path):
+    jobs = plan_jobs([features], ["closed"])
+    first = run_jobs(jobs, Target(features.labels, parts), [0], tmp_path, workers=1)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    again = run_jobs(jobs, Target(features.labels, parts), [0], tmp_path, workers=1)
+    assert files == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    np.testing.assert_array_equal(first[0].test, again[0].test)
+    changed = labels_of([f"c{row % 2}" for row in range(CLIPS)])
+    run_jobs(jobs, Target(changed, parts), [0], tmp_path, workers=1)
+    assert len(list(tmp_path.iterdir())) == 2 * len(files)
+
+
+def test_valid_and_test_scores_are_of_their_own_clips(features, parts):
+    outcome = run_jobs(plan_jobs([features], ["closed"])[:1], Target(features.labels, parts), [0], workers=1)[0]
+    assert np.flatnonzero(~np.isnan(outcome.test[0]).any(axis=1)).tolist() == parts[0].test.tolist()
+    assert np.flatnonzero(~np.isnan(outcome.valid[0]).any(axis=1)).tolist() == parts[0].valid.tolist()
+
+
+def test_folds_are_put_together_and_scored_once(features):
+    parts = parts_of(assign(features.clips, features.labels, 0, folds=5))
+    jobs = plan_jobs([features], ["closed"])
+    outcomes = run_jobs(jobs, Target(features.labels, parts), [0], workers=1)
+    splits = evaluations(features.labels, parts, np.arange(CLIPS), 0)
+    assert splits["test"].rows.tolist() == list(range(CLIPS))
+    scored = [score_outcome({}, outcome, splits, [0])[0] for outcome in outcomes]
+    by_layer = [next(row["value"] for row in entry.rows if row["split"] == "test") for entry in scored[:3]]
+    assert np.argmax(by_layer) == 1
+    assert by_layer[1] > 0.6
+    hits = outcomes[1].test[0].argmax(axis=1) == features.labels.values
+    assert by_layer[1] == pytest.approx(hits.mean())
+
+
+def test_every_seed_has_a_row_and_the_interval_holds_the_value(features, parts):
+    job = plan_jobs([features], ["mlp"])[1]
+    outcome = run_jobs([job], Target(features.labels, parts), [0, 1, 2], workers=1)[0]
+    splits = evaluations(features.labels, parts, np.arange(CLIPS), 0)
+    accuracy, macro_f1 = score_outcome({"probe": "mlp"}, outcome, splits, [0, 1, 2])
+    assert (accuracy.label, macro_f1.label) == (
+        {"probe": "mlp", "metric": "accuracy"}, {"probe": "mlp", "metric": "macro_f1"},
+    )  # fmt: skip
+    assert [(row["seed"], row["split"]) for row in accuracy.rows] == [
+        (seed, split) for split in ("valid", "test") for seed in (0, 1, 2)
+    ]
+    assert all(row["ci_low"] <= row["value"] <= row["ci_high"] for row in accuracy.rows if row["split"] == "test")
+    assert accuracy.draws.shape == (1000,)
+
+
+def test_resamples_are_shared_by_all_inputs(features, parts):
+    part = parts[0]
+    splits = evaluations(features.labels, [Part(part.train, part.valid, part.test)], np.arange(CLIPS), 7)
+    again = evaluations(features.labels, parts, np.arange(CLIPS), 7)
+    np.testing.assert_array_equal(splits["test"].weights, again["test"].weights)

@@ -1,0 +1,82 @@
+import pytest
+from made_study import made_similarities, made_study
+
+from layerscope.report.conclusions import answer_questions, preferred_probe, worth_of_scores
+
+TASKS = ("pitch", "genre")
+
+
+def said(results):
+    return {answer.question: " ".join(answer.sentences) for answer in answer_questions(results)}
+
+
+def test_three_questions_are_answered_from_the_numbers():
+    answers = said(made_study(TASKS, best={"pitch": 0, "genre": 3}))
+    models, layers, inputs = answers.values()
+    assert "m, of 2 tasks: beats the best plain feature on 2: pitch (+20.0 to mel), genre (+20.0 to mel)" in models
+    assert "m: pitch 0 (of 0), genre 3 (of 3)" in layers
+    assert "m: 1 of 1 pairs of tasks have no layer that may be best for both." in layers
+    assert "m, one layer is not told apart from" not in inputs
+    assert "loses to “concat” on pitch, genre" in inputs
+    assert "beats “last” on pitch" in inputs
+
+
+def test_a_model_that_loses_or_ties_is_said_to():
+    assert (
+        "is beaten on 2: pitch (−10.0 to mel)"
+        in said(made_study(TASKS, plain=0.9))["Do the models beat plain features, and where?"]
+    )
+    tie = said(made_study(TASKS, plain=0.8))["Do the models beat plain features, and where?"]
+    assert "is not told apart from it on 2" in tie
+
+
+def test_tasks_that_share_a_layer_do_not_show_that_they_want_different_ones():
+    layers = said(made_study(TASKS, best={"pitch": 1, "genre": 1}))["Which layers serve which task?"]
+    assert "m: 0 of 1 pairs of tasks have no layer that may be best for both." in layers
+    assert "m: layer 1 may be best for all 2 tasks." in layers
+
+
+def test_that_no_layer_can_be_best_for_all_is_a_test_at_five_percent_in_all():
+    layers = said(made_study(("pitch", "genre", "mood"), best={"pitch": 0, "genre": 3, "mood": 0}))
+    text = layers["Which layers serve which task?"]
+    assert "m: no layer can be best for all 3 tasks" in text
+    assert "(sets at 98.3 %, Bonferroni)" in text
+
+
+def test_the_optimism_of_choosing_on_test_is_printed():
+    results = made_study(("pitch",), best={"pitch": 0})
+    layers = results.summary.input == "layer"
+    results.summary.loc[layers & (results.summary.layer == 1), "value"] = 0.9  # by luck, after validation chose 0
+    assert (
+        "flattered the score by 10.0 points on average, 10.0 at most" in said(results)["Which layers serve which task?"]
+    )
+
+
+def test_without_plain_features_or_models_nothing_is_said_of_them():
+    results = made_study(TASKS)
+    only = results.summary.model == "mel"
+    results.facts["models"].pop("mel")
+    results.summary = results.summary[~only].reset_index(drop=True)
+    results.draws = results.draws[~only]
+    assert list(said(results)) == ["Which layers serve which task?", "One layer, or all of them?"]
+
+
+def test_the_probe_is_that_of_the_best_validation_score():
+    results = made_study(TASKS)
+    rows = (results.summary.probe == "linear") & (results.summary.input == "layer")
+    results.summary.loc[rows, "valid"] += 0.05
+    assert preferred_probe(results, "pitch") == "linear"
+
+
+def test_label_free_scores_are_held_against_the_probe():
+    worth = worth_of_scores(made_study(("up", "down"), best={"up": 3, "down": 0}), made_similarities())
+    assert worth.model.tolist()[:2] == ["m", "n"]
+    # The made scores rise with the layer, as the probe's do for one task and fall for the other.
+    assert set(worth["up"]) == {"+1.00"}
+    assert set(worth["down"]) == {"−1.00"}
+    assert set(worth["mean"]) == {"+0.00"}
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_too_few_layers_have_no_rank_correlation(layers):
+    assert worth_of_scores(made_study(("a",), layers=layers), made_similarities(layers=layers)).empty

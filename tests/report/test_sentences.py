@@ -1,0 +1,83 @@
+import pytest
+from test_results import entry
+
+from layerscope.report.sentences import advise, layer_list, metric_name, number
+from layerscope.scores.results import Results, tabulate
+
+
+def results_of(*entries, models, **facts):
+    task = {
+        "primary": "accuracy", "leaks": [], "absent_tags": [], "test_groups": 50, "skipped": 0, "chance": 0.1,
+        "dataset": "d", "task": "d", "target": "t", "title": "d", **facts,
+    }  # fmt: skip
+    kinds = {name: {"baseline": False, "untrained": False, **kind} for name, kind in models.items()}
+    note = facts.get("note", "")
+    return Results(*tabulate(entries), {"models": kinds, "tasks": {"d": task}, "note": note}).only("d")
+
+
+MODELS = {"m": {}, "mel": {"baseline": True}, "r": {"untrained": True}}
+
+
+def study(plain, untrained=0.4):
+    return results_of(
+        entry(0, 0.5, 0.5), entry(1, 0.8, 0.8), entry(1, 0.8, 0.8, input="last"), entry(None, 0.7, 0.7, input="concat"),
+        entry(0, plain, plain, model="mel", input="mean"), entry(0, untrained, untrained, model="r"), models=MODELS,
+    )  # fmt: skip
+
+
+def test_a_model_that_beats_plain_features_is_recommended():
+    advice = advise(study(plain=0.6))
+    assert advice.headline == "Use layer 1 of m: it beats plain features."
+    assert any("Layer 1 of m minus mel (mean over time): +20.0 points [" in reason for reason in advice.reasons)
+    assert any("better" in reason and "random weights" in reason for reason in advice.reasons)
+
+
+def test_a_plain_feature_that_beats_the_model_is_recommended():
+    assert advise(study(plain=0.95)).headline == (
+        "Use a plain feature, mel (mean over time): it beats every layer that validation would choose."
+    )
+
+
+def test_what_is_not_told_apart_is_said_to_be_so():
+    headline = advise(study(plain=0.80)).headline
+    assert (
+        headline == "Use a plain feature, mel (mean over time): layer 1 of m is not told apart from it, and costs more."
+    )
+
+
+def test_the_layer_is_compared_with_the_inputs_of_all_layers():
+    reasons = advise(study(plain=0.6)).reasons
+    assert any(reason.startswith("Layer 1 minus all layers of m side by side: +10.0 points") for reason in reasons)
+    assert "On the test clips, layer 1 is told apart from every other layer." in reasons
+    assert not any("the last input" in reason for reason in reasons)  # layer 1 is the last
+
+
+def test_without_a_trained_model_nothing_is_claimed_of_one():
+    advice = advise(results_of(entry(0, 0.6, 0.6, model="mel", input="mean"), models={"mel": {"baseline": True}}))
+    assert advice.headline == "Use mel (mean over time)."
+    assert "No trained model was studied; this says nothing about one." in advice.cautions
+
+
+def test_cautions_name_what_limits_the_claims():
+    advice = advise(
+        results_of(entry(0, 0.6, 0.6), models={"m": {}}, test_groups=6, leaks=["group 'a' is in train and test"],
+                   absent_tags=["rock"], note="A note.")
+    )  # fmt: skip
+    assert advice.cautions[0] == "A note."
+    assert any("Only 6 independent groups" in caution for caution in advice.cautions)
+    assert any("group 'a' is in train and test" in caution for caution in advice.cautions)
+    assert any("rock" in caution for caution in advice.cautions)
+
+
+@pytest.mark.parametrize(("layers", "text"), [([0], "0"), ([0, 1], "0–1"), ([0, 2, 3, 4, 9], "0, 2–4, 9"), ([], "")])
+def test_layers_are_listed_in_runs(layers, text):
+    assert layer_list(layers) == text
+
+
+def test_numbers_are_written_as_in_papers():
+    assert number("accuracy", 0.8234) == "82.3"
+    assert number("accuracy", -0.05, signed=True) == "−5.0"
+    assert number("r2", 0.6123) == "0.612"
+    assert number("r2:valence", 0.1, signed=True) == "+0.100"
+    assert number("accuracy", float("nan")) == "undefined"
+    assert (metric_name("r2:valence"), metric_name("roc_auc")) == ("R² of valence", "ROC-AUC")

@@ -1,0 +1,132 @@
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+
+from layerscope.scores.resampling import best_set, interval, paired_difference, resample_seeds, resample_weights
+
+
+def test_groups_are_drawn_whole_and_as_many_as_there_are():
+    groups = np.array([3, 3, 7, 9, 9, 9])
+    weights = resample_weights(groups, seed=0)
+    assert weights.shape == (1000, 6)
+    for group in (3, 7, 9):
+        assert (weights[:, groups == group].std(axis=1) == 0).all()
+    assert (weights[:, [0, 2, 3]].sum(axis=1) == 3).all()
+    np.testing.assert_array_equal(weights, resample_weights(groups, seed=0))
+
+
+def test_bootstrap_error_of_a_mean_is_the_known_one():
+    values = np.random.default_rng(0).normal(size=400)
+    weights = resample_weights(np.arange(400), seed=0, resamples=4000)
+    draws = weights @ values / weights.sum(axis=1)
+    # The bootstrap's own error with 4000 resamples is 1 / sqrt(2 * 4000), about 1 %.
+    assert draws.std() == pytest.approx(values.std() / 20, rel=0.05)
+
+
+def test_seeds_add_their_own_variation():
+    clips = np.zeros((5, 4000)) + np.array([1.0, 2.0, 3.0, 4.0, 5.0])[:, None]
+    draws = resample_seeds(clips)
+    assert draws.mean() == pytest.approx(3.0, abs=0.05)
+    assert draws.std() == pytest.approx(np.std([1, 2, 3, 4, 5]) / np.sqrt(5), rel=0.05)
+    np.testing.assert_array_equal(resample_seeds(np.arange(6.0)[None]), np.arange(6.0))
+
+
+def test_interval_leaves_undefined_resamples_out():
+    assert interval(np.array([np.nan, *np.linspace(0, 1, 1001)])) == pytest.approx((0.025, 0.975))
+    assert np.isnan(interval(np.full(3, np.nan))).all()
+
+
+def test_paired_difference_sees_what_single_intervals_do_not():
+    common = np.random.default_rng(0).normal(size=1000)
+    low, high = paired_difference(common + 0.1, common)
+    assert low == pytest.approx(0.1)
+    assert high == pytest.approx(0.1)
+
+
+def draws_of(skills, clips, resamples, seed):
+    """Layers that are right with the given chance, sharing most of what makes a clip hard."""
+    random = np.random.default_rng(seed)
+    hard = random.random(clips)
+    own = 0.7 * hard + 0.3 * random.random((len(skills), clips))
+    quantile = np.sort(own, axis=1)[np.arange(len(skills)), (np.asarray(skills) * clips).astype(int) - 1]
+    right = own <= quantile[:, None] + random.normal(0, 0.05, (len(skills), clips))
+    weights = resample_weights(np.arange(clips), seed, resamples)
+    return right.mean(axis=1), right @ weights.T / clips
+
+
+def test_a_clearly_worse_layer_is_told_apart_and_the_best_is_always_kept():
+    values, draws = draws_of([0.9, 0.9, 0.5], clips=400, resamples=500, seed=0)
+    assert best_set(values, draws).tolist()[2] is False
+    assert best_set(values, draws)[int(np.argmax(values))]
+
+
+def test_identical_layers_stay_together():
+    draws = np.tile(np.random.default_rng(0).normal(0.5, 0.1, 500), (4, 1))
+    assert best_set([0.5] * 4, draws).all()
+
+
+def test_one_candidate_is_its_own_best_set():
+    assert best_set([0.3], np.full((1, 10), 0.3)).tolist() == [True]
+
+
+@pytest.mark.slow
+def test_the_set_holds_the_truly_best_layer_in_95_percent_of_studies():
+    kept = 0
+    studies = 400
+    for study in range(studies):
+        random = np.random.default_rng(study)
+        skills = np.array([0.70, 0.70, 0.69, 0.66, 0.60])
+        clips = 200
+        shared = random.random(clips)
+        right = (0.6 * shared + 0.4 * random.random((5, clips))) < skills[:, None]
+        draws = right @ resample_weights(np.arange(clips), study, 400).T / clips
+        kept += best_set(right.mean(axis=1), draws)[0]
+    # Binomial: 95 % of 400 with two standard errors below.
+    assert kept / studies >= 0.95 - 2 * np.sqrt(0.95 * 0.05 / studies)
+
+
+@pytest.mark.slow
+def test_equal_layers_are_told_apart_in_no_more_than_5_percent():
+    studies, layers, clips = 400, 5, 200
+    apart, lost = 0, 0
+    for study in range(studies):
+        random = np.random.default_rng([1, study])
+        shared = random.random(clips)
+        right = (0.6 * shared + 0.4 * random.random((layers, clips))) < 0.7
+        draws = right @ resample_weights(np.arange(clips), study, 400).T / clips
+        low, high = paired_difference(draws[0], draws[1])
+        apart += low > 0 or high < 0
+        lost += layers - best_set(right.mean(axis=1), draws).sum()
+    # Binomial, two standard errors above 5 %: pairs of studies; layers of one study count as one, being dependent.
+    allowed = 0.05 + 2 * np.sqrt(0.05 * 0.95 / studies)
+    assert apart / studies <= allowed
+    assert lost / (studies * layers) <= allowed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("songs", [60, 200])
+def test_95_percent_intervals_hold_the_truth_in_93_to_97_percent_of_studies(songs):
+    """Three clips a song that share half of what makes them hard; the truth is the share of the population, 0.7."""
+    studies, held = 1500, 0
+    for study in range(studies):
+        random = np.random.default_rng(study)
+        song = random.normal(size=songs).repeat(3)
+        right = np.sqrt(0.5) * song + np.sqrt(0.5) * random.normal(size=3 * songs) < NormalDist().inv_cdf(0.7)
+        weights = resample_weights(np.arange(songs).repeat(3), study, 400)
+        low, high = interval(weights @ right / weights.sum(axis=1))
+        held += low <= 0.7 <= high
+    assert 0.93 <= held / studies <= 0.97
+
+
+@pytest.mark.slow
+def test_clips_of_a_song_drawn_singly_would_make_intervals_too_narrow():
+    """The reason for groups: without them the same studies cover far less than 95 %."""
+    studies, held = 400, 0
+    for study in range(studies):
+        random = np.random.default_rng(study)
+        right = np.sqrt(0.8) * random.normal(size=60).repeat(10) + np.sqrt(0.2) * random.normal(size=600) < 0.0
+        weights = resample_weights(np.arange(600), study, 300)
+        low, high = interval(weights @ right / weights.sum(axis=1))
+        held += low <= 0.5 <= high
+    assert held / studies < 0.7

@@ -1,0 +1,108 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from layerscope.errors import DataError, UsageError
+from layerscope.scores.results import COLUMNS, Comparison, Entry, Results, combine, tabulate
+
+
+def entry(layer, valid, test, *, metric="accuracy", input="layer", model="m", spread=0.01):
+    noise = np.random.default_rng(0).normal(0, 0.03, 1000)
+    own = np.random.default_rng(layer or 99).normal(0, spread, 1000)
+    label = {"model": model, "dataset": "d", "task": "d", "target": "t", "input": input, "layer": layer,
+             "probe": "mlp", "metric": metric}  # fmt: skip
+    rows = [
+        {"seed": seed, "split": split, "value": value + offset, "ci_low": 0.0, "ci_high": 1.0, "n": 50}
+        for split, value in (("valid", valid), ("test", test))
+        for seed, offset in ((0, -0.01), (1, 0.01))
+    ]
+    return Entry(label, rows, test + noise + own, [])
+
+
+@pytest.fixture
+def results():
+    entries = [entry(0, 0.5, 0.52), entry(1, 0.8, 0.78), entry(2, 0.79, 0.80), entry(2, 0.79, 0.80, input="last")]
+    entries += [entry(layer, 0.5, 0.6, metric="macro_f1") for layer in (0, 1, 2)]
+    facts = {"models": {"m": {"baseline": False, "untrained": False}}, "tasks": {"d": {"primary": "accuracy"}}}
+    return Results(*tabulate(entries), facts, {"bad.wav": "empty"})
+
+
+def test_the_tidy_table_has_the_stated_columns(results):
+    assert results.table.columns.tolist() == COLUMNS
+    assert len(results.table) == 7 * 4
+
+
+def test_the_layer_is_chosen_on_validation_not_on_test(results):
+    best = results.best_layers()
+    assert best.layer.tolist() == [1]
+    assert best.value[0] == pytest.approx(0.78)
+
+
+def test_the_best_set_has_all_that_cannot_be_told_apart(results):
+    assert results.best_layers().best_set[0] == [1, 2]
+
+
+def test_another_metric_is_reported_for_the_same_layer(results):
+    assert results.best_layers("macro_f1").layer.tolist() == [1]
+
+
+def test_seeds_are_averaged_and_counted(results):
+    row = results.of(input="layer", layer=1, metric="accuracy").iloc[0]
+    assert row.value == pytest.approx(0.78)
+    assert row.seeds == 2
+    assert row.n == 50
+    assert row.ci_low < 0.78 < row.ci_high
+
+
+def test_differences_are_paired(results):
+    one, other = (results.of(input="layer", layer=layer, metric="accuracy").index[0] for layer in (1, 0))
+    comparison = results.compare(one, other)
+    assert comparison.difference == pytest.approx(0.26)
+    # What all layers share (0.03) falls out of the difference; 2 * sqrt(2) * 0.01 on either side remains.
+    assert comparison.high - comparison.low == pytest.approx(4 * np.sqrt(2) * 0.01, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"), [(0.1, 0.2, "better"), (-0.2, -0.1, "worse"), (-0.1, 0.1, "not told apart")]
+)
+def test_verdicts(low, high, verdict):
+    assert Comparison(0.0, low, high).verdict == verdict
+
+
+def test_what_is_saved_is_read_back(results, tmp_path):
+    results.save(tmp_path)
+    read = Results.read(tmp_path)
+    pd.testing.assert_frame_equal(read.table, results.table, check_dtype=False)
+    pd.testing.assert_frame_equal(read.summary, results.summary, check_dtype=False)
+    np.testing.assert_array_equal(read.draws, results.draws)
+    assert (read.facts, read.skipped) == (results.facts, results.skipped)
+    read.save(tmp_path / "again")
+    for name in ("results.csv", "summary.csv", "skipped.csv", "draws.safetensors"):
+        assert (tmp_path / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_another_directory_is_refused(tmp_path):
+    with pytest.raises(DataError, match="not the directory of a finished run"):
+        Results.read(tmp_path)
+
+
+def study_of(model, digest="same", task="d"):
+    entries = [entry(layer, 0.5, 0.6, model=model) for layer in (0, 1)]
+    facts = {"models": {model: {"baseline": False, "untrained": False}}, "seeds": 1, "note": "",
+             "tasks": {task: {"primary": "accuracy", "digest": digest}}, "passes": {model: {}}}  # fmt: skip
+    return Results(*tabulate(entries), facts, {})
+
+
+def test_runs_are_put_side_by_side():
+    both = combine([study_of("a"), study_of("b")])
+    assert both.best_layers().model.tolist() == ["a", "b"]
+    assert set(both.facts["models"]) == {"a", "b"}
+    rows = both.of(metric="accuracy", input="layer")
+    assert both.compare(rows.index[0], rows.index[2]).difference == pytest.approx(0.0)
+
+
+def test_runs_that_do_not_compare_are_refused():
+    with pytest.raises(UsageError, match="different clips or splits"):
+        combine([study_of("a"), study_of("b", digest="other")])
+    with pytest.raises(UsageError, match="'a' was studied on 'd' in more than one"):
+        combine([study_of("a"), study_of("a")])

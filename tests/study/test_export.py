@@ -1,0 +1,272 @@
+"""A predictor says what the run said, alone: no run directory, no cache, no network."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import mir_eval
+import numpy as np
+import pytest
+import soundfile
+import soxr
+import torch
+
+from conftest import write_tone
+from layerscope.cli.commands import guarded
+from layerscope.data.splits import Part, assign, parts_of
+from layerscope.errors import DataError, UsageError
+from layerscope.predictor.predict import load_predictor
+from layerscope.probes.fitting import evaluations
+from layerscope.study.export import export
+from layerscope.study.loaded_tasks import load_tasks
+from layerscope.study.options import make_plan
+from layerscope.study.run import run
+from layerscope.targets.annotations import Beats, Spans
+from layerscope.targets.track_metrics import TRACK_METRICS
+from layerscope.toymusic import write_pieces
+
+FAST = {"model": ["random:small"], "baseline": ["mfcc"], "probe": ["linear"], "seeds": 1}
+
+
+def study(data, out, **changes):
+    plan = make_plan({"data": data, **FAST, **changes}, "test")
+    return plan, run(plan, out)
+
+
+def answers_on_test(plan, predictor, number=0):
+    """What a predictor says of the test clips of a study, and their labels."""
+    task = load_tasks(plan)[number]
+    labels = task.labels()
+    clips = assign(task.dataset.clips, labels, plan.split_seed, plan.folds)
+    rows = parts_of(clips)[0].test
+    return [predictor.predict_file(clips.path[row]) for row in rows], labels.take(rows), clips.iloc[rows]
+
+
+def row_of(results, **wanted):
+    return results.of(metric=results.facts["tasks"][results.tasks[0]]["primary"], **wanted).iloc[0]
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory):
+    """Forty pieces of eight seconds with all their labels, and tags made of them."""
+    directory = tmp_path_factory.mktemp("pieces")
+    table = write_pieces(directory, 40, 700_000_000, 8.0)
+    records = [json.loads(line) for line in table.read_text().splitlines()]
+    for record in records:
+        record["tags"] = [
+            name
+            for name, there in (("minor", record["mode"] == "minor"), ("bright", record["brightness"] > 0))
+            if there
+        ]
+    table.write_text("\n".join(map(json.dumps, records)) + "\n")
+    return table
+
+
+@pytest.mark.parametrize("given", ["layer 2", "weighted", "weighted[1:]", "concat", "last"])
+@pytest.mark.parametrize("probe", ["mlp", "linear"])
+def test_classes_come_out_as_in_the_run(tones, tmp_path, given, probe):
+    plan, results = study(tones, tmp_path / "run", probe=["mlp", "linear"])
+    export(tmp_path / "run", tmp_path / "use", model="random:small", probe=probe, given=given)
+    predictor = load_predictor(tmp_path / "use")
+    said, labels, _ = answers_on_test(plan, predictor)
+    right = np.mean([one["label"] == labels.names[value] for one, value in zip(said, labels.values, strict=True)])
+    name, _, layer = given.partition(" ")
+    row = results.of(metric="accuracy", model="random:small", probe=probe, input=name)
+    row = (row[row.layer == int(layer)] if layer else row).iloc[0]
+    assert right == pytest.approx(row.value)
+    assert all(sum(one["probabilities"].values()) == pytest.approx(1) for one in said)
+
+
+@pytest.mark.parametrize("given", ["mean", "moments"])
+def test_a_plain_feature_can_be_exported(tones, tmp_path, given):
+    plan, results = study(tones, tmp_path / "run")
+    export(tmp_path / "run", tmp_path / "use", model="mfcc", given=given)
+    assert not (tmp_path / "use" / "encoder.safetensors").exists()
+    said, labels, _ = answers_on_test(plan, load_predictor(tmp_path / "use"))
+    right = np.mean([one["label"] == labels.names[value] for one, value in zip(said, labels.values, strict=True)])
+    assert right == pytest.approx(row_of(results, model="mfcc", input=given).value)
+
+
+def test_values_and_tags_come_out_as_in_the_run(pieces, tmp_path):
+    for target in ("tempo", "tags"):
+        plan, results = study(pieces, tmp_path / target, target=target)
+        export(tmp_path / target, tmp_path / f"use-{target}", model="random:small", given="layer 1")
+        predictor = load_predictor(tmp_path / f"use-{target}")
+        said, labels, _ = answers_on_test(plan, predictor)
+        scores = np.array([list((one.get("values") or one["probabilities"]).values()) for one in said])
+        part = evaluations(labels, [whole(len(said))], np.arange(len(said)), 0)["test"]
+        primary = results.facts["tasks"][results.tasks[0]]["primary"]
+        row = results.of(metric=primary, model="random:small", input="layer", layer=1).iloc[0]
+        # Probabilities are an increasing curve of the scores, so that rankings stay; 1e-4 is for float32 sums.
+        assert part.score(primary, scores)[0] == pytest.approx(row.value, abs=1e-4)
+    assert {"tags", "probabilities"} == set(said[0])
+    assert all(0 < bar < 1 for bar in predictor.manifest.thresholds)
+
+
+def whole(count):
+    rows = np.arange(count)
+    return Part(rows, rows, rows)
+
+
+@pytest.mark.slow
+def test_tracks_come_out_as_in_the_run(pieces, tmp_path):
+    targets = ["beats,downbeats", "chords", "segments", "key"]
+    plan, results = study(pieces, tmp_path / "run", target=targets, probe=["closed"], window=6.0)
+    for number, task in enumerate(results.tasks):
+        for model, given in (("random:small", "layer 3"), ("mfcc", "moments" if task.endswith("key") else "context")):
+            export(tmp_path / "run", tmp_path / f"{task}-{model}", task=task, model=model, given=given)
+            said, labels, _ = answers_on_test(plan, load_predictor(tmp_path / f"{task}-{model}"), number)
+            for metric, value in scores_of(labels, said).items():
+                rows = results.of(task=task, metric=metric, model=model, input=given.partition(" ")[0])
+                row = rows[rows.layer == 3] if "layer" in given else rows
+                # Clips alone and in a batch differ by rounding, which may move a boundary by a frame of hundreds.
+                assert value == pytest.approx(row.value.iloc[0], abs=2e-3), (task, model, metric)
+
+
+def scores_of(labels, said):
+    """Some metrics of answers, each averaged as the run averages."""
+    if labels.kind == "key":
+        wanted = [labels.names[value] for value in labels.values]
+        found = [
+            mir_eval.key.weighted_score(sharp(name), sharp(one["label"]))
+            for name, one in zip(wanted, said, strict=True)
+        ]
+        return {"key_score": np.mean(found)}
+    averages = {}
+    for metric in {"beats": ("beat_f", "downbeat_f"), "chords": ("majmin",), "segments": ("boundary_f_3s",)}[
+        labels.kind
+    ]:
+        pairs = [
+            TRACK_METRICS[labels.kind][metric](track, annotation_of(one))
+            for track, one in zip(labels.tracks, said, strict=True)
+        ]
+        values, weights = np.array(pairs).T
+        averages[metric] = np.average(np.nan_to_num(values), weights=weights)
+    return averages
+
+
+def sharp(name):
+    """mir_eval knows no key of E flat minor by that name, but that of D sharp."""
+    return " ".join(
+        [
+            {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#"}.get(name.split()[0], name.split()[0]),
+            name.split()[1],
+        ]
+    )
+
+
+def annotation_of(answer):
+    if "beats" in answer:
+        return Beats(np.array(answer["beats"]), np.array(answer["downbeats"]))
+    return Spans(np.array([row[:2] for row in answer["spans"]]), tuple(row[2] for row in answer["spans"]))
+
+
+def test_no_more_is_computed_than_is_needed(tones, tmp_path):
+    study(tones, tmp_path / "run")
+    made = export(tmp_path / "run", tmp_path / "use", model="random:small", given="layer 1")
+    assert made.cut.megabytes < 0.7 * made.whole.megabytes
+    predictor = load_predictor(tmp_path / "use")
+    assert predictor.encoder.layers == (1,)
+    assert [type(block).__name__ for block in predictor.encoder.model.blocks] == ["ConformerBlock", *["Identity"] * 3]
+
+
+def test_a_reference_in_place_of_the_weights(tones, tmp_path):
+    plan, _ = study(tones, tmp_path / "run")
+    for name, copied in (("whole", True), ("reference", False)):
+        export(tmp_path / "run", tmp_path / name, model="random:small", given="layer 2", weights=copied)
+    assert not (tmp_path / "reference" / "encoder.safetensors").exists()
+    one, other = (answers_on_test(plan, load_predictor(tmp_path / name))[0] for name in ("whole", "reference"))
+    assert one == other
+    manifest = json.loads((tmp_path / "reference" / "predictor.json").read_text())
+    manifest["encoder"]["fingerprint"] = "0" * 32
+    (tmp_path / "reference" / "predictor.json").write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match="no longer the encoder that was exported"):
+        load_predictor(tmp_path / "reference")
+
+
+OFFLINE = """
+import json, socket, sys
+def refused(*_, **__):
+    raise OSError("no network here")
+socket.socket.connect = refused
+import layerscope as ls
+import soundfile
+waveform, rate = soundfile.read(sys.argv[2])
+print(json.dumps(ls.load_predictor(sys.argv[1])(waveform, rate)))
+"""
+
+
+def test_in_a_process_without_network_or_the_run_directory(tones, tmp_path):
+    study(tones, tmp_path / "run")
+    export(tmp_path / "run", tmp_path / "use", model="random:small", given="layer 2")
+    expected = load_predictor(tmp_path / "use").predict_file(tones / "low" / "0.wav")
+    shutil.rmtree(tmp_path / "run")
+    moved = (tmp_path / "use").rename(tmp_path / "elsewhere")
+    told = subprocess.run(
+        [sys.executable, "-c", OFFLINE, str(moved), str(tones / "low" / "0.wav")],
+        capture_output=True, text=True, check=True,
+        env={"PATH": "/nowhere", "LAYERSCOPE_CACHE": str(tmp_path / "empty"), "HOME": str(tmp_path)},
+    ).stdout  # fmt: skip
+    answer = json.loads(told)
+    assert answer["label"] == expected["label"]
+    assert answer["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-4)
+
+
+def test_a_waveform_at_another_rate_and_in_stereo(tones, tmp_path):
+    study(tones, tmp_path / "run")
+    export(tmp_path / "run", tmp_path / "use", model="mfcc", given="mean")
+    predictor = load_predictor(tmp_path / "use")
+    samples, rate = soundfile.read(tones / "low" / "0.wav", dtype="float32")
+    alone = predictor(samples, rate)
+    assert predictor(torch.from_numpy(np.stack([samples, samples])), rate)["probabilities"] == alone["probabilities"]
+    other = soxr.resample(samples, rate, 44_100)
+    assert predictor(other, 44_100)["label"] == alone["label"]
+    with pytest.raises(DataError, match="too short"):
+        predictor(samples[:100], rate)
+    with pytest.raises(DataError, match="non-finite"):
+        predictor(np.full(24_000, np.nan), rate)
+
+
+def test_what_cannot_be_exported_is_said(tones, tmp_path):
+    study(tones, tmp_path / "run")
+    for options, message in (
+        ({"task": "nothing"}, "unknown task 'nothing'"),
+        ({"model": "random:smal"}, "did you mean 'random:small'"),
+        ({"given": "layer 9"}, "unknown input 'layer 9'"),
+        ({"model": "mfcc", "given": "layer 1"}, "no probe on layer 1 of mfcc"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            export(tmp_path / "run", tmp_path / "use", **options)
+    write_tone(tones / "low" / "0.wav", 5000.0)
+    with pytest.raises(DataError, match="have changed since"):
+        export(tmp_path / "run", tmp_path / "use", model="mfcc")
+
+
+def test_a_flipped_byte_is_found(tones, tmp_path, capsys):
+    study(tones, tmp_path / "run")
+    assert guarded(["export", str(tmp_path / "run"), "--out", str(tmp_path / "use"), "--model", "random:small"]) == 0
+    for name in ("encoder.safetensors", "probe.safetensors"):
+        damaged = tmp_path / name / "use"
+        shutil.copytree(tmp_path / "use", damaged)
+        content = bytearray((damaged / name).read_bytes())
+        content[-1] ^= 1
+        (damaged / name).write_bytes(content)
+        assert guarded(["predict", str(damaged), str(tones)]) == 3
+        assert f"{name}: is not the file that was exported" in capsys.readouterr().err
+    (tmp_path / "use" / "probe.safetensors").unlink()
+    assert guarded(["predict", str(tmp_path / "use"), str(tones)]) == 3
+    assert "is missing; export it again" in capsys.readouterr().err
+    assert guarded(["predict", str(tmp_path), str(tones)]) == 2
+
+
+def test_the_card_is_in_the_form_of_the_hub(tones, tmp_path):
+    from huggingface_hub import ModelCard
+
+    _, results = study(tones, tmp_path / "run")
+    export(tmp_path / "run", tmp_path / "use", model="random:small", given="layer 1")
+    loaded = ModelCard((tmp_path / "use" / "README.md").read_text(), ignore_metadata_errors=False)
+    told = loaded.data.eval_results[0]
+    row = results.of(metric="accuracy", model="random:small", input="layer", layer=1).iloc[0]
+    assert (told.metric_type, told.metric_value) == ("accuracy", pytest.approx(row.value, abs=1e-4))
+    assert "the weights are random" in loaded.text

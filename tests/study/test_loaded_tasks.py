@@ -1,0 +1,34 @@
+"""Which tasks share a pass, and what a plan asks of the clips on disk."""
+
+import pytest
+from miniatures import MINIATURES, gtzan_lists
+from test_run import leaking_table
+
+from layerscope import load_encoder
+from layerscope.errors import DataError
+from layerscope.study.loaded_tasks import load_tasks, passes_of
+from layerscope.study.options import make_plan
+
+
+def test_tasks_of_one_data_set_share_a_pass_and_others_do_not_keep_its_frames(tmp_path):
+    """Beats of GTZAN need frames; MagnaTagATune, of the same window, must not have them kept."""
+    gtzan_lists(tmp_path)
+    MINIATURES["mtt", "marble"](tmp_path)
+    plan = make_plan({"task": ["gtzan-genre", "gtzan-beat", "mtt"], "root": tmp_path, "baseline": ["mel"]}, "test")
+    questions = load_tasks(plan)
+    assert [question.over_time for question in questions] == [False, True, False]
+    assert passes_of(load_encoder("mel"), questions) == {("GTZAN", 30.0): [0, 1], ("MTT", 30.0): [2]}
+
+
+def test_no_window_of_the_benchmark_is_longer_than_the_encoders(tmp_path):
+    gtzan_lists(tmp_path)
+    encoder = load_encoder("mel")
+    encoder.window = 5.0
+    plan = make_plan({"task": ["gtzan-genre"], "root": tmp_path, "baseline": ["mel"]}, "test")
+    assert list(passes_of(encoder, load_tasks(plan))) == [("GTZAN", 5.0)]
+
+
+def test_leaks_that_the_bytes_show_are_refused_before_anything_is_decoded(tmp_path):
+    plan = make_plan({"data": leaking_table(tmp_path, copies=True), "baseline": ["mel"]}, "test")
+    with pytest.raises(DataError, match="leak between splits"):
+        load_tasks(plan)

@@ -1,0 +1,247 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors import safe_open
+
+from conftest import write_tone
+from layerscope import Dataset, Features, load_encoder, probe
+from layerscope.atomic_files import cache_directory
+from layerscope.data.splits import Part
+from layerscope.errors import DataError, ResourceError, UsageError
+from layerscope.probes.fitting import Target
+from layerscope.scores.results import Results
+from layerscope.study.options import make_plan
+from layerscope.study.run import run, shuffled
+from layerscope.targets.labels import labels_of
+
+
+def small_plan(data, **changes):
+    return make_plan(
+        {"data": data, "model": ["random:small"], "baseline": ["mfcc"], "probe": ["linear"], "seeds": 2, **changes},
+        "test",
+    )
+
+
+def test_one_pass_whatever_is_asked(tones, tmp_path):
+    plan = small_plan(tones, probe=["mlp", "linear", "closed"], model=["random:small"], baseline=["mfcc", "mel"])
+    results = run(plan, tmp_path / "out")
+    passes = json.loads((tmp_path / "out" / "provenance.json").read_text())["passes"]
+    for model in ("random:small", "mfcc", "mel"):
+        assert passes[model] == {
+            "clips_decoded": 30, "clips_encoded": 30, "clips_from_cache": 0, "windows_encoded": 30,
+        }  # fmt: skip
+    wide = {"last", "weighted", "weighted[1:]", "concat"}
+    assert set(results.table.input) == {"layer", *wide, "mean", "moments", "shuffled"}
+    assert results.summary[results.summary.input == "layer"].layer.unique().tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_run_leaves_what_it_should(tones, tmp_path):
+    run(small_plan(tones), tmp_path / "out", command=["layerscope", "run"])
+    found = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    wanted = {
+        "results.csv", "summary.csv", "skipped.csv", "provenance.json", "report.html", "figures/layers-linear.png",
+        "figures/layers-linear.pdf", "tables/overview.csv", "tables/overview.tex", "tables/overview.md",
+    }  # fmt: skip
+    assert wanted <= found
+    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert provenance["command"] == ["layerscope", "run"]
+    assert next(iter(provenance["tasks"].values()))["splits"] == {"train": 18, "valid": 6, "test": 6}
+    assert set(provenance["models"]) == {"random:small", "mfcc"}
+
+
+def files_of(directory):
+    names = ("results.csv", "summary.csv", "skipped.csv", "draws.safetensors", "tables/overview.csv", "report.html")
+    return {name: (directory / name).read_bytes() for name in names}
+
+
+def test_same_study_same_bytes_and_a_second_run_finds_everything(tones, tmp_path, monkeypatch):
+    plan = small_plan(tones, probe=["mlp", "closed"])
+    run(plan, tmp_path / "first")
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))
+    run(plan, tmp_path / "second")
+    assert files_of(tmp_path / "first") == files_of(tmp_path / "second")
+    monkeypatch.setattr("layerscope.probes.fitting.run_job", lambda *_: pytest.fail("a probe was trained again"))
+    monkeypatch.setattr("layerscope.features.encode.load", lambda *_: pytest.fail("a clip was decoded again"))
+    results = run(plan, tmp_path / "second")
+    assert results.facts["passes"]["mfcc"]["clips_from_cache"] == 30
+
+
+def test_another_study_in_the_same_directory_is_refused(tones, tmp_path):
+    run(small_plan(tones), tmp_path / "out")
+    with pytest.raises(UsageError, match=r"holds another study \(different: seeds\)"):
+        run(small_plan(tones, seeds=3), tmp_path / "out")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.docx").write_text("")
+    with pytest.raises(UsageError, match="is not empty and holds no study"):
+        run(small_plan(tones), tmp_path / "full")
+
+
+def test_a_directory_in_use_is_refused(tones, tmp_path):
+    import filelock
+
+    run(small_plan(tones), tmp_path / "out")
+    with filelock.FileLock(tmp_path / "out" / ".lock"), pytest.raises(ResourceError, match="in use by another run"):
+        run(small_plan(tones), tmp_path / "out")
+
+
+def leaking_table(tmp_path, *, copies):
+    """Train, valid and test of four clips each; the first test clip is the first training clip, if asked for."""
+    rows = ["path,split,group,label"]
+    for number in range(12):
+        split = ("train", "valid", "test")[number // 4]
+        path = write_tone(tmp_path / f"{number}.wav", 200 + 100 * number, seed=number)
+        if copies and number == 8:
+            path.write_bytes((tmp_path / "0.wav").read_bytes())
+        rows.append(f"{path.name},{split},{number},{'ab'[number % 2]}")
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    return tmp_path / "clips.csv"
+
+
+def test_duplicate_audio_across_splits_is_refused_before_anything_is_encoded(tmp_path):
+    table = leaking_table(tmp_path, copies=True)
+    with pytest.raises(DataError, match=r"the same audio \(0\.wav, 8\.wav\) is in train and test.*--allow-leaks"):
+        run(small_plan(table), tmp_path / "out")
+    assert not (cache_directory() / "features").exists()
+    results = run(small_plan(table, allow_leaks=True), tmp_path / "insisted")
+    assert results.only(results.tasks[0]).facts["leaks"] == ["the same audio (0.wav, 8.wav) is in train and test"]
+
+
+def test_the_same_sound_in_another_container_is_refused_before_training(tmp_path, monkeypatch):
+    import soundfile
+
+    table = leaking_table(tmp_path, copies=False)
+    samples, rate = soundfile.read(tmp_path / "0.wav", dtype="int16")
+    soundfile.write(tmp_path / "8.flac", samples, rate)
+    table.write_text(table.read_text().replace("8.wav", "8.flac"))
+    monkeypatch.setattr("layerscope.probes.fitting.run_job", lambda *_: pytest.fail("a probe was trained"))
+    with pytest.raises(DataError, match=r"the same audio \(0\.wav, 8\.flac\)"):
+        run(small_plan(table), tmp_path / "out")
+
+
+def test_a_shared_group_is_refused(tmp_path):
+    table = leaking_table(tmp_path, copies=False)
+    table.write_text(table.read_text().replace("8.wav,test,8", "8.wav,test,0"))
+    with pytest.raises(DataError, match="group '0' is in train and test"):
+        run(small_plan(table), tmp_path / "out")
+
+
+def test_unusable_files_are_listed_and_no_model_sees_clips_that_another_does_not(tones, tmp_path, hostile):
+    for name in ("truncated_body.wav", "one_sample.wav", "empty.wav"):
+        (tones / "low" / name).write_bytes((hostile / name).read_bytes())
+    results = run(small_plan(tones), tmp_path / "out")
+    skipped = pd.read_csv(tmp_path / "out" / "skipped.csv").set_index("clip").reason
+    assert set(skipped.index) == {"low/truncated_body.wav", "low/one_sample.wav", "low/empty.wav"}
+    assert results.only(results.tasks[0]).facts["clips"] == 30
+    assert results.summary.n.nunique() == 1
+
+
+def test_folds_of_the_data_are_used(tones, tmp_path):
+    rows = ["path,fold,label"]
+    rows += [f"{path},{number % 5},{path.parent.name}" for number, path in enumerate(sorted(tones.rglob("*.wav")))]
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    results = run(small_plan(tmp_path / "clips.csv"), tmp_path / "out")
+    assert results.only(results.tasks[0]).facts["splits"] == {f"fold {number}": 6 for number in range(5)}
+    assert set(results.summary.n) == {30}
+
+
+def test_only_the_wanted_layers_are_kept(tones, tmp_path):
+    results = run(small_plan(tones, layers="0-1"), tmp_path / "out")
+    assert results.summary[results.summary.input == "layer"].layer.unique().tolist() == [0, 1]
+    shapes = []
+    for shard in cache_directory().rglob("*.safetensors"):
+        with safe_open(shard, framework="numpy") as file:
+            shapes.append(tuple(file.get_slice("pooled").get_shape()))
+    assert sorted(shapes) == [(30, 1, 120), (30, 2, 64)]
+
+
+def test_tags_and_values_run_too(tmp_path):
+    random = np.random.default_rng(0)
+    rows = ["path,tags,arousal,valence"]
+    for number in range(40):
+        path = write_tone(tmp_path / f"{number}.wav", 200 + 30 * number, seed=number)
+        tags = "|".join(
+            name for name in ("low", "odd") if (name == "low" and number < 20) or (name == "odd" and number % 2)
+        )
+        rows.append(f"{path.name},{tags or 'none'},{number / 40:.3f},{random.normal():.3f}")
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    probes = ["mlp", "linear", "closed"]
+    tags = run(small_plan(tmp_path / "clips.csv", target="tags", probe=probes, seeds=1), tmp_path / "a")
+    assert set(tags.summary.metric) == {"roc_auc", "average_precision"}
+    values = run(small_plan(tmp_path / "clips.csv", target="arousal,valence", probe=probes, seeds=1), tmp_path / "b")
+    assert set(values.summary.metric) == {"r2", "r2:arousal", "r2:valence"}
+    # Pitch was made arousal; a plain feature hears it.
+    assert values.of(model="mfcc", metric="r2:arousal", probe="linear").value.max() > 0.7
+
+
+def test_the_python_way_needs_no_directory(tones):
+    results = probe(load_encoder("random:small"), Dataset.from_folder(tones), probes=["closed"])
+    assert results.best_layers().probe.tolist() == ["closed"]
+    assert results.facts["passes"]["random:small"]["clips_encoded"] == 30
+
+
+def test_someone_elses_features_need_no_audio(tmp_path):
+    random = np.random.default_rng(0)
+    classes = np.arange(90) % 3
+    states = random.normal(size=(90, 4, 6))
+    states[:, 2] += 2 * classes[:, None]
+    labels = [f"class {name}" for name in classes]
+    by_folds = probe(Features.from_arrays(states, labels, folds=np.arange(90) % 5), probes=["mlp", "closed"], seeds=2)
+    assert by_folds.best_layers().layer.tolist() == [2, 2]
+    assert by_folds.best_layers().best_set.tolist() == [[2], [2]]
+    splits = np.repeat(["train", "valid", "test"], 30)
+    by_splits = probe(Features.from_arrays(states, labels, splits=splits), probes=["linear"])
+    assert by_splits.best_layers().layer.tolist() == [2]
+    by_splits.to_html(tmp_path / "page.html")
+    assert "layer 2" in (tmp_path / "page.html").read_text()
+
+
+def test_several_features_of_the_same_clips_are_compared():
+    random = np.random.default_rng(0)
+    labels = list("ab" * 30)
+    features = [Features.from_arrays(random.normal(size=(60, 2, 4)), labels, model=name) for name in "xy"]
+    assert set(probe(features, probes=["closed"]).summary.model) == {"x", "y"}
+
+
+def test_shuffled_labels_give_chance_where_true_ones_give_everything():
+    random = np.random.default_rng(0)
+    labels = np.arange(400) % 2
+    states = random.normal(size=(400, 2, 6)) + 3 * labels[:, None, None]
+    results = probe(Features.from_arrays(states, labels, model="m"), probes=["closed"])
+    rows = results.of(metric="accuracy").set_index("input").value
+    assert rows["layer"].min() > 0.95
+    # 80 or so test clips: a deviation of 5.6 points around one half.
+    assert abs(rows["shuffled"] - 0.5) < 0.2
+    assert not results.of(input="shuffled").chosen.any()
+
+
+def test_labels_change_places_within_their_splits_only():
+    labels = labels_of(list("aab" * 20))
+    rows = np.arange(60)
+    parts = [Part(rows[rows % 3 > 0], rows[rows % 6 == 0], rows[rows % 6 == 3])]
+    moved = shuffled(Target(labels, parts), seed=0).labels.values
+    for part in (parts[0].train, parts[0].valid, parts[0].test):
+        assert sorted(moved[part]) == sorted(labels.values[part])
+    assert (moved != labels.values).any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "words"),
+    [
+        ([[]], {}, "encoders need a dataset"),
+        ([Features.from_arrays(np.zeros((4, 1, 1)), list("abab"))], {"probes": ["mpl"]}, "did you mean 'mlp'"),
+    ],
+)
+def test_wrong_calls_say_what_is_wrong(arguments, options, words):
+    with pytest.raises(UsageError, match=words):
+        probe(*arguments, **options)
+
+
+def test_results_read_back_give_the_same_page(tones, tmp_path):
+    from layerscope.report import write_report
+
+    run(small_plan(tones), tmp_path / "out")
+    before = (tmp_path / "out" / "report.html").read_bytes()
+    write_report(Results.read(tmp_path / "out"), tmp_path / "out" / "report.html")
+    assert (tmp_path / "out" / "report.html").read_bytes() == before

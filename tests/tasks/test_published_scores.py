@@ -1,0 +1,27 @@
+"""Published rows name known tasks and metrics, and their sources."""
+
+import pytest
+
+from layerscope.targets.metrics import METRICS
+from layerscope.targets.track_metrics import TRACK_METRICS
+from layerscope.tasks import TASKS, published_rows
+
+
+def test_rows_are_of_known_tasks_and_metrics_and_are_shares():
+    for row in published_rows():
+        kind = TASKS[row.task].kind
+        known = {*METRICS.get(kind, {}), *TRACK_METRICS.get(kind, {}), "accuracy"}
+        assert row.metric in known or row.metric.startswith("r2:"), row
+        assert 0 < row.value < 1, row
+        assert row.source, row
+
+
+def test_some_that_can_be_looked_up():
+    def value(model, task, metric, source):
+        return next(row.value for row in published_rows()
+                    if (row.model, row.task, row.metric) == (model, task, metric) and source in row.source)  # fmt: skip
+
+    assert value("MuQ", "vocalset-singer", "accuracy", "MuQ paper") == pytest.approx(0.958)
+    assert value("MERT-v2-30s", "gtzan-genre", "accuracy", "model card") == pytest.approx(0.9172)
+    assert value("MusicFM", "nsynth-pitch", "accuracy", "MuQ paper") == pytest.approx(0.911)
+    assert value("MERT-v1-330M", "mtg-mood", "average_precision", "MARBLE paper") == pytest.approx(0.14)
