@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score
 
 from layerscope.report.figures import MUTED, SERIES, STYLE
-from layerscope.similarity.frame_sums import Gathering, View, ViewMoments
+from layerscope.similarity.frame_sums import View, ViewSample, ViewSums, sums_of
 from layerscope.similarity.measures import canonical, cka, debiased_cka
 
 HERE = Path(__file__).parent
@@ -144,7 +144,7 @@ def few_frames(axes: Axes) -> None:
     lines: dict[str, list[float]] = {name: [] for name in (
         "PWCCA, scored on the frames it was fitted on", "PWCCA, scored on others", "CKA", "CKA, debiased")}  # fmt: skip
     for count in counts:
-        fit, score = moments(count), moments(count)
+        fit, score = sums(count), sums(count)
         values = canonical(fit, fit)["pwcca_x"], canonical(fit, score)["pwcca_x"], cka(fit), debiased_cka(fit)
         for line, value in zip(lines.values(), values, strict=True):
             line.append(value)
@@ -160,11 +160,14 @@ def few_frames(axes: Axes) -> None:
     axes.legend(frameon=False, fontsize=8)
 
 
-def moments(count: int) -> ViewMoments:
-    """Return the moments of unrelated noise."""
-    gathering = Gathering([View("x", 0, 64), View("y", 0, 64)])
-    gathering.add(RANDOM.standard_normal((count, 128), dtype=np.float32))
-    return gathering.moments()
+def sums(count: int) -> ViewSums:
+    """Return the sums of unrelated noise, each frame a clip of its own."""
+    samples = [
+        ViewSample(View(name, 0, 64), RANDOM.standard_normal((count, 64)), np.arange(count), np.zeros((count, 64)),
+                   np.full(count, np.nan))
+        for name in ("x", "y")
+    ]  # fmt: skip
+    return sums_of(samples, [np.zeros(64)] * 2)
 
 
 if __name__ == "__main__":

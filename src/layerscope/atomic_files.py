@@ -6,12 +6,13 @@ What is written appears under its name complete, or not at all: a reader, a kill
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -25,8 +26,19 @@ from safetensors.numpy import save_file
 
 from layerscope.errors import ResourceError
 
-__all__ = ["cache_directory", "read_header", "sole_use", "unfinished", "write_atomically", "write_tensors"]
+__all__ = [
+    "array_digest",
+    "cache_directory",
+    "damaged",
+    "read_header",
+    "read_tensors",
+    "sole_use",
+    "unfinished",
+    "write_atomically",
+    "write_tensors",
+]
 
+#: Metadata of a tensors file: what a reader should know, and a digest of each array.
 HEADER = "layerscope"
 #: Begins the names of what a killed run leaves behind.
 UNFINISHED = ".unfinished-"
@@ -74,8 +86,10 @@ def sole_use(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def unfinished(path: Path) -> Iterator[Path]:
+def unfinished(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """Yield a place beside a file; what is written there becomes that file, whole, at the end.
+
+    Where it is not to be replaced, a file that is there by then stays: two writers of one name end with the first's.
 
     It lies in a directory of its own, because a writer of tensors leaves temporary files beside what it writes.
     """
@@ -88,7 +102,14 @@ def unfinished(path: Path) -> Iterator[Path]:
             with place.open("rb+") as file:
                 os.fsync(file.fileno())
             place.chmod(0o666 & ~current_umask())
-            place.replace(path)
+            if replace:
+                place.replace(path)
+            else:
+                try:
+                    os.link(place, path)  # unlike a renaming, it does not replace
+                except OSError:  # there already, or a file system without hard links
+                    if not path.exists():
+                        place.replace(path)
         finally:
             shutil.rmtree(directory, ignore_errors=True)
     except OSError as error:
@@ -108,14 +129,55 @@ def current_umask() -> int:
     return mask
 
 
-def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], header: Any) -> None:
-    """Write arrays with a JSON header; the same content gives the same bytes."""
+def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], header: Any, *, replace: bool = True) -> None:
+    """Write arrays with a JSON header and a digest of each; the same content gives the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.safetensors`` file.
+    tensors : mapping of str to ndarray
+        By name.
+    header : JSON value
+        What a reader should know before it reads an array.
+    replace : bool
+        Whether a file of that name is replaced; otherwise the first one stays, whoever wrote it.
+    """
     contiguous = {name: np.ascontiguousarray(value) for name, value in sorted(tensors.items())}
-    with unfinished(path) as place:
+    digests = {name: array_digest(value) for name, value in contiguous.items()}
+    with unfinished(path, replace=replace) as place:
         try:
-            save_file(contiguous, place, {HEADER: json.dumps(header)})
+            # One entry: a writer of several puts them in any order.
+            save_file(contiguous, place, {HEADER: json.dumps({"about": header, "digests": digests})})
         except SafetensorError as error:
             raise refused_write(error) from error
+
+
+def array_digest(array: NDArray[Any]) -> str:
+    """Return the SHA-256 of an array's type, shape and bytes."""
+    digest = hashlib.sha256(f"{array.dtype} {array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
+    return digest.hexdigest()
+
+
+def read_tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
+    """Return some of the arrays that `write_tensors` wrote, or all, each held against its digest.
+
+    Raises
+    ------
+    ResourceError
+        If the file is not readable, or a byte of what is read is not what was written.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            digests = json.loads(file.metadata()[HEADER])["digests"]
+            arrays = {name: file.get_tensor(name) for name in (digests if names is None else names)}
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise damaged(path, error) from error
+    for name, array in arrays.items():
+        if digests.get(name) != array_digest(array):
+            raise damaged(path, f"'{name}' is not what was written")
+    return arrays
 
 
 def refused_write(error: SafetensorError) -> OSError:
@@ -129,6 +191,11 @@ def read_header(path: Path) -> Any:
     """Return the JSON header that `write_tensors` wrote."""
     try:
         with safe_open(path, framework="numpy") as file:
-            return json.loads(file.metadata()[HEADER])
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ResourceError(f"{path}: damaged ({error}); delete it and run the same command again") from error
+            return json.loads(file.metadata()[HEADER])["about"]
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise damaged(path, error) from error
+
+
+def damaged(path: Path, why: object) -> ResourceError:
+    """Return the error for a file of ours that cannot be used any more."""
+    return ResourceError(f"{path}: damaged ({why}); delete it and run the same command again")

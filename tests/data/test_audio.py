@@ -1,13 +1,10 @@
 import wave
-from itertools import pairwise
 
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given
-from hypothesis import strategies as st
 
-from layerscope.data.audio import cut, file_facts, load, sound_digest, window_spans
+from layerscope.data.audio import file_facts, load, sound_digest
 from layerscope.errors import AudioError
 
 #: Every hostile file: the tone that must come out, in samples at 24 kHz, or the words of the refusal.
@@ -125,27 +122,3 @@ def test_sound_digest_ignores_the_container(tmp_path):
     assert sound_digest(first) == sound_digest(second)
     assert sound_digest(first) != sound_digest(first[:-1])
     assert file_facts(tmp_path / "a.wav").digest != file_facts(tmp_path / "a.flac").digest
-
-
-@pytest.mark.parametrize(
-    ("samples", "windows"), [(1, 1), (30, 1), (33, 1), (34, 2), (45, 2), (60, 2), (63, 2), (90, 3)]
-)
-def test_number_of_windows(samples, windows):
-    assert len(window_spans(samples, 30)) == windows
-
-
-@given(st.integers(1, 100_000), st.integers(1, 5000))
-def test_windows_cover_the_clip_and_are_equally_long(samples, longest):
-    spans = window_spans(samples, longest)
-    assert spans[0][0] == 0
-    assert spans[-1][1] == samples
-    assert len({stop - first for first, stop in spans}) == 1
-    assert all(later[0] <= earlier[1] for earlier, later in pairwise(spans))
-    length = spans[0][1]
-    assert length <= np.ceil(1.1 * longest)
-    # Neighbours share a sample at the most: hardly any sound counts twice.
-    assert length * len(spans) - samples < len(spans)
-
-
-def test_cut_gives_the_windows():
-    np.testing.assert_array_equal(cut(np.arange(6, dtype=np.float32), 3), [[0, 1, 2], [3, 4, 5]])

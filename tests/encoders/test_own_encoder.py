@@ -24,6 +24,22 @@ def test_the_contract_can_be_kept():
     verify(Own(), "x:y")
 
 
+class Stages(Own):
+    """A width, and a rate, of its own in every layer."""
+
+    dim, widths = None, (3, 5)
+
+    def encode(self, waveforms):
+        states = Own.encode(self, waveforms)[:, 0]
+        return [states, states[:, ::2, :1].repeat(1, 1, 5)]
+
+
+def test_layers_may_have_widths_of_their_own():
+    verify(Stages(), "x:y")
+    with pytest.raises(ModelError, match=r"returned shapes .* widths \(3, 4\)"):
+        verify(type("Wrong", (Stages,), {"widths": (3, 4)})(), "x:y")
+
+
 def broken(**changes):
     return type("Broken", (Own,), changes)()
 
@@ -74,7 +90,7 @@ def test_an_address_that_leads_nowhere_is_an_error(address, words):
 
 
 def test_entry_points_are_names_and_suggestions(monkeypatch):
-    entry = EntryPoint("bands", "test_custom:Own", "layerscope.encoders")
+    entry = EntryPoint("bands", "test_own_encoder:Own", "layerscope.encoders")
     monkeypatch.setattr("layerscope.encoders.own_encoder.entry_points", lambda **_: [entry])
     assert load_encoder("bands").name == "own"
     with pytest.raises(UsageError, match="did you mean 'bands'"):

@@ -1,125 +1,139 @@
-import errno
-import os
+from dataclasses import asdict
 
 import numpy as np
 import pytest
-from safetensors import SafetensorError
 
-from layerscope.atomic_files import cache_directory, read_header, refused_write, write_atomically, write_tensors
 from layerscope.errors import ResourceError
-from layerscope.features.store import ClipEntry, FeatureStore
+from layerscope.features.store import ClipEntry, FeatureStore, shard_name
+
+ABOUT = {"encoder": "x", "layers": [0, 3], "widths": [2, 4], "frames_per_second": None}
 
 
-def entries(*counts):
-    return [ClipEntry(f"key{number}", count, 1.5, f"sound{number}") for number, count in enumerate(counts)]
+def entries(*counts, sampled=0):
+    return [
+        ClipEntry(f"key{number}", count, 1.5, f"sound{number}", length=37, sampled=sampled)
+        for number, count in enumerate(counts)
+    ]
 
 
-def test_what_is_written_is_read_back_layer_by_layer(tmp_path):
-    pooled = np.arange(5 * 3 * 2, dtype=np.float32).reshape(5, 3, 2)
-    store = FeatureStore(tmp_path, {"encoder": "x"})
-    store.write("shard", {"pooled": pooled}, entries(2, 1, 2))
-    for opened in (store, FeatureStore(tmp_path, {"encoder": "x"})):
-        np.testing.assert_array_equal(opened.read(["key2", "key0"], 1), pooled[[3, 4, 0, 1], 1])
-        assert "key1" in opened
-        assert "other" not in opened
-        assert opened.entry("key2") == ClipEntry("key2", 2, 1.5, "sound2")
+def arrays(windows, sampled=0, clips=1, value=1.0):
+    random = np.random.default_rng(0)
+    return {
+        **{f"pooled.{layer}": np.full((windows, width), value, np.float32) for layer, width in ((0, 2), (3, 4))},
+        **{f"sample.{k}": random.normal(size=(sampled, width)).astype(np.float16) for k, width in ((0, 2), (3, 4))},
+        "sample_frame": np.arange(sampled),
+        "sample_scale": np.full((clips, 2), 2.0, np.float32),
+        "steps": np.ones((clips, 2)),
+    }  # fmt: skip
+
+
+def test_what_is_written_is_read_back_layer_by_layer_whatever_its_width(tmp_path):
+    pooled = {layer: np.arange(5.0 * width, dtype=np.float32).reshape(5, width) for layer, width in ((0, 2), (3, 4))}
+    store = FeatureStore(tmp_path, ABOUT)
+    store.write({f"pooled.{layer}": values for layer, values in pooled.items()}, entries(2, 1, 2))
+    for opened in (store, FeatureStore(tmp_path, ABOUT)):
+        for layer, values in pooled.items():
+            np.testing.assert_array_equal(opened.read(["key2", "key0"], layer), values[[3, 4, 0, 1]])
+        assert opened.holds("key1")
+        assert not opened.holds("other")
+        assert opened.entry("key2") == ClipEntry("key2", 2, 1.5, "sound2", 37)
 
 
 def test_frames_are_read_back_with_their_scale(tmp_path):
     random = np.random.default_rng(0)
-    frames = random.normal(size=(9, 2, 3)).astype(np.float16)
+    frames = {layer: random.normal(size=(9, width)).astype(np.float16) for layer, width in ((0, 2), (3, 4))}
     scale = np.array([[1.0, 1e6], [2.0, 1e-3]], np.float32)
-    told = [ClipEntry("a", 1, 1.0, "", frames=4), ClipEntry("b", 2, 1.0, "", frames=5)]
-    store = FeatureStore(tmp_path, {})
-    store.write("s", {"pooled": np.ones((3, 2, 3), np.float32), "frames": frames, "scale": scale}, told)
-    read = dict(FeatureStore(tmp_path, {}).read_frames(["b", "a"], 1))
-    np.testing.assert_allclose(read["a"], frames[:4, 1].astype(np.float32) * 1e6)
-    np.testing.assert_allclose(read["b"], frames[4:, 1].astype(np.float32) * np.float32(1e-3))
+    entries = [ClipEntry("a", 1, 1.0, "", 25, frames=4), ClipEntry("b", 2, 1.0, "", 25, frames=5)]
+    store = FeatureStore(tmp_path, ABOUT)
+    store.write({**{f"frames.{layer}": values for layer, values in frames.items()}, "scale": scale}, entries)
+    read = dict(FeatureStore(tmp_path, ABOUT).read_frames(["b", "a"], 3))
+    np.testing.assert_allclose(read["a"], frames[3][:4].astype(np.float32) * np.float32(1e6))
+    np.testing.assert_allclose(read["b"], frames[3][4:].astype(np.float32) * np.float32(1e-3))
+
+
+def test_a_sample_is_what_its_frames_differ_from_the_mean(tmp_path):
+    store, tensors = FeatureStore(tmp_path, ABOUT), arrays(3, 10, 2)
+    store.write(tensors, entries(2, 1, sampled=5))
+    samples = dict(store.read_sample({"key0": 3, "key1": 5}, 3, 4))
+    np.testing.assert_allclose(samples["key0"].states, 1 + 2 * tensors["sample.3"][:3].astype(np.float32))
+    np.testing.assert_allclose(samples["key1"].states, 1 + 2 * tensors["sample.3"][5:].astype(np.float32))
+    assert samples["key0"].frames.tolist() == [0, 1, 2]
+    assert samples["key0"].mean.tolist() == [1.0] * 4
+
+
+def test_more_frames_of_a_clip_are_another_shard_beside_the_first(tmp_path):
+    store = FeatureStore(tmp_path, ABOUT)
+    store.write(arrays(1, 4), entries(1, sampled=4))
+    assert store.holds("key0", 4)
+    assert not store.holds("key0", 5)
+    store.write(arrays(1, 37, value=2.0), entries(1, sampled=37))
+    for opened in (store, FeatureStore(tmp_path, ABOUT)):
+        assert opened.holds("key0", 1000)  # it has no more
+        assert opened.read(["key0"], 0).tolist() == [[1.0, 1.0]]  # what was read before is read again
+        assert len(dict(opened.read_sample({"key0": 20}, 0, 2))["key0"].states) == 20
 
 
 def test_a_clip_may_be_read_twice(tmp_path):
-    store = FeatureStore(tmp_path, {})
-    store.write("shard", {"pooled": np.ones((1, 1, 2), np.float32)}, entries(1))
+    store = FeatureStore(tmp_path, ABOUT)
+    store.write(arrays(1), entries(1))
     assert store.read(["key0", "key0"], 0).shape == (2, 2)
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path):
     for name in "ab":
-        FeatureStore(tmp_path / name, {"x": 1, "y": 2}).write(
-            "s", {"pooled": np.ones((3, 1, 2), np.float32)}, entries(2, 1)
-        )
-    for file in ("s.safetensors", "about.json"):
+        FeatureStore(tmp_path / name, ABOUT).write(arrays(3, clips=2), entries(2, 1))
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert len(files) == 2
+    for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
-def test_refresh_sees_what_another_process_added_and_removes_what_a_killed_one_left(tmp_path):
-    ours, theirs = FeatureStore(tmp_path, {}), FeatureStore(tmp_path, {})
-    theirs.write("s", {"pooled": np.ones((1, 1, 2), np.float32)}, entries(1))
-    (tmp_path / ".unfinished-abc").mkdir()
-    (tmp_path / ".unfinished-abc" / "content").write_bytes(b"half")
-    assert "key0" not in ours
+def test_refresh_sees_what_another_process_added_and_a_shard_is_never_replaced(tmp_path):
+    ours, theirs = FeatureStore(tmp_path, ABOUT), FeatureStore(tmp_path, ABOUT)
+    theirs.write(arrays(1), entries(1))
+    assert not ours.holds("key0")
     ours.refresh()
-    assert "key0" in ours
-    assert not (tmp_path / ".unfinished-abc").exists()
+    assert ours.holds("key0")
+    ours.write(arrays(1, value=2.0), entries(1))
+    assert FeatureStore(tmp_path, ABOUT).read(["key0"], 0).tolist() == [[1.0, 1.0]]
+
+
+def test_a_store_that_is_complete_is_read_where_nothing_can_be_written(tmp_path):
+    FeatureStore(tmp_path, ABOUT).write(arrays(1), entries(1))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    FeatureStore(tmp_path, ABOUT).read(["key0"], 0)
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
 
 
 def test_a_damaged_shard_is_an_error_that_names_it(tmp_path):
-    FeatureStore(tmp_path, {}).write("s", {"pooled": np.ones((1, 1, 2), np.float32)}, entries(1))
-    (tmp_path / "s.safetensors").write_bytes(b"\x08junkjunk")
-    with pytest.raises(ResourceError, match=r"s\.safetensors: damaged .* delete it"):
-        FeatureStore(tmp_path, {})
+    FeatureStore(tmp_path, ABOUT).write(arrays(1), entries(1))
+    (shard,) = tmp_path.glob("*.safetensors")
+    whole = shard.read_bytes()
+    shard.write_bytes(b"\x08junkjunk")
+    with pytest.raises(ResourceError, match=r"safetensors: damaged .* delete it"):
+        FeatureStore(tmp_path, ABOUT)
+    shard.write_bytes(whole.replace(b"sound0", b"sound1"))
+    with pytest.raises(ResourceError, match="its clips are not those"):
+        FeatureStore(tmp_path, ABOUT)
 
 
-def test_a_file_is_replaced_whole_with_the_users_permissions(tmp_path):
-    path = tmp_path / "new" / "file"
-    write_atomically(path, b"one")
-    write_atomically(path, b"two")
-    assert path.read_bytes() == b"two"
-    assert list(path.parent.iterdir()) == [path]
-    (tmp_path / "plain").write_bytes(b"")
-    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+def test_a_flipped_byte_of_a_layer_is_noticed_before_its_numbers_are_used(tmp_path):
+    FeatureStore(tmp_path, ABOUT).write(arrays(1), entries(1))
+    (shard,) = tmp_path.glob("*.safetensors")
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 1
+    shard.write_bytes(content)
+    store, noticed = FeatureStore(tmp_path, ABOUT), 0
+    for read in (lambda: store.read(["key0"], 0), lambda: store.read(["key0"], 3),
+                 lambda: dict(store.read_sample({"key0": 0}, 0, 2))):  # fmt: skip
+        try:
+            read()
+        except ResourceError as error:
+            assert "is not what was written" in str(error)  # noqa: PT017
+            noticed += 1
+    assert noticed
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-    with pytest.raises(TypeError):
-        write_atomically(path, "not bytes")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_place_that_cannot_be_written_is_an_error_with_the_path(tmp_path):
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(ResourceError, match=r"file/x: cannot be written \(.*choose another place"):
-        write_atomically(tmp_path / "file" / "x", b"")
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")  # noqa: PTH110
-def test_a_full_disk_is_an_error_with_the_way_out(tmp_path, monkeypatch):
-    (tmp_path / "unfinished").mkdir()
-    (tmp_path / "unfinished" / "content").symlink_to("/dev/full")
-    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: str(tmp_path / "unfinished"))
-    with pytest.raises(ResourceError, match=r"No space left on device.*free some space and run the same command again"):
-        write_atomically(tmp_path / "file", b"content")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_full_disk_is_known_in_the_words_of_the_writer_of_tensors():
-    # tests/test_cli.py fills a disk; this is what the writer says then.
-    error = refused_write(SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"))
-    assert error.errno == errno.ENOSPC
-    assert refused_write(SafetensorError("something else")).strerror == "something else"
-
-
-def test_header_survives(tmp_path):
-    write_tensors(tmp_path / "x", {"a": np.zeros(1)}, {"k": [1, None, "ü"]})
-    assert read_header(tmp_path / "x") == {"k": [1, None, "ü"]}
-
-
-def test_cache_is_where_the_user_says(monkeypatch):
-    monkeypatch.setenv("LAYERSCOPE_CACHE", "/somewhere")
-    assert str(cache_directory()) == "/somewhere"
-    monkeypatch.delenv("LAYERSCOPE_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
-    assert str(cache_directory()) == "/xdg/layerscope"
+def test_a_shard_is_named_by_its_clips():
+    assert asdict(entries(1)[0])["sampled"] == 0
+    assert shard_name(entries(1)) == shard_name(entries(1)) != shard_name(entries(2))

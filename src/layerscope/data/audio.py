@@ -1,4 +1,4 @@
-"""From a file to mono float32 samples at a rate, and from samples to windows.
+"""From a file to mono float32 samples at a rate.
 
 Conventions: channels are averaged; samples keep their stored level (a float file may exceed ±1); a file that
 holds less than its header promises is refused, since a label for the whole says little about a part.
@@ -7,7 +7,6 @@ holds less than its header promises is refused, since a label for the whole says
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from layerscope.errors import AudioError
 
-__all__ = ["EXTENSIONS", "FileFacts", "cut", "file_facts", "load", "overlapping_spans", "sound_digest", "window_spans"]
+__all__ = ["EXTENSIONS", "FileFacts", "file_facts", "load", "sound_digest"]
 
 Samples = NDArray[np.float32]
 
@@ -180,68 +179,3 @@ def decode_mono(path: Path, sound: soundfile.SoundFile, count: int) -> Samples:
 def sound_digest(samples: Samples) -> str:
     """Return a digest of what is heard: equal for the same samples in another container, at 16-bit resolution."""
     return hashlib.sha256(np.round(samples * 32768.0).astype(np.int64).tobytes()).hexdigest()
-
-
-def window_spans(samples: int, longest: int) -> list[tuple[int, int]]:
-    """Divide a clip into the fewest equal windows that are no longer than `longest`, with a tenth of grace.
-
-    All samples are covered, no window is padded, and no sliver is left over: 45 s in windows of 30 s are two
-    of 22.5 s, and 30.013 s are one. Neighbours may share one sample.
-
-    Parameters
-    ----------
-    samples : int
-        Length of the clip, at least 1.
-    longest : int
-        Length of a window.
-
-    Returns
-    -------
-    list of (int, int)
-        First sample and the one after the last, all equally far apart.
-
-    Examples
-    --------
-    >>> window_spans(45, 30)
-    [(0, 23), (22, 45)]
-    """
-    count = max(1, math.ceil(samples / longest - 0.1))
-    length = math.ceil(samples / count)
-    if count == 1:
-        return [(0, samples)]
-    starts = [round(number * (samples - length) / (count - 1)) for number in range(count)]
-    return [(first, first + length) for first in starts]
-
-
-def overlapping_spans(frames: int, longest: int, overlap: int) -> list[tuple[int, int]]:
-    """Divide a track into equal windows that overlap, for frames that are to be stitched.
-
-    Parameters
-    ----------
-    frames : int
-        Length of the track, at least 1.
-    longest : int
-        Length of a window; a track up to a tenth longer is one window.
-    overlap : int
-        Least overlap of neighbours, below `longest`.
-
-    Returns
-    -------
-    list of (int, int)
-        First frame and the one after the last, all equally far apart.
-
-    Examples
-    --------
-    >>> overlapping_spans(100, 40, 10)
-    [(0, 40), (30, 70), (60, 100)]
-    """
-    if frames <= 1.1 * longest:
-        return [(0, frames)]
-    count = math.ceil((frames - overlap) / (longest - overlap))
-    starts = [round(number * (frames - longest) / (count - 1)) for number in range(count)]
-    return [(first, first + longest) for first in starts]
-
-
-def cut(samples: Samples, longest: int) -> Samples:
-    """Return the windows of a clip, shape (window, samples)."""
-    return np.stack([samples[first:stop] for first, stop in window_spans(len(samples), longest)])

@@ -7,7 +7,8 @@ import importlib
 import inspect
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ class Encoder(ABC):
         The layers that `encode` returns, in order. 0 is what enters the first block, k the output of
         block k; the last of the model is taken after its final norm where there is one.
     dim : int
-        Width of a frame.
+        Width of a frame, where all layers have the same.
+    widths : tuple of int
+        Width of a frame of each layer; `dim` for every one by default. An encoder whose layers differ, such as a
+        convolutional network, sets this instead of `dim`.
     window : float
         Longest stretch it should be given at once, in seconds (its training length).
     minimum_samples : int
@@ -61,8 +65,13 @@ class Encoder(ABC):
     reads_files: bool = False
     fingerprint: str
 
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Return the width of a frame of each layer."""
+        return (self.dim,) * len(self.layers)
+
     @abstractmethod
-    def encode(self, waveforms: Tensor) -> Tensor:
+    def encode(self, waveforms: Tensor) -> Tensor | Sequence[Tensor]:
         """Return the hidden states of equally long waveforms.
 
         Parameters
@@ -73,10 +82,16 @@ class Encoder(ABC):
         Returns
         -------
         Tensor, shape (batch, layer, frame, dim), float32
-            One entry on the layer axis for each of `layers`.
+            One entry on the layer axis for each of `layers`. Where layers have widths (or rates) of their own, a
+            sequence with a tensor (batch, frame, width) for each.
         """
 
-    def encode_file(self, path: Path, start: float, end: float) -> Tensor:
+    def layer_states(self, waveforms: Tensor) -> list[Tensor]:
+        """Return what `encode` does, a tensor (batch, frame, width) for each layer."""
+        states = self.encode(waveforms)
+        return list(states.unbind(dim=1)) if isinstance(states, Tensor) else list(states)
+
+    def encode_file(self, path: Path, start: float, end: float) -> Tensor | Sequence[Tensor]:
         """Return the states of a span of a file, where `reads_files` says so: (layer, frame, dim), float32.
 
         Parameters

@@ -28,7 +28,6 @@ ATTRIBUTES: dict[str, tuple[type, ...]] = {
     "sample_rate": (int,),
     "frame_rate": (float, int),
     "layers": (tuple,),
-    "dim": (int,),
     "fingerprint": (str,),
 }
 #: A clip alone and in a batch may differ by rounding.
@@ -89,19 +88,23 @@ def verify(encoder: Any, address: str) -> None:
         if not isinstance(getattr(encoder, name, None), kinds):
             found = repr(getattr(encoder, name, "not set"))
             raise ModelError(f"{address}: '{name}' is {found}; set it to a {kinds[0].__name__}")
+    widths = getattr(encoder, "widths", (None,))
+    if len(widths) != len(encoder.layers) or not all(isinstance(width, int) for width in widths):
+        found = repr(getattr(encoder, "dim", "not set"))
+        raise ModelError(f"{address}: 'dim' is {found}; set it to a int, or 'widths' to one for each layer")
     if encoder.reads_files:
         return
     noise = torch.randn(2, int(SECONDS * encoder.sample_rate), generator=torch.Generator().manual_seed(0)) * 0.1
-    states = encoder.encode(noise)
-    refuse_shape(encoder, states, address)
-    if not torch.equal(states, encoder.encode(noise)):
+    refuse_shape(encoder, encoder.encode(noise), address)
+    states = encoder.layer_states(noise)
+    if not all(map(torch.equal, states, encoder.layer_states(noise))):
         raise ModelError(f"{address}: the same waveforms gave other states: set evaluation mode, seed what is random")
-    if not alike(encoder.encode(noise[:1]), states[:1]):
+    if not all(map(alike, encoder.layer_states(noise[:1]), (layer[:1] for layer in states))):
         raise ModelError(f"{address}: a clip alone differs from the clip in a batch: the clips of a batch must not mix")
     for what, waveforms in (("noise", noise), ("silence", torch.zeros_like(noise))):
-        if not torch.isfinite(encoder.encode(waveforms)).all():
+        if not all(layer.isfinite().all() for layer in encoder.layer_states(waveforms)):
             raise ModelError(f"{address}: states of {what} are not finite")
-    if encoder.encode(noise[:, : encoder.minimum_samples]).shape[2] < 1:
+    if min(layer.shape[1] for layer in encoder.layer_states(noise[:, : encoder.minimum_samples])) < 1:
         raise ModelError(f"{address}: minimum_samples gives no frame: raise it to what one frame needs")
 
 
@@ -112,13 +115,27 @@ def alike(one: Tensor, other: Tensor) -> bool:
 
 def refuse_shape(encoder: Encoder, states: Any, address: str) -> None:
     """Raise if states have another type, shape or rate than the encoder says."""
-    if not isinstance(states, Tensor) or states.dtype != torch.float32:
-        found = getattr(states, "dtype", type(states).__name__)
-        raise ModelError(f"{address}: encode returned {found}; return a float32 tensor")
-    shape, wanted = tuple(states.shape), (2, len(encoder.layers), "frame", encoder.dim)
-    if len(shape) != 4 or (shape[0], shape[1], shape[3]) != (wanted[0], wanted[1], wanted[3]):
-        raise ModelError(f"{address}: encode returned shape {shape}; expected (batch, layer, frame, dim) = {wanted}")
+    whole = isinstance(states, Tensor)
+    layers = [states] if whole else list(states) if isinstance(states, (list, tuple)) else [states]
+    wrong = next((layer for layer in layers if not isinstance(layer, Tensor) or layer.dtype != torch.float32), None)
+    if wrong is not None:
+        found = getattr(wrong, "dtype", type(wrong).__name__)
+        raise ModelError(f"{address}: encode returned {found}; return a float32 tensor, or one for each layer")
+    if whole:
+        shape, wanted = tuple(states.shape), (2, len(encoder.layers), "frame", encoder.widths[0])
+        if len(set(encoder.widths)) > 1 or len(shape) != 4 or (shape[:2], shape[3]) != (wanted[:2], wanted[3]):
+            raise ModelError(
+                f"{address}: encode returned shape {shape}; expected (batch, layer, frame, dim) = {wanted}, or, where "
+                f"widths differ, a tensor (batch, frame, width) for each layer, of widths {encoder.widths}"
+            )
+        layers = list(states.unbind(dim=1))
+    shapes = [tuple(layer.shape) for layer in layers]
+    if [(len(shape), shape[0], shape[-1]) for shape in shapes] != [(3, 2, width) for width in encoder.widths]:
+        raise ModelError(
+            f"{address}: encode returned shapes {shapes}; expected (batch, frame, width) for each layer, batch 2 and "
+            f"widths {encoder.widths}"
+        )
     expected = SECONDS * encoder.frame_rate
-    if abs(shape[2] - expected) > 0.05 * expected + 2:
+    if whole and abs(shapes[0][1] - expected) > 0.05 * expected + 2:
         said = f"frame_rate {encoder.frame_rate:g} says {expected:g}"
-        raise ModelError(f"{address}: {SECONDS:g} s gave {shape[2]} frames; {said}")
+        raise ModelError(f"{address}: {SECONDS:g} s gave {shapes[0][1]} frames; {said}")

@@ -5,19 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from layerscope.errors import DataError
+from layerscope.features.pooling import Pooling
 from layerscope.targets.labels import Labels, labels_of
 
-__all__ = ["Features", "Pooling"]
-
-#: ``mean`` and ``moments`` are of windows; ``frame`` and ``context`` (a frame and its neighbours) of single frames.
-Pooling = Literal["mean", "moments", "frame", "context"]
+__all__ = ["Features"]
 
 
 @dataclass(frozen=True)
@@ -35,11 +32,13 @@ class Features:
     window_clip : ndarray of int, shape (window,)
         The row in `clips` of each window, ascending.
     read : callable
-        Position on the layer axis → ndarray (window, dim), float32.
+        Position on the layer axis → ndarray (window, width), float32.
     pooling : {"mean", "moments", "frame", "context"}
         How frames were summarised, or that they were not.
     fingerprint : str
         Identifies the states.
+    widths : tuple of int
+        Of the frames of each layer.
     labels : Labels, optional
         Where the features bring their own.
     baseline, untrained : bool
@@ -55,6 +54,7 @@ class Features:
     read: Callable[[int], NDArray[np.float32]]
     pooling: Pooling
     fingerprint: str
+    widths: tuple[int, ...]
     labels: Labels | None = None
     baseline: bool = False
     untrained: bool = False
@@ -63,7 +63,7 @@ class Features:
     @classmethod
     def from_arrays(
         cls,
-        states: ArrayLike,
+        states: ArrayLike | Sequence[ArrayLike],
         labels: ArrayLike,
         *,
         splits: Sequence[str] | None = None,
@@ -76,8 +76,8 @@ class Features:
 
         Parameters
         ----------
-        states : array, shape (clip, layer, dim)
-            One vector a clip and layer.
+        states : array, shape (clip, layer, dim), or sequence of arrays, each (clip, width)
+            One vector a clip and layer; where layers have widths of their own, an array for each.
         labels : array, shape (clip,) or (clip, target)
             Strings or integers for classes, 0/1 with a column a tag for tags, floats for values.
         splits : sequence of {"train", "valid", "test"}, optional
@@ -103,35 +103,52 @@ class Features:
         >>> features.layers
         (0, 1, 2)
         """
-        array = np.ascontiguousarray(states, dtype=np.float32)
-        if array.ndim != 3:
-            raise DataError(f"states have shape {array.shape}; expected (clip, layer, dim)")
-        numbers = tuple(layers) if layers is not None else tuple(range(array.shape[1]))
+        arrays = layer_arrays(states)
+        count = len(arrays[0])
+        numbers = tuple(layers) if layers is not None else tuple(range(len(arrays)))
         columns = {"split": splits, "fold": folds, "group": groups}
         lengths = {
             "labels": len(np.asarray(labels)),
             **{k: len(v) for k, v in columns.items() if v is not None},
         }
         for name, length in lengths.items():
-            if length != len(array):
-                raise DataError(f"{name} has {length} entries for {len(array)} clips")
-        if len(numbers) != array.shape[1]:
-            raise DataError(f"layers names {len(numbers)} layers, states have {array.shape[1]}")
-        bad = ~np.isfinite(array).all(axis=2)
-        if bad.any():
-            clip, position = np.argwhere(bad)[0]
-            raise DataError(f"states of clip {clip}, layer {numbers[position]} are not finite")
-        clips = pd.DataFrame({"clip": [str(row) for row in range(len(array))]})
+            if length != count:
+                raise DataError(f"{name} has {length} entries for {count} clips")
+        if len(numbers) != len(arrays):
+            raise DataError(f"layers names {len(numbers)} layers, states have {len(arrays)}")
+        for number, array in zip(numbers, arrays, strict=True):
+            bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+            if len(bad):
+                raise DataError(f"states of clip {bad[0]}, layer {number} are not finite")
+        clips = pd.DataFrame({"clip": [str(row) for row in range(count)]})
         for name, values in columns.items():
             if values is not None:
                 clips[name] = list(values)
+        digest = hashlib.sha256()
+        for array in arrays:
+            digest.update(f"{array.shape}".encode() + array.tobytes())
         return cls(
             model=model,
             layers=numbers,
             clips=clips,
-            window_clip=np.arange(len(array)),
-            read=lambda position: array[:, position],
+            window_clip=np.arange(count),
+            read=lambda position: arrays[position],
             pooling="mean",
-            fingerprint=hashlib.sha256(f"{array.shape}".encode() + array.tobytes()).hexdigest()[:32],
+            fingerprint=digest.hexdigest()[:32],
+            widths=tuple(array.shape[1] for array in arrays),
             labels=labels_of(labels),
         )
+
+
+def layer_arrays(states: ArrayLike | Sequence[ArrayLike]) -> list[NDArray[np.float32]]:
+    """Return an array (clip, width) for each layer of states that come as one array, or as one a layer."""
+    if isinstance(states, (list, tuple)) and len({np.shape(layer) for layer in states}) > 1:
+        arrays = [np.ascontiguousarray(layer, dtype=np.float32) for layer in states]
+        shapes = [array.shape for array in arrays]
+        if any(len(shape) != 2 or shape[0] != shapes[0][0] for shape in shapes):
+            raise DataError(f"states have shapes {shapes}; expected (clip, width) for each layer, of the same clips")
+        return arrays
+    array = np.asarray(states, dtype=np.float32)
+    if array.ndim != 3:
+        raise DataError(f"states have shape {array.shape}; expected (clip, layer, dim)")
+    return [np.ascontiguousarray(array[:, position]) for position in range(array.shape[1])]

@@ -1,14 +1,12 @@
-"""The one pass: an encoder over the clips of a dataset, and what is kept of it.
+"""The one way from clips to states: decode, cut, encode, stitch, summarise, keep.
 
-Each distinct (audio span, encoder) is decoded and encoded once; what it leaves is keyed by content, so that
-another task, layer, probe, seed or run finds it again. Padding never enters a mean, because nothing is padded:
-windows of equal length share a batch, and others wait for theirs.
+Each distinct (audio span, encoder) is decoded and encoded once; what it leaves is keyed by content, so that another
+task, layer, probe, seed or command finds it again. Padding never enters a mean, because nothing is padded: windows of
+equal length share a batch, and others wait for theirs.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,42 +14,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import pandas as pd
 import soxr
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool1d
 
-from layerscope.data.audio import cut, load, overlapping_spans, sound_digest, window_spans
-from layerscope.encoders import Encoder
-from layerscope.encoders.encoder import fingerprint_of, source_digest
-from layerscope.errors import AudioError, ModelError, ResourceError
-from layerscope.features.clip_features import Features, Pooling
+from layerscope.data.audio import load, sound_digest
+from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
+from layerscope.errors import AudioError, ModelError
+from layerscope.features.clip_features import Features
+from layerscope.features.frame_sample import FRAMES_A_CLIP, sampled_frames, sampled_of_clips
+from layerscope.features.pooling import MOMENTS, Pooling, half_precision, pool, to_frame_rate
 from layerscope.features.store import ClipEntry, FeatureStore
+from layerscope.features.windows import FRAME_RATE, Cutting, frame_count, window_spans
 
-__all__ = [
-    "FRAME_RATE",
-    "Extraction",
-    "batch_size",
-    "encode_clip",
-    "encode_waveform",
-    "encode_windows",
-    "extract",
-    "frame_bytes",
-    "frame_count",
-    "frame_spans",
-    "half_precision",
-    "keeps_frames",
-    "open_store",
-    "pool",
-    "pooled_windows",
-    "stored_bytes",
-    "stored_features",
-]
+__all__ = ["ClipStates", "Extraction", "Pass", "batch_size", "stored_features"]
 
+Samples = NDArray[np.float32]
 Progress = Callable[[int, float], None]
 
 #: A shard is the unit of resumption: a killed run repeats at most this much audio.
@@ -61,43 +42,13 @@ SHARD_CLIPS = 256
 BATCH_SECONDS = 30.0
 #: Of plain features more: librosa makes the filters of the constant-Q transform anew at every call.
 PLAIN_BATCH_SECONDS = 120.0
-#: Frames a second that are kept, that of MuQ, MusicFM and MERT-v2; what is faster is averaged.
-FRAME_RATE = 25.0
-#: Windows of tracks overlap by this many seconds, so that no frame is read near an edge.
-OVERLAP = 4.0
-#: Seconds to wait for another run that makes the same features.
-PATIENCE = 24 * 3600
-
-
-def pool(states: Tensor, pooling: Pooling) -> Tensor:
-    """Summarise frames over time.
-
-    Parameters
-    ----------
-    states : Tensor, shape (..., frame, dim)
-        All of them sound, none of them padding.
-    pooling : {"mean", "moments"}
-        ``"moments"`` is mean and deviation of the frames, of their first and of their second difference
-        (Castellon et al. 2021), in this order, so that its first `dim` columns are the mean.
-
-    Returns
-    -------
-    Tensor, shape (..., dim) or (..., 6 * dim)
-    """
-    if pooling == "mean":
-        return states.mean(dim=-2)
-    parts = []
-    for order in range(3):
-        differences = states.diff(n=order, dim=-2)
-        if differences.shape[-2] == 0:  # fewer frames than the difference needs: nothing changed
-            differences = torch.zeros_like(states[..., :1, :])
-        parts += [differences.mean(dim=-2), differences.std(dim=-2, correction=0)]
-    return torch.cat(parts, dim=-1)
+#: Threads that decode while an encoder works.
+DECODERS = 2
 
 
 @dataclass
 class Extraction:
-    """What a pass did.
+    """What a pass did, and what it could not use.
 
     Attributes
     ----------
@@ -116,168 +67,401 @@ class Extraction:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def pooling_of(encoder: Encoder) -> Pooling:
-    """Return how an encoder's frames are summarised: plain features by six moments, the mean among them."""
-    return "moments" if encoder.baseline else "mean"
+@dataclass(frozen=True)
+class Decoded:
+    """A clip before it is encoded: its windows (or, of an encoder that reads files, its states), and where they lie.
+
+    Attributes
+    ----------
+    windows : sequence
+        Samples of each window, or the states of the one.
+    spans : list of (float, float)
+        Of each window, in seconds from the start of the clip.
+    sound : str
+        Digest of what is heard.
+    seconds : float
+        Length.
+    """
+
+    windows: Sequence[Any]
+    spans: list[tuple[float, float]]
+    sound: str
+    seconds: float
 
 
-def stored_bytes(encoder: Encoder) -> int:
-    """Return what the pooled states of a window take on disk."""
-    return 4 * len(encoder.layers) * encoder.dim * (6 if encoder.baseline else 1)
+@dataclass(frozen=True)
+class ClipStates:
+    """What an encoder leaves of a clip, a list with an entry for each layer.
+
+    Attributes
+    ----------
+    pooled : list of Tensor, each (window, width) or (window, 6 * width)
+        Summarised windows.
+    frames : list of Tensor, each (frame, width)
+        At `FRAME_RATE`, where tracks are kept.
+    sample : list of Tensor, each (row, width)
+        The frames that are sampled.
+    steps : list of float
+        Mean squared distance of successive frames.
+    """
+
+    pooled: list[Tensor]
+    frames: list[Tensor]
+    sample: list[Tensor]
+    steps: list[float]
 
 
-def frame_bytes(encoder: Encoder) -> float:
-    """Return what the frames of a second take on disk, where they are kept."""
-    return 2.0 * len(encoder.layers) * encoder.dim * FRAME_RATE
+@dataclass(frozen=True)
+class Pass:
+    """An encoder on its way over clips.
 
-
-def open_store(encoder: Encoder, cache: Path, window: float, *, frames: bool = False) -> FeatureStore:
-    """Open the store for an encoder and a window length in seconds, with or without frames, in a cache directory."""
-    description = {
-        "encoder": encoder.name,
-        "fingerprint": encoder.fingerprint,
-        "layers": encoder.layers,
-        "baseline": encoder.baseline,
-        "untrained": encoder.untrained,
-        "official": [encoder.official_name(layer) for layer in encoder.layers],
-        "window_seconds": window,
-        "frames_per_second": FRAME_RATE if frames else None,
-        "pooling": pooling_of(encoder),
-        "resampler": f"soxr {soxr.__version__} HQ",
-        "source": source_digest("layerscope.data.audio", __name__),
-    }
-    anonymous = {key: value for key, value in description.items() if key != "encoder"}
-    return FeatureStore(cache / "features" / fingerprint_of(anonymous), description)
-
-
-def extract(
-    encoder: Encoder,
-    clips: pd.DataFrame,
-    store: FeatureStore,
-    window: float,
-    progress: Progress = lambda *_: None,
-) -> Extraction:
-    """Encode every clip that the store does not hold yet.
-
-    Parameters
+    Attributes
     ----------
     encoder : Encoder
         All its layers are kept.
-    clips : DataFrame
-        Columns ``clip``, ``path``, ``start``, ``end``, ``clip_key``, ``clip_seconds``.
-    store : FeatureStore
-        Where pooled states go, shard by shard.
     window : float
-        Longest window, in seconds.
-    progress : callable
-        Called with the clips and the seconds of audio that have been dealt with since the last call.
-
-    Raises
-    ------
-    ModelError
-        If a state is not finite, naming clip and layer.
-    ResourceError
-        If the store cannot be written.
+        Longest window in seconds.
+    frames : bool
+        Whether every frame is kept, beside the summary of its window.
     """
-    done = Extraction()
-    distinct = clips.drop_duplicates("clip_key")
-    with locked(store.directory), decoders() as threads:
-        store.refresh()
-        for name, rows, decoding in ahead(plan_shards(distinct), store, encoder, window, threads):
-            held = len(rows) - len(decoding)
-            done.cached += held
-            if held:
-                progress(held, float(rows.clip_seconds.sum() - rows.loc[list(decoding)].clip_seconds.sum()))
-            if decoding:
-                write_shard(encoder, store, name, rows.loc[list(decoding)], decoding, done, progress)
-    return done
+
+    encoder: Encoder
+    window: float
+    frames: bool = False
+
+    @property
+    def cutting(self) -> Cutting:
+        """Return how clips are cut."""
+        return Cutting(self.window, overlapping=self.frames)
+
+    @property
+    def pooling(self) -> Pooling:
+        """Return how frames are summarised: plain features by six moments, the mean among them."""
+        return "moments" if self.encoder.baseline else "mean"
+
+    def stored_bytes(self, seconds: float) -> float:
+        """Return what a clip takes on disk, without the sample of its frames."""
+        width = sum(self.encoder.widths)
+        windows = len(self.cutting.pooled_spans(seconds))
+        pooled = 4 * windows * width * (MOMENTS if self.pooling == "moments" else 1)
+        return pooled + (2 * width * FRAME_RATE * seconds if self.frames else 0)
+
+    def store(self, cache: Path) -> FeatureStore:
+        """Return the store of this pass in a cache directory."""
+        encoder = self.encoder
+        description = {
+            "encoder": encoder.name,
+            "fingerprint": encoder.fingerprint,
+            "layers": list(encoder.layers),
+            "widths": list(encoder.widths),
+            "baseline": encoder.baseline,
+            "untrained": encoder.untrained,
+            "official": [encoder.official_name(layer) for layer in encoder.layers],
+            "window_seconds": self.window,
+            "frames_per_second": FRAME_RATE if self.frames else None,
+            "pooling": self.pooling,
+            "resampler": f"soxr {soxr.__version__} HQ",
+            "source": source_digest(
+                "layerscope.data.audio", *(f"layerscope.features.{name}" for name in ("encode", "pooling", "windows"))
+            ),
+        }
+        anonymous = {key: value for key, value in description.items() if key != "encoder"}
+        return FeatureStore(cache / "features" / fingerprint_of(anonymous), description)
+
+    def states_of(self, samples: Samples, name: str) -> ClipStates:
+        """Return the states of a clip that is at hand.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (samples,), float32
+            At the encoder's rate.
+        name : str
+            Of the clip, for messages.
+
+        Raises
+        ------
+        AudioError
+            If there is less sound than the encoder needs.
+        ModelError
+            If a state is not finite.
+        """
+        refuse_short(self.encoder, samples, name)
+        windows, spans = self.cutting.cut(samples, self.encoder.sample_rate)
+        clip = Assembly(self, spans, name, np.zeros(0, np.int64))
+        for number, states in batches(self.encoder, list(windows), lambda _: None):
+            clip.take(number, states)
+        return clip.finish()
+
+    def missing(self, clips: pd.DataFrame, store: FeatureStore, sample: int = FRAMES_A_CLIP) -> dict[str, int]:
+        """Return the keys of clips that the store lacks, and how many of the frames of each are to be sampled."""
+        wanted = sampled_of_clips(clips, sum(self.encoder.widths), sample)
+        return {key: count for key, count in wanted.items() if not store.holds(key, count)}
+
+    def extract(
+        self,
+        clips: pd.DataFrame,
+        store: FeatureStore,
+        progress: Progress = lambda *_: None,
+        sample: int = FRAMES_A_CLIP,
+    ) -> Extraction:
+        """Encode every clip that the store does not hold yet.
+
+        Parameters
+        ----------
+        clips : DataFrame
+            Columns ``clip``, ``path``, ``start``, ``end``, ``clip_key``, ``clip_seconds``.
+        store : FeatureStore
+            Where states go, shard by shard.
+        progress : callable
+            Called with the clips and the seconds of audio that have been dealt with since the last call.
+        sample : int
+            Frames of a clip that are sampled at most.
+
+        Returns
+        -------
+        Extraction
+            With the reasons of the clips that could not be used.
+
+        Raises
+        ------
+        ModelError
+            If a state is not finite, naming clip and layer.
+        ResourceError
+            If the store cannot be written.
+        """
+        done = Extraction()
+        missing = self.missing(clips, store, sample)
+        distinct = clips.drop_duplicates("clip_key")
+        held = distinct[~distinct.clip_key.isin(list(missing))]
+        done.cached = len(held)
+        if len(held):
+            progress(len(held), float(held.clip_seconds.sum()))
+        shards = [rows for rows in plan_shards(distinct) if rows.clip_key.isin(list(missing)).any()]
+        with decoders() as threads:
+            for found, rows, decoding in self.ahead(shards, store, missing, threads):
+                if len(found):
+                    done.cached += len(found)
+                    progress(len(found), float(found.clip_seconds.sum()))
+                self.add_shard(store, rows, decoding, missing, done, progress)
+        return done
+
+    def ahead(
+        self,
+        shards: Sequence[pd.DataFrame],
+        store: FeatureStore,
+        missing: Mapping[str, int],
+        threads: ThreadPoolExecutor,
+    ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame, list[Future[Decoded]]]]:
+        """Yield of each shard the clips that another run has added meanwhile, and those to encode, being decoded.
+
+        The decoding of the next shard has begun already when one is yielded.
+        """
+        waiting: tuple[pd.DataFrame, pd.DataFrame, list[Future[Decoded]]] | None = None
+        for shard in shards:
+            store.refresh()
+            wanted = shard[shard.clip_key.isin(list(missing))]
+            held = np.array([store.holds(key, missing[key]) for key in wanted.clip_key], dtype=bool)
+            rows = wanted[~held]
+            decoding = [threads.submit(self.decode, row.path, row.start, row.end) for row in rows.itertuples()]
+            if waiting:
+                yield waiting
+            waiting = (wanted[held], rows, decoding)
+        if waiting:
+            yield waiting
+
+    def decode(self, path: str, start: float, end: float) -> Decoded:
+        """Return the windows of a clip; an end of NaN is that of the file."""
+        encoder = self.encoder
+        samples = load(Path(path), encoder.sample_rate, start, None if np.isnan(end) else end)
+        seconds, sound = len(samples) / encoder.sample_rate, sound_digest(samples)
+        if encoder.reads_files:
+            states = encoder.encode_file(Path(path), start, end)
+            return Decoded([states], [(0.0, states[0].shape[0] / encoder.frame_rate)], sound, seconds)
+        refuse_short(encoder, samples, path)
+        windows, spans = self.cutting.cut(samples, encoder.sample_rate)
+        return Decoded(list(windows), spans, sound, seconds)
+
+    def add_shard(
+        self,
+        store: FeatureStore,
+        rows: pd.DataFrame,
+        decoding: Sequence[Future[Decoded]],
+        sampled: Mapping[str, int],
+        done: Extraction,
+        progress: Progress,
+    ) -> None:
+        """Encode the clips of a shard as they come out of the decoder, and write them."""
+        clips: list[Assembly] = []
+        entries: list[ClipEntry] = []
+        windows: list[Any] = []
+        owners: list[tuple[int, int]] = []
+        for row, future in zip(rows.itertuples(), decoding, strict=True):
+            done.decoded += 1
+            try:
+                decoded = future.result()
+            except AudioError as error:
+                done.failed[row.clip_key] = str(error)
+                progress(1, row.clip_seconds)
+                continue
+            length = frame_count(decoded.spans[-1][1])
+            frames = sampled_frames(row.clip_key, length, sampled[row.clip_key])
+            owners += [(len(clips), number) for number in range(len(decoded.spans))]
+            windows += list(decoded.windows)
+            clips.append(Assembly(self, decoded.spans, row.clip, frames))
+            entries.append(ClipEntry(row.clip_key, len(decoded.spans), decoded.seconds, decoded.sound, length))
+        if not clips:
+            return
+        done.encoded += len(clips)
+        done.windows += len(windows)
+        finish = window_progress(entries, progress)
+        for position, states in batches(self.encoder, windows, finish):
+            clip, number = owners[position]
+            clips[clip].take(number, states)
+        tensors, entries = self.tensors_of([clip.finish() for clip in clips], entries, [clip.rows for clip in clips])
+        store.write(tensors, entries)
+
+    def tensors_of(
+        self, clips: Sequence[ClipStates], entries: Sequence[ClipEntry], rows: Sequence[NDArray[np.int64]]
+    ) -> tuple[dict[str, NDArray[Any]], list[ClipEntry]]:
+        """Return the arrays of a shard (see `features.store`), and its entries with their numbers of rows."""
+        arrays: dict[str, Tensor] = {}
+        scales, sample_scales = [], []
+        for position, layer in enumerate(self.encoder.layers):
+            width = self.encoder.widths[position]
+            arrays[f"pooled.{layer}"] = torch.cat([clip.pooled[position] for clip in clips])
+            sample = [half_precision(clip.sample[position] - clip.pooled[position][0, :width])
+                      if len(clip.sample[position]) else (clip.sample[position].half(), torch.ones(()))
+                      for clip in clips]  # fmt: skip
+            arrays[f"sample.{layer}"] = torch.cat([halves for halves, _ in sample])
+            sample_scales.append(torch.stack([scale for _, scale in sample]))
+            if self.frames:
+                frames = [half_precision(clip.frames[position]) for clip in clips]
+                arrays[f"frames.{layer}"] = torch.cat([halves for halves, _ in frames])
+                scales.append(torch.stack([scale for _, scale in frames]))
+        if self.frames:
+            arrays["scale"] = torch.stack(scales, dim=1)
+        arrays |= {
+            "sample_frame": torch.from_numpy(np.concatenate(rows)),
+            "sample_scale": torch.stack(sample_scales, dim=1),
+            "steps": torch.tensor([clip.steps for clip in clips], dtype=torch.float64),
+        }
+        counted = [
+            replace(
+                entry,
+                windows=len(clip.pooled[0]),
+                frames=len(clip.frames[0]) if clip.frames else 0,
+                sampled=len(chosen),
+            )
+            for entry, clip, chosen in zip(entries, clips, rows, strict=True)
+        ]
+        return {name: value.numpy() for name, value in arrays.items()}, counted
 
 
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Hold a store while it grows: a second run waits, and finds the features made."""
-    lock = filelock.FileLock(directory / ".lock")
-    try:
-        lock.acquire(timeout=PATIENCE)
-    except filelock.Timeout as error:
-        raise ResourceError(f"{directory}: another run has held this store for a day") from error
-    except OSError as error:
-        raise ResourceError(f"{directory}: cannot be locked ({error.strerror})") from error
-    try:
-        yield
-    finally:
-        lock.release()
+class Assembly:
+    """The windows of a clip, taken as they come and put together.
+
+    Parameters
+    ----------
+    of : Pass
+        Which says what is kept.
+    spans : list of (float, float)
+        Of the windows, in seconds.
+    name : str
+        Of the clip, for messages.
+    rows : ndarray of int
+        The frames that are sampled, on the grid of `FRAME_RATE`.
+    """
+
+    def __init__(self, of: Pass, spans: list[tuple[float, float]], name: str, rows: NDArray[np.int64]) -> None:
+        self.of = of
+        self.name = name
+        self.rows = rows
+        self.bounds = [(round(first * FRAME_RATE), round(stop * FRAME_RATE)) for first, stop in spans]
+        starts = np.array([first for first, _ in spans])
+        self.seconds = [stop - first for first, stop in spans]
+        middles = (rows + 0.5) / FRAME_RATE
+        #: The window in which each sampled frame lies, and its number there; a window's last frame may be cut short.
+        self.owner = np.maximum(np.searchsorted(starts, middles, side="right") - 1, 0)
+        self.place = ((middles - starts[self.owner]) * FRAME_RATE).astype(np.int64)
+        layers = len(of.encoder.layers)
+        self.pooled: list[list[Tensor]] = [[torch.empty(0)] * len(spans) for _ in range(layers)]
+        self.tracks: list[Tensor] = []
+        self.sample = [torch.empty(len(rows), width) for width in of.encoder.widths]
+        self.steps = np.zeros(layers)
+        self.pairs = 0
+
+    def take(self, number: int, states: Sequence[Tensor]) -> None:
+        """Take the states of a window, each layer's (frame, width)."""
+        if self.of.frames:
+            self.stitch(number, states)
+            return
+        for position, layer in enumerate(states):
+            self.pooled[position][number] = pool(layer, self.of.pooling)
+            refuse_non_finite(self.pooled[position][number], self.of.encoder, position, self.name)
+        if not len(self.rows):
+            return
+        count, inside = frame_count(self.seconds[number]), self.owner == number
+        frames = [to_frame_rate(layer, self.of.encoder.frame_rate, count) for layer in states]
+        self.pairs += count - 1
+        for position, layer in enumerate(frames):
+            self.sample[position][inside] = layer[np.minimum(self.place[inside], count - 1)]
+            self.steps[position] += squared_steps(layer)
+
+    def stitch(self, number: int, states: Sequence[Tensor]) -> None:
+        """Put the states of a window where they belong in their track."""
+        bounds = self.bounds
+        first, stop = bounds[number]
+        frames = [to_frame_rate(layer, self.of.encoder.frame_rate, max(1, stop - first)) for layer in states]
+        for position, layer in enumerate(frames):
+            refuse_non_finite(layer.mean(dim=0), self.of.encoder, position, self.name)
+        if not self.tracks:
+            self.tracks = [layer.new_empty(max(1, bounds[-1][1]), layer.shape[1]) for layer in frames]
+        # Neighbours meet in the middle of their overlap, as far as may be from both edges.
+        begin = first if number == 0 else (first + bounds[number - 1][1]) // 2
+        end = max(1, stop) if number == len(bounds) - 1 else (stop + bounds[number + 1][0]) // 2
+        for track, layer in zip(self.tracks, frames, strict=True):
+            track[begin:end] = layer[begin - first : end - first]
+
+    def finish(self) -> ClipStates:
+        """Return what is left of the clip."""
+        if self.of.frames:
+            count = len(self.tracks[0])
+            cuts = window_spans(count, self.of.cutting.window_frames)
+            self.pairs = count - 1
+            for position, track in enumerate(self.tracks):
+                self.pooled[position] = [pool(track[first:stop], self.of.pooling) for first, stop in cuts]
+                self.sample[position] = track[np.minimum(self.rows, count - 1)]
+                self.steps[position] = squared_steps(track) if len(self.rows) else 0.0
+        steps = self.steps / self.pairs if self.pairs else np.full_like(self.steps, np.nan)
+        return ClipStates([torch.stack(windows) for windows in self.pooled], self.tracks, self.sample, steps.tolist())
+
+
+def squared_steps(frames: Tensor) -> float:
+    """Return the sum of squared distances between frames that follow one another, (frame, width)."""
+    return float(frames.diff(dim=0).double().square().sum())
 
 
 @contextmanager
 def decoders() -> Iterator[ThreadPoolExecutor]:
     """Yield the threads that decode; what has not begun when the pass is interrupted is dropped."""
-    threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode")
+    threads = ThreadPoolExecutor(max_workers=DECODERS, thread_name_prefix="decode")
     try:
         yield threads
     finally:
         threads.shutdown(cancel_futures=True)
 
 
-def plan_shards(clips: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def plan_shards(clips: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Divide clips, in order, into shards; the same clips give the same shards, whatever is stored already."""
     first, seconds = 0, 0.0
     for row, length in enumerate(clips.clip_seconds):
         seconds += length
         if seconds >= SHARD_SECONDS or row + 1 - first >= SHARD_CLIPS or row + 1 == len(clips):
-            part = clips.iloc[first : row + 1]
-            yield hashlib.sha256("".join(part.clip_key).encode()).hexdigest()[:32], part
+            yield clips.iloc[first : row + 1]
             first, seconds = row + 1, 0.0
 
 
-Decoding = dict[int, "Future[tuple[NDArray[np.float32], str, float]]"]
-
-
-def ahead(
-    shards: Iterator[tuple[str, pd.DataFrame]],
-    store: FeatureStore,
-    encoder: Encoder,
-    window: float,
-    threads: ThreadPoolExecutor,
-) -> Iterator[tuple[str, pd.DataFrame, Decoding]]:
-    """Yield shards with the decoding of their missing clips under way, the next shard's begun already."""
-    waiting: tuple[str, pd.DataFrame, Decoding] | None = None
-    for name, rows in shards:
-        decoding: Decoding = {
-            row.Index: threads.submit(decode_clip, encoder, window, keeps_frames(store), row.path, row.start, row.end)
-            for row in rows.itertuples()
-            if row.clip_key not in store
-        }
-        if waiting:
-            yield waiting
-        waiting = (name, rows, decoding)
-    if waiting:
-        yield waiting
-
-
-def decode_clip(
-    encoder: Encoder, window: float, frames: bool, path: str, start: float, end: float
-) -> tuple[NDArray[np.float32], str, float]:
-    """Return the windows of a clip, (window, samples), the digest of its sound, and its seconds.
-
-    Where frames are kept the windows overlap. Of an encoder that reads files, the one window is the states themselves.
-    """
-    samples = load(Path(path), encoder.sample_rate, start, None if np.isnan(end) else end)
-    if encoder.reads_files:
-        states = encoder.encode_file(Path(path), start, end).numpy()
-        return states[None], sound_digest(samples), len(samples) / encoder.sample_rate
-    if not len(samples):
-        windows = samples[None]
-    elif frames:
-        windows = cut_overlapping(samples, encoder.sample_rate, window)
-    else:
-        windows = cut(samples, round(window * encoder.sample_rate))
-    if windows.shape[1] < encoder.minimum_samples:
-        refuse_short(encoder, samples, path)
-    return windows, sound_digest(samples), len(samples) / encoder.sample_rate
-
-
-def refuse_short(encoder: Encoder, samples: NDArray[np.float32], path: str) -> None:
+def refuse_short(encoder: Encoder, samples: Samples, path: str) -> None:
     """Raise if there is less sound than an encoder needs."""
     if len(samples) < encoder.minimum_samples:
         needed = encoder.minimum_samples / encoder.sample_rate
@@ -286,79 +470,28 @@ def refuse_short(encoder: Encoder, samples: NDArray[np.float32], path: str) -> N
         )
 
 
-def keeps_frames(store: FeatureStore) -> bool:
-    """Return whether a store holds frames beside pooled states."""
-    return store.description["frames_per_second"] is not None
+def refuse_non_finite(summary: Tensor, encoder: Encoder, position: int, name: str) -> None:
+    """Raise if the summary of a layer of a clip is not finite: then so was a state, as no finite states sum to that."""
+    if not torch.isfinite(summary).all():
+        raise ModelError(
+            f"{encoder.name}: layer {encoder.layers[position]} is not finite for clip '{name}'; check the weights, or "
+            "leave the clip out"
+        )
 
 
-def frame_spans(frames: int, window: float) -> list[tuple[int, int]]:
-    """Return the windows of a track of that many frames, as frames."""
-    longest = max(2, round(window * FRAME_RATE))
-    return overlapping_spans(frames, longest, min(round(OVERLAP * FRAME_RATE), longest // 4))
-
-
-def frame_count(seconds: float) -> int:
-    """Return how many frames a track has."""
-    return max(1, math.floor(seconds * FRAME_RATE + 1e-6))
-
-
-def cut_overlapping(samples: NDArray[np.float32], sample_rate: int, window: float) -> NDArray[np.float32]:
-    """Return overlapping windows that begin on the grid of frames, (window, samples)."""
-    spans = frame_spans(frame_count(len(samples) / sample_rate), window)
-    if len(spans) == 1:
-        return samples[None]
-    length = math.floor((spans[0][1] - spans[0][0]) / FRAME_RATE * sample_rate)
-    starts = [round(first / FRAME_RATE * sample_rate) for first, _ in spans]
-    return np.stack([samples[start : start + length] for start in starts])
-
-
-def write_shard(
-    encoder: Encoder,
-    store: FeatureStore,
-    name: str,
-    rows: pd.DataFrame,
-    decoding: Decoding,
-    done: Extraction,
-    progress: Progress,
-) -> None:
-    """Encode the clips of a shard as they come out of the decoder, and write them."""
-    entries: list[ClipEntry] = []
-    windows: list[NDArray[np.float32]] = []
-    names: list[str] = []
-    for row in rows.itertuples():
-        done.decoded += 1
-        try:
-            cuts, sound, seconds = decoding[row.Index].result()
-        except AudioError as error:
-            done.failed[row.clip_key] = str(error)
-            progress(1, row.clip_seconds)
-            continue
-        entries.append(ClipEntry(row.clip_key, len(cuts), seconds, sound))
-        windows += list(cuts)
-        names += [row.clip] * len(cuts)
-    if entries:
-        finish = iter_progress(entries, progress)
-        done.encoded += len(entries)
-        done.windows += len(windows)
-        if keeps_frames(store):
-            tensors, entries = encode_tracks(encoder, windows, names, entries, store.description, finish)
-        else:
-            tensors = {"pooled": encode_windows(encoder, windows, names, finish)}
-        store.write(name, tensors, entries)
-
-
-def iter_progress(entries: Sequence[ClipEntry], progress: Progress) -> Callable[[int], None]:
+def window_progress(entries: Sequence[ClipEntry], progress: Progress) -> Callable[[int], None]:
     """Return a callback that turns numbers of finished windows into clips and seconds of audio."""
-    clips_a_window = len(entries) / sum(entry.windows for entry in entries)
-    seconds_a_window = sum(entry.seconds for entry in entries) / sum(entry.windows for entry in entries)
+    windows = sum(entry.windows for entry in entries)
+    clips_a_window = len(entries) / windows
+    seconds_a_window = sum(entry.seconds for entry in entries) / windows
     owed = 0.0
 
-    def finish(windows: int) -> None:
+    def finish(count: int) -> None:
         nonlocal owed
-        owed += windows * clips_a_window
+        owed += count * clips_a_window
         whole = int(owed + 1e-9)
         owed -= whole
-        progress(whole, windows * seconds_a_window)
+        progress(whole, count * seconds_a_window)
 
     return finish
 
@@ -370,12 +503,12 @@ def batch_size(encoder: Encoder, samples: int) -> int:
 
 
 def batches(
-    encoder: Encoder, windows: Sequence[NDArray[np.float32]] | NDArray[np.float32], finish: Callable[[int], None]
-) -> Iterator[tuple[int, Tensor]]:
-    """Yield each window's position and states, (layer, frame, dim), batch by batch of equal length."""
+    encoder: Encoder, windows: Sequence[Any], finish: Callable[[int], None]
+) -> Iterator[tuple[int, list[Tensor]]]:
+    """Yield each window's position and states, each layer's (frame, width), batch by batch of equal length."""
     if encoder.reads_files:
         for position, states in enumerate(windows):
-            yield position, torch.from_numpy(states)
+            yield position, list(states)
             finish(1)
         return
     by_length: dict[int, list[int]] = {}
@@ -385,197 +518,26 @@ def batches(
         size = batch_size(encoder, length)
         for first in range(0, len(positions), size):
             batch = positions[first : first + size]
-            states = encoder.encode(torch.from_numpy(np.stack([windows[position] for position in batch])))
-            yield from zip(batch, states, strict=True)
+            layers = encoder.layer_states(torch.from_numpy(np.stack([windows[position] for position in batch])))
+            for row, position in enumerate(batch):
+                yield position, [states[row] for states in layers]
             finish(len(batch))
-
-
-def encode_windows(
-    encoder: Encoder,
-    windows: Sequence[NDArray[np.float32]],
-    names: Sequence[str],
-    finish: Callable[[int], None] = lambda _: None,
-) -> NDArray[np.float32]:
-    """Encode windows in batches of equal length and pool them.
-
-    Parameters
-    ----------
-    encoder : Encoder
-        Which.
-    windows : sequence of ndarray, each (samples,)
-        Of any lengths.
-    names : sequence of str
-        The clip of each window, for messages.
-    finish : callable
-        Called with the size of each finished batch.
-
-    Returns
-    -------
-    ndarray, shape (window, layer, dim), float32
-
-    Raises
-    ------
-    ModelError
-        If a pooled state is not finite: then so was a state, as no finite numbers have an infinite mean here.
-    """
-    pooled: list[Tensor] = [torch.empty(0)] * len(windows)
-    for position, states in batches(encoder, windows, finish):
-        pooled[position] = pool(states, pooling_of(encoder))
-        refuse_non_finite(pooled[position], encoder, names[position])
-    return torch.stack(pooled).numpy()
-
-
-def encode_tracks(
-    encoder: Encoder,
-    windows: Sequence[NDArray[np.float32]],
-    names: Sequence[str],
-    entries: Sequence[ClipEntry],
-    description: Mapping[str, Any],
-    finish: Callable[[int], None],
-) -> tuple[dict[str, NDArray[Any]], list[ClipEntry]]:
-    """Encode the overlapping windows of tracks, stitch their frames, and pool these as well.
-
-    Returns
-    -------
-    tensors : dict
-        ``pooled``, ``frames`` and ``scale`` of `FeatureStore.write`.
-    entries : list of ClipEntry
-        With the numbers of windows (of pooled states, which do not overlap) and frames.
-    """
-    tracks: dict[int, Tensor] = {}
-    owner = np.repeat(np.arange(len(entries)), [entry.windows for entry in entries])
-    number = np.concatenate([np.arange(entry.windows) for entry in entries])
-    spans = [frame_spans(frame_count(entry.seconds), description["window_seconds"]) for entry in entries]
-    for position, states in batches(encoder, windows, finish):
-        clip = int(owner[position])
-        stitch(tracks, clip, encoder, states, spans[clip], int(number[position]), names[position])
-    pooled, frames, scales, told = [], [], [], []
-    for clip, entry in enumerate(entries):
-        track = tracks[clip]
-        own = pooled_windows(encoder, track, description["window_seconds"])
-        halves, scale = half_precision(track)
-        pooled.append(own)
-        frames.append(halves.transpose(0, 1))
-        scales.append(scale)
-        told.append(replace(entry, windows=len(own), frames=track.shape[1]))
-    tensors = {"pooled": torch.cat(pooled), "frames": torch.cat(frames), "scale": torch.stack(scales)}
-    return {name: value.numpy() for name, value in tensors.items()}, told
-
-
-def pooled_windows(encoder: Encoder, track: Tensor, window: float) -> Tensor:
-    """Return the pooled states of the windows of a track, (window, layer, dim), which do not overlap."""
-    cuts = window_spans(track.shape[1], round(window * FRAME_RATE))
-    return torch.stack([pool(track[:, first:stop], pooling_of(encoder)) for first, stop in cuts])
-
-
-def half_precision(track: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the states of a track, (layer, frame, dim), in float16, and the scale of each layer, (layer,).
-
-    float16 has no room for what some layers hold; the scale makes it fit.
-    """
-    scale = track.abs().amax(dim=(1, 2)).clamp(min=1e-30)
-    return (track / scale[:, None, None]).half(), scale
-
-
-def stitch(
-    tracks: dict[int, Tensor],
-    clip: int,
-    encoder: Encoder,
-    states: Tensor,
-    spans: Sequence[tuple[int, int]],
-    number: int,
-    name: str,
-) -> None:
-    """Put the states of a window, (layer, frame, dim), where they belong in their track."""
-    first, stop = spans[number]
-    own = to_frame_rate(states, encoder.frame_rate, stop - first)
-    refuse_non_finite(own.mean(dim=1), encoder, name)
-    track = tracks.setdefault(clip, own.new_empty(own.shape[0], spans[-1][1], own.shape[2]))
-    # Neighbours meet in the middle of their overlap, as far as may be from both edges.
-    begin = first if number == 0 else (first + spans[number - 1][1]) // 2
-    end = stop if number == len(spans) - 1 else (stop + spans[number + 1][0]) // 2
-    track[:, begin:end] = own[:, begin - first : end - first]
-
-
-def encode_clip(encoders: Sequence[Encoder], path: Path, start: float, end: float, name: str) -> list[Tensor]:
-    """Return each encoder's states of a clip at `FRAME_RATE`, (layer, frame, dim), put together from windows.
-
-    Parameters
-    ----------
-    encoders : sequence of Encoder
-        Which; the file is decoded once for all of one sample rate.
-    path, start, end : Path, float, float
-        The file, and the span in seconds; an end of NaN is that of the file.
-    name : str
-        Of the clip, for messages.
-
-    Raises
-    ------
-    AudioError
-        If it cannot be read, or is too short for an encoder.
-    ModelError
-        If a state is not finite.
-    """
-    until = None if np.isnan(end) else end
-    rates = sorted({encoder.sample_rate for encoder in encoders if not encoder.reads_files})
-    sounds = {rate: load(path, rate, start, until) for rate in rates}
-
-    def states_of(encoder: Encoder) -> Tensor:
-        if encoder.reads_files:
-            states = encoder.encode_file(path, start, end)
-            return to_frame_rate(states, encoder.frame_rate, frame_count(states.shape[1] / encoder.frame_rate))
-        samples = sounds[encoder.sample_rate]
-        refuse_short(encoder, samples, str(path))
-        return encode_waveform(encoder, samples, encoder.window, name)
-
-    with ThreadPoolExecutor(max_workers=1) as thread:  # plain features keep one core busy, while models keep all
-        plain = {one.name: thread.submit(states_of, one) for one in encoders if one.baseline}
-        return [plain[one.name].result() if one.baseline else states_of(one) for one in encoders]
-
-
-def encode_waveform(encoder: Encoder, samples: NDArray[np.float32], window: float, name: str) -> Tensor:
-    """Return the states of a waveform at `FRAME_RATE`, (layer, frame, dim), from overlapping windows."""
-    spans = frame_spans(frame_count(len(samples) / encoder.sample_rate), window)
-    tracks: dict[int, Tensor] = {}
-    for position, states in batches(encoder, cut_overlapping(samples, encoder.sample_rate, window), lambda _: None):
-        stitch(tracks, 0, encoder, states, spans, position, name)
-    return tracks[0]
-
-
-def to_frame_rate(states: Tensor, rate: float, frames: int) -> Tensor:
-    """Bring states (layer, frame, dim) from an encoder's rate to a number of frames at `FRAME_RATE`.
-
-    Frames are averaged over equal stretches; an encoder of that very rate keeps its own, the last one repeated
-    where its count falls short by the rounding of its strides.
-    """
-    if abs(rate - FRAME_RATE) < 1e-3 and states.shape[1] >= frames - 2:
-        missing = max(0, frames - states.shape[1])
-        return torch.cat([states[:, :frames], states[:, -1:].expand(-1, missing, -1)], dim=1)
-    return adaptive_avg_pool1d(states.transpose(1, 2), frames).transpose(1, 2)
-
-
-def refuse_non_finite(summary: Tensor, encoder: Encoder, name: str) -> None:
-    """Raise if a clip's summary, (layer, dim), has a layer with values that are not finite."""
-    bad = ~torch.isfinite(summary).all(dim=-1)
-    if bad.any():
-        layer = encoder.layers[int(bad.nonzero()[0])]
-        raise ModelError(
-            f"{encoder.name}: layer {layer} is not finite for clip '{name}'; check the weights, or leave the clip out"
-        )
 
 
 def stored_features(store: FeatureStore, clips: pd.DataFrame) -> Features:
     """Return the stored features of clips, read layer by layer when a probe asks for one."""
     keys = list(clips.clip_key)
     about = store.description
+    layers = tuple(about["layers"])
     return Features(
         model=about["encoder"],
-        layers=tuple(about["layers"]),
+        layers=layers,
         clips=clips,
         window_clip=np.repeat(np.arange(len(keys)), [store.entry(key).windows for key in keys]),
-        read=lambda position: store.read(keys, position),
+        read=lambda position: store.read(keys, layers[position]),
         pooling=about["pooling"],
         fingerprint=store.directory.name,
+        widths=tuple(about["widths"]),
         baseline=about["baseline"],
         untrained=about["untrained"],
         official=tuple(about["official"]),

@@ -1,13 +1,21 @@
-"""What one pass leaves on disk: safetensors shards that appear whole or not at all.
+"""What a pass leaves on disk: safetensors shards that are only ever added.
 
-A store is one directory for one encoder and one way of cutting and pooling; its name is a fingerprint of both.
-Each shard carries the keys of its clips, so that there is no second file to fall out of step with.
+A store is one directory for one encoder and one way of cutting and pooling; its name is a fingerprint of both. A shard
+is named by the clips that are in it, appears whole, and is never replaced, so that writers need no lock: of two that
+make the same shard, the first one's stays. Each array of a shard carries a digest, which is held against it whenever it
+is read. Every layer has arrays of its own, so that one is read without its neighbours, whatever their widths:
+
+- ``pooled.L``: the summarised windows of all clips of the shard, (window, width) float32;
+- ``frames.L``: where tracks are kept, their frames, (frame, width) float16, times ``scale``, (clip, layer) float32;
+- ``sample.L``: a few frames of each clip for comparisons, (row, width) float16: what they differ from the mean of the
+  clip's first window, over ``sample_scale``, (clip, layer) float32; ``sample_frame``, (row,), says which they are;
+- ``steps``: mean squared distance of successive frames, (clip, layer) float64, where frames are sampled.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,11 +23,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
 
-from layerscope.atomic_files import UNFINISHED, read_header, write_atomically, write_tensors
+from layerscope.atomic_files import damaged, read_header, read_tensors, write_atomically, write_tensors
 
-__all__ = ["ClipEntry", "FeatureStore"]
+__all__ = ["ClipEntry", "ClipSample", "FeatureStore"]
+
+Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -36,26 +45,68 @@ class ClipEntry:
         Length of the span.
     sound : str
         Digest of the decoded samples.
+    length : int
+        Frames that it has, at `FRAME_RATE`.
     frames : int
         Frames it occupies, where frames are kept.
+    sampled : int
+        Frames it occupies in the sample.
     """
 
     key: str
     windows: int
     seconds: float
     sound: str
+    length: int
     frames: int = 0
+    sampled: int = 0
+
+
+@dataclass(frozen=True)
+class ClipSample:
+    """A few frames of a clip, and what is known of all of them, for one layer.
+
+    Attributes
+    ----------
+    frames : ndarray of int, shape (row,)
+        Which, on the grid of `FRAME_RATE`.
+    states : ndarray, shape (row, width), float32
+        Theirs.
+    mean : ndarray, shape (width,)
+        Of all frames of the clip.
+    step : float
+        Mean squared distance of successive frames of the clip; NaN for a single frame.
+    """
+
+    frames: NDArray[np.int64]
+    states: Array
+    mean: Array
+    step: float
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a clip stands: its shard, its number there, its first window and its first frame."""
+    """Where a clip stands: its shard, its number there, and the first of its rows."""
 
     path: Path
     number: int
     window: int
     frame: int
+    sample: int
     entry: ClipEntry
+
+    @property
+    def windows(self) -> slice:
+        """Return its rows among the pooled windows."""
+        return slice(self.window, self.window + self.entry.windows)
+
+    def sample_rows(self, count: int) -> slice:
+        """Return the rows of the first so many of its sampled frames."""
+        return slice(self.sample, self.sample + min(count, self.entry.sampled))
+
+    def samples(self, count: int) -> bool:
+        """Return whether so many of its frames are sampled, or all that it has."""
+        return self.entry.sampled >= min(count, self.entry.length)
 
 
 class FeatureStore:
@@ -66,7 +117,7 @@ class FeatureStore:
     directory : Path
         Its own directory.
     description : mapping
-        What the features are; written beside them for a person to read.
+        What the features are, ``layers`` among it; written beside them for a person to read.
 
     Attributes
     ----------
@@ -77,76 +128,120 @@ class FeatureStore:
     def __init__(self, directory: Path, description: Mapping[str, Any]) -> None:
         self.directory = directory
         self.description = description
-        self._places: dict[str, Place] = {}
-        if not (directory / "about.json").is_file():
-            write_atomically(directory / "about.json", json.dumps(description, indent=1, sort_keys=True).encode())
-        self._read_shards(sorted(directory.glob("*.safetensors")))
+        #: Every place of a clip, the eldest first: what is added later changes nothing that was read before.
+        self._places: dict[str, list[Place]] = {}
+        self._known: set[Path] = set()
+        self.refresh()
+
+    @property
+    def keeps_frames(self) -> bool:
+        """Return whether frames are held beside pooled states."""
+        return self.description["frames_per_second"] is not None
+
+    def refresh(self) -> None:
+        """See the shards that were added since."""
+        new = [path for path in self.directory.glob("*.safetensors") if path not in self._known]
+        self._read_shards(sorted(new, key=lambda path: (path.stat().st_mtime_ns, path.name)))
 
     def _read_shards(self, paths: Iterable[Path]) -> None:
         for path in paths:
-            window = frame = 0
-            for number, fields in enumerate(read_header(path)):
-                entry = ClipEntry(**fields)
-                self._places.setdefault(entry.key, Place(path, number, window, frame, entry))
+            window = frame = sample = 0
+            entries = entries_of(path)
+            self._known.add(path)
+            for number, entry in enumerate(entries):
+                place = Place(path, number, window, frame, sample, entry)
+                self._places.setdefault(entry.key, []).append(place)
                 window += entry.windows
                 frame += entry.frames
+                sample += entry.sampled
 
-    def refresh(self) -> None:
-        """See shards that another run has added, and remove what a killed one left unfinished."""
-        known = {place.path for place in self._places.values()}
-        self._read_shards(path for path in sorted(self.directory.glob("*.safetensors")) if path not in known)
-        for leftover in self.directory.glob(f"{UNFINISHED}*"):
-            shutil.rmtree(leftover)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._places
+    def holds(self, key: str, sampled: int = 0) -> bool:
+        """Return whether a clip is there, with so many frames in the sample at least, or all that it has."""
+        return any(place.samples(sampled) for place in self._places.get(key, ()))
 
     def entry(self, key: str) -> ClipEntry:
         """Return what is known of a stored clip."""
-        return self._places[key].entry
+        return self._places[key][0].entry
 
-    def write(self, name: str, tensors: Mapping[str, NDArray[Any]], entries: Sequence[ClipEntry]) -> None:
+    def write(self, tensors: Mapping[str, NDArray[Any]], entries: Sequence[ClipEntry]) -> None:
         """Add a shard.
 
         Parameters
         ----------
-        name : str
-            Of the shard.
         tensors : mapping
-            ``pooled``, (window, layer, dim) float32, whose rows are the windows of `entries`; where frames are kept
-            also ``frames``, (frame, layer, dim) float16, and ``scale``, (clip, layer) float32, by which they are
-            to be multiplied.
+            See the head of this file.
         entries : sequence of ClipEntry
-            The clips.
+            The clips, in the order of their rows.
         """
-        path = self.directory / f"{name}.safetensors"
-        write_tensors(path, tensors, [asdict(entry) for entry in entries])
+        about = self.directory / "about.json"
+        if not about.is_file():
+            write_atomically(about, json.dumps(self.description, indent=1, sort_keys=True).encode())
+        path = self.directory / f"{shard_name(entries)}.safetensors"
+        write_tensors(path, tensors, [asdict(entry) for entry in entries], replace=False)
         self._read_shards([path])
 
-    def read(self, keys: Sequence[str], layer: int) -> NDArray[np.float32]:
-        """Return one position on the layer axis for clips in the given order, shape (window, dim).
-
-        Each shard is opened once, and only that layer is read from it.
-        """
-        parts: dict[str, NDArray[np.float32]] = {}
-        for path, places in self._by_shard(keys):
-            with safe_open(path, framework="numpy") as file:
-                states = file.get_slice("pooled")[:, layer]
-            for place in places:
-                parts[place.entry.key] = states[place.window : place.window + place.entry.windows]
+    def read(self, keys: Sequence[str], layer: int) -> Array:
+        """Return the pooled windows of a layer for clips in the given order, (window, width)."""
+        parts: dict[str, Array] = {}
+        for path, places in by_shard(self._places[key][0] for key in dict.fromkeys(keys)):
+            pooled = read_tensors(path, [f"pooled.{layer}"])[f"pooled.{layer}"]
+            parts |= {place.entry.key: pooled[place.windows] for place in places}
         return np.concatenate([parts[key] for key in keys])
 
-    def read_frames(self, keys: Sequence[str], layer: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """Yield each distinct clip's key and frames, (frame, dim), shard by shard, one layer of them."""
-        for path, places in self._by_shard(keys):
-            with safe_open(path, framework="numpy") as file:
-                states, scales = file.get_slice("frames")[:, layer], file.get_slice("scale")[:, layer]
+    def read_frames(self, keys: Sequence[str], layer: int) -> Iterator[tuple[str, Array]]:
+        """Yield each distinct clip's key and frames of a layer, (frame, width), shard by shard."""
+        position = list(self.description["layers"]).index(layer)
+        for path, places in by_shard(self._places[key][0] for key in dict.fromkeys(keys)):
+            tensors = read_tensors(path, [f"frames.{layer}", "scale"])
             for place in places:
-                own = states[place.frame : place.frame + place.entry.frames]
-                yield place.entry.key, own.astype(np.float32) * scales[place.number]
+                frames = tensors[f"frames.{layer}"][place.frame : place.frame + place.entry.frames]
+                yield place.entry.key, frames.astype(np.float32) * tensors["scale"][place.number, position]
 
-    def _by_shard(self, keys: Sequence[str]) -> Iterator[tuple[Path, list[Place]]]:
-        by_shard: dict[Path, list[Place]] = {}
-        for key in dict.fromkeys(keys):
-            by_shard.setdefault(self._places[key].path, []).append(self._places[key])
-        yield from by_shard.items()
+    def sampled_frames(self, wanted: Mapping[str, int]) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        """Yield each clip's key and the first so many frames of its sample, by their numbers."""
+        for path, places in by_shard(self._sampled(key, count) for key, count in wanted.items()):
+            numbers = read_tensors(path, ["sample_frame"])["sample_frame"]
+            for place in places:
+                yield place.entry.key, numbers[place.sample_rows(wanted[place.entry.key])]
+
+    def _sampled(self, key: str, count: int) -> Place:
+        """Return the eldest place where so many frames of a clip are sampled."""
+        return next(place for place in self._places[key] if place.samples(count))
+
+    def read_sample(self, wanted: Mapping[str, int], layer: int, width: int) -> Iterator[tuple[str, ClipSample]]:
+        """Yield each clip's key and the first so many frames of its sample, of a layer of that width."""
+        position = list(self.description["layers"]).index(layer)
+        for path, places in by_shard(self._sampled(key, count) for key, count in wanted.items()):
+            names = (f"pooled.{layer}", f"sample.{layer}", "sample_frame", "sample_scale", "steps")
+            pooled, sample, frames, scales, steps = read_tensors(path, names).values()
+            for place in places:
+                rows = place.sample_rows(wanted[place.entry.key])
+                windows = pooled[place.windows, :width]
+                states = sample[rows].astype(np.float32) * scales[place.number, position] + windows[0]
+                step = float(steps[place.number, position])
+                yield place.entry.key, ClipSample(frames[rows], states, windows.mean(axis=0), step)
+
+
+def shard_name(entries: Sequence[ClipEntry]) -> str:
+    """Return the name of a shard with these clips in it."""
+    return hashlib.sha256(json.dumps([asdict(entry) for entry in entries]).encode()).hexdigest()[:32]
+
+
+def entries_of(path: Path) -> list[ClipEntry]:
+    """Return the clips of a shard, whose name says whether they are what was written."""
+    header = read_header(path)
+    try:
+        entries = [ClipEntry(**fields) for fields in header]
+    except TypeError as error:
+        raise damaged(path, error) from error
+    if shard_name(entries) != path.stem:
+        raise damaged(path, "its clips are not those that its name tells of")
+    return entries
+
+
+def by_shard(places: Iterable[Place]) -> Iterator[tuple[Path, list[Place]]]:
+    """Yield each shard with the places in it, so that it is opened once."""
+    shards: dict[Path, list[Place]] = {}
+    for place in places:
+        shards.setdefault(place.path, []).append(place)
+    yield from shards.items()

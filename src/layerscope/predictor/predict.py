@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from scipy.special import expit, softmax
 
-from layerscope.data.audio import cut, load
+from layerscope.data.audio import load
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.exported_encoder import read_portable
 from layerscope.errors import AudioError, DataError, UsageError
-from layerscope.features.encode import FRAME_RATE, encode_waveform, encode_windows, half_precision, pooled_windows
+from layerscope.features.encode import ClipStates, Pass
+from layerscope.features.pooling import half_precision
+from layerscope.features.windows import FRAME_RATE
 from layerscope.probes import apply_probe
 from layerscope.probes.frame_targets import FRAME_DIVISORS, averaged, context
 from layerscope.probes.inputs import BLOCKS
@@ -153,45 +155,33 @@ class Predictor:
 
     def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what the probe says of samples at the encoder's rate: (output,), or (frame, output) over time."""
-        needed = self.encoder.minimum_samples
-        if len(samples) < needed:
-            raise AudioError(
-                f"too short: {len(samples) / self.encoder.sample_rate:.4f} s, {self.encoder.name} needs "
-                f"{needed / self.encoder.sample_rate:.4f} s"
-            )
         if not np.isfinite(samples).all():
             raise AudioError("the waveform holds non-finite samples (NaN or infinity)")
+        states = self.one_pass.states_of(samples, "the waveform")
         if self.over_time:
-            return apply_probe(self.weights, self.assemble(self.frames(samples)))
-        return apply_probe(self.weights, self.assemble(self.pooled(samples))).mean(axis=0)
+            return apply_probe(self.weights, self.assemble(self.frames(states)))
+        return apply_probe(self.weights, self.assemble([layer.numpy() for layer in states.pooled])).mean(axis=0)
 
-    def pooled(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the pooled states of the windows of samples, (window, layer, dim)."""
-        window, name = self.manifest.window, "the waveform"
-        if self.manifest.stitched:
-            return pooled_windows(self.encoder, encode_waveform(self.encoder, samples, window, name), window).numpy()
-        windows = list(cut(samples, round(window * self.encoder.sample_rate)))
-        return encode_windows(self.encoder, windows, [name] * len(windows))
+    @property
+    def one_pass(self) -> Pass:
+        """Return the way from samples to states, as the run took it."""
+        return Pass(self.encoder, self.manifest.window, frames=self.over_time or self.manifest.stitched)
 
-    def frames(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the states of a track's frames at the rate of the target, (frame, layer, dim)."""
-        track = encode_waveform(self.encoder, samples, self.manifest.window, "the waveform")
-        halves, scale = half_precision(track)  # as the run kept them: the same numbers come of the same rounding
-        kept = (halves.float() * scale[:, None, None]).numpy()
+    def frames(self, states: ClipStates) -> list[NDArray[np.float32]]:
+        """Return the states of a track's frames at the rate of the target, (frame, width) for each layer."""
         divisor = FRAME_DIVISORS[self.manifest.kind]
-        layers = [averaged(layer, divisor) for layer in kept]
-        if self.encoder.baseline:
-            layers = [context(layer, FRAME_RATE / divisor) for layer in layers]
-        return np.stack(layers, axis=1)
+        layers = []
+        for track in states.frames:
+            halves, scale = half_precision(track)  # as the run kept them: the same numbers come of the same rounding
+            layers.append(averaged((halves.float() * scale).numpy(), divisor))
+        return [context(layer, FRAME_RATE / divisor) for layer in layers] if self.encoder.baseline else layers
 
-    def assemble(self, states: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the probe's input for states (window, layer, dim) of the encoder's layers."""
-        name, states = self.manifest.input, states[:, self.positions]
+    def assemble(self, layers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the probe's input for states of the encoder's layers, each (window, width)."""
+        name, states = self.manifest.input, [layers[position] for position in self.positions]
         if name in BLOCKS:
-            return states[:, 0, : states.shape[2] // BLOCKS[name]]
-        if name.startswith("weighted"):
-            return states
-        return states.reshape(len(states), -1)
+            return states[0][:, : states[0].shape[1] // BLOCKS[name]]
+        return np.stack(states, axis=1) if name.startswith("weighted") else np.concatenate(states, axis=1)
 
     def answer(self, scores: NDArray[np.float32]) -> dict[str, Any]:
         """Return what scores say, in the words of the target."""

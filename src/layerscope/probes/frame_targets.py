@@ -19,8 +19,8 @@ from sklearn.linear_model import LogisticRegression
 
 from layerscope.data.splits import Part
 from layerscope.features.clip_features import Features
-from layerscope.features.encode import FRAME_RATE
 from layerscope.features.store import FeatureStore
+from layerscope.features.windows import FRAME_RATE
 from layerscope.targets.annotations import Annotation, Beats, Spans, beat_targets, span_targets
 from layerscope.targets.decoding import bar_pointer, section_spans, spans_from_frames
 from layerscope.targets.labels import Kind, Labels, TrackLabels
@@ -144,7 +144,7 @@ def frame_features(store: FeatureStore, clips: pd.DataFrame, tracks: Tracks) -> 
 
     def read(position: int) -> NDArray[np.float32]:
         found: NDArray[np.float32] | None = None
-        for key, kept in store.read_frames(keys, position):
+        for key, kept in store.read_frames(keys, about["layers"][position]):
             states = averaged(kept, round(FRAME_RATE / tracks.rate))
             if baseline:
                 states = context(states, tracks.rate)
@@ -163,6 +163,7 @@ def frame_features(store: FeatureStore, clips: pd.DataFrame, tracks: Tracks) -> 
         read=read,
         pooling="context" if baseline else "frame",
         fingerprint=store.directory.name,
+        widths=tuple(about["widths"]),
         baseline=baseline,
         untrained=about["untrained"],
         official=tuple(about["official"]),

@@ -47,8 +47,10 @@ def inputs_of(features: Features) -> list[Input]:
     layers = [Input("layer", layer) for layer in features.layers]
     if len(layers) == 1:
         return layers
-    mixtures = [Input("weighted")]
-    if features.layers[0] == 0 and len(layers) > 2:
+    mixtures = []
+    if len(set(features.widths)) == 1:  # what has another width cannot be added
+        mixtures.append(Input("weighted"))
+    if features.layers[0] == 0 and len(layers) > 2 and len(set(features.widths[1:])) == 1:
         mixtures.append(Input("weighted[1:]"))
     return [*layers, Input("last", features.layers[-1]), *mixtures, Input("concat")]
 

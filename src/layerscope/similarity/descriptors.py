@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from layerscope.encoders import BASELINES, Encoder
+from layerscope.encoders.encoder import fingerprint_of, source_digest
 from layerscope.encoders.mel import HOP, MEL_BINS, SAMPLE_RATE, MelSpectrogram
 from layerscope.encoders.plain_features import Baseline
 
@@ -65,7 +66,10 @@ class Descriptor(Encoder):
     dim = 1
 
     def __init__(self, name: str, compute: Callable[[Samples], Samples]) -> None:
-        self.name = self.fingerprint = name
+        self.name = name
+        self.fingerprint = fingerprint_of(
+            {"descriptor": name, "source": source_digest(__name__, "layerscope.encoders.mel")}
+        )
         self.compute = compute
 
     def encode(self, waveforms: Tensor) -> Tensor:

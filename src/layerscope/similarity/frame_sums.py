@@ -1,28 +1,22 @@
-"""Sums over frames of several views of the same sound: all that similarities need, and adding up exactly over parts.
+"""Sums over clips of several views of the same frames: all that similarities need, and adding up exactly over clips.
 
-A view is one layer of a model, or one plain feature. The memory depends on the widths of the views, never on the
-hours of audio.
+A view is one layer of a model, or one plain feature. Every clip weighs the same, however many of its frames are drawn,
+and is one independent sample: frames of one clip are alike for reasons of their own. Values are centred before they are
+squared, so that a large common offset does not cancel what is small.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
 
-from layerscope.atomic_files import read_header, write_tensors
-
-__all__ = ["Gathering", "View", "ViewMoments", "read_moments", "squared_steps"]
+__all__ = ["View", "ViewSample", "ViewSums", "sums_of"]
 
 Array = NDArray[np.float64]
-#: Frames that are multiplied at once; fewer waste time, more waste memory.
-ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -35,13 +29,13 @@ class View:
         The encoder or plain feature.
     layer : int or None
         Of the encoder; a plain feature has none.
-    dim : int
-        Width.
+    width : int
+        Of a frame.
     """
 
     model: str
     layer: int | None
-    dim: int
+    width: int
 
     def __str__(self) -> str:
         """Name it as tables do."""
@@ -49,210 +43,179 @@ class View:
 
 
 @dataclass(frozen=True)
-class ViewMoments:
-    """Sums over frames, the views side by side in every row.
+class ViewSample:
+    """Frames drawn of each clip, as one view sees them.
+
+    Attributes
+    ----------
+    view : View
+        Which.
+    frames : ndarray, shape (row, width)
+        Clip by clip.
+    clip : ndarray of int, shape (row,)
+        The number of each frame's clip, ascending from 0 without a gap.
+    means : ndarray, shape (clip, width)
+        Of all frames of the clips.
+    steps : ndarray, shape (clip,)
+        Mean squared distance of successive frames of the clips; NaN for a single frame.
+    """
+
+    view: View
+    frames: NDArray[np.floating]
+    clip: NDArray[np.int64]
+    means: NDArray[np.floating]
+    steps: Array
+
+    def take(self, clips: NDArray[np.int64]) -> ViewSample:
+        """Return the sample of some clips, by ascending number."""
+        rows = np.isin(self.clip, clips)
+        clip = np.searchsorted(clips, self.clip[rows])
+        return ViewSample(self.view, self.frames[rows], clip, self.means[clips], self.steps[clips])
+
+
+@dataclass(frozen=True)
+class ViewSums:
+    """Sums over clips, the views side by side in every row. Of clip c, ``m`` is the mean of its drawn frames.
 
     Attributes
     ----------
     views : tuple of View
         In the order of the columns.
-    count : float
-        Frames.
+    clips, frames : float
+        How many.
     sums : ndarray, shape (width,)
-        Of the values.
+        ``Σ m``.
     cross : ndarray, shape (width, width)
-        Of their products.
-    directions : ndarray, shape (width,)
-        Of the values after each view's frame is scaled to length 1.
+        ``Σ M`` with ``M`` the clip's mean of ``x xᵀ`` over its frames.
+    between : ndarray, shape (width, width)
+        ``Σ m mᵀ``.
+    within : ndarray, shape (view, view)
+        ``Σ |M_vw|²``.
     lengths : ndarray, shape (view, view)
-        Of the products of squared lengths ``|x|² |y|²``.
+        ``Σ |m_v|² |m_w|²``.
     weighted : ndarray, shape (view, width)
-        Of the values times each view's squared length.
-    steps : ndarray, shape (view,)
-        Of squared distances between frames that follow one another.
-    pairs : float
-        How many of those.
+        ``Σ |m_v|² m``.
+    turned : ndarray, shape (view, width)
+        ``Σ M m_v``, with the part of ``M`` whose columns are those of v.
+    forms : ndarray, shape (view, view)
+        ``Σ m_vᵀ M_vw m_w``.
+    directions : ndarray, shape (width,)
+        ``Σ d`` with d the clip's mean of the frames as they are (not centred), scaled to length 1.
+    direction_lengths : ndarray, shape (view,)
+        ``Σ |d|²``.
+    steps, stepped : ndarray, shape (view,)
+        Sum of the clips' mean squared steps, and how many clips have one.
     """
 
     views: tuple[View, ...]
-    count: float
+    clips: float
+    frames: float
     sums: Array
     cross: Array
-    directions: Array
+    between: Array
+    within: Array
     lengths: Array
     weighted: Array
+    turned: Array
+    forms: Array
+    directions: Array
+    direction_lengths: Array
     steps: Array
-    pairs: float
+    stepped: Array
 
-    def __add__(self, other: ViewMoments) -> ViewMoments:
-        """Return the moments of both parts together."""
+    def __add__(self, other: ViewSums) -> ViewSums:
+        """Return the sums over both."""
         return self.combined(other, 1.0)
 
-    def __sub__(self, other: ViewMoments) -> ViewMoments:
-        """Return the moments without those of a part."""
+    def __sub__(self, other: ViewSums) -> ViewSums:
+        """Return the sums without those of a part."""
         return self.combined(other, -1.0)
 
-    def combined(self, other: ViewMoments, sign: float) -> ViewMoments:
+    def combined(self, other: ViewSums, sign: float) -> ViewSums:
         """Return the sums with those of another part added or taken away."""
         if self.views != other.views:
-            raise ValueError("moments of different views do not add up")
-        return ViewMoments(
-            self.views, *(getattr(self, name) + sign * getattr(other, name) for name in ("count", *ARRAYS, "pairs"))
-        )
+            raise ValueError("sums of different views do not add up")
+        names = [entry.name for entry in fields(self) if entry.name != "views"]
+        return ViewSums(self.views, *(getattr(self, name) + sign * getattr(other, name) for name in names))
 
     @cached_property
     def places(self) -> list[slice]:
         """Return the columns of each view."""
         return places_of(self.views)
 
-    def only(self, *numbers: int) -> ViewMoments:
-        """Return the moments of some views."""
-        columns = np.concatenate([np.arange(self.places[number].start, self.places[number].stop) for number in numbers])
-        chosen = np.array(numbers)
-        return ViewMoments(
-            tuple(self.views[number] for number in numbers),
-            self.count,
-            self.sums[columns],
-            self.cross[np.ix_(columns, columns)],
-            self.directions[columns],
-            self.lengths[np.ix_(chosen, chosen)],
-            self.weighted[np.ix_(chosen, columns)],
-            self.steps[chosen],
-            self.pairs,
-        )
-
     def covariance(self, first: int, second: int) -> Array:
-        """Return the covariance of two views, (dim, dim), dividing by the count."""
+        """Return the covariance of two views, (width, width), over the frames of clips that weigh the same."""
         a, b = self.places[first], self.places[second]
-        covariance: Array = self.cross[a, b] / self.count - np.outer(self.sums[a], self.sums[b]) / self.count**2
+        covariance: Array = self.cross[a, b] / self.clips - np.outer(self.sums[a], self.sums[b]) / self.clips**2
         return covariance
-
-
-def squared_steps(frames: NDArray[np.floating]) -> float:
-    """Return the sum of squared distances between frames that follow one another, (frame, dim)."""
-    return float(np.square(np.diff(frames, axis=0), dtype=np.float64).sum())
-
-
-#: What is stored of moments, and adds up.
-ARRAYS = ("sums", "cross", "directions", "lengths", "weighted", "steps")
 
 
 def places_of(views: Sequence[View]) -> list[slice]:
     """Return the columns of each view, side by side."""
-    ends = np.cumsum([view.dim for view in views])
-    return [slice(int(end - view.dim), int(end)) for view, end in zip(views, ends, strict=True)]
+    ends = np.cumsum([view.width for view in views])
+    return [slice(int(end - view.width), int(end)) for view, end in zip(views, ends, strict=True)]
 
 
-class Gathering:
-    """Moments under way: frames go in clip by clip, in any order and in pieces of any size.
+def sums_of(samples: Sequence[ViewSample], centres: Sequence[NDArray[np.floating]]) -> ViewSums:
+    """Return the sums of the same frames seen in several views.
 
     Parameters
     ----------
-    views : sequence of View
-        The columns of what will come.
+    samples : sequence of ViewSample
+        Of the same clips and frames.
+    centres : sequence of ndarray, each (width,)
+        What is taken off each view, the same for all parts that are to be added up.
     """
-
-    def __init__(self, views: Sequence[View]) -> None:
-        self.views = tuple(views)
-        self.places = places_of(views)
-        width = self.places[-1].stop
-        self.waiting: list[NDArray[np.float32]] = []
-        self.count = self.pairs = 0.0
-        self.sums, self.directions = np.zeros(width), np.zeros(width)
-        self.lengths = np.zeros((len(views), len(views)))
-        self.weighted = np.zeros((len(views), width))
-        self.steps = np.zeros(len(views))
-        # Of two views the later one's block alone: the whole is symmetric, and may be gigabytes.
-        self.blocks: dict[tuple[int, int], Array] = {}
-
-    def add(self, frames: NDArray[np.float32], steps: Sequence[float] = (), pairs: int = 0) -> None:
-        """Take frames (frame, width), and the squared steps of each view over pairs of frames (see `squared_steps`)."""
-        self.waiting.append(frames)
-        if pairs:
-            self.steps += steps
-            self.pairs += pairs
-        if sum(map(len, self.waiting)) >= ROWS:
-            self.settle()
-
-    def settle(self) -> None:
-        """Work what waits into the sums."""
-        if not self.waiting:
-            return
-        rows = np.concatenate(self.waiting).astype(np.float64)
-        self.waiting = []
-        self.count += len(rows)
-        self.sums += rows.sum(axis=0)
-        for later, earlier in self.pairs_of_views():
-            products = rows[:, self.places[later]].T @ rows[:, self.places[earlier]]
-            if (later, earlier) in self.blocks:
-                self.blocks[later, earlier] += products
-            else:
-                self.blocks[later, earlier] = products
-        squared = np.stack([np.square(rows[:, place]).sum(axis=1) for place in self.places], axis=1)
-        self.lengths += squared.T @ squared
-        self.weighted += squared.T @ rows
-        for place, lengths in zip(self.places, squared.T, strict=True):
-            with np.errstate(divide="ignore"):
-                scale = np.where(lengths > 0, 1 / np.sqrt(lengths), 0.0)
-            self.directions[place] += scale @ rows[:, place]
-
-    def pairs_of_views(self) -> Iterator[tuple[int, int]]:
-        """Yield each view with itself and with those before it."""
-        return ((later, earlier) for later in range(len(self.views)) for earlier in range(later + 1))
-
-    def moments(self) -> ViewMoments:
-        """Return what has been gathered; further frames change it."""
-        self.settle()
-        cross = np.zeros((len(self.sums), len(self.sums)))
-        for (later, earlier), block in self.blocks.items():
-            cross[self.places[later], self.places[earlier]] = block
-            cross[self.places[earlier], self.places[later]] = block.T
-        return ViewMoments(
-            self.views, self.count, self.sums, cross, self.directions, self.lengths, self.weighted, self.steps,
-            self.pairs,
-        )  # fmt: skip
-
-    def save(self, path: Path) -> None:
-        """Write what has been gathered."""
-        self.settle()
-        header = {
-            "views": [[view.model, view.layer, view.dim] for view in self.views],
-            "count": self.count,
-            "pairs": self.pairs,
-        }
-        arrays = {name: getattr(self, name) for name in ARRAYS if name != "cross"}
-        blocks = {f"cross.{later}.{earlier}": block for (later, earlier), block in self.blocks.items()}
-        write_tensors(path, {**arrays, **blocks}, header)
+    views = tuple(sample.view for sample in samples)
+    clip, places = samples[0].clip, places_of(views)
+    counts = np.bincount(clip).astype(np.float64)
+    raw = [np.asarray(sample.frames, np.float64) for sample in samples]
+    rows = np.concatenate([frames - centre for frames, centre in zip(raw, centres, strict=True)], axis=1)
+    share = 1 / counts[clip]
+    means = clip_means(rows, clip, counts)
+    squares = np.stack([np.square(means[:, place]).sum(axis=1) for place in places], axis=1)
+    # What each frame has in common with the mean of its clip, (row, view).
+    aligned = np.stack([np.einsum("nd,nd->n", rows[:, place], means[clip][:, place]) for place in places], axis=1)
+    units = clip_means(np.concatenate([unit_length(frames) for frames in raw], axis=1), clip, counts)
+    steps = np.stack([sample.steps for sample in samples], axis=1)
+    return ViewSums(
+        views,
+        float(len(counts)),
+        float(len(rows)),
+        sums=means.sum(axis=0),
+        cross=rows.T @ (rows * share[:, None]),
+        between=means.T @ means,
+        within=within_clips([rows[:, place] for place in places], clip, counts),
+        lengths=squares.T @ squares,
+        weighted=squares.T @ means,
+        turned=(aligned * share[:, None]).T @ rows,
+        forms=aligned.T @ (aligned * share[:, None]),
+        directions=units.sum(axis=0),
+        direction_lengths=np.array([np.square(units[:, place]).sum() for place in places]),
+        steps=np.nansum(steps, axis=0),
+        stepped=np.isfinite(steps).sum(axis=0).astype(np.float64),
+    )
 
 
-def read_moments(path: Path, numbers: Sequence[int] | None = None) -> ViewMoments:
-    """Return moments that were written, of some views or of all; only these are read from the disk."""
-    header: dict[str, Any] = read_header(path)
-    views = tuple(View(*view) for view in header["views"])
-    chosen = list(range(len(views)) if numbers is None else numbers)
-    places = [places_of(views)[number] for number in chosen]
-    with safe_open(path, framework="numpy") as file:
+def clip_means(rows: Array, clip: NDArray[np.int64], counts: Array) -> Array:
+    """Return the mean of each clip's rows, (clip, width)."""
+    starts = np.searchsorted(clip, np.arange(len(counts)))
+    means: Array = np.add.reduceat(rows, starts, axis=0) / counts[:, None]
+    return means
 
-        def block(a: int, b: int) -> Array:
-            later, earlier = max(a, b), min(a, b)
-            stored: Array = file.get_tensor(f"cross.{later}.{earlier}")
-            return stored if a == later else stored.T
 
-        rows = [[block(a, b) for b in chosen] for a in chosen]
+def unit_length(frames: Array) -> Array:
+    """Return frames scaled to length 1; silent ones stay 0."""
+    lengths = np.linalg.norm(frames, axis=1, keepdims=True)
+    return np.divide(frames, lengths, out=np.zeros_like(frames), where=lengths > 0)
 
-        def columns(name: str) -> Array:
-            part = file.get_slice(name)
-            return np.concatenate([part[place] for place in places])
 
-        weighted = file.get_tensor("weighted")[chosen]
-        return ViewMoments(
-            tuple(views[number] for number in chosen),
-            header["count"],
-            columns("sums"),
-            np.block(rows),
-            columns("directions"),
-            file.get_tensor("lengths")[np.ix_(chosen, chosen)],
-            np.concatenate([weighted[:, place] for place in places], axis=1),
-            file.get_tensor("steps")[chosen],
-            header["pairs"],
-        )
+def within_clips(views: Sequence[Array], clip: NDArray[np.int64], counts: Array) -> Array:
+    """Return ``Σ |M_vw|²`` over clips, (view, view), by the products of frames with those of their own clip."""
+    total = np.zeros((len(views), len(views)))
+    for count in np.unique(counts):
+        own = counts[clip] == count
+        grams = [frames[own].reshape(-1, int(count), frames.shape[1]) for frames in views]
+        grams = [frames @ frames.swapaxes(1, 2) for frames in grams]
+        total += np.array([[np.vdot(a, b) for b in grams] for a in grams]) / count**2
+    return total

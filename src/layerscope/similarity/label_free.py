@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from layerscope.encoders import Encoder
-from layerscope.similarity.frame_sums import ViewMoments
+from layerscope.similarity.frame_sums import ViewSums
 
 __all__ = ["CHANGES", "SCORES", "geometry", "robustness"]
 
@@ -20,7 +20,7 @@ Samples = NDArray[np.float32]
 SCORES = {
     "effective_rank": "effective rank: exp of the entropy of the singular values (Roy & Vetterli 2007)",
     "participation_ratio": "participation ratio: (Σ variance)² / Σ variance², over principal directions",
-    "anisotropy": "anisotropy: mean cosine of two random frames (Ethayarajh 2019)",
+    "anisotropy": "anisotropy: mean cosine of two frames of different clips (Ethayarajh 2019)",
     "smoothness": "smoothness: correlation of a frame with the next one",
     "robustness_gain": "robustness to 12 dB less gain: correlation of the states before and after",
     "robustness_noise": "robustness to white noise at 20 dB below the sound",
@@ -28,13 +28,13 @@ SCORES = {
 }
 
 
-def geometry(moments: ViewMoments) -> dict[str, float]:
-    """Return the scores of one view that follow from its moments.
+def geometry(sums: ViewSums) -> dict[str, float]:
+    """Return the scores of one view that follow from its sums.
 
     Parameters
     ----------
-    moments : ViewMoments
-        Of this view alone, at least two frames.
+    sums : ViewSums
+        Of this view alone, at least two clips.
 
     Returns
     -------
@@ -43,13 +43,12 @@ def geometry(moments: ViewMoments) -> dict[str, float]:
         [-1/(n-1), 1], 1 where all frames point the same way; ``smoothness`` at most 1, 0 where successive frames
         differ as much as any two.
     """
-    variances = np.linalg.eigvalsh(moments.covariance(0, 0)).clip(min=0)
-    spread = variances.sum()
-    n = moments.count
+    variances = np.linalg.eigvalsh(sums.covariance(0, 0)).clip(min=0)
+    spread, n = variances.sum(), sums.clips
     found = {
         "effective_rank": 0.0,
         "participation_ratio": 0.0,
-        "anisotropy": float((moments.directions @ moments.directions - n) / (n * (n - 1))),
+        "anisotropy": float((sums.directions @ sums.directions - sums.direction_lengths[0]) / (n * (n - 1))),
         "smoothness": float("nan"),
     }
     if spread > 0:
@@ -57,8 +56,8 @@ def geometry(moments: ViewMoments) -> dict[str, float]:
         shares = sizes[sizes > 0] / sizes.sum()
         found["effective_rank"] = float(np.exp(-(shares * np.log(shares)).sum()))
         found["participation_ratio"] = float(spread**2 / np.square(variances).sum())
-        if moments.pairs:
-            found["smoothness"] = float(1 - moments.steps[0] / moments.pairs / (2 * spread))
+        if sums.stepped[0]:
+            found["smoothness"] = float(1 - sums.steps[0] / sums.stepped[0] / (2 * spread))
     return found
 
 
@@ -103,15 +102,22 @@ def robustness(encoder: Encoder, windows: list[Samples]) -> dict[str, NDArray[np
         ``1 - E|x - x'|² / (2 V)`` with V the variance of the states: the correlation of states before and after,
         at most 1; 0 where the change moves a frame as far as another frame is away.
     """
-    plain = [encoder.encode(torch.from_numpy(window[None]))[0] for window in windows]
-    every = torch.cat(plain, dim=1).double()
-    variance = (every - every.mean(dim=1, keepdim=True)).square().sum(dim=2).mean(dim=1)
-    frames = every.shape[1]
-    found = {}
-    for name, change in CHANGES.items():
-        moved = torch.zeros(len(encoder.layers), dtype=torch.float64)
-        for window, before in zip(windows, plain, strict=True):
-            after = encoder.encode(torch.from_numpy(change(window, encoder.sample_rate)[None]))[0]
-            moved += (after.double() - before.double()).square().sum(dim=(1, 2))
-        found[name] = (1 - moved / frames / (2 * variance)).numpy()
-    return found
+    before = [layers_of(encoder, window) for window in windows]
+    scores = {name: np.zeros(len(encoder.layers)) for name in CHANGES}
+    changed = {
+        name: [layers_of(encoder, change(window, encoder.sample_rate)) for window in windows]
+        for name, change in CHANGES.items()
+    }
+    for position in range(len(encoder.layers)):
+        plain = [layers[position] for layers in before]
+        frames = torch.cat(plain)
+        variance = (frames - frames.mean(dim=0)).square().sum(dim=1).mean()
+        for name, layers in changed.items():
+            moved = sum((after[position] - state).square().sum() for after, state in zip(layers, plain, strict=True))
+            scores[name][position] = float(1 - moved / len(frames) / (2 * variance))
+    return scores
+
+
+def layers_of(encoder: Encoder, window: Samples) -> list[torch.Tensor]:
+    """Return the states of a stretch of sound, (frame, width) float64 for each layer."""
+    return [states[0].double() for states in encoder.layer_states(torch.from_numpy(window[None]))]

@@ -1,4 +1,4 @@
-"""How alike two views of the same frames are, from their moments.
+"""How alike two views of the same frames are, from their sums over clips.
 
 All measures are 1 for the same view, near 0 for unrelated ones, and blind to rotation and scale; the CCA family is
 blind to every invertible linear map.
@@ -20,10 +20,12 @@ from scipy import stats
 from layerscope.atomic_files import write_atomically
 from layerscope.errors import DataError
 from layerscope.scores.results import write_csv
-from layerscope.similarity.frame_sums import ViewMoments
+from layerscope.similarity.frame_sums import ViewSums
 
 __all__ = [
+    "FEWEST_CLIPS",
     "MEASURES",
+    "NEIGHBOURS",
     "Estimate",
     "Similarities",
     "canonical",
@@ -46,6 +48,8 @@ KEPT = 0.99
 #: Frames for each dimension that canonical directions are fitted on; with fewer they fit noise.
 FRAMES_A_DIMENSION = 10
 NEIGHBOURS = 10
+#: What an estimate without bias needs: two pairs of clips, all different.
+FEWEST_CLIPS = 4
 LEVEL = 0.95
 
 
@@ -118,63 +122,71 @@ class Similarities:
             raise DataError(f"{directory}: not the directory of a finished comparison ({error})") from error
 
 
-def cka(moments: ViewMoments) -> float:
+def cka(sums: ViewSums) -> float:
     """Return the linear CKA of two views, in [0, 1] (Kornblith et al. 2019, section 3); 0 where a view is constant."""
-    xx, yy, xy = blocks(moments)
+    xx, yy, xy = blocks(sums)
     scale = np.linalg.norm(xx) * np.linalg.norm(yy)
     return float(np.square(xy).sum() / scale) if scale > 0 else 0.0
 
 
-def debiased_cka(moments: ViewMoments) -> float:
+def debiased_cka(sums: ViewSums) -> float:
     """Return the linear CKA of two views without the bias of few samples, about 0 for unrelated ones.
 
-    Each of its three terms is the unbiased estimator of HSIC (Song et al. 2012, HSIC₁), written in sums over
-    frames instead of kernels between them. It can be slightly below 0.
+    Each of its three terms is an unbiased estimator of HSIC: that of Song et al. (2012, HSIC₁) with clips in place of
+    samples, so that only frames of different clips are ever multiplied. It can be slightly below 0.
 
     Raises
     ------
     ValueError
-        For fewer than four frames.
+        For fewer than four clips.
     """
-    n = moments.count
-    if n < 4:
-        raise ValueError(f"debiased CKA needs four frames, has {n:.0f}")
-    own = [hsic(moments, number, number) for number in (0, 1)]
+    if sums.clips < FEWEST_CLIPS:
+        raise ValueError(f"debiased CKA needs {FEWEST_CLIPS} clips, has {sums.clips:.0f}")
+    own = [hsic(sums, number, number) for number in (0, 1)]
     if min(own) <= 0:
         return 0.0
-    return float(hsic(moments, 0, 1) / np.sqrt(own[0] * own[1]))
+    return float(hsic(sums, 0, 1) / np.sqrt(own[0] * own[1]))
 
 
-def hsic(moments: ViewMoments, first: int, second: int) -> float:
-    """Return the unbiased HSIC of two views with linear kernels, up to a factor that CKA cancels."""
-    n = moments.count
-    a, b = moments.places[first], moments.places[second]
-    sum_a, sum_b, cross = moments.sums[a], moments.sums[b], moments.cross[a, b]
-    both = moments.lengths[first, second]
-    trace = np.square(cross).sum() - both
-    total_a = sum_a @ sum_a - np.trace(moments.cross[a, a])
-    total_b = sum_b @ sum_b - np.trace(moments.cross[b, b])
-    mixed = sum_a @ cross @ sum_b - moments.weighted[first, b] @ sum_b - moments.weighted[second, a] @ sum_a + both
-    return float(trace + total_a * total_b / ((n - 1) * (n - 2)) - 2 * mixed / (n - 2))
+def hsic(sums: ViewSums, first: int, second: int) -> float:
+    """Return the unbiased HSIC of two views with linear kernels: the squared norm of their covariance.
+
+    ``E k(x, x') l(y, y') + E k(x, x') E l(y, y') - 2 E k(x, x') l(y, y'')``, where x and y are of one frame and
+    everything primed is of other clips, all different; each mean is over all such choices of clips, written in sums.
+    """
+    n = sums.clips
+    a, b = sums.places[first], sums.places[second]
+    mean_a, mean_b, cross, between = sums.sums[a], sums.sums[b], sums.cross[a, b], sums.between[a, b]
+    lengths, form = sums.lengths[first, second], sums.forms[first, second]
+    pairs = np.square(cross).sum() - sums.within[first, second]
+    total_a = mean_a @ mean_a - np.trace(sums.between[a, a])
+    total_b = mean_b @ mean_b - np.trace(sums.between[b, b])
+    chain = mean_a @ between @ mean_b - sums.weighted[first, b] @ mean_b - sums.weighted[second, a] @ mean_a + lengths
+    apart = total_a * total_b - 4 * chain + 2 * (np.square(between).sum() - lengths)
+    third = mean_a @ cross @ mean_b - sums.turned[first, b] @ mean_b - sums.turned[second, a] @ mean_a
+    third += 2 * form - np.vdot(cross, between)
+    return float(
+        pairs / (n * (n - 1)) + apart / (n * (n - 1) * (n - 2) * (n - 3)) - 2 * third / (n * (n - 1) * (n - 2))
+    )
 
 
-def procrustes(moments: ViewMoments) -> float:
+def procrustes(sums: ViewSums) -> float:
     """Return how well one view turns into the other by rotation and scale, in [0, 1].
 
     ``|Cxy|_* / sqrt(tr Cxx tr Cyy)``: one minus half the squared Procrustes distance of views of unit size
     (Ding et al. 2021).
     """
-    xx, yy, xy = blocks(moments)
+    xx, yy, xy = blocks(sums)
     scale = np.sqrt(np.trace(xx) * np.trace(yy))
     return float(np.linalg.svd(xy, compute_uv=False).sum() / scale) if scale > 0 else 0.0
 
 
-def canonical(fitted: ViewMoments, scored: ViewMoments) -> dict[str, float]:
+def canonical(fitted: ViewSums, scored: ViewSums) -> dict[str, float]:
     """Return the measures of the CCA family: directions fitted on some clips, correlations measured on others.
 
     Parameters
     ----------
-    fitted, scored : ViewMoments
+    fitted, scored : ViewSums
         Of the same two views.
 
     Returns
@@ -229,9 +241,9 @@ def whitening(variances: Array, axes: Array, share: float) -> Array:
     return whitened
 
 
-def correlations(moments: ViewMoments, x: Array, y: Array) -> Array:
+def correlations(sums: ViewSums, x: Array, y: Array) -> Array:
     """Return the correlation of each pair of directions on given frames; a constant one correlates with nothing."""
-    xx, yy, xy = blocks(moments)
+    xx, yy, xy = blocks(sums)
     shared = np.einsum("ik,ik->k", x, xy @ y)
     scale = np.einsum("ik,ik->k", x, xx @ x) * np.einsum("ik,ik->k", y, yy @ y)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -244,23 +256,23 @@ def frames_needed(first: int, second: int) -> int:
     return FRAMES_A_DIMENSION * max(first, second)
 
 
-def blocks(moments: ViewMoments) -> tuple[Array, Array, Array]:
+def blocks(sums: ViewSums) -> tuple[Array, Array, Array]:
     """Return the covariances of two views, each with itself and with the other."""
-    return moments.covariance(0, 0), moments.covariance(1, 1), moments.covariance(0, 1)
+    return sums.covariance(0, 0), sums.covariance(1, 1), sums.covariance(0, 1)
 
 
-Statistics = Callable[[ViewMoments, ViewMoments], dict[str, float]]
+Statistics = Callable[[ViewSums, ViewSums], dict[str, float]]
 
 
-def jackknife(fit: Sequence[ViewMoments], score: Sequence[ViewMoments], statistics: Statistics) -> dict[str, Estimate]:
+def jackknife(fit: Sequence[ViewSums], score: Sequence[ViewSums], statistics: Statistics) -> dict[str, Estimate]:
     """Return statistics with 95 % intervals, leaving out one part of the clips at a time.
 
     Parameters
     ----------
-    fit, score : sequence of ViewMoments
+    fit, score : sequence of ViewSums
         Of parts that hold different clips: those that directions are fitted on, and the others.
     statistics : callable
-        Takes the moments of both.
+        Takes the sums of both.
 
     Returns
     -------
@@ -285,8 +297,8 @@ def jackknife(fit: Sequence[ViewMoments], score: Sequence[ViewMoments], statisti
     return found
 
 
-def total(parts: Sequence[ViewMoments]) -> ViewMoments:
-    """Return the moments of all parts."""
+def total(parts: Sequence[ViewSums]) -> ViewSums:
+    """Return the sums over all parts."""
     whole = parts[0]
     for part in parts[1:]:
         whole = whole + part

@@ -1,15 +1,12 @@
-"""How alike layers are, to one another and to the sound: one pass of every encoder, moments, and their table.
+"""How alike layers are, to one another and to the sound: the passes, their sampled frames, and the table of them.
 
-The pass goes through the clips part by part. What it leaves of a part is on disk before the next begins, so that a
-killed comparison continues, and that no more than one part is in memory.
+The passes are those of a run: what one command has encoded the other finds.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,20 +16,23 @@ import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 from threadpoolctl import threadpool_limits
 
-from layerscope.atomic_files import sole_use, write_atomically, write_tensors
+from layerscope.atomic_files import cache_directory, sole_use, write_atomically
 from layerscope.data.audio import load
 from layerscope.data.dataset import Dataset
 from layerscope.data.splits import group_codes
 from layerscope.encoders import Encoder, load_encoder
-from layerscope.errors import AudioError, DataError, ResourceError, UsageError
-from layerscope.features.encode import encode_clip
+from layerscope.errors import AudioError, DataError, UsageError
+from layerscope.features.encode import Pass
+from layerscope.features.frame_sample import FRAMES_A_CLIP, sampled_of_clips
+from layerscope.features.store import FeatureStore
 from layerscope.similarity.descriptors import DESCRIPTORS, descriptor
-from layerscope.similarity.frame_sums import Gathering, View, ViewMoments, read_moments, squared_steps
+from layerscope.similarity.frame_sums import View, ViewSample, ViewSums, sums_of
 from layerscope.similarity.label_free import geometry, robustness
 from layerscope.similarity.measures import (
+    FEWEST_CLIPS,
+    NEIGHBOURS,
     Estimate,
     Similarities,
     canonical,
@@ -44,12 +44,11 @@ from layerscope.similarity.measures import (
     procrustes,
     shared_neighbours,
 )
+from layerscope.similarity.sampled_views import SampledView, common_frames, sampled_views
 from layerscope.study.progress import Progress, Silent
 
-__all__ = ["FRAMES", "Asked", "compare"]
+__all__ = ["Asked", "compare"]
 
-#: Frames that are drawn of each clip, so that no long one dominates.
-FRAMES = 100
 #: Parts that the clips are put in: half of them fit directions, the others score them, and each is left out once.
 PARTS = 8
 #: Clips whose mean states are kept for neighbours.
@@ -81,7 +80,7 @@ class Asked:
     data: Path
     root: Path | None = None
     layers: str | None = None
-    frames: int = FRAMES
+    frames: int = FRAMES_A_CLIP
 
 
 def compare(asked: Asked, out: Path, *, progress: Progress | None = None, command: Sequence[str] = ()) -> Similarities:
@@ -114,48 +113,83 @@ def compare(asked: Asked, out: Path, *, progress: Progress | None = None, comman
         raise UsageError(f"{out} holds another comparison; choose another --out")
     write_atomically(path, written.encode())
     with sole_use(out):
-        found = compare_clips(asked, out, progress)
+        found = compare_clips(asked, progress)
         found.facts["command"] = list(command)
         found.save(out)
-        shutil.rmtree(out / "moments")
     return found
 
 
-def compare_clips(asked: Asked, out: Path, progress: Progress) -> Similarities:
-    """Read the clips, take the encoders over them, and compare."""
+def compare_clips(asked: Asked, progress: Progress) -> Similarities:
+    """Read the clips, take the encoders over them where no command has yet, and compare."""
     dataset = Dataset.load(asked.data, asked.root)
     with progress.task("reading files", dataset.clips.path.nunique(), "files") as step:
         dataset = dataset.survey(lambda files: step(files, 0.0))
     clips = dataset.clips.drop_duplicates("clip_key").reset_index(drop=True)
-    parts = parts_of_clips(group_codes(clips))
+    parts_of_clips(group_codes(clips))  # too few groups are an error before the passes, not after
+    encoders = load_models(asked)
+    stores, failed = [], dict[str, str]()
+    for encoder in [*encoders, *(descriptor(name) for name in DESCRIPTORS)]:
+        store, reasons = take_over(encoder, clips, asked.frames, progress)
+        stores.append(store)
+        failed |= {**reasons, **failed}
+    used = clips[~clips.clip_key.isin(list(failed))].reset_index(drop=True)
+    if used.empty:
+        raise DataError(f"none of {len(clips)} clips can be used; the first: {next(iter(failed.values()))}")
+    width = max(sum(store.description["widths"]) for store in stores)
+    sampled = sampled_of_clips(clips, width, max(asked.frames, FRAMES_A_CLIP))
+    wanted = {key: min(asked.frames, sampled[key]) for key in used.clip_key}
+    frames = common_frames(stores, wanted)
+    used = used[used.clip_key.isin(list(frames))].reset_index(drop=True)
+    parts = parts_of_clips(group_codes(used))
+    samples = Samples([view for store in stores for view in sampled_views(store)], wanted, frames, parts)
+    table, refused = compare_views(samples, progress)
+    scores = label_free_scores(encoders, used, samples, progress)
+    facts: dict[str, Any] = {
+        "dataset": dataset.name,
+        "clips": len(used),
+        "hours": float(clips.clip_seconds.sum()) / 3600,
+        "frames": sum(map(len, frames.values())),
+        "parts": len(parts),
+        "refused": refused,
+        "models": {
+            encoder.name: {
+                "layers": list(encoder.layers),
+                "fingerprint": encoder.fingerprint,
+                "untrained": encoder.untrained,
+            }
+            for encoder in encoders
+        },
+    }
+    reasons = {row.clip: failed[row.clip_key] for row in clips.itertuples() if row.clip_key in failed}
+    return Similarities(table, scores, facts, {**dataset.skipped, **reasons})
+
+
+def load_models(asked: Asked) -> list[Encoder]:
+    """Return the encoders of a comparison."""
     encoders = [load_encoder(name, layers=asked.layers) for name in asked.models]
     plain = [encoder.name for encoder in encoders if encoder.baseline]
     if plain:
         raise UsageError(f"{plain[0]} is a plain feature, which every comparison has; give models alone")
     if len({encoder.name for encoder in encoders}) < len(encoders):
         raise UsageError("two models have the same name; rename one directory")
-    everyone = [*encoders, *(descriptor(name) for name in DESCRIPTORS)]
-    views = views_of(everyone)
-    refuse_too_large(views, len(parts), out)
-    skipped = dict(dataset.skipped)
-    with progress.task("encoding", len(clips), "clips") as step:
-        for number, rows in enumerate(parts):
-            gather_part(everyone, clips.iloc[rows], views, asked.frames, out / "moments" / f"{number}", skipped, step)
-    table, refused = compare_views(views, out / "moments", len(parts), progress)
-    scores = label_free_scores(encoders, clips, views, out / "moments", len(parts), progress)
-    facts: dict[str, Any] = {
-        "dataset": dataset.name,
-        "clips": len(clips) - sum(clip in skipped for clip in clips["clip"]),
-        "hours": float(clips.clip_seconds.sum()) / 3600,
-        "frames": int(sum(read_moments(out / "moments" / f"{k}.safetensors", [0]).count for k in range(len(parts)))),
-        "parts": len(parts),
-        "refused": refused,
-        "models": {
-            one.name: {"layers": list(one.layers), "fingerprint": one.fingerprint, "untrained": one.untrained}
-            for one in encoders
-        },
-    }
-    return Similarities(table, scores, facts, skipped)
+    return encoders
+
+
+def take_over(
+    encoder: Encoder, clips: pd.DataFrame, frames: int, progress: Progress
+) -> tuple[FeatureStore, dict[str, str]]:
+    """Take an encoder over the clips that no command has taken it over yet; return its store and what failed.
+
+    What a run over time has left serves as well as that of any other run.
+    """
+    passes = [Pass(encoder, encoder.window, frames=kept) for kept in (False, True)]
+    stores = [one_pass.store(cache_directory()) for one_pass in passes]
+    sample = max(frames, FRAMES_A_CLIP)
+    missing = [len(one.missing(clips, store, sample)) for one, store in zip(passes, stores, strict=True)]
+    best = int(np.argmin(missing))
+    with progress.task(f"encoding {encoder.name}", len(clips), "clips") as step:
+        extraction = passes[best].extract(clips, stores[best], step, sample)
+    return stores[best], extraction.failed
 
 
 def parts_of_clips(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -173,102 +207,66 @@ def parts_of_clips(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     return [np.flatnonzero(numbers == number) for number in range(min(PARTS, count))]
 
 
-def views_of(encoders: Sequence[Encoder]) -> list[View]:
-    """Return every layer of every model, then the descriptors."""
-    return [View(one.name, None if one.baseline else layer, one.dim) for one in encoders for layer in one.layers]
+@dataclass(frozen=True)
+class Samples:
+    """What is compared.
+
+    Attributes
+    ----------
+    views : list of SampledView
+        Every layer of every model, then the descriptors.
+    wanted : dict of str to int
+        How many frames of each clip's sample are looked at.
+    frames : dict of str to ndarray
+        Those that every encoder has, clip by clip.
+    parts : list of ndarray
+        The clips of each part, by their number.
+    """
+
+    views: list[SampledView]
+    wanted: dict[str, int]
+    frames: dict[str, NDArray[np.int64]]
+    parts: list[NDArray[np.int64]]
+
+    def read(self, number: int) -> ViewSample:
+        """Return the frames of a view."""
+        return self.views[number].read(self.wanted, self.frames)
+
+    def sums(self, *numbers: int) -> list[ViewSums]:
+        """Return the sums of some views over each part."""
+        samples = [self.read(number) for number in numbers]
+        centres = [sample.means.mean(axis=0, dtype=np.float64) for sample in samples]
+        return [sums_of([sample.take(part) for sample in samples], centres) for part in self.parts]
 
 
-def refuse_too_large(views: Sequence[View], parts: int, out: Path) -> None:
-    """Raise if the moments fit neither in memory nor on the disk."""
-    size = 4 * sum(view.dim for view in views) ** 2  # float64, one half of a symmetric matrix
-    out.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(out).free
-    if size * parts > free:
-        raise ResourceError(
-            f"moments of {len(views)} views take {size * parts / 1e9:.0f} GB on the disk of {out}, which has "
-            f"{free / 1e9:.0f} GB free; compare fewer layers (--layers 0,4,8,12) or fewer models"
-        )
-
-
-def gather_part(
-    encoders: Sequence[Encoder],
-    clips: pd.DataFrame,
-    views: Sequence[View],
-    frames: int,
-    place: Path,
-    skipped: dict[str, str],
-    step: Any,
-) -> None:
-    """Take all encoders over the clips of a part, unless an earlier run has, and write its moments and means."""
-    done = place.with_suffix(".json")
-    if done.is_file():
-        skipped |= json.loads(done.read_text(encoding="utf-8"))
-        step(len(clips), float(clips.clip_seconds.sum()))
-        return
-    gathering, means, failed = Gathering(views), [], {}
-    for row in clips.itertuples():
-        try:
-            rows, mean, steps, pairs = draw(encoders, row, frames)
-        except AudioError as error:
-            failed[row.clip] = str(error)
-        else:
-            gathering.add(rows, steps, pairs)
-            means.append(mean)
-        step(1, row.clip_seconds)
-    if not means:
-        raise DataError(f"none of {len(clips)} clips can be used; the first: {next(iter(failed.values()))}")
-    gathering.save(place.with_suffix(".safetensors"))
-    write_tensors(place.with_name(f"{place.name}-means.safetensors"), {"means": np.stack(means)[:MOST_MEANS]}, {})
-    write_atomically(done, json.dumps(failed).encode())
-    skipped |= failed
-
-
-def draw(
-    encoders: Sequence[Encoder], row: Any, frames: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32], list[float], int]:
-    """Encode a clip, and return frames drawn of it, (frame, width), their mean over the clip, and their steps."""
-    states = encode_clip(encoders, Path(row.path), row.start, row.end, row.clip)
-    tracks = [track for one in states for track in one.numpy()]
-    length = min(len(track) for track in tracks)
-    seed = hashlib.sha256(row.clip_key.encode()).digest()
-    random = np.random.default_rng(list(seed))
-    chosen = np.sort(random.choice(length, min(frames, length), replace=False))
-    return (
-        np.concatenate([track[chosen] for track in tracks], axis=1),
-        np.concatenate([track.mean(axis=0) for track in tracks]),
-        [squared_steps(track[:length]) for track in tracks],
-        length - 1,
-    )
-
-
-def compare_views(
-    views: Sequence[View], directory: Path, parts: int, progress: Progress
-) -> tuple[pd.DataFrame, list[str]]:
+def compare_views(samples: Samples, progress: Progress) -> tuple[pd.DataFrame, list[str]]:
     """Return every measure of every pair that a layer takes part in, and what could not be told, in words."""
-    own = [number for number, view in enumerate(views) if view.layer is not None]
-    rest = [number for number, view in enumerate(views) if view.layer is None]
-    pairs = [*itertools.combinations(own, 2), *itertools.product(own, rest)]
-    neighbours = neighbours_of(views, directory, parts)
-    calls = (joblib.delayed(compare_pair)(directory, parts, pair) for pair in pairs)
+    views = [sampled.view for sampled in samples.views]
+    layers = [number for number, view in enumerate(views) if view.layer is not None]
+    plain = [number for number, view in enumerate(views) if view.layer is None]
+    pairs = [*itertools.combinations(layers, 2), *itertools.product(layers, plain)]
+    neighbours = neighbours_of(samples)
+    calls = (joblib.delayed(compare_pair)(samples, pair) for pair in pairs)
     rows: list[dict[str, Any]] = []
     needed: dict[int, tuple[int, float]] = {}
     with progress.task("comparing", len(pairs), "pairs") as step:
-        for (a, b), (estimates, fitted) in zip(
-            pairs, joblib.Parallel(n_jobs=-1, return_as="generator")(calls), strict=True
-        ):
+        results = joblib.Parallel(n_jobs=-1, return_as="generator")(calls)
+        for (a, b), (estimates, fitted) in zip(pairs, results, strict=True):
             if "cca" not in estimates:
-                width = max(views[a].dim, views[b].dim)
+                width = max(views[a].width, views[b].width)
                 needed[width] = (frames_needed(width, width), fitted)
             if neighbours:
                 shared = shared_neighbours(neighbours[a], neighbours[b])
                 estimates["neighbours"] = Estimate(shared, float("nan"), float("nan"))
-            rows += [pair_row(views[a], views[b], name, one) for name, one in estimates.items()]
+            rows += [pair_row(views[a], views[b], name, estimate) for name, estimate in estimates.items()]
             step(1, 0.0)
     refused = [
         f"CCA, SVCCA and PWCCA of width {width} need {wanted:,} frames to be fitted on (10 a dimension) and "
         f"{have:,.0f} are there: give more clips, or draw more frames of each (--frames)"
         for width, (wanted, have) in sorted(needed.items())
     ]
+    if not any(row["measure"] == "cka_debiased" for row in rows):
+        refused.append("CKA without bias needs four clips beside any part of them; give more")
     if not neighbours:
         refused.append("Mutual nearest neighbours need more than 20 clips")
     table = pd.DataFrame(rows)
@@ -276,15 +274,11 @@ def compare_views(
     return table, refused
 
 
-def neighbours_of(views: Sequence[View], directory: Path, parts: int) -> list[NDArray[np.int64]]:
+def neighbours_of(samples: Samples) -> list[NDArray[np.int64]]:
     """Return the nearest neighbours of each clip in each view; none where there are too few clips."""
-    means = np.concatenate([load_file(directory / f"{number}-means.safetensors")["means"] for number in range(parts)])
-    means = means[:MOST_MEANS]
-    ends = np.cumsum([view.dim for view in views])[:-1]
-    try:
-        return [nearest(own) for own in np.split(means, ends, axis=1)]
-    except ValueError:
+    if len(samples.frames) <= 2 * NEIGHBOURS:
         return []
+    return [nearest(samples.read(number).means[:MOST_MEANS]) for number in range(len(samples.views))]
 
 
 def pair_row(first: View, second: View, measure: str, estimate: Estimate) -> dict[str, Any]:
@@ -295,47 +289,46 @@ def pair_row(first: View, second: View, measure: str, estimate: Estimate) -> dic
     }  # fmt: skip
 
 
-def compare_pair(directory: Path, parts: int, pair: tuple[int, int]) -> tuple[dict[str, Estimate], float]:
-    """Return all measures of two views that follow from moments, and on how many frames directions were fitted."""
-    moments = [read_moments(directory / f"{number}.safetensors", pair) for number in range(parts)]
-    fit, score = moments[0::2], moments[1::2]
-    fitted = sum(part.count for part in fit)
-    enough = fitted >= frames_needed(*(view.dim for view in moments[0].views))
-
-    def statistics(fitting: ViewMoments, scoring: ViewMoments) -> dict[str, float]:
-        both = fitting + scoring
-        told = {"cka": cka(both), "cka_debiased": debiased_cka(both), "procrustes": procrustes(both)}
-        return told | (canonical(fitting, scoring) if enough else {})
-
+def compare_pair(samples: Samples, pair: tuple[int, int]) -> tuple[dict[str, Estimate], float]:
+    """Return all measures of two views that follow from sums, and on how many frames directions were fitted."""
     with threadpool_limits(limits=1):
-        found = jackknife(fit, score, statistics)
-    return {name: replace(one, high=min(1.0, one.high)) for name, one in found.items()}, fitted
+        sums = samples.sums(*pair)
+        fit, score = sums[0::2], sums[1::2]
+        fitted = sum(part.frames for part in fit)
+        enough = fitted >= frames_needed(*(view.width for view in sums[0].views))
+        clips = sum(part.clips for part in sums) - max(part.clips for part in sums)
+
+        def statistics(fitting: ViewSums, scoring: ViewSums) -> dict[str, float]:
+            both = fitting + scoring
+            measures = {"cka": cka(both), "procrustes": procrustes(both)}
+            if clips >= FEWEST_CLIPS:
+                measures["cka_debiased"] = debiased_cka(both)
+            return measures | (canonical(fitting, scoring) if enough else {})
+
+        estimates = jackknife(fit, score, statistics)
+    return {name: replace(estimate, high=min(1.0, estimate.high)) for name, estimate in estimates.items()}, fitted
 
 
 def label_free_scores(
-    encoders: Sequence[Encoder],
-    clips: pd.DataFrame,
-    views: Sequence[View],
-    directory: Path,
-    parts: int,
-    progress: Progress,
+    encoders: Sequence[Encoder], clips: pd.DataFrame, samples: Samples, progress: Progress
 ) -> pd.DataFrame:
     """Return the label-free scores of every layer."""
     rows: list[dict[str, Any]] = []
-    for number, view in enumerate(views):
-        if view.layer is None:
+    for number, sampled in enumerate(samples.views):
+        if sampled.view.layer is None:
             continue
-        moments = [read_moments(directory / f"{part}.safetensors", [number]) for part in range(parts)]
-        found = jackknife(moments[0::2], moments[1::2], lambda fit, score: geometry(fit + score))
+        sums = samples.sums(number)
+        estimates = jackknife(sums[0::2], sums[1::2], lambda fit, score: geometry(fit + score))
         rows += [
-            {"model": view.model, "layer": view.layer, "score": name,
-             "value": one.value, "ci_low": one.low, "ci_high": one.high}
-            for name, one in found.items()
+            {"model": sampled.view.model, "layer": sampled.layer, "score": name,
+             "value": estimate.value, "ci_low": estimate.low, "ci_high": estimate.high}
+            for name, estimate in estimates.items()
         ]  # fmt: skip
     chosen = clips.iloc[np.unique(np.linspace(0, len(clips) - 1, CHANGED_CLIPS).astype(int))]
     with progress.task("changing the sound", len(encoders), "models") as step:
         for encoder in encoders:
-            for name, values in robustness(encoder, stretches(encoder, chosen)).items():
+            changed = {} if encoder.reads_files else robustness(encoder, stretches(encoder, chosen))
+            for name, values in changed.items():
                 rows += [
                     {"model": encoder.name, "layer": layer, "score": name, "value": float(value)}
                     for layer, value in zip(encoder.layers, values, strict=True)

@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from layerscope.atomic_files import cache_directory
-from layerscope.data.audio import window_spans
 from layerscope.data.dataset import Dataset
 from layerscope.data.splits import Part, assign, find_leaks, group_codes, parts_of, refuse_unlearnable
 from layerscope.encoders import MODELS, Encoder, load_encoder
 from layerscope.features.clip_features import Features
-from layerscope.features.encode import FRAME_RATE, batch_size, frame_bytes, frame_count, frame_spans, stored_bytes
+from layerscope.features.encode import Pass, batch_size
+from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
 from layerscope.probes import Problem
 from layerscope.probes.closed_form import fit_closed_form
 from layerscope.probes.fitting import Job, Target, clip_part, evaluations, left_of, plan_jobs
@@ -204,15 +204,15 @@ def encoding_cost(encoder: Encoder, tasks: Sequence[Question], download: bool) -
     for (_, window), members in passes_of(encoder, tasks).items():
         frames = any(tasks[number].over_time for number in members)
         clips = pd.concat([tasks[number].dataset.clips for number in members]).drop_duplicates("clip_key")
-        lengths = [length for duration in clips.clip_seconds for length in window_lengths(duration, window, frames)]
+        one_pass = Pass(encoder, window, frames)
+        lengths = [length for duration in clips.clip_seconds for length in one_pass.cutting.lengths(duration)]
         samples = max(encoder.minimum_samples, round(float(np.median(lengths)) * rate))
         windows += len(lengths)
         at_once = min(batch_size(encoder, samples), len(lengths))
         seconds += seconds_of_encoding(encoder, at_once, samples) / samples * rate * sum(lengths)
-        pooled = sum(len(window_spans(max(1, round(d * 100)), round(window * 100))) for d in clips.clip_seconds)
-        size += pooled * stored_bytes(encoder)
+        size += sum(one_pass.stored_bytes(duration) for duration in clips.clip_seconds)
+        pooled = sum(len(one_pass.cutting.pooled_spans(duration)) for duration in clips.clip_seconds)
         if frames:
-            size += frame_bytes(encoder) * float(clips.clip_seconds.sum())
             rows = max(rows, float(clips.clip_seconds.sum()) * FRAME_RATE)
         rows = max(rows, pooled)
     blocks = (7 if any(task.over_time for task in tasks) else 6) if encoder.baseline else 1
@@ -226,15 +226,8 @@ def encoding_cost(encoder: Encoder, tasks: Sequence[Question], download: bool) -
         ),
         megabytes=size / 1e6,
         # The states of all layers side by side, and their standardised copy.
-        probe_megabytes=2 * 4 * rows * len(encoder.layers) * encoder.dim * blocks / 1e6,
+        probe_megabytes=2 * 4 * rows * sum(encoder.widths) * blocks / 1e6,
     )
-
-
-def window_lengths(duration: float, window: float, frames: bool) -> list[float]:
-    """Return the lengths in seconds of the windows that a clip is cut into."""
-    if frames:
-        return [(stop - first) / FRAME_RATE for first, stop in frame_spans(frame_count(duration), window)]
-    return [(stop - first) / 100 for first, stop in window_spans(max(1, round(duration * 100)), round(window * 100))]
 
 
 def seconds_of_encoding(encoder: Encoder, windows: int, samples: int) -> float:
@@ -267,7 +260,7 @@ def placeholder(encoder: Encoder, task: Question, clips: pd.DataFrame, target: T
         owner = np.arange(len(target.labels.values))
     else:
         window = task.window or encoder.window
-        lengths = [len(window_lengths(seconds, window, frames=False)) for seconds in clips.clip_seconds]
+        lengths = [len(Cutting(window).pooled_spans(seconds)) for seconds in clips.clip_seconds]
         owner = np.repeat(np.arange(len(clips)), lengths)
     blocks = (7 if frames else 6) if encoder.baseline else 1
     noise = np.random.default_rng(0)
@@ -276,9 +269,10 @@ def placeholder(encoder: Encoder, task: Question, clips: pd.DataFrame, target: T
         layers=encoder.layers,
         clips=clips,
         window_clip=owner,
-        read=lambda _: noise.standard_normal((len(owner), encoder.dim * blocks), dtype=np.float32),
+        read=lambda layer: noise.standard_normal((len(owner), encoder.widths[layer] * blocks), dtype=np.float32),
         pooling=("context" if frames else "moments") if encoder.baseline else "frame" if frames else "mean",
         fingerprint="",
+        widths=encoder.widths,
         baseline=encoder.baseline,
     )
 

@@ -13,7 +13,7 @@ from layerscope.scores.results import combine
 from layerscope.study.loaded_tasks import load_tasks
 from layerscope.study.options import Plan, make_plan
 from layerscope.study.progress import Progress, Silent
-from layerscope.study.run import StudyResults, extract_all, finish, probe_tasks, run_directory
+from layerscope.study.run import StudyResults, extract_all, finish, keep_usable, probe_tasks, run_directory
 from layerscope.toymusic import write_notes, write_pieces
 from layerscope.toymusic.composed_dataset import REPORTED
 
@@ -138,9 +138,9 @@ def plan_of(table: Path, targets: list[str], models: Sequence[str]) -> Plan:
 def study(plan: Plan, progress: Progress, clock: Clock) -> StudyResults:
     """Take the encoders over the clips of a plan once, and probe its tasks."""
     tasks = load_tasks(plan, progress)
-    stores, passes = extract_all(plan.encoders(), tasks, progress)
-    clock(f"encoded the {tasks[0].dataset.name} by {len(passes)} encoders and plain features")
-    found = probe_tasks(tasks, stores, plan, progress)
-    found.facts["passes"] = passes
+    passes = extract_all(plan.encoders(), tasks, progress)
+    clock(f"encoded the {tasks[0].dataset.name} by {len(passes.counts)} encoders and plain features")
+    found = probe_tasks(keep_usable(tasks, passes), passes.stores, plan, progress)
+    found.facts["passes"] = passes.counts
     clock(f"probed {', '.join(TITLES[task.name].lower() for task in tasks)}")
     return found

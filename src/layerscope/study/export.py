@@ -23,7 +23,6 @@ from layerscope.encoders.model_names import pinned, result_name
 from layerscope.encoders.published_models import licence_of
 from layerscope.errors import DataError, UsageError, unknown
 from layerscope.features.clip_features import Features
-from layerscope.features.encode import keeps_frames
 from layerscope.predictor.predict import MANIFEST, PROBE, Manifest, digests
 from layerscope.probes import Input, Prediction, assemble, inputs_of
 from layerscope.probes.fitting import Job, Target, job_digest, left_of, read_outcome, single_thread, train_part
@@ -33,7 +32,7 @@ from layerscope.scores.results import Results
 from layerscope.study.loaded_tasks import Question, load_tasks
 from layerscope.study.options import Plan, make_plan
 from layerscope.study.progress import Progress, Silent
-from layerscope.study.run import Stores, divide, extract_all, read_study
+from layerscope.study.run import Stores, divide, extract_all, keep_usable, read_study
 from layerscope.targets.labels import TrackLabels
 
 __all__ = ["Costs", "Exported", "export"]
@@ -149,7 +148,7 @@ def export(
         kind=labels.kind,
         names=list(labels.names),
         window=window,
-        stitched=keeps_frames(stores[0]) and not isinstance(labels, TrackLabels),
+        stitched=stores[0].keeps_frames and not isinstance(labels, TrackLabels),
         input=chosen.name,
         layers=list(layers),
         probe=job.probe,
@@ -227,9 +226,9 @@ def task_of(plan: Plan, results: Results, task: str, encoder: Encoder, progress:
         lost = {clip: why for clip, why in results.skipped.items() if clip.removeprefix(prefix) in names}
         if lost:
             one.dataset = one.dataset.without({clip.removeprefix(prefix): why for clip, why in lost.items()})
-    stores, _ = extract_all([encoder], tasks, progress)
+    passes = extract_all([encoder], tasks, progress)
     number = [one.name for one in tasks].index(task)
-    return tasks[number], stores[number]
+    return keep_usable(tasks, passes)[number], passes.stores[number]
 
 
 def trained_again(job: Job, target: Target, plan: Plan, run: Path) -> Prediction:

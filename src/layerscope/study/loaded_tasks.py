@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from layerscope.data.dataset import Dataset
 from layerscope.data.splits import find_leaks
 from layerscope.encoders import Encoder
 from layerscope.errors import DataError
+from layerscope.features.store import FeatureStore
 from layerscope.study.options import Plan
 from layerscope.study.progress import Progress, Silent
 from layerscope.targets.labels import TRACK_KINDS, Kind, Labels, TrackLabels
@@ -64,6 +65,14 @@ class Question:
     def labels(self) -> Labels | TrackLabels:
         """Return the labels of the clips."""
         return self.dataset.labels(self.target, self.kind)
+
+    def with_sounds(self, store: FeatureStore, failed: Mapping[str, str]) -> Question:
+        """Return the task without the clips that failed, by their keys, and with ``clip_sound`` of the others."""
+        clips = self.dataset.clips
+        reasons = {row.clip: failed[row.clip_key] for row in clips.itertuples() if row.clip_key in failed}
+        dataset = self.dataset.without(reasons)
+        dataset.clips["clip_sound"] = [store.entry(key).sound for key in dataset.clips.clip_key]
+        return replace(self, dataset=dataset)
 
 
 def load_tasks(plan: Plan, progress: Progress | None = None) -> list[Question]:

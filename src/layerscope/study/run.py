@@ -7,7 +7,7 @@ import json
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from layerscope.data.splits import assign, group_codes, parts_of, refuse_unlearn
 from layerscope.encoders import Encoder
 from layerscope.errors import UsageError
 from layerscope.features.clip_features import Features
-from layerscope.features.encode import Extraction, extract, open_store, stored_features
+from layerscope.features.encode import Extraction, Pass, stored_features
 from layerscope.features.store import FeatureStore
 from layerscope.probes import Input
 from layerscope.probes.fitting import (
@@ -100,9 +100,9 @@ def run(
     progress = progress or Silent()
     with run_directory(out, plan):
         tasks = load_tasks(plan, progress)
-        stores, passes = extract_all(plan.encoders(), tasks, progress)
-        results = probe_tasks(tasks, stores, plan, progress, keep=out / "probes")
-        results.facts |= {"passes": passes, "note": note}
+        passes = extract_all(plan.encoders(), tasks, progress)
+        results = probe_tasks(keep_usable(tasks, passes), passes.stores, plan, progress, keep=out / "probes")
+        results.facts |= {"passes": passes.counts, "note": note}
         finish(results, out, plan, command)
     return results
 
@@ -139,48 +139,58 @@ def read_study(path: Path) -> dict[str, Any]:
 Stores = list[FeatureStore]
 
 
-def extract_all(
-    encoders: Iterable[Encoder], tasks: Sequence[Question], progress: Progress
-) -> tuple[list[Stores], dict[str, dict[str, int]]]:
-    """Take every encoder over the clips of all tasks once.
+@dataclass(frozen=True)
+class Passes:
+    """What all passes over the clips of a study left.
 
-    Tasks of one data set and window share a pass; frames are kept where one of them is over time. A clip that fails
-    in any encoder is used for none, and set aside in its tasks: scores on different clips do not compare.
-
-    Returns
-    -------
+    Attributes
+    ----------
     stores : list of list of FeatureStore
         One list a task, one store an encoder.
-    passes : dict
+    failed : list of dict of str to str
+        For each task: the key of each clip that an encoder could not use, and why.
+    counts : dict
         Encoder → clips decoded, encoded, found in the cache, and windows encoded.
     """
-    stores: list[Stores] = [[] for _ in tasks]
-    passes: dict[str, dict[str, int]] = {}
+
+    stores: list[Stores]
+    failed: list[dict[str, str]]
+    counts: dict[str, dict[str, int]]
+
+
+def extract_all(encoders: Iterable[Encoder], tasks: Sequence[Question], progress: Progress) -> Passes:
+    """Take every encoder over the clips of all tasks once.
+
+    Tasks of one data set and window share a pass; frames are kept where one of them is over time.
+    """
+    passes = Passes([[] for _ in tasks], [{} for _ in tasks], {})
     for encoder in encoders:
-        if encoder.name in passes:
+        if encoder.name in passes.counts:
             raise UsageError(f"two models are called '{encoder.name}'; rename one directory")
-        passes[encoder.name] = dict.fromkeys(counts(Extraction()), 0)
+        passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0)
         for (_, window), members in passes_of(encoder, tasks).items():
-            frames = any(tasks[number].over_time for number in members)
-            store = open_store(encoder, cache_directory(), window, frames=frames)
+            one_pass = Pass(encoder, window, frames=any(tasks[number].over_time for number in members))
+            store = one_pass.store(cache_directory())
             clips = pd.concat([tasks[number].dataset.clips for number in members], ignore_index=True)
             with progress.task(f"encoding {encoder.name}", clips.clip_key.nunique(), "clips") as step:
-                extraction = extract(encoder, clips, store, window, step)
+                extraction = one_pass.extract(clips, store, step)
             for name, count in counts(extraction).items():
-                passes[encoder.name][name] += count
+                passes.counts[encoder.name][name] += count
             for number in members:
-                stores[number].append(store)
-                set_aside(tasks[number], extraction.failed)
-    for task, own in zip(tasks, stores, strict=True):
-        task.dataset.clips["clip_sound"] = [own[0].entry(key).sound for key in task.dataset.clips.clip_key]
-    return stores, passes
+                passes.stores[number].append(store)
+                passes.failed[number].update({**extraction.failed, **passes.failed[number]})
+    return passes
 
 
-def set_aside(task: Question, failed: dict[str, str]) -> None:
-    """Leave failed clips out of a task, with the reason."""
-    task.dataset = task.dataset.without(
-        {row.clip: failed[row.clip_key] for row in task.dataset.clips.itertuples() if row.clip_key in failed}
-    )
+def keep_usable(tasks: Sequence[Question], passes: Passes) -> list[Question]:
+    """Return the tasks with the clips that every encoder could use, and with the digests of their sound.
+
+    A clip that fails in any encoder is used for none: scores on different clips do not compare.
+    """
+    return [
+        task.with_sounds(stores[0], failed)
+        for task, stores, failed in zip(tasks, passes.stores, passes.failed, strict=True)
+    ]
 
 
 def counts(extraction: Extraction) -> dict[str, int]:
@@ -501,9 +511,9 @@ def probe(
     ]  # fmt: skip
     for task in tasks:
         refuse_leaks(task.dataset.clips, allow=allow_leaks)
-    stores, passes = extract_all(encoders, tasks, Silent())
-    results = probe_tasks(tasks, stores, asked, Silent())
-    results.facts["passes"] = passes
+    passes = extract_all(encoders, tasks, Silent())
+    results = probe_tasks(keep_usable(tasks, passes), passes.stores, asked, Silent())
+    results.facts["passes"] = passes.counts
     return results
 
 

@@ -1,0 +1,74 @@
+"""How the frames of a layer are summarised, brought to one rate, and made small.
+
+Conventions: states of one layer are (frame, width); every frame is sound, none is padding.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool1d
+
+from layerscope.features.windows import FRAME_RATE
+
+__all__ = ["MOMENTS", "Pooling", "half_precision", "pool", "to_frame_rate"]
+
+#: ``mean`` and ``moments`` are of windows; ``frame`` and ``context`` (a frame and its neighbours) of single frames.
+Pooling = Literal["mean", "moments", "frame", "context"]
+#: Mean and deviation of the frames, of their first and of their second difference.
+MOMENTS = 6
+
+
+def pool(states: Tensor, pooling: Pooling) -> Tensor:
+    """Summarise frames over time.
+
+    Parameters
+    ----------
+    states : Tensor, shape (..., frame, width)
+        All of them sound, none of them padding.
+    pooling : {"mean", "moments"}
+        ``"moments"`` is mean and deviation of the frames, of their first and of their second difference
+        (Castellon et al. 2021), in this order, so that its first `width` columns are the mean.
+
+    Returns
+    -------
+    Tensor, shape (..., width) or (..., 6 * width)
+
+    Examples
+    --------
+    >>> pool(torch.tensor([[1.0, 0.0], [3.0, 0.0]]), "mean")
+    tensor([2., 0.])
+    """
+    if pooling == "mean":
+        return states.mean(dim=-2)
+    parts = []
+    for order in range(MOMENTS // 2):
+        differences = states.diff(n=order, dim=-2)
+        if differences.shape[-2] == 0:  # fewer frames than the difference needs: nothing changed
+            differences = torch.zeros_like(states[..., :1, :])
+        parts += [differences.mean(dim=-2), differences.std(dim=-2, correction=0)]
+    return torch.cat(parts, dim=-1)
+
+
+def to_frame_rate(states: Tensor, rate: float, frames: int) -> Tensor:
+    """Bring the states of a layer, (frame, width), from an encoder's rate in Hz to a number of frames at `FRAME_RATE`.
+
+    Frames are averaged over equal stretches; an encoder of that very rate keeps its own, the last one repeated
+    where its count falls short by the rounding of its strides. A layer that is slower or faster than its encoder says
+    is brought to the same frames.
+    """
+    missing = frames - states.shape[0]
+    if abs(rate - FRAME_RATE) < 1e-3 and abs(missing) <= 2:
+        return torch.cat([states[:frames], states[-1:].expand(max(0, missing), -1)])
+    return adaptive_avg_pool1d(states.T[None], frames)[0].T
+
+
+def half_precision(states: Tensor) -> tuple[Tensor, Tensor]:
+    """Return states in float16, and the scale by which they are to be multiplied, a float32 without axes.
+
+    float16 has no room for what some layers hold; the scale makes it fit.
+    """
+    scale = states.abs().amax().clamp(min=1e-30)
+    return (states / scale).half(), scale
