@@ -1,11 +1,20 @@
 import errno
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from safetensors import SafetensorError
 
-from layerscope.atomic_files import cache_directory, read_header, refused_write, write_atomically, write_tensors
+from layerscope.atomic_files import (
+    cache_directory,
+    machine,
+    read_header,
+    refused_write,
+    write_atomically,
+    write_tensors,
+)
 from layerscope.errors import ResourceError
 from layerscope.features.store import ClipEntry, FeatureStore
 
@@ -55,12 +64,15 @@ def test_the_same_content_gives_the_same_bytes(tmp_path):
 def test_refresh_sees_what_another_process_added_and_removes_what_a_killed_one_left(tmp_path):
     ours, theirs = FeatureStore(tmp_path, {}), FeatureStore(tmp_path, {})
     theirs.write("s", {"pooled": np.ones((1, 1, 2), np.float32)}, entries(1))
-    (tmp_path / ".unfinished-abc").mkdir()
-    (tmp_path / ".unfinished-abc" / "content").write_bytes(b"half")
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    leftover = tmp_path / f".unfinished-{machine()}-{dead.pid}-abc"
+    leftover.mkdir()
+    (leftover / "content").write_bytes(b"half")
     assert "key0" not in ours
     ours.refresh()
     assert "key0" in ours
-    assert not (tmp_path / ".unfinished-abc").exists()
+    assert not leftover.exists()
 
 
 def test_a_damaged_shard_is_an_error_that_names_it(tmp_path):

@@ -6,7 +6,6 @@ hurts, so that the unfinished part is kept here under the revision it belongs to
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTP
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
-from layerscope.atomic_files import cache_directory
+from layerscope.atomic_files import cache_directory, file_digest
 from layerscope.errors import ModelError
 
 __all__ = ["fetch_file", "fetch_repository", "find_file"]
@@ -52,7 +51,7 @@ def fetch_file(repository: str, revision: str, name: str, sha256: str | None = N
         If it cannot be fetched or is another file than the pinned one.
     """
     path = find_file(repository, revision, name) or download(repository, revision, name)
-    if sha256 is not None and (found := digest_of(path)) != sha256:
+    if sha256 is not None and (found := file_digest(path)) != sha256:
         raise ModelError(f"{path}: sha256 {found[:12]}… is not the pinned {sha256[:12]}…; delete it and fetch again")
     return path
 
@@ -80,15 +79,6 @@ def download(repository: str, revision: str, name: str) -> Path:
 def first_line(error: Exception) -> str:
     """Return what an error says, without its later lines."""
     return (str(error).splitlines() or [""])[0]
-
-
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 24):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def fetch_repository(address: str) -> Path:

@@ -7,7 +7,6 @@ Each shard carries the keys of its clips, so that there is no second file to fal
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from layerscope.atomic_files import UNFINISHED, read_header, write_atomically, write_tensors
+from layerscope.atomic_files import read_header, sweep, write_atomically, write_tensors
 
 __all__ = ["ClipEntry", "FeatureStore"]
 
@@ -95,8 +94,7 @@ class FeatureStore:
         """See shards that another run has added, and remove what a killed one left unfinished."""
         known = {place.path for place in self._places.values()}
         self._read_shards(path for path in sorted(self.directory.glob("*.safetensors")) if path not in known)
-        for leftover in self.directory.glob(f"{UNFINISHED}*"):
-            shutil.rmtree(leftover)
+        sweep(self.directory)
 
     def __contains__(self, key: str) -> bool:
         return key in self._places

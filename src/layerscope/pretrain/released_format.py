@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from layerscope.atomic_files import write_atomically
+from layerscope.atomic_files import write_atomically, write_json
 from layerscope.encoders.conformer_checkpoint import MEL_FILTERS, MEL_WINDOW, common_pretraining
 from layerscope.errors import ModelError
 from layerscope.pretrain.model import MaskedModel
@@ -35,10 +34,9 @@ def write_layout(model: MaskedModel, recipe: Recipe, directory: Path) -> None:
     config = model.encoder.config
     statistics = {"melspec_2048_mean": config.mel_mean, "melspec_2048_std": config.mel_std}
     if recipe.family == "muq":
-        settings = muq_settings(model, recipe, statistics)
-        write_atomically(directory / "config.json", json.dumps(settings, indent=1).encode())
+        write_json(directory / "config.json", muq_settings(model, recipe, statistics))
     else:
-        write_atomically(directory / "model_stats.json", json.dumps(statistics, indent=1).encode())
+        write_json(directory / "model_stats.json", statistics)
     write_atomically(directory / "model.safetensors", save(halves))
 
 

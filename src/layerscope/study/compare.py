@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from threadpoolctl import threadpool_limits
 
-from layerscope.atomic_files import sole_use, write_atomically, write_tensors
+from layerscope.atomic_files import owned_directory, read_json, write_json, write_tensors
 from layerscope.data.audio import load
 from layerscope.data.dataset import Dataset
 from layerscope.data.splits import group_codes
@@ -107,13 +106,7 @@ def compare(asked: Asked, out: Path, *, progress: Progress | None = None, comman
     progress = progress or Silent()
     if not asked.models:
         raise UsageError("nothing to compare; give a model (`layerscope ls models`)")
-    written = json.dumps({"models": asked.models, "data": str(asked.data), "root": asked.root and str(asked.root),
-                          "layers": asked.layers, "frames": asked.frames}, indent=1)  # fmt: skip
-    path = out / "comparison.json"
-    if path.is_file() and path.read_text(encoding="utf-8") != written:
-        raise UsageError(f"{out} holds another comparison; choose another --out")
-    write_atomically(path, written.encode())
-    with sole_use(out):
+    with owned_directory(out, "comparison", asdict(asked)):
         found = compare_clips(asked, out, progress)
         found.facts["command"] = list(command)
         found.save(out)
@@ -202,7 +195,7 @@ def gather_part(
     """Take all encoders over the clips of a part, unless an earlier run has, and write its moments and means."""
     done = place.with_suffix(".json")
     if done.is_file():
-        skipped |= json.loads(done.read_text(encoding="utf-8"))
+        skipped |= read_json(done)
         step(len(clips), float(clips.clip_seconds.sum()))
         return
     gathering, means, failed = Gathering(views), [], {}
@@ -219,7 +212,7 @@ def gather_part(
         raise DataError(f"none of {len(clips)} clips can be used; the first: {next(iter(failed.values()))}")
     gathering.save(place.with_suffix(".safetensors"))
     write_tensors(place.with_name(f"{place.name}-means.safetensors"), {"means": np.stack(means)[:MOST_MEANS]}, {})
-    write_atomically(done, json.dumps(failed).encode())
+    write_json(done, failed)
     skipped |= failed
 
 
