@@ -34,6 +34,7 @@ __all__ = [
     "owned_directory",
     "read_header",
     "read_json",
+    "refused",
     "sweep",
     "unfinished",
     "write_atomically",

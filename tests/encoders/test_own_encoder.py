@@ -74,7 +74,7 @@ def test_an_address_that_leads_nowhere_is_an_error(address, words):
 
 
 def test_entry_points_are_names_and_suggestions(monkeypatch):
-    entry = EntryPoint("bands", "test_custom:Own", "layerscope.encoders")
+    entry = EntryPoint("bands", "test_own_encoder:Own", "layerscope.encoders")
     monkeypatch.setattr("layerscope.encoders.own_encoder.entry_points", lambda **_: [entry])
     assert load_encoder("bands").name == "own"
     with pytest.raises(UsageError, match="did you mean 'bands'"):

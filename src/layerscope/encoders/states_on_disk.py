@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from layerscope.atomic_files import digest
+from layerscope.atomic_files import digest, read_json
 from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
-from layerscope.encoders.model_files import read_json
 from layerscope.errors import AudioError, ModelError
 
 __all__ = ["FEATURES", "Precomputed"]
@@ -45,7 +44,7 @@ class Precomputed(Encoder):
     reads_files = True
 
     def __init__(self, directory: Path) -> None:
-        told = read_json(directory / FEATURES)
+        told = read_json(directory / FEATURES, ModelError)
         for key, kinds in KEYS.items():
             if not isinstance(told.get(key), kinds) or isinstance(told[key], bool):
                 raise ModelError(f"{directory / FEATURES}: '{key}' is {told.get(key, 'not there')!r}; "
