@@ -1,6 +1,13 @@
-import errno
-import os
+"""JSON files in words, digests, what killed processes leave, and who owns a directory."""
 
+import errno
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import filelock
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,13 +16,162 @@ from safetensors import SafetensorError
 
 from layerscope.atomic_files import (
     cache_directory,
+    digest,
+    file_digest,
+    machine,
+    owned_directory,
     read_header,
+    read_json,
     read_tensors,
     refused_write,
+    sweep,
+    unfinished,
     write_atomically,
     write_tensors,
 )
-from layerscope.errors import ResourceError
+from layerscope.errors import DataError, ModelError, ResourceError, UsageError
+
+BAD_JSON = {
+    "cut": (b'{"a": 1,\n "b": ', r"line 2 column 7"),
+    "latin-1": ('{"name": "Café"}'.encode("latin-1"), "byte 13 is not UTF-8; save it as UTF-8"),
+    "utf-16": ('{"a": 1}'.encode("utf-16"), "byte 0 is not UTF-8"),
+    "deep": (b'{"a": ' + b"[" * 200_000, "nested too deeply"),
+    "number": (b'{"a": ' + b"1" * 5000 + b"}", "not readable as JSON"),
+    "list": (b"[1]", "expected a JSON object, found list"),
+    "empty": (b"", "line 1 column 1"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_JSON)
+def test_what_is_wrong_with_a_json_file_is_said_in_words(name, tmp_path):
+    content, words = BAD_JSON[name]
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(ModelError, match=rf"x\.json: .*{words}"):
+        read_json(tmp_path / "x.json", ModelError)
+
+
+def test_a_missing_json_file_is_named_and_a_byte_order_mark_is_no_fault(tmp_path):
+    with pytest.raises(DataError, match=r"x\.json: cannot be read \(No such file"):
+        read_json(tmp_path / "x.json")
+    (tmp_path / "x.json").write_bytes(b'\xef\xbb\xbf{"a": 1}')
+    assert read_json(tmp_path / "x.json") == {"a": 1}
+
+
+def test_digests_are_sha256_of_all_parts(tmp_path):
+    (tmp_path / "x").write_bytes(b"ab" * 100)
+    expected = hashlib.sha256(b"ab" * 100).hexdigest()
+    assert digest("ab" * 50, b"ab" * 50) == file_digest(tmp_path / "x") == expected
+
+
+def dead_process():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_only_what_dead_processes_of_this_machine_left_is_swept(tmp_path):
+    dead = dead_process()
+    names = {
+        f".unfinished-{machine()}-{dead}-a1b2": False,
+        f".unfinished-{machine()}-{os.getppid()}-a1b2": True,
+        f".unfinished-elsewhere-{dead}-a1b2": True,
+        ".unfinished-a1b2": True,
+    }
+    for name in names:
+        (tmp_path / "below" / name).mkdir(parents=True)
+    sweep(tmp_path)
+    assert {name: (tmp_path / "below" / name).exists() for name in names} == names
+
+
+def test_what_is_being_written_survives_a_sweep_by_another_process(tmp_path):
+    with unfinished(tmp_path / "file") as place:
+        place.write_bytes(b"whole")
+        call = "import sys, pathlib; from layerscope.atomic_files import sweep; sweep(pathlib.Path(sys.argv[1]))"
+        subprocess.run([sys.executable, "-c", call, str(tmp_path)], check=True)
+    assert (tmp_path / "file").read_bytes() == b"whole"
+
+
+def test_a_directory_is_for_one_request(tmp_path):
+    with owned_directory(tmp_path / "out", "study", {"data": tmp_path, "seeds": (1, 2)}):
+        (tmp_path / "out" / "results.csv").write_text("")
+    record = (tmp_path / "out" / "study.json").read_bytes()
+    assert json.loads(record) == {"data": str(tmp_path), "seeds": [1, 2]}
+    with owned_directory(tmp_path / "out", "study", {"data": tmp_path, "seeds": (1, 2)}):
+        pass
+    with (
+        pytest.raises(UsageError, match=r"holds another study \(different: seeds, probe\); choose another --out"),
+        owned_directory(tmp_path / "out", "study", {"data": tmp_path, "seeds": [3], "probe": "mlp"}),
+    ):
+        pass
+    assert (tmp_path / "out" / "study.json").read_bytes() == record
+    with owned_directory(tmp_path / "out", "comparison", {"models": []}):  # a page shows both
+        pass
+
+
+def test_a_number_may_grow_where_that_is_said(tmp_path):
+    for steps in (3, 5, 5):
+        with owned_directory(tmp_path, "pretraining", {"steps": steps}, growing=["steps"]):
+            (tmp_path / "log.jsonl").write_text("")
+    with (
+        pytest.raises(UsageError, match="different: steps"),
+        owned_directory(tmp_path, "pretraining", {"steps": 4}, growing=["steps"]),
+    ):
+        pass
+
+
+def test_files_of_something_else_are_left_alone(tmp_path):
+    (tmp_path / "thesis.docx").write_text("")
+    with (
+        pytest.raises(UsageError, match="is not empty and holds no study"),
+        owned_directory(tmp_path, "study", {}),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.docx"]
+
+
+def test_a_request_that_fails_before_it_left_a_file_binds_nobody(tmp_path):
+    with pytest.raises(DataError), owned_directory(tmp_path, "study", {"target": "wrong"}):
+        raise DataError("no such column")
+    with owned_directory(tmp_path, "study", {"target": "right"}):
+        (tmp_path / "probes").mkdir()
+    with pytest.raises(UsageError, match="different: target"), owned_directory(tmp_path, "study", {"target": "wrong"}):
+        pass
+
+
+def test_a_directory_in_use_keeps_its_record(tmp_path):
+    with owned_directory(tmp_path, "study", {"seeds": 1}):
+        call = "import sys, pathlib; from layerscope.atomic_files import owned_directory\n"
+        call += "with owned_directory(pathlib.Path(sys.argv[1]), 'study', {'seeds': 2}): pass"
+        done = subprocess.run([sys.executable, "-c", call, str(tmp_path)], capture_output=True, text=True, check=False)
+        assert "is in use by another run" in done.stderr
+        assert json.loads((tmp_path / "study.json").read_text()) == {"seeds": 1}
+
+
+def test_a_lock_comes_before_anything_is_written(tmp_path):
+    with (
+        filelock.FileLock(tmp_path / ".lock"),
+        pytest.raises(ResourceError, match="in use"),
+        owned_directory(tmp_path, "study", {}),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_place_that_is_a_file_is_an_error_in_words(tmp_path):
+    (tmp_path / "out").write_text("")
+    with (
+        pytest.raises(ResourceError, match="out: cannot be written"),
+        owned_directory(tmp_path / "out", "study", {}),
+    ):
+        pass
+
+
+def test_no_home_directory_is_an_error_with_the_way_out(monkeypatch):
+    for name in ("LAYERSCOPE_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 987_654_321)  # of whom no entry in passwd tells
+    with pytest.raises(ResourceError, match="LAYERSCOPE_CACHE"):
+        cache_directory()
 
 
 def test_a_file_is_replaced_whole_with_the_users_permissions(tmp_path):

@@ -1,4 +1,4 @@
-"""Whole files or none, their digests, and a directory that belongs to one process.
+"""Whole files or none, JSON, digests, and a directory that belongs to one process and one request.
 
 What is written appears under its name complete, or not at all: a reader, a kill or a full disk never leaves a part.
 """
@@ -11,8 +11,9 @@ import json
 import os
 import re
 import shutil
+import socket
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -24,32 +25,106 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from layerscope.errors import ResourceError
+from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError
 
 __all__ = [
     "array_digest",
     "cache_directory",
     "damaged",
+    "digest",
+    "file_digest",
+    "owned_directory",
     "read_header",
+    "read_json",
     "read_tensors",
-    "sole_use",
+    "refused",
+    "sweep",
     "unfinished",
     "write_atomically",
+    "write_json",
     "write_tensors",
 ]
 
 #: Metadata of a tensors file: what a reader should know, and a digest of each array.
 HEADER = "layerscope"
-#: Begins the names of what a killed run leaves behind.
+#: Begins the names of what is being written, before the machine and the process that write it.
 UNFINISHED = ".unfinished-"
+#: What a directory can be asked for → the file in it that says what was asked.
+REQUESTS = {"study": "study.json", "comparison": "comparison.json", "pretraining": "recipe.json"}
+#: Bytes of a file that are read at once.
+BLOCK = 1 << 24
 
 
 def cache_directory() -> Path:
-    """Return where features are kept between runs: ``LAYERSCOPE_CACHE``, or the user's cache directory."""
-    chosen = os.environ.get("LAYERSCOPE_CACHE")
-    if chosen:
+    """Return where features are kept between runs: ``LAYERSCOPE_CACHE``, or the user's cache directory.
+
+    Raises
+    ------
+    ResourceError
+        If neither the environment nor the system says where the user's files are.
+    """
+    if chosen := os.environ.get("LAYERSCOPE_CACHE"):
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "layerscope"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "layerscope"
+    except RuntimeError as error:  # a container's user often has neither HOME nor an entry in passwd
+        raise ResourceError("this user has no home directory; say where to keep things in LAYERSCOPE_CACHE") from error
+
+
+def read_json(path: Path, error: type[LayerscopeError] = DataError) -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Parameters
+    ----------
+    path : Path
+        UTF-8, with or without a byte order mark.
+    error : type of LayerscopeError
+        What is raised, naming the file and what is wrong with it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "recipe.json"
+    >>> write_json(path, {"steps": 3})
+    >>> read_json(path)
+    {'steps': 3}
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as cause:
+        raise error(f"{path}: cannot be read ({cause.strerror})") from cause
+    except UnicodeDecodeError as cause:
+        raise error(f"{path}: not readable as JSON: byte {cause.start} is not UTF-8; save it as UTF-8") from cause
+    except RecursionError as cause:
+        raise error(f"{path}: not readable as JSON (nested too deeply)") from cause
+    except ValueError as cause:  # with line and column, unless it is a number of thousands of digits
+        raise error(f"{path}: not readable as JSON ({cause})") from cause
+    if not isinstance(content, dict):
+        raise error(f"{path}: expected a JSON object, found {type(content).__name__}")
+    return content
+
+
+def digest(*parts: str | bytes | memoryview) -> str:
+    """Return the SHA-256 of parts, one after another, as 64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> digest("ab", b"c")[:16]
+    'ba7816bf8f01cfea'
+    """
+    sha256 = hashlib.sha256()
+    for part in parts:
+        sha256.update(part.encode() if isinstance(part, str) else part)
+    return sha256.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, of which never more than a block is in memory."""
+    sha256 = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            sha256.update(block)
+    return sha256.hexdigest()
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -64,21 +139,84 @@ def write_atomically(path: Path, content: bytes) -> None:
         place.write_bytes(content)
 
 
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write an object as `read_json` reads it."""
+    write_atomically(path, json.dumps(content, indent=1).encode())
+
+
 @contextmanager
-def sole_use(directory: Path) -> Iterator[None]:
-    """Hold a directory of results for this process.
+def owned_directory(
+    directory: Path, kind: str, asked: Mapping[str, Any], *, growing: Collection[str] = ()
+) -> Iterator[None]:
+    """Hold a directory of results: for one process at a time, and for one request.
+
+    The lock comes first, then what the directory holds is compared with what is asked, and only then is that written.
+    So a request that is refused changes nothing, and one that fails before it has left a file binds nobody.
+
+    Parameters
+    ----------
+    directory : Path
+        New, empty, or of an earlier request.
+    kind : str
+        Which of `REQUESTS`.
+    asked : mapping
+        All that the results depend on, as JSON can write it; a path is written as text.
+    growing : collection of str
+        Keys of numbers that may be raised when a request is made again.
 
     Raises
     ------
+    UsageError
+        If the directory holds another request of this kind, naming the keys that differ, or files of something else.
     ResourceError
-        If another process holds it.
+        If another process holds it, or it cannot be written.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    before, record = visible_names(directory), directory / REQUESTS[kind]
+    if before and before.isdisjoint(REQUESTS.values()):
+        raise UsageError(f"{directory} is not empty and holds no {kind}; choose another --out")
+    with sole_use(directory):
+        asked = json.loads(json.dumps(asked, default=str))
+        if record.is_file():
+            changed = differing_keys(record, asked, growing)
+            if changed:
+                different = f"{directory} holds another {kind} (different: {', '.join(changed)})"
+                raise UsageError(f"{different}; choose another --out")
+        sweep(directory)
+        write_json(record, asked)
+        try:
+            yield
+        except BaseException:
+            if visible_names(directory) - before == {record.name}:
+                record.unlink()
+            raise
+
+
+def differing_keys(record: Path, asked: Mapping[str, Any], growing: Collection[str]) -> list[str]:
+    """Return the keys in which a request differs from the one that is on record."""
+    try:
+        written = read_json(record, UsageError)
+    except UsageError as error:
+        raise UsageError(f"{error}; choose another --out") from error
+    raised = {key for key in growing if isinstance(written.get(key), int) and asked[key] > written[key]}
+    return [key for key, value in asked.items() if written.get(key) != value and key not in raised]
+
+
+def visible_names(directory: Path) -> set[str]:
+    """Return the names in a directory, but for those that begin with a dot: locks, and what a system puts there."""
+    return {path.name for path in directory.glob("[!.]*")}
+
+
+@contextmanager
+def sole_use(directory: Path) -> Iterator[None]:
+    """Hold a directory for this process, or raise a `ResourceError` if another one does."""
     lock = filelock.FileLock(directory / ".lock")
     try:
+        directory.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
         raise ResourceError(f"{directory} is in use by another run; wait for it or choose another --out") from error
+    except OSError as error:
+        raise refused(directory, error) from error
     try:
         yield
     finally:
@@ -95,7 +233,8 @@ def unfinished(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        directory = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=path.parent))
+        prefix = f"{UNFINISHED}{machine()}-{os.getpid()}-"
+        directory = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
         place = directory / "content"
         try:
             yield place
@@ -113,12 +252,43 @@ def unfinished(path: Path, *, replace: bool = True) -> Iterator[Path]:
         finally:
             shutil.rmtree(directory, ignore_errors=True)
     except OSError as error:
-        way_out = (
-            "free some space and run the same command again: it continues"
-            if error.errno == errno.ENOSPC
-            else "choose another place"
-        )
-        raise ResourceError(f"{path}: cannot be written ({error.strerror}); {way_out}") from error
+        raise refused(path, error) from error
+
+
+def refused(path: Path, error: OSError) -> ResourceError:
+    """Return the error for a place that the system does not let one write, with the way out."""
+    full = error.errno == errno.ENOSPC
+    way_out = "free some space and run the same command again: it continues" if full else "choose another place"
+    return ResourceError(f"{path}: cannot be written ({error.strerror}); {way_out}")
+
+
+@cache
+def machine() -> str:
+    """Return a name of this machine, and of the container where it has one: process numbers mean nothing outside."""
+    space = Path("/proc/self/ns/pid")
+    return re.sub(r"\W", "_", socket.gethostname()) + (f"_{space.stat().st_ino}" if space.exists() else "")
+
+
+def sweep(directory: Path) -> None:
+    """Remove, below a directory, what processes of this machine were writing when they were killed.
+
+    What a process that lives is writing stays, and so does all that another machine's processes are.
+    """
+    for place in directory.rglob(f"{UNFINISHED}*"):
+        process = re.fullmatch(rf"{re.escape(UNFINISHED + machine())}-(\d+)-\w+", place.name)
+        if process and not is_alive(int(process[1])):
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def is_alive(process: int) -> bool:
+    """Return whether a process of this machine lives, as far as one may know."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 @cache
@@ -155,9 +325,8 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], header: Any, 
 
 def array_digest(array: NDArray[Any]) -> str:
     """Return the SHA-256 of an array's type, shape and bytes."""
-    digest = hashlib.sha256(f"{array.dtype} {array.shape}".encode())
-    digest.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
-    return digest.hexdigest()
+    content = np.ascontiguousarray(array).view(np.uint8).data if array.size else b""
+    return digest(f"{array.dtype} {array.shape}", content)
 
 
 def read_tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from layerscope.encoders import load_encoder
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
-from layerscope.encoders.conformer_checkpoint import expected_shapes, muq_pretraining, musicfm_pretraining
+from layerscope.encoders.conformer_checkpoint import MEL_NAMES, muq_pretraining, musicfm_pretraining
 from layerscope.errors import ModelError
 
 
@@ -49,7 +49,10 @@ def test_full_size_modules_take_exactly_the_official_tensors(golden, family, pre
     }
     with torch.device("meta"):
         model = ConformerModel(ConformerConfig())
-    assert expected_shapes(family, model, pretraining) == official
+    shapes = {MEL_NAMES.get(name, name): tuple(value.shape) for name, value in model.state_dict().items()}
+    if family == "muq":
+        shapes = {name: shape for name, shape in shapes.items() if name not in MEL_NAMES.values()}
+    assert shapes | pretraining == official
 
 
 def test_a_missing_tensor_is_named(muq):

@@ -76,7 +76,7 @@ def test_tensors_that_do_not_fit_are_named(mert2, change, words):
 
 def test_half_a_directory_is_refused(mert2):
     (mert2 / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match=r"no model\.safetensors beside config\.json"):
+    with pytest.raises(ModelError, match=r"neither model\.safetensors nor pytorch_model\.bin beside config\.json"):
         load_encoder(mert2)
 
 

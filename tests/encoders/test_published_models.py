@@ -1,6 +1,5 @@
 from layerscope.encoders import load_encoder
-from layerscope.encoders.model_names import PACKAGED
-from layerscope.encoders.published_models import catalogue, licence_of
+from layerscope.encoders.published_models import PACKAGED, catalogue, licence_of
 
 
 def test_what_comes_with_the_package_is_as_listed():

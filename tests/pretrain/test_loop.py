@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import filelock
 import pytest
@@ -42,14 +43,14 @@ def test_a_killed_training_continues_to_the_same_weights(family, tmp_path, monke
     monkeypatch.setattr(training, "CHECKPOINT_EVERY", 4)
     recipe = Recipe(family=family, steps=10, **SMALL)
     pretrain(recipe, tmp_path / "whole")
-    lines = []
+    kept = training.save_checkpoint
 
-    def killed(*_):
-        lines.append(1)
-        if len(lines) == 2:  # the second checkpoint, at step 8
+    def killed(path, model, optimizer, step, seconds):
+        kept(path, model, optimizer, step, seconds)
+        if step == 8:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "write_layout", killed)
+    monkeypatch.setattr(training, "save_checkpoint", killed)
     with pytest.raises(KeyboardInterrupt):
         pretrain(recipe, tmp_path / "killed")
     monkeypatch.undo()
@@ -68,6 +69,30 @@ def test_another_pretraining_in_the_same_place_is_refused(tmp_path):
         pretrain(Recipe(family="musicfm", steps=1, seed=1, **SMALL), tmp_path)
 
 
+def test_fewer_steps_than_were_taken_are_refused_and_more_continue(tmp_path):
+    pretrain(Recipe(family="musicfm", steps=3, **SMALL), tmp_path)
+    with pytest.raises(UsageError, match="different: steps"):
+        pretrain(Recipe(family="musicfm", steps=2, **SMALL), tmp_path)
+    assert json.loads((tmp_path / "recipe.json").read_text())["steps"] == 3
+    pretrain(Recipe(family="musicfm", steps=4, **SMALL), tmp_path)
+    assert json.loads((tmp_path / "recipe.json").read_text())["steps"] == 4
+
+
+@pytest.mark.parametrize("what", ["nothing", "half", "older"])
+def test_a_training_killed_between_its_checkpoint_and_its_encoder_ends_with_the_whole_one(tmp_path, what):
+    recipe = Recipe(family="muq", steps=2, **SMALL)
+    path = pretrain(recipe, tmp_path) / "model.safetensors"
+    whole = path.read_bytes()
+    if what == "nothing":
+        shutil.rmtree(path.parent)
+    elif what == "half":
+        path.unlink()
+    else:
+        path.write_bytes(b"of an earlier step")
+    pretrain(recipe, tmp_path)
+    assert path.read_bytes() == whole
+
+
 def test_a_second_pretraining_beside_the_first_is_refused(tmp_path):
     with filelock.FileLock(tmp_path / ".lock"), pytest.raises(ResourceError, match="in use by another run"):
         pretrain(Recipe(family="musicfm", steps=1, **SMALL), tmp_path)
@@ -75,8 +100,10 @@ def test_a_second_pretraining_beside_the_first_is_refused(tmp_path):
 
 
 def test_a_folder_of_audio(tmp_path, tones):
-    pretrain(Recipe(family="musicfm", steps=2, data=tones.parent if tones.is_file() else tones, **SMALL), tmp_path)
-    assert (tmp_path / "encoder" / "model.safetensors").is_file()
+    pretrain(
+        Recipe(family="musicfm", steps=2, data=tones.parent if tones.is_file() else tones, **SMALL), tmp_path / "out"
+    )
+    assert (tmp_path / "out" / "encoder" / "model.safetensors").is_file()
 
 
 def test_a_folder_without_audio_is_refused(tmp_path):

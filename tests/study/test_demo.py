@@ -7,8 +7,8 @@ import pytest
 
 from layerscope.encoders import load_encoder
 from layerscope.encoders.conformer_checkpoint import read_checkpoint
-from layerscope.encoders.model_names import PACKAGED, packaged
-from layerscope.errors import ResourceError
+from layerscope.encoders.published_models import PACKAGED, packaged
+from layerscope.errors import ResourceError, UsageError
 from layerscope.study.demo import ENCODERS, TITLES, demo, splits_of
 from layerscope.toymusic.composed_dataset import DEVELOPMENT, PRETRAINING, REPORTED
 
@@ -26,9 +26,6 @@ def test_seeds_of_pretraining_choosing_and_reporting_are_far_apart():
 @pytest.mark.slow
 def test_the_study_in_smaller_still(tmp_path):
     said = []
-    (tmp_path / "demo").mkdir()
-    for name in ("study.json", "provenance.json", "page-of-yesterday.html"):
-        (tmp_path / "demo" / name).write_text('{"models": {"random:base": {}}}')
     results = demo(
         tmp_path / "demo", models=["random:small"], notes=60, pieces=40, stage=lambda what, _: said.append(what)
     )
@@ -41,15 +38,21 @@ def test_the_study_in_smaller_still(tmp_path):
     assert "This is the demo" in page
     provenance = json.loads((tmp_path / "demo" / "provenance.json").read_text())
     assert provenance["tasks"]["pieces-tempo"]["splits"] == {"train": 20, "valid": 6, "test": 14}
-    assert "random:base" not in provenance["models"]
-    assert not (tmp_path / "demo" / "page-of-yesterday.html").exists()  # what the directory held is written over
 
 
 def test_a_directory_in_use_is_not_written_over(tmp_path):
     (tmp_path / "study.json").write_text("{}")
     with filelock.FileLock(tmp_path / ".lock"), pytest.raises(ResourceError, match="in use by another run"):
-        demo(tmp_path, models=["random:small"])
+        demo(tmp_path, models=["random:small"], notes=20, pieces=20)
     assert (tmp_path / "study.json").is_file()
+
+
+def test_a_study_is_not_written_over(tmp_path):
+    (tmp_path / "study.json").write_text('{"data": "drums.csv"}')
+    (tmp_path / "results.csv").write_text("of a study")
+    with pytest.raises(UsageError, match=r"holds another study \(different: .*data"):
+        demo(tmp_path, models=["random:small"], notes=20, pieces=20)
+    assert (tmp_path / "study.json").read_text() == '{"data": "drums.csv"}'
 
 
 @pytest.mark.parametrize("name", PACKAGED)
@@ -61,7 +64,7 @@ def test_packaged_encoders_are_small_and_read_by_the_ordinary_loader(name):
     assert encoder.name == name
     assert encoder.frame_rate == 25.0
     million = sum(value.numel() for value in read_checkpoint(packaged(name)).tensors.values()) / 1e6
-    assert million == pytest.approx(PACKAGED[name], abs=0.05)
+    assert million == pytest.approx(PACKAGED[name].million, abs=0.05)
     card = (packaged(name) / "README.md").read_text()
     for words in ("hours", "layerscope pretrain", "MIT", "![", "masked"):
         assert words in card, words

@@ -6,7 +6,6 @@ holds less than its header promises is refused, since a label for the whole says
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from layerscope.atomic_files import digest, file_digest
 from layerscope.errors import AudioError
 
 __all__ = ["EXTENSIONS", "FileFacts", "file_facts", "load", "sound_digest"]
@@ -72,16 +72,13 @@ def file_facts(path: Path) -> FileFacts:
     AudioError
         If it does not exist, is empty, or its header cannot be read.
     """
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                digest.update(block)
+        sha256 = file_digest(path)
         with soundfile.SoundFile(path) as sound:
             duration = sound.frames / sound.samplerate
     except (soundfile.LibsndfileError, OSError) as error:
         raise unreadable(path, error) from error
-    return FileFacts(digest.hexdigest(), duration)
+    return FileFacts(sha256, duration)
 
 
 def unreadable(path: Path, error: Exception) -> AudioError:
@@ -178,4 +175,4 @@ def decode_mono(path: Path, sound: soundfile.SoundFile, count: int) -> Samples:
 
 def sound_digest(samples: Samples) -> str:
     """Return a digest of what is heard: equal for the same samples in another container, at 16-bit resolution."""
-    return hashlib.sha256(np.round(samples * 32768.0).astype(np.int64).tobytes()).hexdigest()
+    return digest(np.round(samples * 32768.0).astype(np.int64).tobytes())

@@ -13,9 +13,8 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from layerscope.encoders.fixed_length_model import FixedLengthModel
-from layerscope.encoders.huggingface import library, load_part, own_settings, settings_of
-from layerscope.encoders.model_files import read_json
+from layerscope.atomic_files import read_json
+from layerscope.encoders.huggingface import FixedLengthModel, build_network, library, load_part, preprocessor_settings
 from layerscope.errors import ModelError
 
 __all__ = ["AudioSpectrogramModel", "build_audio_spectrogram"]
@@ -35,26 +34,15 @@ FRAME, HOP = 400, 160
 
 
 class AudioSpectrogramModel(FixedLengthModel):
-    """The network with its own preprocessor.
+    """The network with its own preprocessor; see `FixedLengthModel`."""
 
-    Parameters
-    ----------
-    network : nn.Module
-        The library's model.
-    preprocessor : callable
-        The library's feature extractor.
-    config : dict
-        As written in ``config.json``.
-    """
-
-    def __init__(self, network: nn.Module, preprocessor: Any, config: dict[str, Any]) -> None:
-        super().__init__(network, preprocessor, config, FRAME + HOP * (int(config["max_length"]) - 1))
-        self.patch, self.stride = int(config["patch_size"]), int(config["time_stride"])
-        self.rows = (int(config["num_mel_bins"]) - self.patch) // int(config["frequency_stride"]) + 1
+    def __init__(self, network: nn.Module, config: dict[str, Any], preprocessor: Any) -> None:
+        sizes: Any = network.config
+        super().__init__(network, config, preprocessor, FRAME + HOP * (int(sizes.max_length) - 1))
+        self.patch, self.stride = int(sizes.patch_size), int(sizes.time_stride)
+        self.rows = (int(sizes.num_mel_bins) - self.patch) // int(sizes.frequency_stride) + 1
         self.frame_rate = self.sample_rate / HOP / self.stride
         self.minimum_samples = FRAME + HOP * (self.patch - 1)
-        self.dim = int(config["hidden_size"])
-        self.depth = int(config["num_hidden_layers"])
 
     def heard(self, state: Tensor, samples: int) -> Tensor:
         """See `FixedLengthModel.heard`; a frame is the mean of the patches at its time."""
@@ -76,16 +64,12 @@ def build_audio_spectrogram(directory: Path, *, weights: bool = True) -> AudioSp
     ModelError
         If the library is not installed, or a file is missing or does not fit.
     """
-    transformers = library()
-    config = read_json(directory / "config.json")
-    preprocessor = transformers.ASTFeatureExtractor(**settings_of(directory))
-    network: nn.Module = transformers.ASTModel(transformers.ASTConfig(**own_settings(config)))
+    config = read_json(directory / "config.json", ModelError)
+    preprocessor = library().ASTFeatureExtractor(**preprocessor_settings(directory)[1])
+    network = build_network("ASTConfig", "ASTModel", config)
     if weights:
-        load_part(network, directory, (PREFIX,), newer_name if hasattr(network, "layers") else str)
-    try:
-        return AudioSpectrogramModel(network, preprocessor, config)
-    except KeyError as error:
-        raise ModelError(f"{directory / 'config.json'}: {error} is missing") from error
+        load_part(network, directory, [PREFIX], newer_name if hasattr(network, "layers") else str)
+    return AudioSpectrogramModel(network, config, preprocessor)
 
 
 def newer_name(name: str) -> str:

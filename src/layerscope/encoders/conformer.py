@@ -7,7 +7,7 @@ key projections, as in the wav2vec2-conformer that both models were trained with
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,19 +18,25 @@ from torch.nn import functional as F
 from layerscope.encoders.encoder import LayeredModel
 from layerscope.encoders.mel import HOP, MEL_BINS, N_FFT, SAMPLE_RATE, MelSpectrogram
 
-__all__ = ["ConformerConfig", "ConformerModel", "rotary_angles", "rotate"]
+__all__ = ["BlockSizes", "ConformerBlock", "ConformerConfig", "ConformerModel", "rotary_angles", "rotary_frequencies"]
 
 
 @dataclass(frozen=True)
-class ConformerConfig:
-    """Sizes and constants of a MuQ or MusicFM encoder; the defaults are those of the published models."""
+class BlockSizes:
+    """Sizes of a block; the defaults are those of the published models."""
 
     dim: int = 1024
-    depth: int = 12
     heads: int = 16
     feedforward: int = 4096
-    channels: int = 512
     kernel: int = 31
+
+
+@dataclass(frozen=True)
+class ConformerConfig(BlockSizes):
+    """Sizes and constants of a MuQ or MusicFM encoder; the defaults are those of the published models."""
+
+    depth: int = 12
+    channels: int = 512
     mel_mean: float = 6.768444971712967
     mel_std: float = 18.417922652295623
 
@@ -72,20 +78,22 @@ class Subsampling(nn.Module):
 class FeedForward(nn.Module):
     """Two dense layers with a swish between."""
 
-    def __init__(self, config: ConformerConfig) -> None:
+    activation: Callable[[Tensor], Tensor] = staticmethod(F.silu)
+
+    def __init__(self, config: BlockSizes) -> None:
         super().__init__()
         self.intermediate_dense = nn.Linear(config.dim, config.feedforward)
         self.output_dense = nn.Linear(config.feedforward, config.dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, frame, dim) to the same shape."""
-        return self.output_dense(F.silu(self.intermediate_dense(x)))
+        return self.output_dense(self.activation(self.intermediate_dense(x)))
 
 
 class SelfAttention(nn.Module):
     """Multi-head attention; the rotation reaches queries and keys through the hidden vector."""
 
-    def __init__(self, config: ConformerConfig) -> None:
+    def __init__(self, config: BlockSizes) -> None:
         super().__init__()
         self.heads = config.heads
         self.linear_q = nn.Linear(config.dim, config.dim)
@@ -93,14 +101,20 @@ class SelfAttention(nn.Module):
         self.linear_v = nn.Linear(config.dim, config.dim)
         self.linear_out = nn.Linear(config.dim, config.dim)
 
+    def split(self, x: Tensor) -> Tensor:
+        """Map (batch, frame, dim) to (batch, frame, head, dim / heads)."""
+        return x.unflatten(-1, (self.heads, -1))
+
+    def queries_and_keys(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Return both, each (batch, frame, head, dim / heads)."""
+        rotated = rotate(self.split(x), rotation).flatten(-2)
+        return self.split(self.linear_q(rotated)), self.split(self.linear_k(rotated))
+
     def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
         """Map (batch, frame, dim) to the same shape; `rotation` holds cosine and sine, (frame, 1, dim / heads)."""
-        rotated = rotate(x.unflatten(-1, (self.heads, -1)), rotation).flatten(-2)
-        query, key, value = (
-            projection(source).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for projection, source in ((self.linear_q, rotated), (self.linear_k, rotated), (self.linear_v, x))
-        )
-        mixed = F.scaled_dot_product_attention(query, key, value)
+        query, key = self.queries_and_keys(x, rotation)
+        value = self.split(self.linear_v(x))
+        mixed = F.scaled_dot_product_attention(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2))
         return self.linear_out(mixed.transpose(1, 2).flatten(-2))
 
 
@@ -112,35 +126,43 @@ def rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
 
 
 class ConvolutionModule(nn.Module):
-    """Pointwise, gated, depthwise over time, pointwise."""
+    """Pointwise, gated, depthwise over time, norm, pointwise."""
 
-    def __init__(self, config: ConformerConfig) -> None:
+    def __init__(self, config: BlockSizes) -> None:
         super().__init__()
         dim = config.dim
         self.layer_norm = nn.LayerNorm(dim)
         self.pointwise_conv1 = nn.Conv1d(dim, 2 * dim, 1, bias=False)
         self.depthwise_conv = nn.Conv1d(dim, dim, config.kernel, padding="same", groups=dim, bias=False)
-        self.batch_norm = nn.BatchNorm1d(dim)
+        self.batch_norm: nn.Module = nn.BatchNorm1d(dim)
         self.pointwise_conv2 = nn.Conv1d(dim, dim, 1, bias=False)
+
+    def activate(self, x: Tensor) -> Tensor:
+        """Normalise (batch, dim, frame), and return it after a swish."""
+        return F.silu(self.batch_norm(x))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, frame, dim) to the same shape."""
         gated = F.glu(self.pointwise_conv1(self.layer_norm(x).transpose(1, 2)), dim=1)
-        return self.pointwise_conv2(F.silu(self.batch_norm(self.depthwise_conv(gated)))).transpose(1, 2)
+        return self.pointwise_conv2(self.activate(self.depthwise_conv(gated))).transpose(1, 2)
 
 
 class ConformerBlock(nn.Module):
     """Half a feed-forward, attention, convolution, half a feed-forward, norm."""
 
-    def __init__(self, config: ConformerConfig) -> None:
+    feed_forward: type[FeedForward] = FeedForward
+    attention: type[SelfAttention] = SelfAttention
+    convolution: type[ConvolutionModule] = ConvolutionModule
+
+    def __init__(self, config: BlockSizes) -> None:
         super().__init__()
         self.ffn1_layer_norm = nn.LayerNorm(config.dim)
-        self.ffn1 = FeedForward(config)
+        self.ffn1 = self.feed_forward(config)
         self.self_attn_layer_norm = nn.LayerNorm(config.dim)
-        self.self_attn = SelfAttention(config)
-        self.conv_module = ConvolutionModule(config)
+        self.self_attn = self.attention(config)
+        self.conv_module = self.convolution(config)
         self.ffn2_layer_norm = nn.LayerNorm(config.dim)
-        self.ffn2 = FeedForward(config)
+        self.ffn2 = self.feed_forward(config)
         self.final_layer_norm = nn.LayerNorm(config.dim)
 
     def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
@@ -163,19 +185,14 @@ class RotaryPositions(nn.Module):
 
     def forward(self, frames: int) -> tuple[Tensor, Tensor]:
         """Return cosine and sine, each (frames, 1, dim / heads)."""
-        return angles_of(self.inv_freq, frames)
+        return rotary_angles(self.inv_freq, frames)
 
 
-def angles_of(frequencies: Tensor, frames: int) -> tuple[Tensor, Tensor]:
+def rotary_angles(frequencies: Tensor, frames: int) -> tuple[Tensor, Tensor]:
     """Return cosine and sine of positions times frequencies, both halves alike, each (frames, 1, 2 * frequencies)."""
     positions = torch.arange(frames, device=frequencies.device, dtype=frequencies.dtype)
     angles = torch.outer(positions, frequencies).repeat(1, 2)[:, None]
     return angles.cos(), angles.sin()
-
-
-def rotary_angles(frames: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return cosine and sine for heads of a width, base 10000, each (frames, 1, width)."""
-    return angles_of(rotary_frequencies(width).to(device), frames)
 
 
 def rotary_frequencies(width: int) -> Tensor:

@@ -8,21 +8,22 @@ only pretraining used; those tensors are checked and left out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
+from layerscope.atomic_files import read_json
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
-from layerscope.encoders.mel import MEL_BINS, N_FFT
-from layerscope.encoders.model_files import read_json, read_tensors, refuse_mismatch, refuse_non_finite, refuse_others
+from layerscope.encoders.mel import MEL_BINS
+from layerscope.encoders.state_dicts import Shapes, load_strictly, read_tensors, refuse_others, setting, weights_beside
 from layerscope.errors import ModelError
 
-__all__ = ["Checkpoint", "build_model", "expected_shapes", "read_checkpoint"]
+__all__ = ["MEL_NAMES", "Checkpoint", "build_model", "common_pretraining", "read_checkpoint"]
 
-Shapes = dict[str, tuple[int, ...]]
 Family = Literal["muq", "musicfm"]
 
 #: What this project computes; a configuration that asks for something else is refused by name.
@@ -39,8 +40,11 @@ UNDERSTOOD_BLOCK = {
     "hidden_act": "swish",
     "layer_norm_eps": 1e-5,
 }
-MEL_WINDOW = "preprocessor_melspec_2048.mel_stft.spectrogram.window"
-MEL_FILTERS = "preprocessor_melspec_2048.mel_stft.mel_scale.fb"
+#: Name of a tensor of the front end → what MusicFM's files call it; MuQ's leave it out.
+MEL_NAMES = {
+    "mel.window": "preprocessor_melspec_2048.mel_stft.spectrogram.window",
+    "mel.filters": "preprocessor_melspec_2048.mel_stft.mel_scale.fb",
+}
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def read_checkpoint(path: Path, num_heads: int | None = None) -> Checkpoint:
     """
     weights = weights_file(path)
     tensors = strip_prefix(read_tensors(weights), weights)
-    if MEL_WINDOW in tensors or weights.suffix == ".pt":
+    if MEL_NAMES["mel.window"] in tensors or weights.suffix == ".pt":
         return musicfm_checkpoint(weights, tensors, num_heads)
     return muq_checkpoint(weights, tensors, num_heads)
 
@@ -99,18 +103,16 @@ def weights_file(path: Path) -> Path:
         raise ModelError(
             f"model '{path}' does not exist; give a known name (`layerscope ls models`), a directory or a file"
         )
-    for name in ("model.safetensors", "pytorch_model.bin"):
-        if (path / name).is_file():
-            return path / name
     found = sorted(path.glob("*.pt"))
     if len(found) > 1:
         raise ModelError(f"{path} holds {', '.join(file.name for file in found)}: name the file, not the directory")
-    if not found:
-        raise ModelError(
-            f"{path} holds no weights: expected model.safetensors with config.json (MuQ), "
-            "or pretrained_*.pt with *_stats.json (MusicFM)"
-        )
-    return found[0]
+    if found:
+        return found[0]
+    try:
+        return weights_beside(path)
+    except ModelError as error:
+        expected = "model.safetensors with config.json (MuQ), or pretrained_*.pt with *_stats.json (MusicFM)"
+        raise ModelError(f"{error}; {path} holds no weights: expected {expected}") from error
 
 
 def strip_prefix(tensors: Mapping[str, Tensor], weights: Path) -> dict[str, Tensor]:
@@ -133,51 +135,58 @@ def muq_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int | N
     path = weights.parent / "config.json"
     if not path.is_file():
         raise ModelError(f"{weights}: no config.json beside it (MuQ's layout has one)")
-    written = read_json(path)
-    try:
-        block, stat = written["w2v2_config"], written["stat"]
-        refuse_others(path, written, UNDERSTOOD)
-        refuse_others(path, block, UNDERSTOOD_BLOCK)
-        config = ConformerConfig(
-            dim=written["encoder_dim"],
-            depth=written["encoder_depth"],
-            heads=agreed_heads(path, tensors, written["encoder_dim"], num_heads or block["num_attention_heads"]),
-            feedforward=block["intermediate_size"],
-            channels=written["conv_dim"],
-            kernel=block["conv_depthwise_kernel_size"],
-            mel_mean=stat["melspec_2048_mean"],
-            mel_std=stat["melspec_2048_std"],
-        )
-        codebooks = written["rvq_n_codebooks"] if written["use_rvq_target"] else 0
-        outputs = written["codebook_size"]
-    except KeyError as error:
-        raise ModelError(f"{path}: {error} is missing; MuQ's configuration has it") from error
-    except (TypeError, AttributeError) as error:
-        raise ModelError(f"{path}: a value is of the wrong type ({error})") from error
-    return Checkpoint("muq", config, muq_pretraining(config, outputs, codebooks), tensors, weights)
+    written = read_json(path, ModelError)
+    block = setting(path, written, "w2v2_config", dict)
+    refuse_others(path, written, UNDERSTOOD)
+    refuse_others(path, block, UNDERSTOOD_BLOCK)
+    dim = setting(path, written, "encoder_dim", int)
+    config = ConformerConfig(
+        dim,
+        depth=setting(path, written, "encoder_depth", int),
+        heads=agreed_heads(path, tensors, dim, num_heads or setting(path, block, "num_attention_heads", int)),
+        feedforward=setting(path, block, "intermediate_size", int),
+        channels=setting(path, written, "conv_dim", int),
+        kernel=setting(path, block, "conv_depthwise_kernel_size", int),
+        **mel_statistics(path, setting(path, written, "stat", dict)),
+    )
+    quantized = setting(path, written, "use_rvq_target", bool)
+    codebooks = setting(path, written, "rvq_n_codebooks", int) if quantized else 0
+    pretraining = muq_pretraining(config, setting(path, written, "codebook_size", int), codebooks)
+    return Checkpoint("muq", config, pretraining, tensors, weights)
 
 
 def musicfm_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int | None) -> Checkpoint:
     """Combine MusicFM's tensors, whose shapes are its configuration, with the statistics beside them."""
-    stats = read_json(statistics_file(weights))
+    path = statistics_file(weights)
+    statistics = mel_statistics(path, read_json(path, ModelError))
     try:
         dim, inputs = tensors["conv.linear.weight"].shape
         outputs, codes = tensors["linear.weight"].shape[0], tensors["quantizer_melspec_2048_0.codebook"].shape
         config = ConformerConfig(
-            dim=dim,
+            dim,
             depth=1 + max(int(name.split(".")[2]) for name in tensors if name.startswith("conformer.layers.")),
             heads=agreed_heads(weights, tensors, dim, num_heads),
             feedforward=tensors["conformer.layers.0.ffn1.intermediate_dense.weight"].shape[0],
             channels=inputs * 4 // MEL_BINS,
             kernel=tensors["conformer.layers.0.conv_module.depthwise_conv.weight"].shape[-1],
-            mel_mean=stats["melspec_2048_mean"],
-            mel_std=stats["melspec_2048_std"],
+            **statistics,
         )
     except KeyError as error:
         raise ModelError(f"{weights}: {error} is missing; MusicFM's files have it") from error
     except ValueError as error:
         raise ModelError(f"{weights}: not MusicFM's layout ({error})") from error
     return Checkpoint("musicfm", config, musicfm_pretraining(config, outputs, (codes[0], codes[1])), tensors, weights)
+
+
+def mel_statistics(path: Path, written: Mapping[str, Any]) -> dict[str, float]:
+    """Return mean and deviation of mel, in dB, as `ConformerConfig` calls them."""
+    values: list[Any] = [written.get("melspec_2048_mean"), written.get("melspec_2048_std")]
+    if not all(type(value) in (int, float) and math.isfinite(value) for value in values) or not values[1] > 0:
+        wanted = "expected two numbers of dB, the second above 0"
+        raise ModelError(
+            f"{path}: melspec_2048_mean and melspec_2048_std are {values[0]!r} and {values[1]!r}; {wanted}"
+        )
+    return {"mel_mean": values[0], "mel_std": values[1]}
 
 
 def statistics_file(weights: Path) -> Path:
@@ -211,11 +220,7 @@ def common_pretraining(config: ConformerConfig, outputs: int) -> Shapes:
         "cls_token": (config.dim,),
         "conformer.pos_conv_embed.conv.bias": (config.dim,),
         "conformer.pos_conv_embed.conv.parametrizations.weight.original0": (1, 1, 128),
-        "conformer.pos_conv_embed.conv.parametrizations.weight.original1": (
-            config.dim,
-            config.dim // 16,
-            128,
-        ),
+        "conformer.pos_conv_embed.conv.parametrizations.weight.original1": (config.dim, config.dim // 16, 128),
         "linear.weight": (outputs, config.dim),
         "linear.bias": (outputs,),
     }
@@ -247,14 +252,6 @@ def musicfm_pretraining(config: ConformerConfig, outputs: int, codebook: tuple[i
     }
 
 
-def expected_shapes(family: Family, model: ConformerModel, pretraining: Shapes) -> Shapes:
-    """Return name and shape of every tensor that a file of this layout holds, without the leading ``model.``."""
-    shapes = {name: tuple(value.shape) for name, value in model.state_dict().items() if not name.startswith("mel.")}
-    if family == "musicfm":
-        shapes |= {MEL_WINDOW: (N_FFT,), MEL_FILTERS: (N_FFT // 2 + 1, MEL_BINS)}
-    return shapes | pretraining
-
-
 def build_model(checkpoint: Checkpoint) -> ConformerModel:
     """Return the model with the checkpoint's weights.
 
@@ -264,12 +261,13 @@ def build_model(checkpoint: Checkpoint) -> ConformerModel:
         Naming a tensor that is missing, extra or of the wrong shape, or that holds non-finite values.
     """
     model = ConformerModel(checkpoint.config)
-    expected = expected_shapes(checkpoint.family, model, checkpoint.pretraining)
-    found = {name: tuple(value.shape) for name, value in checkpoint.tensors.items()}
-    refuse_mismatch(checkpoint.path, found, expected, prefix="model.")
-    refuse_non_finite(checkpoint.path, checkpoint.tensors, prefix="model.")
-    tensors = {name: value for name, value in checkpoint.tensors.items() if name not in checkpoint.pretraining}
-    tensors["mel.window"] = tensors.pop(MEL_WINDOW, model.mel.window)
-    tensors["mel.filters"] = tensors.pop(MEL_FILTERS, model.mel.filters)
-    model.load_state_dict(tensors, strict=True)
+    load_strictly(
+        model,
+        checkpoint.tensors,
+        checkpoint.path,
+        prefix="model.",
+        unused=checkpoint.pretraining,
+        optional=MEL_NAMES.values() if checkpoint.family == "muq" else (),
+        name_in_file=lambda name: MEL_NAMES.get(name, name),
+    )
     return model

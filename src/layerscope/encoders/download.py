@@ -6,64 +6,84 @@ hurts, so that the unfinished part is kept here under the revision it belongs to
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import suppress
+import errno
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import filelock
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
-from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError
+from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError, HFValidationError
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
-from layerscope.atomic_files import cache_directory
-from layerscope.errors import ModelError
+from layerscope.atomic_files import cache_directory, file_digest, refused, write_atomically
+from layerscope.encoders.state_dicts import WEIGHTS, shard_names
+from layerscope.errors import LayerscopeError, ModelError, UsageError
 
-__all__ = ["fetch_file", "fetch_repository", "find_file"]
+__all__ = ["fetch_files", "fetch_repository", "local_directory"]
 
-
-def own_path(repository: str, revision: str, name: str) -> Path:
-    """Return where a file is kept once it is here."""
-    return cache_directory() / "models" / repository.replace("/", "--") / revision / name
-
-
-def find_file(repository: str, revision: str, name: str) -> Path | None:
-    """Return a file that is on disk already, here or in the hub's own cache."""
-    path = own_path(repository, revision, name)
-    if path.is_file():
-        return path
-    known = try_to_load_from_cache(repository, name, revision=revision)
-    return Path(known) if isinstance(known, str) else None
+#: All that a request to the hub may raise: what its client raises is the base of the hub's own error, and no OSError.
+FAILURES: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OSError)
+#: Either says how audio is prepared; version 5 of transformers may write the second alone.
+PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
+#: What the system says where files cannot be written, and the network is not to blame.
+NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
 
 
-def fetch_file(repository: str, revision: str, name: str, sha256: str | None = None) -> Path:
-    """Return a file of a repository at a commit, downloading what of it is missing.
+class AbsentFile(ModelError):
+    """A repository has no file of that name."""
+
+
+def own_directory(repository: str, revision: str) -> Path:
+    """Return where the files of a repository are kept once they are here."""
+    return cache_directory() / "models" / repository.replace("/", "--") / revision
+
+
+def local_directory(repository: str, revision: str, names: Sequence[str]) -> Path | None:
+    """Return a directory on disk with all of some files: ours, or the hub's own cache, never a mixture of both."""
+    directory = own_directory(repository, revision)
+    if all((directory / name).is_file() for name in names):
+        return directory
+    known = [try_to_load_from_cache(repository, name, revision=revision) for name in names]
+    return Path(str(known[0])).parent if all(isinstance(place, str) for place in known) else None
+
+
+def fetch_files(repository: str, revision: str, digests: Mapping[str, str | None]) -> Path:
+    """Return a directory with files of a repository at a commit, downloading what of them is missing.
 
     Parameters
     ----------
-    repository, revision, name : str
-        Which file.
-    sha256 : str, optional
-        What it must be.
+    repository, revision : str
+        Which.
+    digests : mapping of str to str or None
+        Names of the files; the SHA-256 that each must have, where it is known.
 
     Raises
     ------
     ModelError
-        If it cannot be fetched or is another file than the pinned one.
+        If a file cannot be fetched or is another one than the pinned one.
     """
-    path = find_file(repository, revision, name) or download(repository, revision, name)
-    if sha256 is not None and (found := digest_of(path)) != sha256:
-        raise ModelError(f"{path}: sha256 {found[:12]}… is not the pinned {sha256[:12]}…; delete it and fetch again")
-    return path
+    directory = local_directory(repository, revision, list(digests)) or own_directory(repository, revision)
+    for name, sha256 in digests.items():
+        path = directory / name
+        if not path.is_file():
+            download(repository, revision, name)
+        if sha256 is not None and (given := file_digest(path)) != sha256:
+            raise ModelError(
+                f"{path}: sha256 {given[:12]}… is not the pinned {sha256[:12]}…; delete it and fetch again"
+            )
+    return directory
 
 
-def download(repository: str, revision: str, name: str) -> Path:
-    """Download a file beside its unfinished part, from where that ends."""
-    path = own_path(repository, revision, name)
+def download(repository: str, revision: str, name: str) -> None:
+    """Download a file beside its unfinished part, from where that ends; of two processes one does it."""
+    path = own_directory(repository, revision) / name
     part = path.with_name(name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(str(path) + ".lock"):
+            if path.is_file():
+                return
             facts = get_hf_file_metadata(hf_hub_url(repository, name, revision=revision))
             held = part.stat().st_size if part.is_file() else 0
             if facts.size is not None and held < facts.size:
@@ -72,23 +92,8 @@ def download(repository: str, revision: str, name: str) -> Path:
                         facts.location, file, resume_size=held, headers=build_hf_headers(), expected_size=facts.size
                     )
             part.replace(path)
-    except (HfHubHTTPError, OSError) as error:
+    except FAILURES as error:
         raise unreachable(repository, revision, name, error) from error
-    return path
-
-
-def first_line(error: Exception) -> str:
-    """Return what an error says, without its later lines."""
-    return (str(error).splitlines() or [""])[0]
-
-
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 24):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def fetch_repository(address: str) -> Path:
@@ -97,7 +102,8 @@ def fetch_repository(address: str) -> Path:
     Parameters
     ----------
     address : str
-        ``owner/name``, or ``owner/name@revision``; the 40 digits of a commit need no network once it is here.
+        ``owner/name``, or ``owner/name@revision``; the 40 digits of a commit need no network once it is here. A branch
+        stands for the commit that it was last seen at where the hub cannot be reached.
 
     Raises
     ------
@@ -106,23 +112,51 @@ def fetch_repository(address: str) -> Path:
     """
     repository, _, revision = address.partition("@")
     commit = revision if len(revision) == 40 else commit_of(repository, revision or "main")
-    settings = [fetch_file(repository, commit, name) for name in ("config.json", "preprocessor_config.json")]
-    if find_file(repository, commit, "pytorch_model.bin") is None:
-        with suppress(AbsentFile):
-            return fetch_file(repository, commit, "model.safetensors").parent
-    fetch_file(repository, commit, "pytorch_model.bin")
-    return settings[0].parent
+
+    def fetch(name: str) -> Path:
+        return fetch_files(repository, commit, {name: None}) / name
+
+    names = ["config.json", *(first_of(names, repository, commit, fetch) for names in (PREPROCESSORS, WEIGHTS))]
+    if names[-1].endswith(".index.json"):
+        names += shard_names(fetch(names[-1]))
+    return fetch_files(repository, commit, dict.fromkeys(names))
+
+
+def first_of(names: Sequence[str], repository: str, commit: str, fetch: Callable[[str], Path]) -> str:
+    """Return the first of some names that is on disk, or else that the repository has."""
+    for name in names:
+        if local_directory(repository, commit, [name]):
+            return name
+    absent: AbsentFile | None = None
+    for name in names:
+        try:
+            return fetch(name).name
+        except AbsentFile as error:
+            absent = absent or error
+    raise ModelError(f"{absent}; nor does it have {', '.join(names[1:])}")
 
 
 def commit_of(repository: str, revision: str) -> str:
     """Return the commit that a branch or tag stands at: a result must be able to name it."""
+    seen = own_directory(repository, "refs") / revision.replace("/", "--")
     try:
-        return str(get_hf_file_metadata(hf_hub_url(repository, "config.json", revision=revision)).commit_hash)
-    except (HfHubHTTPError, OSError) as error:
+        commit = str(get_hf_file_metadata(hf_hub_url(repository, "config.json", revision=revision)).commit_hash)
+    except HFValidationError as error:
+        raise UsageError(f"hf:{repository} is no address on the hub; write hf:owner/name") from error
+    except (EntryNotFoundError, GatedRepoError) as error:
         raise unreachable(repository, revision, "config.json", error) from error
+    except FAILURES as error:
+        known = try_to_load_from_cache(repository, "config.json", revision=revision)
+        if seen.is_file():
+            return seen.read_text(encoding="utf-8")
+        if isinstance(known, str):
+            return Path(known).parent.name
+        raise unreachable(repository, revision, "config.json", error) from error
+    write_atomically(seen, commit.encode())
+    return commit
 
 
-def unreachable(repository: str, revision: str, name: str, error: Exception) -> ModelError:
+def unreachable(repository: str, revision: str, name: str, error: Exception) -> LayerscopeError:
     """Return the error for a file that could not be fetched, with the way out."""
     where = f"{repository} at {revision[:7]}"
     if isinstance(error, GatedRepoError):
@@ -130,12 +164,11 @@ def unreachable(repository: str, revision: str, name: str, error: Exception) -> 
             f"{where} is gated: accept its terms at https://huggingface.co/{repository}, then give a token "
             "(`hf auth login`, or HF_TOKEN)"
         )
+    if isinstance(error, OSError) and error.errno in NO_PLACE:
+        return refused(own_directory(repository, revision) / name, error)
     kind = AbsentFile if isinstance(error, EntryNotFoundError) else ModelError
+    reason = (str(error).splitlines() or [""])[0]
     return kind(
-        f"{where} could not be fetched ({type(error).__name__}: {first_line(error)}); "
+        f"{where} could not be fetched ({type(error).__name__}: {reason}); "
         f"check the network and run the same command again, or give --model a directory that holds {name}"
     )
-
-
-class AbsentFile(ModelError):
-    """A repository has no file of that name."""

@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors.torch import save
 
-from layerscope.atomic_files import write_atomically
-from layerscope.encoders.audio_spectrogram import AudioSpectrogramModel, build_audio_spectrogram
+from layerscope.atomic_files import write_atomically, write_json
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
 from layerscope.encoders.encoder import Encoder, LayeredEncoder, LayeredModel
-from layerscope.encoders.huggingface import HuggingFaceModel, build_huggingface
+from layerscope.encoders.huggingface import LibraryModel
 from layerscope.encoders.mert2 import Mert2Config, Mert2Model
-from layerscope.encoders.model_files import read_tensors, refuse_mismatch
+from layerscope.encoders.model_names import build_from_directory
 from layerscope.encoders.plain_features import BASELINES, Baseline
-from layerscope.encoders.whisper import WhisperModel, build_whisper
+from layerscope.encoders.state_dicts import load_strictly, read_tensors
 from layerscope.errors import ModelError
 
 __all__ = ["cut_encoder", "read_portable", "write_portable"]
 
 WEIGHTS = "encoder.safetensors"
-#: Families of the transformers library: they are made again from the settings that stand beside the weights.
-LIBRARY: dict[str, tuple[type[LayeredModel], Callable[..., LayeredModel]]] = {
-    "huggingface": (HuggingFaceModel, build_huggingface),
-    "whisper": (WhisperModel, build_whisper),
-    "audio_spectrogram": (AudioSpectrogramModel, build_audio_spectrogram),
+#: Families that are made again from their sizes.
+SIZED: dict[str, tuple[type[Any], type[Any]]] = {
+    "conformer": (ConformerModel, ConformerConfig),
+    "mert2": (Mert2Model, Mert2Config),
 }
+#: Families of the transformers library: they are made again from the settings that stand beside the weights.
+LIBRARY = ("huggingface", "whisper", "audio_spectrogram")
 
 
 def cut_encoder(encoder: Encoder, layers: tuple[int, ...]) -> Encoder:
@@ -62,18 +60,14 @@ def write_portable(encoder: Encoder, directory: Path) -> dict[str, Any]:
         return {**told, "family": "baseline"}
     if not isinstance(encoder, LayeredEncoder):
         raise ModelError(f"{encoder.name} is an encoder of your own: it cannot be copied; export with --no-weights")
-    model = encoder.model
-    family = next((name for name, (kind, _) in LIBRARY.items() if isinstance(model, kind)), None)
+    model: Any = encoder.model
+    family = next((name for name, (kind, _) in SIZED.items() if isinstance(model, kind)), None)
     if family is not None:
-        own = cast(HuggingFaceModel, model)
-        for name, content in (("config", own.config), ("preprocessor_config", own.preprocessor_config())):
-            write_atomically(directory / f"{name}.json", json.dumps(content, indent=1).encode())
-        told["family"] = family
-    elif isinstance(model, (ConformerModel, Mert2Model)):
-        told |= {
-            "family": "conformer" if isinstance(model, ConformerModel) else "mert2",
-            "config": asdict(model.config),
-        }
+        told |= {"family": family, "config": asdict(model.config)}
+    elif isinstance(model, LibraryModel):
+        write_json(directory / "config.json", model.config)
+        write_json(directory / "preprocessor_config.json", model.preprocessor_config)
+        told["family"] = "huggingface"
     else:
         raise ModelError(f"{encoder.name}: a {type(model).__name__} cannot be written; export with --no-weights")
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
@@ -105,31 +99,16 @@ def read_portable(told: dict[str, Any], directory: Path) -> Encoder:
     layers = tuple(told["layers"])
     model.cut(layers[-1])
     path = directory / WEIGHTS
-    tensors = read_tensors(path)
-    refuse_mismatch(
-        path,
-        {name: tuple(value.shape) for name, value in tensors.items()},
-        {name: tuple(value.shape) for name, value in model.state_dict().items()},
-    )
-    model.load_state_dict(tensors, strict=True)
-    return LayeredEncoder(
-        model,
-        told["name"],
-        layers,
-        untrained=told["untrained"],
-        device="cuda" if torch.cuda.is_available() else "cpu",
-    )
+    load_strictly(model, read_tensors(path), path)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return LayeredEncoder(model, told["name"], layers, untrained=told["untrained"], device=device)
 
 
 def empty_model(told: dict[str, Any], directory: Path) -> LayeredModel:
     """Return a model of the right sizes with random weights."""
-    if told["family"] == "conformer":
-        return ConformerModel(ConformerConfig(**told["config"]))
-    if told["family"] == "mert2":
-        sizes: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in told["config"].items()
-        }
-        return Mert2Model(Mert2Config(**sizes))
     if told["family"] in LIBRARY:
-        return LIBRARY[told["family"]][1](directory, weights=False)
-    raise ModelError(f"{directory}: family '{told['family']}' is not known to this version")
+        return build_from_directory(directory, weights=False)
+    if told["family"] not in SIZED:
+        raise ModelError(f"{directory}: family '{told['family']}' is not known to this version")
+    model, config = SIZED[told["family"]]
+    return model(config(**told["config"]))

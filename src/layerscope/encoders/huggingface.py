@@ -7,6 +7,7 @@ the first block, state k the output of block k, the last what the encoder return
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
@@ -16,20 +17,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from layerscope.atomic_files import read_json
 from layerscope.encoders.encoder import LayeredModel
-from layerscope.encoders.model_files import read_json, read_tensors, refuse_mismatch, refuse_non_finite, refuse_others
-from layerscope.errors import ModelError, unknown
+from layerscope.encoders.state_dicts import load_strictly, read_tensors, refuse_others, setting, weights_beside
+from layerscope.errors import ModelError
 
-__all__ = [
-    "FAMILIES",
-    "HuggingFaceModel",
-    "build_huggingface",
-    "hooked_states",
-    "library",
-    "load_part",
-    "own_settings",
-    "settings_of",
-]
+__all__ = ["FAMILIES", "FixedLengthModel", "LibraryModel", "WaveformModel", "build_network", "build_waveform_model"]
 
 #: model_type → (configuration class, model class, what heads' checkpoints put before the encoder's names)
 FAMILIES = {
@@ -42,6 +35,9 @@ FAMILIES = {
 }
 #: What MERT adds to HuBERT and this project does not compute; published models leave it off.
 MERT_EXTRAS = {"feature_extractor_cqt": False, "deepnorm": False, "attention_relax": -1.0, "conv_pos_batch_norm": False}
+#: What a configuration says beside the model: its type, its precision on disk, code to run and kernels to fetch.
+NOT_OF_THE_MODEL = {"model_type", "auto_map", "torch_dtype", "dtype", "quantization_config", "attn_implementation",
+                    "_attn_implementation", "_attn_implementation_internal", "experts_implementation"}  # fmt: skip
 #: Added to the variance when a waveform is normalised, as the library's feature extractor does.
 EPSILON = 1e-7
 #: Only pretraining replaces masked frames by it, and a configuration without masking has none.
@@ -52,33 +48,44 @@ class Enough(Exception):
     """Raised inside the network once the last wanted state is there, so that nothing after it is computed."""
 
 
-class HuggingFaceModel(LayeredModel):
-    """An encoder of the library behind a convolutional front end on the waveform.
+class LibraryModel(LayeredModel):
+    """A network of the library, with what its own preprocessor says.
 
     Parameters
     ----------
     network : nn.Module
-        The library's model, with ``encoder.layers``.
+        The library's module.
     config : dict
         As written in ``config.json``.
-    sample_rate : int
-        Of the waveforms, in Hz, as the preprocessor says.
-    normalise : bool
-        Whether waveforms are brought to mean 0 and deviation 1, as the preprocessor says.
+    preprocessor : dict
+        As written in ``preprocessor_config.json``.
     """
 
-    def __init__(self, network: nn.Module, config: dict[str, Any], sample_rate: int, *, normalise: bool) -> None:
+    def __init__(self, network: nn.Module, config: dict[str, Any], preprocessor: dict[str, Any]) -> None:
         super().__init__()
         self.network = network
         self.config = config
-        self.sample_rate = sample_rate
-        self.normalise = normalise
-        self.dim = config["hidden_size"]
-        self.depth = config["num_hidden_layers"]
+        self.preprocessor_config = preprocessor
+        sizes: Any = network.config  # what a file leaves out is what the library takes for it
+        self.dim = int(sizes.hidden_size)
+        self.depth = int(sizes.num_hidden_layers)
+
+    def description(self) -> dict[str, Any]:
+        """See `LayeredModel.description`."""
+        return {**self.config, "preprocessor": self.preprocessor_config, "transformers": version("transformers")}
+
+
+class WaveformModel(LibraryModel):
+    """An encoder behind a convolutional front end on the waveform; see `LibraryModel`."""
+
+    def __init__(self, network: nn.Module, config: dict[str, Any], preprocessor: dict[str, Any]) -> None:
+        super().__init__(network, config, preprocessor)
+        self.sample_rate, self.normalise = preprocessor["sampling_rate"], preprocessor["do_normalize"]
+        sizes: Any = network.config
         hop, shortest = 1, 1
-        for kernel, stride in zip(reversed(config["conv_kernel"]), reversed(config["conv_stride"]), strict=True):
+        for kernel, stride in zip(reversed(sizes.conv_kernel), reversed(sizes.conv_stride), strict=True):
             hop, shortest = hop * stride, (shortest - 1) * stride + kernel
-        self.frame_rate = sample_rate / hop
+        self.frame_rate = self.sample_rate / hop
         self.minimum_samples = shortest
 
     def states(self, waveforms: Tensor, last: int) -> Iterator[Tensor]:
@@ -86,38 +93,62 @@ class HuggingFaceModel(LayeredModel):
         if self.normalise:
             deviation, mean = torch.std_mean(waveforms, dim=1, correction=0, keepdim=True)
             waveforms = (waveforms - mean) / torch.sqrt(deviation.square() + EPSILON)
-        yield from hooked_states(
-            lambda: self.network(waveforms).last_hidden_state,
-            self.blocks,
-            last,
-        )
+        yield from hooked_states(self.network, waveforms, self.blocks, last)
 
     @property
     def blocks(self) -> nn.ModuleList:
         """See `LayeredModel.blocks`."""
         return cast(nn.ModuleList, self.network.encoder.layers)  # type: ignore[union-attr]
 
-    def preprocessor_config(self) -> dict[str, Any]:
-        """Return what ``preprocessor_config.json`` says."""
-        return {"sampling_rate": self.sample_rate, "do_normalize": self.normalise}
 
-    def description(self) -> dict[str, Any]:
-        """See `LayeredModel.description`."""
-        return {**self.config, "sample_rate": self.sample_rate, "normalise": self.normalise,
-                "transformers": version("transformers")}  # fmt: skip
+class FixedLengthModel(LibraryModel):
+    """A network that takes exactly one length, with the preprocessor that brings audio to it.
 
-
-def hooked_states(run: Callable[[], Tensor], blocks: nn.ModuleList, last: int) -> list[Tensor]:
-    """Return states 0 … `last` of a network, taken where they arise; what comes after is not computed.
+    What is shorter is padded, as the preprocessor does, and the states of the padding are cut off again, so that they
+    enter no mean.
 
     Parameters
     ----------
-    run : callable
-        Calls the network and returns its last state, after a final norm where there is one.
-    blocks : nn.ModuleList
-        State 0 is what enters the first, state k what block k returns.
-    last : int
-        The last that is wanted.
+    network, config
+        See `LibraryModel`.
+    preprocessor : callable
+        The library's feature extractor.
+    longest : int
+        Samples that the network takes.
+    """
+
+    def __init__(self, network: nn.Module, config: dict[str, Any], preprocessor: Any, longest: int) -> None:
+        told = preprocessor.to_dict()
+        super().__init__(network, config, {key: told[key] for key in told.keys() - {"mel_filters", "window"}})
+        self.preprocessor = preprocessor
+        self.longest = longest
+        self.sample_rate = int(preprocessor.sampling_rate)
+        # Windows may be longer by a tenth, so that no sliver is left over.
+        self.window = longest / self.sample_rate / 1.1
+
+    @abstractmethod
+    def heard(self, state: Tensor, samples: int) -> Tensor:
+        """Return the frames of a state that stand for the first so many samples, and not for padding."""
+
+    def states(self, waveforms: Tensor, last: int) -> Iterator[Tensor]:
+        """See `LayeredModel.states`."""
+        samples = waveforms.shape[1]
+        if samples > self.longest:
+            raise ModelError(
+                f"this model takes {self.longest / self.sample_rate:g} s at most, not "
+                f"{samples / self.sample_rate:.2f} s; choose a shorter --window"
+            )
+        prepared = self.preprocessor(list(waveforms.cpu().numpy()), sampling_rate=self.sample_rate, return_tensors="pt")
+        features = prepared[self.network.main_input_name].to(waveforms.device, torch.float32)
+        for state in hooked_states(self.network, features, self.blocks, last):
+            yield self.heard(state, samples)
+
+
+def hooked_states(network: nn.Module, inputs: Tensor, blocks: nn.ModuleList, last: int) -> list[Tensor]:
+    """Return states 0 … `last` of a network, taken where they arise; what comes after is not computed.
+
+    State 0 is what enters the first block, state k what block k returns; of all the last is what the network returns,
+    after a final norm where there is one.
     """
     states: list[Tensor] = []
 
@@ -137,12 +168,12 @@ def hooked_states(run: Callable[[], Tensor], blocks: nn.ModuleList, last: int) -
         for block in list(blocks)[:-1]:  # the last state is what the network returns, after its final norm
             hooks.callback(block.register_forward_hook(leaving).remove)
         with suppress(Enough):
-            states.append(run())
+            states.append(network(inputs).last_hidden_state)
     return states
 
 
-def build_huggingface(directory: Path, *, weights: bool = True) -> HuggingFaceModel:
-    """Read a directory with ``config.json``, ``preprocessor_config.json`` and weights.
+def build_waveform_model(directory: Path, *, weights: bool = True) -> WaveformModel:
+    """Read a directory with ``config.json``, what the preprocessor says, and weights.
 
     Parameters
     ----------
@@ -156,32 +187,20 @@ def build_huggingface(directory: Path, *, weights: bool = True) -> HuggingFaceMo
     ModelError
         If the library is not installed, the model is of no family known here, or a file does not fit.
     """
-    config = read_json(directory / "config.json")
-    if config["model_type"] not in FAMILIES:
-        raise ModelError(str(unknown("model_type", config["model_type"], FAMILIES, hint=f"({directory})")))
+    path = directory / "config.json"
+    config = read_json(path, ModelError)
+    config_class, model_class, prefix = FAMILIES[config["model_type"]]
     if config["model_type"] == "mert_model":
-        refuse_others(directory / "config.json", config, MERT_EXTRAS)
-    preprocessor = read_json(directory / "preprocessor_config.json")
-    try:
-        sample_rate, normalise = preprocessor["sampling_rate"], preprocessor["do_normalize"]
-    except KeyError as error:
-        raise ModelError(f"{directory / 'preprocessor_config.json'}: {error} is missing") from error
-    network = empty_network(config)
+        refuse_others(path, config, MERT_EXTRAS)
+    preprocessor_path, settings = preprocessor_settings(directory)
+    preprocessor = {
+        "sampling_rate": setting(preprocessor_path, settings, "sampling_rate", int),
+        "do_normalize": setting(preprocessor_path, settings, "do_normalize", bool),
+    }
+    network = build_network(config_class, model_class, config)
     if weights:
-        load_weights(network, directory, FAMILIES[config["model_type"]][2])
-    try:
-        return HuggingFaceModel(network, config, sample_rate, normalise=normalise)
-    except KeyError as error:
-        raise ModelError(f"{directory / 'config.json'}: {error} is missing") from error
-
-
-def empty_network(config: dict[str, Any]) -> nn.Module:
-    """Return the library's model for a configuration, with random weights."""
-    transformers = library()
-    config_class, model_class, _ = FAMILIES[config["model_type"]]
-    made = getattr(transformers, config_class)(**own_settings(config))
-    network: nn.Module = getattr(transformers, model_class)(made)
-    return network
+        load_part(network, directory, [prefix], newer_name, optional=[MASK])
+    return WaveformModel(network, config, preprocessor)
 
 
 def library() -> Any:
@@ -199,38 +218,37 @@ def library() -> Any:
     return transformers
 
 
-def own_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """Return what a configuration says of the model itself: not its type, its precision on disk, or code to run."""
-    return {
-        key: value for key, value in config.items() if key not in ("model_type", "auto_map", "torch_dtype", "dtype")
-    }
+def build_network(config_class: str, model_class: str, config: dict[str, Any]) -> nn.Module:
+    """Return the library's model for a configuration, with random weights."""
+    settings = {key: value for key, value in config.items() if key not in NOT_OF_THE_MODEL}
+    network: nn.Module = getattr(library(), model_class)(getattr(library(), config_class)(**settings))
+    return network
 
 
-def load_weights(network: nn.Module, directory: Path, prefix: str) -> None:
-    """Give a network the weights of a directory; the heads of a checkpoint that has some are left out."""
-    path = weights_beside(directory)
-    tensors = read_tensors(path)
-    if any(name.startswith(prefix) for name in tensors):
-        tensors = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-    tensors = {newer_name(name): value.float() for name, value in tensors.items()}
-    own = network.state_dict()
-    if MASK not in own:
-        tensors.pop(MASK, None)
-    elif MASK not in tensors:
-        tensors[MASK] = own[MASK]
-    refuse_mismatch(
-        path,
-        {name: tuple(value.shape) for name, value in tensors.items()},
-        {name: tuple(value.shape) for name, value in own.items()},
-    )
-    refuse_non_finite(path, tensors)
-    network.load_state_dict(tensors, strict=True)
+def preprocessor_settings(directory: Path) -> tuple[Path, dict[str, Any]]:
+    """Return what a directory says of its preprocessor, without the names of the library's classes, and where.
+
+    Version 5 of the library may write it into ``processor_config.json`` alone, as a part of that.
+    """
+    path = directory / "preprocessor_config.json"
+    whole = directory / "processor_config.json"
+    if path.is_file() or not whole.is_file():
+        settings = read_json(path, ModelError)
+    else:
+        path, settings = whole, read_json(whole, ModelError)
+        settings = setting(path, settings, "feature_extractor", dict) if "feature_extractor" in settings else settings
+    return path, {key: settings[key] for key in settings.keys() - {"feature_extractor_type", "processor_class"}}
 
 
 def load_part(
-    network: nn.Module, directory: Path, prefixes: Sequence[str], renamed: Callable[[str], str] = str
+    network: nn.Module,
+    directory: Path,
+    prefixes: Sequence[str],
+    newer_name: Callable[[str], str] = str,
+    *,
+    optional: Sequence[str] = (),
 ) -> None:
-    """Give a network its weights out of a larger model's: those whose names begin with one of some prefixes.
+    """Give a network its weights, strictly, out of what may be a larger model's.
 
     Parameters
     ----------
@@ -239,43 +257,21 @@ def load_part(
     directory : Path
         That of the model.
     prefixes : sequence of str
-        The first that any name has counts; without one, the file is taken for that of the network alone.
-    renamed : callable
-        From the names of the file, without the prefix, to those of the network.
-
-    Raises
-    ------
-    ModelError
-        Naming a tensor that is missing, extra or of the wrong shape, or that holds non-finite values.
+        Before the names of the network where there are heads beside it, with or without ``model.`` before; the first
+        that any name has counts. Without one, the file is taken for that of the network alone.
+    newer_name : callable
+        From a name of the file, without the prefix, to that of the network.
+    optional : sequence of str
+        See `load_strictly`.
     """
     path = weights_beside(directory)
     tensors = read_tensors(path)
-    prefix = next((one for one in prefixes if any(name.startswith(one) for name in tensors)), "")
-    own = {
-        renamed(name.removeprefix(prefix)): value.float() for name, value in tensors.items() if name.startswith(prefix)
-    }
-    refuse_mismatch(
-        path,
-        {name: tuple(value.shape) for name, value in own.items()},
-        {name: tuple(value.shape) for name, value in network.state_dict().items()},
-        prefix=prefix,
-    )
-    refuse_non_finite(path, own, prefix=prefix)
-    network.load_state_dict(own, strict=True)
-
-
-def settings_of(directory: Path) -> dict[str, Any]:
-    """Return what a directory says of its preprocessor, without the names of the library's classes."""
-    settings = read_json(directory / "preprocessor_config.json")
-    return {key: value for key, value in settings.items() if key not in ("feature_extractor_type", "processor_class")}
-
-
-def weights_beside(directory: Path) -> Path:
-    """Return the weights file of a directory in the library's layout."""
-    for name in ("model.safetensors", "pytorch_model.bin"):
-        if (directory / name).is_file():
-            return directory / name
-    raise ModelError(f"{directory}: neither model.safetensors nor pytorch_model.bin beside config.json")
+    known = [*prefixes, *(f"model.{prefix}" for prefix in prefixes)]
+    prefix = next((prefix for prefix in known if any(name.startswith(prefix) for name in tensors)), "")
+    if not prefix and tensors and all(name.startswith("model.") for name in tensors):
+        prefix = "model."
+    part = {newer_name(name.removeprefix(prefix)): tensors[name] for name in tensors if name.startswith(prefix)}
+    load_strictly(network, part, path, prefix=prefix, optional=optional)
 
 
 def newer_name(name: str) -> str:

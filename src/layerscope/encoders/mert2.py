@@ -1,13 +1,14 @@
 """MERT-v2 (m-a-p, 2026): mel with a deviation for each band, ConvNeXt subsampling, conformer blocks of its own.
 
-With MuQ and MusicFM it shares the mel front end, the rotary angles and nothing else: its convolutions normalise by
+With MuQ and MusicFM it shares the mel front end and the plan of a block. Its convolutions normalise by
 layer, its feed-forward uses GELU, its queries and keys are rotated after their projection, and no norm follows the
-last block. Module names follow the published checkpoint; numbers among them are places in its sequences.
+last block. Names of its subsampling follow the published checkpoint; numbers among them are places in its sequences.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerscope.encoders.conformer import rotary_angles, rotate
+from layerscope.atomic_files import read_json
+from layerscope.encoders.conformer import (
+    BlockSizes,
+    ConformerBlock,
+    ConvolutionModule,
+    FeedForward,
+    SelfAttention,
+    rotary_angles,
+    rotary_frequencies,
+    rotate,
+)
 from layerscope.encoders.encoder import LayeredModel
 from layerscope.encoders.mel import HOP, MEL_BINS, N_FFT, SAMPLE_RATE, MelSpectrogram
-from layerscope.encoders.model_files import read_json, read_tensors, refuse_mismatch, refuse_non_finite, refuse_others
+from layerscope.encoders.state_dicts import load_strictly, read_tensors, refuse_others, setting, weights_beside
 from layerscope.errors import ModelError
 
-__all__ = ["Mert2Config", "Mert2Model", "read_mert2"]
+__all__ = ["Mert2Config", "Mert2Model", "build_mert2"]
 
 #: What this project computes; a configuration that asks for something else is refused by name.
 UNDERSTOOD = {
@@ -36,6 +47,23 @@ UNDERSTOOD = {
     "layer_norm_eps": 1e-5,
     "subsampling_layer_norm_eps": 1e-6,
 }
+#: Names of the model → those of the published files, as regular expressions.
+NAMES_IN_FILE = (
+    (r"^mel\.window$", "feature_extractor.spectrogram.window"),
+    (r"^mel\.filters$", "feature_extractor.mel_scale.fb"),
+    (r"^mel_(mean|std)$", r"feature_extractor.mel_\1"),
+    (r"(ffn\d)\.intermediate_dense\.", r"\1.w_1."),
+    (r"(ffn\d)\.output_dense\.", r"\1.w_2."),
+    (r"self_attn_layer_norm\.", "attn_layer_norm."),
+    (r"self_attn\.linear_q\.", "attn.query_proj."),
+    (r"self_attn\.linear_k\.", "attn.key_proj."),
+    (r"self_attn\.linear_v\.", "attn.value_proj."),
+    (r"self_attn\.linear_out\.", "attn.out_proj."),
+    (r"conv_module\.pointwise_conv1\.", "conv_module.conv_block.1."),
+    (r"conv_module\.depthwise_conv\.", "conv_module.conv_block.3."),
+    (r"conv_module\.batch_norm\.", "conv_module.conv_block.4.1."),
+    (r"conv_module\.pointwise_conv2\.", "conv_module.conv_block.6."),
+)
 SMALLEST_DEVIATION = 1e-5
 #: Seconds that the variant for whole songs is given at once: six minutes.
 WHOLE_SONG = 360.0
@@ -43,16 +71,12 @@ STRIDES = (1, 2, 2)
 
 
 @dataclass(frozen=True)
-class Mert2Config:
+class Mert2Config(BlockSizes):
     """Sizes of a MERT-v2 encoder; the defaults are those of the published models."""
 
-    dim: int = 1024
     depth: int = 24
-    heads: int = 16
-    feedforward: int = 4096
     channels: tuple[int, ...] = (128, 512, 1024)
     depths: tuple[int, ...] = (3, 4, 5)
-    kernel: int = 31
     window: float = 30.0
 
 
@@ -112,87 +136,36 @@ class Stage(nn.Module):
         return x
 
 
-class Mert2FeedForward(nn.Module):
+class Mert2FeedForward(FeedForward):
     """Two dense layers with a GELU between."""
 
-    def __init__(self, config: Mert2Config) -> None:
-        super().__init__()
-        self.w_1 = nn.Linear(config.dim, config.feedforward)
-        self.w_2 = nn.Linear(config.feedforward, config.dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, frame, dim) to the same shape."""
-        return self.w_2(F.gelu(self.w_1(x)))
+    activation: Callable[[Tensor], Tensor] = staticmethod(F.gelu)
 
 
-class Mert2Attention(nn.Module):
-    """Multi-head attention with rotated queries and keys."""
+class Mert2Attention(SelfAttention):
+    """Multi-head attention whose queries and keys are rotated after their projection."""
 
-    def __init__(self, config: Mert2Config) -> None:
-        super().__init__()
-        self.heads = config.heads
-        self.query_proj = nn.Linear(config.dim, config.dim)
-        self.key_proj = nn.Linear(config.dim, config.dim)
-        self.value_proj = nn.Linear(config.dim, config.dim)
-        self.out_proj = nn.Linear(config.dim, config.dim)
-
-    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-        """Map (batch, frame, dim) to the same shape; `rotation` holds cosine and sine, (frame, 1, dim / heads)."""
-        query, key, value = (
-            projection(x).unflatten(-1, (self.heads, -1))
-            for projection in (self.query_proj, self.key_proj, self.value_proj)
-        )
-        mixed = F.scaled_dot_product_attention(
-            rotate(query, rotation).transpose(1, 2), rotate(key, rotation).transpose(1, 2), value.transpose(1, 2)
-        )
-        return self.out_proj(mixed.transpose(1, 2).flatten(-2))
+    def queries_and_keys(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """See `SelfAttention.queries_and_keys`."""
+        return rotate(self.split(self.linear_q(x)), rotation), rotate(self.split(self.linear_k(x)), rotation)
 
 
-class Mert2Convolution(nn.Module):
-    """Pointwise, gated, depthwise over time, layer norm, pointwise."""
+class Mert2Convolution(ConvolutionModule):
+    """The convolution module with a layer norm in the place of its batch norm, and a GELU."""
 
-    def __init__(self, config: Mert2Config) -> None:
-        super().__init__()
-        dim = config.dim
-        self.layer_norm = nn.LayerNorm(dim)
-        self.conv_block = nn.ModuleDict(
-            {
-                "1": nn.Conv1d(dim, 2 * dim, 1, bias=False),
-                "3": nn.Conv1d(dim, dim, config.kernel, padding="same", groups=dim, bias=False),
-                "4": nn.ModuleDict({"1": nn.LayerNorm(dim)}),
-                "6": nn.Conv1d(dim, dim, 1, bias=False),
-            }
-        )
+    def __init__(self, config: BlockSizes) -> None:
+        super().__init__(config)
+        self.batch_norm = nn.LayerNorm(config.dim)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, frame, dim) to the same shape."""
-        block = self.conv_block
-        gated = F.glu(block["1"](self.layer_norm(x).transpose(1, 2)), dim=1)
-        normed = block["4"]["1"](block["3"](gated).transpose(1, 2))  # type: ignore[index]
-        return block["6"](F.gelu(normed).transpose(1, 2)).transpose(1, 2)
+    def activate(self, x: Tensor) -> Tensor:
+        """See `ConvolutionModule.activate`."""
+        return F.gelu(self.batch_norm(x.transpose(1, 2))).transpose(1, 2)
 
 
-class Mert2Block(nn.Module):
-    """Half a feed-forward, attention, convolution, half a feed-forward, norm."""
+class Mert2Block(ConformerBlock):
+    """A conformer block of these parts."""
 
-    def __init__(self, config: Mert2Config) -> None:
-        super().__init__()
-        self.ffn1_layer_norm = nn.LayerNorm(config.dim)
-        self.ffn1 = Mert2FeedForward(config)
-        self.attn_layer_norm = nn.LayerNorm(config.dim)
-        self.attn = Mert2Attention(config)
-        self.conv_module = Mert2Convolution(config)
-        self.ffn2_layer_norm = nn.LayerNorm(config.dim)
-        self.ffn2 = Mert2FeedForward(config)
-        self.final_layer_norm = nn.LayerNorm(config.dim)
-
-    def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-        """Map (batch, frame, dim) to the same shape."""
-        x = x + 0.5 * self.ffn1(self.ffn1_layer_norm(x))
-        x = x + self.attn(self.attn_layer_norm(x), rotation)
-        x = x + self.conv_module(x)
-        x = x + 0.5 * self.ffn2(self.ffn2_layer_norm(x))
-        return self.final_layer_norm(x)
+    feed_forward, attention, convolution = Mert2FeedForward, Mert2Attention, Mert2Convolution
 
 
 class Mert2Model(LayeredModel):
@@ -224,7 +197,7 @@ class Mert2Model(LayeredModel):
         for stage in self.subsampling_module:
             x = stage(x)
         yield x
-        rotation = rotary_angles(x.shape[1], self.dim // self.config.heads, x.device)
+        rotation = rotary_angles(rotary_frequencies(self.dim // self.config.heads).to(x.device), x.shape[1])
         for block in self.layers[:last]:
             x = block(x, rotation)
             yield x
@@ -243,49 +216,43 @@ class Mert2Model(LayeredModel):
         return f"hidden_states[{layer - 1}]" if layer else "not returned"
 
 
-def read_mert2(directory: Path) -> tuple[Mert2Config, dict[str, Tensor]]:
-    """Read the configuration and the tensors of a MERT-v2 directory, under this project's names.
+def build_mert2(directory: Path, *, weights: bool = True) -> Mert2Model:
+    """Read a MERT-v2 directory.
+
+    Parameters
+    ----------
+    directory : Path
+        With ``config.json`` and weights.
+    weights : bool
+        Whether the weights are read; otherwise they are random.
 
     Raises
     ------
     ModelError
         Naming what is missing, extra, misshapen, or not understood.
     """
-    path, weights = directory / "config.json", directory / "model.safetensors"
-    written = read_json(path)
+    path = directory / "config.json"
+    written = read_json(path, ModelError)
     refuse_others(path, written, UNDERSTOOD)
-    try:
-        config = Mert2Config(
-            dim=written["hidden_size"],
-            depth=written["num_hidden_layers"],
-            heads=written["num_attention_heads"],
-            feedforward=written["intermediate_size"],
-            channels=tuple(written["subsampling_channels"]),
-            depths=tuple(written["subsampling_depths"]),
-            kernel=written["conv_depthwise_kernel_size"],
-            window=WHOLE_SONG if "full" in str(written.get("variant")).lower() else Mert2Config.window,
-        )
-    except KeyError as error:
-        raise ModelError(f"{path}: {error} is missing; MERT-v2's configuration has it") from error
-    if not weights.is_file():
-        raise ModelError(f"{directory}: no model.safetensors beside config.json (MERT-v2's layout has one)")
-    return config, {FRONT_END.get(name, name): value.float() for name, value in read_tensors(weights).items()}
-
-
-#: What the file calls the front end's tensors → what they are called here.
-FRONT_END = {
-    "feature_extractor.spectrogram.window": "mel.window",
-    "feature_extractor.mel_scale.fb": "mel.filters",
-    "feature_extractor.mel_mean": "mel_mean",
-    "feature_extractor.mel_std": "mel_std",
-}
-
-
-def build_mert2(config: Mert2Config, tensors: dict[str, Tensor], path: Path) -> Mert2Model:
-    """Return the model with these weights, or raise naming the tensor that does not fit."""
+    config = Mert2Config(
+        dim=setting(path, written, "hidden_size", int),
+        depth=setting(path, written, "num_hidden_layers", int),
+        heads=setting(path, written, "num_attention_heads", int),
+        feedforward=setting(path, written, "intermediate_size", int),
+        channels=tuple(setting(path, written, "subsampling_channels", list)),
+        depths=tuple(setting(path, written, "subsampling_depths", list)),
+        kernel=setting(path, written, "conv_depthwise_kernel_size", int),
+        window=WHOLE_SONG if "full" in str(written.get("variant")).lower() else Mert2Config.window,
+    )
     model = Mert2Model(config)
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    refuse_mismatch(path, {name: tuple(value.shape) for name, value in tensors.items()}, expected)
-    refuse_non_finite(path, tensors)
-    model.load_state_dict(tensors, strict=True)
+    if weights:
+        place = weights_beside(directory)
+        load_strictly(model, read_tensors(place), place, name_in_file=name_in_file)
     return model
+
+
+def name_in_file(name: str) -> str:
+    """Return what a published file calls a tensor of the model."""
+    for own, published in NAMES_IN_FILE:
+        name = re.sub(own, published, name)
+    return name

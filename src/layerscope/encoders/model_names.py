@@ -2,120 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from importlib.resources import files
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from layerscope.atomic_files import read_json
 from layerscope.encoders.audio_spectrogram import build_audio_spectrogram
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
 from layerscope.encoders.conformer_checkpoint import build_model, read_checkpoint
-from layerscope.encoders.download import fetch_file, fetch_repository, find_file
+from layerscope.encoders.download import fetch_repository
 from layerscope.encoders.encoder import Encoder, LayeredEncoder, LayeredModel, parse_layers
-from layerscope.encoders.huggingface import FAMILIES, build_huggingface
-from layerscope.encoders.mert2 import Mert2Model, build_mert2, read_mert2
-from layerscope.encoders.model_files import read_json
+from layerscope.encoders.huggingface import FAMILIES, build_waveform_model
+from layerscope.encoders.mert2 import build_mert2
 from layerscope.encoders.own_encoder import installed_encoders, load_custom
 from layerscope.encoders.plain_features import BASELINES, Baseline
+from layerscope.encoders.published_models import HUB, MODELS, PACKAGED, RANDOM, packaged
 from layerscope.encoders.states_on_disk import FEATURES, Precomputed
 from layerscope.encoders.whisper import build_whisper
 from layerscope.errors import ModelError, unknown
 
-__all__ = [
-    "HUB",
-    "MODELS",
-    "PACKAGED",
-    "RANDOM",
-    "PublishedModel",
-    "load_encoder",
-    "packaged",
-    "pinned",
-    "result_name",
-]
+__all__ = ["build_from_directory", "load_encoder", "pinned", "result_name"]
 
-RANDOM = "random:"
-HUB = "hf:"
-
-
-@dataclass(frozen=True)
-class PublishedModel:
-    """A model on the hub, pinned.
-
-    Attributes
-    ----------
-    repository, revision : str
-        Where on the hub, and the commit.
-    weights, settings : str
-        The two files it consists of.
-    sha256 : str
-        Of the weights file.
-    licence : str
-        Of the weights.
-    config : ConformerConfig
-        Sizes, known without its files.
-    parameters : float
-        In millions.
-    """
-
-    repository: str
-    revision: str
-    weights: str
-    settings: str
-    sha256: str
-    licence: str
-    config: ConformerConfig
-    parameters: float
-
-    def cached(self) -> bool:
-        """Return whether the weights are already on disk."""
-        return find_file(self.repository, self.revision, self.weights) is not None
-
-
-MUSICFM_REVISION = "4513b38bc25ad1d227b1980819b9691ba97f4d87"
-MODELS: dict[str, PublishedModel] = {
-    "muq": PublishedModel(
-        repository="OpenMuQ/MuQ-large-msd-iter",
-        revision="0562a57814f6f8bbd9fdea0a25921a2fce1a841a",
-        weights="model.safetensors",
-        settings="config.json",
-        sha256="273febab2be02872c37d2c37e48a9d6c52c1c9392f3eeeabd498efa281ccb7a6",
-        licence="CC BY-NC 4.0 (non-commercial)",
-        config=ConformerConfig(),
-        parameters=333,
-    ),
-    "musicfm": PublishedModel(
-        repository="minzwon/MusicFM",
-        revision=MUSICFM_REVISION,
-        weights="pretrained_msd.pt",
-        settings="msd_stats.json",
-        sha256="218b483a0256ddef736267425fabb166fd97008983696bb9270def464b47bded",
-        licence="MIT",
-        config=ConformerConfig(),
-        parameters=329,
-    ),
-    "musicfm-fma": PublishedModel(
-        repository="minzwon/MusicFM",
-        revision=MUSICFM_REVISION,
-        weights="pretrained_fma.pt",
-        settings="fma_stats.json",
-        sha256="68392eee13d34c2941b3761934abb6b1e67b2e9df498695bda2ea5c1087d4b96",
-        licence="MIT",
-        config=ConformerConfig(),
-        parameters=329,
-    ),
+#: ``model_type`` of a configuration → what reads the directory; MuQ's and MusicFM's have none.
+BUILDERS: dict[str, Callable[..., LayeredModel]] = {
+    "audio-spectrogram-transformer": build_audio_spectrogram,
+    "mert2": build_mert2,
+    "whisper": build_whisper,
+    **dict.fromkeys(FAMILIES, build_waveform_model),
 }
-
-
-#: Encoders that come with the package, pretrained on its own music: name → parameters in millions.
-PACKAGED = {"toy-muq": 4.8, "toy-musicfm": 4.1}
-
-
-def packaged(name: str) -> Path:
-    """Return the directory of an encoder that comes with the package."""
-    return Path(str(files("layerscope.encoders") / "weights" / name))
-
-
 #: Sizes that exist untrained only, for demonstrations: ``random:small``.
 UNTRAINED_SIZES = {"small": ConformerConfig(dim=64, depth=4, heads=4, feedforward=128, channels=16)}
 
@@ -157,9 +72,12 @@ def load_encoder(
 
     Examples
     --------
-    >>> encoder = load_encoder("random:muq", layers="0-2")      # doctest: +SKIP
-    >>> encoder.encode(torch.zeros(1, 24000)).shape             # doctest: +SKIP
-    torch.Size([1, 3, 25, 1024])
+    >>> encoder = load_encoder("toy-muq", layers="0-2")
+    >>> encoder.encode(torch.zeros(1, 24_000)).shape
+    torch.Size([1, 3, 25, 192])
+    >>> load_encoder("random:small").layers
+    (0, 1, 2, 3, 4)
+    >>> load_encoder("hf:m-a-p/MERT-v1-95M", layers="0-6")      # doctest: +SKIP
     """
     text = str(name)
     if text in BASELINES:
@@ -193,32 +111,37 @@ def make_model(source: str, num_heads: int | None, *, untrained: bool) -> Layere
     elif source in PACKAGED:
         path = packaged(source)
     else:
-        path = fetch(MODELS[source]) if source in MODELS else local(source)
-    settings = path / "config.json"
-    model_type = read_json(settings).get("model_type") if settings.is_file() else None
-    if model_type in FAMILIES:
-        return build_huggingface(path, weights=not untrained)
-    if model_type == "whisper":
-        return build_whisper(path, weights=not untrained)
-    if model_type == "audio-spectrogram-transformer":
-        return build_audio_spectrogram(path, weights=not untrained)
-    if model_type == "mert2":
-        mert2, tensors = read_mert2(path)
-        return Mert2Model(mert2) if untrained else build_mert2(mert2, tensors, path)
-    if model_type is not None:
-        known = ", ".join(sorted(["audio-spectrogram-transformer", "mert2", "whisper", *FAMILIES]))
-        raise ModelError(f"{settings}: model_type '{model_type}' is not understood; known: {known}")
+        path = MODELS[source].fetch() if source in MODELS else local(source)
+    if (path / "config.json").is_file() and "model_type" in read_json(path / "config.json", ModelError):
+        return build_from_directory(path, weights=not untrained)
     checkpoint = read_checkpoint(path, num_heads)
     return ConformerModel(checkpoint.config) if untrained else build_model(checkpoint)
 
 
+def build_from_directory(directory: Path, *, weights: bool = True) -> LayeredModel:
+    """Return the model of a directory whose ``config.json`` names its type, without weights if they are not wanted."""
+    model_type = read_json(directory / "config.json", ModelError).get("model_type")
+    if model_type not in BUILDERS:
+        known = ", ".join(sorted(BUILDERS))
+        raise ModelError(f"{directory / 'config.json'}: model_type '{model_type}' is not understood; known: {known}")
+    return BUILDERS[model_type](directory, weights=weights)
+
+
 def result_name(name: str) -> str:
-    """Return what results call a model: its name, or that of its directory or repository."""
+    """Return what results call a model: its name, or that of its directory or repository.
+
+    Examples
+    --------
+    >>> result_name("hf:m-a-p/MERT-v1-95M@main"), result_name("random:muq"), result_name("models/my-model/")
+    ('MERT-v1-95M', 'random:muq', 'my-model')
+    """
     if name.startswith(RANDOM):
         return RANDOM + result_name(name.removeprefix(RANDOM))
-    if name in MODELS or name in PACKAGED or name in UNTRAINED_SIZES or name in BASELINES:
+    if name in (*MODELS, *PACKAGED, *UNTRAINED_SIZES, *BASELINES):
         return name
-    return short_name(name)
+    if name.startswith(HUB):
+        return name.removeprefix(HUB).partition("@")[0].rpartition("/")[2]
+    return Path(name).resolve().name
 
 
 def pinned(name: str) -> str:
@@ -235,27 +158,10 @@ def pinned(name: str) -> str:
     return prefix + str(Path(source).resolve())
 
 
-def short_name(source: str) -> str:
-    """Return what results call a model that is not among the published ones: its directory or repository."""
-    if source.startswith(HUB):
-        return source.removeprefix(HUB).partition("@")[0].rpartition("/")[2]
-    return Path(source).resolve().name
-
-
 def local(source: str) -> Path:
     """Return the path of a local model, or say that the name is neither that nor known."""
     path = Path(source).expanduser()
     if path.exists():
         return path
-    raise unknown(
-        "model",
-        source,
-        [*MODELS, *PACKAGED, *BASELINES, *installed_encoders()],
-        hint="(nor is it a directory or file here)",
-    )
-
-
-def fetch(model: PublishedModel) -> Path:
-    """Return the weights file of a published model, its settings beside it, downloaded where they are not on disk."""
-    fetch_file(model.repository, model.revision, model.settings)
-    return fetch_file(model.repository, model.revision, model.weights, model.sha256)
+    known = [*MODELS, *PACKAGED, *BASELINES, *installed_encoders()]
+    raise unknown("model", source, known, hint="(nor is it a directory or file here)")

@@ -6,16 +6,14 @@ The directory holds ``features.json``, which says what they are, and an array fo
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from layerscope.atomic_files import digest, read_json
 from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
-from layerscope.encoders.model_files import read_json
 from layerscope.errors import AudioError, ModelError
 
 __all__ = ["FEATURES", "Precomputed"]
@@ -46,7 +44,7 @@ class Precomputed(Encoder):
     reads_files = True
 
     def __init__(self, directory: Path) -> None:
-        told = read_json(directory / FEATURES)
+        told = read_json(directory / FEATURES, ModelError)
         for key, kinds in KEYS.items():
             if not isinstance(told.get(key), kinds) or isinstance(told[key], bool):
                 raise ModelError(f"{directory / FEATURES}: '{key}' is {told.get(key, 'not there')!r}; "
@@ -99,8 +97,5 @@ class Precomputed(Encoder):
 
 def listing(directory: Path) -> str:
     """Return a digest of the names, sizes and times of the arrays: another one when any of them is written anew."""
-    digest = hashlib.sha256()
-    for place in sorted(directory.rglob("*.npy")):
-        facts: Any = place.stat()
-        digest.update(f"{place.relative_to(directory)} {facts.st_size} {facts.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    facts = [(place.relative_to(directory), place.stat()) for place in sorted(directory.rglob("*.npy"))]
+    return digest(*(f"{place} {stat.st_size} {stat.st_mtime_ns}\n" for place, stat in facts))

@@ -11,9 +11,8 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from layerscope.encoders.fixed_length_model import FixedLengthModel
-from layerscope.encoders.huggingface import library, load_part, own_settings, settings_of
-from layerscope.encoders.model_files import read_json
+from layerscope.atomic_files import read_json
+from layerscope.encoders.huggingface import FixedLengthModel, build_network, library, load_part, preprocessor_settings
 from layerscope.errors import ModelError
 
 __all__ = ["WhisperModel", "build_whisper"]
@@ -25,26 +24,14 @@ STRIDE = 2
 
 
 class WhisperModel(FixedLengthModel):
-    """The encoder with its own preprocessor.
+    """The encoder with its own preprocessor; see `FixedLengthModel`."""
 
-    Parameters
-    ----------
-    network : nn.Module
-        The library's encoder, with ``layers``.
-    preprocessor : callable
-        The library's feature extractor.
-    config : dict
-        As written in ``config.json``.
-    """
-
-    def __init__(self, network: nn.Module, preprocessor: Any, config: dict[str, Any]) -> None:
-        hop = STRIDE * int(preprocessor.hop_length)
-        super().__init__(network, preprocessor, config, int(config["max_source_positions"]) * hop)
-        self.hop = hop
+    def __init__(self, network: nn.Module, config: dict[str, Any], preprocessor: Any) -> None:
+        self.hop = STRIDE * int(preprocessor.hop_length)
+        sizes: Any = network.config
+        super().__init__(network, config, preprocessor, int(sizes.max_source_positions) * self.hop)
         self.frame_rate = self.sample_rate / self.hop
         self.minimum_samples = int(preprocessor.n_fft)
-        self.dim = config["d_model"]
-        self.depth = config["encoder_layers"]
 
     def heard(self, state: Tensor, samples: int) -> Tensor:
         """See `FixedLengthModel.heard`."""
@@ -64,14 +51,9 @@ def build_whisper(directory: Path, *, weights: bool = True) -> WhisperModel:
     ModelError
         If the library is not installed, or a file is missing or does not fit.
     """
-    transformers = library()
-    config = read_json(directory / "config.json")
-    preprocessor = transformers.WhisperFeatureExtractor(**settings_of(directory))
-    made = transformers.WhisperConfig(**own_settings(config))
-    network: nn.Module = transformers.WhisperModel(made).encoder
+    config = read_json(directory / "config.json", ModelError)
+    preprocessor = library().WhisperFeatureExtractor(**preprocessor_settings(directory)[1])
+    network = cast(nn.Module, build_network("WhisperConfig", "WhisperModel", config).encoder)
     if weights:
         load_part(network, directory, PREFIXES)
-    try:
-        return WhisperModel(network, preprocessor, config)
-    except KeyError as error:
-        raise ModelError(f"{directory / 'config.json'}: {error} is missing") from error
+    return WhisperModel(network, config, preprocessor)

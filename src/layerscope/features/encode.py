@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from layerscope.atomic_files import sweep
 from layerscope.data.audio import load, sound_digest
 from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
 from layerscope.errors import AudioError, ModelError
@@ -234,6 +235,8 @@ class Pass:
         distinct = clips.drop_duplicates("clip_key")
         held = distinct[~distinct.clip_key.isin(list(missing))]
         done.cached = len(held)
+        if missing:
+            sweep(store.directory)
         if len(held):
             progress(len(held), float(held.clip_seconds.sum()))
         shards = [rows for rows in plan_shards(distinct) if rows.clip_key.isin(list(missing)).any()]

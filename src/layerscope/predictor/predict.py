@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from scipy.special import expit, softmax
 
+from layerscope.atomic_files import file_digest, read_json
 from layerscope.data.audio import load
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.exported_encoder import read_portable
@@ -231,7 +231,7 @@ def as_answer(annotation: Annotation) -> dict[str, Any]:
 def digests(directory: Path) -> dict[str, str]:
     """Return the SHA-256 of every file that a predictor is made of."""
     kept = [path for path in sorted(directory.iterdir()) if path.suffix in (".safetensors", ".json")]
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in kept if path.name != MANIFEST}
+    return {path.name: file_digest(path) for path in kept if path.name != MANIFEST}
 
 
 def load_predictor(directory: str | Path) -> Predictor:
@@ -260,8 +260,8 @@ def load_predictor(directory: str | Path) -> Predictor:
     if not path.is_file():
         raise UsageError(f"{directory}: not a predictor ({MANIFEST} is missing); make one with `layerscope export`")
     try:
-        manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        manifest = Manifest(**read_json(path))
+    except TypeError as error:
         raise DataError(f"{path}: not readable as a predictor ({error}); export it again") from error
     found = digests(directory)
     for name, digest in manifest.files.items():

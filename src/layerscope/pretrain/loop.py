@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from layerscope.atomic_files import read_header, sole_use, write_atomically
-from layerscope.errors import DataError, UsageError
+from layerscope.atomic_files import owned_directory, read_header, write_atomically
+from layerscope.errors import DataError
 from layerscope.pretrain.model import MaskedModel
 from layerscope.pretrain.quantizers import RandomProjection, ResidualQuantizer, pitch_frames, stack_frames
 from layerscope.pretrain.recipe import Recipe
@@ -47,14 +47,13 @@ def pretrain(recipe: Recipe, out: Path, report: Callable[[dict[str, float]], Non
     Raises
     ------
     UsageError
-        If `out` holds another pretraining.
+        If `out` holds another pretraining, or one of more steps.
     DataError
         If the folder of audio holds none that can be read.
     ResourceError
         If another process pretrains in `out`.
     """
-    with sole_use(out):
-        refuse_another(out, recipe)
+    with owned_directory(out, "pretraining", recipe.model_dump(mode="json"), growing=["steps"]):
         train(recipe, out, report)
     return out / "encoder"
 
@@ -93,21 +92,8 @@ def train(recipe: Recipe, out: Path, report: Callable[[dict[str, float]], None])
             report(line)
         if step % CHECKPOINT_EVERY == 0 or step == recipe.steps:
             save_checkpoint(checkpoint, model, optimizer, step, time.monotonic() - started)
-            write_layout(model, recipe, out / "encoder")
-    if not (out / "encoder").is_dir():
-        write_layout(model, recipe, out / "encoder")
-
-
-def refuse_another(out: Path, recipe: Recipe) -> None:
-    """Raise if a directory holds a pretraining that differs in more than its number of steps."""
-    path = out / "recipe.json"
-    written = recipe.model_dump_json(indent=1)
-    if path.is_file():
-        before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(written)
-        changed = [key for key in now if key != "steps" and before.get(key) != now[key]]
-        if changed:
-            raise UsageError(f"{out} holds another pretraining (different: {', '.join(changed)}); choose another --out")
-    write_atomically(path, written.encode())
+    # Also where no step was left to take: an earlier training may have been killed between its checkpoint and this.
+    write_layout(model, recipe, out / "encoder")
 
 
 def begin(recipe: Recipe, device: torch.device) -> tuple[MaskedModel, torch.optim.AdamW, int, float]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from layerscope.atomic_files import read_json
 from layerscope.encoders.conformer import ConformerConfig
 from layerscope.errors import UsageError
 
@@ -99,10 +99,7 @@ def read_recipe(path: Path | None, **given: Any) -> Recipe:
     UsageError
         Naming the key that is wrong.
     """
-    try:
-        written = json.loads(path.read_text(encoding="utf-8")) if path else {}
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: not readable as JSON ({error})") from error
+    written = read_json(path, UsageError) if path else {}
     try:
         return Recipe.model_validate({**written, **given})
     except ValidationError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from layerscope.atomic_files import write_atomically
-from layerscope.encoders.conformer_checkpoint import MEL_FILTERS, MEL_WINDOW, common_pretraining
+from layerscope.atomic_files import write_atomically, write_json
+from layerscope.encoders.conformer_checkpoint import MEL_NAMES, common_pretraining
 from layerscope.errors import ModelError
 from layerscope.pretrain.model import MaskedModel
 from layerscope.pretrain.recipe import Recipe
@@ -35,10 +34,9 @@ def write_layout(model: MaskedModel, recipe: Recipe, directory: Path) -> None:
     config = model.encoder.config
     statistics = {"melspec_2048_mean": config.mel_mean, "melspec_2048_std": config.mel_std}
     if recipe.family == "muq":
-        settings = muq_settings(model, recipe, statistics)
-        write_atomically(directory / "config.json", json.dumps(settings, indent=1).encode())
+        write_json(directory / "config.json", muq_settings(model, recipe, statistics))
     else:
-        write_atomically(directory / "model_stats.json", json.dumps(statistics, indent=1).encode())
+        write_json(directory / "model_stats.json", statistics)
     write_atomically(directory / "model.safetensors", save(halves))
 
 
@@ -47,15 +45,14 @@ def official_tensors(model: MaskedModel, recipe: Recipe) -> dict[str, Tensor]:
     config = model.encoder.config
     outputs = model.linear.out_features
     tensors = {name: torch.zeros(shape) for name, shape in common_pretraining(config, outputs).items()}
-    for name, value in model.encoder.state_dict().items():
-        if not name.startswith("mel."):
-            tensors[name] = value
+    own = model.encoder.state_dict().items()
+    tensors |= {name: value for name, value in own if name not in MEL_NAMES}
     tensors |= {"linear.weight": model.linear.weight, "linear.bias": model.linear.bias}
     for name, value in model.quantizer.state_dict().items():
         prefix = "rvq." if recipe.family == "muq" else "quantizer_melspec_2048_0."
         tensors[prefix + name] = value
     if recipe.family == "musicfm":
-        tensors[MEL_WINDOW], tensors[MEL_FILTERS] = model.encoder.mel.window, model.encoder.mel.filters
+        tensors |= {MEL_NAMES[name]: value for name, value in own if name in MEL_NAMES}
     return {f"model.{name}": value for name, value in tensors.items()}
 
 

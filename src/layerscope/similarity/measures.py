@@ -6,7 +6,6 @@ blind to every invertible linear map.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from layerscope.atomic_files import write_atomically
+from layerscope.atomic_files import read_json, write_json
 from layerscope.errors import DataError
 from layerscope.scores.results import write_csv
 from layerscope.similarity.frame_sums import ViewSums
@@ -100,7 +99,7 @@ class Similarities:
         write_csv(directory / "similarity.csv", self.table)
         write_csv(directory / "label_free.csv", self.scores)
         told = {**self.facts, "skipped": self.skipped}
-        write_atomically(directory / "similarity.json", json.dumps(told, indent=1).encode())
+        write_json(directory / "similarity.json", told)
 
     @classmethod
     def read(cls, directory: Path) -> Similarities | None:
@@ -114,7 +113,7 @@ class Similarities:
         if not (directory / "similarity.json").is_file():
             return None
         try:
-            facts = json.loads((directory / "similarity.json").read_text(encoding="utf-8"))
+            facts = read_json(directory / "similarity.json")
             table = pd.read_csv(directory / "similarity.csv", dtype={"layer": "Int64", "other_layer": "Int64"})
             scores = pd.read_csv(directory / "label_free.csv", dtype={"layer": "Int64"})
             return cls(table, scores, facts, facts.pop("skipped"))

@@ -6,9 +6,8 @@ The passes are those of a run: what one command has encoded the other finds.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from layerscope.atomic_files import cache_directory, sole_use, write_atomically
+from layerscope.atomic_files import cache_directory, owned_directory
 from layerscope.data.audio import load
 from layerscope.data.dataset import Dataset
 from layerscope.data.splits import group_codes
@@ -106,13 +105,7 @@ def compare(asked: Asked, out: Path, *, progress: Progress | None = None, comman
     progress = progress or Silent()
     if not asked.models:
         raise UsageError("nothing to compare; give a model (`layerscope ls models`)")
-    written = json.dumps({"models": asked.models, "data": str(asked.data), "root": asked.root and str(asked.root),
-                          "layers": asked.layers, "frames": asked.frames}, indent=1)  # fmt: skip
-    path = out / "comparison.json"
-    if path.is_file() and path.read_text(encoding="utf-8") != written:
-        raise UsageError(f"{out} holds another comparison; choose another --out")
-    write_atomically(path, written.encode())
-    with sole_use(out):
+    with owned_directory(out, "comparison", asdict(asked)):
         found = compare_clips(asked, progress)
         found.facts["command"] = list(command)
         found.save(out)

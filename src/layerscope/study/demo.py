@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from layerscope.atomic_files import sole_use
+from layerscope.atomic_files import owned_directory
 from layerscope.scores.results import combine
 from layerscope.study.loaded_tasks import load_tasks
 from layerscope.study.options import Plan, make_plan
 from layerscope.study.progress import Progress, Silent
-from layerscope.study.run import StudyResults, extract_all, finish, keep_usable, probe_tasks, run_directory
+from layerscope.study.run import StudyResults, extract_all, finish, keep_usable, probe_tasks
 from layerscope.toymusic import write_notes, write_pieces
 from layerscope.toymusic.composed_dataset import REPORTED
 
@@ -58,7 +57,7 @@ def demo(
     Parameters
     ----------
     out : Path
-        The run's directory; a run that it holds is written over.
+        The run's directory: new, empty, or that of the same demo.
     models : sequence of str
         Encoders.
     first_seed : int
@@ -79,13 +78,12 @@ def demo(
 
     Raises
     ------
+    UsageError
+        If `out` holds another study.
     ResourceError
         If another process holds `out`.
     """
     clock = Clock(stage)
-    if (out / "study.json").is_file():
-        with sole_use(out):  # never from under another demo or run
-            shutil.rmtree(out)
     with tempfile.TemporaryDirectory(prefix="layerscope-demo-") as directory:
         tables = {
             "notes": write_notes(Path(directory), notes, first_seed, splits=splits_of(notes)),
@@ -93,7 +91,8 @@ def demo(
         }
         clock(f"composed {notes} notes and {pieces} pieces of {SECONDS:g} s")
         plans = {name: plan_of(table, TARGETS[name], models) for name, table in tables.items()}
-        with run_directory(out, plans["pieces"]):
+        music = f"{notes} notes and {pieces} pieces, composed from seed {first_seed}"
+        with owned_directory(out, "study", plans["pieces"].model_dump(mode="json") | {"data": music}):
             found = [study(plan, progress or Silent(), clock) for plan in plans.values()]
             results = StudyResults(**vars(combine(found)))
             results.facts["note"] = NOTE

@@ -15,7 +15,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve
 
-from layerscope.atomic_files import write_atomically, write_tensors
+from layerscope.atomic_files import read_json, write_atomically, write_tensors
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.exported_encoder import cut_encoder, write_portable
@@ -32,7 +32,7 @@ from layerscope.scores.results import Results
 from layerscope.study.loaded_tasks import Question, load_tasks
 from layerscope.study.options import Plan, make_plan
 from layerscope.study.progress import Progress, Silent
-from layerscope.study.run import Stores, divide, extract_all, keep_usable, read_study
+from layerscope.study.run import Stores, divide, extract_all, keep_usable
 from layerscope.targets.labels import TrackLabels
 
 __all__ = ["Costs", "Exported", "export"]
@@ -121,7 +121,7 @@ def export(
     """
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"{out} is not empty; choose another --out")
-    plan = make_plan(read_study(run / "study.json"), str(run / "study.json"))
+    plan = make_plan(read_json(run / "study.json", UsageError), str(run / "study.json"))
     results = Results.read(run)
     own = results.only(sole_task(results, task))
     row = chosen_row(own, model, probe, given)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from layerscope.atomic_files import cache_directory, sole_use, write_atomically
+from layerscope.atomic_files import cache_directory, owned_directory, write_json
 from layerscope.data.dataset import Dataset
 from layerscope.data.splits import assign, group_codes, parts_of, refuse_unlearnable
 from layerscope.encoders import Encoder
@@ -54,9 +52,7 @@ __all__ = [
     "finish",
     "probe",
     "probe_tasks",
-    "read_study",
     "run",
-    "run_directory",
 ]
 
 
@@ -98,41 +94,13 @@ def run(
         With a message for the user.
     """
     progress = progress or Silent()
-    with run_directory(out, plan):
+    with owned_directory(out, "study", plan.model_dump(mode="json")):
         tasks = load_tasks(plan, progress)
         passes = extract_all(plan.encoders(), tasks, progress)
         results = probe_tasks(keep_usable(tasks, passes), passes.stores, plan, progress, keep=out / "probes")
         results.facts |= {"passes": passes.counts, "note": note}
         finish(results, out, plan, command)
     return results
-
-
-@contextmanager
-def run_directory(out: Path, plan: Plan) -> Iterator[None]:
-    """Hold a run's directory: for this study only, and for one process at a time."""
-    written = plan.model_dump_json(indent=1)
-    path = out / "study.json"
-    if path.is_file():
-        before = read_study(path)
-        changed = [key for key, value in json.loads(written).items() if before.get(key) != value]
-        if changed:
-            raise UsageError(f"{out} holds another study (different: {', '.join(changed)}); choose another --out")
-    elif out.is_dir() and any(out.iterdir()):
-        raise UsageError(f"{out} is not empty and holds no study; choose another --out")
-    write_atomically(path, written.encode())
-    with sole_use(out):
-        yield
-
-
-def read_study(path: Path) -> dict[str, Any]:
-    """Return the study that a run's directory holds, or say that it is none."""
-    try:
-        written = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: not readable as a study ({error}); choose another --out") from error
-    if not isinstance(written, dict):
-        raise UsageError(f"{path}: not a study; choose another --out")
-    return written
 
 
 #: Stores of a task, one an encoder.
@@ -420,7 +388,7 @@ def finish(results: StudyResults, out: Path, plan: Plan, command: Sequence[str])
     """Write the tables, the provenance and the report."""
     provenance = {
         "command": list(command),
-        "study": json.loads(plan.model_dump_json()),
+        "study": plan.model_dump(mode="json"),
         "passes": results.facts["passes"],
         "models": results.facts["models"],
         "tasks": results.facts["tasks"],
@@ -431,7 +399,7 @@ def finish(results: StudyResults, out: Path, plan: Plan, command: Sequence[str])
             name: version(name) for name in ("layerscope", "torch", "numpy", "scikit-learn", "librosa", "soxr")
         },
     }
-    write_atomically(out / "provenance.json", json.dumps(provenance, indent=1).encode())
+    write_json(out / "provenance.json", provenance)
     results.save(out)
     results.to_html(out / "report.html")
 
