@@ -25,19 +25,16 @@ from layerscope.features.encode import Extraction, extract, open_store, stored_f
 from layerscope.features.store import FeatureStore
 from layerscope.probes import Input
 from layerscope.probes.fitting import (
-    Evaluation,
     Job,
-    Outcome,
     Target,
     clip_part,
-    evaluations,
     left_of,
     plan_jobs,
     run_jobs,
-    score_outcome,
 )
 from layerscope.probes.frame_targets import frame_features, plan_tracks
 from layerscope.report import write_report
+from layerscope.scores.evaluation import Evaluation, Outcome, evaluations, score_outcome
 from layerscope.scores.results import SINGLE_INPUTS, Entry, Results, tabulate
 from layerscope.similarity.measures import Similarities
 from layerscope.study.loaded_tasks import Question, load_tasks, missing_clips, passes_of, refuse_leaks
