@@ -221,9 +221,8 @@ def probe_source() -> str:
     """Return the digest of the code that outcomes depend on."""
     probes = ("inputs", "problem", "mlp", "linear", "closed_form", "sample_sums", "frame_targets")
     targets = ("metrics", "annotations", "decoding", "track_metrics")
-    return source_digest(
-        __name__, *(f"layerscope.probes.{name}" for name in probes), *(f"layerscope.targets.{name}" for name in targets)
-    )
+    rooms = {"probes": probes, "targets": targets, "scores": ("layer_selection",)}
+    return source_digest(__name__, *(f"layerscope.{room}.{name}" for room in rooms for name in rooms[room]))
 
 
 def job_digest(job: Job, target: Target, seeds: Sequence[int]) -> str:

@@ -14,18 +14,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from layerscope.atomic_files import write_atomically
-from layerscope.report.conclusions import answer_questions, preferred_probe, worth_of_scores
+from layerscope.report.conclusions import answer_questions, worth_of_scores
 from layerscope.report.figures import as_svg, layer_curves
 from layerscope.report.heat_maps import descriptor_curves, label_free_curves, similarity_map, task_map
 from layerscope.report.score_tables import as_latex, as_markdown, overview, similarity_overview
-from layerscope.report.sentences import advise, metric_name, number
-from layerscope.scores.results import SINGLE_INPUTS, Results
+from layerscope.report.sentences import advise, input_name, metric_name, number, span
+from layerscope.scores.layer_selection import preferred_probe
+from layerscope.scores.score_table import SINGLE_INPUTS, Results
 from layerscope.similarity.label_free import SCORES
 from layerscope.similarity.measures import MEASURES, Similarities
 from layerscope.tasks import published_rows
 
 __all__ = ["write_report"]
 
+#: Of pictures for the screen: sharp at twice their size.
 DPI = 200
 
 
@@ -42,7 +44,8 @@ def write_report(results: Results | None, page: Path, found: Similarities | None
         Of a comparison.
     """
     drawn = draw_tasks(results) if results else {}
-    maps = {"tasks": task_map(results)} if results and len(results.tasks) > 1 and has_layers(results) else {}
+    mapped = results and len(results.tasks) > 1 and results.models("trained", "untrained")
+    maps = {"tasks": task_map(results)} if results and mapped else {}
     maps |= draw_similarities(found) if found else {}
     named = dict(maps)
     for task, figures in drawn.items():
@@ -56,11 +59,6 @@ def write_report(results: Results | None, page: Path, found: Similarities | None
         for suffix, text in (("csv", table.to_csv(index=False)), ("md", as_markdown(table)), ("tex", as_latex(table))):
             write_atomically(page.parent / "tables" / f"{name}.{suffix}", text.encode())
     write_atomically(page, render(results, found, tables, drawn, maps).encode())
-
-
-def has_layers(results: Results) -> bool:
-    """Return whether any model was studied, plain features aside."""
-    return any(not told["baseline"] for told in results.facts["models"].values())
 
 
 def draw_tasks(results: Results) -> dict[str, dict[str, Figure]]:
@@ -102,7 +100,7 @@ def whole_overview(results: Results) -> pd.DataFrame:
         return next(iter(tables.values()))
     named = []
     for task, table in tables.items():
-        metric = metric_name(results.facts["tasks"][task]["primary"])
+        metric = metric_name(results.primary(task))
         renamed = table.rename(columns={metric: "score"})
         renamed.insert(0, "metric", metric)
         renamed.insert(0, "task", task)
@@ -143,9 +141,14 @@ def render(
         answers=answer_questions(results) if results else [],
         map={"svg": as_svg(maps["tasks"]), "text": map_text(results)} if results and "tasks" in maps else None,
         similarity=similarity_section(found, maps, tables) if found else None,
-        scores=scores_table(results) if results else [],
+        scores=list(results.summary.itertuples()) if results else [],
         skipped={**(found.skipped if found else {}), **(results.skipped if results else {})},
         downloads=downloads,
+        input_name=input_name,
+        metric_name=metric_name,
+        number=number,
+        span=span,
+        mixture_text=mixture_text,
     )
 
 
@@ -161,24 +164,20 @@ def title_of(tasks: list[dict[str, Any]]) -> str:
 
 def map_text(results: Results) -> str:
     """Return what the map of tasks shows, for readers who do not see it."""
-    told = []
-    for task in results.tasks:
-        for row in results.only(task).best_layers().itertuples():
-            if row.probe == preferred_probe(results, task):
-                told.append(f"{results.facts['tasks'][task]['title']}, {row.model}: layer {row.layer}")
-    return "Scores of every layer on every task; validation prefers " + "; ".join(told)
+    chosen = [
+        f"{results.title(row.task)}, {row.model}: layer {row.layer}"
+        for row in results.best_layers().itertuples()
+        if row.probe == preferred_probe(results, row.task)
+    ]
+    return "Scores of every layer on every task; validation prefers " + "; ".join(chosen)
 
 
 def similarity_section(found: Similarities, maps: dict[str, Figure], tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """Return what the page says of a comparison."""
-    pictures = [
-        {"svg": as_svg(figure), "text": similarity_text(found, name)}
-        for name, figure in maps.items()
-        if name != "tasks"
-    ]
+    drawn = {name: figure for name, figure in maps.items() if name != "tasks"}
     return {
         "facts": found.facts,
-        "pictures": pictures,
+        "pictures": [{"svg": as_svg(figure), "text": similarity_text(found, name)} for name, figure in drawn.items()],
         "table": tables["similarity"],
         "worth": tables.get("label_free"),
         "measures": {name: MEASURES[name] for name in found.measures},
@@ -194,12 +193,12 @@ def similarity_text(found: Similarities, name: str) -> str:
     rows = found.table[found.table.measure == measure]
     rows = rows[rows.other_layer.notna()] if kind == "similarity" else rows[rows.other_layer.isna()]
     top = rows.sort_values("value", ascending=False).head(8)
-    told = ", ".join(
+    pairs = ", ".join(
         f"{row.model} layer {row.layer} and {row.other}"
         f"{'' if pd.isna(row.other_layer) else f' layer {row.other_layer}'} {100 * row.value:.0f}"
         for row in top.itertuples()
     )
-    return f"{MEASURES[measure]}, in percent; the most alike: {told}"
+    return f"{MEASURES[measure]}, in percent; the most alike: {pairs}"
 
 
 def task_section(results: Results, figures: dict[str, Figure]) -> dict[str, Any]:
@@ -217,17 +216,7 @@ def task_section(results: Results, figures: dict[str, Figure]) -> dict[str, Any]
             {"probe": probe, "svg": as_svg(figure), "text": curve_text(results, probe)}
             for probe, figure in figures.items()
         ],
-        "published": [
-            {
-                "model": row.model,
-                "metric": metric_name(row.metric),
-                "value": number(row.metric, row.value),
-                "layer": row.layer,
-                "source": row.source,
-            }
-            for row in published_rows()
-            if row.task == facts["task"]
-        ],
+        "published": [row for row in published_rows() if row.task == facts["task"]],
     }
 
 
@@ -249,38 +238,12 @@ def as_link(table: pd.DataFrame) -> str:
 def curve_text(results: Results, probe: str) -> str:
     """Return what a figure shows, for readers who do not see it."""
     metric = results.facts["primary"]
+    rows = results.of(probe=probe, metric=metric)
     parts = []
-    for model, own in results.of(probe=probe, metric=metric).groupby("model", sort=False):
-        layers = own[own.input.isin(SINGLE_INPUTS)]
-        told = ", ".join(
-            f"{f'layer {row.layer}' if row.input == 'layer' else row.input} {number(metric, row.value)}"
-            for row in layers.itertuples()
-        )
-        parts.append(f"{model}: {told}")
+    for model, layers in rows[rows.input.isin(SINGLE_INPUTS)].groupby("model", sort=False):
+        scores = ", ".join(f"{input_name(row)} {number(metric, row.value)}" for row in layers.itertuples())
+        parts.append(f"{model}: {scores}")
     return f"{metric_name(metric)} with the {probe} probe. " + "; ".join(parts)
-
-
-def scores_table(results: Results) -> list[dict[str, Any]]:
-    """Return every row of the summary, as it is printed."""
-    rows = []
-    for row in results.summary.itertuples():
-        rows.append(
-            {
-                "task": row.task,
-                "model": row.model,
-                "probe": row.probe,
-                "input": f"layer {row.layer}" if row.input == "layer" else row.input,
-                "metric": metric_name(row.metric),
-                "valid": number(row.metric, row.valid),
-                "test": number(row.metric, row.value),
-                "low": number(row.metric, row.ci_low),
-                "high": number(row.metric, row.ci_high),
-                "chosen": bool(row.chosen),
-                "best": bool(row.in_best_set),
-                "mixture": mixture_text(row.mixture, row.mixture_spread),
-            }
-        )
-    return rows
 
 
 def mixture_text(mixture: str, spread: str) -> str:

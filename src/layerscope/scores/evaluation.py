@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from layerscope.data.splits import Part
 from layerscope.scores.resampling import interval, resample_seeds, resample_weights
-from layerscope.scores.results import Entry
 from layerscope.targets.labels import Labels, TrackLabels
 from layerscope.targets.metrics import metric_names, score
 from layerscope.targets.track_metrics import track_metric_names
 
-__all__ = ["Evaluation", "Outcome", "evaluations", "score_outcome"]
+__all__ = ["Entry", "Evaluation", "Outcome", "evaluations", "score_outcome"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,33 @@ class Outcome:
     test: NDArray[np.float32]
     settings: list[dict[str, float]]
     mixtures: list[list[float]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One metric of one probe on one input.
+
+    Attributes
+    ----------
+    label : dict
+        Model, dataset, task, target, input, layer, probe and metric.
+    rows : list of dict
+        What `score_table.COLUMNS` has beyond the label: one for each seed and split.
+    draws : ndarray, shape (resample,)
+        The test metric when clips and seeds are resampled.
+    mixture : list of list of float
+        Learned weights of layers, one list a training; empty where none are learned.
+    """
+
+    label: dict[str, Any]
+    rows: list[dict[str, Any]]
+    draws: NDArray[np.float64]
+    mixture: list[list[float]]
+
+    @property
+    def valid(self) -> float:
+        """Return the validation score, the mean over seeds."""
+        return float(np.mean([row["value"] for row in self.rows if row["split"] == "valid"]))
 
 
 @dataclass(frozen=True)

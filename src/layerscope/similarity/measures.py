@@ -19,7 +19,7 @@ from scipy import stats
 
 from layerscope.atomic_files import write_atomically
 from layerscope.errors import DataError
-from layerscope.scores.results import write_csv
+from layerscope.scores.score_table import write_csv
 from layerscope.similarity.frame_sums import ViewMoments
 
 __all__ = [
