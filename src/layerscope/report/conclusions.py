@@ -170,7 +170,7 @@ def one_or_all(results: Results, models: list[str]) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def worth_of_scores(results: Results, found: Similarities) -> pd.DataFrame:
+def worth_of_scores(results: Results, similarities: Similarities) -> pd.DataFrame:
     """Return what label-free scores are worth: their rank correlation (Spearman) with probe scores over layers.
 
     Returns
@@ -180,7 +180,7 @@ def worth_of_scores(results: Results, found: Similarities) -> pd.DataFrame:
     """
     rows = []
     for name in SCORES:
-        for model, scores in found.scores[found.scores.score == name].groupby("model", sort=False):
+        for model, scores in similarities.scores[similarities.scores.score == name].groupby("model", sort=False):
             correlations = {}
             for task in results.tasks:
                 probe, metric = preferred_probe(results, task), results.primary(task)

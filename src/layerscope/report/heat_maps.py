@@ -96,10 +96,10 @@ def short_number(metric: str, value: float) -> str:
     return f"{100 * value:.0f}" if in_percent(metric) else f"{value:.2f}".replace("-", "−").replace("0.", ".")
 
 
-def similarity_map(found: Similarities, measure: str) -> Figure:
+def similarity_map(similarities: Similarities, measure: str) -> Figure:
     """Draw how alike all layers of all models are."""
-    table = found.table[(found.table.measure == measure) & found.table.other_layer.notna()]
-    names = [(model, layer) for model, told in found.facts["models"].items() for layer in told["layers"]]
+    table = similarities.table[(similarities.table.measure == measure) & similarities.table.other_layer.notna()]
+    names = [(model, layer) for model, facts in similarities.facts["models"].items() for layer in facts["layers"]]
     place = {name: row for row, name in enumerate(names)}
     shades = np.full((len(names), len(names)), np.nan)
     np.fill_diagonal(shades, 1.0)
@@ -121,14 +121,14 @@ def similarity_map(found: Similarities, measure: str) -> Figure:
         axes.invert_yaxis()
         axes.set_aspect("equal")
         first = 0
-        for model, told in found.facts["models"].items():
-            middle = first + (len(told["layers"]) - 1) / 2
+        for model, facts in similarities.facts["models"].items():
+            middle = first + (len(facts["layers"]) - 1) / 2
             axes.text(middle, -1.0, model, ha="center", fontsize=9)
             axes.text(len(names) - 0.2, middle, model, va="center", rotation=-90, fontsize=9)
             if first:
                 axes.axhline(first - 0.5, color=SERIES[1], linewidth=1.2)
                 axes.axvline(first - 0.5, color=SERIES[1], linewidth=1.2)
-            first += len(told["layers"])
+            first += len(facts["layers"])
         figure.suptitle(f"{measure_name(measure)}, in percent", x=0.01, ha="left", fontsize=10)
     return figure
 
@@ -138,10 +138,10 @@ def measure_name(measure: str) -> str:
     return MEASURES[measure].partition(" (")[0]
 
 
-def descriptor_curves(found: Similarities, measure: str) -> Figure:
+def descriptor_curves(similarities: Similarities, measure: str) -> Figure:
     """Draw how alike each layer is to each descriptor of the sound, a panel a model, with 95 % bands."""
-    table = found.table[(found.table.measure == measure) & found.table.other_layer.isna()]
-    models = list(found.facts["models"])
+    table = similarities.table[(similarities.table.measure == measure) & similarities.table.other_layer.isna()]
+    models = list(similarities.facts["models"])
     names = list(table.other.unique())
     with rc_context(STYLE):
         figure = Figure(figsize=(max(5.5, 4.4 * len(models)), 3.8), layout="constrained")
@@ -158,17 +158,17 @@ def descriptor_curves(found: Similarities, measure: str) -> Figure:
     return figure
 
 
-def label_free_curves(found: Similarities) -> Figure:
+def label_free_curves(similarities: Similarities) -> Figure:
     """Draw every label-free score over the layers, a panel a score, a line a model."""
-    names = [name for name in SCORES if (found.scores.score == name).any()]
-    models = list(found.facts["models"])
+    names = [name for name in SCORES if (similarities.scores.score == name).any()]
+    models = list(similarities.facts["models"])
     with rc_context(STYLE):
         rows = -(-len(names) // 4)
         figure = Figure(figsize=(10.5, 2.3 * rows + 0.6), layout="constrained")
         panels = figure.subplots(rows, 4).ravel()
         for axes, name in zip(panels, names, strict=False):
             for colour, model in zip(cycle(len(models)), models, strict=True):
-                curve = found.scores[(found.scores.score == name) & (found.scores.model == model)]
+                curve = similarities.scores[(similarities.scores.score == name) & (similarities.scores.model == model)]
                 draw_band(axes, curve, colour, model if name == names[0] else None)
             axes.set_title(score_name(name), fontsize=9, loc="left")
         for axes in panels[len(names) :]:

@@ -21,7 +21,6 @@ from layerscope.report.score_tables import as_latex, as_markdown, overview, simi
 from layerscope.report.sentences import advise, input_name, metric_name, number, span
 from layerscope.scores.layer_selection import preferred_probe
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
-from layerscope.similarity.label_free import SCORES
 from layerscope.similarity.measures import MEASURES, Similarities
 from layerscope.tasks import published_rows
 
@@ -31,7 +30,7 @@ __all__ = ["write_report"]
 DPI = 200
 
 
-def write_report(results: Results | None, page: Path, found: Similarities | None = None) -> None:
+def write_report(results: Results | None, page: Path, similarities: Similarities | None = None) -> None:
     """Write the page, ``figures/*.png|pdf`` and ``tables/*.csv|md|tex`` beside it.
 
     Parameters
@@ -40,25 +39,26 @@ def write_report(results: Results | None, page: Path, found: Similarities | None
         Of a run; nothing for a comparison alone.
     page : Path
         The HTML file.
-    found : Similarities, optional
+    similarities : Similarities, optional
         Of a comparison.
     """
     drawn = draw_tasks(results) if results else {}
-    mapped = results and len(results.tasks) > 1 and results.models("trained", "untrained")
-    maps = {"tasks": task_map(results)} if results and mapped else {}
-    maps |= draw_similarities(found) if found else {}
-    named = dict(maps)
-    for task, figures in drawn.items():
-        start = f"{task}-" if len(drawn) > 1 else ""
-        named |= {f"{start}layers-{probe}": figure for probe, figure in figures.items()}
-    for name, figure in named.items():
+    maps = draw_similarities(similarities) if similarities else {}
+    if results and len(results.tasks) > 1 and results.models("trained", "untrained"):
+        maps = {"tasks": task_map(results), **maps}
+    curves = {
+        f"{task}-layers-{probe}" if len(drawn) > 1 else f"layers-{probe}": figure
+        for task, figures in drawn.items()
+        for probe, figure in figures.items()
+    }
+    for name, figure in {**maps, **curves}.items():
         for suffix in ("png", "pdf"):
             write_atomically(page.parent / "figures" / f"{name}.{suffix}", as_file(figure, suffix))
-    tables = tables_of(results, found)
+    tables = tables_of(results, similarities)
     for name, table in tables.items():
         for suffix, text in (("csv", table.to_csv(index=False)), ("md", as_markdown(table)), ("tex", as_latex(table))):
             write_atomically(page.parent / "tables" / f"{name}.{suffix}", text.encode())
-    write_atomically(page, render(results, found, tables, drawn, maps).encode())
+    write_atomically(page, render(results, similarities, tables, drawn, maps).encode())
 
 
 def draw_tasks(results: Results) -> dict[str, dict[str, Figure]]:
@@ -73,21 +73,21 @@ def draw_tasks(results: Results) -> dict[str, dict[str, Figure]]:
 DRAWN_MEASURES = ("cka_debiased", "pwcca_x")
 
 
-def draw_similarities(found: Similarities) -> dict[str, Figure]:
+def draw_similarities(similarities: Similarities) -> dict[str, Figure]:
     """Return the pictures of a comparison."""
-    shown = [measure for measure in DRAWN_MEASURES if measure in found.measures]
-    layers = sum(len(told["layers"]) for told in found.facts["models"].values())
-    drawn = {f"similarity-{measure}": similarity_map(found, measure) for measure in shown if layers > 1}
-    drawn |= {f"sound-{measure}": descriptor_curves(found, measure) for measure in shown}
-    return drawn | {"label-free": label_free_curves(found)}
+    shown = [measure for measure in DRAWN_MEASURES if measure in similarities.measures]
+    layers = sum(len(facts["layers"]) for facts in similarities.facts["models"].values())
+    drawn = {f"similarity-{measure}": similarity_map(similarities, measure) for measure in shown if layers > 1}
+    drawn |= {f"sound-{measure}": descriptor_curves(similarities, measure) for measure in shown}
+    return drawn | {"label-free": label_free_curves(similarities)}
 
 
-def tables_of(results: Results | None, found: Similarities | None) -> dict[str, pd.DataFrame]:
+def tables_of(results: Results | None, similarities: Similarities | None) -> dict[str, pd.DataFrame]:
     """Return the tables that are written in every form."""
     tables = {"overview": whole_overview(results)} if results else {}
-    if found:
-        tables["similarity"] = similarity_overview(found)
-        worth = worth_of_scores(results, found) if results else pd.DataFrame()
+    if similarities:
+        tables["similarity"] = similarity_overview(similarities)
+        worth = worth_of_scores(results, similarities) if results else pd.DataFrame()
         if len(worth):
             tables["label_free"] = worth.fillna("")
     return tables
@@ -95,17 +95,12 @@ def tables_of(results: Results | None, found: Similarities | None) -> dict[str, 
 
 def whole_overview(results: Results) -> pd.DataFrame:
     """Return the overviews of all tasks, one below the other; each has its own metric."""
-    tables = {task: overview(results.only(task)) for task in results.tasks}
+    metrics = {task: metric_name(results.primary(task)) for task in results.tasks}
+    tables = {task: overview(results.only(task)) for task in metrics}
     if len(tables) == 1:
         return next(iter(tables.values()))
-    named = []
-    for task, table in tables.items():
-        metric = metric_name(results.primary(task))
-        renamed = table.rename(columns={metric: "score"})
-        renamed.insert(0, "metric", metric)
-        renamed.insert(0, "task", task)
-        named.append(renamed)
-    return pd.concat(named, ignore_index=True).fillna("")
+    renamed = {(task, metrics[task]): table.rename(columns={metrics[task]: "score"}) for task, table in tables.items()}
+    return pd.concat(renamed, names=["task", "metric"]).reset_index(["task", "metric"]).fillna("")
 
 
 def as_file(figure: Figure, suffix: str) -> bytes:
@@ -118,7 +113,7 @@ def as_file(figure: Figure, suffix: str) -> bytes:
 
 def render(
     results: Results | None,
-    found: Similarities | None,
+    similarities: Similarities | None,
     tables: dict[str, pd.DataFrame],
     drawn: dict[str, dict[str, Figure]],
     maps: dict[str, Figure],
@@ -127,12 +122,16 @@ def render(
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("layerscope", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    environment.globals |= {text.__name__: text for text in (input_name, metric_name, mixture_text, number, span)}
     tasks = [task_section(results.only(task), figures) for task, figures in drawn.items()] if results else []
     downloads = {f"{name}.csv": as_link(table) for name, table in tables.items() if name != "similarity"}
     if results:
         downloads = {"results.csv": as_link(results.table), "summary.csv": as_link(results.summary), **downloads}
-    if found:
-        downloads |= {"similarity.csv": as_link(found.table), "label_free_scores.csv": as_link(found.scores)}
+    if similarities:
+        downloads |= {
+            "similarity.csv": as_link(similarities.table),
+            "label_free_scores.csv": as_link(similarities.scores),
+        }
     return environment.get_template("page.html").render(
         style=files("layerscope.report").joinpath("page.css").read_text(encoding="utf-8"),
         title=title_of(tasks),
@@ -140,15 +139,10 @@ def render(
         tasks=tasks,
         answers=answer_questions(results) if results else [],
         map={"svg": as_svg(maps["tasks"]), "text": map_text(results)} if results and "tasks" in maps else None,
-        similarity=similarity_section(found, maps, tables) if found else None,
+        similarity=similarity_section(similarities, maps, tables) if similarities else None,
         scores=list(results.summary.itertuples()) if results else [],
-        skipped={**(found.skipped if found else {}), **(results.skipped if results else {})},
+        skipped={**(similarities.skipped if similarities else {}), **(results.skipped if results else {})},
         downloads=downloads,
-        input_name=input_name,
-        metric_name=metric_name,
-        number=number,
-        span=span,
-        mixture_text=mixture_text,
     )
 
 
@@ -172,25 +166,28 @@ def map_text(results: Results) -> str:
     return "Scores of every layer on every task; validation prefers " + "; ".join(chosen)
 
 
-def similarity_section(found: Similarities, maps: dict[str, Figure], tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+def similarity_section(
+    similarities: Similarities, maps: dict[str, Figure], tables: dict[str, pd.DataFrame]
+) -> dict[str, Any]:
     """Return what the page says of a comparison."""
     drawn = {name: figure for name, figure in maps.items() if name != "tasks"}
     return {
-        "facts": found.facts,
-        "pictures": [{"svg": as_svg(figure), "text": similarity_text(found, name)} for name, figure in drawn.items()],
+        "facts": similarities.facts,
+        "pictures": [
+            {"svg": as_svg(figure), "text": similarity_text(similarities, name)} for name, figure in drawn.items()
+        ],
         "table": tables["similarity"],
         "worth": tables.get("label_free"),
-        "measures": {name: MEASURES[name] for name in found.measures},
-        "scores": SCORES,
+        "measures": {name: MEASURES[name] for name in similarities.measures},
     }
 
 
-def similarity_text(found: Similarities, name: str) -> str:
+def similarity_text(similarities: Similarities, name: str) -> str:
     """Return what a picture of a comparison shows, for readers who do not see it."""
     kind, _, measure = name.partition("-")
     if kind == "label":
         return "Label-free scores of every layer; the file label_free_scores.csv below holds the values"
-    rows = found.table[found.table.measure == measure]
+    rows = similarities.table[similarities.table.measure == measure]
     rows = rows[rows.other_layer.notna()] if kind == "similarity" else rows[rows.other_layer.isna()]
     top = rows.sort_values("value", ascending=False).head(8)
     pairs = ", ".join(
@@ -203,20 +200,17 @@ def similarity_text(found: Similarities, name: str) -> str:
 
 def task_section(results: Results, figures: dict[str, Figure]) -> dict[str, Any]:
     """Return what the page says of one task, given its results alone."""
-    facts = results.facts
-    metric = facts["primary"]
     return {
-        "facts": facts,
-        "metric": metric_name(metric),
-        "chance": number(metric, facts["chance"]),
-        "answer": answer(facts),
+        "facts": results.facts,
+        "metric": metric_name(results.facts["primary"]),
+        "answer": answer(results.facts),
         "advice": advise(results),
         "overview": overview(results),
         "curves": [
             {"probe": probe, "svg": as_svg(figure), "text": curve_text(results, probe)}
             for probe, figure in figures.items()
         ],
-        "published": [row for row in published_rows() if row.task == facts["task"]],
+        "published": [row for row in published_rows() if row.task == results.facts["task"]],
     }
 
 

@@ -33,19 +33,19 @@ def overview(results: Results) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def similarity_overview(found: Similarities, measure: str = "cka_debiased") -> pd.DataFrame:
+def similarity_overview(similarities: Similarities, measure: str = "cka_debiased") -> pd.DataFrame:
     """Return one row a layer: how alike it is to the layer before, to the model's first, and to each descriptor."""
-    rows = found.table[found.table.measure == measure]
+    rows = similarities.table[similarities.table.measure == measure]
     table = []
-    for model, told in found.facts["models"].items():
-        for place, layer in enumerate(told["layers"]):
+    for model, facts in similarities.facts["models"].items():
+        for place, layer in enumerate(facts["layers"]):
             record = {"model": model, "layer": str(layer)}
-            own = rows[(rows.other == model) & (rows.other_layer == layer) & (rows.model == model)]
-            for name, other in (("layer before", told["layers"][place - 1]), ("first layer", told["layers"][0])):
-                pair = own[own.layer == other]
+            others = rows[(rows.other == model) & (rows.other_layer == layer) & (rows.model == model)]
+            for name, other in (("layer before", facts["layers"][place - 1]), ("first layer", facts["layers"][0])):
+                pair = others[others.layer == other]
                 record[name] = share_with_interval(pair.iloc[0]) if place and len(pair) else ""
             sounds = rows[(rows.model == model) & (rows.layer == layer) & rows.other_layer.isna()]
-            record |= {one["other"]: share_with_interval(one) for _, one in sounds.iterrows()}
+            record |= {sound.other: share_with_interval(sound) for _, sound in sounds.iterrows()}
             table.append(record)
     return pd.DataFrame(table)
 

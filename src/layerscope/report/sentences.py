@@ -10,17 +10,9 @@ from layerscope.scores.layer_selection import best_plain, best_trained, best_unt
 from layerscope.scores.score_table import PLAIN_INPUTS, WIDE_INPUTS, Comparison, Results
 
 __all__ = [
-    "Advice",
-    "advise",
-    "difference",
-    "in_percent",
-    "input_name",
-    "layer_list",
-    "metric_name",
-    "number",
-    "score_name",
+    "Advice", "advise", "difference", "in_percent", "input_name", "layer_list", "metric_name", "number", "score_name",
     "span",
-]
+]  # fmt: skip
 
 METRIC_NAMES = {
     "accuracy": "accuracy",

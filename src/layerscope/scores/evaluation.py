@@ -97,15 +97,15 @@ class Evaluation:
         self, metric: str, left: NDArray[np.float32], weights: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
         """Return a metric of what one training left, (clip, ...), for every weighting of the units."""
-        own = left[self.rows].astype(np.float64)
+        scores = left[self.rows].astype(np.float64)
         if isinstance(self.labels, TrackLabels):
-            value, weight = own[:, self.metrics().index(metric)].T
-            counted = np.ones((1, len(own))) if weights is None else weights
+            value, weight = scores[:, self.metrics().index(metric)].T
+            counted = np.ones((1, len(scores))) if weights is None else weights
             with np.errstate(invalid="ignore"):
                 mean: NDArray[np.float64] = (counted @ (value * weight)) / (counted @ weight)
             return mean
-        sums = np.zeros((int(self.units.max()) + 1, own.shape[1]))
-        np.add.at(sums, self.units, own)
+        sums = np.zeros((int(self.units.max()) + 1, scores.shape[1]))
+        np.add.at(sums, self.units, scores)
         return score(metric, sums / np.bincount(self.units)[:, None], self.labels, weights)
 
 
@@ -131,14 +131,14 @@ def evaluations(
     units : ndarray of int, shape (clip,), optional
         Clips whose scores are averaged before they are scored; each stands alone by default.
     """
-    found = {}
+    splits = {}
     for name in ("valid", "test"):
         rows = np.sort(np.concatenate([getattr(part, name) for part in parts]))
-        own = np.arange(len(rows)) if units is None else np.unique(units[rows], return_inverse=True)[1]
-        first = np.unique(own, return_index=True)[1]
+        counted = np.arange(len(rows)) if units is None else np.unique(units[rows], return_inverse=True)[1]
+        first = np.unique(counted, return_index=True)[1]
         weights = resample_weights(groups[rows[first]], seed) if name == "test" else None
-        found[name] = Evaluation(rows, own, labels.take(rows[first]), weights)
-    return found
+        splits[name] = Evaluation(rows, counted, labels.take(rows[first]), weights)
+    return splits
 
 
 def score_outcome(
@@ -162,7 +162,7 @@ def score_outcome(
     list of Entry, the primary metric first
     """
     valid, test = splits["valid"], splits["test"]
-    valid_units, test_units = (len(np.unique(one.units)) for one in (valid, test))
+    valid_units, test_units = (len(np.unique(split.units)) for split in (valid, test))
     entries = []
     for metric in test.metrics():
         rows = [

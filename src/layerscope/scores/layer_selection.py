@@ -20,18 +20,9 @@ from layerscope.scores.resampling import best_set
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
 
 __all__ = [
-    "Choice",
-    "advised",
-    "best_plain",
-    "best_trained",
-    "best_untrained",
-    "choose",
-    "choose_row",
-    "chosen_layer",
-    "layers_beside",
-    "mark_choices",
-    "preferred_probe",
-]
+    "Choice", "advised", "best_plain", "best_trained", "best_untrained", "choose", "choose_row", "chosen_layer",
+    "layers_beside", "mark_choices", "preferred_probe",
+]  # fmt: skip
 
 T = TypeVar("T")
 #: A validation score, or one followed by what decides between equals.

@@ -32,7 +32,7 @@ PLAIN_INPUTS = ("mean", "moments", "frame", "context")
 SINGLE_INPUTS = ("layer", *PLAIN_INPUTS)
 #: Inputs that are fixed beforehand or take all layers: shown beside the chosen layer, never chosen.
 WIDE_INPUTS = ("last", "weighted", "weighted[1:]", "concat")
-#: What a model is in a study; an untrained one is a control and never recommended.
+#: What a model is in a study; an untrained one is a control.
 Role = Literal["plain", "untrained", "trained"]
 
 
