@@ -17,10 +17,11 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from layerscope.report.conclusions import choice, one_for_all, plain_choice
+from layerscope.report.conclusions import one_for_all
 from layerscope.report.score_tables import as_markdown
-from layerscope.report.sentences import difference, metric_name, number
-from layerscope.scores.results import Results
+from layerscope.report.sentences import difference, metric_name, number, span
+from layerscope.scores.layer_selection import best_plain, chosen_layer
+from layerscope.scores.score_table import Results
 from layerscope.study.demo import ENCODERS, SECONDS, Clock, demo
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
@@ -101,11 +102,11 @@ def table_of(results: Results) -> pd.DataFrame:
     """Return a row a task and model."""
     rows = []
     for task in results.tasks:
-        metric = results.facts["tasks"][task]["primary"]
-        plain = plain_choice(results, task)
-        assert plain is not None
+        choice = best_plain(results, task)
+        assert choice is not None
+        plain, metric = choice.chosen, results.primary(task)
         rows += [row_of(results, task, model, plain) for model in TRAINED]
-        rows[-2] |= {"task": results.facts["tasks"][task]["title"], "metric": metric_name(metric),
+        rows[-2] |= {"task": results.title(task), "metric": metric_name(metric),
                      "best plain feature": f"{plain.model} ({plain.input}) {number(metric, plain.value)}"}  # fmt: skip
     columns = [
         "task",
@@ -122,21 +123,22 @@ def table_of(results: Results) -> pd.DataFrame:
 
 def row_of(results: Results, task: str, model: str, plain: pd.Series) -> dict[str, object]:
     """Return what is said of one model on one task."""
-    ours, twin = choice(results, task, model), choice(results, task, f"random:{model}")
-    assert ours is not None
-    assert twin is not None
-    metric = str(ours.metric)
-    spans = {
-        name: marked(results, ours, other)
-        for name, other in (("over its twin", twin), ("over the plain feature", plain))
+    choice, control = chosen_layer(results, task, model), chosen_layer(results, task, f"random:{model}")
+    assert choice is not None
+    assert control is not None
+    layer = choice.chosen
+    return {
+        "model": model,
+        "layer": int(layer.layer),
+        "score": f"{number(layer.metric, layer.value)} {span(layer.metric, layer.ci_low, layer.ci_high)}",
+        "over its twin": marked(results, layer, control.chosen),
+        "over the plain feature": marked(results, layer, plain),
     }
-    low, high = number(metric, ours.ci_low), number(metric, ours.ci_high)
-    return {"model": model, "layer": int(ours.layer), "score": f"{number(metric, ours.value)} [{low}, {high}]", **spans}
 
 
 def marked(results: Results, ours: pd.Series, other: pd.Series) -> str:
     """Return a paired difference, marked by its verdict."""
-    gap = results.compare(int(ours.name), int(other.name))
+    gap = results.compare(ours.name, other.name)
     text = difference(str(ours.metric), gap).rpartition(", ")[0].replace(" points", "")
     return {"better": f"**{text}**", "worse": f"*{text}*", "not told apart": text}[gap.verdict]
 
@@ -147,13 +149,11 @@ def verdicts(results: Results) -> list[str]:
     for model in TRAINED:
         counts = {"its untrained twin": 0, "the best plain feature": 0}
         for task in results.tasks:
-            ours, twin, plain = (
-                choice(results, task, model), choice(results, task, f"random:{model}"), plain_choice(results, task)
-            )  # fmt: skip
-            assert ours is not None
-            for name, other in zip(counts, (twin, plain), strict=True):
+            choice, twin = chosen_layer(results, task, model), chosen_layer(results, task, f"random:{model}")
+            assert choice is not None
+            for name, other in zip(counts, (twin, best_plain(results, task)), strict=True):
                 assert other is not None
-                counts[name] += results.compare(int(ours.name), int(other.name)).verdict == "better"
+                counts[name] += results.compare(choice.chosen.name, other.chosen.name).verdict == "better"
         beaten = " and ".join(f"{name} on {count}" for name, count in counts.items())
         told.append(f"{model} beats {beaten} of {len(results.tasks)} tasks.")
         if len(results.tasks) > 1:

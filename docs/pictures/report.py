@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from layerscope.report import write_report
-from layerscope.scores.results import Results
+from layerscope.scores.score_table import Results
 from layerscope.study.compare import Asked, compare
 from layerscope.study.demo import ENCODERS
 from layerscope.toymusic import write_pieces

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from layerscope.errors import LayerscopeError
     from layerscope.features.clip_features import Features
     from layerscope.predictor.predict import Predictor, load_predictor
-    from layerscope.scores.results import Results
+    from layerscope.scores.score_table import Results
     from layerscope.study.run import probe
 
 __all__ = [
@@ -33,7 +33,7 @@ _ROOMS = {
     "Features": "features.clip_features",
     "LayerscopeError": "errors",
     "Predictor": "predictor.predict",
-    "Results": "scores.results",
+    "Results": "scores.score_table",
     "fingerprint_of": "encoders.encoder",
     "load_encoder": "encoders",
     "load_predictor": "predictor.predict",

@@ -8,7 +8,7 @@ import pytest
 from layerscope.encoders import load_encoder
 from layerscope.errors import ModelError
 from layerscope.features.encode import encode_clip
-from layerscope.scores.results import Results
+from layerscope.scores.score_table import Results
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
 

@@ -3,8 +3,7 @@ import pytest
 import torch
 from problems import make_problem
 
-from layerscope.probes import Prediction
-from layerscope.probes.problem import best_on_validation, clip_means, loss_of, target_tensor
+from layerscope.probes.problem import clip_means, loss_of, target_tensor, validation_score
 
 
 def test_standardisation_is_that_of_the_training_windows_alone():
@@ -50,15 +49,11 @@ def test_losses_are_the_textbooks():
     assert float(loss_of("values", scores, torch.tensor([[0.0, 0.0]]))) == pytest.approx(2.0)
 
 
-def test_the_first_of_equals_is_chosen_on_validation_clips_only():
+def test_the_validation_score_is_of_the_validation_clips_only():
     problem = make_problem("classes")
     right = np.eye(3, dtype=np.float32)[problem.labels.values]
-    wrong_on_valid = right.copy()
+    wrong_on_valid, right_on_valid_only = right.copy(), -right
     wrong_on_valid[problem.valid] *= -1
-    right_on_valid_only = -right
     right_on_valid_only[problem.valid] *= -1
-    candidates = [
-        Prediction(wrong_on_valid, {"number": 0}), Prediction(right_on_valid_only, {"number": 1}),
-        Prediction(right, {"number": 2}),
-    ]  # fmt: skip
-    assert best_on_validation(problem, candidates).settings == {"number": 1}
+    assert validation_score(problem, wrong_on_valid) == 0.0
+    assert validation_score(problem, right_on_valid_only) == 1.0

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from test_results import entry
+from test_score_table import entry
 
-from layerscope.scores.results import Results, tabulate
+from layerscope.scores.score_table import Results
+from layerscope.scores.tabulate import tabulate
 from layerscope.similarity.label_free import SCORES
 from layerscope.similarity.measures import MEASURES, Similarities
 

@@ -1,7 +1,7 @@
 import pytest
 from made_study import made_similarities, made_study
 
-from layerscope.report.conclusions import answer_questions, preferred_probe, worth_of_scores
+from layerscope.report.conclusions import answer_questions, worth_of_scores
 
 TASKS = ("pitch", "genre")
 
@@ -59,13 +59,6 @@ def test_without_plain_features_or_models_nothing_is_said_of_them():
     results.summary = results.summary[~only].reset_index(drop=True)
     results.draws = results.draws[~only]
     assert list(said(results)) == ["Which layers serve which task?", "One layer, or all of them?"]
-
-
-def test_the_probe_is_that_of_the_best_validation_score():
-    results = made_study(TASKS)
-    rows = (results.summary.probe == "linear") & (results.summary.input == "layer")
-    results.summary.loc[rows, "valid"] += 0.05
-    assert preferred_probe(results, "pitch") == "linear"
 
 
 def test_label_free_scores_are_held_against_the_probe():

@@ -1,8 +1,9 @@
 import pytest
-from test_results import entry
+from test_score_table import entry
 
 from layerscope.report.sentences import advise, layer_list, metric_name, number
-from layerscope.scores.results import Results, tabulate
+from layerscope.scores.score_table import Results
+from layerscope.scores.tabulate import tabulate
 
 
 def results_of(*entries, models, **facts):

@@ -3,7 +3,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from layerscope.scores.resampling import best_set, interval, paired_difference, resample_seeds, resample_weights
+from layerscope.scores.resampling import best_set, interval, resample_seeds, resample_weights
 
 
 def test_groups_are_drawn_whole_and_as_many_as_there_are():
@@ -39,7 +39,7 @@ def test_interval_leaves_undefined_resamples_out():
 
 def test_paired_difference_sees_what_single_intervals_do_not():
     common = np.random.default_rng(0).normal(size=1000)
-    low, high = paired_difference(common + 0.1, common)
+    low, high = interval((common + 0.1) - common)
     assert low == pytest.approx(0.1)
     assert high == pytest.approx(0.1)
 
@@ -95,7 +95,7 @@ def test_equal_layers_are_told_apart_in_no_more_than_5_percent():
         shared = random.random(clips)
         right = (0.6 * shared + 0.4 * random.random((layers, clips))) < 0.7
         draws = right @ resample_weights(np.arange(clips), study, 400).T / clips
-        low, high = paired_difference(draws[0], draws[1])
+        low, high = interval(draws[0] - draws[1])
         apart += low > 0 or high < 0
         lost += layers - best_set(right.mean(axis=1), draws).sum()
     # Binomial, two standard errors above 5 %: pairs of studies; layers of one study count as one, being dependent.

@@ -17,7 +17,7 @@ from layerscope.cli.commands import guarded
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.errors import DataError, UsageError
 from layerscope.predictor.predict import load_predictor
-from layerscope.probes.fitting import evaluations
+from layerscope.scores.evaluation import evaluations
 from layerscope.study.export import export
 from layerscope.study.loaded_tasks import load_tasks
 from layerscope.study.options import make_plan

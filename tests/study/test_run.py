@@ -11,7 +11,7 @@ from layerscope.atomic_files import cache_directory
 from layerscope.data.splits import Part
 from layerscope.errors import DataError, ResourceError, UsageError
 from layerscope.probes.fitting import Target
-from layerscope.scores.results import Results
+from layerscope.scores.score_table import Results
 from layerscope.study.options import make_plan
 from layerscope.study.run import run, shuffled
 from layerscope.targets.labels import labels_of

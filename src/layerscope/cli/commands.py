@@ -172,7 +172,8 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Where several runs are put together.")] = None,
 ) -> None:
     """Write the report of a run again, from its results, or of several runs side by side."""
-    from layerscope.scores.results import Results, combine
+    from layerscope.scores.combine import combine
+    from layerscope.scores.score_table import Results
 
     if len(run_directory) > 1 and out is None:
         raise UsageError("give --out: the report of several runs belongs to none of them")
@@ -239,7 +240,7 @@ def predict(
 def write_page(directory: Path) -> None:
     """Write the page of a directory from all that it holds: a run, a comparison, or both."""
     from layerscope.report import write_report
-    from layerscope.scores.results import Results
+    from layerscope.scores.score_table import Results
     from layerscope.similarity.measures import Similarities
 
     found = Similarities.read(directory)

@@ -116,6 +116,14 @@ def print_table(table: Table) -> None:
     Console(width=max(console.width, WIDEST), soft_wrap=True).print(table)
 
 
+def print_frame(frame: Any) -> None:
+    """Print a data frame as a table."""
+    table = plain_table(*frame.columns)
+    for row in frame.values.tolist():
+        table.add_row(*map(str, row))
+    print_table(table)
+
+
 def print_results(results: Any, out: Path, seconds: float) -> None:
     """Print the overview, the recommendation for each task, and where the files are."""
     from layerscope.report import advise
@@ -125,11 +133,7 @@ def print_results(results: Any, out: Path, seconds: float) -> None:
         own = results.only(task)
         if len(results.tasks) > 1:
             console.print(f"\n{own.facts['title']}", style="bold underline", markup=False, highlight=False)
-        frame = overview(own)
-        table = plain_table(*frame.columns)
-        for row in frame.values.tolist():
-            table.add_row(*map(str, row))
-        print_table(table)
+        print_frame(overview(own))
         advice = advise(own)
         console.print(f"\n{advice.headline}", style="bold", markup=False, highlight=False, soft_wrap=True)
         for line in (*advice.reasons, *advice.cautions):
@@ -157,11 +161,7 @@ def print_similarities(found: Any, out: Path, seconds: float) -> None:
         "debiased CKA [95 %], clips resampled in parts\n",
         highlight=False,
     )
-    frame = similarity_overview(found)
-    table = plain_table(*frame.columns)
-    for row in frame.values.tolist():
-        table.add_row(*map(str, row))
-    print_table(table)
+    print_frame(similarity_overview(found))
     for line in facts["refused"]:
         console.print(f"not told: {line}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)", highlight=False)

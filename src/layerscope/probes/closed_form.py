@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.probes.linear import applied_weights, basis_of_rank
-from layerscope.probes.problem import Prediction, Problem, best_on_validation, clip_means
+from layerscope.probes.problem import Prediction, Problem, clip_means, validation_score
 from layerscope.probes.sample_sums import Moments
+from layerscope.scores.layer_selection import choose
 
 __all__ = ["RIDGES", "SHRINKAGES", "fit_closed_form", "lda_path", "ridge_path"]
 
@@ -60,10 +61,9 @@ def fit_closed_form(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
         return clip_means(raw, problem.window_clip[windows], len(labels.values))
 
     valid = problem.windows_of(problem.valid)
-    best = best_on_validation(problem, (Prediction(scores(penalty, valid), {name: penalty}) for penalty in grid))
-    penalty = best.settings[name]
+    penalty = choose(grid, lambda penalty: validation_score(problem, scores(penalty, valid))).chosen
     kept = applied_weights(problem, basis, *path(penalty), (np.ones(1, np.float32), np.zeros(1, np.float32)))
-    return [Prediction(scores(penalty, np.arange(len(states))), best.settings, (), kept)]
+    return [Prediction(scores(penalty, np.arange(len(states))), {name: penalty}, (), kept)]
 
 
 def ridge_path(moments: Moments) -> Path:

@@ -1,4 +1,4 @@
-"""Train every probe on every input, keep what they predict, and score it.
+"""Train every probe on every input, and keep what they predict.
 
 A finished training is saved under a name that is a digest of all it depends on, so that a killed run continues
 and a changed one does not reuse what is stale. Trainings run side by side, one thread each: the numbers do not
@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import joblib
 import numpy as np
@@ -30,23 +29,17 @@ from layerscope.encoders.encoder import source_digest
 from layerscope.features.clip_features import Features
 from layerscope.probes import PROBES, Input, Prediction, Problem, assemble, inputs_of, offers
 from layerscope.probes.frame_targets import Tracks, score_tracks
-from layerscope.scores.resampling import interval, resample_seeds, resample_weights
-from layerscope.scores.results import Entry
-from layerscope.targets.labels import Labels, TrackLabels
-from layerscope.targets.metrics import metric_names, score
-from layerscope.targets.track_metrics import track_metric_names
+from layerscope.scores.evaluation import Outcome
+from layerscope.targets.labels import Labels
 from layerscope.tasks.task import Schedule
 
 __all__ = [
     "Job",
-    "Outcome",
     "Target",
-    "evaluations",
     "job_digest",
     "plan_jobs",
     "read_outcome",
     "run_jobs",
-    "score_outcome",
     "single_thread",
     "train_part",
 ]
@@ -83,27 +76,6 @@ class Target:
     parts: list[Part]
     tracks: Tracks | None = None
     schedule: Schedule = field(default_factory=Schedule)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a job leaves.
-
-    Attributes
-    ----------
-    valid, test : ndarray, float32
-        For the clips that choose and those that are tested, NaN for others: scores, (seed, clip, output), or,
-        for a target over time, value and weight of each metric, (seed, clip, metric, 2).
-    settings : list of dict
-        What each training chose on validation.
-    mixtures : list of list of float
-        Learned weights of layers, one list a training, where there are any.
-    """
-
-    valid: NDArray[np.float32]
-    test: NDArray[np.float32]
-    settings: list[dict[str, float]]
-    mixtures: list[list[float]]
 
 
 def plan_jobs(features: Sequence[Features], probes: Sequence[str]) -> list[Job]:
@@ -249,9 +221,8 @@ def probe_source() -> str:
     """Return the digest of the code that outcomes depend on."""
     probes = ("inputs", "problem", "mlp", "linear", "closed_form", "sample_sums", "frame_targets")
     targets = ("metrics", "annotations", "decoding", "track_metrics")
-    return source_digest(
-        __name__, *(f"layerscope.probes.{name}" for name in probes), *(f"layerscope.targets.{name}" for name in targets)
-    )
+    rooms = {"probes": probes, "targets": targets, "scores": ("layer_selection",)}
+    return source_digest(__name__, *(f"layerscope.{room}.{name}" for room in rooms for name in rooms[room]))
 
 
 def job_digest(job: Job, target: Target, seeds: Sequence[int]) -> str:
@@ -287,119 +258,3 @@ def read_outcome(path: Path) -> Outcome:
     """Return a kept outcome."""
     header, tensors = read_header(path), load_file(path)
     return Outcome(tensors["valid"], tensors["test"], header["settings"], header["mixtures"])
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What is scored of one split and how it is resampled, the same for every outcome.
-
-    Attributes
-    ----------
-    rows : ndarray of int
-        Its clips.
-    units : ndarray of int
-        What each of them counts towards: itself, or a song whose clips' scores are averaged.
-    labels : Labels or TrackLabels
-        Of the units.
-    weights : ndarray, shape (resample, unit), or None
-        How often each counts in each resample; validation clips get no interval and are not resampled.
-    """
-
-    rows: NDArray[np.int64]
-    units: NDArray[np.int64]
-    labels: Labels | TrackLabels
-    weights: NDArray[np.float64] | None
-
-    def metrics(self) -> list[str]:
-        """Return the metrics, the primary one first."""
-        if isinstance(self.labels, TrackLabels):
-            return track_metric_names(self.labels.kind)
-        return metric_names(self.labels)
-
-    def score(
-        self, metric: str, left: NDArray[np.float32], weights: NDArray[np.float64] | None = None
-    ) -> NDArray[np.float64]:
-        """Return a metric of what one training left, (clip, ...), for every weighting of the units."""
-        own = left[self.rows].astype(np.float64)
-        if isinstance(self.labels, TrackLabels):
-            value, weight = own[:, self.metrics().index(metric)].T
-            counted = np.ones((1, len(own))) if weights is None else weights
-            with np.errstate(invalid="ignore"):
-                mean: NDArray[np.float64] = (counted @ (value * weight)) / (counted @ weight)
-            return mean
-        sums = np.zeros((int(self.units.max()) + 1, own.shape[1]))
-        np.add.at(sums, self.units, own)
-        return score(metric, sums / np.bincount(self.units)[:, None], self.labels, weights)
-
-
-def evaluations(
-    labels: Labels | TrackLabels,
-    parts: Sequence[Part],
-    groups: NDArray[np.int64],
-    seed: int,
-    units: NDArray[np.int64] | None = None,
-) -> dict[str, Evaluation]:
-    """Return the evaluation of the validation and the test split, folds put together.
-
-    Parameters
-    ----------
-    labels : Labels or TrackLabels
-        Of all clips.
-    parts : sequence of Part
-        Rows of clips.
-    groups : ndarray of int, shape (clip,)
-        What is resampled as a whole.
-    seed : int
-        Of the resamples.
-    units : ndarray of int, shape (clip,), optional
-        Clips whose scores are averaged before they are scored; each stands alone by default.
-    """
-    found = {}
-    for name in ("valid", "test"):
-        rows = np.sort(np.concatenate([getattr(part, name) for part in parts]))
-        own = np.arange(len(rows)) if units is None else np.unique(units[rows], return_inverse=True)[1]
-        first = np.unique(own, return_index=True)[1]
-        weights = resample_weights(groups[rows[first]], seed) if name == "test" else None
-        found[name] = Evaluation(rows, own, labels.take(rows[first]), weights)
-    return found
-
-
-def score_outcome(
-    label: dict[str, Any], outcome: Outcome, splits: dict[str, Evaluation], seeds: Sequence[int]
-) -> list[Entry]:
-    """Score an outcome by every metric of its kind of target.
-
-    Parameters
-    ----------
-    label : dict
-        The columns that name it: model, dataset, task, target, probe.
-    outcome : Outcome
-        What it left.
-    splits : dict of str to Evaluation
-        See `evaluations`.
-    seeds : sequence of int
-        Those of the probe; a probe without randomness has one.
-
-    Returns
-    -------
-    list of Entry, the primary metric first
-    """
-    valid, test = splits["valid"], splits["test"]
-    valid_units, test_units = (len(np.unique(one.units)) for one in (valid, test))
-    entries = []
-    for metric in test.metrics():
-        rows = [
-            # No interval: these clips chose, so that one around their score would flatter.
-            {"seed": seed, "split": "valid", "value": float(valid.score(metric, left)[0]), "n": valid_units}
-            for seed, left in zip(seeds, outcome.valid, strict=False)
-        ]
-        draws = []
-        for seed, left in zip(seeds, outcome.test, strict=False):
-            value = float(test.score(metric, left)[0])
-            draws.append(test.score(metric, left, test.weights))
-            low, high = interval(draws[-1])
-            rows.append(
-                {"seed": seed, "split": "test", "value": value, "ci_low": low, "ci_high": high, "n": test_units}
-            )
-        entries.append(Entry({**label, "metric": metric}, rows, resample_seeds(np.stack(draws)), outcome.mixtures))
-    return entries

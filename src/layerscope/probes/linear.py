@@ -18,12 +18,13 @@ from torch import Tensor
 from layerscope.probes.problem import (
     Prediction,
     Problem,
-    best_on_validation,
     clip_means,
     loss_of,
     mixture_size,
     target_tensor,
+    validation_score,
 )
+from layerscope.scores.layer_selection import choose
 
 __all__ = ["PENALTIES", "applied_weights", "basis_of_rank", "fit_linear", "objective_of", "parameter_count", "solve"]
 
@@ -74,7 +75,7 @@ def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
         inner, intercepts = np.split(solution[: (states.shape[-1] + 1) * outputs].reshape(-1, outputs), [-1])
         weights = applied_weights(problem, basis, inner, intercepts[0], (scale, shift), mixture)
         candidates.append(Prediction(scores, {"penalty": penalty}, mixture, weights))
-    return [best_on_validation(problem, candidates)]
+    return [choose(candidates, lambda candidate: validation_score(problem, candidate.scores)).chosen]
 
 
 def basis_of_rank(states: NDArray[np.float32], train: NDArray[np.int64]) -> NDArray[np.float64] | None:

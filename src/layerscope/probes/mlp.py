@@ -22,6 +22,7 @@ from layerscope.probes.problem import (
     mixture_size,
     target_tensor,
 )
+from layerscope.scores.layer_selection import choose
 from layerscope.targets.metrics import PRIMARY, score
 
 __all__ = ["LEARNING_RATES", "MLP", "fit_mlp"]
@@ -106,7 +107,7 @@ def fit_mlp(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     """
     states = torch.from_numpy(problem.standardised())
     tries = {rate: train_once(problem, states, rate, seeds[0]) for rate in LEARNING_RATES}
-    best = max(LEARNING_RATES, key=lambda rate: tries[rate].rank)
+    best = choose(LEARNING_RATES, lambda rate: tries[rate].rank).chosen
     trained = [tries[best], *(train_once(problem, states, best, seed) for seed in seeds[1:])]
     return [
         Prediction(one.scores, {"learning_rate": best, "epoch": float(one.epoch)}, one.mixture, one.weights)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,11 +20,11 @@ __all__ = [
     "Prediction",
     "Problem",
     "Scale",
-    "best_on_validation",
     "clip_means",
     "loss_of",
     "mixture_size",
     "target_tensor",
+    "validation_score",
 ]
 
 Array = NDArray[np.float32]
@@ -133,7 +132,7 @@ def loss_of(kind: str, outputs: Tensor, targets: Tensor) -> Tensor:
     return F.mse_loss(outputs, targets)
 
 
-def best_on_validation(problem: Problem, candidates: Iterable[Prediction]) -> Prediction:
-    """Return the candidate with the highest primary metric on the validation clips, the first of equals."""
+def validation_score(problem: Problem, scores: Array) -> float:
+    """Return the primary metric of scores (clip, output) on the validation clips, NaN where it is undefined."""
     metric, labels = PRIMARY[problem.labels.kind], problem.labels.take(problem.valid)
-    return max(candidates, key=lambda one: float(score(metric, one.scores[problem.valid], labels)[0]))
+    return float(score(metric, scores[problem.valid], labels)[0])

@@ -1,6 +1,6 @@
 """The report: one page, its figures, and its tables."""
 
 from layerscope.report.page import write_report
-from layerscope.report.sentences import Advice, advise, number
+from layerscope.report.sentences import advise
 
-__all__ = ["Advice", "advise", "number", "write_report"]
+__all__ = ["advise", "write_report"]

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import itertools
+from collections import defaultdict
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from layerscope.report.sentences import layer_list, number, score_name
+from layerscope.report.sentences import in_percent, layer_list, number, score_name
+from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_beside, preferred_probe
 from layerscope.scores.resampling import best_set
-from layerscope.scores.results import SINGLE_INPUTS, Results
+from layerscope.scores.score_table import Results
 from layerscope.similarity.label_free import SCORES
 from layerscope.similarity.measures import Similarities
 
-__all__ = [
-    "Answer",
-    "answer_questions",
-    "choice",
-    "one_for_all",
-    "plain_choice",
-    "preferred_probe",
-    "worth_of_scores",
-]
+__all__ = ["Answer", "answer_questions", "one_for_all", "worth_of_scores"]
 
 #: Layers that two of a model's tasks must have for a rank correlation to be worth a line.
 FEWEST_LAYERS = 4
-
-
+#: What a verdict on a model is called, against plain features and, of its best layer, against all of its layers.
+AGAINST_PLAIN = {
+    "better": "beats the best plain feature on",
+    "worse": "is beaten on",
+    "not told apart": "is not told apart from it on",
+}
 ONE_AGAINST_ALL = {"better": "beats", "worse": "loses to", "not told apart": "is not told apart from"}
 
 
@@ -50,14 +48,11 @@ class Answer:
 
 def answer_questions(results: Results) -> list[Answer]:
     """Return the three answers: models against plain features, layers and tasks, one layer or all."""
-    kinds = results.facts["models"]
-    trained = [name for name, told in kinds.items() if not told["baseline"] and not told["untrained"]]
-    models = trained or [name for name, told in kinds.items() if not told["baseline"]]
+    models = results.models("trained") or results.models("untrained")
     if not models:
         return []
-    plain = any(told["baseline"] for told in kinds.values())
     answers = []
-    if plain:
+    if results.models("plain"):
         answers.append(Answer("Do the models beat plain features, and where?", against_plain(results, models)))
     answers.append(Answer("Which layers serve which task?", layers_of_tasks(results, models)))
     if results.summary.input.isin(["weighted", "concat"]).any():
@@ -65,83 +60,53 @@ def answer_questions(results: Results) -> list[Answer]:
     return answers
 
 
-def preferred_probe(results: Results, task: str) -> str:
-    """Return the probe that validation prefers on a task, among the layers of models, or of plain features."""
-    rows = results.of(task=task, metric=results.facts["tasks"][task]["primary"])
-    layers = rows[rows.input == "layer"]
-    rows = layers if len(layers) else rows
-    return str(rows.loc[rows.valid.fillna(-np.inf).idxmax()].probe)
-
-
-def choice(results: Results, task: str, model: str) -> pd.Series | None:
-    """Return the row of the layer (or summary) and probe that validation prefers for a model on a task."""
-    rows = results.of(task=task, model=model, metric=results.facts["tasks"][task]["primary"])
-    rows = rows[rows.chosen & rows.input.isin(SINGLE_INPUTS)]
-    return None if rows.empty else rows.loc[rows.valid.fillna(-np.inf).idxmax()]
-
-
-def plain_choice(results: Results, task: str) -> pd.Series | None:
-    """Return the row of the plain feature that validation prefers on a task."""
-    found = [choice(results, task, name) for name, told in results.facts["models"].items() if told["baseline"]]
-    rows = [row for row in found if row is not None]
-    return max(rows, key=lambda row: row.valid) if rows else None
-
-
 def against_plain(results: Results, models: list[str]) -> tuple[str, ...]:
     """Return, for each model, the tasks on which it beats the best plain feature, and those on which it does not."""
-    told = []
+    sentences = []
     for model in models:
-        verdicts: dict[str, list[str]] = {"better": [], "worse": [], "not told apart": []}
+        tasks: defaultdict[str, list[str]] = defaultdict(list)
         for task in results.tasks:
-            ours, theirs = choice(results, task, model), plain_choice(results, task)
-            if ours is None or theirs is None:
-                continue
-            gap = results.compare(int(ours.name), int(theirs.name))
-            metric = results.facts["tasks"][task]["primary"]
-            title = results.facts["tasks"][task]["title"]
-            verdicts[gap.verdict].append(f"{title} ({number(metric, gap.difference, signed=True)} to {theirs.model})")
-        count = sum(map(len, verdicts.values()))
+            best, plain = chosen_layer(results, task, model), best_plain(results, task)
+            if best and plain:
+                gap = results.compare(best.chosen.name, plain.chosen.name)
+                points = number(results.primary(task), gap.difference, signed=True)
+                tasks[gap.verdict].append(f"{results.title(task)} ({points} to {plain.chosen.model})")
         parts = [
-            f"{text} {len(verdicts[verdict])}{': ' if verdicts[verdict] else ''}{', '.join(verdicts[verdict])}"
-            for verdict, text in (
-                ("better", "beats the best plain feature on"),
-                ("worse", "is beaten on"),
-                ("not told apart", "is not told apart from it on"),
-            )
+            f"{text} {len(tasks[verdict])}{': ' if tasks[verdict] else ''}{', '.join(tasks[verdict])}"
+            for verdict, text in AGAINST_PLAIN.items()
         ]
-        told.append(f"{model}, of {count} task{'s' if count != 1 else ''}: {'; '.join(parts)}.")
-    told.append("The best plain feature, like the layer, is the one that validation prefers; 95 % intervals, paired.")
-    return tuple(told)
+        count = sum(map(len, tasks.values()))
+        sentences.append(f"{model}, of {count} task{'s' if count != 1 else ''}: {'; '.join(parts)}.")
+    last = "The best plain feature, like the layer, is the one that validation prefers; 95 % intervals, paired."
+    return (*sentences, last)
 
 
 def layers_of_tasks(results: Results, models: list[str]) -> tuple[str, ...]:
     """Return, for each model, the layer chosen for each task, and how many pairs of tasks cannot share one."""
-    told = []
+    sentences = []
     for model in models:
         sets: dict[str, set[int]] = {}
-        places = []
-        gains: list[float] = []
+        places, gains = [], {}
         for task in results.tasks:
-            best = choice(results, task, model)
-            if best is None or best.input != "layer":
+            choice = chosen_layer(results, task, model)
+            if choice is None or choice.chosen.input != "layer":
                 continue
-            own = results.of(task=task, model=model, probe=best.probe, metric=best.metric, input="layer")
-            sets[task] = {int(layer) for layer in own.layer[own.in_best_set]}
-            title = results.facts["tasks"][task]["title"]
-            places.append((int(best.layer), f"{title} {best.layer} (of {layer_list(sorted(sets[task]))})"))
-            gains.append(float(own.value.max() - best.value))
+            best, beside = choice.chosen, layers_beside(results, choice.chosen)
+            sets[task] = set(map(int, beside.layer[beside.in_best_set]))
+            equals = layer_list(sorted(sets[task]))
+            places.append((int(best.layer), f"{results.title(task)} {best.layer} (of {equals})"))
+            gains[task] = float(beside.value.max() - best.value)
         if not places:
             continue
-        told.append(f"{model}: {', '.join(text for _, text in sorted(places))}; in brackets, all that may be best.")
-        pairs = list(itertools.combinations(sets, 2))
-        if pairs:
-            apart = [pair for pair in pairs if not sets[pair[0]] & sets[pair[1]]]
-            told.append(
-                f"{model}: {len(apart)} of {len(pairs)} pairs of tasks have no layer that may be best for both."
-            )
-            told.append(f"{model}: {one_for_all(results, model, list(sets))}")
-        told.append(optimism(results, model, gains))
-    return tuple(told)
+        listed = ", ".join(text for _, text in sorted(places))
+        sentences.append(f"{model}: {listed}; in brackets, all that may be best.")
+        if len(sets) > 1:
+            pairs = [sets[one] & sets[other] for one, other in combinations(sets, 2)]
+            apart = f"{pairs.count(set())} of {len(pairs)} pairs of tasks"
+            sentences.append(f"{model}: {apart} have no layer that may be best for both.")
+            sentences.append(f"{model}: {one_for_all(results, model, list(sets))}")
+        sentences.append(f"{model}: {optimism(results, gains)}")
+    return tuple(sentences)
 
 
 def one_for_all(results: Results, model: str, tasks: list[str]) -> str:
@@ -151,14 +116,14 @@ def one_for_all(results: Results, model: str, tasks: list[str]) -> str:
     together with probability 0.95 at least (Bonferroni); so where the sets have no layer in common, there is none.
     """
     level = 1 - 0.05 / len(tasks)
-    common: set[int] | None = None
+    sets = []
     for task in tasks:
-        best = choice(results, task, model)
-        assert best is not None
-        own = results.of(task=task, model=model, probe=best.probe, metric=best.metric, input="layer")
-        inside = best_set(list(own.value), results.draws[own.index].astype(np.float64), level)
-        layers = {int(layer) for layer in own.layer[inside]}
-        common = layers if common is None else common & layers
+        choice = chosen_layer(results, task, model)
+        assert choice is not None  # the tasks are those that the model was studied on
+        beside = layers_beside(results, choice.chosen)
+        inside = best_set(list(beside.value), results.draws[beside.index].astype(np.float64), level)
+        sets.append(set(map(int, beside.layer[inside])))
+    common = set.intersection(*sets)
     if common:
         return f"layer {layer_list(sorted(common))} may be best for all {len(tasks)} tasks."
     return (
@@ -167,51 +132,45 @@ def one_for_all(results: Results, model: str, tasks: list[str]) -> str:
     )
 
 
-def optimism(results: Results, model: str, gains: list[float]) -> str:
-    """Return what choosing the layer on test would have added to the scores, which is not real."""
-    shares = [gain for gain, task in zip(gains, results.tasks, strict=False)
-              if not results.facts["tasks"][task]["primary"].startswith("r2")]  # fmt: skip
-    kept = shares or gains
-    metric = "accuracy" if shares else "r2"
+def optimism(results: Results, gains: dict[str, float]) -> str:
+    """Return what choosing the layer on test would have added to the score of each task, which is not real."""
+    shares = [gain for task, gain in gains.items() if in_percent(results.primary(task))]
+    kept, metric, unit = (shares, "accuracy", " points") if shares else (list(gains.values()), "r2", "")
     return (
-        f"{model}: choosing the layer on the test clips would have flattered the score by "
-        f"{number(metric, float(np.mean(kept)))}{' points' if shares else ''} on average, "
+        f"choosing the layer on the test clips would have flattered the score by "
+        f"{number(metric, float(np.mean(kept)))}{unit} on average, "
         f"{number(metric, max(kept))} at most; all scores here are of layers chosen on validation."
     )
 
 
 def one_or_all(results: Results, models: list[str]) -> tuple[str, ...]:
     """Return, for each model and input of all layers, on how many tasks it is better or worse than the one layer."""
-    told = []
+    sentences = []
     for model in models:
         for name in ("weighted", "weighted[1:]", "concat", "last"):
-            verdicts: dict[str, list[str]] = {"better": [], "worse": [], "not told apart": []}
+            tasks: defaultdict[str, list[str]] = defaultdict(list)
             for task in results.tasks:
-                best = choice(results, task, model)
-                if best is None:
+                choice = chosen_layer(results, task, model)
+                if choice is None:
                     continue
+                best = choice.chosen
                 rows = results.of(task=task, model=model, metric=best.metric, input=name)
                 if rows.empty or (name == "last" and rows.layer.iloc[0] == best.layer):
                     continue
-                same = rows[rows.probe == best.probe]
-                other = (same if len(same) else rows).iloc[0]
-                gap = results.compare(int(best.name), int(other.name))
-                verdicts[gap.verdict].append(results.facts["tasks"][task]["title"])
-            if not any(verdicts.values()):
-                continue
-            parts = []
-            for verdict, text in (
-                ("better", "beats"),
-                ("worse", "loses to"),
-                ("not told apart", "is not told apart from"),
-            ):
-                if verdicts[verdict]:
-                    parts.append(f"{text} “{name}” on {', '.join(verdicts[verdict])}")
-            told.append(f"{model}, one layer {'; '.join(parts)}.")
-    return tuple(told)
+                same_probe = rows[rows.probe == best.probe]
+                gap = results.compare(best.name, (same_probe if len(same_probe) else rows).index[0])
+                tasks[gap.verdict].append(results.title(task))
+            parts = [
+                f"{text} “{name}” on {', '.join(tasks[verdict])}"
+                for verdict, text in ONE_AGAINST_ALL.items()
+                if verdict in tasks
+            ]
+            if parts:
+                sentences.append(f"{model}, one layer {'; '.join(parts)}.")
+    return tuple(sentences)
 
 
-def worth_of_scores(results: Results, found: Similarities) -> pd.DataFrame:
+def worth_of_scores(results: Results, similarities: Similarities) -> pd.DataFrame:
     """Return what label-free scores are worth: their rank correlation (Spearman) with probe scores over layers.
 
     Returns
@@ -221,19 +180,16 @@ def worth_of_scores(results: Results, found: Similarities) -> pd.DataFrame:
     """
     rows = []
     for name in SCORES:
-        for model, own in found.scores[found.scores.score == name].groupby("model", sort=False):
-            record: dict[str, object] = {"score": score_name(name), "model": model}
-            values = []
+        for model, scores in similarities.scores[similarities.scores.score == name].groupby("model", sort=False):
+            correlations = {}
             for task in results.tasks:
-                probe, metric = preferred_probe(results, task), results.facts["tasks"][task]["primary"]
-                scores = results.of(task=task, model=model, probe=probe, metric=metric, input="layer")
-                both = own.merge(scores, on="layer")
-                if len(both) < FEWEST_LAYERS:
-                    continue
-                rho = float(stats.spearmanr(both.value_x, both.value_y).statistic)
-                values.append(rho)
-                record[results.facts["tasks"][task]["title"]] = f"{rho:+.2f}".replace("-", "−")
-            if values:
-                record["mean"] = f"{np.nanmean(values):+.2f}".replace("-", "−")
-                rows.append(record)
+                probe, metric = preferred_probe(results, task), results.primary(task)
+                layers = results.of(task=task, model=model, probe=probe, metric=metric, input="layer")
+                both = scores.merge(layers, on="layer")
+                if len(both) >= FEWEST_LAYERS:
+                    correlations[results.title(task)] = float(stats.spearmanr(both.value_x, both.value_y).statistic)
+            if correlations:
+                correlations["mean"] = float(np.nanmean(list(correlations.values())))
+                texts = {title: f"{rho:+.2f}".replace("-", "−") for title, rho in correlations.items()}
+                rows.append({"score": score_name(name), "model": model, **texts})
     return pd.DataFrame(rows)

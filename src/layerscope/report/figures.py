@@ -15,8 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from layerscope.report.sentences import metric_name
-from layerscope.scores.results import PLAIN_INPUTS, Results
+from layerscope.report.sentences import in_percent, metric_name
+from layerscope.scores.layer_selection import best_plain
+from layerscope.scores.score_table import WIDE_INPUTS, Results
 from layerscope.tasks import published_rows
 
 __all__ = ["as_svg", "layer_curves"]
@@ -38,7 +39,6 @@ STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
     "font.family": "sans-serif",
 }
-WIDE = ["last", "weighted", "weighted[1:]", "concat"]
 
 
 def layer_curves(results: Results, probe: str) -> Figure:
@@ -47,28 +47,29 @@ def layer_curves(results: Results, probe: str) -> Figure:
     A ring marks the layer that validation prefers; filled marks, those that cannot be told apart from the best
     on test.
     """
-    metric = results.facts["primary"]
+    facts, metric = results.facts, results.facts["primary"]
     rows = results.of(probe=probe, metric=metric)
-    kinds = results.facts["models"]
-    models = [name for name in rows.model.unique() if not kinds[name]["baseline"]]
-    plain = [name for name in rows.model.unique() if kinds[name]["baseline"]]
-    inputs = [name for name in WIDE if (rows.input == name).any()]
-    ratios = [max(2.0, max((len(kinds[m]["layers"]) for m in models), default=0)), len(inputs) + len(plain) + 0.5]
+    plain = [name for name in rows.model.unique() if name in results.models("plain")]
+    models = [name for name in rows.model.unique() if name not in plain]
+    inputs = [name for name in WIDE_INPUTS if (rows.input == name).any()]
     with rc_context(STYLE):
         figure = Figure(figsize=(9.5, 4.4), layout="constrained")
         if models:
-            curves, others = figure.subplots(1, 2, sharey=True, width_ratios=normalised(ratios))
-            draw_curves(curves, rows, models, kinds)
+            widths = [max(2.0, *(len(facts["models"][name]["layers"]) for name in models)),
+                      len(inputs) + len(plain) + 0.5]  # fmt: skip
+            curves, others = figure.subplots(1, 2, sharey=True, width_ratios=readable(widths))
+            draw_curves(curves, rows, models, results)
+            draw_plain_level(curves, results, probe)
         else:
             others = figure.subplots()
-        draw_others(others, rows, models, plain, inputs, kinds)
-        draw_published(others, results.facts["task"], metric)
+        draw_others(others, rows, models, plain, inputs, results)
+        draw_published(others, facts["task"], metric)
         first = figure.axes[0]
         first.set_ylabel(metric_name(metric))
-        if not metric.startswith("r2"):
+        if in_percent(metric):
             first.yaxis.set_major_formatter(PercentFormatter(xmax=1, symbol=""))
-        draw_chance(figure.axes, results.facts["chance"])
-        figure.suptitle(f"{results.facts['title']}: {results.facts['target']} · {probe} probe", x=0.01, ha="left")
+        draw_chance(figure.axes, facts["chance"])
+        figure.suptitle(f"{facts['title']}: {facts['target']} · {probe} probe", x=0.01, ha="left")
         if models:
             figure.legend(loc="outside lower left", ncols=3, frameon=False)
     return figure
@@ -77,40 +78,44 @@ def layer_curves(results: Results, probe: str) -> Figure:
 def draw_chance(panels: list[Axes], chance: float) -> None:
     """Draw the chance level where the scores come near it; elsewhere it would only flatten them."""
     low, high = panels[0].get_ylim()
+    near = chance > low - 0.5 * (high - low)
     for axes in panels:
         axes.set_axisbelow(True)
-        if chance > low - 0.5 * (high - low):
+        if near:
             axes.axhline(chance, color=MUTED, linestyle=":", linewidth=1)
-    if chance > low - 0.5 * (high - low):
+    if near:
         panels[0].annotate("chance", (0.01, chance), xycoords=("axes fraction", "data"), color=MUTED, fontsize=8,
                            va="bottom")  # fmt: skip
 
 
-def normalised(ratios: list[float]) -> list[float]:
+def readable(widths: list[float]) -> list[float]:
     """Keep the narrower of two panels readable."""
-    return [max(ratio, 0.3 * sum(ratios)) for ratio in ratios]
+    return [max(width, 0.3 * sum(widths)) for width in widths]
 
 
-def draw_curves(axes: Axes, rows: pd.DataFrame, models: list[str], kinds: dict[str, dict[str, bool]]) -> None:
-    """Draw a line and a band for each model, and a level for the plain feature that validation prefers."""
+def draw_curves(axes: Axes, rows: pd.DataFrame, models: list[str], results: Results) -> None:
+    """Draw a line and a band for each model."""
     for colour, model in zip(cycle(len(models)), models, strict=True):
-        own = rows[(rows.model == model) & (rows.input == "layer")].sort_values("layer")
-        x, y = own.layer.astype(int).to_numpy(), own.value.to_numpy()
-        line = "--" if kinds[model]["untrained"] else "-"
-        axes.fill_between(x, own.ci_low, own.ci_high, color=colour, alpha=0.15, linewidth=0)
+        layers = rows[(rows.model == model) & (rows.input == "layer")].sort_values("layer")
+        x, y, equal = layers.layer.astype(int).to_numpy(), layers.value.to_numpy(), layers.in_best_set.to_numpy()
+        line = "--" if model in results.models("untrained") else "-"
+        axes.fill_between(x, layers.ci_low, layers.ci_high, color=colour, alpha=0.15, linewidth=0)
         axes.plot(x, y, line, color=colour, linewidth=1.8, label=model)
-        outside = ~own.in_best_set.to_numpy()
-        axes.plot(x[~outside], y[~outside], "o", color=colour, markersize=6)
-        axes.plot(x[outside], y[outside], "o", color=colour, markersize=6, fillstyle="none")
-        chosen = own[own.chosen]
-        axes.plot(chosen.layer.astype(int), chosen.value, "o", color=colour, markersize=13, fillstyle="none")
-    plain = rows[rows.input.isin(PLAIN_INPUTS) & rows.chosen]
-    if len(plain):
-        best = plain.loc[plain.valid.idxmax()]
-        axes.axhline(best.value, color=INK, linewidth=1.2, linestyle=(0, (6, 2)),
-                     label=f"plain feature: {best.model} ({best.input})")  # fmt: skip
+        axes.plot(x[equal], y[equal], "o", color=colour, markersize=6)
+        axes.plot(x[~equal], y[~equal], "o", color=colour, markersize=6, fillstyle="none")
+        chosen = layers.chosen.to_numpy()
+        axes.plot(x[chosen], y[chosen], "o", color=colour, markersize=13, fillstyle="none")
     axes.set_xlabel("layer (0 enters the first block)")
     axes.set_xticks(sorted({int(layer) for layer in rows[rows.input == "layer"].layer}))
+
+
+def draw_plain_level(axes: Axes, results: Results, probe: str) -> None:
+    """Draw a level for the plain feature that validation prefers with a probe."""
+    plain = best_plain(results, results.facts["task"], probe=probe)
+    if plain:
+        row = plain.chosen
+        axes.axhline(row.value, color=INK, linewidth=1.2, linestyle=(0, (6, 2)),
+                     label=f"plain feature: {row.model} ({row.input})")  # fmt: skip
 
 
 def cycle(count: int) -> list[str]:
@@ -119,19 +124,14 @@ def cycle(count: int) -> list[str]:
 
 
 def draw_others(
-    axes: Axes,
-    rows: pd.DataFrame,
-    models: list[str],
-    plain: list[str],
-    inputs: list[str],
-    kinds: dict[str, dict[str, bool]],
+    axes: Axes, rows: pd.DataFrame, models: list[str], plain: list[str], inputs: list[str], results: Results
 ) -> None:
     """Draw dots with intervals for the inputs of all layers, model by model, and for plain features."""
     for place, name in enumerate(inputs):
         for number, (colour, model) in enumerate(zip(cycle(len(models)), models, strict=True)):
-            own = rows[(rows.model == model) & (rows.input == name)]
             shift = (number - (len(models) - 1) / 2) * 0.7 / max(1, len(models))
-            draw_interval(axes, place + shift, own, colour, filled=not kinds[model]["untrained"])
+            draw_interval(axes, place + shift, rows[(rows.model == model) & (rows.input == name)], colour,
+                          filled=model not in results.models("untrained"))  # fmt: skip
     for place, name in enumerate(plain, start=len(inputs)):
         draw_interval(axes, place, rows[(rows.model == name) & rows.chosen], INK, filled=True)
     axes.set_xticks(range(len(inputs) + len(plain)), [*inputs, *plain], rotation=35, ha="right")

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from layerscope.report.conclusions import preferred_probe
 from layerscope.report.figures import MUTED, SERIES, STYLE, cycle
-from layerscope.report.sentences import score_name
-from layerscope.scores.results import Results
+from layerscope.report.sentences import in_percent, score_name
+from layerscope.scores.layer_selection import preferred_probe
+from layerscope.scores.score_table import Results
 from layerscope.similarity.label_free import SCORES
 from layerscope.similarity.measures import MEASURES, Similarities
 
@@ -29,7 +29,7 @@ def task_map(results: Results) -> Figure:
 
     A ring marks the layer that validation prefers, a dot those that cannot be told apart from the best on test.
     """
-    models = [name for name, told in results.facts["models"].items() if not told["baseline"]]
+    models = results.models("trained", "untrained")
     grids = {task: task_scores(results, task, models) for task in results.tasks}
     widths = [len(results.facts["models"][model]["layers"]) for model in models]
     with rc_context({**STYLE, "axes.grid": False}):
@@ -38,16 +38,14 @@ def task_map(results: Results) -> Figure:
         panels = np.atleast_1d(figure.subplots(1, len(models), sharey=True, width_ratios=widths))
         for axes, model in zip(panels, models, strict=True):
             draw_task_panel(axes, results, grids, model)
-        panels[0].set_yticks(range(len(grids)), [results.facts["tasks"][task]["title"] for task in grids])
+        panels[0].set_yticks(range(len(grids)), list(map(results.title, grids)))
         panels[0].invert_yaxis()
     return figure
 
 
 def task_scores(results: Results, task: str, models: list[str]) -> pd.DataFrame:
     """Return the rows of all layers of a task, with ``shade`` between 0 (its lowest score) and 1 (its highest)."""
-    probe = preferred_probe(results, task)
-    metric = results.facts["tasks"][task]["primary"]
-    rows = results.of(task=task, metric=metric, probe=probe, input="layer")
+    rows = results.of(task=task, metric=results.primary(task), probe=preferred_probe(results, task), input="layer")
     rows = rows[rows.model.isin(models)].copy()
     low, high = rows.value.min(), rows.value.max()
     rows["shade"] = (rows.value - low) / (high - low) if high > low else 0.5
@@ -59,19 +57,18 @@ def draw_task_panel(axes: Axes, results: Results, grids: dict[str, pd.DataFrame]
     layers = results.facts["models"][model]["layers"]
     place = {layer: column for column, layer in enumerate(layers)}
     shades = np.full((len(grids), len(layers)), np.nan)
-    for row, (task, grid) in enumerate(grids.items()):
-        metric = results.facts["tasks"][task]["primary"]
-        for one in grid[grid.model == model].itertuples():
-            column = place[int(one.layer)]
-            shades[row, column] = one.shade
-            ink = ink_on(one.shade)
+    for row, grid in enumerate(grids.values()):
+        for score in grid[grid.model == model].itertuples():
+            column = place[int(score.layer)]
+            shades[row, column] = score.shade
+            ink = ink_on(score.shade)
             if len(layers) <= MOST_NUMBERED:
-                axes.text(column, row + 0.02, short_number(metric, one.value), ha="center", va="center", fontsize=7.5,
-                          color=ink)  # fmt: skip
-            if one.chosen:
+                axes.text(column, row + 0.02, short_number(score.metric, score.value), ha="center", va="center",
+                          fontsize=7.5, color=ink)  # fmt: skip
+            if score.chosen:
                 axes.plot(column, row, "s", markersize=21, markerfacecolor="none", markeredgecolor=SERIES[1],
                           markeredgewidth=1.8)  # fmt: skip
-            if one.in_best_set:
+            if score.in_best_set:
                 axes.plot(column + 0.33, row - 0.31, "o", markersize=3, color=ink)
     draw_cells(axes, shades)
     axes.set_xticks(range(len(layers)), [str(layer) for layer in layers])
@@ -96,21 +93,19 @@ def ink_on(shade: float) -> str:
 
 def short_number(metric: str, value: float) -> str:
     """Return a score as short as a cell needs: whole percents, or R² with two decimals."""
-    if not metric.startswith("r2"):
-        return f"{100 * value:.0f}"
-    return f"{value:.2f}".replace("-", "−").replace("0.", ".")
+    return f"{100 * value:.0f}" if in_percent(metric) else f"{value:.2f}".replace("-", "−").replace("0.", ".")
 
 
-def similarity_map(found: Similarities, measure: str) -> Figure:
+def similarity_map(similarities: Similarities, measure: str) -> Figure:
     """Draw how alike all layers of all models are."""
-    table = found.table[(found.table.measure == measure) & found.table.other_layer.notna()]
-    names = [(model, layer) for model, told in found.facts["models"].items() for layer in told["layers"]]
+    table = similarities.table[(similarities.table.measure == measure) & similarities.table.other_layer.notna()]
+    names = [(model, layer) for model, facts in similarities.facts["models"].items() for layer in facts["layers"]]
     place = {name: row for row, name in enumerate(names)}
     shades = np.full((len(names), len(names)), np.nan)
     np.fill_diagonal(shades, 1.0)
-    for one in table.itertuples():
-        a, b = place[one.model, int(one.layer)], place[one.other, int(one.other_layer)]
-        shades[a, b] = shades[b, a] = one.value
+    for pair in table.itertuples():
+        a, b = place[pair.model, int(pair.layer)], place[pair.other, int(pair.other_layer)]
+        shades[a, b] = shades[b, a] = pair.value
     size = max(4.2, 1.4 + 0.34 * len(names))
     with rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(size + 0.8, size), layout="constrained")
@@ -126,52 +121,55 @@ def similarity_map(found: Similarities, measure: str) -> Figure:
         axes.invert_yaxis()
         axes.set_aspect("equal")
         first = 0
-        for model, told in found.facts["models"].items():
-            middle = first + (len(told["layers"]) - 1) / 2
+        for model, facts in similarities.facts["models"].items():
+            middle = first + (len(facts["layers"]) - 1) / 2
             axes.text(middle, -1.0, model, ha="center", fontsize=9)
             axes.text(len(names) - 0.2, middle, model, va="center", rotation=-90, fontsize=9)
             if first:
                 axes.axhline(first - 0.5, color=SERIES[1], linewidth=1.2)
                 axes.axvline(first - 0.5, color=SERIES[1], linewidth=1.2)
-            first += len(told["layers"])
-        figure.suptitle(f"{MEASURES[measure].partition(' (')[0]}, in percent", x=0.01, ha="left", fontsize=10)
+            first += len(facts["layers"])
+        figure.suptitle(f"{measure_name(measure)}, in percent", x=0.01, ha="left", fontsize=10)
     return figure
 
 
-def descriptor_curves(found: Similarities, measure: str) -> Figure:
+def measure_name(measure: str) -> str:
+    """Return a measure as a title needs it, without what stands in brackets."""
+    return MEASURES[measure].partition(" (")[0]
+
+
+def descriptor_curves(similarities: Similarities, measure: str) -> Figure:
     """Draw how alike each layer is to each descriptor of the sound, a panel a model, with 95 % bands."""
-    table = found.table[(found.table.measure == measure) & found.table.other_layer.isna()]
-    models = list(found.facts["models"])
+    table = similarities.table[(similarities.table.measure == measure) & similarities.table.other_layer.isna()]
+    models = list(similarities.facts["models"])
     names = list(table.other.unique())
     with rc_context(STYLE):
         figure = Figure(figsize=(max(5.5, 4.4 * len(models)), 3.8), layout="constrained")
         panels = np.atleast_1d(figure.subplots(1, len(models), sharey=True))
         for axes, model in zip(panels, models, strict=True):
             for colour, name in zip(cycle(len(names)), names, strict=True):
-                own = table[(table.model == model) & (table.other == name)]
-                draw_band(axes, own, colour, name if axes is panels[0] else None)
+                curve = table[(table.model == model) & (table.other == name)]
+                draw_band(axes, curve, colour, name if axes is panels[0] else None)
             axes.set_title(model, fontsize=10, loc="left")
             axes.set_xlabel("layer")
         panels[0].set_ylim(min(0.0, panels[0].get_ylim()[0]), 1.02)
-        figure.suptitle(
-            f"{MEASURES[measure].partition(' (')[0]} with descriptors of the sound", x=0.01, ha="left", fontsize=10
-        )
+        figure.suptitle(f"{measure_name(measure)} with descriptors of the sound", x=0.01, ha="left", fontsize=10)
         figure.legend(loc="outside lower left", ncols=6, frameon=False)
     return figure
 
 
-def label_free_curves(found: Similarities) -> Figure:
+def label_free_curves(similarities: Similarities) -> Figure:
     """Draw every label-free score over the layers, a panel a score, a line a model."""
-    names = [name for name in SCORES if (found.scores.score == name).any()]
-    models = list(found.facts["models"])
+    names = [name for name in SCORES if (similarities.scores.score == name).any()]
+    models = list(similarities.facts["models"])
     with rc_context(STYLE):
         rows = -(-len(names) // 4)
         figure = Figure(figsize=(10.5, 2.3 * rows + 0.6), layout="constrained")
         panels = figure.subplots(rows, 4).ravel()
         for axes, name in zip(panels, names, strict=False):
             for colour, model in zip(cycle(len(models)), models, strict=True):
-                own = found.scores[(found.scores.score == name) & (found.scores.model == model)]
-                draw_band(axes, own, colour, model if name == names[0] else None)
+                curve = similarities.scores[(similarities.scores.score == name) & (similarities.scores.model == model)]
+                draw_band(axes, curve, colour, model if name == names[0] else None)
             axes.set_title(score_name(name), fontsize=9, loc="left")
         for axes in panels[len(names) :]:
             axes.set_axis_off()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from layerscope.report.sentences import layer_list, metric_name, number, span
-from layerscope.scores.results import SINGLE_INPUTS, Results
+from layerscope.report.sentences import input_name, layer_list, metric_name, number, span
+from layerscope.scores.score_table import WIDE_INPUTS, Results
 from layerscope.similarity.measures import Similarities
 
 __all__ = ["as_latex", "as_markdown", "overview", "similarity_overview"]
@@ -14,40 +14,38 @@ __all__ = ["as_latex", "as_markdown", "overview", "similarity_overview"]
 def overview(results: Results) -> pd.DataFrame:
     """Return one row for each model and probe: the chosen layer, its score, its equals, and the wider inputs."""
     metric = results.facts["primary"]
-    rows = results.of(metric=metric)
     table = []
-    for (model, probe), own in rows.groupby(["model", "probe"], sort=False):
-        single = own[own.input.isin(SINGLE_INPUTS)]
-        chosen = single[single.chosen].iloc[0]
-        layers = [int(layer) for layer in single.layer[single.in_best_set & (single.input == "layer")]]
-        record = {
-            "model": model,
-            "probe": probe,
-            "chosen": f"layer {chosen.layer}" if chosen.input == "layer" else chosen.input,
-            metric_name(metric): number(metric, chosen.value),
-            "95 %": span(metric, chosen.ci_low, chosen.ci_high),
-            "best set": layer_list(layers) if layers else "",
-        }
-        for name in ("last", "weighted", "weighted[1:]", "concat", "shuffled"):
-            found = own[own.input == name]
-            record[name] = number(metric, found.value.iloc[0]) if len(found) else ""
-        table.append(record)
+    for (model, probe), rows in results.of(metric=metric).groupby(["model", "probe"], sort=False):
+        chosen = rows[rows.chosen].iloc[0]
+        scores = dict(zip(rows.input, rows.value, strict=True))
+        equals = rows.layer[rows.in_best_set & (rows.input == "layer")]
+        table.append(
+            {
+                "model": model,
+                "probe": probe,
+                "chosen": input_name(chosen),
+                metric_name(metric): number(metric, chosen.value),
+                "95 %": span(metric, chosen.ci_low, chosen.ci_high),
+                "best set": layer_list(list(map(int, equals))),
+                **{name: number(metric, scores[name]) if name in scores else "" for name in (*WIDE_INPUTS, "shuffled")},
+            }
+        )
     return pd.DataFrame(table)
 
 
-def similarity_overview(found: Similarities, measure: str = "cka_debiased") -> pd.DataFrame:
+def similarity_overview(similarities: Similarities, measure: str = "cka_debiased") -> pd.DataFrame:
     """Return one row a layer: how alike it is to the layer before, to the model's first, and to each descriptor."""
-    rows = found.table[found.table.measure == measure]
+    rows = similarities.table[similarities.table.measure == measure]
     table = []
-    for model, told in found.facts["models"].items():
-        for place, layer in enumerate(told["layers"]):
+    for model, facts in similarities.facts["models"].items():
+        for place, layer in enumerate(facts["layers"]):
             record = {"model": model, "layer": str(layer)}
-            own = rows[(rows.other == model) & (rows.other_layer == layer) & (rows.model == model)]
-            for name, other in (("layer before", told["layers"][place - 1]), ("first layer", told["layers"][0])):
-                pair = own[own.layer == other]
+            others = rows[(rows.other == model) & (rows.other_layer == layer) & (rows.model == model)]
+            for name, other in (("layer before", facts["layers"][place - 1]), ("first layer", facts["layers"][0])):
+                pair = others[others.layer == other]
                 record[name] = share_with_interval(pair.iloc[0]) if place and len(pair) else ""
             sounds = rows[(rows.model == model) & (rows.layer == layer) & rows.other_layer.isna()]
-            record |= {one["other"]: share_with_interval(one) for _, one in sounds.iterrows()}
+            record |= {sound.other: share_with_interval(sound) for _, sound in sounds.iterrows()}
             table.append(record)
     return pd.DataFrame(table)
 
@@ -70,34 +68,11 @@ def as_markdown(table: pd.DataFrame) -> str:
     return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
 
 
+#: What people read as one sign and LaTeX writes with several.
+LATEX_SIGNS = str.maketrans({"²": "$^2$", "−": "$-$", "–": "--"})
+
+
 def as_latex(table: pd.DataFrame) -> str:
     """Return a table in LaTeX, for the booktabs package."""
-    special = {
-        "\\": r"\textbackslash{}",
-        "%": r"\%",
-        "_": r"\_",
-        "&": r"\&",
-        "#": r"\#",
-        "²": r"$^2$",
-        "−": "$-$",
-        "–": "--",
-    }
-
-    def escaped(text: object) -> str:
-        return "".join(special.get(letter, letter) for letter in str(text))
-
-    rows = [" & ".join(map(escaped, row)) + r" \\" for row in table.values.tolist()]
-    header = " & ".join(map(escaped, table.columns)) + r" \\"
     columns = "ll" + "r" * (len(table.columns) - 2)
-    return "\n".join(
-        [
-            rf"\begin{{tabular}}{{{columns}}}",
-            r"\toprule",
-            header,
-            r"\midrule",
-            *rows,
-            r"\bottomrule",
-            r"\end{tabular}",
-            "",
-        ]
-    )
+    return table.to_latex(index=False, escape=True, column_format=columns).translate(LATEX_SIGNS)

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from layerscope.scores.results import PLAIN_INPUTS, SINGLE_INPUTS, Comparison, Results
+from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
+from layerscope.scores.score_table import PLAIN_INPUTS, WIDE_INPUTS, Comparison, Results
 
-__all__ = ["Advice", "advise", "advised", "describe", "difference", "layer_list", "metric_name", "number", "score_name"]
+__all__ = [
+    "Advice", "advise", "difference", "in_percent", "input_name", "layer_list", "metric_name", "number", "score_name",
+    "span",
+]  # fmt: skip
 
 METRIC_NAMES = {
     "accuracy": "accuracy",
@@ -57,6 +61,11 @@ def metric_name(metric: str) -> str:
     return f"R² of {metric[3:]}" if metric.startswith("r2:") else METRIC_NAMES[metric]
 
 
+def in_percent(metric: str) -> bool:
+    """Return whether a metric is a share, which is written in percent; R² is written as it is."""
+    return not metric.startswith("r2")
+
+
 def score_name(score: str) -> str:
     """Return a label-free score as it is written in prose."""
     return score.replace("robustness_", "robustness to ").replace("_", " ")
@@ -66,8 +75,7 @@ def number(metric: str, value: float, *, signed: bool = False) -> str:
     """Return a score as it is written in prose: shares in percent, R² with three decimals."""
     if value != value:
         return "undefined"
-    text = f"{value:+.3f}" if metric.startswith("r2") else f"{100 * value:+.1f}"
-    text = text.replace("-", "−")
+    text = (f"{100 * value:+.1f}" if in_percent(metric) else f"{value:+.3f}").replace("-", "−")
     return text if signed else text.removeprefix("+")
 
 
@@ -98,90 +106,66 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] if text.startswith(("layer ", "the ", "all ")) else text
 
 
+def input_name(row: pd.Series) -> str:
+    """Return the input of a row of the summary: a layer by its number, others by their name."""
+    return f"layer {row.layer}" if row.input == "layer" else str(row.input)
+
+
 def describe(row: pd.Series) -> str:
     """Return what a row of the summary is about."""
-    if row.input == "layer":
-        return f"layer {row.layer} of {row.model}"
     if row.input in PLAIN_INPUTS:
         return f"{row.model} ({row.input} over time)"
-    return (
-        f"the {row.input} input of {row.model}" if row.input != "concat" else f"all layers of {row.model} side by side"
-    )
-
-
-def candidates(results: Results) -> tuple[pd.Series | None, pd.Series | None, pd.Series | None]:
-    """Return what validation prefers of the trained models, of the plain features and of untrained models."""
-    rows, kinds = results.of(metric=results.facts["primary"]), results.facts["models"]
-    plain, untrained = (rows.model.map(lambda name, key=key: kinds[name][key]) for key in ("baseline", "untrained"))
-    return pick(rows[~(plain | untrained)]), pick(rows[plain]), pick(rows[untrained])
-
-
-def advised(results: Results) -> pd.Series:
-    """Return the row of the summary that the headline says to use: a plain feature unless a model beats it."""
-    trained, plain, untrained = candidates(results)
-    if trained is not None and plain is not None:
-        better = results.compare(int(trained.name), int(plain.name)).verdict == "better"
-        return trained if better else plain
-    found = trained if trained is not None else plain if plain is not None else untrained
-    assert found is not None
-    return found
+    texts = {"layer": f"layer {row.layer} of {row.model}", "concat": f"all layers of {row.model} side by side"}
+    return texts.get(row.input, f"the {row.input} input of {row.model}")
 
 
 def advise(results: Results) -> Advice:
-    """Return the recommendation: chosen on validation, judged on test."""
-    metric = results.facts["primary"]
-    trained, plain, untrained = candidates(results)
-    cautions = list_cautions(results)
-    if trained is None:
-        cautions = ["No trained model was studied; this says nothing about one.", *cautions]
-    best = trained if trained is not None else plain if plain is not None else untrained
-    assert best is not None
-    rival = plain if trained is not None else None
-    verdict = results.compare(int(best.name), int(rival.name)) if rival is not None else None
-    headline, reasons = head(metric, best, rival, verdict)
-    if verdict is not None and rival is not None:
-        told = difference(metric, verdict)
-        reasons.append(f"{sentence(describe(best))} minus {describe(rival)}: {told}, paired on the same clips.")
+    """Return the recommendation for the task that the results are of: chosen on validation, judged on test."""
+    task, metric = results.facts["task"], results.facts["primary"]
+    trained, plain, untrained = (best(results, task) for best in (best_trained, best_plain, best_untrained))
+    choice = trained or plain or untrained
+    assert choice is not None  # a study has a model or a plain feature
+    best = choice.chosen
+    headline, reasons = f"Use {describe(best)}.", [f"{sentence(describe(best))}: {score_text(best)}."]
+    if trained and plain:
+        rival = plain.chosen
+        gap = results.compare(best.name, rival.name)
+        headline = head(best, rival, gap.verdict)
+        reasons += [
+            f"The plain feature that validation prefers, {describe(rival)}: {score_text(rival)}.",
+            f"{sentence(describe(best))} minus {describe(rival)}: {difference(metric, gap)}, paired on the same clips.",
+        ]
     if best.input == "layer":
         reasons += layer_reasons(results, best)
-    if untrained is not None and best is not untrained:
-        gap = results.compare(int(best.name), int(untrained.name))
-        reasons.append(f"Against random weights ({describe(untrained)}): {difference(metric, gap)}.")
-    return Advice(headline, tuple(reasons), tuple(cautions))
+    if untrained and choice is not untrained:
+        gap = results.compare(best.name, untrained.chosen.name)
+        reasons.append(f"Against random weights ({describe(untrained.chosen)}): {difference(metric, gap)}.")
+    warning = [] if trained else ["No trained model was studied; this says nothing about one."]
+    return Advice(headline, tuple(reasons), (*warning, *list_cautions(results)))
 
 
-def pick(rows: pd.DataFrame) -> pd.Series | None:
-    """Return the row that validation prefers among the chosen layers (or summaries) of all models and probes."""
-    chosen = rows[rows.chosen & rows.input.isin(SINGLE_INPUTS)]
-    return None if chosen.empty else chosen.loc[chosen.valid.idxmax()]
-
-
-def head(metric: str, best: pd.Series, rival: pd.Series | None, verdict: Comparison | None) -> tuple[str, list[str]]:
-    """Return the headline, and the scores it rests on."""
-
-    def told(row: pd.Series) -> str:
-        return (
-            f"{metric_name(metric)} {number(metric, row.value)} {span(metric, row.ci_low, row.ci_high)} "
-            f"with the {row.probe} probe on {row.n} test clips"
-        )
-
-    reasons = [f"{sentence(describe(best))}: {told(best)}."]
-    if rival is None or verdict is None:
-        return f"Use {describe(best)}.", reasons
-    reasons.append(f"The plain feature that validation prefers, {describe(rival)}: {told(rival)}.")
-    if verdict.verdict == "better":
-        return f"Use {describe(best)}: it beats plain features.", reasons
-    if verdict.verdict == "worse":
-        return f"Use a plain feature, {describe(rival)}: it beats every layer that validation would choose.", reasons
+def score_text(row: pd.Series) -> str:
+    """Return the score of a row of the summary, with its interval, probe and clips."""
     return (
-        f"Use a plain feature, {describe(rival)}: {describe(best)} is not told apart from it, and costs more.",
-        reasons,
+        f"{metric_name(row.metric)} {number(row.metric, row.value)} {span(row.metric, row.ci_low, row.ci_high)} "
+        f"with the {row.probe} probe on {row.n} test clips"
     )
+
+
+def head(best: pd.Series, rival: pd.Series, verdict: str) -> str:
+    """Return the headline for a layer and the plain feature that it must beat."""
+    return {
+        "better": f"Use {describe(best)}: it beats plain features.",
+        "worse": f"Use a plain feature, {describe(rival)}: it beats every layer that validation would choose.",
+        "not told apart": (
+            f"Use a plain feature, {describe(rival)}: {describe(best)} is not told apart from it, and costs more."
+        ),
+    }[verdict]
 
 
 def difference(metric: str, comparison: Comparison) -> str:
     """Return a difference with its interval and verdict."""
-    unit = "" if metric.startswith("r2") else " points"
+    unit = " points" if in_percent(metric) else ""
     return (
         f"{number(metric, comparison.difference, signed=True)}{unit} "
         f"{span(metric, comparison.low, comparison.high, signed=True)}, {comparison.verdict}"
@@ -190,20 +174,19 @@ def difference(metric: str, comparison: Comparison) -> str:
 
 def layer_reasons(results: Results, best: pd.Series) -> list[str]:
     """Return what is to be said of a layer: its equals on test, and the inputs that use more than one layer."""
-    metric = best.metric
-    own = results.of(model=best.model, probe=best.probe, metric=metric)
-    equals = own[(own.input == "layer") & own.in_best_set]
-    layers = [int(layer) for layer in equals.layer]
+    beside = layers_beside(results, best)
+    layers = [int(layer) for layer in beside.layer[beside.in_best_set]]
     reasons = [
         f"On the test clips, layers {layer_list(layers)} cannot be told apart from the best layer."
         if len(layers) > 1
         else f"On the test clips, layer {layers[0]} is told apart from every other layer."
     ]
-    for _, row in own[own.input.isin(["last", "weighted", "weighted[1:]", "concat"])].iterrows():
+    rows = results.of(model=best.model, probe=best.probe, metric=best.metric)
+    for _, row in rows[rows.input.isin(WIDE_INPUTS)].iterrows():
         if row.input == "last" and row.layer == best.layer:
             continue  # the same thing by its other name
-        gap = results.compare(int(best.name), int(row.name))
-        reasons.append(f"Layer {best.layer} minus {describe(row)}: {difference(metric, gap)}.")
+        gap = results.compare(best.name, row.name)
+        reasons.append(f"Layer {best.layer} minus {describe(row)}: {difference(best.metric, gap)}.")
     return reasons
 
 

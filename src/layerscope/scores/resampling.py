@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RESAMPLES", "best_set", "interval", "paired_difference", "resample_seeds", "resample_weights"]
+__all__ = ["RESAMPLES", "best_set", "interval", "resample_seeds", "resample_weights"]
 
 Array = NDArray[np.float64]
 
+#: A tail of 2.5 % is then known to half a point, either end of a normal interval to a fiftieth of its width.
 RESAMPLES = 1000
 LEVEL = 0.95
 
@@ -33,6 +34,12 @@ def resample_weights(groups: NDArray[np.int64], seed: int, resamples: int = RESA
     Returns
     -------
     ndarray, shape (resample, clip)
+
+    Examples
+    --------
+    >>> weights = resample_weights(np.array([0, 0, 1]), seed=0, resamples=200)  # two clips of one song
+    >>> weights.shape, bool((weights[:, 0] == weights[:, 1]).all())
+    ((200, 3), True)
     """
     _, codes = np.unique(groups, return_inverse=True)
     count = int(codes.max()) + 1
@@ -54,6 +61,11 @@ def resample_seeds(values: Array) -> Array:
     Returns
     -------
     ndarray, shape (resample,)
+
+    Examples
+    --------
+    >>> resample_seeds(np.array([[0.5, 0.75, 1.0]]))  # of one seed there is nothing to draw
+    array([0.5 , 0.75, 1.  ])
     """
     seeds, resamples = values.shape
     drawn = np.random.default_rng(0).integers(seeds, size=(seeds, resamples))
@@ -61,16 +73,19 @@ def resample_seeds(values: Array) -> Array:
 
 
 def interval(draws: Array) -> tuple[float, float]:
-    """Return the 95 % percentile interval of resampled values (Efron & Tibshirani 1993, ch. 13); NaNs are left out."""
+    """Return the 95 % percentile interval of resampled values (Efron & Tibshirani 1993, ch. 13); NaNs are left out.
+
+    Of the difference of two metrics over the same resamples it is the paired interval.
+
+    Examples
+    --------
+    >>> [round(bound, 3) for bound in interval(np.linspace(0.0, 1.0, 1001))]
+    [0.025, 0.975]
+    """
     if np.isnan(draws).all():
         return float("nan"), float("nan")
     low, high = np.nanpercentile(draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
     return float(low), float(high)
-
-
-def paired_difference(ours: Array, theirs: Array) -> tuple[float, float]:
-    """Return the 95 % interval of the difference of two metrics over the same resamples."""
-    return interval(ours - theirs)
 
 
 def best_set(values: Sequence[float], draws: Array, level: float = LEVEL) -> NDArray[np.bool_]:
@@ -94,6 +109,12 @@ def best_set(values: Sequence[float], draws: Array, level: float = LEVEL) -> NDA
     Returns
     -------
     ndarray of bool, one a candidate
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(0, 0.01, (3, 1000))
+    >>> best_set([0.80, 0.79, 0.60], np.array([[0.80], [0.79], [0.60]]) + noise).tolist()
+    [True, True, False]
     """
     point = np.asarray(values, dtype=np.float64)
     usable = ~np.isnan(draws).any(axis=0)

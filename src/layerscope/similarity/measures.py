@@ -18,7 +18,7 @@ from scipy import stats
 
 from layerscope.atomic_files import read_json, write_json
 from layerscope.errors import DataError
-from layerscope.scores.results import write_csv
+from layerscope.scores.score_table import write_csv
 from layerscope.similarity.frame_sums import ViewSums
 
 __all__ = [

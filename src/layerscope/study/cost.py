@@ -21,12 +21,13 @@ from layerscope.features.encode import Pass, batch_size
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
 from layerscope.probes import Problem
 from layerscope.probes.closed_form import fit_closed_form
-from layerscope.probes.fitting import Job, Target, clip_part, evaluations, left_of, plan_jobs
+from layerscope.probes.fitting import Job, Target, clip_part, left_of, plan_jobs
 from layerscope.probes.frame_targets import plan_tracks
 from layerscope.probes.inputs import BLOCKS, NARROW_AND_WIDE
 from layerscope.probes.linear import MANY, PENALTIES, objective_of
 from layerscope.probes.mlp import LEARNING_RATES, MLP, run_epoch, validate
 from layerscope.probes.problem import target_tensor
+from layerscope.scores.evaluation import evaluations
 from layerscope.study.loaded_tasks import Question, load_tasks, missing_clips, passes_of
 from layerscope.study.options import Plan
 from layerscope.targets.labels import Labels, TrackLabels

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from layerscope.atomic_files import owned_directory
-from layerscope.scores.results import combine
+from layerscope.scores.combine import combine
 from layerscope.study.loaded_tasks import load_tasks
 from layerscope.study.options import Plan, make_plan
 from layerscope.study.progress import Progress, Silent

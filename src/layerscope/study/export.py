@@ -27,8 +27,9 @@ from layerscope.predictor.predict import MANIFEST, PROBE, Manifest, digests
 from layerscope.probes import Input, Prediction, assemble, inputs_of
 from layerscope.probes.fitting import Job, Target, job_digest, left_of, read_outcome, single_thread, train_part
 from layerscope.probes.frame_targets import calibration
-from layerscope.report.sentences import advised, metric_name, number
-from layerscope.scores.results import Results
+from layerscope.report.sentences import input_name, metric_name, number, span
+from layerscope.scores.layer_selection import Choice, advised, choose_row
+from layerscope.scores.score_table import Results
 from layerscope.study.loaded_tasks import Question, load_tasks
 from layerscope.study.options import Plan, make_plan
 from layerscope.study.progress import Progress, Silent
@@ -124,7 +125,8 @@ def export(
     plan = make_plan(read_json(run / "study.json", UsageError), str(run / "study.json"))
     results = Results.read(run)
     own = results.only(sole_task(results, task))
-    row = chosen_row(own, model, probe, given)
+    choice = choose_exported(own, model, probe, given)
+    row = choice.chosen
     source = model_of(plan, row.model)
     encoder = load_encoder(source, layers=plan.layers)
     question, stores = task_of(plan, results, own.facts["task"], encoder, progress or Silent())
@@ -140,7 +142,7 @@ def export(
     write_tensors(out / PROBE, {name: np.ascontiguousarray(value) for name, value in prediction.weights.items()}, {})
     curves, thresholds = answers(target, prediction)
     scores = {name: row[name] for name in ("metric", "value", "ci_low", "ci_high", "n")}
-    write_atomically(out / "README.md", card(own, row, source, told, whole, cut).encode())
+    write_atomically(out / "README.md", card(own, choice, source, told, whole, cut).encode())
     manifest = Manifest(
         task=question.name,
         target=question.target,
@@ -167,20 +169,18 @@ def sole_task(results: Results, task: str | None) -> str:
     """Return the task that is meant."""
     if task is None and len(results.tasks) > 1:
         raise UsageError(f"the run has several tasks; give one with --task: {', '.join(results.tasks)}")
-    if task is not None and task not in results.tasks:
-        raise unknown("task", task, results.tasks)
     return task or results.tasks[0]
 
 
 def what_of(row: pd.Series) -> str:
     """Return an input and its model in words."""
-    return f"{f'layer {row.layer}' if row.input == 'layer' else row.input} of {row.model}"
+    return f"{input_name(row)} of {row.model}"
 
 
 def score_of(row: pd.Series) -> str:
     """Return what the run measured, in words."""
-    value, low, high = (number(row.metric, row[name]) for name in ("value", "ci_low", "ci_high"))
-    return f"{metric_name(row.metric)} {value} [{low}, {high}] on {row.n} test clips"
+    score, bounds = number(row.metric, row.value), span(row.metric, row.ci_low, row.ci_high)
+    return f"{metric_name(row.metric)} {score} {bounds} on {row.n} test clips"
 
 
 def input_of(features: Features, row: pd.Series) -> Input:
@@ -190,25 +190,21 @@ def input_of(features: Features, row: pd.Series) -> Input:
     return next(one for one in inputs_of(features) if one == wanted)
 
 
-def chosen_row(own: Results, model: str | None, probe: str | None, given: str | None) -> pd.Series:
-    """Return the row of the summary that is to be exported: what is said, and of the rest what validation prefers."""
-    rows = own.of(metric=own.facts["primary"])
-    rows = rows[rows.input != "shuffled"]
+def choose_exported(own: Results, model: str | None, probe: str | None, given: str | None) -> Choice[pd.Series]:
+    """Choose the row of the summary that is to be exported: what is said, and of the rest what validation prefers."""
     if model is None and probe is None and given is None:
-        return advised(own)
-    for what, said, column in (("model", model, rows.model), ("probe", probe, rows.probe)):
+        return advised(own, own.facts["task"])
+    rows = own.of(metric=own.facts["primary"])
+    rows = kept = rows[rows.input != "shuffled"]
+    names = rows.input.where(rows.input != "layer", "layer " + rows.layer.astype(str))
+    for what, said, column in (("model", model, rows.model), ("probe", probe, rows.probe), ("input", given, names)):
         if said is not None and said not in set(column):
             raise unknown(what, said, set(column))
-    names = rows.input.where(rows.input != "layer", "layer " + rows.layer.astype(str))
-    if given is not None and given not in set(names):
-        raise unknown("input", given, set(names))
-    kept = np.ones(len(rows), dtype=bool)
-    for said, column in ((model, rows.model), (probe, rows.probe), (given, names)):
-        kept &= True if said is None else (column == said).to_numpy()
-    if not kept.any():
+        kept = kept if said is None else kept[column[kept.index] == said]
+    choice = choose_row(kept)
+    if choice is None:
         raise UsageError(f"the run has no {probe or 'probe'} on {given or 'an input'} of {model or 'any model'}")
-    found = rows[kept]
-    return found.loc[found.valid.fillna(-np.inf).idxmax()]
+    return choice
 
 
 def model_of(plan: Plan, name: str) -> str:
@@ -307,9 +303,9 @@ def best_bar(shares: NDArray[np.float64], wanted: NDArray[np.bool_]) -> float:
     return float(bars[int(f1[:-1].argmax())])
 
 
-def card(own: Results, row: pd.Series, source: str, told: dict[str, Any], whole: Costs, cut: Costs) -> str:
+def card(own: Results, choice: Choice[pd.Series], source: str, told: dict[str, Any], whole: Costs, cut: Costs) -> str:
     """Return a model card with the hub's metadata in front."""
-    facts, licence = own.facts, licence_of(source)
+    facts, licence, row = own.facts, licence_of(source), choice.chosen
     result = EvalResult(
         task_type="audio-classification",
         dataset_type=str(row.dataset),
@@ -333,6 +329,7 @@ def card(own: Results, row: pd.Series, source: str, told: dict[str, Any], whole:
 Answers `{row.target}` ({facts["kind"]}: {", ".join(facts["names"][:12])}{", …" if len(facts["names"]) > 12 else ""}).
 
 - **Score** in the run that it comes from: {score_of(row)}.
+- **Chosen** by {choice.why}.
 - **Trained on** `{row.dataset}`: {facts["clips"]} clips ({sizes}), the first seed (of folds, the first) of the study.
 - **Encoder**: {where}. Licence of the weights: {licence}.
 - **Cost**: weights of {cut.megabytes:.1f} MB in place of {whole.megabytes:.1f} MB for the whole model.

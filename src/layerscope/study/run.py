@@ -23,20 +23,19 @@ from layerscope.features.encode import Extraction, Pass, stored_features
 from layerscope.features.store import FeatureStore
 from layerscope.probes import Input
 from layerscope.probes.fitting import (
-    Evaluation,
     Job,
-    Outcome,
     Target,
     clip_part,
-    evaluations,
     left_of,
     plan_jobs,
     run_jobs,
-    score_outcome,
 )
 from layerscope.probes.frame_targets import frame_features, plan_tracks
 from layerscope.report import write_report
-from layerscope.scores.results import SINGLE_INPUTS, Entry, Results, tabulate
+from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
+from layerscope.scores.layer_selection import choose
+from layerscope.scores.score_table import SINGLE_INPUTS, Results
+from layerscope.scores.tabulate import tabulate
 from layerscope.similarity.measures import Similarities
 from layerscope.study.loaded_tasks import Question, load_tasks, missing_clips, passes_of, refuse_leaks
 from layerscope.study.options import Plan, Probing, checked
@@ -261,17 +260,15 @@ def probe_features(
     splits = evaluations(labels, parts, groups, asked.split_seed, units)
     names = {"dataset": task.dataset.name, "task": task.name, "target": task.target}
     entries: list[Entry] = []
-    best: dict[tuple[str, str], tuple[float, Job]] = {}
+    layers: dict[tuple[str, str], list[tuple[Job, Entry]]] = {}
     with progress.task(f"resampling, {task.name}", len(jobs), "inputs") as step:
         for job, outcome in zip(jobs, outcomes, strict=True):
             scored = score_job(job, outcome, splits, names, seeds)
             entries += scored
             if job.chosen.name in SINGLE_INPUTS:
-                valid = float(np.mean([row["value"] for row in scored[0].rows if row["split"] == "valid"]))
-                key = (job.features.model, job.probe)
-                best[key] = max(best.get(key, (-np.inf, job)), (valid, job), key=lambda pair: pair[0])
+                layers.setdefault((job.features.model, job.probe), []).append((job, scored[0]))
             step(1, 0.0)
-    controls = [job for _, job in best.values()]
+    controls = [choose(pairs, lambda pair: pair[1].valid).chosen[0] for pairs in layers.values()]
     with progress.task(f"shuffled labels, {task.name}", len(controls), "inputs") as step:
         outcomes = run_jobs(controls, shuffled(target, asked.split_seed), seeds, keep, progress=lambda n: step(n, 0.0))
     for job, outcome in zip(controls, outcomes, strict=True):

@@ -2,8 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from layerscope.errors import DataError, UsageError
-from layerscope.scores.results import COLUMNS, Comparison, Entry, Results, combine, tabulate
+from layerscope.errors import DataError
+from layerscope.scores.evaluation import Entry
+from layerscope.scores.score_table import COLUMNS, Comparison, Results
+from layerscope.scores.tabulate import tabulate
 
 
 def entry(layer, valid, test, *, metric="accuracy", input="layer", model="m", spread=0.01):
@@ -84,25 +86,3 @@ def test_what_is_saved_is_read_back(results, tmp_path):
 def test_another_directory_is_refused(tmp_path):
     with pytest.raises(DataError, match="not the directory of a finished run"):
         Results.read(tmp_path)
-
-
-def study_of(model, digest="same", task="d"):
-    entries = [entry(layer, 0.5, 0.6, model=model) for layer in (0, 1)]
-    facts = {"models": {model: {"baseline": False, "untrained": False}}, "seeds": 1, "note": "",
-             "tasks": {task: {"primary": "accuracy", "digest": digest}}, "passes": {model: {}}}  # fmt: skip
-    return Results(*tabulate(entries), facts, {})
-
-
-def test_runs_are_put_side_by_side():
-    both = combine([study_of("a"), study_of("b")])
-    assert both.best_layers().model.tolist() == ["a", "b"]
-    assert set(both.facts["models"]) == {"a", "b"}
-    rows = both.of(metric="accuracy", input="layer")
-    assert both.compare(rows.index[0], rows.index[2]).difference == pytest.approx(0.0)
-
-
-def test_runs_that_do_not_compare_are_refused():
-    with pytest.raises(UsageError, match="different clips or splits"):
-        combine([study_of("a"), study_of("b", digest="other")])
-    with pytest.raises(UsageError, match="'a' was studied on 'd' in more than one"):
-        combine([study_of("a"), study_of("a")])

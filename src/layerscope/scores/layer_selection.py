@@ -1,0 +1,176 @@
+"""The only place where anything is chosen: a layer, a probe, a plain feature, a penalty, a learning rate.
+
+All choices are made on validation; the test clips only judge what was chosen. A score that is undefined (NaN: a
+metric without both answers, a fold without a class) is never preferred to one that is known. Of equal scores the
+first is taken, so that callers state their preference by the order: the lower layer, the stronger penalty.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from layerscope.scores.resampling import best_set
+from layerscope.scores.score_table import SINGLE_INPUTS, Results
+
+__all__ = [
+    "Choice", "advised", "best_plain", "best_trained", "best_untrained", "choose", "choose_row", "chosen_layer",
+    "layers_beside", "mark_choices", "preferred_probe",
+]  # fmt: skip
+
+T = TypeVar("T")
+#: A validation score, or one followed by what decides between equals.
+Rank = float | tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Choice(Generic[T]):
+    """What was chosen, and why.
+
+    Attributes
+    ----------
+    chosen : object
+        One of the candidates.
+    candidates : tuple
+        All that were open, in the order of preference between equals.
+    scores : tuple of float
+        Of each candidate on validation, NaN where undefined.
+    metric : str
+        What the scores are.
+    """
+
+    chosen: T
+    candidates: tuple[T, ...]
+    scores: tuple[float, ...]
+    metric: str
+
+    @property
+    def why(self) -> str:
+        """Return the reason in words.
+
+        Examples
+        --------
+        >>> choose([1, 2, 3], {1: 0.5, 2: 0.75, 3: 0.75}.__getitem__, "accuracy").why
+        'the highest accuracy on validation, 0.750, of 3 candidates; the first of 2 equals'
+        >>> choose(["mel"], lambda name: float("nan"), "roc_auc").why
+        'the first of 1 candidate: roc_auc is undefined on validation'
+        """
+        count = f"{len(self.scores)} candidate{'s' if len(self.scores) > 1 else ''}"
+        known = [score for score in self.scores if not math.isnan(score)]
+        if not known:
+            return f"the first of {count}: {self.metric} is undefined on validation"
+        equals = known.count(max(known))
+        tie = f"; the first of {equals} equals" if equals > 1 else ""
+        return f"the highest {self.metric} on validation, {max(known):.3f}, of {count}{tie}"
+
+
+def choose(candidates: Iterable[T], score: Callable[[T], Rank], metric: str = "score") -> Choice[T]:
+    """Choose the candidate with the highest validation score, the first of equals.
+
+    Parameters
+    ----------
+    candidates : iterable
+        At least one, in the order of preference between equals.
+    score : callable
+        Candidate to its validation score, or to a tuple of that and what decides between equals; NaN is undefined.
+    metric : str
+        What the score is, for the record.
+
+    Returns
+    -------
+    Choice
+
+    Raises
+    ------
+    ValueError
+        If there is no candidate.
+
+    Examples
+    --------
+    >>> choose([0, 1, 2], [float("nan"), 0.8, 0.8].__getitem__, "accuracy").chosen
+    1
+    """
+    options = tuple(candidates)
+    if not options:
+        raise ValueError("there is nothing to choose from")
+    ranks = [tuple(map(float, np.atleast_1d(score(candidate)))) for candidate in options]
+    known = [tuple(-math.inf if math.isnan(part) else part for part in rank) for rank in ranks]
+    first = known.index(max(known))
+    return Choice(options[first], options, tuple(rank[0] for rank in ranks), metric)
+
+
+def choose_row(rows: pd.DataFrame) -> Choice[pd.Series] | None:
+    """Return the row of a summary that validation prefers; nothing of no rows."""
+    if rows.empty:
+        return None
+    return choose([row for _, row in rows.iterrows()], lambda row: row.valid, rows.metric.iloc[0])
+
+
+def mark_choices(summary: pd.DataFrame, draws: NDArray[np.float32]) -> None:
+    """Add the columns ``chosen`` and ``in_best_set``, within each task, model and probe."""
+    summary["chosen"] = False
+    summary["in_best_set"] = False
+    candidates = summary[summary.input.isin(SINGLE_INPUTS)]  # not what was trained on shuffled labels
+    primary = summary.groupby("task", sort=False).metric.first()
+    for (task, model, probe, metric), group in candidates.groupby(["task", "model", "probe", "metric"], sort=False):
+        inside = best_set(list(group.value), draws[group.index].astype(np.float64))
+        summary.loc[group.index[inside], "in_best_set"] = True
+        if metric == primary[task]:
+            best = choose(group.itertuples(), lambda row: row.valid, metric).chosen
+            same = (summary.task == task) & (summary.model == model) & (summary.probe == probe)
+            summary.loc[same & (summary.input == best.input) & (summary.layer == best.layer), "chosen"] = True
+
+
+def choose_among(results: Results, task: str, models: list[str], **given: str) -> Choice[pd.Series] | None:
+    """Return what validation prefers among the chosen layers (or summaries over time) of models, over all probes."""
+    rows = results.of(task=task, metric=results.primary(task), **given)
+    return choose_row(rows[rows.chosen & rows.model.isin(models)])
+
+
+def chosen_layer(results: Results, task: str, model: str) -> Choice[pd.Series] | None:
+    """Return the layer (or summary over time) and probe that validation prefers for a model on a task."""
+    return choose_among(results, task, [model])
+
+
+def best_plain(results: Results, task: str, **given: str) -> Choice[pd.Series] | None:
+    """Return the plain feature that validation prefers on a task, with any probe or with ``probe=...``."""
+    return choose_among(results, task, results.models("plain"), **given)
+
+
+def best_trained(results: Results, task: str) -> Choice[pd.Series] | None:
+    """Return the layer of a trained model that validation prefers on a task."""
+    return choose_among(results, task, results.models("trained"))
+
+
+def best_untrained(results: Results, task: str) -> Choice[pd.Series] | None:
+    """Return the layer of an untrained model that validation prefers on a task."""
+    return choose_among(results, task, results.models("untrained"))
+
+
+def advised(results: Results, task: str) -> Choice[pd.Series]:
+    """Return what to use for a task: a plain feature, unless a trained model beats it on test."""
+    trained, plain = best_trained(results, task), best_plain(results, task)
+    if trained and plain:
+        return trained if results.compare(trained.chosen.name, plain.chosen.name).verdict == "better" else plain
+    best = trained or plain or best_untrained(results, task)
+    assert best is not None  # a study has a model or a plain feature
+    return best
+
+
+def preferred_probe(results: Results, task: str) -> str:
+    """Return the probe that validation prefers on a task, among the layers of models, or else of plain features."""
+    models, plain = results.models("trained", "untrained"), results.models("plain")
+    best = choose_among(results, task, models) or choose_among(results, task, plain)
+    assert best is not None  # every task of a study has scores
+    return str(best.chosen.probe)
+
+
+def layers_beside(results: Results, row: pd.Series) -> pd.DataFrame:
+    """Return the rows of all layers of a row's model, with its probe and metric on its task."""
+    return results.of(task=row.task, model=row.model, probe=row.probe, metric=row.metric, input="layer")

@@ -1,0 +1,228 @@
+"""The table of scores, what is read off it, and the files it lives in.
+
+Shares are in [0, 1], R² at most 1; a score that is undefined is NaN.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from layerscope.atomic_files import read_header, write_atomically, write_tensors
+from layerscope.errors import DataError, unknown
+from layerscope.scores.resampling import interval
+
+__all__ = ["COLUMNS", "PLAIN_INPUTS", "SINGLE_INPUTS", "WIDE_INPUTS", "Comparison", "Results", "write_csv"]
+
+#: The tidy table: one row for each model, input, probe, seed, split and metric.
+COLUMNS = [
+    "model", "dataset", "task", "target", "input", "layer", "probe", "seed", "split", "metric",
+    "value", "ci_low", "ci_high", "n",
+]  # fmt: skip
+#: Inputs of plain features, and all that are one layer: a choice is made among these.
+PLAIN_INPUTS = ("mean", "moments", "frame", "context")
+SINGLE_INPUTS = ("layer", *PLAIN_INPUTS)
+#: Inputs that are fixed beforehand or take all layers: shown beside the chosen layer, never chosen.
+WIDE_INPUTS = ("last", "weighted", "weighted[1:]", "concat")
+#: What a model is in a study; an untrained one is a control.
+Role = Literal["plain", "untrained", "trained"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A difference of two scores on the same clips.
+
+    Attributes
+    ----------
+    difference, low, high : float
+        Of the first over the second, with its 95 % interval.
+    """
+
+    difference: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> str:
+        """Return ``"better"``, ``"worse"`` or ``"not told apart"``.
+
+        Examples
+        --------
+        >>> Comparison(0.02, -0.01, 0.05).verdict
+        'not told apart'
+        """
+        if self.low > 0:
+            return "better"
+        return "worse" if self.high < 0 else "not told apart"
+
+
+@dataclass
+class Results:
+    """All scores of a study.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Columns `COLUMNS`, one row a seed and split; intervals for the test split alone.
+    summary : DataFrame
+        One row for each model, dataset, task, target, input, layer, probe and metric: ``valid`` and ``value``
+        (test), means over seeds; ``ci_low``, ``ci_high`` (clips and seeds resampled); ``n`` clips tested;
+        ``seeds``; ``chosen``, whether validation prefers this layer (or, for plain features, this summary) of its
+        model and probe; ``in_best_set``, whether it cannot be told apart from the best layer on test; ``mixture``
+        and ``mixture_spread``, the learned weights of layers and their standard deviation over seeds and folds.
+    draws : ndarray, shape (row of summary, resample)
+        The metric in each resample, the same resamples for all rows.
+    facts : dict
+        What was studied: ``models``, ``seeds``, and under ``tasks``, for each, its clips, splits, metrics, chance.
+    skipped : dict of str to str
+        Clips not used, and why.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import layerscope as ls
+    >>> labels = ["minor", "major"] * 50
+    >>> states = np.random.default_rng(0).normal(size=(100, 3, 4))  # 100 clips, 3 layers, 4 dimensions
+    >>> states[:, 2, 0] += 3.0 * (np.arange(100) % 2)  # the last layer knows
+    >>> results = ls.probe(ls.Features.from_arrays(states, labels), probes=["closed"])
+    >>> results.tasks
+    ['features']
+    >>> results.models("trained")
+    ['features']
+    >>> results.primary("features")
+    'accuracy'
+    >>> results.best_layers()[["model", "probe", "layer", "best_set"]].values.tolist()
+    [['features', 'closed', 2, [2]]]
+    >>> layers = results.of(input="layer", metric="accuracy")
+    >>> layers.layer.tolist()
+    [0, 1, 2]
+    >>> results.compare(layers.index[2], layers.index[0]).verdict
+    'better'
+    """
+
+    table: pd.DataFrame
+    summary: pd.DataFrame
+    draws: NDArray[np.float32]
+    facts: dict[str, Any] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> list[str]:
+        """Return the names of the tasks."""
+        return list(self.facts["tasks"])
+
+    def primary(self, task: str) -> str:
+        """Return the metric by which a task's layers are chosen."""
+        return str(self.facts["tasks"][task]["primary"])
+
+    def title(self, task: str) -> str:
+        """Return what a reader calls a task."""
+        return str(self.facts["tasks"][task]["title"])
+
+    def models(self, *roles: Role) -> list[str]:
+        """Return the names of the models of the given roles, in the order of the study."""
+        return [name for name, facts in self.facts["models"].items() if role_of(facts) in roles]
+
+    def only(self, task: str) -> Results:
+        """Return the results of one task, whose facts stand beside those of the study.
+
+        Raises
+        ------
+        UsageError
+            If the study has no such task.
+        """
+        if task not in self.facts["tasks"]:
+            raise unknown("task", task, self.facts["tasks"])
+        rows = self.summary.task == task
+        return Results(
+            self.table[self.table.task == task].reset_index(drop=True),
+            self.summary[rows].reset_index(drop=True),
+            self.draws[rows.to_numpy()],
+            {**self.facts, **self.facts["tasks"][task]},
+            self.skipped,
+        )
+
+    def best_layers(self, metric: str | None = None) -> pd.DataFrame:
+        """Return, for each task, model and probe, the layer that validation prefers and those not told apart from it.
+
+        Parameters
+        ----------
+        metric : str, optional
+            Each task's primary one by default. The layer is always chosen by the primary metric.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``task, model, target, probe, layer, value, ci_low, ci_high, best_set``; the last a list of
+            layers that cannot be told apart from the best on test.
+        """
+        rows: list[list[object]] = []
+        for task in self.tasks:
+            layers = self.of(task=task, metric=metric or self.primary(task), input="layer")
+            for names, group in layers.groupby(["model", "target", "probe"], sort=False):
+                chosen = group[group.chosen].iloc[0]
+                equals = [int(layer) for layer in group.layer[group.in_best_set]]
+                rows.append([task, *names, int(chosen.layer), chosen.value, chosen.ci_low, chosen.ci_high, equals])
+        columns = ["task", "model", "target", "probe", "layer", "value", "ci_low", "ci_high", "best_set"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def of(self, **wanted: Any) -> pd.DataFrame:
+        """Return the rows of the summary with the given values, e.g. ``of(model="muq", probe="mlp")``."""
+        rows = self.summary
+        for column, value in wanted.items():
+            rows = rows[rows[column] == value]
+        return rows
+
+    def compare(self, ours: int, theirs: int) -> Comparison:
+        """Return the difference of two rows of the summary, by their index."""
+        difference = float(self.summary.value[ours] - self.summary.value[theirs])
+        return Comparison(difference, *interval(self.draws[ours] - self.draws[theirs]))
+
+    def save(self, directory: Path) -> None:
+        """Write ``results.csv``, ``summary.csv``, ``skipped.csv`` and what a later report needs."""
+        write_csv(directory / "results.csv", self.table)
+        write_csv(directory / "summary.csv", self.summary)
+        write_csv(directory / "skipped.csv", pd.DataFrame(self.skipped.items(), columns=["clip", "reason"]))
+        write_tensors(directory / "draws.safetensors", {"draws": self.draws}, self.facts)
+
+    @classmethod
+    def read(cls, directory: str | Path) -> Results:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        DataError
+            If the directory is not that of a finished run.
+        """
+        directory = Path(directory)
+        try:
+            table = pd.read_csv(directory / "results.csv", dtype={"layer": "Int64"})
+            texts = {"mixture": str, "mixture_spread": str}
+            summary = pd.read_csv(directory / "summary.csv", dtype={"layer": "Int64", **texts})
+            skipped = pd.read_csv(directory / "skipped.csv", dtype=str)
+            draws = load_file(directory / "draws.safetensors")["draws"]
+            facts = read_header(directory / "draws.safetensors")
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            raise DataError(f"{directory}: not the directory of a finished run ({error})") from error
+        summary[list(texts)] = summary[list(texts)].fillna("")
+        return cls(table, summary, draws, facts, dict(zip(skipped["clip"], skipped["reason"], strict=True)))
+
+
+def role_of(facts: dict[str, Any]) -> Role:
+    """Return what a model is, by its facts."""
+    return "plain" if facts["baseline"] else "untrained" if facts["untrained"] else "trained"
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table whole or not at all; the same table gives the same bytes."""
+    buffer = io.StringIO()
+    table.to_csv(buffer, index=False, lineterminator="\n")
+    write_atomically(path, buffer.getvalue().encode())

@@ -1,0 +1,57 @@
+"""Scored outcomes become the table: a row a seed and split, a summary over seeds, and what is chosen marked in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from layerscope.scores.evaluation import Entry
+from layerscope.scores.layer_selection import mark_choices
+from layerscope.scores.resampling import interval
+from layerscope.scores.score_table import COLUMNS
+
+__all__ = ["tabulate"]
+
+
+def tabulate(entries: Sequence[Entry]) -> tuple[pd.DataFrame, pd.DataFrame, NDArray[np.float32]]:
+    """Return the tidy table, the summary and its draws, as `Results` holds them.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Those of the primary metric before the others, for each probe and input.
+    """
+    table = pd.DataFrame([{**entry.label, **row} for entry in entries for row in entry.rows])[COLUMNS]
+    summary = pd.DataFrame([summary_row(entry) for entry in entries])
+    for frame in (table, summary):
+        frame["layer"] = frame["layer"].astype("Int64")
+    draws = np.stack([entry.draws for entry in entries]).astype(np.float32)
+    mark_choices(summary, draws)
+    return table, summary, draws
+
+
+def summary_row(entry: Entry) -> dict[str, Any]:
+    """Return an entry with its seeds averaged."""
+    tests = [row for row in entry.rows if row["split"] == "test"]
+    low, high = interval(entry.draws)
+    return {
+        **entry.label,
+        "valid": entry.valid,
+        "value": float(np.mean([row["value"] for row in tests])),
+        "ci_low": low,
+        "ci_high": high,
+        "n": tests[0]["n"],
+        "seeds": len(tests),
+        "mixture": over_trainings(np.mean, entry.mixture),
+        "mixture_spread": over_trainings(np.std, entry.mixture),
+    }
+
+
+def over_trainings(statistic: Callable[..., NDArray[np.float64]], mixture: list[list[float]]) -> str:
+    """Return a statistic of learned weights over trainings, a number a layer; nothing where none are learned."""
+    return json.dumps(statistic(mixture, axis=0).round(4).tolist()) if mixture else ""
