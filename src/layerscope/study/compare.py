@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from layerscope.atomic_files import sole_use, write_atomically, write_tensors
 from layerscope.data.audio import load
 from layerscope.data.dataset import Dataset
-from layerscope.data.splits import group_codes
+from layerscope.data.leaks import group_codes
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.errors import AudioError, DataError, ResourceError, UsageError
 from layerscope.features.encode import encode_clip

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from layerscope.atomic_files import cache_directory
 from layerscope.data.audio import window_spans
 from layerscope.data.dataset import Dataset
-from layerscope.data.splits import Part, assign, find_leaks, group_codes, parts_of, refuse_unlearnable
+from layerscope.data.leaks import find_leaks, group_codes
+from layerscope.data.splits import Part, assign, parts_of, refuse_unlearnable
 from layerscope.encoders import MODELS, Encoder, load_encoder
 from layerscope.features.clip_features import Features
 from layerscope.features.encode import FRAME_RATE, batch_size, frame_bytes, frame_count, frame_spans, stored_bytes

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from layerscope.data.dataset import Dataset
-from layerscope.data.splits import find_leaks
+from layerscope.data.leaks import find_leaks
 from layerscope.encoders import Encoder
 from layerscope.errors import DataError
 from layerscope.study.options import Plan

@@ -17,7 +17,8 @@ import pandas as pd
 
 from layerscope.atomic_files import cache_directory, sole_use, write_atomically
 from layerscope.data.dataset import Dataset
-from layerscope.data.splits import assign, group_codes, parts_of, refuse_unlearnable
+from layerscope.data.leaks import group_codes
+from layerscope.data.splits import assign, parts_of, refuse_unlearnable
 from layerscope.encoders import Encoder
 from layerscope.errors import UsageError
 from layerscope.features.clip_features import Features
