@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from layerscope.atomic_files import cache_directory
-from layerscope.data.dataset import Dataset, read_lines
+from layerscope.data.dataset import Dataset
+from layerscope.data.label_tables import json_lines as read_lines
 from layerscope.errors import DataError
 from layerscope.targets.labels import Kind
 
