@@ -16,7 +16,6 @@ from layerscope.tasks import PAPER_TASKS, TASKS, published_rows
 from layerscope.tasks.gtzan import read_beat_file
 from layerscope.tasks.harmonix import function_of, split_of
 from layerscope.tasks.magnatagatune import split_of as magnatagatune_split
-from layerscope.tasks.template import TASK as TEMPLATE
 
 
 def plan_of(task, root, **more):
@@ -156,13 +155,6 @@ def test_unknown_tasks_are_named():
 
 def test_the_paper_has_fourteen_tasks():
     assert len(PAPER_TASKS) == len(set(PAPER_TASKS)) == 14
-
-
-def test_the_template_is_a_task(tmp_path):
-    for number in range(9):
-        split = ("train", "valid", "test")[number % 3]
-        sound(tmp_path / "MyData" / "audio" / f"{split}-{number}.wav", 0.5, seed=number)
-    assert TEMPLATE.load(tmp_path).clips.split.value_counts().to_dict() == {"train": 3, "valid": 3, "test": 3}
 
 
 def test_two_tasks_of_one_data_set_share_a_pass(tmp_path):

@@ -8,11 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from layerscope.data.audio import EXTENSIONS
-from layerscope.data.dataset import Dataset
+from layerscope.data.label_tables import Record
 from layerscope.errors import DataError
-from layerscope.tasks.task import Preset, Record, Schedule, Source, Task, find_audio, records_dataset
+from layerscope.tasks.task import Preset, find_audio
 
-HOMEPAGE = "https://github.com/urinieto/harmonixset"
 #: What a label holds → one of seven functions, after Wang et al. 2022 (SpecTNT): the first that is found counts.
 FUNCTIONS = (
     ("silence", "silence"), ("ending", "outro"), ("outro", "outro"), ("coda", "outro"),
@@ -36,8 +35,11 @@ def split_of(identifier: str) -> str:
     return "test" if number < 2 else "valid" if number == 2 else "train"
 
 
-def read(directory: Path, preset: Preset) -> Dataset:
-    """Read ``dataset/segments/ID.txt`` (lines of time and label, the last one ``end``) and ``audio/ID.*``."""
+def annotated_songs(directory: Path, preset: Preset) -> list[Record]:
+    """Return the songs, ``audio/ID.*``, with their sections.
+
+    ``dataset/segments/ID.txt`` has lines of time and label, the last one ``end``.
+    """
     del preset
     segments = directory / "dataset" / "segments"
     tables = sorted(segments.glob("*.txt"))
@@ -53,30 +55,4 @@ def read(directory: Path, preset: Preset) -> Dataset:
         ]
         audio = find_audio(directory / "audio", table.stem, sorted(EXTENSIONS))
         records.append({"path": f"audio/{audio}", "sections": spans, "split": split_of(table.stem)})
-    return records_dataset(directory, records)
-
-
-TASK = Task(
-    name="harmonix-structure",
-    title="Harmonix structure",
-    folder="Harmonix",
-    target="sections",
-    kind="segments",
-    read=read,
-    source=Source(
-        homepage=HOMEPAGE,
-        licence="annotations MIT; audio not distributed",
-        gigabytes=0.1,
-        supply="clone the repository to Harmonix/, and put your own copies of the songs at Harmonix/audio/ID.mp3 "
-        "(any format); identifiers are those of dataset/segments, youtube_urls.csv names the recordings",
-    ),
-    expected={},
-    window=24.0,
-    schedule=Schedule(epochs=50, halve_after=5, stop_after=10),
-    choices={
-        "split": "by SHA-1 of the identifier: 70 / 10 / 20 % (none is official)",
-        "frames": "8.3 a second (MusicFM's paper: 8)",
-        "functions": "intro, verse, chorus, bridge, outro, instrumental, silence (after Wang et al. 2022)",
-        "boundaries": "peaks of novelty in the predicted functions, first and last left out (mir_eval's trim)",
-    },
-)
+    return records

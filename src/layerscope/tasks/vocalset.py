@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from layerscope.data.dataset import Dataset
+from layerscope.data.label_tables import Record
 from layerscope.errors import DataError
-from layerscope.tasks.task import Archive, Preset, Record, Schedule, Source, Task, records_dataset
+from layerscope.tasks.task import Preset
 
 TECHNIQUES = (
     "belt", "breathy", "inhaled", "lip_trill", "spoken", "straight", "trill", "trillo", "vibrato", "vocal_fry",
@@ -54,7 +54,7 @@ def pieces(recording: Record, *, keep_rest: bool) -> list[Record]:
     return [{**kept, "start": start, "end": end} for start, end in spans]
 
 
-def read_singer(directory: Path, preset: Preset) -> Dataset:
+def singers(directory: Path, preset: Preset) -> list[Record]:
     """Split by recording: a fifth is tested, two fifths of the rest validate; a recording is a group."""
     del preset
     found = recordings(directory)
@@ -66,10 +66,10 @@ def read_singer(directory: Path, preset: Preset) -> Dataset:
         split = "test" if place < tested else "valid" if place < validating else "train"
         for piece in pieces(found[number], keep_rest=True):
             records.append({**piece, "split": split, "group": piece["path"]})
-    return records_dataset(directory, records)
+    return records
 
 
-def read_technique(directory: Path, preset: Preset) -> Dataset:
+def techniques(directory: Path, preset: Preset) -> list[Record]:
     """Test five singers; of the others, recordings (``paper``) or singers (``robust``) validate, two fifths of them."""
     found = [one for one in recordings(directory) if one["technique"] in TECHNIQUES]
     if not found:
@@ -82,47 +82,4 @@ def read_technique(directory: Path, preset: Preset) -> Dataset:
     for one in found:
         split = "test" if one["singer"] in TEST_SINGERS else "valid" if one[unit] in validating else "train"
         records += [{**piece, "split": split, "group": piece[unit]} for piece in pieces(one, keep_rest=False)]
-    return records_dataset(directory, records)
-
-
-SOURCE = Source(
-    homepage="https://zenodo.org/records/1203819",
-    licence="CC BY 4.0",
-    gigabytes=3.2,
-    archives=(Archive("doi:10.5281/zenodo.1203819/VocalSet11.zip"),),
-)
-NO_VAD = "not trimmed (MARBLE v1 cuts silence off the front by a voice detector)"
-
-SINGER_TASK = Task(
-    name="vocalset-singer",
-    title="VocalSet singer",
-    folder="VocalSet",
-    target="singer",
-    kind="classes",
-    read=read_singer,
-    source=SOURCE,
-    window=5.0,
-    schedule=Schedule(epochs=100, halve_after=5, stop_after=20),
-    choices={
-        "split": f"by recording, 20 % test, 40 % of the rest validation, seed {SEED} (the published lists are missing)",
-        "silence": NO_VAD,
-        "rest of a recording": "kept above a third of a piece",
-    },
-)
-
-TECHNIQUE = Task(
-    name="vocalset-technique",
-    title="VocalSet technique",
-    folder="VocalSet",
-    target="technique",
-    kind="classes",
-    read=read_technique,
-    source=SOURCE,
-    window=5.0,
-    schedule=Schedule(epochs=100, halve_after=5, stop_after=10),
-    choices={
-        "split": "tested on f2, f8, m3, m5, m10; validation shares singers with training in preset paper only",
-        "silence": NO_VAD,
-        "rest of a recording": "dropped, unless it is all there is",
-    },
-)
+    return records
