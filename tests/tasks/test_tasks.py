@@ -32,16 +32,17 @@ def test_data_check_run_report(task, layout, tmp_path, capsys):
     MINIATURES[task, layout](tmp_path)
     assert guarded(["data", task, "--root", str(tmp_path)]) == 0
     assert "on disk: test " in capsys.readouterr().out
-    plan = plan_of(task, tmp_path)
-    found = check(plan, workers=1)
-    assert found.tasks[0].labels.kind == TASKS[task].kind
-    assert found.tasks[0].leaks == []
-    results = run(plan, tmp_path / "out")
+    for preset in ("paper", "robust"):
+        plan = plan_of(task, tmp_path, preset=preset)
+        found = check(plan, workers=1)
+        assert found.tasks[0].labels.kind == TASKS[task].kind
+        assert bool(found.tasks[0].leaks) is (preset == "paper" and task.startswith("nsynth"))
+        results = run(plan, tmp_path / preset)
     facts = results.facts["tasks"][task]
     assert set(facts["splits"]) == {"train", "valid", "test"}
     primary = results.of(task=task, metric=facts["primary"])
     assert np.isfinite(primary.value).all()
-    page = (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "robust" / "report.html").read_text()
     assert TASKS[task].title in page
     if any(row.task == task for row in published_rows()):
         assert "not to be mixed" in page
@@ -68,6 +69,10 @@ def test_harmonix_splits_by_identifier_and_names_what_is_missing(tmp_path):
     dataset = TASKS["harmonix-structure"].load(tmp_path)
     assert len(dataset.clips) == 23
     assert "0024_song24" in next(iter(dataset.skipped.values()))
+    sections = dataset.clips.set_index(dataset.clips["clip"].str[6:10]).sections
+    assert sections["0005"][-1] == [7.5, 8.2, "outro"]
+    assert sections["0006"][-1] == [7.5, 8.0, "outro"]
+    assert dataset.clips.groupby("group").size().value_counts().to_dict() == {1: 19, 2: 2}
     splits = [split_of(f"{number:04d}_song") for number in range(2000)]
     shares = [splits.count(name) / 2000 for name in ("train", "valid", "test")]
     np.testing.assert_allclose(shares, [0.7, 0.1, 0.2], atol=0.03)
@@ -76,8 +81,8 @@ def test_harmonix_splits_by_identifier_and_names_what_is_missing(tmp_path):
 @pytest.mark.parametrize(
     ("label", "function"),
     [("verse1", "verse"), ("Pre-Chorus", "verse"), ("chorus_instrumental", "chorus"), ("bigoutro", "outro"),
-     ("outro", "outro"), ("end", "silence"), ("ending", "outro"), ("introverse", "intro"), ("solo", "instrumental"),
-     ("gtrbreak", "instrumental")],
+     ("outro", "outro"), ("end", "silence"), ("ending", "outro"), ("introverse", "verse"), ("solo", "instrumental"),
+     ("gtrbreak", "instrumental"), ("section12", "verse"), ("stutter", "chorus")],
 )  # fmt: skip
 def test_harmonix_functions(label, function):
     assert function_of(label) == function

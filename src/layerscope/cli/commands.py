@@ -285,7 +285,7 @@ def data(
         way = "; --download gets it" if one.source.repository or one.source.archives else ""
         console.print(f"on disk: nothing at {place / one.folder}{way}", soft_wrap=True)
         return
-    dataset = one.load(place)
+    dataset = one.load(place, "paper")  # whose splits are those that are counted in print
     sizes = ", ".join(f"{name} {count:,}" for name, count in dataset.clips.split.value_counts().sort_index().items())
     console.print(f"on disk: {sizes}; {len(dataset.skipped):,} clips of its lists missing or set aside", soft_wrap=True)
     for clip, reason in list(dataset.skipped.items())[:5]:

@@ -135,6 +135,8 @@ def clip_records(
         elif path is None:
             looked = ", ".join(str(place) for place in places[:2]) + (" and above" if len(places) > 2 else "")
             skipped[clip] = f"{where}: 'path' {record['path']} does not exist (looked in {looked})"
+        elif path.stat().st_size == 0:
+            skipped[clip] = f"{path}: the file is empty (0 bytes)"
         elif clip in seen:
             skipped[f"{clip} ({unit} {position})"] = f"{where}: the same clip as {unit} {seen[clip]}"
         else:

@@ -28,7 +28,7 @@ from layerscope.probes.inputs import BLOCKS, NARROW_AND_WIDE
 from layerscope.probes.linear import MANY, PENALTIES, objective_of
 from layerscope.probes.mlp import LEARNING_RATES, MLP, run_epoch, validate
 from layerscope.probes.problem import target_tensor
-from layerscope.study.loaded_tasks import Question, load_tasks, missing_clips, passes_of
+from layerscope.study.loaded_tasks import Question, load_tasks, passes_of
 from layerscope.study.options import Plan
 from layerscope.targets.labels import Labels, TrackLabels
 
@@ -186,7 +186,7 @@ def task_check(
         labels=labels,
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
         hours=float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600,
-        short=missing_clips(task.task, task.dataset) if task.task else "",
+        short=task.short,
         trainings=each * len(parts) * mlps + (len(jobs) - mlps) * len(parts),
         probe_minutes=(seconds / max(1, min(workers, len(jobs))) + after) / 60,
     )

@@ -41,7 +41,7 @@ from layerscope.probes.frame_targets import frame_features, plan_tracks
 from layerscope.report import write_report
 from layerscope.scores.results import SINGLE_INPUTS, Entry, Results, tabulate
 from layerscope.similarity.measures import Similarities
-from layerscope.study.loaded_tasks import Question, load_tasks, missing_clips, passes_of, refuse_leaks
+from layerscope.study.loaded_tasks import Question, load_tasks, passes_of, refuse_leaks, tasks_left_out
 from layerscope.study.options import Plan, Probing, checked
 from layerscope.study.progress import Progress, Silent
 from layerscope.targets.labels import Kind, Labels, TrackLabels
@@ -103,7 +103,7 @@ def run(
         tasks = load_tasks(plan, progress)
         stores, passes = extract_all(plan.encoders(), tasks, progress)
         results = probe_tasks(tasks, stores, plan, progress, keep=out / "probes")
-        results.facts |= {"passes": passes, "note": note}
+        results.facts |= {"passes": passes, "note": " ".join(filter(None, (note, tasks_left_out(plan, tasks))))}
         finish(results, out, plan, command)
     return results
 
@@ -230,12 +230,11 @@ def probe_task(
 ) -> tuple[list[Entry], dict[str, Any]]:
     """Split the clips of a task, and probe the features that the pass left of them."""
     labels = task.labels()
-    leaks = refuse_leaks(task.dataset.clips, allow=asked.allow_leaks)
+    leaks = refuse_leaks(task.dataset.clips, allow=asked.allow_leaks or task.published)
     features, target, clips = divide(task, labels, stores, asked)
     entries, facts = probe_features(features, target, labels, clips, asked, task, progress, keep)
     facts |= {"leaks": leaks, "skipped": len(task.dataset.skipped)}
-    if task.task:
-        facts["short"] = missing_clips(task.task, task.dataset)
+    facts |= {"published": task.published, "shared": task.shared, "short": task.short}
     return entries, facts
 
 

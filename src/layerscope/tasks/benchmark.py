@@ -43,7 +43,8 @@ def benchmark() -> dict[str, Task]:
 
 def task_of(entry: dict[str, Any], of: dict[str, Any]) -> Task:
     """Return the task that an entry and its data set describe."""
-    source = {**of["source"], "archives": tuple(Archive(**archive) for archive in of["source"].get("archives", ()))}
+    archives = tuple(Archive(**archive) for archive in of["source"].get("archives", ()))
+    source = {**of["source"], "archives": archives, "left_out": tuple(of["source"].get("left_out", ()))}
     fields = {"target": "label", **entry, "schedule": Schedule(**entry["schedule"])}
     return Task(folder=of["folder"], source=Source(**source), read=READERS.get(entry["name"]), **fields)
 

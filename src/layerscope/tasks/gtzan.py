@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from layerscope.data.label_tables import Record
+from layerscope.data.label_tables import ASIDE, Record
 from layerscope.errors import DataError
 from layerscope.tasks.task import Preset
 
@@ -24,25 +24,30 @@ def listed_clips(directory: Path, preset: Preset) -> list[Record]:
         if not path.is_file():
             raise DataError(f"{directory} holds neither MARBLE's GTZANGenre.*.jsonl nor the fault-filtered list {name}")
         for line in path.read_text(encoding="utf-8").split():
-            if CORRUPT not in line:
-                records.append({"path": f"{audio}/{line}", "label": line.partition("/")[0], "split": split})
+            damaged = {ASIDE: "its file is damaged in every copy"} if CORRUPT in line else {}
+            records.append({"path": f"{audio}/{line}", "label": line.partition("/")[0], "split": split, **damaged})
     return records
 
 
 def annotated_clips(directory: Path, preset: Preset) -> list[Record]:
     """Return the listed clips with their beats, ``gtzan_tempo_beat-main/beats/gtzan_GENRE_00000.beats``."""
+    folder = directory / "gtzan_tempo_beat-main" / "beats"
+    if not folder.is_dir():
+        raise DataError(f"{folder} does not exist; unpack https://github.com/TempoBeatDownbeat/gtzan_tempo_beat there")
     records = []
     for record in listed_clips(directory, preset):
-        genre, number = Path(record["path"]).stem.split(".")
-        path = directory / "gtzan_tempo_beat-main" / "beats" / f"gtzan_{genre}_{number}.beats"
-        if path.is_file():
+        path = folder / f"gtzan_{Path(record['path']).stem.replace('.', '_')}.beats"
+        try:
             records.append({**record, "label": read_beat_file(path)})
-    if not records:
-        raise DataError(f"{directory} holds no gtzan_tempo_beat-main/beats/*.beats for its clips")
+        except (OSError, ValueError) as error:
+            records.append({ASIDE: f"its beats cannot be read ({error})", **record, "label": None})
     return records
 
 
 def read_beat_file(path: Path) -> Record:
-    """Read lines of time and position in the bar."""
+    """Read lines of time and position in the bar; where no line has a position, nobody annotated downbeats."""
     rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return {"beat": [float(row[0]) for row in rows], "downbeat": [float(row[0]) for row in rows if row[1] == "1"]}
+    beats: Record = {"beat": [float(row[0]) for row in rows]}
+    if any(len(row) > 1 for row in rows):
+        beats["downbeat"] = [float(time) for time, position in rows if position == "1"]
+    return beats

@@ -7,8 +7,12 @@ from layerscope.targets.labels import is_key
 from layerscope.tasks.marble_records import marble_records
 from layerscope.tasks.task import Preset
 
-STRUCTURES = ("intro", "verse", "pre-chorus", "chorus", "bridge", "outro", "inst")
-SYNONYMS = {"instrumental": "inst", "solo": "inst", "prechorus": "pre-chorus", "verse-and-pre-chorus": "verse"}
+#: Section labels, joined by ``_`` where a section has several → the seven functions, as in MARBLE v2.
+FUNCTIONS = {
+    **{name: name for name in ("intro", "verse", "pre-chorus", "chorus", "bridge", "outro")},
+    "instrumental": "inst", "solo": "inst", "pre-chorus_chorus": "chorus", "verse_pre-chorus": "verse",
+    "intro_verse": "verse", "intro_chorus": "chorus",
+}  # fmt: skip
 
 
 def keys(directory: Path, preset: Preset) -> list[Record]:
@@ -23,13 +27,12 @@ def keys(directory: Path, preset: Preset) -> list[Record]:
 
 
 def sections(directory: Path, preset: Preset) -> list[Record]:
-    """Return sections with their function: the first label that is one of the seven."""
+    """Return sections with their function; those whose labels MARBLE does not name are set aside."""
     del preset
     records = []
     for record in marble_records(directory, "HookTheoryStructure"):
-        labels = record["label"] if isinstance(record["label"], list) else [record["label"]]
-        plain = [SYNONYMS.get(str(label).lower(), str(label).lower()) for label in labels]
-        known = next((label for label in plain if label in STRUCTURES), None)
-        reason = f"its label {record['label']} is none of {', '.join(STRUCTURES)}"
-        records.append({**record, "label": known} if known else {**record, ASIDE: reason})
+        label = record.get("label")
+        function = FUNCTIONS.get("_".join(map(str, label)) if isinstance(label, list) else str(label))
+        reason = f"its label {label} is none of {', '.join(FUNCTIONS)}"
+        records.append({**record, "label": function} if function else {**record, ASIDE: reason})
     return records

@@ -73,6 +73,8 @@ class Source:
         Its size, roughly: worked out from the number, length and format of its clips; None where that is not known.
     repository : str, optional
         A data set on the Hugging Face hub that holds audio and tables.
+    left_out : tuple of str
+        Patterns of its files that no task needs.
     archives : tuple of Archive
         Other files to download.
     supply : str
@@ -83,6 +85,7 @@ class Source:
     licence: str
     gigabytes: float | None = None
     repository: str | None = None
+    left_out: tuple[str, ...] = ()
     archives: tuple[Archive, ...] = ()
     supply: str = ""
 
@@ -117,6 +120,10 @@ class Task:
         Of the mlp probe, as published.
     choices : mapping
         What the literature leaves open or does otherwise → what is done here.
+    shared : str
+        What the published splits are known to share, such as artists.
+    mended : bool
+        Whether preset ``robust`` trains and validates on other clips than the published splits do.
     in_paper : bool
         Whether it is of the study of fourteen tasks.
     """
@@ -134,6 +141,8 @@ class Task:
     unit: Literal["clip", "group"] = "clip"
     schedule: Schedule = field(default_factory=Schedule)
     choices: Mapping[str, str] = field(default_factory=dict)
+    shared: str = ""
+    mended: bool = False
     in_paper: bool = False
 
     def load(self, root: Path | None = None, preset: Preset = "robust") -> Dataset:
@@ -156,6 +165,11 @@ class Task:
             raise DataError(f"{directory} does not exist; `layerscope data {self.name}` says where the data come from")
         dataset = Dataset.from_records(directory, self.clip_records(directory, preset), "record", 1, [directory])
         return Dataset(self.name, dataset.clips, dataset.skipped)
+
+    def expected_in(self, preset: Preset) -> Mapping[str, int]:
+        """Return how many clips the splits of a complete copy hold, where a preset leaves them as published."""
+        remade = preset == "robust" and self.mended
+        return {split: count for split, count in self.expected.items() if split == "test" or not remade}
 
     def clip_records(self, directory: Path, preset: Preset) -> list[Record]:
         """Return a record for every clip that the data set's lists name."""
