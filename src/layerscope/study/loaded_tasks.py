@@ -100,10 +100,12 @@ def read_tasks(plan: Plan) -> dict[str, Dataset]:
     """
     datasets: dict[str, Dataset] = {}
     absent: dict[str, str] = {}
+    preset = plan.preset or "robust"
     for name in plan.task:
         try:
-            datasets[name] = TASKS[name].load(plan.root, plan.preset or "robust")
-            refuse_short(name, missing_clips(TASKS[name], datasets[name], plan.preset or "robust"), plan)
+            dataset = TASKS[name].load(plan.root, preset)
+            refuse_short(name, missing_clips(TASKS[name], dataset, preset), plan)
+            datasets[name] = dataset
         except DataError as error:
             absent[name] = str(error)
     if absent and not (plan.partial and datasets):
