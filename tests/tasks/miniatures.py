@@ -144,7 +144,7 @@ def jamendo(subset, prefix):
 
     def build(root):
         folder = root / "MTG" / "data" / "splits" / "split-0"
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for place, split in enumerate(("train", "validation", "test")):
             lines = ["TRACK_ID\tARTIST_ID\tALBUM_ID\tPATH\tDURATION\tTAGS"]
             for number in range(6):

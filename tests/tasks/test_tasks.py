@@ -48,6 +48,23 @@ def test_data_check_run_report(task, layout, tmp_path, capsys):
         assert "not to be mixed" in page
 
 
+@pytest.mark.slow
+def test_the_study_of_fourteen_tasks_completes_on_data_as_they_are_published(tmp_path):
+    for builder in {
+        MINIATURES[name, layout] for name, layout in MINIATURES if name in PAPER_TASKS and layout != "marble"
+    }:
+        builder(tmp_path)
+    for name in ("gs-key", "emo"):
+        MINIATURES[name, "marble"](tmp_path)
+    plan = make_plan({"preset": "paper", "root": tmp_path, "baseline": ["mel"]}, "test")
+    results = run(plan, tmp_path / "out")
+    assert results.tasks == list(PAPER_TASKS)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert all(TASKS[name].title in page for name in PAPER_TASKS)
+    assert "Leak between splits, as published: group" in page
+    assert "allowed by the user" not in page
+
+
 def test_gtzan_leaves_the_damaged_file_out(tmp_path):
     gtzan_lists(tmp_path)
     dataset = TASKS["gtzan-genre"].load(tmp_path)
