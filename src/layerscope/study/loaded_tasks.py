@@ -15,9 +15,9 @@ from layerscope.study.options import Plan
 from layerscope.study.progress import Progress, Silent
 from layerscope.targets.labels import TRACK_KINDS, Kind, Labels, TrackLabels
 from layerscope.tasks import TASKS, Task
-from layerscope.tasks.task import Preset
+from layerscope.tasks.copy_check import missing_clips
 
-__all__ = ["Question", "load_tasks", "missing_clips", "passes_of", "refuse_leaks", "tasks_left_out"]
+__all__ = ["Question", "load_tasks", "passes_of", "refuse_leaks", "tasks_left_out"]
 
 
 @dataclass
@@ -100,11 +100,10 @@ def read_tasks(plan: Plan) -> dict[str, Dataset]:
     """
     datasets: dict[str, Dataset] = {}
     absent: dict[str, str] = {}
-    preset = plan.preset or "robust"
     for name in plan.task:
         try:
-            dataset = TASKS[name].load(plan.root, preset)
-            refuse_short(name, missing_clips(TASKS[name], dataset, preset), plan)
+            dataset = TASKS[name].load(plan.root, plan.preset or "robust")
+            refuse_short(TASKS[name], dataset, plan)
             datasets[name] = dataset
         except DataError as error:
             absent[name] = str(error)
@@ -125,42 +124,19 @@ def tasks_left_out(plan: Plan, tasks: Sequence[Question]) -> str:
 
 def survey_task(task: Task, dataset: Dataset, plan: Plan, progress: Progress) -> Question:
     """Return one task of the benchmark; a clip whose annotation cannot be read is set aside."""
-    preset = plan.preset or "robust"
     surveyed = survey(dataset, progress)
-    short = missing_clips(task, surveyed, preset)
-    refuse_short(task.name, short, plan)
-    readable = readable_labels(surveyed.with_target(task.target), task)
+    short = refuse_short(task, surveyed, plan)
+    readable = task.with_readable_labels(surveyed)
     window = plan.window or task.window
-    return Question(task.name, readable, task.target, task.kind, window, task, preset == "paper", short)
+    return Question(task.name, readable, task.target, task.kind, window, task, plan.preset == "paper", short)
 
 
-def refuse_short(name: str, short: str, plan: Plan) -> None:
-    """Raise for a copy that is not the published one, where that is asked for."""
+def refuse_short(task: Task, dataset: Dataset, plan: Plan) -> str:
+    """Return how a copy is not the published one, or raise where that is asked for."""
+    short = missing_clips(task, dataset, remade=task.mended and plan.preset != "paper")
     if short and plan.strict:
-        raise DataError(f"{name}: {short}; leave out --strict to go on with what is there")
-
-
-def readable_labels(dataset: Dataset, task: Task) -> Dataset:
-    """Return the clips whose labels can be read; the others are set aside with the reason."""
-    try:
-        dataset.labels(task.target, task.kind)
-    except DataError:
-        reasons = {}
-        for row, clip in enumerate(dataset.clips["clip"]):
-            try:
-                Dataset(dataset.name, dataset.clips.iloc[[row]]).labels(task.target, task.kind)
-            except DataError as error:
-                reasons[clip] = str(error)
-        return dataset.without(reasons)
-    return dataset
-
-
-def missing_clips(task: Task, dataset: Dataset, preset: Preset = "paper") -> str:
-    """Return how a copy of a data set falls short of the published counts, or nothing."""
-    counts = dataset.clips.split.value_counts()
-    short = {name: (int(counts.get(name, 0)), wanted) for name, wanted in task.expected_in(preset).items()}
-    told = [f"{name} has {found} of {wanted} clips" for name, (found, wanted) in short.items() if found != wanted]
-    return "this copy is not the published one: " + ", ".join(told) if told else ""
+        raise DataError(f"{task.name}: {short}; leave out --strict to go on with what is there")
+    return short
 
 
 def survey(dataset: Dataset, progress: Progress) -> Dataset:

@@ -166,10 +166,20 @@ class Task:
         dataset = Dataset.from_records(directory, self.clip_records(directory, preset), "record", 1, [directory])
         return Dataset(self.name, dataset.clips, dataset.skipped)
 
-    def expected_in(self, preset: Preset) -> Mapping[str, int]:
-        """Return how many clips the splits of a complete copy hold, where a preset leaves them as published."""
-        remade = preset == "robust" and self.mended
-        return {split: count for split, count in self.expected.items() if split == "test" or not remade}
+    def with_readable_labels(self, dataset: Dataset) -> Dataset:
+        """Return the clips whose labels are there and can be read; the others are set aside with the reason."""
+        dataset = dataset.with_target(self.target)
+        try:
+            dataset.labels(self.target, self.kind)
+        except DataError:
+            reasons = {}
+            for row, clip in enumerate(dataset.clips["clip"]):
+                try:
+                    Dataset(self.name, dataset.clips.iloc[[row]]).labels(self.target, self.kind)
+                except DataError as error:
+                    reasons[clip] = str(error)
+            return dataset.without(reasons)
+        return dataset
 
     def clip_records(self, directory: Path, preset: Preset) -> list[Record]:
         """Return a record for every clip that the data set's lists name."""
