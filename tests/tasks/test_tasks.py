@@ -163,13 +163,6 @@ def test_absent_data_say_where_they_come_from(tmp_path):
         TASKS["emo"].load(tmp_path)
 
 
-def test_a_table_of_one_split_without_the_others_is_refused(tmp_path):
-    (tmp_path / "GS").mkdir()
-    (tmp_path / "GS" / "GS.train.jsonl").write_text("{}")
-    with pytest.raises(DataError, match=r"GS\.val\.jsonl is missing"):
-        TASKS["gs-key"].load(tmp_path)
-
-
 def test_unknown_tasks_are_named():
     with pytest.raises(UsageError, match="did you mean 'gs-key'"):
         make_plan({"task": ["gskey"]}, "test")

@@ -16,7 +16,7 @@ from layerscope.data.label_tables import ASIDE
 from layerscope.data.splits import Part
 from layerscope.errors import DataError
 from layerscope.probes.frame_targets import plan_tracks
-from layerscope.study.loaded_tasks import load_tasks, refuse_leaks
+from layerscope.study.loaded_tasks import load_tasks, refuse_leaks, tasks_left_out
 from layerscope.study.options import make_plan
 from layerscope.targets.labels import key_name
 from layerscope.tasks import TASKS
@@ -260,7 +260,7 @@ def test_hooktheory_labels_count_as_in_marble(tmp_path, labels, function):
         record = {"audio_path": f"data/HookTheory/hooktheory_clips/{split}.mp3", "label": labels, "ori_uid": split}
         directory.mkdir(exist_ok=True)
         (directory / f"HookTheoryStructure.{split}.jsonl").write_text(json.dumps(record))
-    for record in TASKS["hooktheory-structure"].clip_records(directory, "paper"):
+    for record in TASKS["hooktheory-structure"].read_records(directory, "paper"):
         assert record.get("label") == function if function else ASIDE in record
 
 
@@ -272,7 +272,10 @@ def test_absent_data_sets_are_named_together_and_the_others_run(gtzan):
         DataError, match=r"2 of 3 tasks cannot be run; --partial runs the others: gtzan-genre\n  emo: .*\n  mtt"
     ):
         load_tasks(make_plan(asked, "test"))
-    assert [task.name for task in load_tasks(make_plan({**asked, "partial": True}, "test"))] == ["gtzan-genre"]
+    plan = make_plan({**asked, "partial": True}, "test")
+    tasks = load_tasks(plan)
+    assert [task.name for task in tasks] == ["gtzan-genre"]
+    assert tasks_left_out(plan, tasks) == "Not run, as their data are not there (--partial): emo, mtt."
     with pytest.raises(DataError, match=r"3 of 3 tasks cannot be run; nothing is left"):
         load_tasks(make_plan({**asked, "partial": True, "strict": True}, "test"))
 

@@ -26,6 +26,8 @@ def annotated_clips(directory: Path, preset: Preset) -> list[Record]:
         raise DataError(f"{directory} holds neither MTT.{{train,val,test}}.jsonl nor {table.name}")
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
+    if not rows or not {"clip_id", "mp3_path"} <= rows[0].keys():
+        raise DataError(f"{table}: no rows with clip_id and mp3_path; fetch it again")
     tags = [name for name in rows[0] if name not in ("clip_id", "mp3_path")]
     counts = {tag: sum(row[tag] == "1" for row in rows) for tag in tags}
     chosen = sorted(tags, key=lambda tag: -counts[tag])[:COMMONEST]

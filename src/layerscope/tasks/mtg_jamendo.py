@@ -12,7 +12,7 @@ SPLITS = {"train": "train", "validation": "valid", "test": "test"}
 
 
 def listed_tracks(directory: Path, preset: Preset, subset: str) -> list[Record]:
-    """Return the tracks of ``data/splits/split-0/autotagging_*.tsv``; tags follow the fifth column."""
+    """Return the tracks of ``data/splits/split-0/autotagging_*.tsv``; tags fill the last column and those after it."""
     del preset
     records = []
     audio = next((place for place in ("audios", "audio", "raw_30s") if (directory / place).is_dir()), "audio")
@@ -21,16 +21,10 @@ def listed_tracks(directory: Path, preset: Preset, subset: str) -> list[Record]:
         if not table.is_file():
             raise DataError(f"{table} is missing, and so are MARBLE's MTG*.jsonl")
         with table.open(encoding="utf-8", newline="") as file:
-            rows = csv.reader(file, delimiter="\t")
-            next(rows)
-            for _track, artist, _album, path, _duration, *tags in rows:
-                stem = path.removesuffix(".mp3")
-                records.append(
-                    {
-                        "path": f"{audio}/{find_audio(directory / audio, stem, ENDINGS)}",
-                        "label": tags,
-                        "group": artist,
-                        "split": split,
-                    }
-                )
+            for row in csv.DictReader(file, delimiter="\t", restkey="MORE"):
+                if not {"PATH", "ARTIST_ID", "TAGS"} <= row.keys() or not row["TAGS"]:
+                    raise DataError(f"{table}: a row without PATH, ARTIST_ID or TAGS: {row}")
+                path = find_audio(directory / audio, row["PATH"].removesuffix(".mp3"), ENDINGS)
+                tags = [row["TAGS"], *(row.get("MORE") or [])]
+                records.append({"path": f"{audio}/{path}", "label": tags, "group": row["ARTIST_ID"], "split": split})
     return records

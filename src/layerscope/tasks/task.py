@@ -163,7 +163,7 @@ class Task:
         directory = (root or data_directory()).expanduser() / self.folder
         if not directory.is_dir():
             raise DataError(f"{directory} does not exist; `layerscope data {self.name}` says where the data come from")
-        dataset = Dataset.from_records(directory, self.clip_records(directory, preset), "record", 1, [directory])
+        dataset = Dataset.from_records(directory, self.read_records(directory, preset), "record", 1, [directory])
         return Dataset(self.name, dataset.clips, dataset.skipped)
 
     def with_readable_labels(self, dataset: Dataset) -> Dataset:
@@ -181,7 +181,7 @@ class Task:
             return dataset.without(reasons)
         return dataset
 
-    def clip_records(self, directory: Path, preset: Preset) -> list[Record]:
+    def read_records(self, directory: Path, preset: Preset) -> list[Record]:
         """Return a record for every clip that the data set's lists name."""
         if self.read and not (self.records and has_marble_records(directory, self.records)):
             return self.read(directory, preset)
