@@ -163,6 +163,18 @@ def test_absent_data_say_where_they_come_from(tmp_path):
         TASKS["emo"].load(tmp_path)
 
 
+def test_lists_that_are_none_are_refused(tmp_path):
+    (tmp_path / "MTT").mkdir()
+    (tmp_path / "MTT" / "annotations_final.csv").write_text("<html>moved</html>\nmore\n")
+    with pytest.raises(DataError, match=r"annotations_final\.csv: no rows with clip_id and mp3_path"):
+        TASKS["mtt"].load(tmp_path)
+    jamendo("genre", "genre")(tmp_path)
+    table = tmp_path / "MTG" / "data" / "splits" / "split-0" / "autotagging_genre-train.tsv"
+    table.write_text(table.read_text() + "track_0000001\tartist_000001\n")
+    with pytest.raises(DataError, match=r"autotagging_genre-train\.tsv: a row without PATH, ARTIST_ID or TAGS"):
+        TASKS["mtg-genre"].load(tmp_path)
+
+
 def test_unknown_tasks_are_named():
     with pytest.raises(UsageError, match="did you mean 'gs-key'"):
         make_plan({"task": ["gskey"]}, "test")
