@@ -74,7 +74,7 @@ def annotated_songs(directory: Path, preset: Preset) -> list[Record]:
     with table.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             song = song_of(row["Title"], row["Artist"])
-            audio = find_audio(directory / "audio", row["File"], sorted(EXTENSIONS))
+            audio = find_audio(directory / "audio", row["File"], [".mp3", *sorted(EXTENSIONS)])
             record = {"path": f"audio/{audio}", "group": song, "split": split_of(song), "sections": None}
             try:
                 sections = read_sections(table.parent / "segments" / f"{row['File']}.txt", float(row["Duration"]))
