@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerscope.data.splits import assign, find_leaks, group_codes, parts_of, refuse_unlearnable
+from layerscope.data.leaks import find_leaks
+from layerscope.data.splits import assign, parts_of, refuse_unlearnable
 from layerscope.errors import DataError
 from layerscope.targets.labels import labels_of
 
@@ -72,39 +73,10 @@ def test_too_few_groups_are_refused():
         assign(table(12, group=list("aaaabbbbcccc")), labels_of(["a", "b"] * 6), 0)
 
 
-def test_clips_are_joined_by_group_file_and_sound():
-    clips = table(
-        6,
-        group=["x", "x", None, None, None, None],
-        clip_key=["f1@0-1", "f2@0-1", "f2@1-2", "f3@0-1", "f4@0-1", "f5@0-1"],
-        clip_sound=["s1", "s2", "s3", "s4", "s4", "s5"],
-    )
-    codes = group_codes(clips)
-    # 0 and 1 by group, 1 and 2 by file, 3 and 4 by sound; 5 alone.
-    assert codes[0] == codes[1] == codes[2]
-    assert codes[3] == codes[4]
-    assert len(set(codes)) == 3
-
-
 def test_duplicate_sounds_are_never_divided():
     sounds = [str(row // 2) for row in range(60)]
     assigned = assign(table(60, clip_sound=sounds), labels_of(["a", "b", "b"] * 20), 0)
     assert assigned.groupby("clip_sound").split.nunique().max() == 1
-
-
-def test_leaks_by_group_file_and_sound_are_found_and_said():
-    clips = table(
-        6,
-        split=["train", "test", "train", "valid", "train", "test"],
-        group=["a", "a", "b", "c", "d", "e"],
-        clip_key=["1@0-1", "2@0-1", "3@0-1", "3@1-2", "4@0-1", "5@0-1"],
-        clip_sound=["p", "q", "r", "s", "t", "t"],
-    )
-    assert [str(leak) for leak in find_leaks(clips)] == [
-        "group 'a' is in train and test",
-        "the same audio (c2, c3) is in train and valid",
-        "the same audio (c4, c5) is in train and test",
-    ]
 
 
 def test_folds_test_and_choose_every_clip_once():

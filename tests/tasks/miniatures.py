@@ -76,7 +76,9 @@ def gtzan_lists(root):
             beats = beats_label(number)["beat"]
             path = folder / "gtzan_tempo_beat-main" / "beats" / f"gtzan_{genre}_{number:05d}.beats"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("".join(f"{time}\t{place % 4 + 1}\n" for place, time in enumerate(beats)))
+            # As in six files of jazz, some hold beats without positions.
+            positions = "" if (genre, number % 4) == ("jazz", 3) else "\t{}"
+            path.write_text("".join(f"{time}{positions.format(n % 4 + 1)}\n" for n, time in enumerate(beats)))
     lists["train"].append("jazz/jazz.00054.wav")
     (folder / "genres" / "jazz" / "jazz.00054.wav").write_bytes(b"damaged")
     for name, lines in lists.items():
@@ -89,7 +91,9 @@ def nsynth(root):
         notes = {}
         for number in range(9):
             family, pitch = families[number % 3], 60 + number // 3
-            instrument = f"{family}_acoustic_{ {'train': 0, 'valid': 1, 'test': 2}[split]:03d}"
+            # Official validation and test share instruments.
+            serial = number if split == "train" else 90 + (split == "test") * (family == "brass")
+            instrument = f"{family}_acoustic_{serial:03d}"
             name = f"{instrument}-{pitch:03d}-100"
             notes[name] = {"note": number, "note_str": name, "instrument_str": instrument, "pitch": pitch,
                            "velocity": 100, "sample_rate": 16_000, "instrument_family": number % 3,
@@ -115,6 +119,11 @@ def vocalset(root):
                 path = root / "VocalSet" / "FULL" / person / "arpeggios" / technique / name
                 # 7 s are two pieces of 3 s and a rest of a third of one: kept for singers, dropped for techniques.
                 sound(path, 7.2, 8_000, 150 + 60 * number + 20 * place, seed=number * 100 + place * 10 + ord(vowel))
+    # 28 recordings are named after no singer, and one is there twice.
+    sound(root / "VocalSet" / "FULL" / "female4" / "scales" / "straight" / "scales_straight_a.wav", 7.2, 8_000, seed=7)
+    doubled = root / "VocalSet" / "FULL" / "female2" / "scales" / "vibrato" / "f2_scales_vibrato_a.wav"
+    sound(doubled, 7.2, 8_000, seed=8)
+    doubled.with_name("f2_scales_vibrato_a(1).wav").write_bytes(doubled.read_bytes())
 
 
 def magnatagatune(root):
@@ -124,7 +133,7 @@ def magnatagatune(root):
     for number, letter in enumerate("0123456789abcdef" * 2):
         path = f"{letter}/artist-{number}-song-0-29.mp3"
         has = ["1" if random.random() < (0.7 if place < 50 else 0.1) else "0" for place in range(60)]
-        identifier = "16250" if number == 3 else str(number)
+        identifier = "35644" if number == 3 else str(16_250 + number)
         sound(root / "MTT" / "mp3" / path, 1.0, 16_000, 200 + 20 * number, seed=number)
         lines.append("\t".join([identifier, *has, path]))
     (root / "MTT" / "annotations_final.csv").write_text("\n".join(lines) + "\n")
@@ -135,7 +144,7 @@ def jamendo(subset, prefix):
 
     def build(root):
         folder = root / "MTG" / "data" / "splits" / "split-0"
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for place, split in enumerate(("train", "validation", "test")):
             lines = ["TRACK_ID\tARTIST_ID\tALBUM_ID\tPATH\tDURATION\tTAGS"]
             for number in range(6):
@@ -155,11 +164,19 @@ def jamendo(subset, prefix):
 def harmonix(root):
     segments = root / "Harmonix" / "dataset" / "segments"
     segments.mkdir(parents=True)
+    songs = ["File,Title,Artist,Release,Duration"]
     for number in range(1, 25):
         name = f"{number:04d}_song{number}"
-        (segments / f"{name}.txt").write_text("0.0 intro\n2.5 verse1\n5.0 chorus\n7.5 bigoutro\n8.0 end\n")
+        end = "" if number == 5 else "8.0 end\n"
+        (segments / f"{name}.txt").write_text(f"0.0 intro\n2.5 verse1\n5.0 chorus\n7.5 bigoutro\n{end}")
+        # The last two are versions of the first two.
+        title, artist = (
+            (f"Song {number - 20} (radio edit)", "Ann feat. Bob") if number in (21, 22) else (f"Song {number}", "Ann")
+        )
+        songs.append(f'{name},"{title}",{artist},Album,8.2')
         if number != 24:  # one song that the user does not have
             sound(root / "Harmonix" / "audio" / f"{name}.mp3", 8.0, 22_050, 200 + 20 * number, seed=number)
+    (segments.parent / "metadata.csv").write_text("\n".join(songs) + "\n")
 
 
 def chords_label(number):
@@ -177,7 +194,7 @@ GENRES = ["blues", "classical", "country"]
 KEYS = ["Eb minor", "C major", "Gb major"]
 MOODS = [[-0.2569, 0.2599], [0.5, 0.1], [1.2, -0.4]]
 TAGS = [["classical", "violin"], ["rock"], ["rock", "violin"]]
-SECTIONS = [["chorus"], ["verse"], ["pre-chorus", "verse"]]
+SECTIONS = [["chorus"], ["verse"], ["pre-chorus", "chorus"], ["intro", "verse"]]
 
 #: (task, layout) → who builds it
 MINIATURES = {

@@ -85,6 +85,17 @@ def test_members_that_point_outside_are_refused(tmp_path):
     assert not (tmp_path / "in").exists()
 
 
+def test_archives_in_zips_hold_the_files_of_the_directory_that_they_are_named_after(tmp_path):
+    """As in m-a-p/HookTheory, whose 104 GB of whole songs no task needs."""
+    parts = tmp_path / "HookTheory" / "zips" / "hooktheory_clips"
+    parts.mkdir(parents=True)
+    (parts / "part_000000.tar").write_bytes(tar_of({"abc.mp3": b"x"}))
+    source = replace(TASKS["hooktheory-key"].source, repository=None)
+    fetch(replace(TASKS["hooktheory-key"], source=source), tmp_path)
+    assert (tmp_path / "HookTheory" / "hooktheory_clips" / "abc.mp3").read_bytes() == b"x"
+    assert TASKS["hooktheory-key"].source.left_out == ("zips/audio/*",)
+
+
 def test_links_are_refused(tmp_path):
     with tarfile.open(tmp_path / "link.tar", "w") as archive:
         info = tarfile.TarInfo("link")

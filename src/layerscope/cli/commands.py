@@ -271,8 +271,8 @@ def data(
     download: Annotated[bool, typer.Option("--download", help="Get what may be downloaded, and unpack it.")] = False,
 ) -> None:
     """Say where a task's data come from; get, verify and unpack them; count what is on disk."""
-    from layerscope.study.loaded_tasks import missing_clips
     from layerscope.tasks import TASKS, data_directory
+    from layerscope.tasks.copy_check import copy_report
     from layerscope.tasks.fetch import describe, fetch
 
     if task not in TASKS:
@@ -286,13 +286,8 @@ def data(
         way = "; --download gets it" if one.source.repository or one.source.archives else ""
         console.print(f"on disk: nothing at {place / one.folder}{way}", soft_wrap=True)
         return
-    dataset = one.load(place)
-    sizes = ", ".join(f"{name} {count:,}" for name, count in dataset.clips.split.value_counts().sort_index().items())
-    console.print(f"on disk: {sizes}; {len(dataset.skipped):,} clips of its lists missing or set aside", soft_wrap=True)
-    for clip, reason in list(dataset.skipped.items())[:5]:
-        console.print(f"  {clip}: {reason}", markup=False, highlight=False, soft_wrap=True)
-    short = missing_clips(one, dataset)
-    console.print(short or "complete: as many clips as published" if one.expected else "", soft_wrap=True)
+    for line in copy_report(one, place):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Who trains, who validates, who is tested: splits that are given, splits that are made, and leaks between them.
+"""Who trains, who validates, who is tested: splits that are given, and splits that are made.
 
 A split that is made keeps groups whole, keeps clips with the same sound together, and is stratified and seeded.
 """
@@ -13,10 +13,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
+from layerscope.data.leaks import group_codes
 from layerscope.errors import DataError
 from layerscope.targets.labels import Labels, TrackLabels
 
-__all__ = ["Leak", "Part", "assign", "find_leaks", "group_codes", "parts_of"]
+__all__ = ["Part", "assign", "parts_of", "refuse_unlearnable"]
 
 Rows = NDArray[np.int64]
 
@@ -31,91 +32,6 @@ class Part:
     train: Rows
     valid: Rows
     test: Rows
-
-
-@dataclass(frozen=True)
-class Leak:
-    """Something on both sides of a split.
-
-    Attributes
-    ----------
-    what : str
-        ``"group"`` or ``"sound"``.
-    name : str
-        Which group, or the clips that sound the same.
-    sides : tuple of str
-        The splits it lies in.
-    """
-
-    what: str
-    name: str
-    sides: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """Say it in words."""
-        subject = f"group '{self.name}'" if self.what == "group" else f"the same audio ({self.name})"
-        return f"{subject} is in {' and '.join(self.sides)}"
-
-
-def group_codes(clips: pd.DataFrame) -> NDArray[np.int64]:
-    """Return a number for each clip such that what must stay together shares it.
-
-    Clips are joined by ``group``, by ``clip_key`` up to the span (the same file) and by ``clip_sound`` (the same
-    samples), where the table has these columns; without any of them each clip stands alone.
-    """
-    parent = np.arange(len(clips))
-
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = parent[row]
-        return row
-
-    for values in joining_columns(clips).values():
-        first: dict[object, int] = {}
-        for row, value in enumerate(values):
-            if value is not None:
-                parent[root(row)] = root(first.setdefault(value, row))
-    return np.unique([root(row) for row in range(len(clips))], return_inverse=True)[1].astype(np.int64)
-
-
-def joining_columns(clips: pd.DataFrame) -> dict[str, list[object]]:
-    """Return what joins clips: group, file and sound, None where unknown."""
-    columns: dict[str, list[object]] = {}
-    if "group" in clips:
-        columns["group"] = [None if pd.isna(value) else value for value in clips.group]
-    if "clip_key" in clips:
-        columns["file"] = [key.partition("@")[0] for key in clips.clip_key]
-    if "clip_sound" in clips:
-        columns["sound"] = list(clips.clip_sound)
-    return columns
-
-
-def find_leaks(clips: pd.DataFrame) -> list[Leak]:
-    """Return groups, files and sounds that lie on both sides of the given splits or folds."""
-    side = side_of(clips)
-    if side is None:
-        return []
-    leaks: list[Leak] = []
-    reported: set[str] = set()
-    for what, values in joining_columns(clips).items():
-        table = pd.DataFrame({"value": values, "side": side, "clip": clips["clip"]}).dropna()
-        for value, rows in table.groupby("value", sort=False):
-            sides = tuple(dict.fromkeys(rows.side))
-            name = str(value) if what == "group" else ", ".join(sorted(rows["clip"])[:3])
-            if len(sides) > 1 and name not in reported:
-                reported.add(name)
-                leaks.append(Leak("group" if what == "group" else "sound", name, sides))
-    return leaks
-
-
-def side_of(clips: pd.DataFrame) -> list[str] | None:
-    """Return the given split or fold of each clip in words, or None where the data bring neither."""
-    if "fold" in clips:
-        return [f"fold {fold}" for fold in clips.fold]
-    if "split" in clips:
-        return list(clips.split)
-    return None
 
 
 def assign(clips: pd.DataFrame, labels: Labels | TrackLabels, seed: int, folds: int | None = None) -> pd.DataFrame:

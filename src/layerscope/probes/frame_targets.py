@@ -114,14 +114,26 @@ def plan_tracks(labels: TrackLabels, kept: Sequence[int], parts: list[Part]) -> 
     clip, frame, values = clip[usable], frame[usable], values[usable]
     chosen = []
     for part in parts:
-        train = np.flatnonzero(np.isin(clip, part.train))
+        train = np.flatnonzero(np.isin(clip, fully_annotated(labels, part.train)))
         train = train[:: max(1, -(-len(train) // MOST_TRAINING_FRAMES))]
-        chosen.append(Part(train, *(np.flatnonzero(np.isin(clip, rows)) for rows in (part.valid, part.test))))
-    used = np.unique(np.concatenate([rows for part in chosen for rows in (part.train, part.valid, part.test)]))
+        valid = np.flatnonzero(np.isin(clip, fully_annotated(labels, part.valid)))
+        chosen.append(Part(train, valid, np.flatnonzero(np.isin(clip, part.test))))
+    asked = np.flatnonzero(np.isin(clip, np.concatenate([rows for part in parts for rows in (part.valid, part.test)])))
+    used = np.unique(np.concatenate([asked, *(part.train for part in chosen)]))
     renumbered = [Part(*(np.searchsorted(used, rows) for rows in (p.train, p.valid, p.test))) for p in chosen]
     kind: Kind = "tags" if labels.kind == "beats" else "classes"
     targets = Labels(kind, labels.names, values[used])
     return Tracks(labels, parts, rate, counts, clip[used], frame[used], targets, renumbered)
+
+
+def fully_annotated(labels: TrackLabels, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return those of some clips that have all that is asked for: downbeats too, unless none of them has any.
+
+    The others are scored for their beats, and neither train nor choose: silence about downbeats is no answer.
+    """
+    tracks = [labels.tracks[row] for row in rows]
+    whole = np.array([not isinstance(track, Beats) or len(track.downbeats) > 0 for track in tracks], dtype=bool)
+    return rows[whole] if whole.any() else rows
 
 
 def frame_labels(labels: TrackLabels, row: int, frames: int, rate: float) -> NDArray[np.int64] | NDArray[np.float32]:

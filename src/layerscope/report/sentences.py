@@ -197,7 +197,10 @@ def list_cautions(results: Results) -> list[str]:
     if facts["test_groups"] < FEW_GROUPS:
         cautions.append(f"Only {facts['test_groups']} independent groups are tested: the intervals are rough.")
     if facts["leaks"]:
-        cautions.append(f"Leak between splits, allowed by the user: {facts['leaks'][0]}.")
+        whose = "as published" if facts.get("published") else "allowed by the user"
+        cautions.append(f"Leak between splits, {whose}: {facts['leaks'][0]}.")
+    if facts.get("shared"):
+        cautions.append(f"The published splits share {facts['shared']}.")
     if facts["absent_tags"]:
         named, more = facts["absent_tags"][:MOST_NAMED], len(facts["absent_tags"]) - MOST_NAMED
         rest = f" and {more} more" if more > 0 else ""

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from layerscope.atomic_files import cache_directory, owned_directory
 from layerscope.data.audio import load
 from layerscope.data.dataset import Dataset
-from layerscope.data.splits import group_codes
+from layerscope.data.leaks import group_codes
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.errors import AudioError, DataError, UsageError
 from layerscope.features.encode import Pass

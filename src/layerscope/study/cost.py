@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
-from layerscope.data.splits import Part, assign, find_leaks, group_codes, parts_of, refuse_unlearnable
+from layerscope.data.leaks import find_leaks, group_codes
+from layerscope.data.splits import Part, assign, parts_of, refuse_unlearnable
 from layerscope.encoders import MODELS, Encoder, load_encoder
 from layerscope.features.clip_features import Features
 from layerscope.features.encode import Pass, batch_size
@@ -28,7 +29,7 @@ from layerscope.probes.linear import MANY, PENALTIES, objective_of
 from layerscope.probes.mlp import LEARNING_RATES, MLP, run_epoch, validate
 from layerscope.probes.problem import target_tensor
 from layerscope.scores.evaluation import evaluations
-from layerscope.study.loaded_tasks import Question, load_tasks, missing_clips, passes_of
+from layerscope.study.loaded_tasks import Question, load_tasks, passes_of
 from layerscope.study.options import Plan
 from layerscope.targets.labels import Labels, TrackLabels
 
@@ -186,7 +187,7 @@ def task_check(
         labels=labels,
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
         hours=float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600,
-        short=missing_clips(task.task, task.dataset) if task.task else "",
+        short=task.short,
         trainings=each * len(parts) * mlps + (len(jobs) - mlps) * len(parts),
         probe_minutes=(seconds / max(1, min(workers, len(jobs))) + after) / 60,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from layerscope.data.dataset import Dataset
-from layerscope.data.splits import find_leaks
+from layerscope.data.leaks import find_leaks
 from layerscope.encoders import Encoder
 from layerscope.errors import DataError
 from layerscope.features.store import FeatureStore
@@ -16,8 +16,9 @@ from layerscope.study.options import Plan
 from layerscope.study.progress import Progress, Silent
 from layerscope.targets.labels import TRACK_KINDS, Kind, Labels, TrackLabels
 from layerscope.tasks import TASKS, Task
+from layerscope.tasks.copy_check import missing_clips
 
-__all__ = ["Question", "load_tasks", "missing_clips", "passes_of", "refuse_leaks"]
+__all__ = ["Question", "load_tasks", "passes_of", "refuse_leaks", "tasks_left_out"]
 
 
 @dataclass
@@ -38,6 +39,10 @@ class Question:
         Longest window in seconds; the encoder's own by default.
     task : Task, optional
         Where it is of the benchmark.
+    published : bool
+        Whether its splits are the literature's, which stand whatever they share.
+    short : str
+        How its clips fall short of the published counts, or nothing.
     """
 
     name: str
@@ -46,6 +51,8 @@ class Question:
     kind: Kind | None = None
     window: float | None = None
     task: Task | None = None
+    published: bool = False
+    short: str = ""
 
     def __post_init__(self) -> None:
         """Work out the kind."""
@@ -56,6 +63,11 @@ class Question:
     def over_time(self) -> bool:
         """Return whether frames are needed."""
         return self.kind in TRACK_KINDS
+
+    @property
+    def shared(self) -> str:
+        """Return what its splits are known to share, as published."""
+        return self.task.shared if self.task and (self.published or not self.task.mended) else ""
 
     @property
     def source(self) -> str:
@@ -78,35 +90,62 @@ class Question:
 def load_tasks(plan: Plan, progress: Progress | None = None) -> list[Question]:
     """Return the tasks of a plan with their clips, refusing leaks that the files' bytes show already."""
     progress = progress or Silent()
-    found = [load_task(name, plan, progress) for name in plan.task]
+    found = [survey_task(TASKS[name], dataset, plan, progress) for name, dataset in read_tasks(plan).items()]
     if plan.data is not None:
         dataset = survey(Dataset.load(plan.data, plan.root), progress)
         for target in plan.target:
             name = dataset.name if len(plan.target) == 1 else f"{dataset.name}-{target.partition(',')[0]}"
             found.append(Question(name, dataset.with_target(target), target, plan.kind, plan.window))
     for one in found:
-        refuse_leaks(one.dataset.clips, allow=plan.allow_leaks)
+        refuse_leaks(one.dataset.clips, allow=plan.allow_leaks or one.published)
         one.labels()  # a label that cannot be read is an error before the pass, not after
     return found
 
 
-def load_task(name: str, plan: Plan, progress: Progress) -> Question:
-    """Return one task of the benchmark."""
-    task = TASKS[name]
-    dataset = task.load(plan.root, plan.preset or "robust")
-    short = missing_clips(task, dataset)
+def read_tasks(plan: Plan) -> dict[str, Dataset]:
+    """Return the clips of a plan's tasks by name, or raise for all at once whose data are not there.
+
+    With ``partial`` the others are returned.
+    """
+    datasets: dict[str, Dataset] = {}
+    absent: dict[str, str] = {}
+    for name in plan.task:
+        try:
+            dataset = TASKS[name].load(plan.root, plan.preset or "robust")
+            refuse_short(TASKS[name], dataset, plan)
+            datasets[name] = dataset
+        except DataError as error:
+            absent[name] = str(error)
+    if absent and not (plan.partial and datasets):
+        reasons = "\n".join(f"  {name}: {reason}" for name, reason in absent.items())
+        if len(plan.task) == 1:
+            raise DataError(next(iter(absent.values())))
+        ready = f"--partial runs the others: {', '.join(datasets)}" if datasets else "nothing is left to run"
+        raise DataError(f"{len(absent)} of {len(plan.task)} tasks cannot be run; {ready}\n{reasons}")
+    return datasets
+
+
+def tasks_left_out(plan: Plan, tasks: Sequence[Question]) -> str:
+    """Return which tasks of a plan are not run because their data are not there, in words, or nothing."""
+    absent = [name for name in plan.task if name not in {task.name for task in tasks}]
+    return f"Not run, as their data are not there (--partial): {', '.join(absent)}." if absent else ""
+
+
+def survey_task(task: Task, dataset: Dataset, plan: Plan, progress: Progress) -> Question:
+    """Return one task of the benchmark; a clip whose annotation cannot be read is set aside."""
+    surveyed = survey(dataset, progress)
+    short = refuse_short(task, surveyed, plan)
+    readable = task.with_readable_labels(surveyed)
+    window = plan.window or task.window
+    return Question(task.name, readable, task.target, task.kind, window, task, plan.preset == "paper", short)
+
+
+def refuse_short(task: Task, dataset: Dataset, plan: Plan) -> str:
+    """Return how a copy is not the published one, or raise where that is asked for."""
+    short = missing_clips(task, dataset, remade=task.mended and plan.preset != "paper")
     if short and plan.strict:
-        raise DataError(f"{name}: {short}; leave out --strict to go on with what is there")
-    surveyed = survey(dataset, progress).with_target(task.target)
-    return Question(name, surveyed, task.target, task.kind, plan.window or task.window, task)
-
-
-def missing_clips(task: Task, dataset: Dataset) -> str:
-    """Return how a copy of a data set falls short of the published counts, or nothing."""
-    counts = dataset.clips.split.value_counts()
-    short = {name: (int(counts.get(name, 0)), wanted) for name, wanted in task.expected.items()}
-    told = [f"{name} has {found} of {wanted} clips" for name, (found, wanted) in short.items() if found != wanted]
-    return "this copy is not the published one: " + ", ".join(told) if told else ""
+        raise DataError(f"{task.name}: {short}; leave out --strict to go on with what is there")
+    return short
 
 
 def survey(dataset: Dataset, progress: Progress) -> Dataset:

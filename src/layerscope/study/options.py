@@ -78,6 +78,8 @@ class Plan(Probing):
         probes, five seeds, and splits without shared singers or songs, which is also the default.
     strict : bool
         Refuse a task whose copy on disk is not complete.
+    partial : bool
+        Run the tasks whose data are there, and say which are not.
     model, baseline : list of str
         What is compared.
     layers : str, optional
@@ -89,6 +91,7 @@ class Plan(Probing):
     root: Path | None = None
     preset: Literal["paper", "robust"] | None = None
     strict: bool = False
+    partial: bool = False
     model: list[str] = Field(default_factory=list)
     baseline: list[str] = Field(default_factory=lambda: list(BASELINES))
     layers: str | None = None

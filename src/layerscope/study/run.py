@@ -15,7 +15,8 @@ import pandas as pd
 
 from layerscope.atomic_files import cache_directory, owned_directory, write_json
 from layerscope.data.dataset import Dataset
-from layerscope.data.splits import assign, group_codes, parts_of, refuse_unlearnable
+from layerscope.data.leaks import group_codes
+from layerscope.data.splits import assign, parts_of, refuse_unlearnable
 from layerscope.encoders import Encoder
 from layerscope.errors import UsageError
 from layerscope.features.clip_features import Features
@@ -37,7 +38,7 @@ from layerscope.scores.layer_selection import choose
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
 from layerscope.scores.tabulate import tabulate
 from layerscope.similarity.measures import Similarities
-from layerscope.study.loaded_tasks import Question, load_tasks, missing_clips, passes_of, refuse_leaks
+from layerscope.study.loaded_tasks import Question, load_tasks, passes_of, refuse_leaks, tasks_left_out
 from layerscope.study.options import Plan, Probing, checked
 from layerscope.study.progress import Progress, Silent
 from layerscope.targets.labels import Kind, Labels, TrackLabels
@@ -97,7 +98,8 @@ def run(
         tasks = load_tasks(plan, progress)
         passes = extract_all(plan.encoders(), tasks, progress)
         results = probe_tasks(keep_usable(tasks, passes), passes.stores, plan, progress, keep=out / "probes")
-        results.facts |= {"passes": passes.counts, "note": note}
+        notes = (note, tasks_left_out(plan, tasks))
+        results.facts |= {"passes": passes.counts, "note": " ".join(filter(None, notes))}
         finish(results, out, plan, command)
     return results
 
@@ -206,12 +208,11 @@ def probe_task(
 ) -> tuple[list[Entry], dict[str, Any]]:
     """Split the clips of a task, and probe the features that the pass left of them."""
     labels = task.labels()
-    leaks = refuse_leaks(task.dataset.clips, allow=asked.allow_leaks)
+    leaks = refuse_leaks(task.dataset.clips, allow=asked.allow_leaks or task.published)
     features, target, clips = divide(task, labels, stores, asked)
     entries, facts = probe_features(features, target, labels, clips, asked, task, progress, keep)
     facts |= {"leaks": leaks, "skipped": len(task.dataset.skipped)}
-    if task.task:
-        facts["short"] = missing_clips(task.task, task.dataset)
+    facts |= {"published": task.published, "shared": task.shared, "short": task.short}
     return entries, facts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import pooch
@@ -64,19 +64,27 @@ def fetch(task: Task, root: Path, say: Say = lambda _: None) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     if task.source.repository:
         say(f"fetching {task.source.repository} from the hub")
-        fetch_repository(task.source.repository, directory)
+        fetch_repository(task.source.repository, directory, task.source.left_out)
     for archive in task.source.archives:
         say(f"fetching {archive.url}")
         fetch_archive(archive, directory)
-    for path in sorted(directory.glob("*.tar*")) + sorted(directory.glob("*.zip")):
+    for path, place in archives_in(directory):
         say(f"unpacking {path.name}")
-        unpack(path, directory)
+        unpack(path, place)
 
 
-def fetch_repository(repository: str, directory: Path) -> None:
+def archives_in(directory: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the archives of a data set, and where each belongs: those in ``zips/NAME`` hold the files of ``NAME``."""
+    for pattern in ("*.tar*", "*.zip", "zips/*/*.tar"):
+        for path in sorted(directory.glob(pattern)):
+            if path.suffix != ".part":
+                yield path, directory if path.parent == directory else directory / path.parent.name
+
+
+def fetch_repository(repository: str, directory: Path, left_out: Sequence[str] = ()) -> None:
     """Take a data set's files from the hub; those that are there and whole are not fetched again."""
     try:
-        snapshot_download(repository, repo_type="dataset", local_dir=directory)
+        snapshot_download(repository, repo_type="dataset", local_dir=directory, ignore_patterns=list(left_out))
     except GatedRepoError as error:
         raise DataError(
             f"{repository} is gated: accept its terms at https://huggingface.co/datasets/{repository}, then give a "

@@ -1,82 +1,101 @@
 """Harmonix: functional sections of pop songs (Nieto et al. 2019). Its audio may not be passed on.
 
-No split is official; a song's is read off the SHA-1 of its identifier, so that every copy agrees without a list.
+No split is official. A song's is read off the SHA-1 of its title and artist, so that every copy agrees without a list
+and the versions of a song (edits, remixes, second annotations) stay together.
 """
 
+import csv
 import hashlib
+import re
+import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
 from layerscope.data.audio import EXTENSIONS
-from layerscope.data.dataset import Dataset
+from layerscope.data.label_tables import ASIDE, Record
 from layerscope.errors import DataError
-from layerscope.tasks.task import Preset, Record, Schedule, Source, Task, find_audio, records_dataset
+from layerscope.tasks.task import Preset, find_audio
 
-HOMEPAGE = "https://github.com/urinieto/harmonixset"
-#: What a label holds → one of seven functions, after Wang et al. 2022 (SpecTNT): the first that is found counts.
-FUNCTIONS = (
-    ("silence", "silence"), ("ending", "outro"), ("outro", "outro"), ("coda", "outro"),
-    ("prechorus", "verse"), ("pre-chorus", "verse"), ("preverse", "verse"),
-    ("intro", "intro"), ("opening", "intro"), ("fadein", "intro"),
-    ("chorus", "chorus"), ("hook", "chorus"), ("refrain", "chorus"),
-    ("verse", "verse"), ("rap", "verse"), ("build", "verse"),
-    ("bridge", "bridge"), ("transition", "bridge"), ("end", "silence"),
-)  # fmt: skip
+REPOSITORY = "https://github.com/urinieto/harmonixset"
+#: Function → what a label of it holds, by algorithm 1 of Wang et al. 2022 (arXiv 2205.14700): the first hit counts.
+FUNCTIONS = {
+    "silence": "silence",
+    "pre-chorus|prechorus": "verse",
+    "refrain|chorus|theme|stutter": "chorus",
+    "verse|rap|section|slow|build|dialog": "verse",
+    "intro|fadein|opening": "intro",
+    "bridge|trans": "bridge",
+    "out|coda|ending": "outro",
+}
 
 
 def function_of(label: str) -> str:
-    """Return the function of a section; what names none of them (solos, breaks, riffs) is instrumental."""
-    plain = label.lower().replace(" ", "")
-    return next((function for part, function in FUNCTIONS if part in plain), "instrumental")
+    """Return the function of a section; what names none of them (solos, breaks, riffs) is instrumental.
+
+    An ``end`` inside a song, which Wang et al. cut off, is silence.
+
+    Examples
+    --------
+    >>> [function_of(label) for label in ("prechorus2", "bigoutro", "introchorus", "gtrbreak")]
+    ['verse', 'outro', 'chorus', 'instrumental']
+    """
+    if label == "end":
+        return "silence"
+    return next((name for parts, name in FUNCTIONS.items() if re.search(parts, label.lower())), "instrumental")
 
 
-def split_of(identifier: str) -> str:
+def song_of(title: str, artist: str) -> str:
+    """Return what versions of a song share: title and first artist, without brackets, accents and punctuation.
+
+    Examples
+    --------
+    >>> song_of("Down (radio edit)", "Jay Sean feat. Lil Wayne") == song_of("Down", "Jay Sean")
+    True
+    """
+    title = re.sub(r"[(\[].*?[)\]]", "", title)
+    artist = re.split(r"\s+(?:feat|ft|featuring)\b|[&,;/]", artist, flags=re.IGNORECASE)[0]
+    # Accents decompose into marks of their own, which go with the punctuation.
+    return " – ".join(re.sub(r"[\W_]", "", unicodedata.normalize("NFKD", text)).lower() for text in (title, artist))
+
+
+def split_of(song: str) -> str:
     """Return a song's split: of ten, one validates and two are tested."""
-    number = int(hashlib.sha1(identifier.encode(), usedforsecurity=False).hexdigest(), 16) % 10
+    number = int(hashlib.sha1(song.encode(), usedforsecurity=False).hexdigest(), 16) % 10
     return "test" if number < 2 else "valid" if number == 2 else "train"
 
 
-def read(directory: Path, preset: Preset) -> Dataset:
-    """Read ``dataset/segments/ID.txt`` (lines of time and label, the last one ``end``) and ``audio/ID.*``."""
+def annotated_songs(directory: Path, preset: Preset) -> list[Record]:
+    """Return the songs of ``dataset/metadata.csv``, ``audio/ID.*``, with their ``dataset/segments/ID.txt``."""
     del preset
-    segments = directory / "dataset" / "segments"
-    tables = sorted(segments.glob("*.txt"))
-    if not tables:
-        raise DataError(
-            f"{segments} holds no annotations; clone https://github.com/urinieto/harmonixset to {directory}"
-        )
+    table = directory / "dataset" / "metadata.csv"
+    if not table.is_file():
+        raise DataError(f"{table} does not exist; clone {REPOSITORY} to {directory}")
     records: list[Record] = []
-    for table in tables:
-        rows = [line.split(maxsplit=1) for line in table.read_text(encoding="utf-8").splitlines() if line.strip()]
-        spans = [
-            [float(start), float(following[0]), function_of(label)] for (start, label), following in pairwise(rows)
-        ]
-        audio = find_audio(directory / "audio", table.stem, sorted(EXTENSIONS))
-        records.append({"path": f"audio/{audio}", "sections": spans, "split": split_of(table.stem)})
-    return records_dataset(directory, records)
+    with table.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            song = song_of(row["Title"], row["Artist"])
+            audio = find_audio(directory / "audio", row["File"], [".mp3", *sorted(EXTENSIONS)])
+            record = {"path": f"audio/{audio}", "group": song, "split": split_of(song), "sections": None}
+            try:
+                sections = read_sections(table.parent / "segments" / f"{row['File']}.txt", float(row["Duration"]))
+                records.append({**record, "sections": sections})
+            except (OSError, ValueError) as error:
+                records.append({**record, ASIDE: f"its sections cannot be read ({error})"})
+    return records
 
 
-TASK = Task(
-    name="harmonix-structure",
-    title="Harmonix structure",
-    folder="Harmonix",
-    target="sections",
-    kind="segments",
-    read=read,
-    source=Source(
-        homepage=HOMEPAGE,
-        licence="annotations MIT; audio not distributed",
-        gigabytes=0.1,
-        supply="clone the repository to Harmonix/, and put your own copies of the songs at Harmonix/audio/ID.mp3 "
-        "(any format); identifiers are those of dataset/segments, youtube_urls.csv names the recordings",
-    ),
-    expected={},
-    window=24.0,
-    schedule=Schedule(epochs=50, halve_after=5, stop_after=10),
-    choices={
-        "split": "by SHA-1 of the identifier: 70 / 10 / 20 % (none is official)",
-        "frames": "8.3 a second (MusicFM's paper: 8)",
-        "functions": "intro, verse, chorus, bridge, outro, instrumental, silence (after Wang et al. 2022)",
-        "boundaries": "peaks of novelty in the predicted functions, first and last left out (mir_eval's trim)",
-    },
-)
+def read_sections(path: Path, seconds: float) -> list[list[float | str]]:
+    """Read lines of time and label, the last one ``end``; where two songs lack it, the last section ends with the song.
+
+    Parameters
+    ----------
+    path : Path
+        What to read.
+    seconds : float
+        The song's length, by the table.
+    """
+    rows = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    marks = [(float(time), label.strip()) for time, label in rows]
+    if marks[-1][1] != "end":
+        marks.append((seconds, "end"))
+    return [[start, end, function_of(label)] for (start, label), (end, _) in pairwise(marks)]

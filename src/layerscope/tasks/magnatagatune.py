@@ -3,12 +3,13 @@
 import csv
 from pathlib import Path
 
-from layerscope.data.dataset import Dataset
-from layerscope.tasks.task import Preset, Record, Schedule, Source, Task, marble_records, records_dataset, refuse_absent
+from layerscope.data.label_tables import ASIDE, Record
+from layerscope.errors import DataError
+from layerscope.tasks.task import Preset
 
 COMMONEST = 50
-#: Empty files in every copy.
-CORRUPT = {"16250", "24867", "25546"}
+#: Their files are empty in every copy (they stand in rows 16250, 24867 and 25546 of the table, counted from 0).
+CORRUPT = {"35644", "55753", "57881"}
 
 
 def split_of(path: str) -> str:
@@ -17,10 +18,16 @@ def split_of(path: str) -> str:
     return "train" if letter in "0123456789ab" else "valid" if letter == "c" else "test"
 
 
-def annotated_clips(table: Path) -> list[Record]:
+def annotated_clips(directory: Path, preset: Preset) -> list[Record]:
     """Return the clips of ``annotations_final.csv``: an identifier, a column a tag, the path; tabs between."""
+    del preset
+    table = directory / "annotations_final.csv"
+    if not table.is_file():
+        raise DataError(f"{directory} holds neither MTT.{{train,val,test}}.jsonl nor {table.name}")
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
+    if not rows or not {"clip_id", "mp3_path"} <= rows[0].keys():
+        raise DataError(f"{table}: no rows with clip_id and mp3_path; fetch it again")
     tags = [name for name in rows[0] if name not in ("clip_id", "mp3_path")]
     counts = {tag: sum(row[tag] == "1" for row in rows) for tag in tags}
     chosen = sorted(tags, key=lambda tag: -counts[tag])[:COMMONEST]
@@ -29,39 +36,7 @@ def annotated_clips(table: Path) -> list[Record]:
             "path": f"mp3/{row['mp3_path']}",
             "label": [tag for tag in chosen if row[tag] == "1"],
             "split": split_of(row["mp3_path"]),
+            **({ASIDE: "its file is damaged in every copy"} if row["clip_id"] in CORRUPT else {}),
         }
         for row in rows
-        if row["clip_id"] not in CORRUPT
     ]
-
-
-def read(directory: Path, preset: Preset) -> Dataset:
-    """Read MARBLE v2's records, or ``annotations_final.csv`` and ``mp3/``."""
-    del preset
-    records = marble_records(directory, "MTT")
-    table = directory / "annotations_final.csv"
-    if records is None and not table.is_file():
-        raise refuse_absent(directory, "neither MTT.{train,val,test}.jsonl nor annotations_final.csv")
-    return records_dataset(directory, annotated_clips(table) if records is None else records)
-
-
-TASK = Task(
-    name="mtt",
-    title="MagnaTagATune tags",
-    folder="MTT",
-    target="label",
-    kind="tags",
-    read=read,
-    source=Source(
-        homepage="https://huggingface.co/datasets/m-a-p/MTT",
-        licence="CC BY-NC-SA (audio by Magnatune), research",
-        gigabytes=3.0,
-        repository="m-a-p/MTT",
-    ),
-    expected={"train": 18_706, "valid": 1_825, "test": 5_329},
-    schedule=Schedule(epochs=100, halve_after=3, stop_after=10),
-    choices={
-        "clips without tags": "kept (MARBLE; the 21k subset of other papers drops them)",
-        "song parts": "clips of one song share a directory and so a split; each clip is scored alone",
-    },
-)

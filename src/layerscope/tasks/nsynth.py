@@ -1,70 +1,56 @@
 """NSynth: single notes of 4 s; pitch, and family of the instrument (Engel et al. 2017)."""
 
+import hashlib
 import json
 from pathlib import Path
 
-from layerscope.data.dataset import Dataset
+from layerscope.data.label_tables import ASIDE, Record
 from layerscope.errors import DataError
-from layerscope.tasks.task import Archive, Preset, Record, Schedule, Source, Task, records_dataset
+from layerscope.tasks.task import Preset
+
+#: In preset robust, one training instrument in twenty validates: about as many notes as the official split.
+TWENTIETH = 20
 
 
-def read(directory: Path, preset: Preset) -> Dataset:
-    """Read ``nsynth-{train,valid,test}/examples.json`` and ``audio/``; an instrument is a group."""
-    del preset
-    records: list[Record] = []
-    for split in ("train", "valid", "test"):
-        table = directory / f"nsynth-{split}" / "examples.json"
-        if not table.is_file():
-            raise DataError(f"{table} is missing; unpack nsynth-{split}.jsonwav.tar.gz into {directory}")
-        for name, note in json.loads(table.read_text(encoding="utf-8")).items():
-            records.append(
-                {
-                    "path": f"nsynth-{split}/audio/{name}.wav",
-                    "split": split,
-                    "group": note["instrument_str"],
-                    "instrument": note["instrument_family_str"],
-                    "pitch": str(note["pitch"]),
-                }
-            )
-    return records_dataset(directory, records)
+def notes(directory: Path, preset: Preset) -> list[Record]:
+    """Return the notes of ``nsynth-{train,valid,test}/examples.json`` and ``audio/``; an instrument is a group.
+
+    The official validation and test share instruments. Preset ``robust`` tests the same notes, sets validation notes of
+    tested instruments aside, and validates on training instruments instead, picked by the SHA-1 of their names.
+    """
+    records = [record for split in ("train", "valid", "test") for record in notes_of(directory, split)]
+    if preset == "paper":
+        return records
+    tested = {record["group"] for record in records if record["split"] == "test"}
+    for record in records:
+        if record["split"] == "valid" and record["group"] in tested:
+            record[ASIDE] = f"its instrument {record['group']} is tested (preset paper validates on it)"
+        elif record["split"] == "train" and validates(record["group"]):
+            record["split"] = "valid"
+    return records
 
 
-SOURCE = Source(
-    homepage="https://magenta.tensorflow.org/datasets/nsynth",
-    licence="CC BY 4.0",
-    gigabytes=39.0,
-    archives=tuple(
-        Archive(f"http://download.magenta.tensorflow.org/datasets/nsynth/nsynth-{split}.jsonwav.tar.gz")
-        for split in ("train", "valid", "test")
-    ),
-)
-EXPECTED = {"train": 289_205, "valid": 12_678, "test": 4_096}
-SCHEDULE = Schedule(epochs=50, halve_after=3, stop_after=10)
+def validates(instrument: str) -> bool:
+    """Return whether a training instrument validates in preset robust."""
+    return int(hashlib.sha1(instrument.encode(), usedforsecurity=False).hexdigest(), 16) % TWENTIETH == 0
 
-PITCH = Task(
-    name="nsynth-pitch",
-    title="NSynth pitch",
-    folder="NSynth",
-    target="pitch",
-    kind="classes",
-    read=read,
-    source=SOURCE,
-    expected=EXPECTED,
-    window=4.0,
-    schedule=SCHEDULE,
-    choices={"outputs": "one for each MIDI pitch that occurs (MARBLE v1: 128, shifted differently in its two modes)"},
-)
 
-INSTRUMENT = Task(
-    name="nsynth-instrument",
-    title="NSynth instrument family",
-    folder="NSynth",
-    target="instrument",
-    kind="classes",
-    read=read,
-    source=SOURCE,
-    expected=EXPECTED,
-    window=4.0,
-    schedule=SCHEDULE,
-    choices={"synth_lead": "a class that trains and is neither validated nor tested: the official splits have none"},
-)
+def notes_of(directory: Path, split: str) -> list[Record]:
+    """Return the notes of one official split."""
+    table = directory / f"nsynth-{split}" / "examples.json"
+    if not table.is_file():
+        raise DataError(f"{table} is missing; unpack nsynth-{split}.jsonwav.tar.gz into {directory}")
+    try:
+        examples = json.loads(table.read_text(encoding="utf-8"))
+        return [
+            {
+                "path": f"nsynth-{split}/audio/{name}.wav",
+                "split": split,
+                "group": note["instrument_str"],
+                "instrument": note["instrument_family_str"],
+                "pitch": int(note["pitch"]),
+            }
+            for name, note in examples.items()
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{table}: not the notes of NSynth ({error}); unpack the archive again") from error

@@ -6,18 +6,20 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from layerscope.atomic_files import cache_directory
-from layerscope.data.dataset import Dataset, read_lines
+from layerscope.data.dataset import Dataset
+from layerscope.data.label_tables import ASIDE, Record
 from layerscope.errors import DataError
 from layerscope.targets.labels import Kind
+from layerscope.tasks.marble_records import has_marble_records, marble_records
 
-__all__ = ["Archive", "Schedule", "Source", "Task", "data_directory", "find_audio", "marble_records", "records_dataset"]
+__all__ = ["Archive", "Preset", "Reader", "Schedule", "Source", "Task", "data_directory", "find_audio"]
 
-Record = dict[str, Any]
 Preset = Literal["paper", "robust"]
-MARBLE_SPLITS = {"train": "train", "val": "valid", "test": "test"}
+#: The data set's directory and the preset → a record for every clip that its lists name, with its split.
+Reader = Callable[[Path, Preset], list[Record]]
 
 
 def data_directory() -> Path:
@@ -71,6 +73,8 @@ class Source:
         Its size, roughly: worked out from the number, length and format of its clips; None where that is not known.
     repository : str, optional
         A data set on the Hugging Face hub that holds audio and tables.
+    left_out : tuple of str
+        Patterns of its files that no task needs.
     archives : tuple of Archive
         Other files to download.
     supply : str
@@ -79,8 +83,9 @@ class Source:
 
     homepage: str
     licence: str
-    gigabytes: float | None
+    gigabytes: float | None = None
     repository: str | None = None
+    left_out: tuple[str, ...] = ()
     archives: tuple[Archive, ...] = ()
     supply: str = ""
 
@@ -96,11 +101,13 @@ class Task:
     folder : str
         The data set's directory, under `data_directory` or ``--root``.
     target : str
-        Column of the table that `read` makes.
+        Column of the clips.
     kind : str
         Of the target.
-    read : callable
-        The data set's directory and the preset → its clips, with splits.
+    records : str
+        The name of MARBLE v2's tables, which are read where they are there; empty where there are none.
+    read : callable, optional
+        Reads a layout that is the data set's own.
     source : Source
         Where the data come from.
     expected : mapping
@@ -113,6 +120,12 @@ class Task:
         Of the mlp probe, as published.
     choices : mapping
         What the literature leaves open or does otherwise → what is done here.
+    shared : str
+        What the published splits are known to share, such as artists.
+    mended : bool
+        Whether preset ``robust`` trains and validates on other clips than the published splits do.
+    in_paper : bool
+        Whether it is of the study of fourteen tasks.
     """
 
     name: str
@@ -120,13 +133,17 @@ class Task:
     folder: str
     target: str
     kind: Kind
-    read: Callable[[Path, Preset], Dataset]
     source: Source
+    records: str = ""
+    read: Reader | None = None
     expected: Mapping[str, int] = field(default_factory=dict)
     window: float = 30.0
     unit: Literal["clip", "group"] = "clip"
     schedule: Schedule = field(default_factory=Schedule)
     choices: Mapping[str, str] = field(default_factory=dict)
+    shared: str = ""
+    mended: bool = False
+    in_paper: bool = False
 
     def load(self, root: Path | None = None, preset: Preset = "robust") -> Dataset:
         """Return the clips that are on disk.
@@ -136,7 +153,7 @@ class Task:
         root : Path, optional
             The directory that holds the data set's; `data_directory` by default.
         preset : {"paper", "robust"}
-            Where published splits share singers or songs, ``robust`` makes better ones.
+            Where published splits share singers or instruments, ``robust`` makes better ones.
 
         Raises
         ------
@@ -146,36 +163,39 @@ class Task:
         directory = (root or data_directory()).expanduser() / self.folder
         if not directory.is_dir():
             raise DataError(f"{directory} does not exist; `layerscope data {self.name}` says where the data come from")
-        dataset = self.read(directory, preset)
+        dataset = Dataset.from_records(directory, self.read_records(directory, preset), "record", 1, [directory])
         return Dataset(self.name, dataset.clips, dataset.skipped)
 
+    def with_readable_labels(self, dataset: Dataset) -> Dataset:
+        """Return the clips whose labels are there and can be read; the others are set aside with the reason."""
+        dataset = dataset.with_target(self.target)
+        try:
+            dataset.labels(self.target, self.kind)
+        except DataError:
+            reasons = {}
+            for row, clip in enumerate(dataset.clips["clip"]):
+                try:
+                    Dataset(self.name, dataset.clips.iloc[[row]]).labels(self.target, self.kind)
+                except DataError as error:
+                    reasons[clip] = str(error)
+            return dataset.without(reasons)
+        return dataset
 
-def marble_records(directory: Path, stem: str) -> list[Record] | None:
-    """Return the records of MARBLE v2's ``stem.{train,val,test}.jsonl``, or None where there are no such files.
-
-    Paths start at MARBLE's repository, ``data/NAME/…``; here they start at the directory that holds NAME.
-    """
-    files = {split: directory / f"{stem}.{name}.jsonl" for name, split in MARBLE_SPLITS.items()}
-    if not any(file.is_file() for file in files.values()):
-        return None
-    records = []
-    for split, file in files.items():
-        if not file.is_file():
-            raise DataError(f"{file} is missing; the other splits of {stem} are there")
-        for row in read_lines(file):
-            record = {**row, "split": split}
-            record["audio_path"] = (
-                str(row.get("audio_path", "")).removeprefix("data/").removeprefix(f"{directory.name}/")
-            )
-            if "ori_uid" in row:
-                record["group"] = row["ori_uid"]
-            records.append(record)
-    return records
+    def read_records(self, directory: Path, preset: Preset) -> list[Record]:
+        """Return a record for every clip that the data set's lists name."""
+        if self.read and not (self.records and has_marble_records(directory, self.records)):
+            return self.read(directory, preset)
+        records = marble_records(directory, self.records)
+        columns = self.target.split(",")
+        return [by_column(record, columns) for record in records] if len(columns) > 1 else records
 
 
-def records_dataset(directory: Path, records: Sequence[Record]) -> Dataset:
-    """Turn records into a dataset; those without audio on disk are set aside, and named."""
-    return Dataset.from_records(directory, records, "record", 1, [directory])
+def by_column(record: Record, columns: Sequence[str]) -> Record:
+    """Return a record whose label is a list of numbers with a column for each."""
+    label = record.get("label")
+    if not isinstance(label, list) or len(label) != len(columns):
+        return {**record, ASIDE: f"its label {label} is not [{', '.join(columns)}]"}
+    return {**record, **dict(zip(columns, label, strict=True))}
 
 
 def find_audio(directory: Path, stem: str, endings: Sequence[str]) -> str:
@@ -187,8 +207,3 @@ def find_audio(directory: Path, stem: str, endings: Sequence[str]) -> str:
         if (directory / f"{stem}{ending}").is_file():
             return f"{stem}{ending}"
     return f"{stem}{endings[0]}"
-
-
-def refuse_absent(directory: Path, what: str) -> DataError:
-    """Return the error for a directory that holds neither of the layouts that a task reads."""
-    return DataError(f"{directory} holds {what}")

@@ -27,6 +27,7 @@ def page(task: Task) -> str:
         f"| data | [{source.homepage}]({source.homepage}), size {size_of(source)}, directory `{task.folder}` |",
         f"| licence | {source.licence} |",
         f"| clips | {counts} |",
+        *([f"| the published splits share | {task.shared} |"] if task.shared else []),
         f"| target | `{task.target}`, {task.kind} |",
         f"| metrics | {', '.join(f'`{name}`' for name in metrics_of(task.kind))} |",
         f"| scored | {'each clip' if task.unit == 'clip' else 'groups of clips (songs), scores averaged'} |",

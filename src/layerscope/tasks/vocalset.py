@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from layerscope.data.dataset import Dataset
+from layerscope.data.audio import unreadable
+from layerscope.data.label_tables import ASIDE, Record
 from layerscope.errors import DataError
-from layerscope.tasks.task import Archive, Preset, Record, Schedule, Source, Task, records_dataset
+from layerscope.tasks.task import Preset
 
 TECHNIQUES = (
     "belt", "breathy", "inhaled", "lip_trill", "spoken", "straight", "trill", "trillo", "vibrato", "vocal_fry",
@@ -20,109 +21,78 @@ TECHNIQUES = (
 TEST_SINGERS = {"f2", "f8", "m3", "m5", "m10"}
 PIECE = 132_000 / 44_100
 SEED = 42_617
+#: The singer begins the name, or where 28 recordings leave it out is the folder: ``FULL/female4``, ``FULL/male10``.
 SINGER = re.compile(r"^([fm]\d{1,2})_")
+FOLDER = re.compile(r"(?:^|/)(f|m)(?:em)?ale(\d{1,2})/")
+#: A copy of ``f2_scales_vibrato_a.wav``, which MARBLE v1 leaves out as well.
+DOUBLED = "f2_scales_vibrato_a(1).wav"
 
 
 def recordings(directory: Path) -> list[Record]:
     """Return ``FULL/singer/context/technique/f1_….wav`` with singer, technique and length."""
     root = directory / "FULL" if (directory / "FULL").is_dir() else directory
-    found = []
-    for path in sorted(root.rglob("*.wav")):
-        singer = SINGER.match(path.name.lower())
-        if singer:
-            found.append(
-                {
-                    "path": str(path.relative_to(directory)),
-                    "singer": singer[1],
-                    "technique": path.parent.name.lower(),
-                    "seconds": soundfile.info(path).duration,
-                }
-            )
-    if not found:
+    paths = sorted(path.relative_to(directory) for path in root.rglob("*.wav"))
+    if not paths:
         raise DataError(f"{directory} holds no VocalSet recordings; expected FULL/female1/arpeggios/belt/f1_….wav")
-    return found
+    return [recording(directory, path) for path in paths]
+
+
+def recording(directory: Path, path: Path) -> Record:
+    """Return one recording, or why it is set aside."""
+    singer = SINGER.match(path.name.lower()) or FOLDER.search(path.as_posix().lower())
+    record = {"path": str(path), "singer": "".join(singer.groups()) if singer else "", "seconds": 0.0,
+              "technique": path.parent.name.lower()}  # fmt: skip
+    if singer is None:
+        return {**record, ASIDE: "neither its name nor its folder says who sings"}
+    if path.name == DOUBLED:
+        return {**record, ASIDE: "a copy of another recording"}
+    try:
+        return {**record, "seconds": soundfile.info(directory / path).duration}
+    except (soundfile.LibsndfileError, OSError) as error:
+        return {**record, ASIDE: str(unreadable(directory / path, error))}
 
 
 def pieces(recording: Record, *, keep_rest: bool) -> list[Record]:
     """Cut a recording into 3 s pieces; a rest above a third of one is kept where asked for, and a whole short file."""
+    kept = {key: value for key, value in recording.items() if key != "seconds"}
     count = int(recording["seconds"] / PIECE)
     spans = [(number * PIECE, (number + 1) * PIECE) for number in range(count)]
     rest = recording["seconds"] - count * PIECE
     if (keep_rest and rest > PIECE / 3) or not spans:
         spans.append((count * PIECE, recording["seconds"]))
-    kept = {key: value for key, value in recording.items() if key != "seconds"}
     return [{**kept, "start": start, "end": end} for start, end in spans]
 
 
-def read_singer(directory: Path, preset: Preset) -> Dataset:
+def singers(directory: Path, preset: Preset) -> list[Record]:
     """Split by recording: a fifth is tested, two fifths of the rest validate; a recording is a group."""
     del preset
-    found = recordings(directory)
-    order = np.random.default_rng(SEED).permutation(len(found))
-    tested = round(0.2 * len(found))
-    validating = tested + round(0.4 * (len(found) - tested))
-    records = []
+    usable, records = divide(recordings(directory))
+    order = np.random.default_rng(SEED).permutation(len(usable))
+    tested = round(0.2 * len(usable))
+    validating = tested + round(0.4 * (len(usable) - tested))
     for place, number in enumerate(order):
         split = "test" if place < tested else "valid" if place < validating else "train"
-        for piece in pieces(found[number], keep_rest=True):
+        for piece in pieces(usable[number], keep_rest=True):
             records.append({**piece, "split": split, "group": piece["path"]})
-    return records_dataset(directory, records)
+    return records
 
 
-def read_technique(directory: Path, preset: Preset) -> Dataset:
+def techniques(directory: Path, preset: Preset) -> list[Record]:
     """Test five singers; of the others, recordings (``paper``) or singers (``robust``) validate, two fifths of them."""
-    found = [one for one in recordings(directory) if one["technique"] in TECHNIQUES]
-    if not found:
-        raise DataError(f"{directory}: no recording lies in a directory named after one of {', '.join(TECHNIQUES)}")
+    others = f"its folder is none of the ten techniques {', '.join(TECHNIQUES)}"
+    usable, records = divide(
+        [one if one["technique"] in TECHNIQUES else {ASIDE: others, **one} for one in recordings(directory)]
+    )
     unit = "path" if preset == "paper" else "singer"
-    units = sorted({one[unit] for one in found if one["singer"] not in TEST_SINGERS})
+    units = sorted({one[unit] for one in usable if one["singer"] not in TEST_SINGERS})
     order = np.random.default_rng(SEED).permutation(len(units))
     validating = {units[number] for number in order[: round(0.4 * len(units))]}
-    records = []
-    for one in found:
+    for one in usable:
         split = "test" if one["singer"] in TEST_SINGERS else "valid" if one[unit] in validating else "train"
         records += [{**piece, "split": split, "group": piece[unit]} for piece in pieces(one, keep_rest=False)]
-    return records_dataset(directory, records)
+    return records
 
 
-SOURCE = Source(
-    homepage="https://zenodo.org/records/1203819",
-    licence="CC BY 4.0",
-    gigabytes=3.2,
-    archives=(Archive("doi:10.5281/zenodo.1203819/VocalSet11.zip"),),
-)
-NO_VAD = "not trimmed (MARBLE v1 cuts silence off the front by a voice detector)"
-
-SINGER_TASK = Task(
-    name="vocalset-singer",
-    title="VocalSet singer",
-    folder="VocalSet",
-    target="singer",
-    kind="classes",
-    read=read_singer,
-    source=SOURCE,
-    window=5.0,
-    schedule=Schedule(epochs=100, halve_after=5, stop_after=20),
-    choices={
-        "split": f"by recording, 20 % test, 40 % of the rest validation, seed {SEED} (the published lists are missing)",
-        "silence": NO_VAD,
-        "rest of a recording": "kept above a third of a piece",
-    },
-)
-
-TECHNIQUE = Task(
-    name="vocalset-technique",
-    title="VocalSet technique",
-    folder="VocalSet",
-    target="technique",
-    kind="classes",
-    read=read_technique,
-    source=SOURCE,
-    window=5.0,
-    schedule=Schedule(epochs=100, halve_after=5, stop_after=10),
-    choices={
-        "split": "tested on f2, f8, m3, m5, m10; validation shares singers with training in preset paper only",
-        "silence": NO_VAD,
-        "rest of a recording": "dropped, unless it is all there is",
-    },
-)
+def divide(found: list[Record]) -> tuple[list[Record], list[Record]]:
+    """Return the recordings that are used, and those that are set aside."""
+    return [one for one in found if ASIDE not in one], [one for one in found if ASIDE in one]

@@ -1,0 +1,101 @@
+"""What must stay together: clips that share a group, a file or a sound, and those that a split puts on both sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+__all__ = ["Leak", "find_leaks", "group_codes"]
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Something on both sides of a split.
+
+    Attributes
+    ----------
+    what : str
+        ``"group"`` or ``"sound"``.
+    name : str
+        Which group, or the clips that sound the same.
+    sides : tuple of str
+        The splits it lies in.
+    """
+
+    what: str
+    name: str
+    sides: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        subject = f"group '{self.name}'" if self.what == "group" else f"the same audio ({self.name})"
+        return f"{subject} is in {' and '.join(self.sides)}"
+
+
+def group_codes(clips: pd.DataFrame) -> NDArray[np.int64]:
+    """Return a number for each clip such that what must stay together shares it, counted in the order of first rows.
+
+    Clips are joined by ``group``, by ``clip_key`` up to the span (the same file) and by ``clip_sound`` (the same
+    samples), where the table has these columns; without any of them each clip stands alone.
+
+    Examples
+    --------
+    >>> group_codes(pd.DataFrame({"clip": ["a", "b", "c"], "group": ["x", "y", "x"]})).tolist()
+    [0, 1, 0]
+    """
+    # A graph of clips and of what they share: clips come first, so that components are numbered in their order.
+    nodes = len(clips)
+    edges = [np.zeros((2, 0), np.int64)]
+    for values in joining_columns(clips).values():
+        codes, shared = pd.factorize(np.array(values, dtype=object))
+        known = np.flatnonzero(codes >= 0)
+        edges.append(np.stack([known, codes[known] + nodes]))
+        nodes += len(shared)
+    ends = np.concatenate(edges, axis=1)
+    graph = coo_array((np.ones(ends.shape[1], np.int8), (ends[0], ends[1])), shape=(nodes, nodes))
+    components: NDArray[np.int64] = connected_components(graph, directed=False)[1][: len(clips)].astype(np.int64)
+    return components
+
+
+def joining_columns(clips: pd.DataFrame) -> dict[str, list[object]]:
+    """Return what joins clips: group, file and sound, None where unknown."""
+    columns: dict[str, list[object]] = {}
+    if "group" in clips:
+        columns["group"] = [None if pd.isna(value) else value for value in clips.group]
+    if "clip_key" in clips:
+        columns["file"] = [key.partition("@")[0] for key in clips.clip_key]
+    if "clip_sound" in clips:
+        columns["sound"] = list(clips.clip_sound)
+    return columns
+
+
+def find_leaks(clips: pd.DataFrame) -> list[Leak]:
+    """Return groups, files and sounds that lie on both sides of the given splits or folds."""
+    side = side_of(clips)
+    if side is None:
+        return []
+    leaks: list[Leak] = []
+    reported: set[str] = set()
+    for what, values in joining_columns(clips).items():
+        table = pd.DataFrame({"value": values, "side": side, "clip": clips["clip"]}).dropna()
+        crossing = table[table.groupby("value").side.transform("nunique") > 1]
+        for value, rows in crossing.groupby("value", sort=False):
+            name = str(value) if what == "group" else ", ".join(sorted(rows["clip"])[:3])
+            if name not in reported:
+                reported.add(name)
+                leaks.append(Leak("group" if what == "group" else "sound", name, tuple(dict.fromkeys(rows.side))))
+    return leaks
+
+
+def side_of(clips: pd.DataFrame) -> list[str] | None:
+    """Return the given split or fold of each clip in words, or None where the data bring neither."""
+    if "fold" in clips:
+        return [f"fold {fold}" for fold in clips.fold]
+    if "split" in clips:
+        return list(clips.split)
+    return None

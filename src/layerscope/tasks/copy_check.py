@@ -1,0 +1,104 @@
+"""How a copy of a data set differs from what is expected, file by file: lines to act on, or to paste into a report."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import soundfile
+
+from layerscope.data.audio import unreadable
+from layerscope.data.dataset import Dataset
+from layerscope.errors import DataError
+from layerscope.tasks.task import Task
+
+__all__ = ["copy_report", "missing_clips"]
+
+#: Seconds by which a file may be shorter than its record says: decoders count the last frames of an MP3 differently.
+SLACK = 0.1
+#: Folders of a copy that are listed.
+MOST_FOLDERS = 12
+
+
+def copy_report(task: Task, root: Path) -> list[str]:
+    """Return what a task's directory holds and what of it is not as expected, a line each.
+
+    Every header is read; no audio is decoded.
+
+    Parameters
+    ----------
+    task : Task
+        Whose data; they are counted by the published splits (preset ``paper``).
+    root : Path
+        The directory that holds the data set's.
+    """
+    directory = root / task.folder
+    try:
+        listed = task.load(root, "paper")
+    except DataError as error:
+        return [f"not readable as {task.name}: {error}", *layout_of(directory)]
+    dataset = task.with_readable_labels(listed)
+    reasons = {row.clip: reason for row in dataset.clips.itertuples() if (reason := header_fault(row))}
+    counts = dataset.clips[~dataset.clips["clip"].isin(reasons)].split.value_counts().sort_index()
+    sizes = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    reasons = {**dataset.skipped, **reasons}
+    lines = [f"on disk: {sizes or 'nothing'}; {len(reasons):,} clips of its lists missing or set aside"]
+    kinds = Counter(kind_of_reason(reason) for reason in reasons.values())
+    for kind, count in kinds.most_common():
+        clip, reason = next((clip, reason) for clip, reason in reasons.items() if kind_of_reason(reason) == kind)
+        lines.append(f"  {count:,} such as {clip}: {reason}")
+    short = missing_clips(task, dataset.without(reasons) if len(counts) else dataset)
+    if short:
+        return [*lines, short, *layout_of(directory)]
+    return [*lines, "complete: as many clips as published" if task.expected else "no counts are published"]
+
+
+def header_fault(row: Any) -> str:
+    """Return how a clip's file differs from its record, or nothing."""
+    try:
+        header = soundfile.info(row.path)
+    except (soundfile.LibsndfileError, OSError) as error:
+        return str(unreadable(Path(row.path), error))
+    wanted = getattr(row, "sample_rate", header.samplerate)
+    if wanted == wanted and wanted != header.samplerate:  # NaN where the record does not say
+        return f"its sample rate is {header.samplerate} Hz, its record says {wanted:g}"
+    seconds = max(getattr(row, "duration", 0.0), row.end if row.end == row.end else 0.0)
+    if header.duration < seconds - SLACK:
+        return f"it lasts {header.duration:.2f} s, its record says {seconds:.2f}"
+    return ""
+
+
+def kind_of_reason(reason: str) -> str:
+    """Return a reason without paths, names and numbers, so that equal ones can be counted."""
+    return re.sub(r"\S*[/.]\S*|'[^']*'|\d+", "…", reason)
+
+
+def layout_of(directory: Path) -> list[str]:
+    """Return what a directory's folders hold, by endings."""
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    held = Counter((str(file.parent.relative_to(directory)), file.suffix.lower()) for file in files)
+    lines = [f"  {folder}/: {count:,} files {end or 'without an ending'}" for (folder, end), count in held.items()]
+    more = [f"  and {len(lines) - MOST_FOLDERS} more such lines"] if len(lines) > MOST_FOLDERS else []
+    return [f"{directory} holds:", *sorted(lines)[:MOST_FOLDERS], *more]
+
+
+def missing_clips(task: Task, dataset: Dataset, *, remade: bool = False) -> str:
+    """Return how a copy of a data set falls short of the published counts, or nothing.
+
+    Parameters
+    ----------
+    task, dataset : Task, Dataset
+        What is expected, and what is there.
+    remade : bool
+        Whether training and validation are not the published ones, so that test alone is counted.
+    """
+    counts = dataset.clips.split.value_counts()
+    pairs = {split: (int(counts.get(split, 0)), count) for split, count in task.expected.items()}
+    words = [
+        f"{split} has {there} of {count} clips"
+        for split, (there, count) in pairs.items()
+        if there != count and (split == "test" or not remade)
+    ]
+    return "this copy is not the published one: " + ", ".join(words) if words else ""

@@ -1,0 +1,114 @@
+import math
+
+import pytest
+from written_tables import write_csv, write_jsonl
+
+from conftest import write_tone
+from layerscope.data.dataset import Dataset
+from layerscope.errors import DataError
+
+
+def test_csv_is_read_with_its_columns(tmp_path):
+    write_tone(tmp_path / "a b.wav", 300)
+    table = write_csv(
+        tmp_path / "clips.csv",
+        "path,start,end,split,group,label,valence",
+        "a b.wav,0,0.2,train,x,low,0.5",
+        "a b.wav,0.2,,Validation,y,high,-1",
+    )
+    clips = Dataset.load(table).clips
+    assert clips["clip"].tolist() == ["a b.wav@0-0.2", "a b.wav@0.2-"]
+    assert clips.split.tolist() == ["train", "valid"]
+    assert clips.end[0] == 0.2
+    assert math.isnan(clips.end[1])
+    assert clips.valence.tolist() == [0.5, -1]
+
+
+def test_csv_with_a_byte_order_mark_and_tabs(tmp_path):
+    write_tone(tmp_path / "a.wav", 300)
+    (tmp_path / "clips.tsv").write_text("path\tlabel\na.wav\tx\n", encoding="utf-8-sig")
+    assert Dataset.load(tmp_path / "clips.tsv").clips.label.tolist() == ["x"]
+
+
+def test_a_missing_file_is_skipped_with_its_row_and_where_it_was_looked_for(tmp_path):
+    write_tone(tmp_path / "a.wav", 300)
+    table = write_csv(tmp_path / "clips.csv", "path,label", "a.wav,x", "audio/x.wav,y")
+    reason = Dataset.load(table).skipped["audio/x.wav"]
+    assert reason == f"clips.csv row 3: 'path' audio/x.wav does not exist (looked in {tmp_path})"
+
+
+def test_a_table_without_any_file_is_an_error(tmp_path):
+    table = write_csv(tmp_path / "clips.csv", "path,label", "a.wav,x")
+    with pytest.raises(DataError, match=r"no usable row; clips\.csv row 2: 'path' a\.wav does not exist"):
+        Dataset.load(table)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "words"),
+    [
+        ("path,start", "a.wav,abc", "row 2: 'start' abc is not a time"),
+        ("path,start", "a.wav,-1", "row 2: 'start' -1 is not a time"),
+        ("path,start,end", "a.wav,2,1", "row 2: 'end' 1 is not after 'start' 2"),
+        ("path,split", "a.wav,holdout", "row 2: 'split' holdout is none of train, valid, test"),
+        ("path,label", ",x", "row 2: no 'path'"),
+        ("name,label", "a.wav,x", "no column 'path'"),
+    ],
+)
+def test_a_bad_row_is_an_error_that_names_it(tmp_path, header, row, words):
+    write_tone(tmp_path / "a.wav", 300)
+    with pytest.raises(DataError, match=words):
+        Dataset.load(write_csv(tmp_path / "clips.csv", header, row))
+
+
+def test_root_says_where_paths_start(tmp_path):
+    write_tone(tmp_path / "audio" / "a.wav", 300)
+    (tmp_path / "tables").mkdir()
+    table = write_csv(tmp_path / "tables" / "clips.csv", "path,label", "a.wav,x")
+    assert len(Dataset.load(table, root=tmp_path / "audio").clips) == 1
+
+
+def test_a_clip_that_is_listed_twice_counts_once(tmp_path):
+    write_tone(tmp_path / "a.wav", 300)
+    dataset = Dataset.load(write_csv(tmp_path / "clips.csv", "path,label", "a.wav,x", "a.wav,y"))
+    assert len(dataset.clips) == 1
+    assert dataset.skipped == {"a.wav (row 3)": "clips.csv row 3: the same clip as row 2"}
+
+
+MARBLE = {"duration": 0.4, "sample_rate": 24_000, "num_samples": 9600, "bit_depth": 16, "channels": 1}
+
+
+def test_marble_records_are_read_as_they_are(tmp_path):
+    for name in ("0005061-0", "0005061-1", "0007"):
+        write_tone(tmp_path / "data" / "GS" / "giantsteps_clips" / "wav" / f"{name}.wav", 300)
+    stem = "data/GS/giantsteps_clips/wav"
+    for split, names in (("train", ("0005061-0", "0005061-1")), ("val", ("0007",)), ("test", ())):
+        records = [
+            {"audio_path": f"{stem}/{name}.wav", "label": "Eb minor", "ori_uid": name.split("-")[0], **MARBLE}
+            for name in names
+        ]
+        if records:
+            write_jsonl(tmp_path / "data" / "GS" / f"GS.{split}.jsonl", *records)
+    dataset = Dataset.load(tmp_path / "data" / "GS" / "GS.val.jsonl")
+    assert dataset.name == "GS"
+    assert dataset.clips.split.tolist() == ["train", "train", "valid"]
+    assert dataset.clips.group.tolist() == ["0005061", "0005061", "0007"]
+
+
+@pytest.mark.parametrize(
+    ("label", "kind"), [("blues", "classes"), ([-0.2569, 0.2599], "values"), (["classical", "violin"], "tags")]
+)
+def test_labels_of_marble_tell_their_kind(tmp_path, label, kind):
+    write_tone(tmp_path / "a.wav", 300)
+    dataset = Dataset.load(write_jsonl(tmp_path / "x.jsonl", {"audio_path": "a.wav", "label": label, **MARBLE}))
+    assert dataset.labels("label").kind == kind
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [('{"path": "a.wav"}\nnot json\n', "line 2: not JSON"), ("[1]\n", "line 1: expected an object, found list")],
+)
+def test_a_line_that_is_no_record_is_named(tmp_path, content, words):
+    write_tone(tmp_path / "a.wav", 300)
+    (tmp_path / "x.jsonl").write_text(content)
+    with pytest.raises(DataError, match=words):
+        Dataset.load(tmp_path / "x.jsonl")

@@ -1,0 +1,53 @@
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from layerscope.data.leaks import find_leaks, group_codes
+
+
+def table(count, **columns):
+    return pd.DataFrame({"clip": [f"c{row}" for row in range(count)], **columns})
+
+
+def test_clips_are_joined_by_group_file_and_sound():
+    clips = table(
+        6,
+        group=["x", "x", None, None, None, None],
+        clip_key=["f1@0-1", "f2@0-1", "f2@1-2", "f3@0-1", "f4@0-1", "f5@0-1"],
+        clip_sound=["s1", "s2", "s3", "s4", "s4", "s5"],
+    )
+    codes = group_codes(clips)
+    # 0 and 1 by group, 1 and 2 by file, 3 and 4 by sound; 5 alone.
+    assert codes[0] == codes[1] == codes[2]
+    assert codes[3] == codes[4]
+    assert len(set(codes)) == 3
+
+
+def test_leaks_by_group_file_and_sound_are_found_and_said():
+    clips = table(
+        6,
+        split=["train", "test", "train", "valid", "train", "test"],
+        group=["a", "a", "b", "c", "d", "e"],
+        clip_key=["1@0-1", "2@0-1", "3@0-1", "3@1-2", "4@0-1", "5@0-1"],
+        clip_sound=["p", "q", "r", "s", "t", "t"],
+    )
+    assert [str(leak) for leak in find_leaks(clips)] == [
+        "group 'a' is in train and test",
+        "the same audio (c2, c3) is in train and valid",
+        "the same audio (c4, c5) is in train and test",
+    ]
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 40)), min_size=1, max_size=60))
+@settings(deadline=None, max_examples=60)
+def test_joined_clips_are_components_numbered_by_their_first_row(pairs):
+    """Held against spreading numbers until nothing changes."""
+    expected = list(range(len(pairs)))
+    while True:
+        spread = [min(expected[b] for b, q in enumerate(pairs) if q[0] == p[0] or q[1] == p[1]) for p in pairs]
+        if spread == expected:
+            break
+        expected = spread
+    clips = table(len(pairs), group=[str(p[0]) for p in pairs], clip_sound=[str(p[1]) for p in pairs])
+    assert group_codes(clips).tolist() == np.unique(expected, return_inverse=True)[1].tolist()
