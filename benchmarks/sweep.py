@@ -42,7 +42,7 @@ from layerscope.features.encode import BATCH_SECONDS, extract, open_store, store
 from layerscope.probes import PROBES, Problem, assemble, mlp
 from layerscope.probes.fitting import plan_jobs, run_jobs
 from layerscope.probes.linear import PENALTIES
-from layerscope.targets.labels import Labels
+from layerscope.targets import Labels
 from layerscope.toymusic.composer import compose_note
 from layerscope.toymusic.synthesizer import render
 

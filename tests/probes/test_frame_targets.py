@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
 
 from layerscope import Dataset, load_encoder
 from layerscope.data.splits import Part
@@ -16,14 +14,14 @@ from layerscope.features.encode import FRAME_RATE, extract, open_store, stored_f
 from layerscope.probes.frame_targets import (
     MOST_TRAINING_FRAMES,
     averaged,
-    calibration,
     context,
     fill,
     frame_features,
     plan_tracks,
 )
-from layerscope.targets.annotations import Beats, Spans
-from layerscope.targets.labels import TrackLabels
+from layerscope.targets import KINDS, Labels
+from layerscope.targets.beats import BeatTimes
+from layerscope.targets.spans import Spans
 
 
 class Clock(Encoder):
@@ -92,9 +90,15 @@ def test_pooled_states_come_from_the_same_pass(songs, tmp_path):
     assert whole == pytest.approx(10.0, abs=0.05)
 
 
-def tracks_of(counts, kind="segments"):
+def labels_of_tracks(tracks):
+    values = np.empty(len(tracks), dtype=object)
+    values[:] = tracks
+    return Labels(KINDS["segments"], ("a", "b"), values)
+
+
+def tracks_of(counts):
     spans = Spans(np.array([[0.0, 4.0], [4.0, 1e6]]), ("a", "b"))
-    labels = TrackLabels(kind, ("a", "b"), tuple(spans for _ in counts))
+    labels = labels_of_tracks([spans] * len(counts))
     rows = np.arange(len(counts))
     return plan_tracks(labels, counts, [Part(rows[:-2], rows[-2:-1], rows[-1:])])
 
@@ -111,7 +115,7 @@ def test_training_frames_are_bounded_and_even():
 
 def test_frames_between_spans_are_neither_trained_nor_scored():
     spans = Spans(np.array([[0.0, 1.0], [3.0, 4.0]]), ("a", "b"))
-    labels = TrackLabels("segments", ("a", "b"), (spans,) * 3)
+    labels = labels_of_tracks([spans] * 3)
     tracks = plan_tracks(labels, [100] * 3, [Part(*(np.array([row]) for row in range(3)))])
     times = (tracks.frame + 0.5) / tracks.rate
     assert ((times < 1) | (times >= 3)).all()
@@ -162,7 +166,7 @@ def test_a_metronome_is_found_by_a_probe_on_mel(tmp_path):
     assert best.value > 0.95
     assert down.value > 0.9
     assert results.facts["tasks"]["clicks"]["chance"] < 0.8
-    assert isinstance(dataset.labels("rhythm").tracks[0], Beats)
+    assert isinstance(dataset.labels("rhythm").values[0], BeatTimes)
 
 
 def test_frames_of_a_feature_have_their_context(songs, tmp_path):
@@ -176,25 +180,3 @@ def test_frames_of_a_feature_have_their_context(songs, tmp_path):
     features = frame_features(store, songs.clips, tracks)
     assert features.read(0).shape == (575, 7 * 128)
     assert features.pooling == "context"
-
-
-def test_curves_of_scores_are_those_of_logistic_regression_and_never_fall():
-    random = np.random.default_rng(0)
-    scores = random.normal(3, 5, (400, 3)).astype(np.float32)
-    wanted = np.stack(
-        [
-            random.random(400) < expit(0.4 * scores[:, 0] - 1),  # rises
-            random.random(400) < expit(-0.4 * scores[:, 1]),  # falls
-            np.ones(400, bool),  # nothing to tell apart
-        ],
-        axis=1,
-    )
-    slope, intercept = calibration(scores, wanted)
-    known = LogisticRegression(C=1e6, tol=1e-8).fit(scores[:, :1].astype(float), wanted[:, 0])
-    assert slope[0] == pytest.approx(known.coef_[0, 0], rel=1e-3)
-    assert intercept[0] == pytest.approx(known.intercept_[0], rel=1e-3)
-    assert slope[1] > 0
-    flat = expit(slope[1] * scores[:, 1] + intercept[1])
-    assert flat.std() < 0.001
-    assert flat.mean() == pytest.approx(wanted[:, 1].mean(), abs=0.001)
-    assert expit(slope[2] * scores[:, 2] + intercept[2]).min() > 0.999

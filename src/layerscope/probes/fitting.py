@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pkgutil
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from threadpoolctl import threadpool_limits
 
+from layerscope import targets
 from layerscope.atomic_files import read_header, write_tensors
 from layerscope.data.splits import Part
 from layerscope.encoders.encoder import source_digest
@@ -32,9 +35,7 @@ from layerscope.probes import PROBES, Input, Prediction, Problem, assemble, inpu
 from layerscope.probes.frame_targets import Tracks, score_tracks
 from layerscope.scores.resampling import interval, resample_seeds, resample_weights
 from layerscope.scores.results import Entry
-from layerscope.targets.labels import Labels, TrackLabels
-from layerscope.targets.metrics import metric_names, score
-from layerscope.targets.track_metrics import track_metric_names
+from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
 
 __all__ = [
@@ -245,28 +246,30 @@ def left_of(target: Target, number: int, scores: NDArray[np.float32], name: str)
 
 
 @cache
-def probe_source() -> str:
-    """Return the digest of the code that outcomes depend on."""
+def source_of(kind_module: str) -> str:
+    """Return the digest of the code that outcomes depend on, of a kind of target that a module defines."""
     probes = ("inputs", "problem", "mlp", "linear", "closed_form", "sample_sums", "frame_targets")
-    targets = ("metrics", "annotations", "decoding", "track_metrics")
-    return source_digest(
-        __name__, *(f"layerscope.probes.{name}" for name in probes), *(f"layerscope.targets.{name}" for name in targets)
-    )
+    modules = [__name__, *(f"layerscope.probes.{name}" for name in probes)]
+    modules += sorted(module.name for module in pkgutil.iter_modules(targets.__path__, "layerscope.targets."))
+    # A kind that was typed in has no file; it ends with its session, and so does what is known of it.
+    if getattr(sys.modules[kind_module], "__file__", None):
+        modules.append(kind_module)
+    return source_digest(*modules)
 
 
 def job_digest(job: Job, target: Target, seeds: Sequence[int]) -> str:
     """Return a name for a job that changes with anything its outcome depends on."""
-    clips = job.features.clips
+    clips, kind = job.features.clips, (target.tracks or target.labels).kind
     told = {
         "features": job.features.fingerprint,
         "clips": list(clips["clip_key" if "clip_key" in clips else "clip"]),
         "input": [job.chosen.name, job.chosen.layer],
         "probe": job.probe,
         "seeds": list(seeds),
-        "labels": [target.labels.kind, target.labels.names],
+        "labels": [kind.name, target.labels.names],
         "tracks": target.tracks.digest() if target.tracks else None,
         "schedule": asdict(target.schedule),
-        "source": probe_source(),
+        "source": source_of(type(kind).__module__),
         "torch": torch.__version__,
     }
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
@@ -299,7 +302,7 @@ class Evaluation:
         Its clips.
     units : ndarray of int
         What each of them counts towards: itself, or a song whose clips' scores are averaged.
-    labels : Labels or TrackLabels
+    labels : Labels
         Of the units.
     weights : ndarray, shape (resample, unit), or None
         How often each counts in each resample; validation clips get no interval and are not resampled.
@@ -307,33 +310,22 @@ class Evaluation:
 
     rows: NDArray[np.int64]
     units: NDArray[np.int64]
-    labels: Labels | TrackLabels
+    labels: Labels
     weights: NDArray[np.float64] | None
-
-    def metrics(self) -> list[str]:
-        """Return the metrics, the primary one first."""
-        if isinstance(self.labels, TrackLabels):
-            return track_metric_names(self.labels.kind)
-        return metric_names(self.labels)
 
     def score(
         self, metric: str, left: NDArray[np.float32], weights: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
         """Return a metric of what one training left, (clip, ...), for every weighting of the units."""
-        own = left[self.rows].astype(np.float64)
-        if isinstance(self.labels, TrackLabels):
-            value, weight = own[:, self.metrics().index(metric)].T
-            counted = np.ones((1, len(own))) if weights is None else weights
-            with np.errstate(invalid="ignore"):
-                mean: NDArray[np.float64] = (counted @ (value * weight)) / (counted @ weight)
-            return mean
-        sums = np.zeros((int(self.units.max()) + 1, own.shape[1]))
-        np.add.at(sums, self.units, own)
-        return score(metric, sums / np.bincount(self.units)[:, None], self.labels, weights)
+        scores = left[self.rows].astype(np.float64)
+        means = np.zeros((int(self.units.max()) + 1, *scores.shape[1:]))
+        np.add.at(means, self.units, scores)
+        means /= np.bincount(self.units).reshape(-1, *(1 for _ in scores.shape[1:]))
+        return self.labels.score(means, metric, weights)
 
 
 def evaluations(
-    labels: Labels | TrackLabels,
+    labels: Labels,
     parts: Sequence[Part],
     groups: NDArray[np.int64],
     seed: int,
@@ -343,7 +335,7 @@ def evaluations(
 
     Parameters
     ----------
-    labels : Labels or TrackLabels
+    labels : Labels
         Of all clips.
     parts : sequence of Part
         Rows of clips.
@@ -387,7 +379,7 @@ def score_outcome(
     valid, test = splits["valid"], splits["test"]
     valid_units, test_units = (len(np.unique(one.units)) for one in (valid, test))
     entries = []
-    for metric in test.metrics():
+    for metric in test.labels.metrics():
         rows = [
             # No interval: these clips chose, so that one around their score would flatter.
             {"seed": seed, "split": "valid", "value": float(valid.score(metric, left)[0]), "n": valid_units}

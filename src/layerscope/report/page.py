@@ -22,6 +22,7 @@ from layerscope.report.sentences import advise, metric_name, number
 from layerscope.scores.results import SINGLE_INPUTS, Results
 from layerscope.similarity.label_free import SCORES
 from layerscope.similarity.measures import MEASURES, Similarities
+from layerscope.targets import kind_named
 from layerscope.tasks import published_rows
 
 __all__ = ["write_report"]
@@ -210,7 +211,7 @@ def task_section(results: Results, figures: dict[str, Figure]) -> dict[str, Any]
         "facts": facts,
         "metric": metric_name(metric),
         "chance": number(metric, facts["chance"]),
-        "answer": answer(facts),
+        "answer": kind_named(facts["kind"]).words(facts["names"]),
         "advice": advise(results),
         "overview": overview(results),
         "curves": [
@@ -229,16 +230,6 @@ def task_section(results: Results, figures: dict[str, Figure]) -> dict[str, Any]
             if row.task == facts["task"]
         ],
     }
-
-
-def answer(facts: dict[str, Any]) -> str:
-    """Return what a probe has to say, in words."""
-    count = len(facts["names"])
-    nouns = {"classes": "classes", "tags": "tags", "values": "values" if count > 1 else "value", "key": "keys"}
-    over_time = {"chords": "chords over time", "segments": "kinds of section over time"}
-    if facts["kind"] == "beats":
-        return "beats and downbeats"
-    return f"{count} {nouns.get(facts['kind']) or over_time[facts['kind']]}"
 
 
 def as_link(table: pd.DataFrame) -> str:

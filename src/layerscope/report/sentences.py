@@ -7,26 +7,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from layerscope.scores.results import PLAIN_INPUTS, SINGLE_INPUTS, Comparison, Results
+from layerscope.targets import metric_named
 
 __all__ = ["Advice", "advise", "advised", "describe", "difference", "layer_list", "metric_name", "number", "score_name"]
 
-METRIC_NAMES = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "roc_auc": "ROC-AUC",
-    "average_precision": "average precision",
-    "r2": "R²",
-    "key_score": "key score",
-    "key_score_mirex": "key score (MIREX)",
-    "beat_f": "beat F",
-    "downbeat_f": "downbeat F",
-    "beat_f_20ms": "beat F (20 ms)",
-    "downbeat_f_20ms": "downbeat F (20 ms)",
-    "majmin": "majmin recall",
-    "root": "root recall",
-    "boundary_f_0.5s": "HR.5F",
-    "boundary_f_3s": "HR3F",
-}
 #: Fewer test groups than this and a percentile interval is itself a rough guess.
 FEW_GROUPS = 30
 #: Names in a sentence.
@@ -54,7 +38,7 @@ class Advice:
 
 def metric_name(metric: str) -> str:
     """Return a metric as it is written in prose."""
-    return f"R² of {metric[3:]}" if metric.startswith("r2:") else METRIC_NAMES[metric]
+    return metric_named(metric).title
 
 
 def score_name(score: str) -> str:
@@ -63,10 +47,10 @@ def score_name(score: str) -> str:
 
 
 def number(metric: str, value: float, *, signed: bool = False) -> str:
-    """Return a score as it is written in prose: shares in percent, R² with three decimals."""
+    """Return a score as it is written in prose: shares in percent, others with three decimals."""
     if value != value:
         return "undefined"
-    text = f"{value:+.3f}" if metric.startswith("r2") else f"{100 * value:+.1f}"
+    text = f"{100 * value:+.1f}" if metric_named(metric).percent else f"{value:+.3f}"
     text = text.replace("-", "−")
     return text if signed else text.removeprefix("+")
 
@@ -181,7 +165,7 @@ def head(metric: str, best: pd.Series, rival: pd.Series | None, verdict: Compari
 
 def difference(metric: str, comparison: Comparison) -> str:
     """Return a difference with its interval and verdict."""
-    unit = "" if metric.startswith("r2") else " points"
+    unit = " points" if metric_named(metric).percent else ""
     return (
         f"{number(metric, comparison.difference, signed=True)}{unit} "
         f"{span(metric, comparison.low, comparison.high, signed=True)}, {comparison.verdict}"

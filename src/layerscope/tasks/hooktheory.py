@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from layerscope.data.dataset import Dataset
-from layerscope.targets.labels import is_key
+from layerscope.targets.key import is_key
 from layerscope.tasks.task import Preset, Record, Schedule, Source, Task, marble_records, records_dataset, refuse_absent
 
 STRUCTURES = ("intro", "verse", "pre-chorus", "chorus", "bridge", "outro", "inst")

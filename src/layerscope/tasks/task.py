@@ -11,7 +11,6 @@ from typing import Any, Literal
 from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset, read_lines
 from layerscope.errors import DataError
-from layerscope.targets.labels import Kind
 
 __all__ = ["Archive", "Schedule", "Source", "Task", "data_directory", "find_audio", "marble_records", "records_dataset"]
 
@@ -119,7 +118,7 @@ class Task:
     title: str
     folder: str
     target: str
-    kind: Kind
+    kind: str
     read: Callable[[Path, Preset], Dataset]
     source: Source
     expected: Mapping[str, int] = field(default_factory=dict)
