@@ -19,28 +19,15 @@ from layerscope.targets.chords import Chords
 from layerscope.targets.classes import Classes
 from layerscope.targets.key import Key
 from layerscope.targets.kind import Column, Kind, Labels, Metric
-from layerscope.targets.over_time import KindOverTime
+from layerscope.targets.over_time import KindOverTime, ascending_times
 from layerscope.targets.segments import Segments
 from layerscope.targets.tags import Tags
 from layerscope.targets.values import Values
 
 __all__ = [
-    "Calibration",
-    "Classes",
-    "Column",
-    "Kind",
-    "KindOverTime",
-    "Labels",
-    "Metric",
-    "Tags",
-    "Values",
-    "kind_named",
-    "kind_of",
-    "kinds",
-    "labels_of",
-    "metric_named",
-    "register",
-]
+    "Calibration", "Classes", "Column", "Kind", "KindOverTime", "Labels", "Metric", "Tags", "Values", "ascending_times",
+    "kind_named", "kind_of", "kinds", "labels_of", "metric_named", "register",
+]  # fmt: skip
 
 #: By name. Where nobody says what cells are, the last is asked first whether it recognises them: what is said over time
 #: before what is said of clips, chords before any other spans, and classes, which take every name, at the end.
