@@ -138,7 +138,7 @@ def test_marble_records_are_read_as_they_are(tmp_path):
 def test_labels_of_marble_tell_their_kind(tmp_path, label, kind):
     write_tone(tmp_path / "a.wav", 300)
     dataset = Dataset.load(write_jsonl(tmp_path / "x.jsonl", {"audio_path": "a.wav", "label": label, **MARBLE}))
-    assert dataset.labels("label").kind == kind
+    assert dataset.labels("label").kind.name == kind
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_several_columns_are_one_target(tmp_path):
     write_tone(tmp_path / "a.wav", 300)
     dataset = Dataset.load(write_csv(tmp_path / "c.csv", "path,arousal,valence", "a.wav,0.5,1"))
     labels = dataset.labels("arousal,valence")
-    assert (labels.kind, labels.names, labels.values.tolist()) == ("values", ("arousal", "valence"), [[0.5, 1.0]])
+    assert (labels.kind.name, labels.names, labels.values.tolist()) == ("values", ("arousal", "valence"), [[0.5, 1.0]])
 
 
 def test_survey_reads_every_file_once_and_keys_clips_by_content_and_span(tmp_path):
@@ -201,5 +201,5 @@ def test_a_column_may_be_called_what_musicians_call_things(tmp_path):
     rows = ["path,key,seconds,sound", "a.wav,C major,1.5,dull", "b.wav,D minor,2.5,bright"]
     dataset = Dataset.load(write_csv(tmp_path / "c.csv", *rows)).survey()
     assert dataset.targets() == ["key", "seconds", "sound"]
-    assert dataset.labels("key").kind == "key"
+    assert dataset.labels("key").kind.name == "key"
     assert dataset.labels("key", "classes").names == ("C major", "D minor")

@@ -35,7 +35,7 @@ def test_data_check_run_report(task, layout, tmp_path, capsys):
     assert "on disk: test " in capsys.readouterr().out
     plan = plan_of(task, tmp_path)
     found = check(plan, workers=1)
-    assert found.tasks[0].labels.kind == TASKS[task].kind
+    assert found.tasks[0].labels.kind.name == TASKS[task].kind
     assert found.tasks[0].leaks == []
     results = run(plan, tmp_path / "out")
     facts = results.facts["tasks"][task]

@@ -226,7 +226,7 @@ def print_task_check(task: Any) -> None:
     sizes = ", ".join(f"{name} {count}" for name, count in clips[side].value_counts().sort_index().items())
     console.print(
         f"{task.name}: {len(clips)} clips, {task.hours:.2f} h of audio, {side}s: {sizes}\n"
-        f"target: {labels.kind.name} ({len(labels.names)}: {', '.join(labels.names[:12])}"
+        f"target: {labels.kind} ({len(labels.names)}: {', '.join(labels.names[:12])}"
         f"{', …' if len(labels.names) > 12 else ''})",
         markup=False, highlight=False,
     )  # fmt: skip

@@ -159,6 +159,9 @@ class Kind:
     over_time: bool = False
     chance: float | None = None
 
+    def __repr__(self) -> str:
+        return self.name
+
     def recognises(self, column: Column) -> bool:
         """Return whether cells are of this kind, where nobody says so: by default never."""
         return False
