@@ -38,11 +38,11 @@ from layerscope.data.dataset import Dataset
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.features.clip_features import Features
-from layerscope.features.encode import BATCH_SECONDS, extract, open_store, stored_features
+from layerscope.features.encode import BATCH_SECONDS, Pass, stored_features
 from layerscope.probes import PROBES, Problem, assemble, mlp
 from layerscope.probes.fitting import plan_jobs, run_jobs
 from layerscope.probes.linear import PENALTIES
-from layerscope.targets.labels import Labels
+from layerscope.targets import Labels
 from layerscope.toymusic.composer import compose_note
 from layerscope.toymusic.synthesizer import render
 
@@ -94,8 +94,8 @@ def overhead(encoder: Encoder, directory: Path) -> Table:
                 pass
 
     def whole(repeat: int) -> None:
-        store = open_store(encoder, directory / f"cache-{repeat}", encoder.window)
-        extract(encoder, clips, store, encoder.window)
+        store = Pass(encoder, encoder.window).store(directory / f"cache-{repeat}")
+        Pass(encoder, encoder.window).extract(clips, store)
 
     bare()
     times = [(timed(bare), timed(lambda repeat=repeat: whole(repeat))) for repeat in range(REPEATS)]
@@ -112,8 +112,8 @@ def overhead(encoder: Encoder, directory: Path) -> Table:
 def sweep(encoder: Encoder, directory: Path) -> Table:
     """Compare a full sweep with the two usual ways."""
     dataset = Dataset.from_folder(write_clips(directory, CLIPS, 1.5, 24_000)).survey()
-    store = open_store(encoder, directory / "cache", encoder.window)
-    one_pass = timed(lambda: extract(encoder, dataset.clips, store, encoder.window))
+    store = Pass(encoder, encoder.window).store(directory / "cache")
+    one_pass = timed(lambda: Pass(encoder, encoder.window).extract(dataset.clips, store))
     features, labels = stored_features(store, dataset.clips), dataset.labels("label")
     parts = parts_of(assign(dataset.clips, labels, 0))
     jobs = plan_jobs([features], ["mlp", "linear", "closed"])

@@ -11,11 +11,11 @@ SCRIPT = """
 import resource, sys
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import load_encoder
-from layerscope.features.encode import extract, open_store
+from layerscope.features.encode import Pass
 from layerscope.atomic_files import cache_directory
 encoder = load_encoder("random:small")
 clips = Dataset.load(sys.argv[1]).survey().clips
-extract(encoder, clips, open_store(encoder, cache_directory(), 30.0), 30.0)
+Pass(encoder, 30.0).extract(clips, Pass(encoder, 30.0).store(cache_directory()))
 print(len(clips), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

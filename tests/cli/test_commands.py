@@ -13,7 +13,7 @@ from test_run import leaking_table
 
 from conftest import write_tone
 from layerscope.cli.commands import guarded
-from layerscope.targets.metrics import PRIMARY
+from layerscope.targets import KINDS
 from layerscope.tasks import TASKS
 
 
@@ -201,7 +201,7 @@ def test_ls_tasks_lists_every_task_with_its_licence(capsys):
     for name, task in TASKS.items():
         line = next(line for line in shown.splitlines() if line.startswith(f"{name} "))
         assert task.source.licence in line
-        assert PRIMARY[task.kind] in line
+        assert KINDS[task.kind].metrics[0].name in line
 
 
 def test_data_says_where_a_task_comes_from(capsys, tmp_path):

@@ -22,7 +22,7 @@ def test_several_columns_are_one_target(tmp_path):
     write_tone(tmp_path / "a.wav", 300)
     dataset = Dataset.load(write_csv(tmp_path / "c.csv", "path,arousal,valence", "a.wav,0.5,1"))
     labels = dataset.labels("arousal,valence")
-    assert (labels.kind, labels.names, labels.values.tolist()) == ("values", ("arousal", "valence"), [[0.5, 1.0]])
+    assert (labels.kind.name, labels.names, labels.values.tolist()) == ("values", ("arousal", "valence"), [[0.5, 1.0]])
 
 
 def test_survey_reads_every_file_once_and_keys_clips_by_content_and_span(tmp_path):
@@ -55,5 +55,5 @@ def test_a_column_may_be_called_what_musicians_call_things(tmp_path):
     rows = ["path,key,seconds,sound", "a.wav,C major,1.5,dull", "b.wav,D minor,2.5,bright"]
     dataset = Dataset.load(write_csv(tmp_path / "c.csv", *rows)).survey()
     assert dataset.targets() == ["key", "seconds", "sound"]
-    assert dataset.labels("key").kind == "key"
+    assert dataset.labels("key").kind.name == "key"
     assert dataset.labels("key", "classes").names == ("C major", "D minor")

@@ -100,7 +100,7 @@ def test_marble_records_are_read_as_they_are(tmp_path):
 def test_labels_of_marble_tell_their_kind(tmp_path, label, kind):
     write_tone(tmp_path / "a.wav", 300)
     dataset = Dataset.load(write_jsonl(tmp_path / "x.jsonl", {"audio_path": "a.wav", "label": label, **MARBLE}))
-    assert dataset.labels("label").kind == kind
+    assert dataset.labels("label").kind.name == kind
 
 
 @pytest.mark.parametrize(

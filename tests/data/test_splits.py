@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from layerscope.data.leaks import find_leaks
 from layerscope.data.splits import assign, parts_of, refuse_unlearnable
 from layerscope.errors import DataError
-from layerscope.targets.labels import labels_of
+from layerscope.targets import labels_of
 
 
 def table(count, **columns):

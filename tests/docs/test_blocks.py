@@ -38,9 +38,12 @@ def place(tmp_path, monkeypatch):
         )
         rows.append(f"{path.relative_to(tmp_path)},{path.parent.name}")
     (tmp_path / "drums.csv").write_text("\n".join(rows))
-    # The module that a document has the reader write lies where its commands are run.
-    own = (ROOT / "docs" / "your-own-encoder.md").read_text()
-    (tmp_path / "my_encoder.py").write_text(next(text for name, text in BLOCK.findall(own) if name == "python"))
+    # A module that a document has the reader write, under the name in its first line, lies where its commands are run.
+    for document in DOCUMENTS:
+        for _, text in BLOCK.findall(document.read_text()):
+            if module := re.match(r"# (\w+\.py)\n", text):
+                (tmp_path / module[1]).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 import transformers
 
-from layerscope.data.audio import window_spans
 from layerscope.encoders import load_encoder
 from layerscope.errors import ModelError
+from layerscope.features.windows import window_spans
 
 #: A second and a bit, where the published model takes ten.
 SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 48,

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
+from layerscope.data.audio import load
 from layerscope.encoders import load_encoder
 from layerscope.errors import ModelError
-from layerscope.features.encode import encode_clip
+from layerscope.features.encode import Pass
 from layerscope.scores.score_table import Results
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
@@ -16,10 +17,10 @@ from layerscope.study.run import run
 def write_features(directory, tones, encoder):
     """The states of every tone, as someone else's program may have left them."""
     for path in sorted(tones.rglob("*.wav")):
-        states = encode_clip([encoder], path, 0.0, float("nan"), path.name)[0].numpy()
+        states = Pass(encoder, encoder.window, frames=True).states_of(load(path, encoder.sample_rate), path.name).frames
         place = directory / path.parent.name / f"{path.stem}.npy"
         place.parent.mkdir(parents=True, exist_ok=True)
-        np.save(place, states)
+        np.save(place, np.stack(states))
     told = {"frame_rate": 25.0, "layers": list(encoder.layers), "dim": encoder.dim}
     (directory / "features.json").write_text(json.dumps(told))
 

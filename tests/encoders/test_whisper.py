@@ -4,9 +4,9 @@ import pytest
 import torch
 import transformers
 
-from layerscope.data.audio import window_spans
 from layerscope.encoders import load_encoder
 from layerscope.errors import ModelError
+from layerscope.features.windows import window_spans
 
 SMALL = {"d_model": 32, "encoder_layers": 3, "encoder_attention_heads": 4, "encoder_ffn_dim": 48, "decoder_layers": 1,
          "decoder_attention_heads": 4, "decoder_ffn_dim": 32, "num_mel_bins": 20, "vocab_size": 50,

@@ -12,9 +12,7 @@ from layerscope.predictor.answer_files import (
     Answered,
     answer_files,
     audio_files,
-    beat_positions,
     jams_of,
-    observations,
     table_of,
     write_answers,
 )
@@ -22,6 +20,7 @@ from layerscope.predictor.predict import load_predictor
 from layerscope.study.export import export
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
+from layerscope.targets import KINDS
 
 SHARES = {"a": 0.25, "b": 0.75}
 
@@ -37,14 +36,14 @@ def use(tones, tmp_path):
 
 def test_every_kind_of_answer_has_its_columns(tmp_path):
     path = tmp_path / "x.wav"
-    for answer, columns, rows in (
-        ({"label": "b", "probabilities": SHARES}, ["path", "label", "a", "b"], 1),
-        ({"tags": ["a", "b"], "probabilities": SHARES}, ["path", "tags", "a", "b"], 1),
-        ({"values": {"arousal": 0.5}}, ["path", "arousal"], 1),
-        ({"spans": [(0.0, 1.0, "C:maj"), (1.0, 2.0, "N")]}, ["path", "start", "end", "label"], 2),
-        ({"beats": [0.5, 1.0, 1.5], "downbeats": [1.0]}, ["path", "time", "beat"], 3),
+    for kind, answer, columns, rows in (
+        ("classes", {"label": "b", "probabilities": SHARES}, ["path", "label", "a", "b"], 1),
+        ("tags", {"tags": ["a", "b"], "probabilities": SHARES}, ["path", "tags", "a", "b"], 1),
+        ("values", {"values": {"arousal": 0.5}}, ["path", "arousal"], 1),
+        ("chords", {"spans": [(0.0, 1.0, "C:maj"), (1.0, 2.0, "N")]}, ["path", "start", "end", "label"], 2),
+        ("beats", {"beats": [0.5, 1.0, 1.5], "downbeats": [1.0]}, ["path", "time", "beat"], 3),
     ):
-        table = table_of([Answered(path, answer)])
+        table = table_of([Answered(path, answer)], KINDS[kind])
         assert list(table.columns) == columns
         assert len(table) == rows
     assert list(table.beat) == ["beat", "downbeat", "beat"]
@@ -116,22 +115,16 @@ def test_two_songs_of_one_name_are_not_written_over(use, tones, tmp_path, capsys
     ],
 )
 def test_every_kind_has_a_namespace_of_the_field(kind, answer, namespace, value, use, tmp_path):
-    found, rows = observations(kind, answer, 0.4)
+    found, rows = KINDS[kind].observations(answer, 0.4)
     assert (found, rows[-1][2]) == (namespace, value)
     predictor = load_predictor(use)
-    object.__setattr__(predictor.manifest, "kind", kind)
+    predictor.kind = KINDS[kind]
     jams_of(predictor, Answered(write_tone(tmp_path / "x.wav", 300.0), answer)).validate()
-
-
-def test_beats_are_counted_in_their_bars():
-    assert beat_positions([0, 1, 2, 3, 4, 5, 6], {2, 5}) == [2, 3, 1, 2, 3, 1, 2]
-    assert beat_positions([0, 1, 2], {1}) == [4, 1, 2]
-    assert beat_positions([0, 1], set()) == [1, 2]
 
 
 def test_files_are_named_or_found_below_folders(tones, tmp_path):
     found = audio_files([tones / "high", tones / "low" / "3.wav"])
     assert len(found) == 16
     assert found[-1] == tones / "low" / "3.wav"
-    write_answers([Answered(found[0], {"label": "a", "probabilities": SHARES})], tmp_path / "one.csv")
+    write_answers([Answered(found[0], {"label": "a", "probabilities": SHARES})], KINDS["classes"], tmp_path / "one.csv")
     assert (tmp_path / "one.csv").read_text().startswith("path,label,a,b\n")

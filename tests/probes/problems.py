@@ -3,7 +3,7 @@
 import numpy as np
 
 from layerscope.probes import Problem
-from layerscope.targets.labels import Labels
+from layerscope.targets import KINDS, Labels
 
 
 def make_problem(kind, clips=150, dim=12, outputs=3, windows=1, noise=1.0, seed=0, layers=0):
@@ -28,6 +28,6 @@ def make_problem(kind, clips=150, dim=12, outputs=3, windows=1, noise=1.0, seed=
     return Problem(
         states.astype(np.float32),
         np.repeat(np.arange(clips), windows),
-        Labels(kind, tuple(f"t{number}" for number in range(outputs)), values),
+        Labels(KINDS[kind], tuple(f"t{number}" for number in range(outputs)), values),
         *np.split(order, [int(0.6 * clips), int(0.8 * clips)]),
     )

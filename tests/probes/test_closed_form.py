@@ -7,7 +7,6 @@ from sklearn.linear_model import Ridge
 
 from layerscope.probes.closed_form import RIDGES, SHRINKAGES, fit_closed_form, lda_path, ridge_path
 from layerscope.probes.sample_sums import Moments
-from layerscope.targets.metrics import PRIMARY, score
 
 
 @pytest.mark.parametrize("penalty", [RIDGES[0], 0.1, RIDGES[-1]])
@@ -47,7 +46,7 @@ def test_a_class_without_training_clips_is_never_predicted():
 def test_what_is_linear_is_found(kind, dim):
     problem = make_problem(kind, clips=600, dim=dim, noise=0.3, windows=2)
     prediction = fit_closed_form(problem, [0])[0]
-    found = score(PRIMARY[kind], prediction.scores[problem.test], problem.labels.take(problem.test))[0]
+    found = problem.labels.take(problem.test).score(prediction.scores[problem.test])[0]
     assert found > (0.8 if dim == 12 else 0.5)
 
 

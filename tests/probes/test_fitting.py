@@ -6,7 +6,7 @@ import pytest
 from layerscope.data.splits import assign, parts_of
 from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import Target, plan_jobs, run_jobs
-from layerscope.targets.labels import labels_of
+from layerscope.targets import labels_of
 
 CLIPS = 60
 

@@ -6,24 +6,23 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
 
 from layerscope import Dataset, load_encoder
 from layerscope.data.splits import Part
 from layerscope.encoders import Encoder
-from layerscope.features.encode import FRAME_RATE, extract, open_store, stored_features
+from layerscope.features.encode import Pass, stored_features
+from layerscope.features.windows import FRAME_RATE
 from layerscope.probes.frame_targets import (
     MOST_TRAINING_FRAMES,
     averaged,
-    calibration,
     context,
     fill,
     frame_features,
     plan_tracks,
 )
-from layerscope.targets.annotations import Beats, Spans
-from layerscope.targets.labels import TrackLabels
+from layerscope.targets import KINDS, Labels
+from layerscope.targets.beats import BeatTimes
+from layerscope.targets.spans import Spans
 
 
 class Clock(Encoder):
@@ -57,8 +56,8 @@ def songs(tmp_path):
 @pytest.mark.parametrize("rate", [25.0, 50.0, 75.0, 10.0])
 def test_windows_are_stitched_where_they_belong(songs, tmp_path, rate):
     encoder = Clock(rate)
-    store = open_store(encoder, tmp_path, 8.0, frames=True)
-    done = extract(encoder, songs.clips, store, 8.0)
+    store = Pass(encoder, 8.0, frames=True).store(tmp_path)
+    done = Pass(encoder, 8.0, frames=True).extract(songs.clips, store)
     assert done.windows == 3 + 1  # 20 s in windows of 8 s that overlap by 2 s, a quarter of a window
     frames = dict(store.read_frames(list(songs.clips.clip_key), 0))
     long, short = (frames[key] for key in songs.clips.clip_key)
@@ -74,8 +73,8 @@ def test_windows_are_stitched_where_they_belong(songs, tmp_path, rate):
 
 def test_large_states_survive_float16(songs, tmp_path):
     encoder = Clock(25.0)
-    store = open_store(encoder, tmp_path, 8.0, frames=True)
-    extract(encoder, songs.clips, store, 8.0)
+    store = Pass(encoder, 8.0, frames=True).store(tmp_path)
+    Pass(encoder, 8.0, frames=True).extract(songs.clips, store)
     small, large = (dict(store.read_frames(list(songs.clips.clip_key), layer)) for layer in (0, 1))
     for key in songs.clips.clip_key:
         np.testing.assert_allclose(large[key], 1e6 * small[key], rtol=2e-3)
@@ -83,8 +82,8 @@ def test_large_states_survive_float16(songs, tmp_path):
 
 def test_pooled_states_come_from_the_same_pass(songs, tmp_path):
     encoder = Clock(25.0)
-    store = open_store(encoder, tmp_path, 8.0, frames=True)
-    extract(encoder, songs.clips, store, 8.0)
+    store = Pass(encoder, 8.0, frames=True).store(tmp_path)
+    Pass(encoder, 8.0, frames=True).extract(songs.clips, store)
     pooled = stored_features(store, songs.clips)
     # Windows of pooled states do not overlap: 20 s are 3 of them.
     assert pooled.window_clip.tolist() == [0, 0, 0, 1]
@@ -92,9 +91,15 @@ def test_pooled_states_come_from_the_same_pass(songs, tmp_path):
     assert whole == pytest.approx(10.0, abs=0.05)
 
 
-def tracks_of(counts, kind="segments"):
+def labels_of_tracks(tracks):
+    values = np.empty(len(tracks), dtype=object)
+    values[:] = tracks
+    return Labels(KINDS["segments"], ("a", "b"), values)
+
+
+def tracks_of(counts):
     spans = Spans(np.array([[0.0, 4.0], [4.0, 1e6]]), ("a", "b"))
-    labels = TrackLabels(kind, ("a", "b"), tuple(spans for _ in counts))
+    labels = labels_of_tracks([spans] * len(counts))
     rows = np.arange(len(counts))
     return plan_tracks(labels, counts, [Part(rows[:-2], rows[-2:-1], rows[-1:])])
 
@@ -111,7 +116,7 @@ def test_training_frames_are_bounded_and_even():
 
 def test_frames_between_spans_are_neither_trained_nor_scored():
     spans = Spans(np.array([[0.0, 1.0], [3.0, 4.0]]), ("a", "b"))
-    labels = TrackLabels("segments", ("a", "b"), (spans,) * 3)
+    labels = labels_of_tracks([spans] * 3)
     tracks = plan_tracks(labels, [100] * 3, [Part(*(np.array([row]) for row in range(3)))])
     times = (tracks.frame + 0.5) / tracks.rate
     assert ((times < 1) | (times >= 3)).all()
@@ -162,13 +167,13 @@ def test_a_metronome_is_found_by_a_probe_on_mel(tmp_path):
     assert best.value > 0.95
     assert down.value > 0.9
     assert results.facts["tasks"]["clicks"]["chance"] < 0.8
-    assert isinstance(dataset.labels("rhythm").tracks[0], Beats)
+    assert isinstance(dataset.labels("rhythm").values[0], BeatTimes)
 
 
 def test_frames_of_a_feature_have_their_context(songs, tmp_path):
     encoder = load_encoder("mel")
-    store = open_store(encoder, tmp_path, 30.0, frames=True)
-    extract(encoder, songs.clips, store, 30.0)
+    store = Pass(encoder, 30.0, frames=True).store(tmp_path)
+    Pass(encoder, 30.0, frames=True).extract(songs.clips, store)
     labels = songs.labels("beats")
     tracks = plan_tracks(labels, [store.entry(key).frames for key in songs.clips.clip_key], [
         Part(np.array([0]), np.array([1]), np.array([1]))
@@ -176,25 +181,3 @@ def test_frames_of_a_feature_have_their_context(songs, tmp_path):
     features = frame_features(store, songs.clips, tracks)
     assert features.read(0).shape == (575, 7 * 128)
     assert features.pooling == "context"
-
-
-def test_curves_of_scores_are_those_of_logistic_regression_and_never_fall():
-    random = np.random.default_rng(0)
-    scores = random.normal(3, 5, (400, 3)).astype(np.float32)
-    wanted = np.stack(
-        [
-            random.random(400) < expit(0.4 * scores[:, 0] - 1),  # rises
-            random.random(400) < expit(-0.4 * scores[:, 1]),  # falls
-            np.ones(400, bool),  # nothing to tell apart
-        ],
-        axis=1,
-    )
-    slope, intercept = calibration(scores, wanted)
-    known = LogisticRegression(C=1e6, tol=1e-8).fit(scores[:, :1].astype(float), wanted[:, 0])
-    assert slope[0] == pytest.approx(known.coef_[0, 0], rel=1e-3)
-    assert intercept[0] == pytest.approx(known.intercept_[0], rel=1e-3)
-    assert slope[1] > 0
-    flat = expit(slope[1] * scores[:, 1] + intercept[1])
-    assert flat.std() < 0.001
-    assert flat.mean() == pytest.approx(wanted[:, 1].mean(), abs=0.001)
-    assert expit(slope[2] * scores[:, 2] + intercept[2]).min() > 0.999

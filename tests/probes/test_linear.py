@@ -100,13 +100,13 @@ def test_real_features_agree_with_scikit_learn_to_half_a_point_on_every_layer(in
     from layerscope.data.dataset import Dataset
     from layerscope.data.splits import assign, parts_of
     from layerscope.encoders import load_encoder
-    from layerscope.features.encode import extract, open_store, stored_features
+    from layerscope.features.encode import Pass, stored_features
     from layerscope.probes import Problem
 
     encoder = load_encoder(golden / "muq-small")
     dataset = Dataset.load(instruments).survey()
-    store = open_store(encoder, cache_directory(), 30.0)
-    extract(encoder, dataset.clips, store, 30.0)
+    store = Pass(encoder, 30.0).store(cache_directory())
+    Pass(encoder, 30.0).extract(dataset.clips, store)
     features = stored_features(store, dataset.clips)
     labels = dataset.labels("label")
     parts = parts_of(assign(dataset.clips, labels, 0, folds=5))

@@ -4,7 +4,6 @@ import torch
 from problems import make_problem
 
 from layerscope.probes.mlp import LEARNING_RATES, MLP, fit_mlp, train_once
-from layerscope.targets.metrics import PRIMARY, score
 
 
 def test_the_architecture_is_marbles():
@@ -18,7 +17,7 @@ def test_the_architecture_is_marbles():
 def test_what_can_be_learnt_is_learnt(kind):
     problem = make_problem(kind, clips=400, noise=0.2, windows=2)
     prediction = fit_mlp(problem, [0])[0]
-    found = score(PRIMARY[kind], prediction.scores[problem.test], problem.labels.take(problem.test))[0]
+    found = problem.labels.take(problem.test).score(prediction.scores[problem.test])[0]
     assert found > 0.85
     assert prediction.settings["learning_rate"] in LEARNING_RATES
 
@@ -35,7 +34,7 @@ def test_same_seeds_same_numbers_and_other_seeds_other_ones():
 def test_the_best_epoch_is_restored_not_the_last():
     problem = make_problem("classes", clips=100, noise=3.0)
     trained = train_once(problem, torch.from_numpy(problem.standardised()), 1e-2, 0)
-    restored = score("accuracy", trained.scores[problem.valid], problem.labels.take(problem.valid))[0]
+    restored = problem.labels.take(problem.valid).score(trained.scores[problem.valid])[0]
     assert restored == pytest.approx(trained.rank[0])
     assert trained.epoch < 100
 

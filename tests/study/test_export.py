@@ -22,8 +22,8 @@ from layerscope.study.export import export
 from layerscope.study.loaded_tasks import load_tasks
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
-from layerscope.targets.annotations import Beats, Spans
-from layerscope.targets.track_metrics import TRACK_METRICS
+from layerscope.targets.beats import BeatTimes
+from layerscope.targets.spans import Spans
 from layerscope.toymusic import write_pieces
 
 FAST = {"model": ["random:small"], "baseline": ["mfcc"], "probe": ["linear"], "seeds": 1}
@@ -126,7 +126,7 @@ def test_tracks_come_out_as_in_the_run(pieces, tmp_path):
 
 def scores_of(labels, said):
     """Some metrics of answers, each averaged as the run averages."""
-    if labels.kind == "key":
+    if labels.kind.name == "key":
         wanted = [labels.names[value] for value in labels.values]
         found = [
             mir_eval.key.weighted_score(sharp(name), sharp(one["label"]))
@@ -135,11 +135,11 @@ def scores_of(labels, said):
         return {"key_score": np.mean(found)}
     averages = {}
     for metric in {"beats": ("beat_f", "downbeat_f"), "chords": ("majmin",), "segments": ("boundary_f_3s",)}[
-        labels.kind
+        labels.kind.name
     ]:
         pairs = [
-            TRACK_METRICS[labels.kind][metric](track, annotation_of(one))
-            for track, one in zip(labels.tracks, said, strict=True)
+            labels.kind.metrics[labels.metrics().index(metric)].measure(track, annotation_of(one))
+            for track, one in zip(labels.values, said, strict=True)
         ]
         values, weights = np.array(pairs).T
         averages[metric] = np.average(np.nan_to_num(values), weights=weights)
@@ -158,7 +158,7 @@ def sharp(name):
 
 def annotation_of(answer):
     if "beats" in answer:
-        return Beats(np.array(answer["beats"]), np.array(answer["downbeats"]))
+        return BeatTimes(np.array(answer["beats"]), np.array(answer["downbeats"]))
     return Spans(np.array([row[:2] for row in answer["spans"]]), tuple(row[2] for row in answer["spans"]))
 
 

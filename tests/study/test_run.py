@@ -14,7 +14,7 @@ from layerscope.probes.fitting import Target
 from layerscope.scores.score_table import Results
 from layerscope.study.options import make_plan
 from layerscope.study.run import run, shuffled
-from layerscope.targets.labels import labels_of
+from layerscope.targets import labels_of
 
 
 def small_plan(data, **changes):

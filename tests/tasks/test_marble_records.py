@@ -40,7 +40,7 @@ def test_the_example_of_each_data_module_is_read(tmp_path, name):
         table.write_text(json.dumps(record))
     clips = task.load(tmp_path).clips
     assert clips["clip"].tolist() == [path.removeprefix(f"data/{task.folder}/")]
-    assert Dataset(name, clips).labels(task.target, task.kind).kind == task.kind
+    assert Dataset(name, clips).labels(task.target, task.kind).kind.name == task.kind
     assert clips.get("group", [None])[0] == extra.get("ori_uid")
 
 

@@ -2,15 +2,13 @@
 
 import pytest
 
-from layerscope.targets.metrics import METRICS
-from layerscope.targets.track_metrics import TRACK_METRICS
+from layerscope.targets import KINDS
 from layerscope.tasks import TASKS, published_rows
 
 
 def test_rows_are_of_known_tasks_and_metrics_and_are_shares():
     for row in published_rows():
-        kind = TASKS[row.task].kind
-        known = {*METRICS.get(kind, {}), *TRACK_METRICS.get(kind, {}), "accuracy"}
+        known = {metric.name for metric in KINDS[TASKS[row.task].kind].metrics}
         assert row.metric in known or row.metric.startswith("r2:"), row
         assert 0 < row.value < 1, row
         assert row.source, row

@@ -35,7 +35,7 @@ def test_data_check_run_report(task, layout, tmp_path, capsys):
     for preset in ("paper", "robust"):
         plan = plan_of(task, tmp_path, preset=preset)
         found = check(plan, workers=1)
-        assert found.tasks[0].labels.kind == TASKS[task].kind
+        assert found.tasks[0].labels.kind.name == TASKS[task].kind
         assert bool(found.tasks[0].leaks) is (preset == "paper" and task.startswith("nsynth"))
         results = run(plan, tmp_path / preset)
     facts = results.facts["tasks"][task]

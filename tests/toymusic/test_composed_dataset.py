@@ -23,5 +23,5 @@ def test_the_reader_takes_it(tmp_path):
     assert not pieces.skipped
     assert {"key", "mode", "tempo", "metre", "style", "instrument", "beats", "chords", "segments"} <= set(pieces.clips)
     notes = Dataset.load(write_notes(tmp_path, 12, first_seed=1))
-    assert notes.labels("pitch").kind == "classes"
-    assert notes.labels("instrument").kind == "classes"
+    assert notes.labels("pitch").kind.name == "classes"
+    assert notes.labels("instrument").kind.name == "classes"

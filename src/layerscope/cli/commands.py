@@ -227,9 +227,9 @@ def predict(
             answers.append(one)
             step(1, 0.0)
     if out is not None:
-        write_answers(answers, out)
+        write_answers(answers, predictor.kind, out)
     elif jams is None:
-        sys.stdout.write(table_of(answers).to_csv(index=False, lineterminator="\n"))
+        sys.stdout.write(table_of(answers, predictor.kind).to_csv(index=False, lineterminator="\n"))
     if jams is not None:
         write_jams(predictor, answers, jams)
     failed = [one for one in answers if one.error]

@@ -56,7 +56,7 @@ def list_models() -> Table:
 
 def list_tasks() -> Table:
     """Return the tasks of the benchmark as a table."""
-    from layerscope.targets.metrics import PRIMARY
+    from layerscope.targets import kinds
     from layerscope.tasks import PAPER_TASKS, TASKS, data_directory
     from layerscope.tasks.fetch import size_of
 
@@ -64,7 +64,7 @@ def list_tasks() -> Table:
     for name, task in TASKS.items():
         sizes = [f"{task.expected[split]:,}" if split in task.expected else "?" for split in ("train", "valid", "test")]
         there = "yes" if (data_directory() / task.folder).is_dir() else "no"
-        table.add_row(name, task.kind, *sizes, PRIMARY[task.kind], size_of(task.source), there,
+        table.add_row(name, task.kind, *sizes, kinds()[task.kind].metrics[0].name, size_of(task.source), there,
                       "yes" if name in PAPER_TASKS else "", task.source.licence)  # fmt: skip
     table.caption = f"Data are looked for in {data_directory()} (LAYERSCOPE_DATA, or --root)."
     return table
@@ -93,13 +93,12 @@ def list_probes() -> Table:
 
 def list_metrics() -> Table:
     """Return the metrics as a table."""
-    from layerscope.targets.metrics import PRIMARY
-    from layerscope.targets.track_metrics import metrics_of
+    from layerscope.targets import kinds
 
     table = plain_table("target", "metric", "chooses layers")
-    for kind, primary in PRIMARY.items():
-        for name in metrics_of(kind):
-            table.add_row(kind, name, "yes" if primary == name else "")
+    for kind in kinds().values():
+        for metric in kind.metrics:
+            table.add_row(kind.name, metric.name, "yes" if metric is kind.metrics[0] else "")
     return table
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -27,17 +26,7 @@ from layerscope.data.label_tables import (
     split_files,
 )
 from layerscope.errors import AudioError, DataError, unknown
-from layerscope.targets.labels import (
-    TRACK_KINDS,
-    Kind,
-    Labels,
-    TrackLabels,
-    is_key,
-    kind_of,
-    labels_of,
-    track_labels,
-    value_labels,
-)
+from layerscope.targets import Column, Labels, kind_named, kind_of
 
 __all__ = ["Dataset"]
 
@@ -141,8 +130,15 @@ class Dataset:
         """Return the columns that can be a target."""
         return [str(column) for column in self.clips.columns if column not in CLIP_COLUMNS]
 
-    def labels(self, target: str, kind: Kind | None = None) -> Labels | TrackLabels:
+    def labels(self, target: str, kind: str | None = None) -> Labels:
         """Return the labels of a target column, or of several separated by commas: numbers, or beats and downbeats.
+
+        Parameters
+        ----------
+        target : str
+            The column.
+        kind : str, optional
+            What it holds, where that should not be worked out.
 
         Raises
         ------
@@ -151,23 +147,8 @@ class Dataset:
         """
         columns = target.split(",")
         cells = self.clips[target].tolist() if len(columns) == 1 else self.clips[columns].values.tolist()
-        kind = kind or self.kind_of(columns, cells)
-        if kind in TRACK_KINDS:
-            return track_labels(cells, kind, list(self.clips["clip"]), list(self.clips["start"]))
-        if len(columns) > 1:
-            return Labels("values", tuple(columns), value_labels(cells).values)
-        labels = labels_of(cells, kind)
-        return Labels(labels.kind, (target,), labels.values) if labels.names == ("0",) else labels
-
-    def kind_of(self, columns: Sequence[str], cells: Sequence[Any]) -> Kind | None:
-        """Return the kind that the columns' names and cells show, or None where the cells alone decide."""
-        if any(isinstance(item, (list, dict)) for item in cells if not isinstance(item, str)) and (
-            len(columns) == 1 or isinstance(cells[0][0], list)
-        ):
-            return kind_of(cells)
-        if len(columns) == 1 and columns[0].lower().endswith("key") and all(is_key(cell) for cell in cells):
-            return "key"
-        return None
+        column = Column(target, cells, list(self.clips["clip"]), list(self.clips["start"]))
+        return (kind_named(kind) if kind else kind_of(column)).read(column)
 
     def with_target(self, target: str) -> Dataset:
         """Return the clips that have this target; the others are set aside with the reason.

@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from layerscope.data.leaks import group_codes
 from layerscope.errors import DataError
-from layerscope.targets.labels import Labels, TrackLabels
+from layerscope.targets.kind import Labels
 
 __all__ = ["Part", "assign", "parts_of", "refuse_unlearnable"]
 
@@ -34,7 +34,7 @@ class Part:
     test: Rows
 
 
-def assign(clips: pd.DataFrame, labels: Labels | TrackLabels, seed: int, folds: int | None = None) -> pd.DataFrame:
+def assign(clips: pd.DataFrame, labels: Labels, seed: int, folds: int | None = None) -> pd.DataFrame:
     """Return the clips with a ``split`` (or ``fold``) for each, made where the data bring none.
 
     Where the data bring a test split but no validation split, one fifth of the training groups becomes it.
@@ -87,14 +87,14 @@ def refuse_incomplete(clips: pd.DataFrame, column: str) -> pd.DataFrame:
     return clips
 
 
-def stratified_folds(labels: Labels | TrackLabels, groups: Rows, folds: int, seed: int) -> Rows:
+def stratified_folds(labels: Labels, groups: Rows, folds: int, seed: int) -> Rows:
     """Return a fold for each clip: groups whole, classes (or the rarest tag, or quintiles of a value) even."""
     distinct = len(np.unique(groups))
     if distinct < folds:
         raise DataError(
             f"{distinct} groups cannot be divided into {folds} parts; give more data, or splits of your own"
         )
-    strata = strata_of(labels)
+    strata = labels.kind.strata(labels)
     result = np.zeros(len(groups), np.int64)
     # scikit-learn refuses fewer folds than the rarest class has members only with a warning; rare strata join.
     counts = np.bincount(strata)
@@ -103,20 +103,6 @@ def stratified_folds(labels: Labels | TrackLabels, groups: Rows, folds: int, see
     for fold, (_, rows) in enumerate(splitter.split(np.zeros(len(groups)), strata, groups)):
         result[rows] = fold
     return result
-
-
-def strata_of(labels: Labels | TrackLabels) -> Rows:
-    """Return a whole number for each clip to stratify by; what is said over time has no such number."""
-    if isinstance(labels, TrackLabels):
-        return np.zeros(len(labels.tracks), np.int64)
-    if labels.form == "classes":
-        return labels.values.astype(np.int64)
-    if labels.form == "tags":
-        rarity = np.where(labels.values > 0, labels.values.sum(axis=0), np.inf)
-        rarest = rarity.argmin(axis=1)
-        return np.where(labels.values.any(axis=1), rarest, labels.values.shape[1]).astype(np.int64)
-    first = labels.values[:, 0]
-    return np.searchsorted(np.quantile(first, [0.2, 0.4, 0.6, 0.8]), first).astype(np.int64)
 
 
 def parts_of(clips: pd.DataFrame) -> list[Part]:
@@ -149,23 +135,17 @@ def fold_order(name: str) -> tuple[int, str]:
     return (int(name), "") if str(name).isdigit() else (1 << 30, str(name))
 
 
-def refuse_unlearnable(labels: Labels | TrackLabels, parts: Sequence[Part]) -> None:
+def refuse_unlearnable(labels: Labels, parts: Sequence[Part]) -> None:
     """Raise for a split in which nothing can be learnt or scored: no clips, one class, no tag or value that varies."""
     for part in parts:
         for name, rows in (("train", part.train), ("valid", part.valid), ("test", part.test)):
             if len(rows) == 0:
                 raise DataError(f"the {name} split is empty")
-        if isinstance(labels, TrackLabels):
-            continue
-        if labels.form == "classes" and len(np.unique(labels.values[part.train])) < 2:
-            raise DataError("the train split holds a single class; nothing can be learnt")
-    if isinstance(labels, TrackLabels) or labels.form == "classes":
-        return
+        fault = labels.kind.unlearnable(labels.take(part.train))
+        if fault:
+            raise DataError(f"the train split {fault}; nothing can be learnt")
     for name in ("train", "valid", "test"):
         rows = np.concatenate([getattr(part, name) for part in parts])
-        varies = labels.values[rows].min(axis=0) < labels.values[rows].max(axis=0)
-        if labels.form == "tags" and not varies.any():
-            raise DataError(f"no tag has both answers in the {name} split; nothing can be scored")
-        if labels.form == "values" and not varies.all():
-            constant = labels.names[int(varies.argmin())]
-            raise DataError(f"'{constant}' is the same for every clip of the {name} split; nothing can be scored")
+        fault = labels.kind.unscorable(labels.take(rows), name)
+        if fault:
+            raise DataError(f"{fault}; nothing can be scored")

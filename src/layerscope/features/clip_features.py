@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from layerscope.errors import DataError
 from layerscope.features.pooling import Pooling
-from layerscope.targets.labels import Labels, labels_of
+from layerscope.targets import Labels, labels_of
 
 __all__ = ["Features"]
 

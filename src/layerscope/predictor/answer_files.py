@@ -14,6 +14,7 @@ from layerscope.atomic_files import write_atomically
 from layerscope.data.audio import EXTENSIONS, file_facts
 from layerscope.errors import AudioError, UsageError
 from layerscope.predictor.predict import Predictor
+from layerscope.targets import Kind
 
 __all__ = ["Answered", "answer_files", "audio_files", "jams_of", "table_of", "write_answers", "write_jams"]
 
@@ -68,8 +69,8 @@ def answer_files(predictor: Predictor, paths: Sequence[Path]) -> Iterator[Answer
             yield Answered(path, {}, str(error))
 
 
-def table_of(answers: Sequence[Answered]) -> pd.DataFrame:
-    """Return answers as a table: a row a file, or, of targets over time, a row a span or beat.
+def table_of(answers: Sequence[Answered], kind: Kind) -> pd.DataFrame:
+    """Return answers of a kind as a table: a row a file, or, of targets over time, a row a span or beat.
 
     Returns
     -------
@@ -77,27 +78,16 @@ def table_of(answers: Sequence[Answered]) -> pd.DataFrame:
         ``path``; then ``label``, ``tags`` or values, and a column of probabilities for each name; or ``start``,
         ``end``, ``label``; or ``time``, ``beat``; and ``error``, where a file could not be answered.
     """
-    frame = pd.DataFrame([{"path": str(one.path), **row} for one in answers for row in rows_of(one)])
+    rows = [
+        {"path": str(one.path), **row}
+        for one in answers
+        for row in ([{"error": one.error}] if one.error else kind.rows(one.answer))
+    ]
+    frame = pd.DataFrame(rows)
     return frame[[name for name in frame.columns if name != "error"] + (["error"] if "error" in frame else [])]
 
 
-def rows_of(one: Answered) -> list[dict[str, Any]]:
-    """Return the rows of one file."""
-    answer = one.answer
-    if one.error:
-        return [{"error": one.error}]
-    if "spans" in answer:
-        return [{"start": start, "end": end, "label": label} for start, end, label in answer["spans"]]
-    if "beats" in answer:
-        down = set(answer["downbeats"])
-        return [{"time": time, "beat": "downbeat" if time in down else "beat"} for time in answer["beats"]]
-    if "values" in answer:
-        return [answer["values"]]
-    said = {"label": answer["label"]} if "label" in answer else {"tags": "|".join(answer["tags"])}
-    return [{**said, **answer["probabilities"]}]
-
-
-def write_answers(answers: Sequence[Answered], path: Path) -> None:
+def write_answers(answers: Sequence[Answered], kind: Kind, path: Path) -> None:
     """Write answers as ``.csv`` or, with each answer whole, ``.jsonl``.
 
     Raises
@@ -112,7 +102,7 @@ def write_answers(answers: Sequence[Answered], path: Path) -> None:
         ]
         write_atomically(path, ("\n".join(lines) + "\n").encode())
     elif path.suffix == ".csv":
-        write_atomically(path, table_of(answers).to_csv(index=False, lineterminator="\n").encode())
+        write_atomically(path, table_of(answers, kind).to_csv(index=False, lineterminator="\n").encode())
     else:
         raise UsageError(f"{path}: answers are written as .csv or .jsonl")
 
@@ -148,7 +138,7 @@ def jams_of(predictor: Predictor, one: Answered) -> Any:
     except ImportError as error:
         raise UsageError("JAMS need their library: pip install 'layerscope[jams]'") from error
     duration = file_facts(one.path).duration
-    namespace, rows = observations(predictor.manifest.kind, one.answer, duration)
+    namespace, rows = predictor.kind.observations(one.answer, duration)
     annotation = jams.Annotation(namespace=namespace, duration=duration)
     annotation.annotation_metadata.annotation_tools = f"layerscope {predictor.manifest.version}"
     annotation.annotation_metadata.data_source = "program"
@@ -159,35 +149,3 @@ def jams_of(predictor: Predictor, one: Answered) -> Any:
     made.file_metadata.title = one.path.name
     made.validate()
     return made
-
-
-def observations(kind: str, answer: dict[str, Any], seconds: float) -> tuple[str, list[tuple[float, float, Any, Any]]]:
-    """Return the JAMS namespace of a kind of target, and (time, duration, value, confidence) of each observation."""
-    if kind == "beats":
-        positions = beat_positions(answer["beats"], set(answer["downbeats"]))
-        return "beat", [(time, 0.0, place, None) for time, place in zip(answer["beats"], positions, strict=True)]
-    if kind in ("chords", "segments"):
-        namespace = "chord" if kind == "chords" else "segment_open"
-        return namespace, [(start, end - start, label, None) for start, end, label in answer["spans"]]
-    if kind == "key":
-        tonic, mode = answer["label"].split()
-        return "key_mode", [(0.0, seconds, f"{tonic}:{mode}", answer["probabilities"][answer["label"]])]
-    if kind == "values":
-        return "tag_open", [(0.0, seconds, f"{name}={value:.6g}", None) for name, value in answer["values"].items()]
-    said = [answer["label"]] if kind == "classes" else answer["tags"]
-    return "tag_open", [(0.0, seconds, name, answer["probabilities"][name]) for name in said]
-
-
-def beat_positions(beats: Sequence[float], downbeats: set[float]) -> list[int]:
-    """Return the place of each beat in its bar, from 1; beats before the first downbeat count up to it."""
-    first = next((number for number, time in enumerate(beats) if time in downbeats), 0)
-    metre = next((number - first for number, time in enumerate(beats) if number > first and time in downbeats), 4)
-    places: list[int] = []
-    for number, time in enumerate(beats):
-        if time in downbeats:
-            places.append(1)
-        elif places:
-            places.append(places[-1] + 1)
-        else:
-            places.append((number - first) % metre + 1)
-    return places

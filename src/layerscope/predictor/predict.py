@@ -13,7 +13,6 @@ import soxr
 import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
-from scipy.special import expit, softmax
 
 from layerscope.atomic_files import file_digest, read_json
 from layerscope.data.audio import load
@@ -24,10 +23,9 @@ from layerscope.features.encode import ClipStates, Pass
 from layerscope.features.pooling import half_precision
 from layerscope.features.windows import FRAME_RATE
 from layerscope.probes import apply_probe
-from layerscope.probes.frame_targets import FRAME_DIVISORS, averaged, context
+from layerscope.probes.frame_targets import averaged, context
 from layerscope.probes.inputs import BLOCKS
-from layerscope.targets.annotations import Annotation, Beats, Spans
-from layerscope.targets.decoding import bar_pointer, section_spans, spans_from_frames
+from layerscope.targets import Calibration, KindOverTime, kind_named
 
 __all__ = ["MANIFEST", "PROBE", "Manifest", "Predictor", "digests", "load_predictor"]
 
@@ -44,7 +42,7 @@ class Manifest:
     task, target, title : str
         What it answers.
     kind : str
-        Of the target: classes, key, tags, values, chords, segments or beats.
+        Of the target: see `layerscope.targets.kinds`.
     names : list of str
         Classes, tags or dimensions.
     window : float
@@ -110,6 +108,7 @@ class Predictor:
         self.manifest = manifest
         self.encoder = encoder
         self.weights = weights
+        self.kind = kind_named(manifest.kind)
         self.positions = [encoder.layers.index(layer) for layer in manifest.layers]
 
     def __call__(self, waveform: Samples | torch.Tensor, sample_rate: int) -> dict[str, Any]:
@@ -148,28 +147,22 @@ class Predictor:
         """
         return self.answer(self.scores(load(Path(path), self.encoder.sample_rate)))
 
-    @property
-    def over_time(self) -> bool:
-        """Return whether the answers are over time."""
-        return self.manifest.kind in FRAME_DIVISORS
-
     def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what the probe says of samples at the encoder's rate: (output,), or (frame, output) over time."""
         if not np.isfinite(samples).all():
             raise AudioError("the waveform holds non-finite samples (NaN or infinity)")
         states = self.one_pass.states_of(samples, "the waveform")
-        if self.over_time:
-            return apply_probe(self.weights, self.assemble(self.frames(states)))
+        if isinstance(self.kind, KindOverTime):
+            return apply_probe(self.weights, self.assemble(self.frames(states, self.kind.divisor)))
         return apply_probe(self.weights, self.assemble([layer.numpy() for layer in states.pooled])).mean(axis=0)
 
     @property
     def one_pass(self) -> Pass:
         """Return the way from samples to states, as the run took it."""
-        return Pass(self.encoder, self.manifest.window, frames=self.over_time or self.manifest.stitched)
+        return Pass(self.encoder, self.manifest.window, frames=self.kind.over_time or self.manifest.stitched)
 
-    def frames(self, states: ClipStates) -> list[NDArray[np.float32]]:
-        """Return the states of a track's frames at the rate of the target, (frame, width) for each layer."""
-        divisor = FRAME_DIVISORS[self.manifest.kind]
+    def frames(self, states: ClipStates, divisor: int) -> list[NDArray[np.float32]]:
+        """Return the states of a track's frames, so many averaged to one, (frame, width) for each layer."""
         layers = []
         for track in states.frames:
             halves, scale = half_precision(track)  # as the run kept them: the same numbers come of the same rounding
@@ -185,47 +178,11 @@ class Predictor:
 
     def answer(self, scores: NDArray[np.float32]) -> dict[str, Any]:
         """Return what scores say, in the words of the target."""
-        kind, names = self.manifest.kind, self.manifest.names
-        if self.over_time:
-            return as_answer(self.annotation(scores))
-        if kind == "values":
-            return {"values": dict(zip(names, map(float, scores), strict=True))}
-        if kind == "tags":
-            shares = self.calibrated(scores[None])[0]
-            tags = [
-                name for name, share, bar in zip(names, shares, self.manifest.thresholds, strict=True) if share >= bar
-            ]
-            return {"tags": tags, "probabilities": dict(zip(names, map(float, shares), strict=True))}
-        shares = softmax(scores.astype(np.float64))
-        return {
-            "label": names[int(shares.argmax())],
-            "probabilities": dict(zip(names, map(float, shares), strict=True)),
-        }
-
-    def annotation(self, scores: NDArray[np.float32]) -> Annotation:
-        """Return what scores of frames say of a track."""
-        kind, names = self.manifest.kind, self.manifest.names
-        rate = FRAME_RATE / FRAME_DIVISORS[kind]
-        if kind == "beats":
-            return bar_pointer([self.calibrated(scores)], rate)[0]
-        if kind == "segments":
-            return section_spans(softmax(scores.astype(np.float64), axis=1), names, rate)
-        return spans_from_frames(scores.argmax(axis=1), names, rate)
-
-    def calibrated(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return probabilities of tags or beats."""
-        slope, intercept = np.array(self.manifest.calibration).T
-        shares: NDArray[np.float64] = expit(scores.astype(np.float64) * slope + intercept)
-        return shares
-
-
-def as_answer(annotation: Annotation) -> dict[str, Any]:
-    """Return an annotation as plain lists."""
-    if isinstance(annotation, Beats):
-        return {"beats": annotation.beats.tolist(), "downbeats": annotation.downbeats.tolist()}
-    assert isinstance(annotation, Spans)
-    rows = zip(annotation.intervals.tolist(), annotation.labels, strict=True)
-    return {"spans": [(start, end, label) for (start, end), label in rows]}
+        calibration = Calibration(self.manifest.calibration, self.manifest.thresholds)
+        if isinstance(self.kind, KindOverTime):
+            rate = FRAME_RATE / self.kind.divisor
+            return self.kind.as_answer(self.kind.decode([scores], self.manifest.names, rate, calibration)[0])
+        return self.kind.answer(scores, self.manifest.names, calibration)
 
 
 def digests(directory: Path) -> dict[str, str]:

@@ -49,7 +49,7 @@ def fit_closed_form(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     basis = basis_of_rank(states, train)
     states = (states if basis is None else (states @ basis).astype(np.float32)).astype(np.float64)
     owners = problem.window_clip[train]
-    if labels.form == "classes":
+    if labels.kind.form == "classes":
         indicators = np.eye(len(labels.names))[labels.values[owners]]
         path, grid, name = lda_path(Moments.of(states[train], indicators)), SHRINKAGES, "shrinkage"
     else:

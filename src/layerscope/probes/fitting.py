@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pkgutil
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from threadpoolctl import threadpool_limits
 
+from layerscope import targets
 from layerscope.atomic_files import read_header, write_tensors
 from layerscope.data.splits import Part
 from layerscope.encoders.encoder import source_digest
@@ -30,7 +33,7 @@ from layerscope.features.clip_features import Features
 from layerscope.probes import PROBES, Input, Prediction, Problem, assemble, inputs_of, offers
 from layerscope.probes.frame_targets import Tracks, score_tracks
 from layerscope.scores.evaluation import Outcome
-from layerscope.targets.labels import Labels
+from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
 
 __all__ = [
@@ -217,27 +220,30 @@ def left_of(target: Target, number: int, scores: NDArray[np.float32], name: str)
 
 
 @cache
-def probe_source() -> str:
-    """Return the digest of the code that outcomes depend on."""
+def source_of(kind_module: str) -> str:
+    """Return the digest of the code that outcomes depend on, of a kind of target that a module defines."""
     probes = ("inputs", "problem", "mlp", "linear", "closed_form", "sample_sums", "frame_targets")
-    targets = ("metrics", "annotations", "decoding", "track_metrics")
-    rooms = {"probes": probes, "targets": targets, "scores": ("layer_selection",)}
-    return source_digest(__name__, *(f"layerscope.{room}.{name}" for room in rooms for name in rooms[room]))
+    modules = [__name__, "layerscope.scores.layer_selection", *(f"layerscope.probes.{name}" for name in probes)]
+    modules += sorted(module.name for module in pkgutil.iter_modules(targets.__path__, "layerscope.targets."))
+    # A kind that was typed in has no file; it ends with its session, and so does what is known of it.
+    if getattr(sys.modules[kind_module], "__file__", None):
+        modules.append(kind_module)
+    return source_digest(*modules)
 
 
 def job_digest(job: Job, target: Target, seeds: Sequence[int]) -> str:
     """Return a name for a job that changes with anything its outcome depends on."""
-    clips = job.features.clips
+    clips, kind = job.features.clips, (target.tracks or target.labels).kind
     told = {
         "features": job.features.fingerprint,
         "clips": list(clips["clip_key" if "clip_key" in clips else "clip"]),
         "input": [job.chosen.name, job.chosen.layer],
         "probe": job.probe,
         "seeds": list(seeds),
-        "labels": [target.labels.kind, target.labels.names],
+        "labels": [kind.name, target.labels.names],
         "tracks": target.tracks.digest() if target.tracks else None,
         "schedule": asdict(target.schedule),
-        "source": probe_source(),
+        "source": source_of(type(kind).__module__),
         "torch": torch.__version__,
     }
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())

@@ -7,38 +7,24 @@ from all tracks; validation and test are asked about every frame that has a labe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit, logit, softmax
-from sklearn.linear_model import LogisticRegression
 
 from layerscope.data.splits import Part
 from layerscope.features.clip_features import Features
 from layerscope.features.store import FeatureStore
 from layerscope.features.windows import FRAME_RATE
-from layerscope.targets.annotations import Annotation, Beats, Spans, beat_targets, span_targets
-from layerscope.targets.decoding import bar_pointer, section_spans, spans_from_frames
-from layerscope.targets.labels import Kind, Labels, TrackLabels
-from layerscope.targets.track_metrics import TRACK_METRICS, frame_accuracy
+from layerscope.targets.kind import Labels
+from layerscope.targets.over_time import KindOverTime
 
-__all__ = [
-    "FRAME_DIVISORS",
-    "Tracks",
-    "averaged",
-    "calibration",
-    "context",
-    "frame_features",
-    "plan_tracks",
-    "score_tracks",
-]
+__all__ = ["Tracks", "averaged", "context", "frame_features", "plan_tracks", "score_tracks"]
 
-#: How many kept frames are averaged into one: beats need all, chords 12.5 a second, sections 8.3 (MusicFM's are 8).
-FRAME_DIVISORS = {"beats": 1, "chords": 2, "segments": 3}
 MOST_TRAINING_FRAMES = 24_000
 #: Seconds on both sides of a frame that the input ``context`` sees.
 CONTEXT = 0.5
@@ -50,7 +36,9 @@ class Tracks:
 
     Attributes
     ----------
-    labels : TrackLabels
+    kind : KindOverTime
+        Of the target.
+    labels : Labels
         Of all clips.
     clip_parts : list of Part
         Rows of clips.
@@ -66,7 +54,8 @@ class Tracks:
         Rows of frames.
     """
 
-    labels: TrackLabels
+    kind: KindOverTime
+    labels: Labels
     clip_parts: list[Part]
     rate: float
     counts: NDArray[np.int64]
@@ -77,36 +66,32 @@ class Tracks:
 
     def digest(self) -> str:
         """Return what identifies the annotations and the frames."""
-        digest = hashlib.sha256(f"{self.labels.kind} {self.labels.names} {self.rate}".encode())
-        for track in self.labels.tracks:
-            for array in arrays_of(track):
-                digest.update(f"{len(array)}".encode() + array.tobytes())
-            digest.update(repr(track.labels if isinstance(track, Spans) else "").encode())
+        annotations = [self.kind.as_answer(track) for track in self.labels.values]
+        digest = hashlib.sha256(json.dumps([self.kind.name, self.labels.names, self.rate, annotations]).encode())
         digest.update(self.clip.tobytes() + self.frame.tobytes())
         return digest.hexdigest()
 
 
-def arrays_of(track: Annotation) -> tuple[NDArray[np.float64], ...]:
-    """Return the times of an annotation."""
-    return (track.beats, track.downbeats) if isinstance(track, Beats) else (track.intervals,)
-
-
-def plan_tracks(labels: TrackLabels, kept: Sequence[int], parts: list[Part]) -> Tracks:
+def plan_tracks(labels: Labels, kept: Sequence[int], parts: list[Part]) -> Tracks:
     """Choose the frames of a target.
 
     Parameters
     ----------
-    labels : TrackLabels
-        Of all clips.
+    labels : Labels
+        Of all clips, of a kind over time.
     kept : sequence of int
         Frames that are kept of each clip, at 25 Hz.
     parts : list of Part
         Rows of clips.
     """
-    divisor = FRAME_DIVISORS[labels.kind]
-    rate = FRAME_RATE / divisor
-    counts = np.maximum(1, np.array(kept, dtype=np.int64) // divisor)
-    per_clip = [frame_labels(labels, row, int(count), rate) for row, count in enumerate(counts)]
+    kind = labels.kind
+    assert isinstance(kind, KindOverTime)
+    rate = FRAME_RATE / kind.divisor
+    counts = np.maximum(1, np.array(kept, dtype=np.int64) // kind.divisor)
+    per_clip = [
+        kind.frame_targets(track, labels.names, int(count), rate)
+        for track, count in zip(labels.values, counts, strict=True)
+    ]
     clip = np.repeat(np.arange(len(counts)), counts)
     frame = np.concatenate([np.arange(count) for count in counts])
     values: NDArray[Any] = np.concatenate(per_clip)
@@ -121,27 +106,18 @@ def plan_tracks(labels: TrackLabels, kept: Sequence[int], parts: list[Part]) -> 
     asked = np.flatnonzero(np.isin(clip, np.concatenate([rows for part in parts for rows in (part.valid, part.test)])))
     used = np.unique(np.concatenate([asked, *(part.train for part in chosen)]))
     renumbered = [Part(*(np.searchsorted(used, rows) for rows in (p.train, p.valid, p.test))) for p in chosen]
-    kind: Kind = "tags" if labels.kind == "beats" else "classes"
-    targets = Labels(kind, labels.names, values[used])
-    return Tracks(labels, parts, rate, counts, clip[used], frame[used], targets, renumbered)
+    targets = Labels(kind.frames, labels.names, values[used])
+    return Tracks(kind, labels, parts, rate, counts, clip[used], frame[used], targets, renumbered)
 
 
-def fully_annotated(labels: TrackLabels, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return those of some clips that have all that is asked for: downbeats too, unless none of them has any.
+def fully_annotated(labels: Labels, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return those of some clips that have all that is asked for, unless none of them has.
 
-    The others are scored for their beats, and neither train nor choose: silence about downbeats is no answer.
+    The others are scored for what they have, and neither train nor choose: silence is no answer.
     """
-    tracks = [labels.tracks[row] for row in rows]
-    whole = np.array([not isinstance(track, Beats) or len(track.downbeats) > 0 for track in tracks], dtype=bool)
+    assert isinstance(labels.kind, KindOverTime)
+    whole = np.array([labels.kind.is_complete(labels.values[row]) for row in rows], dtype=bool)
     return rows[whole] if whole.any() else rows
-
-
-def frame_labels(labels: TrackLabels, row: int, frames: int, rate: float) -> NDArray[np.int64] | NDArray[np.float32]:
-    """Return the targets of a clip's frames: classes with -1 for none, or beat and downbeat."""
-    track = labels.tracks[row]
-    if isinstance(track, Beats):
-        return beat_targets(track, frames, rate)
-    return span_targets(track, labels.numbers(row), frames, rate)
 
 
 def frame_features(store: FeatureStore, clips: pd.DataFrame, tracks: Tracks) -> Features:
@@ -223,7 +199,7 @@ def score_tracks(tracks: Tracks, number: int, scores: NDArray[np.float32], name:
     number : int
         Of the part.
     scores : ndarray, shape (row, output)
-        What a probe says of every row; beats are calibrated on the part's validation frames.
+        What a probe says of every row; what makes probabilities of it is read off the part's validation frames.
     name : {"valid", "test"}
         The split.
 
@@ -232,43 +208,20 @@ def score_tracks(tracks: Tracks, number: int, scores: NDArray[np.float32], name:
     ndarray, shape (clip, metric, 2)
         Value and weight, for the clips of the split in the order of its rows.
     """
-    part, clips = tracks.parts[number], getattr(tracks.clip_parts[number], name)
-    shares: NDArray[np.floating] = scores
-    if tracks.labels.kind == "beats":
-        shares = calibrated(scores, tracks.targets, part.valid)
-    elif tracks.labels.kind == "segments":
-        shares = softmax(scores.astype(np.float64), axis=1)
-    found = list(decoded(tracks, shares, clips))
-    metrics = TRACK_METRICS[tracks.labels.kind].values()
+    kind, targets = tracks.kind, tracks.targets
+    valid, clips = tracks.parts[number].valid, getattr(tracks.clip_parts[number], name)
+    calibration = kind.calibrate(scores[valid], targets.values[valid])
+    bounds = np.searchsorted(tracks.clip, np.arange(len(tracks.counts) + 1))
+    rows = [slice(bounds[clip], bounds[clip + 1]) for clip in clips]
+    filled = [
+        fill(scores[row], tracks.frame[row], int(tracks.counts[clip])) for clip, row in zip(clips, rows, strict=True)
+    ]
+    estimates = kind.decode(filled, tracks.labels.names, tracks.rate, calibration)
     table = [
-        [*([accuracy] if accuracy else []), *(metric(tracks.labels.tracks[row], estimate) for metric in metrics)]
-        for row, (estimate, accuracy) in zip(clips, found, strict=True)
+        kind.score_track(tracks.labels.values[clip], estimate, targets.values[row], scores[row])
+        for clip, row, estimate in zip(clips, rows, estimates, strict=True)
     ]
     return np.array(table, dtype=np.float64)
-
-
-def decoded(
-    tracks: Tracks, scores: NDArray[np.floating], clips: NDArray[np.int64]
-) -> Iterator[tuple[Annotation, tuple[float, float] | None]]:
-    """Yield the estimate for each clip, and the accuracy of its frames where these are classes."""
-    bounds = np.searchsorted(tracks.clip, np.arange(len(tracks.counts) + 1))
-    spans = [slice(bounds[row], bounds[row + 1]) for row in clips]
-    if tracks.labels.kind == "beats":
-        for estimate in bar_pointer([scores[span] for span in spans], tracks.rate):
-            yield estimate, None
-        return
-    for row, span in zip(clips, spans, strict=True):
-        filled = fill(scores[span], tracks.frame[span], int(tracks.counts[row]))
-        wanted = tracks.targets.values[span]
-        accuracy = frame_accuracy(wanted, scores[span].argmax(axis=1))
-        yield spans_of_scores(filled, tracks), accuracy
-
-
-def spans_of_scores(scores: NDArray[np.floating], tracks: Tracks) -> Spans:
-    """Return chords or sections for the scores of all frames of a clip."""
-    if tracks.labels.kind == "segments":
-        return section_spans(scores, tracks.labels.names, tracks.rate)
-    return spans_from_frames(scores.argmax(axis=1), tracks.labels.names, tracks.rate)
 
 
 def fill(scores: NDArray[np.floating], places: NDArray[np.int64], frames: int) -> NDArray[np.floating]:
@@ -276,38 +229,3 @@ def fill(scores: NDArray[np.floating], places: NDArray[np.int64], frames: int) -
     if not len(places):
         return np.zeros((frames, scores.shape[1]))
     return scores[np.maximum(np.searchsorted(places, np.arange(frames), side="right") - 1, 0)]
-
-
-def calibrated(scores: NDArray[np.float32], targets: Labels, valid: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Turn scores of beats and downbeats into probabilities by a logistic curve through the validation frames."""
-    slope, intercept = calibration(scores[valid], targets.values[valid] > 0.75)
-    shares: NDArray[np.float64] = expit(scores.astype(np.float64) * slope + intercept)
-    return shares
-
-
-#: As far as a logistic curve goes where there is nothing to tell apart.
-CERTAIN = 30.0
-#: The least that a curve rises over a deviation of the scores.
-FLAT = 1e-3
-
-
-def calibration(scores: NDArray[np.float32], wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return slopes and intercepts, (2, output), of logistic curves from scores to answers, (row, output) each.
-
-    A column with only one answer gets that answer, whatever the score. No curve falls: where the frames show no
-    rise it is all but flat at the share of the answer, so that the order of the scores stays.
-    """
-    curves = []
-    for column in range(scores.shape[1]):
-        yes = wanted[:, column]
-        if yes.all() or not yes.any():
-            curves.append((0.0, CERTAIN if yes.all() else -CERTAIN))
-            continue
-        known = scores[:, column][:, None].astype(np.float64)
-        mean, spread = float(known.mean()), max(float(known.std()), 1e-12)
-        curve = LogisticRegression(C=1e6).fit((known - mean) / spread, yes)
-        rise, level = float(curve.coef_[0, 0]), float(curve.intercept_[0])
-        if rise < FLAT:
-            rise, level = FLAT, float(logit(yes.mean()))
-        curves.append((rise / spread, level - rise / spread * mean))
-    return np.array(curves).T

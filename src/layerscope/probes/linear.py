@@ -25,6 +25,7 @@ from layerscope.probes.problem import (
     validation_score,
 )
 from layerscope.scores.layer_selection import choose
+from layerscope.targets.kind import Form
 
 __all__ = ["PENALTIES", "applied_weights", "basis_of_rank", "fit_linear", "objective_of", "parameter_count", "solve"]
 
@@ -64,11 +65,11 @@ def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
         inputs = inputs.double()
     trained = inputs[train]
     window_target = targets[torch.from_numpy(problem.window_clip[train])]
-    outputs, kind = len(problem.labels.names), problem.labels.form
+    outputs, form = len(problem.labels.names), problem.labels.kind.form
     solution = np.zeros(parameter_count(states, outputs))
     candidates = []
     for penalty in PENALTIES:
-        solution = solve(trained, window_target, kind, outputs, penalty, solution)
+        solution = solve(trained, window_target, form, outputs, penalty, solution)
         raw = linear_scores(torch.from_numpy(solution).to(inputs.dtype), inputs, outputs).numpy() * scale + shift
         scores = clip_means(raw.astype(np.float32), problem.window_clip, len(problem.labels.values))
         mixture = mixture_of(solution, states)
@@ -135,16 +136,16 @@ def mixture_of(solution: NDArray[np.float64], states: NDArray[np.float32]) -> tu
 Objective = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
 
 
-def objective_of(inputs: Tensor, targets: Tensor, kind: str, outputs: int, penalty: float) -> Objective:
+def objective_of(inputs: Tensor, targets: Tensor, form: Form, outputs: int, penalty: float) -> Objective:
     """Return the function that `solve` minimises: parameters to the penalised loss and its gradient."""
     weights = inputs.shape[-1] * outputs
-    wanted = targets if kind == "classes" else targets.to(inputs.dtype)
+    wanted = targets if form == "classes" else targets.to(inputs.dtype)
     # Sums over tags and dimensions make them separate problems, each with the same penalty.
-    factor = {"classes": 1.0, "tags": float(outputs), "values": outputs / 2}[kind]
+    factor = {"classes": 1.0, "tags": float(outputs), "values": outputs / 2}[form]
 
     def objective(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         parameters = torch.from_numpy(vector).to(inputs.dtype).requires_grad_()
-        loss = factor * loss_of(kind, linear_scores(parameters, inputs, outputs), wanted)
+        loss = factor * loss_of(form, linear_scores(parameters, inputs, outputs), wanted)
         total = loss + penalty / 2 * parameters[:weights].square().sum()
         (gradient,) = torch.autograd.grad(total, parameters)
         return float(total.detach()), gradient.double().numpy()
@@ -155,7 +156,7 @@ def objective_of(inputs: Tensor, targets: Tensor, kind: str, outputs: int, penal
 def solve(
     inputs: Tensor,
     targets: Tensor,
-    kind: str,
+    form: Form,
     outputs: int,
     penalty: float,
     start: NDArray[np.float64],
@@ -168,7 +169,7 @@ def solve(
         Standardised. With a layer axis the problem is no longer convex: it starts from equal weights.
     targets : Tensor
         As `loss_of` takes them.
-    kind : {"classes", "tags", "values"}
+    form : {"classes", "tags", "values"}
         Which loss: cross-entropy, the sum over tags of binary cross-entropy, half the squared error.
     outputs : int
         Classes, tags or dimensions.
@@ -183,7 +184,7 @@ def solve(
     """
     gradient, gain = TOLERANCES if len(inputs) <= MANY else FRAME_TOLERANCES
     found = minimize(
-        objective_of(inputs, targets, kind, outputs, penalty),
+        objective_of(inputs, targets, form, outputs, penalty),
         start,
         jac=True,
         method="L-BFGS-B",

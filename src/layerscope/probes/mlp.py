@@ -23,7 +23,7 @@ from layerscope.probes.problem import (
     target_tensor,
 )
 from layerscope.scores.layer_selection import choose
-from layerscope.targets.metrics import PRIMARY, score
+from layerscope.targets.kind import Form
 
 __all__ = ["LEARNING_RATES", "MLP", "fit_mlp"]
 
@@ -131,7 +131,7 @@ def train_once(problem: Problem, states: Tensor, rate: float, seed: int) -> Trai
         )
         best, kept, best_epoch = (-np.inf, -np.inf), copy.deepcopy(probe.state_dict()), 0
         for epoch in range(1, problem.schedule.epochs + 1):
-            run_epoch(probe, optimizer, labels.form, states, window_target, train)
+            run_epoch(probe, optimizer, labels.kind.form, states, window_target, train)
             rank = validate(probe, problem, states, targets, valid, restore)
             halving.step(rank[0])
             if rank > best:
@@ -164,14 +164,14 @@ def applied_weights(
 
 
 def run_epoch(
-    probe: MLP, optimizer: torch.optim.Optimizer, kind: str, states: Tensor, targets: Tensor, train: Tensor
+    probe: MLP, optimizer: torch.optim.Optimizer, form: Form, states: Tensor, targets: Tensor, train: Tensor
 ) -> None:
     """Take one step for each batch of the training windows, in random order."""
     probe.train()
     size = BATCH if len(train) <= MANY else FRAME_BATCH
     for batch in train[torch.randperm(len(train))].split(size):
         optimizer.zero_grad(set_to_none=True)
-        loss_of(kind, probe(states[batch]), targets[batch]).backward()
+        loss_of(form, probe(states[batch]), targets[batch]).backward()
         optimizer.step()
 
 
@@ -186,8 +186,8 @@ def validate(
     """Return the primary metric and minus the loss of the validation clips, whole, not batch by batch."""
     rows = problem.valid
     raw = clip_means(predict(probe, states[windows]), problem.window_clip[windows], len(problem.labels.values))[rows]
-    loss = loss_of(problem.labels.form, torch.from_numpy(raw), targets[torch.from_numpy(rows)])
-    metric = score(PRIMARY[problem.labels.kind], raw * restore[1] + restore[0], problem.labels.take(rows))[0]
+    loss = loss_of(problem.labels.kind.form, torch.from_numpy(raw), targets[torch.from_numpy(rows)])
+    metric = problem.labels.take(rows).score(raw * restore[1] + restore[0])[0]
     return (-np.inf if np.isnan(metric) else float(metric)), -float(loss)
 
 

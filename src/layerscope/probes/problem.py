@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from layerscope.targets.labels import Labels
-from layerscope.targets.metrics import PRIMARY, score
+from layerscope.targets.kind import Form, Labels
 from layerscope.tasks.task import Schedule
 
 __all__ = [
@@ -116,23 +115,22 @@ def clip_means(values: Array, window_clip: NDArray[np.int64], clips: int) -> Arr
 def target_tensor(problem: Problem) -> tuple[Tensor, Scale]:
     """Return targets for the loss, with the shift and scale that take outputs back to the labels' units."""
     values = problem.labels.values
-    if problem.labels.form != "values":
+    if problem.labels.kind.form != "values":
         return torch.from_numpy(values), (np.zeros(1, np.float32), np.ones(1, np.float32))
     train = values[problem.train]
     shift, scale = train.mean(axis=0), np.maximum(train.std(axis=0), 1e-6)
     return torch.from_numpy((values - shift) / scale), (shift, scale)
 
 
-def loss_of(kind: str, outputs: Tensor, targets: Tensor) -> Tensor:
+def loss_of(form: Form, outputs: Tensor, targets: Tensor) -> Tensor:
     """Return cross-entropy (classes), binary cross-entropy (tags) or squared error (values)."""
-    if kind == "classes":
+    if form == "classes":
         return F.cross_entropy(outputs, targets)
-    if kind == "tags":
+    if form == "tags":
         return F.binary_cross_entropy_with_logits(outputs, targets)
     return F.mse_loss(outputs, targets)
 
 
 def validation_score(problem: Problem, scores: Array) -> float:
     """Return the primary metric of scores (clip, output) on the validation clips, NaN where it is undefined."""
-    metric, labels = PRIMARY[problem.labels.kind], problem.labels.take(problem.valid)
-    return float(score(metric, scores[problem.valid], labels)[0])
+    return float(problem.labels.take(problem.valid).score(scores[problem.valid])[0])

@@ -22,6 +22,7 @@ from layerscope.report.sentences import advise, input_name, metric_name, number,
 from layerscope.scores.layer_selection import preferred_probe
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
 from layerscope.similarity.measures import MEASURES, Similarities
+from layerscope.targets import kind_named
 from layerscope.tasks import published_rows
 
 __all__ = ["write_report"]
@@ -203,7 +204,7 @@ def task_section(results: Results, figures: dict[str, Figure]) -> dict[str, Any]
     return {
         "facts": results.facts,
         "metric": metric_name(results.facts["primary"]),
-        "answer": answer(results.facts),
+        "answer": kind_named(results.facts["kind"]).words(results.facts["names"]),
         "advice": advise(results),
         "overview": overview(results),
         "curves": [
@@ -212,16 +213,6 @@ def task_section(results: Results, figures: dict[str, Figure]) -> dict[str, Any]
         ],
         "published": [row for row in published_rows() if row.task == results.facts["task"]],
     }
-
-
-def answer(facts: dict[str, Any]) -> str:
-    """Return what a probe has to say, in words."""
-    count = len(facts["names"])
-    nouns = {"classes": "classes", "tags": "tags", "values": "values" if count > 1 else "value", "key": "keys"}
-    over_time = {"chords": "chords over time", "segments": "kinds of section over time"}
-    if facts["kind"] == "beats":
-        return "beats and downbeats"
-    return f"{count} {nouns.get(facts['kind']) or over_time[facts['kind']]}"
 
 
 def as_link(table: pd.DataFrame) -> str:

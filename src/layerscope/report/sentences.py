@@ -8,29 +8,13 @@ import pandas as pd
 
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
 from layerscope.scores.score_table import PLAIN_INPUTS, WIDE_INPUTS, Comparison, Results
+from layerscope.targets import metric_named
 
 __all__ = [
     "Advice", "advise", "difference", "in_percent", "input_name", "layer_list", "metric_name", "number", "score_name",
     "span",
 ]  # fmt: skip
 
-METRIC_NAMES = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "roc_auc": "ROC-AUC",
-    "average_precision": "average precision",
-    "r2": "R²",
-    "key_score": "key score",
-    "key_score_mirex": "key score (MIREX)",
-    "beat_f": "beat F",
-    "downbeat_f": "downbeat F",
-    "beat_f_20ms": "beat F (20 ms)",
-    "downbeat_f_20ms": "downbeat F (20 ms)",
-    "majmin": "majmin recall",
-    "root": "root recall",
-    "boundary_f_0.5s": "HR.5F",
-    "boundary_f_3s": "HR3F",
-}
 #: Fewer test groups than this and a percentile interval is itself a rough guess.
 FEW_GROUPS = 30
 #: Names in a sentence.
@@ -58,12 +42,12 @@ class Advice:
 
 def metric_name(metric: str) -> str:
     """Return a metric as it is written in prose."""
-    return f"R² of {metric[3:]}" if metric.startswith("r2:") else METRIC_NAMES[metric]
+    return metric_named(metric).title
 
 
 def in_percent(metric: str) -> bool:
     """Return whether a metric is a share, which is written in percent; R² is written as it is."""
-    return not metric.startswith("r2")
+    return metric_named(metric).percent
 
 
 def score_name(score: str) -> str:
@@ -72,7 +56,7 @@ def score_name(score: str) -> str:
 
 
 def number(metric: str, value: float, *, signed: bool = False) -> str:
-    """Return a score as it is written in prose: shares in percent, R² with three decimals."""
+    """Return a score as it is written in prose: shares in percent, others with three decimals."""
     if value != value:
         return "undefined"
     text = (f"{100 * value:+.1f}" if in_percent(metric) else f"{value:+.3f}").replace("-", "−")

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from layerscope.data.splits import Part
 from layerscope.scores.resampling import interval, resample_seeds, resample_weights
-from layerscope.targets.labels import Labels, TrackLabels
-from layerscope.targets.metrics import metric_names, score
-from layerscope.targets.track_metrics import track_metric_names
+from layerscope.targets.kind import Labels
 
 __all__ = ["Entry", "Evaluation", "Outcome", "evaluations", "score_outcome"]
 
@@ -76,7 +74,7 @@ class Evaluation:
         Its clips.
     units : ndarray of int
         What each of them counts towards: itself, or a song whose clips' scores are averaged.
-    labels : Labels or TrackLabels
+    labels : Labels
         Of the units.
     weights : ndarray, shape (resample, unit), or None
         How often each counts in each resample; validation clips get no interval and are not resampled.
@@ -84,33 +82,22 @@ class Evaluation:
 
     rows: NDArray[np.int64]
     units: NDArray[np.int64]
-    labels: Labels | TrackLabels
+    labels: Labels
     weights: NDArray[np.float64] | None
-
-    def metrics(self) -> list[str]:
-        """Return the metrics, the primary one first."""
-        if isinstance(self.labels, TrackLabels):
-            return track_metric_names(self.labels.kind)
-        return metric_names(self.labels)
 
     def score(
         self, metric: str, left: NDArray[np.float32], weights: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
         """Return a metric of what one training left, (clip, ...), for every weighting of the units."""
         scores = left[self.rows].astype(np.float64)
-        if isinstance(self.labels, TrackLabels):
-            value, weight = scores[:, self.metrics().index(metric)].T
-            counted = np.ones((1, len(scores))) if weights is None else weights
-            with np.errstate(invalid="ignore"):
-                mean: NDArray[np.float64] = (counted @ (value * weight)) / (counted @ weight)
-            return mean
-        sums = np.zeros((int(self.units.max()) + 1, scores.shape[1]))
-        np.add.at(sums, self.units, scores)
-        return score(metric, sums / np.bincount(self.units)[:, None], self.labels, weights)
+        means = np.zeros((int(self.units.max()) + 1, *scores.shape[1:]))
+        np.add.at(means, self.units, scores)
+        means /= np.bincount(self.units).reshape(-1, *(1 for _ in scores.shape[1:]))
+        return self.labels.score(means, metric, weights)
 
 
 def evaluations(
-    labels: Labels | TrackLabels,
+    labels: Labels,
     parts: Sequence[Part],
     groups: NDArray[np.int64],
     seed: int,
@@ -120,7 +107,7 @@ def evaluations(
 
     Parameters
     ----------
-    labels : Labels or TrackLabels
+    labels : Labels
         Of all clips.
     parts : sequence of Part
         Rows of clips.
@@ -164,7 +151,7 @@ def score_outcome(
     valid, test = splits["valid"], splits["test"]
     valid_units, test_units = (len(np.unique(split.units)) for split in (valid, test))
     entries = []
-    for metric in test.metrics():
+    for metric in test.labels.metrics():
         rows = [
             # No interval: these clips chose, so that one around their score would flatter.
             {"seed": seed, "split": "valid", "value": float(valid.score(metric, left)[0]), "n": valid_units}

@@ -31,7 +31,7 @@ from layerscope.probes.problem import target_tensor
 from layerscope.scores.evaluation import evaluations
 from layerscope.study.loaded_tasks import Question, load_tasks, passes_of
 from layerscope.study.options import Plan
-from layerscope.targets.labels import Labels, TrackLabels
+from layerscope.targets.kind import Labels
 
 __all__ = ["Check", "Cost", "TaskCheck", "check"]
 
@@ -86,7 +86,7 @@ class TaskCheck:
         Of the task.
     dataset : Dataset
         The clips that would be used, with ``split`` or ``fold``, and those that would not.
-    labels : Labels or TrackLabels
+    labels : Labels
         Of the clips.
     leaks : list of str
         What lies on both sides of the splits that the data bring, by files and groups.
@@ -102,7 +102,7 @@ class TaskCheck:
 
     name: str
     dataset: Dataset
-    labels: Labels | TrackLabels
+    labels: Labels
     leaks: list[str]
     hours: float
     short: str
@@ -249,7 +249,7 @@ def seconds_of_encoding(encoder: Encoder, windows: int, samples: int) -> float:
 def target_of(task: Question, clips: pd.DataFrame, parts: list[Part]) -> Target:
     """Return what probes would be given to predict."""
     labels = task.labels()
-    if isinstance(labels, TrackLabels):
+    if labels.kind.over_time:
         tracks = plan_tracks(labels, [frame_count(seconds) for seconds in clips.clip_seconds], parts)
         return Target(tracks.targets, tracks.parts, tracks)
     return Target(labels, parts)
@@ -327,10 +327,10 @@ def resampling_seconds(task: Question, target: Target, clips: pd.DataFrame, seed
     """Return the time of scoring what one training leaves in all resamples of the test clips, by every metric."""
     parts = [clip_part(target, number) for number in range(len(target.parts))]
     test = evaluations(task.labels(), parts, group_codes(clips), seed)["test"]
-    shape = (len(test.metrics()), 2) if target.tracks else (len(target.labels.names),)
+    shape = (len(test.labels.metrics()), 2) if target.tracks else (len(target.labels.names),)
     noise = np.random.default_rng(0).random((len(clips), *shape)).astype(np.float32)
     started = time.perf_counter()
-    for metric in test.metrics():
+    for metric in test.labels.metrics():
         test.score(metric, noise, test.weights)
     return time.perf_counter() - started
 
@@ -355,7 +355,9 @@ def evaluation_seconds(problem: Problem) -> float:
     inputs = torch.from_numpy(problem.states[train, :width])
     inputs = inputs.double() if len(train) <= MANY else inputs
     outputs = len(problem.labels.names)
-    objective = objective_of(inputs, targets[problem.window_clip[train]], problem.labels.form, outputs, PENALTIES[0])
+    objective = objective_of(
+        inputs, targets[problem.window_clip[train]], problem.labels.kind.form, outputs, PENALTIES[0]
+    )
     start, times = np.zeros((width + 1) * outputs), []
     for _ in range(MEASURED):
         started = time.perf_counter()
@@ -387,6 +389,6 @@ def epoch_seconds(problem: Problem) -> float:
     optimizer = torch.optim.AdamW(probe.parameters(), fused=True)
     windows = torch.from_numpy(problem.windows_of(problem.train))
     started = time.perf_counter()
-    run_epoch(probe, optimizer, problem.labels.form, states, targets[problem.window_clip], windows)
+    run_epoch(probe, optimizer, problem.labels.kind.form, states, targets[problem.window_clip], windows)
     validate(probe, problem, states, targets, problem.windows_of(problem.valid), restore)
     return time.perf_counter() - started

@@ -12,8 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 from huggingface_hub import EvalResult, ModelCardData
-from numpy.typing import NDArray
-from sklearn.metrics import precision_recall_curve
 
 from layerscope.atomic_files import read_json, write_atomically, write_tensors
 from layerscope.encoders import Encoder, load_encoder
@@ -26,7 +24,6 @@ from layerscope.features.clip_features import Features
 from layerscope.predictor.predict import MANIFEST, PROBE, Manifest, digests
 from layerscope.probes import Input, Prediction, assemble, inputs_of
 from layerscope.probes.fitting import Job, Target, job_digest, left_of, read_outcome, single_thread, train_part
-from layerscope.probes.frame_targets import calibration
 from layerscope.report.sentences import input_name, metric_name, number, span
 from layerscope.scores.layer_selection import Choice, advised, choose_row
 from layerscope.scores.score_table import Results
@@ -34,7 +31,6 @@ from layerscope.study.loaded_tasks import Question, load_tasks
 from layerscope.study.options import Plan, make_plan
 from layerscope.study.progress import Progress, Silent
 from layerscope.study.run import Stores, divide, extract_all, keep_usable
-from layerscope.targets.labels import TrackLabels
 
 __all__ = ["Costs", "Exported", "export"]
 
@@ -140,22 +136,23 @@ def export(
     whole = costs_of(encoder, window)
     told, cut = written_encoder(encoder, layers, out, source, copied=weights)
     write_tensors(out / PROBE, {name: np.ascontiguousarray(value) for name, value in prediction.weights.items()}, {})
-    curves, thresholds = answers(target, prediction)
+    valid = target.parts[0].valid
+    calibration = labels.kind.calibrate(prediction.scores[valid], target.labels.values[valid])
     scores = {name: row[name] for name in ("metric", "value", "ci_low", "ci_high", "n")}
     write_atomically(out / "README.md", card(own, choice, source, told, whole, cut).encode())
     manifest = Manifest(
         task=question.name,
         target=question.target,
         title=own.facts["title"],
-        kind=labels.kind,
+        kind=labels.kind.name,
         names=list(labels.names),
         window=window,
-        stitched=stores[0].keeps_frames and not isinstance(labels, TrackLabels),
+        stitched=stores[0].keeps_frames and not labels.kind.over_time,
         input=chosen.name,
         layers=list(layers),
         probe=job.probe,
-        calibration=curves,
-        thresholds=thresholds,
+        calibration=[list(curve) for curve in calibration.curves],
+        thresholds=list(calibration.thresholds),
         encoder=told,
         scores={**scores, "n": int(row.n), "split": "test"},
         files=digests(out),
@@ -278,29 +275,6 @@ def costs_of(encoder: Encoder, window: float) -> Costs:
         times.append(time.perf_counter() - started)
     held = encoder.model.state_dict().values() if isinstance(encoder, LayeredEncoder) else ()
     return Costs(float(np.median(times)), sum(value.numel() * value.element_size() for value in held) / 1e6)
-
-
-def answers(target: Target, prediction: Prediction) -> tuple[list[list[float]], list[float]]:
-    """Return the curves that make probabilities of scores, and the bars above which a tag is given, by validation."""
-    if target.labels.form != "tags":
-        return [], []
-    valid = target.parts[0].valid
-    wanted = target.labels.values[valid] > (0.75 if target.tracks else 0.5)
-    scores = prediction.scores[valid]
-    curves = calibration(scores, wanted)
-    if target.tracks:
-        return curves.T.tolist(), []
-    shares = 1 / (1 + np.exp(-(scores.astype(np.float64) * curves[0] + curves[1])))
-    return curves.T.tolist(), [best_bar(shares[:, tag], wanted[:, tag]) for tag in range(wanted.shape[1])]
-
-
-def best_bar(shares: NDArray[np.float64], wanted: NDArray[np.bool_]) -> float:
-    """Return the probability from which on a tag is given so that F1 is highest; one half where nothing shows it."""
-    if not wanted.any() or wanted.all():
-        return 0.5
-    precision, recall, bars = precision_recall_curve(wanted, shares)
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return float(bars[int(f1[:-1].argmax())])
 
 
 def card(own: Results, choice: Choice[pd.Series], source: str, told: dict[str, Any], whole: Costs, cut: Costs) -> str:

@@ -14,7 +14,7 @@ from layerscope.errors import DataError
 from layerscope.features.store import FeatureStore
 from layerscope.study.options import Plan
 from layerscope.study.progress import Progress, Silent
-from layerscope.targets.labels import TRACK_KINDS, Kind, Labels, TrackLabels
+from layerscope.targets import Labels, kind_named
 from layerscope.tasks import TASKS, Task
 from layerscope.tasks.copy_check import missing_clips
 
@@ -48,7 +48,7 @@ class Question:
     name: str
     dataset: Dataset
     target: str
-    kind: Kind | None = None
+    kind: str | None = None
     window: float | None = None
     task: Task | None = None
     published: bool = False
@@ -57,12 +57,13 @@ class Question:
     def __post_init__(self) -> None:
         """Work out the kind."""
         if self.kind is None:
-            self.kind = self.labels().kind
+            self.kind = self.labels().kind.name
 
     @property
     def over_time(self) -> bool:
         """Return whether frames are needed."""
-        return self.kind in TRACK_KINDS
+        assert self.kind is not None
+        return kind_named(self.kind).over_time
 
     @property
     def shared(self) -> str:
@@ -74,7 +75,7 @@ class Question:
         """Return which data set the clips are of: tasks of one share a pass."""
         return self.task.folder if self.task else self.dataset.name
 
-    def labels(self) -> Labels | TrackLabels:
+    def labels(self) -> Labels:
         """Return the labels of the clips."""
         return self.dataset.labels(self.target, self.kind)
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from layerscope.encoders import BASELINES, Encoder, load_encoder
 from layerscope.errors import UsageError, unknown
 from layerscope.probes import PROBES
-from layerscope.targets.labels import Kind
+from layerscope.targets import kind_named
 from layerscope.tasks import PAPER_TASKS, TASKS
 
 __all__ = ["Plan", "Probing", "checked", "make_plan", "read_plan"]
@@ -47,7 +47,7 @@ class Probing(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     target: list[str] = Field(default_factory=lambda: ["label"])
-    kind: Kind | None = None
+    kind: str | None = None
     probe: list[str] = Field(default_factory=lambda: list(PROBES))
     seeds: int = Field(5, ge=1)
     folds: int | None = Field(None, ge=3)
@@ -165,6 +165,8 @@ def checked(sort: type[Asked], written: dict[str, Any], source: str) -> Asked:
         if first["type"] == "extra_forbidden":
             raise unknown("key", name, sort.model_fields) from error
         raise UsageError(f"{source}: '{name}': {first['msg']}") from error
+    if asked.kind is not None:
+        kind_named(asked.kind)
     for name in asked.probe:
         if name not in PROBES:
             raise unknown("probe", name, PROBES)

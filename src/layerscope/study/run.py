@@ -41,8 +41,7 @@ from layerscope.similarity.measures import Similarities
 from layerscope.study.loaded_tasks import Question, load_tasks, passes_of, refuse_leaks, tasks_left_out
 from layerscope.study.options import Plan, Probing, checked
 from layerscope.study.progress import Progress, Silent
-from layerscope.targets.labels import Kind, Labels, TrackLabels
-from layerscope.targets.metrics import PRIMARY, absent_tags
+from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
 
 __all__ = [
@@ -217,14 +216,14 @@ def probe_task(
 
 
 def divide(
-    task: Question, labels: Labels | TrackLabels, stores: Stores, asked: Probing
+    task: Question, labels: Labels, stores: Stores, asked: Probing
 ) -> tuple[list[Features], Target, pd.DataFrame]:
     """Return the features of a task, what probes are to predict of them, and its clips with their splits."""
     clips = assign(task.dataset.clips, labels, asked.split_seed, asked.folds)
     schedule = task.task.schedule if task.task else Schedule()
     parts = parts_of(clips)
     refuse_unlearnable(labels, parts)
-    if not isinstance(labels, TrackLabels):
+    if not labels.kind.over_time:
         return [stored_features(store, clips) for store in stores], Target(labels, parts, schedule=schedule), clips
     tracks = plan_tracks(labels, [stores[0].entry(key).frames for key in clips.clip_key], parts)
     refuse_unlearnable(tracks.targets, tracks.parts)
@@ -235,7 +234,7 @@ def divide(
 def probe_features(
     features: Sequence[Features],
     target: Target,
-    labels: Labels | TrackLabels,
+    labels: Labels,
     clips: pd.DataFrame,
     asked: Probing,
     task: Question,
@@ -317,7 +316,7 @@ def score_job(
 
 def facts_of(
     features: Sequence[Features],
-    labels: Labels | TrackLabels,
+    labels: Labels,
     clips: pd.DataFrame,
     groups: Any,
     splits: dict[str, Evaluation],
@@ -329,16 +328,16 @@ def facts_of(
         sizes = {name: int((clips.split == name).sum()) for name in ("train", "valid", "test")}
     test = splits["test"]
     return {
-        "kind": labels.kind,
+        "kind": labels.kind.name,
         "names": list(labels.names),
-        "primary": PRIMARY[labels.kind],
-        "metrics": test.metrics(),
+        "primary": labels.metrics()[0],
+        "metrics": labels.metrics(),
         "clips": len(clips),
         "digest": digest_of(clips, splits),
         "splits": sizes,
         "groups": len(np.unique(groups)),
         "test_groups": len(np.unique(groups[test.rows])),
-        "absent_tags": absent_tags(test.labels) if isinstance(test.labels, Labels) else [],
+        "absent_tags": labels.kind.absent(test.labels),
         "models": {
             one.model: {
                 "layers": list(one.layers),
@@ -363,23 +362,18 @@ def digest_of(clips: pd.DataFrame, splits: dict[str, Evaluation]) -> str:
     return digest.hexdigest()[:32]
 
 
-def chance_level(labels: Labels | TrackLabels, target: Target, test: Evaluation) -> float:
+def chance_level(labels: Labels, target: Target, test: Evaluation) -> float:
     """Return what the primary metric gives a probe that ignores its input: the majority class, or a constant."""
-    form = target.labels.form
-    if form == "values" or (form == "tags" and target.tracks is None):
-        return 0.0 if form == "values" else 0.5
+    if labels.kind.chance is not None:
+        return labels.kind.chance
     left = []
     for number, part in enumerate(target.parts):
-        if form == "tags":
-            constant = np.tile(target.labels.values[part.train].mean(axis=0), (len(target.labels.values), 1))
-        else:
-            counts = np.bincount(target.labels.values[part.train], minlength=len(labels.names))
-            constant = np.tile(counts.astype(np.float32), (len(target.labels.values), 1))
-        left.append(left_of(target, number, constant.astype(np.float32), "test"))
+        constant = target.labels.kind.constant(target.labels.take(part.train)).astype(np.float32)
+        left.append(left_of(target, number, np.tile(constant, (len(target.labels.values), 1)), "test"))
     whole = np.full((int(test.rows.max()) + 1, *left[0].shape[1:]), np.nan, np.float32)
     for number, values in enumerate(left):
         whole[clip_part(target, number).test] = values
-    return float(test.score(test.metrics()[0], whole)[0])
+    return float(test.score(labels.metrics()[0], whole)[0])
 
 
 def finish(results: StudyResults, out: Path, plan: Plan, command: Sequence[str]) -> None:
@@ -407,7 +401,7 @@ def probe(
     dataset: Dataset | None = None,
     *,
     target: str | Sequence[str] = "label",
-    kind: Kind | None = None,
+    kind: str | None = None,
     probes: Sequence[str] = ("mlp", "linear", "closed"),
     seeds: int = 5,
     folds: int | None = None,
@@ -492,7 +486,7 @@ def probe_own(features: Sequence[Features], asked: Probing) -> StudyResults:
     clips = assign(features[0].clips, labels, asked.split_seed, asked.folds)
     parts = parts_of(clips)
     refuse_unlearnable(labels, parts)
-    task = Question("features", Dataset("features", clips), asked.target[0], labels.kind)
+    task = Question("features", Dataset("features", clips), asked.target[0], labels.kind.name)
     entries, facts = probe_features(features, Target(labels, parts), labels, clips, asked, task, Silent())
     models = facts.pop("models")
     facts |= {"leaks": leaks, "skipped": 0}

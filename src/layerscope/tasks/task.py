@@ -12,7 +12,6 @@ from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
 from layerscope.data.label_tables import ASIDE, Record
 from layerscope.errors import DataError
-from layerscope.targets.labels import Kind
 from layerscope.tasks.marble_records import has_marble_records, marble_records
 
 __all__ = ["Archive", "Preset", "Reader", "Schedule", "Source", "Task", "data_directory", "find_audio"]
@@ -132,7 +131,7 @@ class Task:
     title: str
     folder: str
     target: str
-    kind: Kind
+    kind: str
     source: Source
     records: str = ""
     read: Reader | None = None

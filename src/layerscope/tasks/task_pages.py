@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from layerscope.targets.track_metrics import metrics_of
+from layerscope.targets import kinds
 from layerscope.tasks import PAPER_TASKS, TASKS, Task, published_rows
 from layerscope.tasks.fetch import size_of
 
@@ -29,7 +29,7 @@ def page(task: Task) -> str:
         f"| clips | {counts} |",
         *([f"| the published splits share | {task.shared} |"] if task.shared else []),
         f"| target | `{task.target}`, {task.kind} |",
-        f"| metrics | {', '.join(f'`{name}`' for name in metrics_of(task.kind))} |",
+        f"| metrics | {', '.join(f'`{metric.name}`' for metric in kinds()[task.kind].metrics)} |",
         f"| scored | {'each clip' if task.unit == 'clip' else 'groups of clips (songs), scores averaged'} |",
         f"| window | at most {task.window:g} s |",
         f"| mlp | {schedule.epochs} epochs at most, step halved after {schedule.halve_after} without gain, "

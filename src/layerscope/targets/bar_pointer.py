@@ -1,22 +1,19 @@
-"""From scores of frames to what is said of a track: beats by a bar-pointer model, chords and sections as spans."""
+"""The bar-pointer model: beats and downbeats of a track from the probabilities of its frames, decoded jointly."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
 
-from layerscope.targets.annotations import Beats, Spans
-
-__all__ = ["bar_pointer", "section_spans", "spans_from_frames"]
+__all__ = ["Path", "bar_pointer"]
 
 Array = NDArray[np.float64]
+#: Times of beats in seconds, and which of them are downbeats.
+Path = tuple[Array, NDArray[np.bool_]]
 
 SLOWEST, FASTEST = 55.0, 215.0  # beats a minute
 BEATS_PER_BAR = (3, 4)
@@ -76,13 +73,12 @@ def state_space(rate: float) -> StateSpace:
     return StateSpace(at_beat, at_downbeat, starts, ends, changes, len(kinds))
 
 
-def bar_pointer(activations: Sequence[NDArray[np.floating]], rate: float) -> list[Beats]:
+def bar_pointer(activations: Sequence[NDArray[np.floating]], rate: float) -> list[Path]:
     """Find beats and downbeats of tracks jointly: the likeliest path through tempo, metre and position in the bar.
 
-    The bar-pointer model of Whiteley et al. 2006 with the state space of Krebs, Böck & Widmer 2015: position moves
-    on one frame at a time, tempo may change at beats (exponentially unlikely in
-    its ratio, beyond the rounding of a frame), and bars have three or
-    four beats throughout.
+    The bar-pointer model of Whiteley et al. 2006 with the state space of Krebs, Böck & Widmer 2015: position moves on
+    one frame at a time, tempo may change at beats (exponentially unlikely in its ratio, beyond the rounding of a
+    frame), and bars have three or four beats throughout.
 
     Parameters
     ----------
@@ -93,22 +89,30 @@ def bar_pointer(activations: Sequence[NDArray[np.floating]], rate: float) -> lis
 
     Returns
     -------
-    list of Beats
-        Times in seconds, refined between frames by the activation around them.
+    list of (times, downbeat)
+        Times of beats in seconds, refined between frames by the activation around them, and which are downbeats.
+
+    Examples
+    --------
+    >>> activations = np.zeros((125, 2))  # five seconds
+    >>> activations[12::12, 0] = activations[12::48, 1] = 1.0  # a beat every 0.48 s
+    >>> times, downbeat = bar_pointer([activations], 25.0)[0]
+    >>> times[:5].round(2).tolist(), downbeat[:5].tolist()
+    ([0.5, 0.98, 1.46, 1.94, 2.42], [True, False, False, False, True])
     """
-    order = np.argsort([len(one) for one in activations])
-    found: dict[int, Beats] = {}
+    order = np.argsort([len(track) for track in activations])
+    paths: dict[int, Path] = {}
     for batch in np.array_split(order, max(1, len(order) // 32)):
         if len(batch):
             decoded = decode_batch([activations[track] for track in batch], rate)
-            found.update(zip((int(track) for track in batch), decoded, strict=True))
-    return [found[track] for track in range(len(activations))]
+            paths.update(zip(batch.tolist(), decoded, strict=True))
+    return [paths[track] for track in range(len(activations))]
 
 
-def decode_batch(activations: Sequence[NDArray[np.floating]], rate: float) -> list[Beats]:
+def decode_batch(activations: Sequence[NDArray[np.floating]], rate: float) -> list[Path]:
     """Run the Viterbi recursion for tracks side by side; shorter ones end earlier."""
     space = state_space(rate)
-    lengths = np.array([len(one) for one in activations])
+    lengths = np.array([len(track) for track in activations])
     observed = log_densities(activations, int(lengths.max()))
     score = np.zeros((len(activations), space.size), np.float32)
     hear(score, observed[:, 0], space)
@@ -161,7 +165,7 @@ def trace(
     length: int,
     activation: NDArray[np.floating],
     rate: float,
-) -> Beats:
+) -> Path:
     """Follow the best path back and write down its beats."""
     beginning = {
         int(state): (metre, beat, tempo)
@@ -184,7 +188,7 @@ def trace(
     frames.reverse()
     times = np.array([refine(activation[:, 0], frame, rate) for frame, _ in frames])
     down = np.array([beat == 0 for _, beat in frames], dtype=bool)
-    return Beats(times, times[down] if len(times) else times)
+    return times, down
 
 
 def refine(activation: NDArray[np.floating], frame: int, rate: float) -> float:
@@ -198,49 +202,3 @@ def refine(activation: NDArray[np.floating], frame: int, rate: float) -> float:
         if bend < -1e-9:
             offset = float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5))
     return (peak + 0.5 + offset) / rate
-
-
-def spans_from_frames(numbers: NDArray[np.integer], names: Sequence[str], rate: float) -> Spans:
-    """Join neighbouring frames of the same class, (frame,), into spans that fill the track."""
-    changes = np.flatnonzero(np.diff(numbers)) + 1
-    edges = np.concatenate([[0], changes, [len(numbers)]])
-    intervals = np.stack([edges[:-1], edges[1:]], axis=1) / rate
-    return Spans(intervals, tuple(names[int(numbers[start])] for start in edges[:-1]))
-
-
-#: Seconds that are compared on both sides of a boundary, and the least distance of two boundaries.
-NOVELTY_SPAN = 6.0
-SHORTEST_SECTION = 4.0
-#: A boundary's novelty exceeds the track's mean by this many deviations.
-PROMINENCE = 0.5
-
-
-def section_spans(probabilities: NDArray[np.floating], names: Sequence[str], rate: float) -> Spans:
-    """Divide a track into sections.
-
-    Boundaries are peaks of the distance between the mean probabilities before and after a frame (the novelty of
-    Foote 2000 with a box for a kernel); a section is the class with the highest mean.
-
-    Parameters
-    ----------
-    probabilities : ndarray, shape (frame, class)
-        Non-negative.
-    names : sequence of str
-        Of the classes.
-    rate : float
-        Frames a second.
-    """
-    frames = len(probabilities)
-    reach = max(1, round(NOVELTY_SPAN * rate))
-    sums = np.concatenate([np.zeros((1, probabilities.shape[1])), np.cumsum(probabilities, axis=0)])
-    edges = np.arange(frames + 1)
-    left, right = np.maximum(edges - reach, 0), np.minimum(edges + reach, frames)
-    before = (sums[edges] - sums[left]) / np.maximum(edges - left, 1)[:, None]
-    after = (sums[right] - sums[edges]) / np.maximum(right - edges, 1)[:, None]
-    novelty = gaussian_filter1d(np.linalg.norm(after - before, axis=1), sigma=max(0.5, 0.5 * rate))
-    novelty[: round(rate)] = novelty[len(novelty) - round(rate) :] = 0.0
-    height = novelty.mean() + PROMINENCE * novelty.std()
-    peaks, _ = find_peaks(novelty, height=height, distance=max(1, round(SHORTEST_SECTION * rate)))
-    bounds = np.concatenate([[0], peaks, [frames]])
-    labels = [names[int(probabilities[start:stop].mean(axis=0).argmax())] for start, stop in pairwise(bounds)]
-    return Spans(np.stack([bounds[:-1], bounds[1:]], axis=1) / rate, tuple(labels))

@@ -6,15 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerscope.targets.annotations import Beats, beat_targets
-from layerscope.targets.decoding import bar_pointer, section_spans, spans_from_frames, state_space
+from layerscope.targets.bar_pointer import bar_pointer, state_space
+from layerscope.targets.beats import BeatTimes, beat_targets
 
 RATE = 25.0
 
 
 def regular(tempo, metre, seconds=20.0, first=0.3):
     beats = np.arange(first, seconds, 60 / tempo)
-    return Beats(beats, beats[::metre])
+    return BeatTimes(beats, beats[::metre])
+
+
+def decoded(activations):
+    return [BeatTimes(times, times[down]) for times, down in bar_pointer(activations, RATE)]
 
 
 def activation(beats, seconds=20.0, noise=0.0, seed=0):
@@ -26,7 +30,7 @@ def activation(beats, seconds=20.0, noise=0.0, seed=0):
 @settings(deadline=None, max_examples=25)
 def test_clean_activations_give_their_beats_back(tempo, metre, first):
     truth = regular(tempo, metre, first=first)
-    found = bar_pointer([activation(truth)], RATE)[0]
+    found = decoded([activation(truth)])[0]
     assert mir_eval.beat.f_measure(truth.beats, found.beats) > 0.95
     assert mir_eval.beat.f_measure(truth.downbeats, found.downbeats) > 0.85
 
@@ -35,15 +39,15 @@ def test_noise_does_not_break_it():
     scores = []
     for seed, tempo in enumerate((72, 95, 120, 150, 188)):
         truth = regular(tempo, 4)
-        found = bar_pointer([activation(truth, noise=0.25, seed=seed)], RATE)[0]
+        found = decoded([activation(truth, noise=0.25, seed=seed)])[0]
         scores.append(mir_eval.beat.f_measure(truth.beats, found.beats))
     assert np.mean(scores) > 0.9
 
 
 def test_a_tempo_may_drift():
     steps = 60 / np.linspace(100, 125, 45)
-    truth = Beats(0.2 + np.cumsum(steps), (0.2 + np.cumsum(steps))[::4])
-    found = bar_pointer([activation(truth, seconds=27.0)], RATE)[0]
+    truth = BeatTimes(0.2 + np.cumsum(steps), (0.2 + np.cumsum(steps))[::4])
+    found = decoded([activation(truth, seconds=27.0)])[0]
     assert mir_eval.beat.f_measure(truth.beats, found.beats) > 0.9
 
 
@@ -51,9 +55,9 @@ def test_tracks_of_different_lengths_do_not_disturb_each_other():
     pieces = [
         activation(regular(tempo, 4, seconds), seconds) for tempo, seconds in ((80, 9.0), (120, 20.0), (150, 4.0))
     ]
-    together = bar_pointer(pieces, RATE)
+    together = decoded(pieces)
     for piece, found in zip(pieces, together, strict=True):
-        np.testing.assert_array_equal(bar_pointer([piece], RATE)[0].beats, found.beats)
+        np.testing.assert_array_equal(decoded([piece])[0].beats, found.beats)
 
 
 def test_beats_are_read_between_frames():
@@ -62,13 +66,13 @@ def test_beats_are_read_between_frames():
     times = (np.arange(500) + 0.5) / RATE
     bump = np.exp(-0.5 * ((times[:, None] - truth.beats[None]) / 0.03) ** 2).max(axis=1)
     down = np.exp(-0.5 * ((times[:, None] - truth.downbeats[None]) / 0.03) ** 2).max(axis=1)
-    found = bar_pointer([np.stack([bump, down], axis=1)], RATE)[0]
+    found = decoded([np.stack([bump, down], axis=1)])[0]
     assert mir_eval.beat.f_measure(truth.beats, found.beats, f_measure_threshold=0.01) > 0.95
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_flat_activations_give_some_regular_beat_and_no_error(value):
-    found = bar_pointer([np.full((250, 2), value)], RATE)[0]
+    found = decoded([np.full((250, 2), value)])[0]
     assert len(found.beats) > 3
     assert np.all(np.diff(found.beats) > 0.15)
 
@@ -79,17 +83,3 @@ def test_states_cover_every_tempo_of_both_metres():
                for start, end in zip(starts.ravel(), ends.ravel(), strict=True)}  # fmt: skip
     assert lengths == set(range(6, 29))  # 60 * 25 / 215 and 60 * 25 / 55 frames, rounded outwards
     assert space.size == sum((3 + 4) * length for length in lengths)
-
-
-def test_frames_become_spans():
-    spans = spans_from_frames(np.array([1, 1, 0, 0, 0, 1]), ("a", "b"), 2.0)
-    assert spans.labels == ("b", "a", "b")
-    assert spans.intervals.tolist() == [[0.0, 1.0], [1.0, 2.5], [2.5, 3.0]]
-
-
-def test_sections_begin_where_the_probabilities_change():
-    rate, labels = 8.0, [0] * 160 + [1] * 120 + [2] * 200
-    probabilities = np.eye(3)[labels] + np.random.default_rng(0).random((480, 3)) * 0.3
-    spans = section_spans(probabilities, ("verse", "chorus", "outro"), rate)
-    assert spans.labels == ("verse", "chorus", "outro")
-    np.testing.assert_allclose(spans.intervals[:, 1], [20.0, 35.0, 60.0], atol=0.5)

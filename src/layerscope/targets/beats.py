@@ -1,0 +1,176 @@
+"""Beats and downbeats.
+
+Cells are lists of times, pairs of lists, or records with ``beat`` and ``downbeat``. A probe says of each frame, 25 a
+second, whether it holds a beat and a downbeat; the bar-pointer model makes beats of that. F-measures are mir_eval's at
+70 ms (Davies et al. 2009) and at 20 ms, the mean over tracks. mir_eval's ``trim_beats`` is not called: MARBLE counts
+the first five seconds as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mir_eval
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.errors import DataError
+from layerscope.targets.bar_pointer import bar_pointer
+from layerscope.targets.calibration import Calibration
+from layerscope.targets.kind import Column, Metric, Observation, is_list, is_nested, is_number
+from layerscope.targets.over_time import KindOverTime, Scored, Scores, ascending_times
+from layerscope.targets.tags import Tags
+
+__all__ = ["BeatTimes", "Beats", "beat_f", "beat_positions", "beat_targets", "beats_of"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class BeatTimes:
+    """Beats of a track.
+
+    Attributes
+    ----------
+    beats, downbeats : ndarray
+        Seconds, ascending; downbeats are empty where they are not annotated.
+    """
+
+    beats: Array
+    downbeats: Array
+
+
+def beats_of(cell: Any, where: str, shift: float = 0.0) -> BeatTimes:
+    """Read beats: a list of times, a pair of lists, or a record with ``beat`` and ``downbeat``.
+
+    Raises
+    ------
+    DataError
+        If a time is none, or times do not ascend.
+    """
+    if isinstance(cell, dict):
+        if "beat" not in cell:
+            raise DataError(f"{where}: no 'beat' in {str(cell)[:60]}")
+        beats, downbeats = cell["beat"], cell.get("downbeat", [])
+    elif isinstance(cell, (list, tuple)) and len(cell) == 2 and all(isinstance(part, list) for part in cell):
+        beats, downbeats = cell
+    else:
+        beats, downbeats = cell, []
+    return BeatTimes(ascending_times(beats, where, shift), ascending_times(downbeats, where, shift))
+
+
+#: How much the neighbours of a beat's frame count as one: annotations and frames are that exact.
+WIDENED = 0.5
+
+
+def beat_targets(beats: BeatTimes, frames: int, rate: float) -> NDArray[np.float32]:
+    """Return, for each frame, whether it holds a beat and a downbeat, (frame, 2); neighbours count half."""
+    targets = np.zeros((frames, 2), np.float32)
+    for column, times in enumerate((beats.beats, beats.downbeats)):
+        places = np.floor(times * rate).astype(np.int64)
+        for shift, value in ((-1, WIDENED), (1, WIDENED), (0, 1.0)):
+            near = places + shift
+            near = near[(near >= 0) & (near < frames)]
+            targets[near, column] = np.maximum(targets[near, column], value)
+    return targets
+
+
+def beat_f(window: float, *, down: bool) -> Callable[[BeatTimes, BeatTimes], Scored]:
+    """Return the F-measure of beats (or downbeats) within a window in seconds (Davies et al. 2009)."""
+
+    def measure(reference: BeatTimes, estimate: BeatTimes) -> Scored:
+        pair = [times.downbeats if down else times.beats for times in (reference, estimate)]
+        if not len(pair[0]):
+            return 0.0, 0.0
+        if not len(pair[1]):
+            return 0.0, 1.0
+        return float(mir_eval.beat.f_measure(*pair, f_measure_threshold=window)), 1.0
+
+    return measure
+
+
+def beat_positions(beats: Sequence[float], downbeats: set[float]) -> list[int]:
+    """Return the place of each beat in its bar, from 1; beats before the first downbeat count up to it.
+
+    Examples
+    --------
+    >>> beat_positions([0.5, 1.0, 1.5, 2.0, 2.5], {1.0, 2.5})
+    [3, 1, 2, 3, 1]
+    """
+    first = next((number for number, time in enumerate(beats) if time in downbeats), 0)
+    metre = next((number - first for number, time in enumerate(beats) if number > first and time in downbeats), 4)
+    places: list[int] = []
+    for number, time in enumerate(beats):
+        if time in downbeats:
+            places.append(1)
+        elif places:
+            places.append(places[-1] + 1)
+        else:
+            places.append((number - first) % metre + 1)
+    return places
+
+
+class Beats(KindOverTime):
+    """Beats and downbeats of a track."""
+
+    name, noun = "beats", "beats and downbeats"
+    frames = Tags()
+    metrics = (
+        Metric("beat_f", "beat F", beat_f(0.07, down=False)),
+        Metric("downbeat_f", "downbeat F", beat_f(0.07, down=True)),
+        Metric("beat_f_20ms", "beat F (20 ms)", beat_f(0.02, down=False)),
+        Metric("downbeat_f_20ms", "downbeat F (20 ms)", beat_f(0.02, down=True)),
+    )
+
+    def recognises(self, column: Column) -> bool:
+        """Return whether a cell is a record, or cells are pairs of lists of numbers, or lists of ever so many."""
+        if any(isinstance(cell, dict) for cell in column.cells):
+            return True
+        if is_nested(column):
+            first = next(cell for cell in column.cells if is_list(cell) and cell)
+            return len(first) == 2 and all(is_list(part) and all(map(is_number, part)) for part in first)
+        if "," in column.name or not all(map(is_list, column.cells)):
+            return False
+        numeric = all(isinstance(item, (int, float)) for cell in column.cells for item in cell)
+        return numeric and len({len(cell) for cell in column.cells}) > 1
+
+    def read_track(self, cell: Any, clip: str, start: float) -> BeatTimes:
+        """Read beats."""
+        return beats_of(cell, clip, start)
+
+    def names_of(self, tracks: Sequence[BeatTimes]) -> tuple[str, ...]:
+        """Return the two."""
+        return ("beat", "downbeat")
+
+    def is_complete(self, track: BeatTimes) -> bool:
+        """Return whether downbeats are annotated: a track without them is scored for its beats alone."""
+        return len(track.downbeats) > 0
+
+    def frame_targets(self, track: BeatTimes, names: Sequence[str], frames: int, rate: float) -> NDArray[np.float32]:
+        """Return whether each frame holds a beat and a downbeat."""
+        return beat_targets(track, frames, rate)
+
+    def decode(self, scores: Scores, names: Sequence[str], rate: float, calibration: Calibration) -> list[BeatTimes]:
+        """Return the likeliest beats of each track, whole."""
+        paths = bar_pointer([calibration.probabilities(track) for track in scores], rate)
+        return [BeatTimes(times, times[down]) for times, down in paths]
+
+    def as_answer(self, track: BeatTimes) -> dict[str, Any]:
+        """Return times in seconds."""
+        return {"beats": track.beats.tolist(), "downbeats": track.downbeats.tolist()}
+
+    def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return a row a beat."""
+        down = set(answer["downbeats"])
+        return [{"time": time, "beat": "downbeat" if time in down else "beat"} for time in answer["beats"]]
+
+    def observations(self, answer: dict[str, Any], seconds: float) -> tuple[str, list[Observation]]:
+        """Return beats with their places in the bar."""
+        positions = beat_positions(answer["beats"], set(answer["downbeats"]))
+        return "beat", [(time, 0.0, place, None) for time, place in zip(answer["beats"], positions, strict=True)]
+
+    def words(self, names: Sequence[str]) -> str:
+        """Return the noun: there are always two."""
+        return self.noun

@@ -1,0 +1,111 @@
+"""Classes: one of several names.
+
+Cells are names, or whole numbers of at most 20 distinct values (more are quantities: kind ``values``). Names are
+sorted, numbers by their size. Accuracy and macro F1 agree with scikit-learn's ``accuracy_score`` and
+``f1_score(average="macro")``; they are of whole splits, never averages over batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from layerscope.errors import DataError
+from layerscope.targets.calibration import Calibration
+from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, defined_mean, is_list
+
+__all__ = ["ACCURACY", "Classes", "accuracy", "macro_f1"]
+
+Array = NDArray[np.float64]
+
+
+def accuracy(scores: Array, targets: NDArray[np.int64], weights: Array) -> Array:
+    """Return the share of clips whose highest score is the target's, in [0, 1].
+
+    Examples
+    --------
+    >>> scores = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
+    >>> accuracy(scores, np.array([0, 0, 1]), np.array([[1.0, 1, 1], [1, 0, 1]]))
+    array([0.66666667, 1.        ])
+    """
+    hits = scores.argmax(axis=1) == targets
+    return weights @ hits / weights.sum(axis=1)
+
+
+def macro_f1(scores: Array, targets: NDArray[np.int64], weights: Array) -> Array:
+    """Return the mean over classes of the F1 score, in [0, 1]; classes neither present nor predicted are left out.
+
+    Examples
+    --------
+    >>> scores = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
+    >>> macro_f1(scores, np.array([0, 0, 1]), np.ones((1, 3)))
+    array([0.66666667])
+    """
+    predictions = scores.argmax(axis=1)
+    classes = np.arange(scores.shape[1])
+    is_target, is_predicted = targets[:, None] == classes, predictions[:, None] == classes
+    hits = weights @ (is_target & is_predicted)
+    total = weights @ is_target + weights @ is_predicted
+    with np.errstate(invalid="ignore"):
+        return defined_mean(2 * hits / total)
+
+
+ACCURACY = Metric("accuracy", "accuracy", accuracy)
+
+
+class Classes(Kind):
+    """One of several names."""
+
+    name, noun = "classes", "classes"
+    form: Form = "classes"
+    metrics: tuple[Metric, ...] = (ACCURACY, Metric("macro_f1", "macro F1", macro_f1))
+
+    def recognises(self, column: Column) -> bool:
+        """Return whether no cell is a list: the kinds that are asked before have taken what is more than a name."""
+        return not any(map(is_list, column.cells))
+
+    def read(self, column: Column) -> Labels:
+        """Read names."""
+        listed = next(filter(is_list, column.cells), None)
+        if listed is not None:
+            raise DataError(f"label '{str(listed)[:60]}' is a list; a class is one name")
+        distinct = {cell if isinstance(cell, int) else str(cell) for cell in column.cells}
+        names = [str(name) for name in sorted(distinct, key=lambda name: (str(type(name)), name))]
+        index = {name: number for number, name in enumerate(names)}
+        return Labels(self, tuple(index), np.array([index[str(cell)] for cell in column.cells], dtype=np.int64))
+
+    def strata(self, labels: Labels) -> NDArray[np.int64]:
+        """Return the classes."""
+        return labels.values.astype(np.int64)
+
+    def unlearnable(self, train: Labels) -> str:
+        """Two classes at least are needed."""
+        return "holds a single class" if len(np.unique(train.values)) < 2 else ""
+
+    def constant(self, train: Labels) -> NDArray[Any]:
+        """Return how often each class is there: the commonest wins."""
+        return np.bincount(train.values, minlength=len(train.names))
+
+    def answer(self, scores: NDArray[np.float32], names: Sequence[str], calibration: Calibration) -> dict[str, Any]:
+        """Return the likeliest name and the probabilities of all.
+
+        Examples
+        --------
+        >>> Classes().answer(np.array([0.0, 0.0], np.float32), ["jazz", "rock"], Calibration())
+        {'label': 'jazz', 'probabilities': {'jazz': 0.5, 'rock': 0.5}}
+        """
+        shares = softmax(scores.astype(np.float64))
+        probabilities = dict(zip(names, map(float, shares), strict=True))
+        return {"label": names[int(shares.argmax())], "probabilities": probabilities}
+
+    def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return a row with the label, and a column of probabilities for each name."""
+        return [{"label": answer["label"], **answer["probabilities"]}]
+
+    def observations(self, answer: dict[str, Any], seconds: float) -> tuple[str, list[Observation]]:
+        """Return a tag that holds for all of the file."""
+        return "tag_open", [(0.0, seconds, answer["label"], answer["probabilities"][answer["label"]])]

@@ -1,0 +1,253 @@
+"""The contract of a kind of target, and the labels that it reads from the cells of a column.
+
+A kind is one object that answers every question about its targets: what cells look like, what a probe is to answer,
+how that is scored, what chance gives, and how an answer is written. Everything else asks it, and switches on nothing.
+
+Conventions
+-----------
+Scores are what a probe says of every clip, (clip, output): one output a class, tag or dimension. Weights are
+(resample, clip): how often a clip counts in a resample of a bootstrap, so that intervals and point values come from one
+definition. Of kinds over time (`layerscope.targets.over_time`) a probe scores frames, and a score is of tracks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.targets.calibration import Calibration
+
+__all__ = ["Column", "Form", "Kind", "Labels", "Metric", "Observation", "defined_mean"]
+
+Array = NDArray[np.float64]
+#: What a probe answers: one of several outputs, any of them, or numbers. It decides the probe's loss.
+Form = Literal["classes", "tags", "values"]
+#: Time and duration in seconds, value, and confidence, of one observation in a JAMS annotation.
+Observation = tuple[float, float, Any, Any]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score of predictions; higher is better.
+
+    Attributes
+    ----------
+    name, title : str
+        In tables and options, and in prose.
+    measure : callable
+        Scores, targets, weights → a value a resample; of a kind over time, a track's annotation and its
+        estimate → the value and its weight.
+    percent : bool
+        Whether prose shows it times 100, as a share; with three decimals otherwise.
+    """
+
+    name: str
+    title: str
+    measure: Callable[..., Any]
+    percent: bool = True
+
+    def of(self, output: str) -> Metric:
+        """Return the metric of one output alone, such as ``r2:valence``."""
+        return replace(self, name=f"{self.name}:{output}", title=f"{self.title} of {output}")
+
+
+@dataclass(frozen=True)
+class Column:
+    """The cells of a target, as they stand in a table.
+
+    Attributes
+    ----------
+    name : str
+        Of the column; of several, their names with commas between, and each cell is a list of theirs.
+    cells : sequence
+        One a clip.
+    clips : sequence of str
+        Names of the clips, for messages.
+    starts : sequence of float
+        Where clips begin in their files, in seconds, to which times in cells refer.
+    """
+
+    name: str
+    cells: Sequence[Any]
+    clips: Sequence[str] = ()
+    starts: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The target of every clip, or of every frame that is used.
+
+    Attributes
+    ----------
+    kind : Kind
+        What they are, and what can be done with them.
+    names : tuple of str
+        The classes, tags or dimensions: one an output of a probe.
+    values : ndarray
+        Classes: (clip,) int64, an index into `names`; tags: (clip, tag) float32 of 0 and 1; values: (clip, dimension)
+        float32; of kinds over time (clip,) objects, the annotation of each track.
+    """
+
+    kind: Kind
+    names: tuple[str, ...]
+    values: NDArray[Any]
+
+    def take(self, rows: NDArray[np.int64]) -> Labels:
+        """Return the labels of some rows, with all the names."""
+        return replace(self, values=self.values[rows])
+
+    def metrics(self) -> list[str]:
+        """Return the names of the metrics, the primary one first."""
+        return [metric.name for metric in self.kind.metrics_of(self.names)]
+
+    def score(self, scores: NDArray[Any], metric: str | None = None, weights: Array | None = None) -> Array:
+        """Return a metric for every weighting of the clips.
+
+        Parameters
+        ----------
+        scores : ndarray, shape (clip, output)
+            Of classes or tags on any monotone scale, or predicted values; of a kind over time, value and weight of
+            each metric, (clip, metric, 2).
+        metric : str, optional
+            One of `metrics`; the primary one by default.
+        weights : ndarray, shape (resample, clip), optional
+            How often each clip counts; once by default.
+
+        Returns
+        -------
+        ndarray, shape (resample,)
+            NaN where a resample leaves the metric undefined.
+
+        Examples
+        --------
+        >>> from layerscope.targets import labels_of
+        >>> labels_of(["jazz", "rock", "rock"]).score(np.array([[2.0, 1.0], [0.0, 3.0], [1.0, 0.5]]))
+        array([0.66666667])
+        """
+        weights = np.ones((1, len(scores))) if weights is None else weights
+        names = self.metrics()
+        return self.kind.score(names.index(metric or names[0]), np.asarray(scores, np.float64), self, weights)
+
+
+class Kind:
+    """A kind of target; a new one is a subclass, and an instance of it in the table of kinds.
+
+    Attributes
+    ----------
+    name : str
+        On the command line and in files.
+    noun : str
+        What its names are, on the page: "classes", "chords over time".
+    form : {"classes", "tags", "values"}
+        What a probe answers.
+    metrics : tuple of Metric
+        The first is maximised on validation: the one that MARBLE reports first.
+    over_time : bool
+        Whether it is said of a track over time, so that frames are needed.
+    chance : float, optional
+        What the primary metric gives a constant answer; None where that depends on the labels.
+    """
+
+    name: str
+    noun: str
+    form: Form
+    metrics: tuple[Metric, ...]
+    over_time: bool = False
+    chance: float | None = None
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def recognises(self, column: Column) -> bool:
+        """Return whether cells are of this kind, where nobody says so: by default never."""
+        return False
+
+    def read(self, column: Column) -> Labels:
+        """Read the labels of a column; raise a `DataError` that names what is wrong with a cell."""
+        raise NotImplementedError
+
+    def metrics_of(self, names: Sequence[str]) -> tuple[Metric, ...]:
+        """Return the metrics of a target with such names."""
+        return self.metrics
+
+    def score(self, number: int, scores: Array, labels: Labels, weights: Array) -> Array:
+        """Return a metric, by its number, for every weighting of the clips; see `Labels.score`."""
+        result: Array = self.metrics_of(labels.names)[number].measure(scores, labels.values, weights)
+        return result
+
+    def strata(self, labels: Labels) -> NDArray[np.int64]:
+        """Return a whole number for each clip, which a split that is made keeps even; by default none does."""
+        return np.zeros(len(labels.values), np.int64)
+
+    def unlearnable(self, train: Labels) -> str:
+        """Return why nothing can be learnt of the training clips' labels, or an empty text."""
+        return ""
+
+    def unscorable(self, labels: Labels, split: str) -> str:
+        """Return why nothing can be scored on the labels of a split, or an empty text."""
+        return ""
+
+    def absent(self, labels: Labels) -> list[str]:
+        """Return the names for which no metric is defined, and which are left out."""
+        return []
+
+    def constant(self, train: Labels) -> NDArray[Any]:
+        """Return the scores, (output,), of a probe that ignores its input: what the training labels alone say."""
+        raise NotImplementedError
+
+    def curves(self, scores: NDArray[np.float32], values: NDArray[Any]) -> Calibration:
+        """Return what makes probabilities of scores, by those of the validation clips or frames."""
+        return Calibration()
+
+    def calibrate(self, scores: NDArray[np.float32], values: NDArray[Any]) -> Calibration:
+        """Return what a predictor needs to make answers of scores, by those of the validation clips or frames."""
+        return self.curves(scores, values)
+
+    def answer(self, scores: NDArray[np.float32], names: Sequence[str], calibration: Calibration) -> dict[str, Any]:
+        """Return what the scores of a clip, (output,), say: plain lists, numbers and texts."""
+        raise NotImplementedError
+
+    def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return an answer as the rows of a table."""
+        raise NotImplementedError
+
+    def observations(self, answer: dict[str, Any], seconds: float) -> tuple[str, list[Observation]]:
+        """Return the JAMS namespace of an answer about a file of so many seconds, and its observations."""
+        raise NotImplementedError
+
+    def words(self, names: Sequence[str]) -> str:
+        """Return what a probe has to say, on the page."""
+        return f"{len(names)} {self.noun}"
+
+
+def is_number(item: Any) -> bool:
+    """Return whether an item of a cell is a number."""
+    return isinstance(item, (int, float)) and not isinstance(item, bool)
+
+
+def is_list(item: Any) -> bool:
+    """Return whether a cell, or an item of one, is a list."""
+    return isinstance(item, (list, tuple))
+
+
+def is_nested(column: Column) -> bool:
+    """Return whether a cell holds lists or records: what is said over time is written so."""
+    return any(is_list(cell) and any(is_list(item) or isinstance(item, dict) for item in cell) for cell in column.cells)
+
+
+def defined_mean(values: Array) -> Array:
+    """Average along the last axis over what is defined; NaN where nothing is.
+
+    Examples
+    --------
+    >>> defined_mean(np.array([[1.0, np.nan, 2.0], [np.nan, np.nan, np.nan]]))
+    array([1.5, nan])
+    """
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.where(defined, values, 0.0).sum(axis=1) / np.where(count, count, np.nan)

@@ -1,0 +1,144 @@
+"""Kinds that are said of a track over time: a probe answers frames, and what these say of a track is scored.
+
+Conventions
+-----------
+Times are seconds from the start of the clip. States are kept at 25 Hz and averaged to the rate of the kind; a frame
+stands at its middle: frame n of a rate r at ``(n + 0.5) / r``. A track's metric is a value in [0, 1] and a weight, and
+a score over tracks the weighted mean, so that resampling tracks is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.errors import DataError
+from layerscope.targets.calibration import Calibration
+from layerscope.targets.kind import Column, Kind, Labels
+
+__all__ = ["KindOverTime", "Scored", "Scores", "ascending_times", "frame_times"]
+
+Array = NDArray[np.float64]
+#: What a probe says of the frames of each track, (frame, output).
+Scores = Sequence[NDArray[np.floating]]
+#: A value in [0, 1] and its weight.
+Scored = tuple[float, float]
+
+
+class KindOverTime(Kind):
+    """A kind of target of tracks.
+
+    Attributes
+    ----------
+    frames : Kind
+        What a probe answers of a frame: `Classes` or `Tags`.
+    divisor : int
+        How many kept frames, 25 a second, are averaged into one.
+    """
+
+    over_time = True
+    frames: Kind
+    divisor: int = 1
+
+    def read(self, column: Column) -> Labels:
+        """Read the annotation of each track."""
+        tracks = np.empty(len(column.cells), dtype=object)
+        for row, (cell, clip, start) in enumerate(zip(column.cells, column.clips, column.starts, strict=True)):
+            tracks[row] = self.read_track(cell, clip, start)
+        return Labels(self, self.names_of(list(tracks)), tracks)
+
+    def read_track(self, cell: Any, clip: str, start: float) -> Any:
+        """Read a track's annotation; `clip` is for messages, `start` where it begins in the file, in seconds."""
+        raise NotImplementedError
+
+    def names_of(self, tracks: Sequence[Any]) -> tuple[str, ...]:
+        """Return the names of a probe's outputs."""
+        raise NotImplementedError
+
+    def is_complete(self, track: Any) -> bool:
+        """Return whether all that is asked for is annotated; a track that is not neither trains nor chooses."""
+        return True
+
+    def frame_targets(self, track: Any, names: Sequence[str], frames: int, rate: float) -> NDArray[Any]:
+        """Return what is wanted of each frame: (frame,) classes, -1 for none, or (frame, tag) from 0 to 1."""
+        raise NotImplementedError
+
+    def decode(self, scores: Scores, names: Sequence[str], rate: float, calibration: Calibration) -> list[Any]:
+        """Return what the scores of the frames of tracks, (frame, output) each, say of every track."""
+        raise NotImplementedError
+
+    def score_track(self, reference: Any, estimate: Any, targets: NDArray[Any], scores: NDArray[Any]) -> list[Scored]:
+        """Return each metric of a track.
+
+        Parameters
+        ----------
+        reference, estimate : annotation
+            What is said of the track, and what was decoded.
+        targets, scores : ndarray
+            Of its frames that have a label, for metrics of frames.
+        """
+        return [metric.measure(reference, estimate) for metric in self.metrics]
+
+    def score(self, number: int, scores: Array, labels: Labels, weights: Array) -> Array:
+        """Return the weighted mean over tracks, given value and weight of each metric, (track, metric, 2)."""
+        value, weight = scores[:, number].T
+        with np.errstate(invalid="ignore"):
+            mean: Array = (weights @ (value * weight)) / (weights @ weight)
+        return mean
+
+    def curves(self, scores: NDArray[np.float32], values: NDArray[Any]) -> Calibration:
+        """Return those of the frames."""
+        return self.frames.curves(scores, values)
+
+    def as_answer(self, track: Any) -> dict[str, Any]:
+        """Return an annotation as plain lists, numbers and texts: what a predictor answers."""
+        raise NotImplementedError
+
+
+def frame_times(frames: int, rate: float) -> Array:
+    """Return where frames stand, in seconds.
+
+    Examples
+    --------
+    >>> frame_times(3, 25.0)
+    array([0.02, 0.06, 0.1 ])
+    """
+    times: Array = (np.arange(frames, dtype=np.float64) + 0.5) / rate
+    return times
+
+
+def ascending_times(values: Any, where: str, shift: float = 0.0) -> Array:
+    """Return times as an ascending array that counts from the clip; those before it are left out.
+
+    Parameters
+    ----------
+    values : sequence of float
+        Seconds.
+    where : str
+        For messages.
+    shift : float
+        Where the clip starts.
+
+    Raises
+    ------
+    DataError
+        If it is no list of finite numbers, or times do not ascend.
+
+    Examples
+    --------
+    >>> ascending_times([9.0, 10.5, 11.0], "song.wav", shift=10.0)
+    array([0.5, 1. ])
+    """
+    try:
+        times = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where}: '{str(values)[:60]}' is not a list of times") from error
+    if times.ndim != 1 or not np.isfinite(times).all():
+        raise DataError(f"{where}: '{str(values)[:60]}' is not a list of times")
+    if (np.diff(times) <= 0).any():
+        place = int(np.flatnonzero(np.diff(times) <= 0)[0])
+        raise DataError(f"{where}: times do not ascend ({times[place]:g} s, then {times[place + 1]:g} s)")
+    return times[times >= shift] - shift

@@ -1,0 +1,101 @@
+"""Tags: any of several names.
+
+Cells are lists of names, or names with ``|`` between them. Both metrics rank the clips of each tag and average over
+tags; tags that all or no clips have are left out. They agree with scikit-learn's (`layerscope.targets.ranking_curves`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.errors import DataError
+from layerscope.targets.calibration import Calibration, best_threshold, logistic_curves
+from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, is_list
+from layerscope.targets.ranking_curves import average_precision, roc_auc
+
+__all__ = ["Tags"]
+
+#: A frame counts as one of a tag from here on: neighbours of a beat's frame are half beats, and train as such.
+YES = 0.75
+
+
+class Tags(Kind):
+    """Any of several names."""
+
+    name, noun = "tags", "tags"
+    form: Form = "tags"
+    metrics = (
+        Metric("roc_auc", "ROC-AUC", roc_auc),
+        Metric("average_precision", "average precision", average_precision),
+    )
+    chance = 0.5
+
+    def recognises(self, column: Column) -> bool:
+        """Return whether all cells are lists, or one holds a ``|``."""
+        if any(map(is_list, column.cells)):
+            return all(map(is_list, column.cells))
+        return any(isinstance(cell, str) and "|" in cell for cell in column.cells)
+
+    def read(self, column: Column) -> Labels:
+        """Read lists of names into a table of 0 and 1.
+
+        Examples
+        --------
+        >>> labels = Tags().read(Column("mood", ["sad|slow", "happy", ""]))
+        >>> labels.names, labels.values.tolist()
+        (('happy', 'sad', 'slow'), [[0.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+        """
+        cells = [cell.split("|") if isinstance(cell, str) else list(cell) for cell in column.cells]
+        tagged = [{str(name).strip() for name in cell} - {""} for cell in cells]
+        names = sorted(set().union(*tagged))
+        if not names:
+            raise DataError("no clip has any tag")
+        return Labels(self, tuple(names), np.array([[name in tags for name in names] for tags in tagged], np.float32))
+
+    def strata(self, labels: Labels) -> NDArray[np.int64]:
+        """Return the rarest tag of each clip."""
+        rarity = np.where(labels.values > 0, labels.values.sum(axis=0), np.inf)
+        return np.where(labels.values.any(axis=1), rarity.argmin(axis=1), labels.values.shape[1]).astype(np.int64)
+
+    def unscorable(self, labels: Labels, split: str) -> str:
+        """One tag at least must have both answers."""
+        nothing = len(self.absent(labels)) == len(labels.names)
+        return f"no tag has both answers in the {split} split" if nothing else ""
+
+    def absent(self, labels: Labels) -> list[str]:
+        """Return the tags that all or none of the clips have: no ranking metric is defined for them."""
+        varies = labels.values.min(axis=0) < labels.values.max(axis=0)
+        return [name for name, both in zip(labels.names, varies, strict=True) if not both]
+
+    def constant(self, train: Labels) -> NDArray[Any]:
+        """Return how common each tag is."""
+        return train.values.mean(axis=0)
+
+    def curves(self, scores: NDArray[np.float32], values: NDArray[Any]) -> Calibration:
+        """Return logistic curves from scores to answers."""
+        return Calibration(logistic_curves(scores, values > YES))
+
+    def calibrate(self, scores: NDArray[np.float32], values: NDArray[Any]) -> Calibration:
+        """Return the curves, and the thresholds that are best for F1."""
+        calibration, wanted = self.curves(scores, values), values > YES
+        shares = calibration.probabilities(scores)
+        thresholds = [best_threshold(shares[:, tag], wanted[:, tag]) for tag in range(wanted.shape[1])]
+        return Calibration(calibration.curves, thresholds)
+
+    def answer(self, scores: NDArray[np.float32], names: Sequence[str], calibration: Calibration) -> dict[str, Any]:
+        """Return the tags that are given, and the probabilities of all."""
+        probabilities = dict(zip(names, map(float, calibration.probabilities(scores)), strict=True))
+        pairs = zip(probabilities.items(), calibration.thresholds, strict=True)
+        return {"tags": [name for (name, share), bar in pairs if share >= bar], "probabilities": probabilities}
+
+    def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return a row with the tags, and a column of probabilities for each name."""
+        return [{"tags": "|".join(answer["tags"]), **answer["probabilities"]}]
+
+    def observations(self, answer: dict[str, Any], seconds: float) -> tuple[str, list[Observation]]:
+        """Return tags that hold for all of the file."""
+        return "tag_open", [(0.0, seconds, name, answer["probabilities"][name]) for name in answer["tags"]]

@@ -1,0 +1,138 @@
+"""Values: a number, or as many for every clip.
+
+Cells are numbers or lists of them; several columns, named with commas between, are dimensions of one target. The metric
+is R², the mean over dimensions, and of several dimensions that of each as well (``r2:valence``). It agrees with
+scikit-learn's ``r2_score``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.errors import DataError
+from layerscope.targets.calibration import Calibration
+from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, is_list, is_number
+
+__all__ = ["Values", "r2"]
+
+Array = NDArray[np.float64]
+
+#: Whole numbers with more distinct values than this are quantities, not names of classes.
+MOST_NUMBERED_CLASSES = 20
+
+
+def r2(predictions: Array, targets: Array, weights: Array) -> Array:
+    """Return the coefficient of determination over the whole split, the mean over dimensions, at most 1.
+
+    Examples
+    --------
+    >>> r2(np.array([[1.0], [2.0], [2.0]]), np.array([[1.0], [2.0], [3.0]]), np.ones((1, 3)))
+    array([0.5])
+    """
+    return np.mean(r2_each(predictions, targets, weights), axis=1)
+
+
+def r2_each(predictions: Array, targets: Array, weights: Array) -> Array:
+    """Return R² for each dimension, shape (resample, dimension)."""
+    total = weights.sum(axis=1, keepdims=True)
+    # Centring first keeps the subtraction below from cancelling.
+    centred = targets - targets.mean(axis=0)
+    mean = weights @ centred / total
+    spread = weights @ centred**2 - total * mean**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = weights @ (targets - predictions) ** 2 / spread
+    # A resample whose targets are all equal has no R².
+    result: Array = np.where(spread > 1e-12 * total, 1 - ratio, np.nan)
+    return result
+
+
+def r2_of(dimension: int, predictions: Array, targets: Array, weights: Array) -> Array:
+    """Return R² of one dimension."""
+    return r2_each(predictions, targets, weights)[:, dimension]
+
+
+class Values(Kind):
+    """Numbers."""
+
+    name, noun = "values", "values"
+    form: Form = "values"
+    metrics = (Metric("r2", "R²", r2, percent=False),)
+    chance = 0.0
+
+    def recognises(self, column: Column) -> bool:
+        """Return whether cells are numbers that name no classes, or lists of numbers, or there are several columns."""
+        if "," in column.name:
+            return True
+        if all(map(is_list, column.cells)):
+            items = [item for cell in column.cells for item in cell]
+            return bool(items) and all(isinstance(item, (int, float)) for item in items)
+        if not all(map(is_number, column.cells)):
+            return False
+        whole = all(float(cell).is_integer() for cell in column.cells)
+        return not whole or len(set(column.cells)) > MOST_NUMBERED_CLASSES
+
+    def read(self, column: Column) -> Labels:
+        """Read numbers into a (clip, dimension) table, whose dimensions are called as the columns, or numbered.
+
+        Examples
+        --------
+        >>> Values().read(Column("valence,arousal", [[0.5, -1.0], [0.0, 2.0]])).names
+        ('valence', 'arousal')
+        """
+        cells = [list(cell) if is_list(cell) else [cell] for cell in column.cells]
+        lengths = sorted({len(cell) for cell in cells})
+        if len(lengths) != 1:
+            raise DataError(
+                f"labels have from {lengths[0]} to {lengths[-1]} numbers; values need as many for every clip "
+                "(times of beats are of kind 'beats')"
+            )
+        try:
+            values = np.array(cells, dtype=np.float32)
+        except ValueError as error:
+            raise DataError(f"labels are not numbers ({error})") from error
+        if not np.isfinite(values).all():
+            raise DataError("labels hold values that are not finite")
+        names = tuple(column.name.split(",")) if column.name else ()
+        numbered = tuple(str(dimension) for dimension in range(values.shape[1]))
+        return Labels(self, names if len(names) == values.shape[1] else numbered, values)
+
+    def metrics_of(self, names: Sequence[str]) -> tuple[Metric, ...]:
+        """Return R², and of several dimensions that of each."""
+        r2_metric = self.metrics[0]
+        if len(names) == 1:
+            return self.metrics
+        each = (Metric(part.name, part.title, partial(r2_of, place), percent=False)
+                for place, part in enumerate(map(r2_metric.of, names)))  # fmt: skip
+        return (r2_metric, *each)
+
+    def strata(self, labels: Labels) -> NDArray[np.int64]:
+        """Return the fifth in which the first dimension lies."""
+        first = labels.values[:, 0]
+        return np.searchsorted(np.quantile(first, [0.2, 0.4, 0.6, 0.8]), first).astype(np.int64)
+
+    def unscorable(self, labels: Labels, split: str) -> str:
+        """Every dimension must vary."""
+        varies = labels.values.min(axis=0) < labels.values.max(axis=0)
+        constant = labels.names[int(varies.argmin())]
+        return "" if varies.all() else f"'{constant}' is the same for every clip of the {split} split"
+
+    def answer(self, scores: NDArray[np.float32], names: Sequence[str], calibration: Calibration) -> dict[str, Any]:
+        """Return the number of each dimension."""
+        return {"values": dict(zip(names, map(float, scores), strict=True))}
+
+    def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return a row with a column for each dimension."""
+        return [answer["values"]]
+
+    def observations(self, answer: dict[str, Any], seconds: float) -> tuple[str, list[Observation]]:
+        """Return tags of the form ``tempo=120`` that hold for all of the file."""
+        return "tag_open", [(0.0, seconds, f"{name}={value:.6g}", None) for name, value in answer["values"].items()]
+
+    def words(self, names: Sequence[str]) -> str:
+        """Return how many values there are."""
+        return f"{len(names)} {'values' if len(names) > 1 else 'value'}"

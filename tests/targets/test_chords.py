@@ -1,0 +1,66 @@
+"""Chords are reduced and compared as mir_eval does it."""
+
+import mir_eval
+import numpy as np
+import pytest
+
+from layerscope.errors import DataError
+from layerscope.targets.chords import CHORD_NAMES, Chords, chord_number
+from layerscope.targets.kind import Column
+from layerscope.targets.spans import Spans
+
+MEASURES = {metric.name: metric.measure for metric in Chords.metrics}
+
+
+LABELS = ["N", "C:maj", "Db:maj", "C#:maj7/5", "Bb:min", "A:7", "G:dim", "D:sus4", "X", "E:min7", "F:maj/3", "B:aug",
+          "Gb:min9", "A:hdim7"]  # fmt: skip
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_chords_are_reduced_as_mir_eval_compares_them(label):
+    """A label has a number exactly where mir_eval's majmin scores it, and that number's chord gets full marks."""
+    number = chord_number(label)
+    if number < 0:
+        assert mir_eval.chord.majmin([label], ["C:maj"])[0] == -1
+    else:
+        assert mir_eval.chord.majmin([label], [CHORD_NAMES[number]])[0] == 1
+        others = [mir_eval.chord.majmin([label], [other])[0] for other in CHORD_NAMES if other != CHORD_NAMES[number]]
+        assert max(others) == 0
+
+
+def test_what_is_no_chord_is_refused():
+    with pytest.raises(DataError, match="'Q:maj' is not a chord in Harte's syntax"):
+        chord_number("Q:maj")
+
+
+def test_a_chord_that_is_none_names_the_clip():
+    with pytest.raises(DataError, match=r"song\.wav: 'Q:maj' is not a chord"):
+        Chords().read(Column("chords", [[[0.0, 1.0, "Q:maj"]]], ["song.wav"], [0.0]))
+
+
+def spans(*rows):
+    return Spans(np.array([row[:2] for row in rows], float), tuple(row[2] for row in rows))
+
+
+REFERENCE = spans((0, 2, "C:maj"), (2, 4, "G:dim"), (4, 8, "A:min7"), (8, 10, "N"))
+ESTIMATE = spans((0, 3, "C:maj"), (3, 6, "A:min"), (6, 9, "F:maj"), (9, 10, "N"))
+
+
+def test_majmin_is_mir_evals_on_a_case_done_by_hand():
+    value, weight = MEASURES["majmin"](REFERENCE, ESTIMATE)
+    # 2 s of C right; G:dim out of gamut; of A:min7's 4 s two right; of N's 2 s one: 5 of 8.
+    assert (value, weight) == (pytest.approx(5 / 8), pytest.approx(8.0))
+
+
+@pytest.mark.parametrize("metric", ["majmin", "root"])
+def test_chord_scores_are_mir_evals_evaluator(metric):
+    found = mir_eval.chord.evaluate(
+        REFERENCE.intervals, list(REFERENCE.labels), ESTIMATE.intervals, list(ESTIMATE.labels)
+    )
+    assert MEASURES[metric](REFERENCE, ESTIMATE)[0] == pytest.approx(found[metric])
+
+
+def test_an_estimate_that_ends_early_has_no_chord_after_it():
+    short = spans((0, 2, "C:maj"))
+    value, weight = MEASURES["majmin"](REFERENCE, short)
+    assert (value, weight) == (pytest.approx(4 / 8), pytest.approx(8.0))

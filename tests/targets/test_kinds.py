@@ -1,0 +1,242 @@
+"""One contract, one common test-suite: what every kind of target must do, and which kind cells are of."""
+
+import mir_eval
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sklearn_metrics
+
+from layerscope.errors import DataError, UsageError
+from layerscope.targets import KINDS, Column, kind_named, kind_of, labels_of, metric_named, register
+from layerscope.targets.calibration import Calibration
+from layerscope.targets.key import KEY_NAMES
+from layerscope.targets.kind import Labels
+
+
+def key_reference(*, both):
+    def mean(targets, scores, weights):
+        pairs = list(
+            zip((KEY_NAMES[key] for key in targets), (KEY_NAMES[key] for key in scores.argmax(1)), strict=True)
+        )
+        each = [mir_eval.key.weighted_score(right, guess) for right, guess in pairs]
+        if both:  # MIREX since 2017: a fifth below counts as one above
+            below = [mir_eval.key.weighted_score(guess, right) == 0.5 for right, guess in pairs]
+            each = [max(one, 0.5 * fifth) for one, fifth in zip(each, below, strict=True)]
+        return np.average(each, weights=weights)
+
+    return mean
+
+
+def random_case(kind, seed, clips=40, outputs=4):
+    outputs = 24 if kind == "key" else outputs
+    random = np.random.default_rng(seed)
+    # Rounded, so that there are ties.
+    scores = random.normal(size=(clips, outputs)).round(1)
+    weights = random.integers(0, 4, size=(3, clips)).astype(float)
+    if kind in ("classes", "key"):
+        values = random.integers(0, outputs, clips)
+    elif kind == "tags":
+        values = (random.random((clips, outputs)) < 0.4).astype(np.float32)
+    else:
+        values = (scores + random.normal(size=(clips, outputs))).astype(np.float32)
+    return scores, Labels(KINDS[kind], KEY_NAMES if kind == "key" else tuple("abcd"[:outputs]), values), weights
+
+
+def per_tag(function):
+    def each(targets, scores, weights):
+        return np.mean([function(targets[:, tag], scores[:, tag], sample_weight=weights) for tag in range(4)])
+
+    return each
+
+
+REFERENCES = {
+    "accuracy": lambda targets, scores, weights: sklearn_metrics.accuracy_score(
+        targets, scores.argmax(1), sample_weight=weights
+    ),
+    "macro_f1": lambda targets, scores, weights: sklearn_metrics.f1_score(
+        targets, scores.argmax(1), average="macro", sample_weight=weights
+    ),
+    "roc_auc": per_tag(sklearn_metrics.roc_auc_score),
+    "average_precision": per_tag(sklearn_metrics.average_precision_score),
+    "key_score": key_reference(both=False),
+    "key_score_mirex": key_reference(both=True),
+    "r2": lambda targets, scores, weights: sklearn_metrics.r2_score(targets, scores, sample_weight=weights),
+}
+
+
+METRICS_OF_CLIPS = [
+    (kind.name, metric.name) for kind in KINDS.values() if not kind.over_time for metric in kind.metrics
+]
+
+
+@pytest.mark.parametrize(("kind", "metric"), METRICS_OF_CLIPS)
+@given(seed=st.integers(0, 10_000))
+@settings(deadline=None, max_examples=30)
+def test_weighted_scores_are_scikit_learns(kind, metric, seed):
+    scores, labels, weights = random_case(kind, seed)
+    expected = [REFERENCES[metric](labels.values, scores, row) for row in weights]
+    np.testing.assert_allclose(labels.score(scores, metric, weights), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("kind", "metric"), METRICS_OF_CLIPS)
+def test_a_resample_is_a_weighting_by_counts(kind, metric):
+    scores, labels, _ = random_case(kind, 0)
+    drawn = np.random.default_rng(1).integers(0, 40, 40)
+    counts = np.bincount(drawn, minlength=40).astype(float)[None]
+    expected = labels.take(drawn).score(scores[drawn], metric)
+    np.testing.assert_allclose(labels.score(scores, metric, counts), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("kind", "metric"), METRICS_OF_CLIPS)
+def test_a_perfect_prediction_scores_one(kind, metric):
+    _, labels, _ = random_case(kind, 3)
+    perfect = np.eye(len(labels.names))[labels.values] if labels.kind.form == "classes" else labels.values
+    assert labels.score(perfect, metric)[0] == pytest.approx(1.0)
+
+
+def test_arrays_and_tensors_are_read_alike():
+    for array in (np.array([0, 1, 1]), torch.tensor([0, 1, 1]), [0, 1, 1]):
+        assert labels_of(array).values.tolist() == [0, 1, 1]
+    assert labels_of(np.eye(3)).kind.name == "tags"
+    assert labels_of(np.random.default_rng(0).normal(size=(4, 2))).kind.name == "values"
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ([{"beat": [1.0]}], "said over time"),
+        ([["a"], "a"], "some labels are lists and some are not"),
+        ([[1.0], [1.0, 2.0]], "said over time"),
+        ([[[0.0, 1.5, "C:maj"]], [[0.0, 2.0, "N"]]], "said over time"),
+        ([0.5, float("nan")], "not finite"),
+        (np.array([[0.5, np.inf]]), "not finite"),
+    ],
+)
+def test_labels_of_no_one_kind_are_refused(cells, words):
+    with pytest.raises(DataError, match=words):
+        labels_of(cells)
+
+
+def test_take_keeps_the_names():
+    assert labels_of(["a", "b", "c"]).take(np.array([2])).names == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ([{"beat": [0.5, 1.0], "downbeat": [0.5]}], "beats"),
+        ([[[0.5, 1.0], [0.5]], [[0.1], []]], "beats"),
+        ([[0.5, 1.0], [0.1, 0.2, 0.3]], "beats"),
+        ([[[0.0, 1.5, "C:maj"]], [[0.0, 2.0, "N"], [2.0, 3.0, "Bb:min7/b3"]]], "chords"),
+        ([[{"start_time": 0.0, "end_time": 0.4, "chord_str": "N"}]], "chords"),
+        ([[[0.0, 1.5, "A"], [1.5, 3.0, "B"]]], "segments"),
+        ([[[0.0, 1.5, "verse"]]], "segments"),
+    ],
+)
+def test_the_kind_of_what_is_said_over_time_is_worked_out(cells, kind):
+    assert kind_of(Column("x", cells)).name == kind
+
+
+#: Of each kind, cells of three clips.
+CELLS = {
+    "classes": ["a", "b", "a"],
+    "key": ["C major", "Eb:min", "F# major"],
+    "tags": ["x|y", "x", "y"],
+    "values": [0.5, 1.5, -1.0],
+    "chords": [[[0.0, 1.0, "C:maj"], [1.0, 2.0, "A:min7"]]] * 3,
+    "segments": [[[0.0, 8.0, "verse"], [8.0, 16.0, "chorus"]]] * 3,
+    "beats": [{"beat": list(np.arange(0.5, 16, 0.5)), "downbeat": list(np.arange(0.5, 16, 2.0))}] * 3,
+}
+
+
+def read(name):
+    column = Column("key", CELLS[name], ["1.wav", "2.wav", "3.wav"], [0.0] * 3)
+    assert kind_of(column).name == name
+    return KINDS[name].read(column)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_recognises_and_reads_its_cells(name):
+    labels = read(name)
+    assert labels.kind is kind_named(name)
+    assert len(labels.values) == 3
+    assert len(labels.kind.strata(labels)) == 3
+    assert labels.kind.words(labels.names)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_first_metric_chooses_and_all_have_names_for_prose(name):
+    labels = read(name)
+    assert labels.metrics()[0] == KINDS[name].metrics[0].name
+    for metric in labels.metrics():
+        assert metric_named(metric).title
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if KINDS[name].over_time])
+def test_frames_that_say_what_is_wanted_are_decoded_to_it(name):
+    labels, kind, rate = read(name), KINDS[name], 25.0 / KINDS[name].divisor
+    targets = kind.frame_targets(labels.values[0], labels.names, round(16 * rate), rate)
+    assert len(targets) == round(16 * rate)
+    scores = targets if targets.ndim == 2 else np.eye(len(labels.names))[targets] * 20
+    calibration = kind.calibrate(scores, targets)
+    estimate = kind.decode([scores], labels.names, rate, calibration)[0]
+    scored = kind.score_track(labels.values[0], estimate, targets, scores)
+    assert [value for value, weight in scored if weight] == pytest.approx(
+        [1.0] * sum(w > 0 for _, w in scored), abs=0.1
+    )
+    table = np.array([scored] * 3)
+    for number, metric in enumerate(labels.metrics()):
+        np.testing.assert_allclose(labels.score(table, metric)[0], scored[number][0] if scored[number][1] else np.nan)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_answer_becomes_rows_and_observations(name):
+    labels, kind = read(name), KINDS[name]
+    if kind.over_time:
+        answer = kind.as_answer(labels.values[0])
+    else:
+        calibration = Calibration([[1.0, 0.0]] * len(labels.names), [0.5] * len(labels.names))
+        answer = kind.answer(np.linspace(1, -1, len(labels.names), dtype=np.float32), labels.names, calibration)
+    assert kind.rows(answer)
+    namespace, observations = kind.observations(answer, 3.0)
+    assert namespace
+    assert all(len(observation) == 4 for observation in observations)
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if not KINDS[name].over_time])
+def test_a_constant_answer_scores_what_chance_says(name):
+    labels, kind = read(name), KINDS[name]
+    if kind.chance is None:
+        assert len(kind.constant(labels)) == len(labels.names)
+    elif name == "values":  # the mean of all clips
+        assert labels.score(np.tile(labels.values.mean(axis=0), (3, 1)))[0] == pytest.approx(kind.chance, abs=1e-6)
+    else:
+        assert labels.score(np.tile(kind.constant(labels), (3, 1)))[0] == pytest.approx(kind.chance)
+
+
+def test_primary_metrics_are_those_that_marble_reports_first():
+    assert {name: kind.metrics[0].name for name, kind in KINDS.items()} == {
+        "classes": "accuracy", "key": "key_score", "tags": "roc_auc", "values": "r2",
+        "chords": "accuracy", "segments": "accuracy", "beats": "beat_f",
+    }  # fmt: skip
+
+
+def test_key_is_known_by_the_name_of_its_column():
+    assert kind_of(Column("mode", CELLS["key"])).name == "classes"
+    assert kind_of(Column("KEY", CELLS["key"])).name == "key"
+
+
+def test_several_columns_are_values_or_beats_and_downbeats():
+    assert kind_of(Column("valence,arousal", [[0, 1], [1, 0]])).name == "values"
+    assert kind_of(Column("beats,downbeats", [[[0.5], [0.5]], [[0.1, 0.2], []]])).name == "beats"
+
+
+def test_names_that_are_unknown_or_taken_are_refused():
+    with pytest.raises(UsageError, match="unknown kind 'chord'; did you mean 'chords'"):
+        kind_named("chord")
+    with pytest.raises(UsageError, match="unknown metric 'beat_fx'; did you mean 'beat_f'"):
+        metric_named("beat_fx")
+    with pytest.raises(UsageError, match="'beats' is one of layerscope's own"):
+        register(KINDS["beats"])

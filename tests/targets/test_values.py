@@ -1,0 +1,57 @@
+"""Values: how numbers are read, and R² of them."""
+
+import numpy as np
+import pytest
+from sklearn import metrics as sklearn_metrics
+
+from layerscope.errors import DataError
+from layerscope.targets import Values, labels_of
+from layerscope.targets.kind import Labels
+
+
+def test_many_whole_numbers_are_values_unless_said_otherwise():
+    assert labels_of(list(range(21))).kind.name == "values"
+    assert labels_of(list(range(21)), "classes").names[10] == "10"
+
+
+def test_other_numbers_are_values():
+    labels = labels_of([0.5, 1.0])
+    assert (labels.kind.name, labels.values.tolist()) == ("values", [[0.5], [1.0]])
+
+
+def test_lists_of_numbers_are_values():
+    labels = labels_of([[-0.25, 0.5], [1.0, 2.0]])
+    assert (labels.kind.name, labels.values.shape) == ("values", (2, 2))
+
+
+def test_names_that_are_asked_to_be_values_are_refused():
+    with pytest.raises(DataError, match="not numbers"):
+        labels_of(["a", "b"], "values")
+
+
+def test_values_of_different_lengths_are_refused():
+    with pytest.raises(DataError, match="from 1 to 2 numbers"):
+        labels_of([[1.0], [1.0, 2.0]], "values")
+
+
+def test_what_does_not_vary_has_no_r2():
+    constant = Labels(Values(), ("v",), np.ones((3, 1), np.float32))
+    assert np.isnan(constant.score(np.zeros((3, 1)))[0])
+
+
+def test_r2_of_a_far_mean_keeps_its_digits():
+    random = np.random.default_rng(0)
+    targets = (1e4 + random.normal(size=(200, 1))).astype(np.float32)
+    predictions = targets + 0.5
+    expected = sklearn_metrics.r2_score(targets.astype(float), predictions.astype(float))
+    assert Labels(Values(), ("v",), targets).score(predictions)[0] == pytest.approx(expected, abs=1e-6)
+
+
+def test_dimensions_have_their_own_r2():
+    random = np.random.default_rng(5)
+    scores = random.normal(size=(40, 4))
+    weights = random.integers(0, 4, size=(3, 40)).astype(float)
+    labels = Labels(Values(), tuple("abcd"), (scores + random.normal(size=(40, 4))).astype(np.float32))
+    assert labels.metrics() == ["r2", "r2:a", "r2:b", "r2:c", "r2:d"]
+    each = [labels.score(scores, f"r2:{name}", weights) for name in "abcd"]
+    np.testing.assert_allclose(np.mean(each, axis=0), labels.score(scores, "r2", weights))
