@@ -28,18 +28,8 @@ from safetensors.numpy import save_file
 from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError
 
 __all__ = [
-    "cache_directory",
-    "digest",
-    "file_digest",
-    "owned_directory",
-    "read_header",
-    "read_json",
-    "refused",
-    "sweep",
-    "unfinished",
-    "write_atomically",
-    "write_json",
-    "write_tensors",
+    "cache_directory", "digest", "file_digest", "owned_directory", "read_header", "read_json", "refused", "sweep",
+    "unfinished", "write_atomically", "write_json", "write_tensors",
 ]  # fmt: skip
 
 HEADER = "layerscope"

@@ -104,6 +104,14 @@ def compose(seed: int, seconds: float = 12.0) -> Piece:
         The same seed and length give the same piece.
     seconds : float
         Its length. It begins anywhere in a bar, as a clip from a recording does.
+
+    Examples
+    --------
+    >>> piece = compose(3)
+    >>> piece.key in {f"{tonic} {mode}" for tonic in PITCH_CLASSES for mode in ("major", "minor")}
+    True
+    >>> compose(3) == piece
+    True
     """
     random = np.random.default_rng([seed, 0])
     piece = Piece(seed, seconds)
@@ -187,17 +195,9 @@ def choose_band(random: Random) -> Band:
 
 
 def play_bar(
-    piece: Piece,
-    style: Style,
-    band: Band,
-    idea: Idea,
-    section: str,
-    number: int,
-    length: int,
-    start: float,
-    tonic: int,
-    random: Random,
-) -> None:
+    piece: Piece, style: Style, band: Band, idea: Idea, section: str,
+    number: int, length: int, start: float, tonic: int, random: Random,
+) -> None:  # fmt: skip
     """Write down one bar: beats, chord, drums, bass, accompaniment, melody."""
     beat = 60.0 / piece.tempo
     end = start + piece.metre * beat
