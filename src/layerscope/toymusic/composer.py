@@ -183,15 +183,9 @@ def section_idea(piece: Piece, style: Style, random: Random) -> Idea:
 
 def choose_band(random: Random) -> Band:
     """Draw who plays; now and then someone is missing."""
-    return Band(
-        bass=str(random.choice(["plucked", "bell", "organ", "reed"])),
-        accompaniment=str(random.choice(INSTRUMENTS)),
-        drums=bool(random.random() < 0.9),
-        has_bass=bool(random.random() < 0.9),
-        has_chords=bool(random.random() < 0.9),
-        has_melody=bool(random.random() < 0.9),
-        sevenths=bool(random.random() < 0.3),
-    )
+    bass = str(random.choice(["plucked", "bell", "organ", "reed"]))
+    accompaniment = str(random.choice(INSTRUMENTS))
+    return Band(bass, accompaniment, *(bool(random.random() < share) for share in (0.9, 0.9, 0.9, 0.9, 0.3)))
 
 
 def play_bar(
