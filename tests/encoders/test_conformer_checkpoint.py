@@ -134,6 +134,14 @@ def test_musicfm_without_statistics_is_refused(musicfm):
         load_encoder(musicfm)
 
 
+@pytest.mark.parametrize("deviation", ["18.4", None, 0, float("nan"), [18.4], True])
+def test_statistics_of_the_wrong_type_are_named(musicfm, deviation):
+    statistics = {"melspec_2048_mean": 6.7, "melspec_2048_std": deviation}
+    (musicfm / "msd_stats.json").write_text(json.dumps(statistics))
+    with pytest.raises(ModelError, match=r"msd_stats\.json: melspec_2048_mean and melspec_2048_std are 6\.7 and"):
+        load_encoder(musicfm)
+
+
 def test_two_checkpoints_in_a_directory_must_be_told_apart(musicfm):
     shutil.copyfile(musicfm / "pretrained_msd.pt", musicfm / "pretrained_fma.pt")
     with pytest.raises(ModelError, match="name the file, not the directory"):

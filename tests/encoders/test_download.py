@@ -1,11 +1,14 @@
 import hashlib
+import json
 import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+import layerscope
 from layerscope.encoders import MODELS
 
 COMMIT = "c0ffee" + "0" * 34
@@ -68,13 +71,13 @@ def hub(golden):
 
 SCRIPT = """
 import dataclasses, sys
-from layerscope.encoders import model_names as registry
+from layerscope.encoders import model_names, published_models
 from layerscope.errors import ModelError
 pinned = sys.argv[1]
 if pinned:
-    registry.MODELS["muq"] = dataclasses.replace(registry.MODELS["muq"], sha256=pinned)
+    published_models.MODELS["muq"] = dataclasses.replace(published_models.MODELS["muq"], sha256=pinned)
 try:
-    print(registry.load_encoder(sys.argv[2]).layers)
+    print(model_names.load_encoder(sys.argv[2]).layers)
 except ModelError as error:
     print("ModelError", error)
 """
@@ -83,7 +86,8 @@ except ModelError as error:
 def load_from(hub, home, sha256, name="muq"):
     """Load in a process of its own: the hub's client reads its address once, when it is imported."""
     address = f"http://127.0.0.1:{hub[0].server_port}"
-    environment = {"HF_ENDPOINT": address, "HF_HOME": str(home / "hub"), "LAYERSCOPE_CACHE": str(home)}
+    environment = {"HF_ENDPOINT": address, "HF_HOME": str(home / "hub"), "LAYERSCOPE_CACHE": str(home),
+                   "PYTHONPATH": str(Path(layerscope.__file__).parents[1])}  # fmt: skip
     call = [sys.executable, "-c", SCRIPT, sha256, name]
     return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
@@ -150,4 +154,62 @@ def test_a_gated_model_asks_for_a_token_in_words(mert, tmp_path):
 
 def test_a_repository_without_weights_is_an_error_that_names_them(mert, tmp_path):
     del mert[1].files["pytorch_model.bin"]
-    assert "holds pytorch_model.bin" in load_from(mert, tmp_path, "", "hf:m-a-p/MERT-v1-95M").stdout
+    said = load_from(mert, tmp_path, "", "hf:m-a-p/MERT-v1-95M").stdout
+    assert "has none of model.safetensors, model.safetensors.index.json, pytorch_model.bin" in said
+
+
+def test_without_a_network_the_commit_that_was_last_seen_answers(mert, tmp_path):
+    assert "(0, 1, 2, 3)" in load_from(mert, tmp_path, "", "hf:m-a-p/MERT-v1-95M").stdout
+    mert[0].shutdown()
+    mert[0].server_close()
+    done = load_from(mert, tmp_path, "", "hf:m-a-p/MERT-v1-95M")
+    assert "(0, 1, 2, 3)" in done.stdout, done.stderr
+
+
+def test_without_a_network_what_is_not_here_is_an_error_in_words(mert, tmp_path):
+    mert[0].shutdown()
+    mert[0].server_close()
+    for name in ("hf:m-a-p/MERT-v1-95M", f"hf:m-a-p/MERT-v1-95M@{COMMIT}", "muq"):
+        done = load_from(mert, tmp_path, "", name)
+        assert "ModelError" in done.stdout, done.stderr
+        assert "check the network and run the same command again" in done.stdout
+
+
+def test_an_address_that_is_none_is_refused_in_words():
+    from layerscope.encoders.download import commit_of
+    from layerscope.errors import UsageError
+
+    with pytest.raises(UsageError, match="write hf:owner/name"):
+        commit_of("a/b/c", "main")
+
+
+def test_settings_and_weights_of_two_caches_are_not_mixed(mert, tmp_path):
+    """The hub's own cache holds the settings alone: all files then come into one directory."""
+    snapshot = tmp_path / "hub" / "hub" / "models--m-a-p--MERT-v1-95M" / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_bytes(mert[1].files["config.json"])
+    done = load_from(mert, tmp_path, "", f"hf:m-a-p/MERT-v1-95M@{COMMIT}")
+    assert "(0, 1, 2, 3)" in done.stdout, done.stderr
+    for name in ("preprocessor_config.json", "pytorch_model.bin"):
+        (snapshot / name).write_bytes(mert[1].files[name])
+    mert[1].asked.clear()
+    whole = load_from(mert, tmp_path / "other", "", f"hf:m-a-p/MERT-v1-95M@{COMMIT}")
+    assert "(0, 1, 2, 3)" in whole.stdout, whole.stderr
+
+
+def test_shards_come_by_their_index(mert, tmp_path, golden):
+    import torch
+    from safetensors.torch import save
+
+    tensors = torch.load(golden / "mert95-small" / "pytorch_model.bin", weights_only=True)
+    names = sorted(tensors)
+    del mert[1].files["pytorch_model.bin"]
+    parts = {"a.safetensors": names[::2], "b.safetensors": names[1::2]}
+    for file, held in parts.items():
+        mert[1].files[file] = save({name: tensors[name].contiguous() for name in held})
+    index = {"weight_map": {name: file for file, held in parts.items() for name in held}}
+    mert[1].files["model.safetensors.index.json"] = json.dumps(index).encode()
+    settings = mert[1].files.pop("preprocessor_config.json")
+    mert[1].files["processor_config.json"] = b'{"feature_extractor": ' + settings + b"}"
+    done = load_from(mert, tmp_path, "", "hf:m-a-p/MERT-v1-95M")
+    assert "(0, 1, 2, 3)" in done.stdout, done.stderr

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import filelock
@@ -127,13 +128,10 @@ def first_of(names: Sequence[str], repository: str, commit: str, fetch: Callable
     for name in names:
         if local_directory(repository, commit, [name]):
             return name
-    absent: AbsentFile | None = None
     for name in names:
-        try:
+        with suppress(AbsentFile):
             return fetch(name).name
-        except AbsentFile as error:
-            absent = absent or error
-    raise ModelError(f"{absent}; nor does it have {', '.join(names[1:])}")
+    raise ModelError(f"{repository} at {commit[:7]} has none of {', '.join(names)}; give --model a directory with one")
 
 
 def commit_of(repository: str, revision: str) -> str:

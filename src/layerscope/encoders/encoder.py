@@ -125,6 +125,11 @@ def parse_layers(text: str, depth: int) -> tuple[int, ...]:
     ------
     UsageError
         For anything that is not a layer between 0 and `depth`.
+
+    Examples
+    --------
+    >>> parse_layers("0,4-6", 12)
+    (0, 4, 5, 6)
     """
     chosen: set[int] = set()
     for part in text.split(","):
@@ -156,6 +161,13 @@ def fingerprint_of(description: Mapping[str, Any], tensors: Iterable[tuple[str, 
         Anything JSON can write; the order of its keys is irrelevant.
     tensors : iterable of (str, Tensor)
         Named tensors; their order is irrelevant.
+
+    Examples
+    --------
+    >>> fingerprint_of({"a": 1, "b": 2}) == fingerprint_of({"b": 2, "a": 1})
+    True
+    >>> len(fingerprint_of({}, [("weight", torch.zeros(2))]))
+    32
     """
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for name, tensor in sorted(tensors, key=lambda item: item[0]):

@@ -29,6 +29,12 @@ def mel_filter_bank(bins: int = MEL_BINS, n_fft: int = N_FFT, sample_rate: int =
     Returns
     -------
     Tensor, shape (n_fft // 2 + 1, bins), float32
+
+    Examples
+    --------
+    >>> filters = mel_filter_bank()
+    >>> tuple(filters.shape), bool(filters.max() <= 1)
+    ((1025, 128), True)
     """
     nyquist = sample_rate / 2
     frequencies = torch.linspace(0, nyquist, n_fft // 2 + 1, dtype=torch.float64)

@@ -80,6 +80,19 @@ def verify(encoder: Any, address: str) -> None:
 
     Checked on noise, and on silence: attributes, shape and type of the states, their rate, that the same waveforms give
     the same states, that a clip alone gives what it gives in a batch, and that all are finite.
+
+    Examples
+    --------
+    >>> class Loudness(Encoder):
+    ...     name, sample_rate, frame_rate, layers, dim, fingerprint = "loudness", 8000, 10.0, (0,), 1, "loudness-1"
+    ...     def encode(self, waveforms):
+    ...         frames = waveforms.unfold(1, 800, 800)
+    ...         return frames.square().mean(dim=2).log1p()[:, None, :, None]
+    >>> verify(Loudness(), "my_encoder:Loudness")
+    >>> Loudness.dim = 2
+    >>> verify(Loudness(), "my_encoder:Loudness")                 # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    layerscope.errors.ModelError: my_encoder:Loudness: encode returned shape (2, 1, 20, 1); expected ...
     """
     if not isinstance(encoder, Encoder):
         found = type(encoder).__name__

@@ -36,7 +36,13 @@ def mel(windows: Samples) -> Samples:
 
 
 def mfcc(windows: Samples) -> Samples:
-    """Return 20 mel-frequency cepstral coefficients, (window, frame, 20)."""
+    """Return 20 mel-frequency cepstral coefficients, (window, frame, 20).
+
+    Examples
+    --------
+    >>> mfcc(np.zeros((2, 24_000), np.float32)).shape
+    (2, 51, 20)
+    """
     # One by one: librosa cuts decibels off below the maximum of all that it is given.
     frames = [librosa.feature.mfcc(y=samples, sr=SAMPLE_RATE, n_mfcc=20, hop_length=SLOW_HOP).T for samples in windows]
     return np.stack(frames)
@@ -64,6 +70,14 @@ class Baseline(Encoder):
     ----------
     name : str
         Which, a key of `BASELINES`.
+
+    Examples
+    --------
+    >>> chroma = Baseline("chroma")
+    >>> tone = torch.sin(2 * torch.pi * 440 * torch.arange(24_000) / 24_000)
+    >>> states = chroma.encode(tone[None])                        # (batch, layer, frame, dim)
+    >>> "C C# D D# E F F# G G# A A# B".split()[int(states.mean(dim=2).argmax())]
+    'A'
     """
 
     sample_rate = SAMPLE_RATE

@@ -79,16 +79,8 @@ class Recipe(BaseModel):
 
     def conformer(self, mel_mean: float, mel_std: float) -> ConformerConfig:
         """Return the configuration of the encoder."""
-        return ConformerConfig(
-            dim=self.dim,
-            depth=self.depth,
-            heads=self.heads,
-            feedforward=self.feedforward,
-            channels=self.channels,
-            kernel=self.kernel,
-            mel_mean=mel_mean,
-            mel_std=mel_std,
-        )
+        sizes = self.model_dump(include={"dim", "depth", "heads", "feedforward", "channels", "kernel"})
+        return ConformerConfig(**sizes, mel_mean=mel_mean, mel_std=mel_std)
 
 
 def read_recipe(path: Path | None, **given: Any) -> Recipe:
@@ -98,6 +90,11 @@ def read_recipe(path: Path | None, **given: Any) -> Recipe:
     ------
     UsageError
         Naming the key that is wrong.
+
+    Examples
+    --------
+    >>> read_recipe(None, family="musicfm", steps=100).steps
+    100
     """
     written = read_json(path, UsageError) if path else {}
     try:

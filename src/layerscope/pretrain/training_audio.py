@@ -6,7 +6,7 @@ again and again: cheaper than composing, and shared by all trainings that ask fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -54,6 +54,11 @@ class Sound:
 
     mel: Tensor
     semitones: Tensor
+
+    @classmethod
+    def joined(cls, parts: Sequence[Sound]) -> Sound:
+        """Return batches as one."""
+        return cls(torch.cat([part.mel for part in parts]), torch.cat([part.semitones for part in parts]))
 
     def to(self, device: torch.device) -> Sound:
         """Return the batch on a device."""
@@ -114,9 +119,12 @@ def fitting_sound(recipe: Recipe) -> Sound:
     """Return the clips that statistics and codes are drawn from: the first that are kept, or clips of their own."""
     if recipe.clips is not None:
         return read_shard(keep(recipe) / shard_name(0), slice(None))
-    clips = waveforms_of(recipe, SEED_STRIDE // 2, recipe.seconds)
-    parts = [analyse([next(clips) for _ in range(16)]) for _ in range(SHARD // 16)]
-    return Sound(torch.cat([part.mel for part in parts]), torch.cat([part.semitones for part in parts]))
+    return whole_shard(waveforms_of(recipe, SEED_STRIDE // 2, recipe.seconds))
+
+
+def whole_shard(clips: Iterator[Samples]) -> Sound:
+    """Return as many clips as a shard holds, sixteen of which are analysed at once."""
+    return Sound.joined([analyse([next(clips) for _ in range(16)]) for _ in range(SHARD // 16)])
 
 
 def drawn(directory: Path, recipe: Recipe, number: int) -> Sound:
@@ -127,13 +135,9 @@ def drawn(directory: Path, recipe: Recipe, number: int) -> Sound:
     for clip in random.integers(0, whole_shards(recipe) * SHARD, recipe.batch):
         sound = read_shard(directory / shard_name(int(clip) // SHARD), slice(int(clip) % SHARD, int(clip) % SHARD + 1))
         start = int(random.integers(0, sound.semitones.shape[2] - tokens + 1))
-        parts.append(
-            Sound(
-                sound.mel[..., 4 * start : 4 * (start + tokens)],
-                sound.semitones[..., start : start + tokens],
-            )
-        )
-    return Sound(torch.cat([part.mel for part in parts]), torch.cat([part.semitones for part in parts]))
+        mel = sound.mel[..., 4 * start : 4 * (start + tokens)]
+        parts.append(Sound(mel, sound.semitones[..., start : start + tokens]))
+    return Sound.joined(parts)
 
 
 def keep(recipe: Recipe) -> Path:
@@ -143,12 +147,8 @@ def keep(recipe: Recipe) -> Path:
         path = directory / shard_name(number)
         if path.is_file():
             continue
-        clips = waveforms_of(recipe, number * SHARD, recipe.clip_seconds)
-        parts = [analyse([next(clips) for _ in range(16)]) for _ in range(SHARD // 16)]
-        arrays = {
-            "mel": np.concatenate([part.mel.numpy() for part in parts]).astype(np.float16),
-            "semitones": np.concatenate([part.semitones.numpy() for part in parts]).astype(np.float16),
-        }
+        sound = whole_shard(waveforms_of(recipe, number * SHARD, recipe.clip_seconds))
+        arrays = {name: value.numpy().astype(np.float16) for name, value in vars(sound).items()}
         write_tensors(path, arrays, {"first": number * SHARD})
     return directory
 

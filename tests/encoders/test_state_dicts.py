@@ -1,0 +1,123 @@
+"""Weights as people have them: in shards, under a wrapper's prefix, as a pointer, as an adapter alone."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from test_huggingface import write_model
+
+from layerscope.encoders import load_encoder
+from layerscope.encoders.state_dicts import read_tensors, setting
+from layerscope.errors import ModelError
+
+WAVEFORM = 0.1 * torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def hubert(tmp_path):
+    write_model(tmp_path / "model", "hubert", {})
+    return tmp_path / "model"
+
+
+def rewrite(directory, prefix):
+    path = directory / "model.safetensors"
+    save_file({prefix + name: value for name, value in load_file(path).items()}, path)
+
+
+def shard(directory, pickled=False):
+    """Cut the weights in two, with an index, as the library does with large models."""
+    tensors = load_file(directory / "model.safetensors")
+    (directory / "model.safetensors").unlink()
+    stem = "pytorch_model.bin" if pickled else "model.safetensors"
+    names = sorted(tensors)
+    parts = {f"part-{number}.{stem.rpartition('.')[2]}": names[number::2] for number in range(2)}
+    for file, held in parts.items():
+        content = {name: tensors[name] for name in held}
+        torch.save(content, directory / file) if pickled else save_file(content, directory / file)
+    index = {"weight_map": {name: file for file, held in parts.items() for name in held}}
+    (directory / f"{stem}.index.json").write_text(json.dumps(index))
+    return directory / f"{stem}.index.json"
+
+
+@pytest.mark.parametrize("pickled", [False, True])
+def test_shards_are_read_by_their_index(hubert, pickled):
+    expected = load_encoder(hubert).encode(WAVEFORM)
+    shard(hubert, pickled)
+    torch.testing.assert_close(load_encoder(hubert).encode(WAVEFORM), expected, rtol=0, atol=0)
+
+
+def test_a_shard_that_is_missing_or_outside_is_named(hubert):
+    index = shard(hubert)
+    (hubert / "part-1.safetensors").rename(hubert.parent / "part-1.safetensors")
+    with pytest.raises(ModelError, match=r"part-1\.safetensors: not a readable checkpoint"):
+        load_encoder(hubert)
+    index.write_text(index.read_text().replace("part-1", "../part-1"))
+    with pytest.raises(ModelError, match=r"names a shard '\.\./part-1\.safetensors'; expected files of its own"):
+        load_encoder(hubert)
+    index.write_text('{"weight_map": ["a"]}')
+    with pytest.raises(ModelError, match="'weight_map' = "):
+        load_encoder(hubert)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module.hubert.", "model.hubert."])
+def test_a_common_prefix_is_taken_off(hubert, prefix):
+    expected = load_encoder(hubert).encode(WAVEFORM)
+    rewrite(hubert, prefix)
+    torch.testing.assert_close(load_encoder(hubert).encode(WAVEFORM), expected, rtol=0, atol=0)
+
+
+def test_a_prefix_that_nobody_knows_is_named_with_the_tensor(hubert):
+    rewrite(hubert, "wrapped.")
+    with pytest.raises(ModelError, match=r"tensor '[\w.]+' is missing \(and \d+ more\)"):
+        load_encoder(hubert)
+
+
+def test_a_processor_config_alone_is_enough(hubert):
+    expected = load_encoder(hubert).encode(WAVEFORM)
+    settings = json.loads((hubert / "preprocessor_config.json").read_text())
+    (hubert / "preprocessor_config.json").unlink()
+    for content in ({"feature_extractor": settings, "processor_class": "P"}, settings):
+        (hubert / "processor_config.json").write_text(json.dumps(content))
+        torch.testing.assert_close(load_encoder(hubert).encode(WAVEFORM), expected, rtol=0, atol=0)
+    (hubert / "processor_config.json").write_text('{"feature_extractor": {"sampling_rate": "16k"}}')
+    with pytest.raises(ModelError, match=r"processor_config\.json: 'sampling_rate' = '16k'"):
+        load_encoder(hubert)
+
+
+def test_a_git_lfs_pointer_is_named(hubert):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
+    (hubert / "model.safetensors").write_text(pointer)
+    with pytest.raises(ModelError, match="is a Git LFS pointer, not the weights; fetch them with `git lfs pull`"):
+        load_encoder(hubert)
+
+
+@pytest.mark.parametrize("with_config", [True, False])
+def test_an_adapter_alone_is_named(hubert, with_config):
+    (hubert / "model.safetensors").unlink()
+    (hubert / "adapter_config.json").write_text('{"base_model_name_or_path": "elsewhere"}')
+    if not with_config:
+        (hubert / "config.json").unlink()
+    with pytest.raises(ModelError, match=r"holds an adapter \(LoRA\) alone; merge it into its model"):
+        load_encoder(hubert)
+
+
+def test_a_configuration_fetches_no_kernel(hubert):
+    config = json.loads((hubert / "config.json").read_text())
+    expected = load_encoder(hubert).encode(WAVEFORM)
+    config |= {"attn_implementation": "someone/kernel", "_attn_implementation": "someone/kernel"}
+    (hubert / "config.json").write_text(json.dumps(config))
+    torch.testing.assert_close(load_encoder(hubert).encode(WAVEFORM), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("value", ["64", 0, -3, 2.5, True, None, [64]])
+def test_a_size_is_a_whole_number_above_0(tmp_path, value):
+    with pytest.raises(ModelError, match=r"c\.json: 'dim' = .*: a value is of the wrong type, expected a whole number"):
+        setting(tmp_path / "c.json", {"dim": value}, "dim", int)
+    assert setting(tmp_path, {"dim": 64}, "dim", int) == 64
+
+
+def test_what_is_no_state_dict_is_refused(tmp_path):
+    torch.save([1, 2], tmp_path / "x.pt")
+    with pytest.raises(ModelError, match="no state dict in it"):
+        read_tensors(tmp_path / "x.pt")
