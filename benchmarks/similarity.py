@@ -31,9 +31,12 @@ from layerscope.encoders import load_encoder
 from layerscope.similarity.descriptors import DESCRIPTORS, descriptor
 from layerscope.similarity.frame_sums import Gathering, View
 from layerscope.similarity.measures import cka
-from layerscope.study.compare import FRAMES, gather_part, views_of
+from layerscope.study.compare import gather_part, views_of
+from layerscope.study.options import Comparison
 
 REPEATS = 3
+#: Frames that are drawn of each clip, as `compare` does.
+FRAMES = Comparison.model_fields["frames"].default
 LAYERS, WIDTH = 7, 192
 CLIPS, CLIP_SECONDS = 8, 30.0
 

@@ -11,7 +11,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,11 @@ from layerscope.similarity.measures import (
     procrustes,
     shared_neighbours,
 )
+from layerscope.study.options import Comparison
 from layerscope.study.progress import Progress, Silent
 
-__all__ = ["FRAMES", "Asked", "compare"]
+__all__ = ["compare"]
 
-#: Frames that are drawn of each clip, so that no long one dominates.
-FRAMES = 100
 #: Parts that the clips are put in: half of them fit directions, the others score them, and each is left out once.
 PARTS = 8
 #: Clips whose mean states are kept for neighbours.
@@ -59,37 +58,14 @@ CHANGED_CLIPS = 8
 CHANGED_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A comparison.
-
-    Attributes
-    ----------
-    models : tuple of str
-        Encoders; `load_encoder` takes them.
-    data : Path
-        A folder, CSV or JSONL; no label of it is used.
-    root : Path, optional
-        Where relative audio paths start.
-    layers : str, optional
-        Which layers of every model, such as ``"0-5"``.
-    frames : int
-        Frames that are drawn of each clip.
-    """
-
-    models: tuple[str, ...]
-    data: Path
-    root: Path | None = None
-    layers: str | None = None
-    frames: int = FRAMES
-
-
-def compare(asked: Asked, out: Path, *, progress: Progress | None = None, command: Sequence[str] = ()) -> Similarities:
+def compare(
+    asked: Comparison, out: Path, *, progress: Progress | None = None, command: Sequence[str] = ()
+) -> Similarities:
     """Compare all layers of models with one another and with descriptors of the sound, and write the tables.
 
     Parameters
     ----------
-    asked : Asked
+    asked : Comparison
         What to compare, on which clips.
     out : Path
         A directory: that of a run, whose page then shows both, or one of its own. A killed comparison continues
@@ -105,9 +81,7 @@ def compare(asked: Asked, out: Path, *, progress: Progress | None = None, comman
         With a message for the user.
     """
     progress = progress or Silent()
-    if not asked.models:
-        raise UsageError("nothing to compare; give a model (`layerscope ls models`)")
-    written = json.dumps({"models": asked.models, "data": str(asked.data), "root": asked.root and str(asked.root),
+    written = json.dumps({"models": asked.model, "data": str(asked.data), "root": asked.root and str(asked.root),
                           "layers": asked.layers, "frames": asked.frames}, indent=1)  # fmt: skip
     path = out / "comparison.json"
     if path.is_file() and path.read_text(encoding="utf-8") != written:
@@ -121,14 +95,14 @@ def compare(asked: Asked, out: Path, *, progress: Progress | None = None, comman
     return found
 
 
-def compare_clips(asked: Asked, out: Path, progress: Progress) -> Similarities:
+def compare_clips(asked: Comparison, out: Path, progress: Progress) -> Similarities:
     """Read the clips, take the encoders over them, and compare."""
     dataset = Dataset.load(asked.data, asked.root)
     with progress.task("reading files", dataset.clips.path.nunique(), "files") as step:
         dataset = dataset.survey(lambda files: step(files, 0.0))
     clips = dataset.clips.drop_duplicates("clip_key").reset_index(drop=True)
     parts = parts_of_clips(group_codes(clips))
-    encoders = [load_encoder(name, layers=asked.layers) for name in asked.models]
+    encoders = [load_encoder(name, layers=asked.layers) for name in asked.model]
     plain = [encoder.name for encoder in encoders if encoder.baseline]
     if plain:
         raise UsageError(f"{plain[0]} is a plain feature, which every comparison has; give models alone")

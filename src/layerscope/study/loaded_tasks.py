@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import pandas as pd
 
@@ -74,7 +75,9 @@ def load_tasks(plan: Plan, progress: Progress | None = None) -> list[Question]:
         dataset = survey(Dataset.load(plan.data, plan.root), progress)
         for target in plan.target:
             name = dataset.name if len(plan.target) == 1 else f"{dataset.name}-{target.partition(',')[0]}"
-            found.append(Question(name, dataset.with_target(target), target, plan.kind, plan.window))
+            found.append(
+                Question(name, dataset.with_target(target), target, cast("Kind | None", plan.kind), plan.window)
+            )
     for one in found:
         refuse_leaks(one.dataset.clips, allow=plan.allow_leaks)
         one.labels()  # a label that cannot be read is an error before the pass, not after
