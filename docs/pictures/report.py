@@ -10,8 +10,9 @@ from pathlib import Path
 
 from layerscope.report import write_report
 from layerscope.scores.score_table import Results
-from layerscope.study.compare import Asked, compare
+from layerscope.study.compare import compare
 from layerscope.study.demo import ENCODERS
+from layerscope.study.options import Comparison
 from layerscope.toymusic import write_pieces
 from layerscope.toymusic.composed_dataset import DEVELOPMENT
 
@@ -24,7 +25,7 @@ def main() -> None:
     run = Path(sys.argv[1])
     with tempfile.TemporaryDirectory() as place:
         table = write_pieces(Path(place), PIECES, DEVELOPMENT)
-        found = compare(Asked(ENCODERS[:2], table), Path(place) / "comparison")
+        found = compare(Comparison(model=list(ENCODERS[:2]), data=table), Path(place) / "comparison")
     write_report(Results.read(run), run / "report-with-comparison.html", found)
     for name, figure in {
         "tasks": "map", "pieces-style-layers-closed": "curve", "similarity-cka_debiased": "similarity",

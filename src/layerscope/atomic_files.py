@@ -28,8 +28,8 @@ from safetensors.numpy import save_file
 from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError
 
 __all__ = [
-    "array_digest", "cache_directory", "damaged", "digest", "file_digest", "owned_directory", "read_header", "read_json",
-    "read_tensors", "refused", "sweep", "unfinished", "write_atomically", "write_json", "write_tensors",
+    "array_digest", "cache_directory", "damaged", "digest", "file_digest", "owned_directory", "read_header",
+    "read_json", "read_tensors", "refused", "sweep", "unfinished", "write_atomically", "write_json", "write_tensors",
 ]  # fmt: skip
 
 #: Metadata of a tensors file: what a reader should know, and a digest of each array.

@@ -1,18 +1,22 @@
 """The command line as a user meets it: what is printed, what is left, and the exit code."""
 
+import inspect
 import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import pytest
 from test_run import leaking_table
 
 from conftest import write_tone
+from layerscope.cli import commands
 from layerscope.cli.commands import guarded
+from layerscope.study.options import Comparison, Plan
 from layerscope.targets import KINDS
 from layerscope.tasks import TASKS
 
@@ -45,6 +49,40 @@ def test_a_study_file_runs_and_options_override_it(tmp_path, capsys):
     assert guarded(["run", str(tmp_path / "study.toml"), "--layers", "0-1", "--out", str(tmp_path / "out")]) == 0
     study = json.loads((tmp_path / "out" / "study.json").read_text())
     assert (study["layers"], study["seeds"]) == ("0-1", 4)
+    capsys.readouterr()
+
+
+def options_of(command):
+    """Type, default, flag and help of each option."""
+    parameters = inspect.signature(getattr(commands, command)).parameters.values()
+    parts = {parameter.name: (parameter.default, *get_args(parameter.annotation)) for parameter in parameters}
+    return {name: (default, kind, info.param_decls, info.help) for name, (default, kind, info) in parts.items()}
+
+
+def test_run_and_check_take_the_same_options_which_are_the_fields_of_a_plan():
+    run, check = options_of("run"), options_of("check")
+    assert run.pop("out")
+    assert run == check
+    assert run.pop("study")
+    assert list(run) == list(Plan.model_fields)
+
+
+def test_compare_takes_the_fields_of_a_comparison_which_are_a_plans_where_they_can_be():
+    compare, run = options_of("compare"), options_of("run")
+    assert set(compare) == {"out", *Comparison.model_fields}
+    assert compare["root"] == run["root"]
+    assert compare["layers"] == run["layers"]
+    assert compare["model"][2:] == run["model"][2:]
+
+
+def test_names_on_the_command_line_take_commas_or_repetition(tones, tmp_path, capsys):
+    for number, baselines in enumerate((["mel,chroma"], ["mel", "chroma"])):
+        repeated = [text for name in baselines for text in ("--baseline", name)]
+        study = ["--data", str(tones), *repeated, "--probe", "closed", "--out", str(tmp_path / str(number))]
+        assert guarded(["run", *study]) == 0
+    first, second = ((tmp_path / name / "study.json").read_text() for name in "01")
+    assert first == second
+    assert json.loads(first)["baseline"] == ["mel", "chroma"]
     capsys.readouterr()
 
 
@@ -90,7 +128,11 @@ def test_ls_lists(what, capsys):
         (["run", "--out", "OUT"], 2, "no data; give --data, --task"),
         (["run", "--data", "DATA"], 2, "Missing option '--out'"),
         (["run", "--data", "DATA", "--seeds", "0", "--out", "OUT"], 2, "'seeds'"),
-        (["run", "--data", "DATA", "--kind", "class", "--out", "OUT"], 2, "'kind'"),
+        (["run", "--data", "DATA", "--kind", "class", "--out", "OUT"], 2, "did you mean 'classes'"),
+        (["run", "--data", "DATA", "--preset", "papr", "--out", "OUT"], 2, "'papr' is not one of 'paper', 'robust'"),
+        (["check", "--data", "DATA", "--probe", "mlp,linnear"], 2, "did you mean 'linear'"),
+        (["compare", "--data", "DATA", "--model", "muq", "--frames", "1", "--out", "OUT"], 2, "'frames'"),
+        (["compare", "--data", "DATA", "--out", "OUT"], 2, "Missing option '--model'"),
         (["run", "--data", "DATA", "--model", "random:small", "--layers", "9", "--out", "OUT"], 2, "not within 0-4"),
         (["run", "--data", "DATA", "--model", "DATA", "--out", "OUT"], 4, "holds no weights"),
         (["run", "--data", "DATA", "--out", "FILE/x"], 5, "cannot be written"),

@@ -13,8 +13,8 @@ from layerscope.encoders import load_encoder
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.errors import DataError, UsageError
 from layerscope.similarity.measures import cka
-from layerscope.study.compare import Asked, compare, parts_of_clips
-from layerscope.study.options import make_plan
+from layerscope.study.compare import compare, parts_of_clips
+from layerscope.study.options import Comparison, make_plan
 from layerscope.study.progress import Silent
 from layerscope.study.run import run
 
@@ -29,7 +29,7 @@ def sounds(tmp_path):
 
 
 def test_a_comparison_is_that_of_all_frames_at_once(sounds, tmp_path):
-    found = compare(Asked(("random:small",), sounds, layers="0-1"), tmp_path / "out")
+    found = compare(Comparison(model=["random:small"], data=sounds, layers="0-1"), tmp_path / "out")
     encoder = load_encoder("random:small", layers="0-1")
     tracks = [
         encoder.encode(torch.from_numpy(load(path, 24_000)[None]))[0, :, :25] for path in sorted(sounds.rglob("*.wav"))
@@ -77,7 +77,7 @@ def test_one_command_spares_the_other_its_passes(sounds, tmp_path, monkeypatch, 
         return 0
 
     def comparison():
-        compare(Asked(("random:small",), sounds), tmp_path / "compared")
+        compare(Comparison(model=["random:small"], data=sounds), tmp_path / "compared")
         return CHANGED
 
     commands = [study, comparison] if first == "run" else [comparison, study]
@@ -85,13 +85,13 @@ def test_one_command_spares_the_other_its_passes(sounds, tmp_path, monkeypatch, 
     counting.waveforms = 0
     assert commands[1]() == counting.waveforms
     monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "other"))
-    compare(Asked(("random:small",), sounds), tmp_path / "alone")
+    compare(Comparison(model=["random:small"], data=sounds), tmp_path / "alone")
     for name in ("similarity.csv", "label_free.csv"):
         assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "compared" / name).read_bytes()
 
 
 def test_a_killed_comparison_continues_and_ends_the_same(sounds, tmp_path, monkeypatch):
-    asked = Asked(("random:small",), sounds, layers="0-1")
+    asked = Comparison(model=["random:small"], data=sounds, layers="0-1")
     compare(asked, tmp_path / "whole")
     monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "other"))
     monkeypatch.setattr("layerscope.features.encode.SHARD_SECONDS", 4.0)
@@ -128,7 +128,7 @@ def test_groups_stay_together_and_half_of_the_parts_fit():
 
 def test_a_clip_that_cannot_be_read_is_set_aside_with_its_reason(sounds, tmp_path):
     write_tone(sounds / "a" / "short.wav", 440.0, 0.02)
-    found = compare(Asked(("random:small",), sounds, layers="0"), tmp_path / "out")
+    found = compare(Comparison(model=["random:small"], data=sounds, layers="0"), tmp_path / "out")
     assert "too short" in found.skipped["a/short.wav"]
     assert found.facts["clips"] == 26
 
@@ -136,25 +136,28 @@ def test_a_clip_that_cannot_be_read_is_set_aside_with_its_reason(sounds, tmp_pat
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"models": ()}, "nothing to compare"),
-        ({"models": ("random:small", "random:small")}, "same name"),
-        ({"models": ("random:smal",)}, "random:smal|smal"),
-        ({"models": ("random:small", "mel")}, "mel is a plain feature"),
+        ({"model": ["random:small", "random:small"]}, "same name"),
+        ({"model": ["random:smal"]}, "random:smal|smal"),
+        ({"model": ["random:small", "mel"]}, "mel is a plain feature"),
     ],
 )
 def test_wrong_calls_say_what_is_wrong(sounds, tmp_path, asked, words):
     with pytest.raises(UsageError, match=words):
-        compare(Asked(data=sounds, **asked), tmp_path / "out")
+        compare(Comparison(data=sounds, **asked), tmp_path / "out")
 
 
 def test_another_comparison_is_not_mixed_in(sounds, tmp_path):
-    compare(Asked(("random:small",), sounds, layers="0"), tmp_path / "out")
+    compare(Comparison(model=["random:small"], data=sounds, layers="0"), tmp_path / "out")
     with pytest.raises(UsageError, match="another comparison"):
-        compare(Asked(("random:small",), sounds, layers="1"), tmp_path / "out")
+        compare(Comparison(model=["random:small"], data=sounds, layers="1"), tmp_path / "out")
 
 
 def test_facts_and_tables_are_on_disk(sounds, tmp_path):
-    compare(Asked(("random:small",), sounds, layers="0-2"), tmp_path / "out", command=["layerscope", "compare"])
+    compare(
+        Comparison(model=["random:small"], data=sounds, layers="0-2"),
+        tmp_path / "out",
+        command=["layerscope", "compare"],
+    )
     facts = json.loads((tmp_path / "out" / "similarity.json").read_text())
     assert facts["command"] == ["layerscope", "compare"]
     assert facts["frames"] == 26 * 25

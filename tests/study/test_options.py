@@ -1,7 +1,12 @@
+import inspect
+from collections.abc import Sequence
+from typing import get_type_hints
+
 import pytest
 
+import layerscope
 from layerscope.errors import UsageError
-from layerscope.study.options import Plan, make_plan, read_plan
+from layerscope.study.options import Comparison, Plan, Probing, checked, make_plan, read_plan
 
 
 @pytest.mark.parametrize(
@@ -17,6 +22,11 @@ from layerscope.study.options import Plan, make_plan, read_plan
         ('task = ["gtzan"]\n', "unknown task 'gtzan'; did you mean 'gtzan-"),
         ('data = "x"\ntask = ["emo"]\n', "--data and --task are two studies"),
         ('data = "x"\nkind = "tags"\ntarget = ["a", "b"]\n', "'kind' is of a single target"),
+        ('data = "x"\nkind = "classs"\n', "unknown kind 'classs'; did you mean 'classes'"),
+        ('data = "x"\nmodel = "muq"\nbaseline = "mel,mfc"\n', "unknown baseline 'mfc'; did you mean 'mfcc'"),
+        ('data = "x"\nmodel = 3\n', "'model': Input should be a valid list"),
+        ('data = "x"\nmodel = [3]\n', "'model.0': Input should be a valid string"),
+        ('data = "x"\nmodel = "muq"\npreset = "papr"\n', "'preset': Input should be 'paper' or 'robust'"),
     ],
 )
 def test_a_study_file_that_is_wrong_says_where(tmp_path, written, words):
@@ -37,3 +47,113 @@ def test_the_paper_preset_is_the_study_of_fourteen_tasks():
     assert (plan.probe, plan.seeds) == (["mlp"], 1)
     own = make_plan({"preset": "paper", "task": ["emo"], "seeds": 3}, "command line")
     assert (own.task, own.seeds) == (["emo"], 3)
+
+
+def test_the_preset_given_last_wins_whole(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text('preset = "paper"\nmodel = ["muq"]\ndata = "x"\n')
+    assert (read_plan(path).probe, read_plan(path).seeds) == (["mlp"], 1)
+    robust = read_plan(path, {"preset": "robust"})
+    assert (robust.preset, robust.probe, robust.seeds) == ("robust", ["mlp", "linear", "closed"], 5)
+    path.write_text('preset = "paper"\nmodel = ["muq"]\n')
+    with pytest.raises(UsageError, match="no data"):  # the fourteen tasks were the other preset's
+        read_plan(path, {"preset": "robust"})
+    path.write_text('preset = "robust"\nmodel = ["muq"]\n')
+    paper = read_plan(path, {"preset": "paper"})
+    assert (len(paper.task), paper.probe, paper.seeds) == (14, ["mlp"], 1)
+
+
+@pytest.mark.parametrize("presets", [("paper", "robust"), ("robust", "paper"), ("paper", None), (None, "paper")])
+def test_what_is_said_wins_over_any_preset(tmp_path, presets):
+    inside, given = ({"preset": name} if name else {} for name in presets)
+    path = tmp_path / "study.toml"
+    path.write_text(
+        f'seeds = 3\nmodel = "muq"\ndata = "x"\n{"".join(f"{key} = {name!r}" for key, name in inside.items())}'
+    )
+    plan = read_plan(path, {**given, "probe": "linear"})
+    assert (plan.seeds, plan.probe, plan.task) == (3, ["linear"], [])
+
+
+def test_an_error_in_an_option_over_a_file_names_both(tmp_path):
+    (tmp_path / "study.toml").write_text('data = "x"\nmodel = "muq"\n')
+    with pytest.raises(UsageError, match=r"study.toml with the options given: 'seeds'"):
+        read_plan(tmp_path / "study.toml", {"seeds": 0})
+
+
+@pytest.mark.parametrize("several", ["a, b,c", ["a", "b", "c"], ["a,b", "c"], ("a", "b,c"), "a,b,,c"])
+def test_names_take_commas_or_repetition(several):
+    assert make_plan({"data": "x", "model": several}, "").model == ["a", "b", "c"]
+    assert checked(Comparison, {"data": "x", "model": several}, "").model == ["a", "b", "c"]
+
+
+def test_every_list_of_names_takes_commas():
+    plan = make_plan({"task": "emo,mtt", "baseline": "mel,mfcc", "probe": "closed,mlp"}, "")
+    assert (plan.task, plan.baseline, plan.probe) == (["emo", "mtt"], ["mel", "mfcc"], ["closed", "mlp"])
+
+
+@pytest.mark.parametrize("none", ["none", ["none"], []])
+def test_plain_features_may_be_left_out(none):
+    assert make_plan({"data": "x", "model": "muq", "baseline": none}, "").baseline == []
+
+
+def test_the_commas_of_a_target_are_its_own():
+    assert make_plan({"data": "x", "target": "beats,downbeats"}, "").target == ["beats,downbeats"]
+    assert checked(Probing, {"target": ["key", "a,b"]}, "").target == ["key", "a,b"]
+
+
+def test_a_comparison_needs_a_model():
+    with pytest.raises(UsageError, match="'model': List should have at least 1 item"):
+        checked(Comparison, {"data": "x", "model": []}, "")
+
+
+def test_the_signature_of_probe_says_what_the_fields_say():
+    parameters = dict(inspect.signature(layerscope.probe).parameters)
+    hints = get_type_hints(layerscope.probe)
+    del parameters["subject"], parameters["dataset"]
+    assert ["probe" if name == "probes" else name for name in parameters] == list(Probing.model_fields)
+    defaults = Probing()
+    for name, parameter in parameters.items():
+        field = "probe" if name == "probes" else name
+        stated = parameter.default
+        if hints[name] == str | Sequence[str]:
+            assert Probing.model_fields[field].annotation == list[str]
+            assert ([stated] if isinstance(stated, str) else list(stated)) == getattr(defaults, field)
+        else:
+            assert stated == getattr(defaults, field)
+            if name != "kind":  # its names are spelt out for a type checker
+                assert hints[name] == Probing.model_fields[field].annotation
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [({"seeds": 0}, "'seeds'"), ({"probes": "mpl"}, "did you mean 'mlp'"), ({"folds": 2}, "'folds'"),
+     ({"kind": "classs"}, "did you mean 'classes'"), ({"window": 0.0}, "'window'"),
+     ({"split_seed": -1}, "'split_seed'")],
+)  # fmt: skip
+def test_probe_checks_what_a_study_file_checks(wrong, words):
+    with pytest.raises(UsageError, match=words):
+        layerscope.probe([], **wrong)
+
+
+def test_every_field_has_help():
+    for model in (Plan, Comparison):
+        for name, field in model.model_fields.items():
+            assert field.description, name
+
+
+#: A value of each field, as TOML and as the command line have it, that is not its default.
+VALUES = {
+    "data": '"x"', "root": '"x"', "model": '"a"', "layers": '"0-1"', "target": '"b"', "kind": '"key"',
+    "probe": '"mlp"', "seeds": "2", "folds": "4", "split_seed": "7", "window": "1.5", "allow_leaks": "true",
+    "baseline": '"mel"', "task": '"emo"', "preset": '"robust"', "strict": "true",
+}  # fmt: skip
+
+
+def test_every_field_is_a_key_of_a_study_file(tmp_path):
+    assert set(VALUES) == set(Plan.model_fields)
+    for name, value in VALUES.items():
+        data = "" if name in ("data", "task") else 'data = "y"\n'
+        (tmp_path / "study.toml").write_text(f"{data}{name} = {value}\n")
+        plan = read_plan(tmp_path / "study.toml")
+        assert name in plan.model_fields_set
+        assert getattr(plan, name) != getattr(make_plan({"data": "z"}, ""), name)

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from layerscope.cli.field_options import takes_fields
 from layerscope.cli.interrupts import INTERRUPTED, Interrupts
 from layerscope.cli.terminal import (
     LISTS,
@@ -28,6 +29,7 @@ from layerscope.cli.terminal import (
     print_table,
 )
 from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError, unknown
+from layerscope.study.options import Comparison, Plan, Sources, checked, make_plan, read_plan
 
 __all__ = ["app", "main"]
 
@@ -39,65 +41,20 @@ app = typer.Typer(
     help="Which layer of a music model serves your task, is it better than plain features, and how sure are we?",
 )
 
-StudyFile = Annotated[Path | None, typer.Argument(help="A study.toml with these options as keys.")]
-Data = Annotated[Path | None, typer.Option(help="A folder with one sub-folder a class, a CSV or a JSONL.")]
-Root = Annotated[Path | None, typer.Option(help="Where relative audio paths start, or the tasks' data sets lie.")]
-TaskOption = Annotated[list[str] | None, typer.Option(help="A task of the benchmark (`layerscope ls tasks`).")]
-Preset = Annotated[str | None, typer.Option(help="paper (as published) or robust.  [default: robust]")]
-Strict = Annotated[bool | None, typer.Option("--strict", help="Refuse a task whose copy is not complete.")]
-Target = Annotated[list[str] | None, typer.Option(help="The column to predict; several are several tasks.")]
-KindOption = Annotated[
-    str | None, typer.Option(help="What the target is (`layerscope ls metrics`), if it should not be worked out.")
-]
-Model = Annotated[list[str] | None, typer.Option(help="A name, directory or file; random:NAME is its untrained twin.")]
-BaselineOption = Annotated[list[str] | None, typer.Option(help="Plain features, or none.  [default: all]")]
-Layers = Annotated[str | None, typer.Option(help="Layers of every model, such as 0-5.")]
-ProbeOption = Annotated[list[str] | None, typer.Option(help="mlp, linear, closed.  [default: all]")]
-Seeds = Annotated[int | None, typer.Option(help="Trainings of each probe.  [default: 5]")]
-Folds = Annotated[int | None, typer.Option(help="Cross-validate with folds that are made.")]
-SplitSeed = Annotated[int | None, typer.Option(help="Seed of the split that is made.  [default: 0]")]
-Window = Annotated[float | None, typer.Option(help="Longest window in seconds.  [default: the model's]")]
-AllowLeaks = Annotated[bool | None, typer.Option("--allow-leaks", help="Go on although splits share groups or audio.")]
 Out = Annotated[Path, typer.Option(help="The run's directory; a killed run continues there.")]
+StudyFile = Annotated[Path | None, typer.Argument(help="A study.toml with these options as keys.")]
 
 
-def asked(options: dict[str, Any]) -> Any:
-    """Return the study that the options describe, over that of a file."""
-    from layerscope.study.options import make_plan, read_plan
-
-    path = options.pop("study")
-    given = {key: value for key, value in options.items() if value not in (None, [])}
-    if given.get("baseline") == ["none"]:
-        given["baseline"] = []
-    if path is not None:
-        given = {**read_plan(path).model_dump(exclude_unset=True), **given}
-    return make_plan(given, str(path) if path else "command line")
+def plan_of(study: Path | None, given: dict[str, Any]) -> Plan:
+    """Return the study that a file and the options over it describe."""
+    return read_plan(study, given) if study else make_plan(given, "command line")
 
 
 @app.command()
-def run(
-    out: Out,
-    study: StudyFile = None,
-    data: Data = None,
-    task: TaskOption = None,
-    preset: Preset = None,
-    root: Root = None,
-    strict: Strict = None,
-    target: Target = None,
-    kind: KindOption = None,
-    model: Model = None,
-    baseline: BaselineOption = None,
-    layers: Layers = None,
-    probe: ProbeOption = None,
-    seeds: Seeds = None,
-    folds: Folds = None,
-    split_seed: SplitSeed = None,
-    window: Window = None,
-    allow_leaks: AllowLeaks = None,
-) -> None:
+@takes_fields(Plan)
+def run(given: dict[str, Any], out: Out, study: StudyFile = None) -> None:
     """Score every layer, the inputs of all layers and plain features, with intervals, and write a page."""
-    options = {key: value for key, value in locals().items() if key != "out"}
-    plan = asked(options)
+    plan = plan_of(study, given)
     from layerscope.study.progress import Bars
     from layerscope.study.run import run as run_study
 
@@ -107,63 +64,41 @@ def run(
 
 
 @app.command()
-def check(
-    study: StudyFile = None,
-    data: Data = None,
-    task: TaskOption = None,
-    preset: Preset = None,
-    root: Root = None,
-    strict: Strict = None,
-    target: Target = None,
-    kind: KindOption = None,
-    model: Model = None,
-    baseline: BaselineOption = None,
-    layers: Layers = None,
-    probe: ProbeOption = None,
-    seeds: Seeds = None,
-    folds: Folds = None,
-    split_seed: SplitSeed = None,
-    window: Window = None,
-    allow_leaks: AllowLeaks = None,
-) -> None:
+@takes_fields(Plan)
+def check(given: dict[str, Any], study: StudyFile = None) -> None:
     """Show the data, leaks between splits and the cost of a run before it; or, of a model alone, what it is."""
-    options = dict(locals())
-    if model and not (study or data or task or preset):
-        print_encoders(model, layers)
+    if "model" in given and study is None and not given.keys() & {"data", "task", "preset"}:
+        print_encoders(checked(Sources, {name: given.get(name) for name in ("model", "layers")}, "command line"))
         return
-    plan = asked(options)
+    plan = plan_of(study, given)
     from joblib import cpu_count
 
     from layerscope.study.cost import check as look
 
-    found = look(plan, cpu_count())
-    print_check(found)
-    leaks = sum(len(one.leaks) for one in found.tasks)
+    expected = look(plan, cpu_count())
+    print_check(expected)
+    leaks = sum(len(task.leaks) for task in expected.tasks)
     if leaks and not plan.allow_leaks:
         raise DataError(f"{leaks} leaks between splits; mend the splits, or insist with --allow-leaks")
-    if sum(cost.megabytes for cost in found.costs) > found.free_megabytes:
+    if sum(cost.megabytes for cost in expected.costs) > expected.free_megabytes:
         raise ResourceError("the features do not fit on the disk of the cache; set LAYERSCOPE_CACHE to a larger one")
 
 
 @app.command()
+@takes_fields(Comparison)
 def compare(
+    given: dict[str, Any],
     out: Annotated[Path, typer.Option(help="A directory of its own, or that of a run, whose page then shows both.")],
-    data: Annotated[Path, typer.Option(help="A folder, a CSV or a JSONL; no label of it is used.")],
-    model: Annotated[list[str], typer.Option(help="A name, directory or file; random:NAME is its untrained twin.")],
-    root: Root = None,
-    layers: Layers = None,
-    frames: Annotated[int, typer.Option(min=2, help="Frames that are drawn of each clip.")] = 100,
 ) -> None:
     """Show how alike layers are: to one another, between models, and to descriptors of the sound."""
-    from layerscope.study.compare import Asked
+    asked = checked(Comparison, given, "command line")
     from layerscope.study.compare import compare as compare_models
     from layerscope.study.progress import Bars
 
     started = time.monotonic()
-    asked_for = Asked(tuple(model), data, root, layers, frames)
-    found = compare_models(asked_for, out, progress=Bars(console), command=sys.argv)
+    similarities = compare_models(asked, out, progress=Bars(console), command=sys.argv)
     write_page(out)
-    print_similarities(found, out, time.monotonic() - started)
+    print_similarities(similarities, out, time.monotonic() - started)
 
 
 @app.command()

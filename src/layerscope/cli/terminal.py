@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from layerscope.study.options import Sources
+
 __all__ = [
     "LISTS",
     "console",
@@ -199,13 +201,13 @@ def print_check(found: Any) -> None:
     )
 
 
-def print_encoders(names: list[str], layers: str | None) -> None:
+def print_encoders(sources: Sources) -> None:
     """Hold encoders to the contract, and print what they are."""
     from layerscope.encoders import load_encoder, verify
 
     table = plain_table("model", "layers", "width", "Hz in", "frames/s", "window, s", "shortest, s", "fingerprint")
-    for name in names:
-        encoder = load_encoder(name, layers=layers)
+    for name in sources.model:
+        encoder = load_encoder(name, layers=sources.layers)
         verify(encoder, name)
         table.add_row(
             encoder.name, f"{encoder.layers[0]}–{encoder.layers[-1]}", str(encoder.dim), str(encoder.sample_rate),

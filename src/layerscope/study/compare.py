@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,10 @@ from layerscope.similarity.measures import (
     shared_neighbours,
 )
 from layerscope.similarity.sampled_views import SampledView, common_frames, sampled_views
+from layerscope.study.options import Comparison
 from layerscope.study.progress import Progress, Silent
 
-__all__ = ["Asked", "compare"]
+__all__ = ["compare"]
 
 #: Parts that the clips are put in: half of them fit directions, the others score them, and each is left out once.
 PARTS = 8
@@ -57,37 +58,14 @@ CHANGED_CLIPS = 8
 CHANGED_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A comparison.
-
-    Attributes
-    ----------
-    models : tuple of str
-        Encoders; `load_encoder` takes them.
-    data : Path
-        A folder, CSV or JSONL; no label of it is used.
-    root : Path, optional
-        Where relative audio paths start.
-    layers : str, optional
-        Which layers of every model, such as ``"0-5"``.
-    frames : int
-        Frames that are drawn of each clip.
-    """
-
-    models: tuple[str, ...]
-    data: Path
-    root: Path | None = None
-    layers: str | None = None
-    frames: int = FRAMES_A_CLIP
-
-
-def compare(asked: Asked, out: Path, *, progress: Progress | None = None, command: Sequence[str] = ()) -> Similarities:
+def compare(
+    asked: Comparison, out: Path, *, progress: Progress | None = None, command: Sequence[str] = ()
+) -> Similarities:
     """Compare all layers of models with one another and with descriptors of the sound, and write the tables.
 
     Parameters
     ----------
-    asked : Asked
+    asked : Comparison
         What to compare, on which clips.
     out : Path
         A directory: that of a run, whose page then shows both, or one of its own. A killed comparison continues
@@ -103,16 +81,14 @@ def compare(asked: Asked, out: Path, *, progress: Progress | None = None, comman
         With a message for the user.
     """
     progress = progress or Silent()
-    if not asked.models:
-        raise UsageError("nothing to compare; give a model (`layerscope ls models`)")
-    with owned_directory(out, "comparison", asdict(asked)):
+    with owned_directory(out, "comparison", asked.model_dump(mode="json")):
         found = compare_clips(asked, progress)
         found.facts["command"] = list(command)
         found.save(out)
     return found
 
 
-def compare_clips(asked: Asked, progress: Progress) -> Similarities:
+def compare_clips(asked: Comparison, progress: Progress) -> Similarities:
     """Read the clips, take the encoders over them where no command has yet, and compare."""
     dataset = Dataset.load(asked.data, asked.root)
     with progress.task("reading files", dataset.clips.path.nunique(), "files") as step:
@@ -157,9 +133,9 @@ def compare_clips(asked: Asked, progress: Progress) -> Similarities:
     return Similarities(table, scores, facts, {**dataset.skipped, **reasons})
 
 
-def load_models(asked: Asked) -> list[Encoder]:
+def load_models(asked: Comparison) -> list[Encoder]:
     """Return the encoders of a comparison."""
-    encoders = [load_encoder(name, layers=asked.layers) for name in asked.models]
+    encoders = [load_encoder(name, layers=asked.layers) for name in asked.model]
     plain = [encoder.name for encoder in encoders if encoder.baseline]
     if plain:
         raise UsageError(f"{plain[0]} is a plain feature, which every comparison has; give models alone")

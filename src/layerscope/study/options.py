@@ -1,115 +1,199 @@
-"""What is asked for: the options of a study, as the command line, a TOML file or a call says them."""
+"""A study's options, each declared once: a field with its type, default and help.
+
+The command line has a field's name as an option and a TOML file as a key; `layerscope.probe` takes those of `Probing`.
+What a value is checked against is imported when there is one to check, so that ``--help`` is quick.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
-from layerscope.encoders import BASELINES, Encoder, load_encoder
 from layerscope.errors import UsageError, unknown
-from layerscope.probes import PROBES
-from layerscope.targets import kind_named
-from layerscope.tasks import PAPER_TASKS, TASKS
 
-__all__ = ["Plan", "Probing", "checked", "make_plan", "read_plan"]
+if TYPE_CHECKING:
+    from layerscope.encoders import Encoder
 
-Asked = TypeVar("Asked", bound="Probing")
+__all__ = ["Comparison", "Plan", "Probing", "Sources", "checked", "known_names", "make_plan", "read_plan"]
+
+AnyOptions = TypeVar("AnyOptions", bound="Options")
+
+#: What a preset sets, where it is not said otherwise; the seed of the one training is not MARBLE's 1234 but 0.
+PRESETS: dict[str, dict[str, Any]] = {"paper": {"probe": ["mlp"], "seeds": 1}, "robust": {}}
 
 
-class Probing(BaseModel):
-    """How features are probed.
+def known_names(field: str) -> Iterable[str]:
+    """Return the names that a field may hold."""
+    from layerscope.encoders import BASELINES
+    from layerscope.probes import PROBES
+    from layerscope.targets import kinds
+    from layerscope.tasks import TASKS
 
-    Attributes
-    ----------
-    target : list of str
-        The columns to predict, each a task of its own; in one of them several numeric columns (or beats and
-        downbeats) with commas between.
-    kind : str, optional
-        What the target is, where it should not be worked out.
-    probe : list of str
-        Which probes.
-    seeds : int
-        How many trainings of each probe that has randomness.
-    folds : int, optional
-        Cross-validate with this many folds that are made, where the data bring neither splits nor folds.
-    split_seed : int
-        Of the split that is made, and of the resamples.
-    window : float, optional
-        Longest window in seconds; the task's or the model's own by default.
-    allow_leaks : bool
-        Go on although a group or the same audio lies on both sides of a split.
-    """
+    names: dict[str, Iterable[str]] = {"probe": PROBES, "baseline": BASELINES, "task": TASKS, "kind": kinds()}
+    return names[field]
+
+
+def at_commas(value: Any) -> Any:
+    """Split names at commas, in one string or in each of several; ``none`` alone is none of them."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        return value  # for pydantic to refuse
+    names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
+    return [] if names == ["none"] else names
+
+
+def one_or_more(value: Any) -> Any:
+    """Take a single text for a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+#: Names, with commas between them or one by one.
+Names = Annotated[list[str], BeforeValidator(at_commas)]
+
+
+class Options(BaseModel):
+    """What all options share: an unknown one is refused, and so is an unknown name in a known one."""
 
     model_config = ConfigDict(extra="forbid")
 
-    target: list[str] = Field(default_factory=lambda: ["label"])
-    kind: str | None = None
-    probe: list[str] = Field(default_factory=lambda: list(PROBES))
-    seeds: int = Field(5, ge=1)
-    folds: int | None = Field(None, ge=3)
-    split_seed: int = Field(0, ge=0)
-    window: float | None = Field(None, gt=0)
-    allow_leaks: bool = False
-
-    @field_validator("target", mode="before")
+    @field_validator("probe", "baseline", "task", "kind", check_fields=False)
     @classmethod
-    def one_or_more(cls, value: Any) -> Any:
-        """Take a single target for a list of one."""
-        return [value] if isinstance(value, str) else value
+    def refuse_unknown(cls, value: Any, field: Any) -> Any:
+        """Raise for a name that there is not, with the nearest that there is."""
+        for name in one_or_more(value) or ():
+            known = known_names(field.field_name)
+            if name not in known:
+                raise unknown(field.field_name, name, known)
+        return value
 
 
-class Plan(Probing):
-    """A study, as the command line and a TOML file say it.
+class Sources(Options):
+    """Which clips go through which encoders."""
 
-    Attributes
-    ----------
-    data : Path, optional
-        A folder, CSV or JSONL.
-    task : list of str
-        Tasks of the benchmark.
-    root : Path, optional
-        Where relative audio paths of `data` start, or the directory that holds the tasks' data sets.
-    preset : {"paper", "robust"}, optional
-        ``paper``: the mlp probe with one seed, on published splits, and without tasks all fourteen; ``robust``: all
-        probes, five seeds, and splits without shared singers or songs, which is also the default.
-    strict : bool
-        Refuse a task whose copy on disk is not complete.
-    partial : bool
-        Run the tasks whose data are there, and say which are not.
-    model, baseline : list of str
-        What is compared.
-    layers : str, optional
-        Which layers of every model, such as ``"0-5"``.
-    """
+    data: Path | None = Field(None, description="A folder with one sub-folder a class, a CSV or a JSONL.")
+    root: Path | None = Field(None, description="Where relative audio paths start, or the tasks' data sets lie.")
+    model: Names = Field(
+        [], description="A name, directory or file; random:NAME is its untrained twin. Several with commas or repeated."
+    )
+    layers: str | None = Field(None, description="Layers of every model, such as 0-5.")
 
-    data: Path | None = None
-    task: list[str] = Field(default_factory=list)
-    root: Path | None = None
-    preset: Literal["paper", "robust"] | None = None
-    strict: bool = False
-    partial: bool = False
-    model: list[str] = Field(default_factory=list)
-    baseline: list[str] = Field(default_factory=lambda: list(BASELINES))
-    layers: str | None = None
+
+class Probing(Options):
+    """How features are probed."""
+
+    target: Annotated[list[str], BeforeValidator(one_or_more)] = Field(
+        ["label"],
+        description="The column to predict, or several with commas as one target (values; beats,downbeats); repeated, "
+        "each is a task of its own.",
+    )
+    kind: str | None = Field(
+        None, description="What the target is (`layerscope ls metrics`), if it should not be worked out."
+    )
+    probe: Names = Field(
+        default_factory=lambda: list(known_names("probe")), description="mlp, linear, closed.  [default: all]"
+    )
+    seeds: int = Field(5, ge=1, description="Trainings of each probe that has randomness.")
+    folds: int | None = Field(None, ge=3, description="Cross-validate with folds that are made.")
+    split_seed: int = Field(0, ge=0, description="Seed of the split that is made, and of the resamples.")
+    window: float | None = Field(None, gt=0, description="Longest window in seconds.  [default: the model's]")
+    allow_leaks: bool = Field(default=False, description="Go on although splits share groups or audio.")
+
+
+class Plan(Probing, Sources):
+    """A study."""
+
+    baseline: Names = Field(
+        default_factory=lambda: list(known_names("baseline")), description="Plain features, or none.  [default: all]"
+    )
+    task: Names = Field([], description="A task of the benchmark (`layerscope ls tasks`), instead of data.")
+    preset: Literal["paper", "robust"] | None = Field(
+        None,
+        description="paper: one mlp on published splits, and without tasks all fourteen; robust: no shared singers or "
+        "songs.  [default: robust]",
+    )
+    strict: bool = Field(default=False, description="Refuse a task whose copy is not complete.")
+    partial: bool = Field(default=False, description="Run the tasks whose data are there, and say which are not.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def fill_in_preset(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Put what a preset sets under what is given."""
+        from layerscope.tasks import PAPER_TASKS
+
+        preset = str(given.get("preset"))
+        tasks = {"task": list(PAPER_TASKS)} if preset == "paper" and "data" not in given else {}
+        return {**PRESETS.get(preset, {}), **given, **({} if given.get("task") else tasks)}
+
+    @model_validator(mode="after")
+    def refuse_contradictions(self) -> Plan:
+        """Raise for options that make no study together."""
+        if not self.model and not self.baseline:
+            raise ValueError("nothing to study; give a model (`layerscope ls models`) or a baseline")
+        if self.data is None and not self.task:
+            raise ValueError("no data; give --data, --task (`layerscope ls tasks`) or --preset paper")
+        if self.data is not None and self.task:
+            raise ValueError("--data and --task are two studies; run them one after the other")
+        if self.kind is not None and (self.task or len(self.target) > 1):
+            raise ValueError("'kind' is of a single target; leave it out")
+        return self
 
     def encoders(self) -> Iterator[Encoder]:
         """Load the encoders one after another, so that no two need be in memory."""
+        from layerscope.encoders import load_encoder
+
         for name in self.model:
             yield load_encoder(name, layers=self.layers)
         for name in self.baseline:
             yield load_encoder(name)
 
 
-#: What a preset sets, where it is not said otherwise; the seed of the one training is not MARBLE's 1234 but 0.
-PRESETS: dict[str, dict[str, Any]] = {"paper": {"probe": ["mlp"], "seeds": 1}, "robust": {}}
+class Comparison(Sources):
+    """Which layers are compared, on which clips."""
+
+    data: Path = Field(description="A folder, a CSV or a JSONL; no label of it is used.")
+    model: Names = Field(min_length=1, description=Sources.model_fields["model"].description)
+    frames: int = Field(100, ge=2, description="Frames that are drawn of each clip, so that no long one dominates.")
 
 
-def read_plan(path: Path) -> Plan:
-    """Read a study from TOML, whose keys are those of `Plan`; paths start at the file.
+def checked(options: type[AnyOptions], given: dict[str, Any], source: str) -> AnyOptions:
+    """Return options that are right, or raise `UsageError` naming the one that is wrong."""
+    try:
+        return options.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            raise unknown("key", name, options.model_fields) from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{source}: '{name}': {message}" if name else f"{source}: {message}") from error
+
+
+def make_plan(given: dict[str, Any], source: str) -> Plan:
+    """Return a study, checked before anything is read; `source` is what an error names."""
+    return checked(Plan, given, source)
+
+
+def read_plan(path: Path, given: dict[str, Any] | None = None) -> Plan:
+    """Read a study from TOML, whose keys are the fields of `Plan`; paths in it start at the file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    given : dict, optional
+        Options that go before the file's. A preset among them leaves nothing of the file's preset.
 
     Raises
     ------
@@ -127,47 +211,4 @@ def read_plan(path: Path) -> Plan:
     for key in ("data", "root"):
         if isinstance(written.get(key), str):
             written[key] = str(path.parent / Path(written[key]).expanduser())
-    return make_plan(written, str(path))
-
-
-def make_plan(written: dict[str, Any], source: str) -> Plan:
-    """Check what is asked for before anything is read."""
-    preset = written.get("preset")
-    if preset in PRESETS:
-        written = {**PRESETS[preset], **written}
-        if "data" not in written and not written.get("task"):
-            written["task"] = list(PAPER_TASKS)
-    plan = checked(Plan, written, source)
-    for name in plan.baseline:
-        if name not in BASELINES:
-            raise unknown("baseline", name, BASELINES)
-    for name in plan.task:
-        if name not in TASKS:
-            raise unknown("task", name, TASKS)
-    if not plan.model and not plan.baseline:
-        raise UsageError(f"{source}: nothing to study; give a model (`layerscope ls models`) or a baseline")
-    if plan.data is None and not plan.task:
-        raise UsageError(f"{source}: no data; give --data, --task (`layerscope ls tasks`) or --preset paper")
-    if plan.data is not None and plan.task:
-        raise UsageError(f"{source}: --data and --task are two studies; run them one after the other")
-    if plan.kind is not None and (plan.task or len(plan.target) > 1):
-        raise UsageError(f"{source}: 'kind' is of a single target; leave it out")
-    return plan
-
-
-def checked(sort: type[Asked], written: dict[str, Any], source: str) -> Asked:
-    """Return what was asked for as a model, or raise naming the field that is wrong."""
-    try:
-        asked = sort.model_validate(written)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
-            raise unknown("key", name, sort.model_fields) from error
-        raise UsageError(f"{source}: '{name}': {first['msg']}") from error
-    if asked.kind is not None:
-        kind_named(asked.kind)
-    for name in asked.probe:
-        if name not in PROBES:
-            raise unknown("probe", name, PROBES)
-    return asked
+    return make_plan({**written, **(given or {})}, f"{path} with the options given" if given else str(path))

@@ -402,7 +402,7 @@ def probe(
     *,
     target: str | Sequence[str] = "label",
     kind: str | None = None,
-    probes: Sequence[str] = ("mlp", "linear", "closed"),
+    probes: str | Sequence[str] = ("mlp", "linear", "closed"),
     seeds: int = 5,
     folds: int | None = None,
     split_seed: int = 0,
@@ -418,11 +418,11 @@ def probe(
     dataset : Dataset, optional
         The clips; features bring their own labels.
     target : str or sequence of str
-        The column to predict; several are several tasks.
+        The column to predict, or several with commas as one target; each of a sequence is a task of its own.
     kind : str, optional
         What the target is (``layerscope ls metrics``), where it should not be worked out.
-    probes : sequence of str
-        Which probes.
+    probes : str or sequence of str
+        Which probes, with commas or one by one.
     seeds : int
         How many trainings of each probe that has randomness.
     folds : int, optional
@@ -445,17 +445,9 @@ def probe(
     DataError
         For data that cannot be used.
     """
-    written = {
-        "target": target if isinstance(target, str) else list(target),
-        "kind": kind,
-        "probe": list(probes),
-        "seeds": seeds,
-        "folds": folds,
-        "split_seed": split_seed,
-        "window": window,
-        "allow_leaks": allow_leaks,
-    }
-    asked = checked(Probing, written, "probe()")
+    given = {"target": target, "kind": kind, "probe": probes, "seeds": seeds, "folds": folds, "split_seed": split_seed,
+             "window": window, "allow_leaks": allow_leaks}  # fmt: skip
+    asked = checked(Probing, given, "probe()")
     subjects = [subject] if isinstance(subject, (Encoder, Features)) else list(subject)
     encoders = [one for one in subjects if isinstance(one, Encoder)]
     features = [one for one in subjects if isinstance(one, Features)]
