@@ -147,13 +147,18 @@ def predict(
     places: Annotated[list[Path], typer.Argument(help="Audio files, or folders of them.", metavar="FILES...")],
     out: Annotated[Path | None, typer.Option(help="A .csv or .jsonl.  [default: CSV on the terminal]")] = None,
     jams: Annotated[Path | None, typer.Option(help="A directory for a JAMS file a song.")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="module:factory of an encoder of your own, where the run used one.")
+    ] = None,
 ) -> None:
     """Answer for files: labels with probabilities, values, or times with labels."""
+    from layerscope.encoders import load_encoder
     from layerscope.predictor.answer_files import answer_files, audio_files, table_of, write_answers, write_jams
     from layerscope.predictor.predict import load_predictor
     from layerscope.study.progress import Bars
 
-    predictor, paths = load_predictor(directory), audio_files(places)
+    predictor = load_predictor(directory, load_encoder(encoder) if encoder else None)
+    paths = audio_files(places)
     if out is not None and out.suffix not in (".csv", ".jsonl"):
         raise UsageError(f"{out}: answers are written as .csv or .jsonl")
     answers = []

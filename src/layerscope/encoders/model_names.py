@@ -22,7 +22,7 @@ from layerscope.encoders.states_on_disk import FEATURES, Precomputed
 from layerscope.encoders.whisper import build_whisper
 from layerscope.errors import ModelError, unknown
 
-__all__ = ["build_from_directory", "load_encoder", "pinned", "result_name"]
+__all__ = ["build_from_directory", "load_encoder", "names_code", "pinned", "result_name"]
 
 #: ``model_type`` of a configuration → what reads the directory; MuQ's and MusicFM's have none.
 BUILDERS: dict[str, Callable[..., LayeredModel]] = {
@@ -84,7 +84,7 @@ def load_encoder(
         return Baseline(text)
     if (Path(text) / FEATURES).is_file():
         return Precomputed(Path(text))
-    if text in installed_encoders() or (":" in text and not text.startswith((RANDOM, HUB)) and not Path(text).exists()):
+    if names_code(text):
         return load_custom(text)
     untrained = text.startswith(RANDOM)
     source = text.removeprefix(RANDOM)
@@ -98,6 +98,19 @@ def load_encoder(
         untrained=untrained,
         device=("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device,
     )
+
+
+def names_code(name: str) -> bool:
+    """Return whether a name stands for an encoder of someone's own, whose loading runs code of theirs.
+
+    Examples
+    --------
+    >>> names_code("my_package.encoders:make"), names_code("hf:m-a-p/MERT-v1-95M"), names_code("toy-muq")
+    (True, False, False)
+    """
+    if name in installed_encoders():
+        return True
+    return ":" in name and not name.startswith((RANDOM, HUB)) and not Path(name).exists()
 
 
 def make_model(source: str, num_heads: int | None, *, untrained: bool) -> LayeredModel:

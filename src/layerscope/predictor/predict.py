@@ -18,6 +18,7 @@ from layerscope.atomic_files import file_digest, read_json
 from layerscope.data.audio import load
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.exported_encoder import read_portable
+from layerscope.encoders.model_names import names_code
 from layerscope.errors import AudioError, DataError, UsageError
 from layerscope.features.encode import ClipStates, Pass
 from layerscope.features.pooling import half_precision
@@ -191,18 +192,20 @@ def digests(directory: Path) -> dict[str, str]:
     return {path.name: file_digest(path) for path in kept if path.name != MANIFEST}
 
 
-def load_predictor(directory: str | Path) -> Predictor:
+def load_predictor(directory: str | Path, encoder: Encoder | None = None) -> Predictor:
     """Return the predictor that ``layerscope export`` wrote.
 
     Parameters
     ----------
     directory : str or Path
         Its directory; nothing else is needed, unless it was exported without weights.
+    encoder : Encoder, optional
+        The one that the run used, where that is somebody's own: it is code, and is not loaded by what a directory says.
 
     Raises
     ------
     UsageError
-        If it is no such directory.
+        If it is no such directory, or its encoder is somebody's own and is not given.
     DataError
         If a file of it is missing or not what was written.
 
@@ -225,21 +228,33 @@ def load_predictor(directory: str | Path) -> Predictor:
         if found.get(name) != digest:
             what = "is missing" if name not in found else "is not the file that was exported: it is damaged or changed"
             raise DataError(f"{directory / name}: {what}; export it again")
-    encoder = encoder_of(manifest.encoder, directory)
+    encoder = encoder_of(manifest.encoder, directory, encoder)
     missing = sorted(set(manifest.layers) - set(encoder.layers))
     if missing:
         raise DataError(f"{directory}: {encoder.name} does not give layer {missing[0]}, which the probe was trained on")
     return Predictor(manifest, encoder, load_file(directory / PROBE))
 
 
-def encoder_of(told: dict[str, Any], directory: Path) -> Encoder:
-    """Return the encoder that a manifest tells of: in its directory, or where it refers to."""
-    if "reference" not in told:
-        return read_portable(told, directory)
-    encoder = load_encoder(told["reference"], layers=told["select"])
-    if encoder.fingerprint != told["fingerprint"]:
+def encoder_of(told: dict[str, Any], directory: Path, encoder: Encoder | None) -> Encoder:
+    """Return the encoder that a manifest tells of: in its directory, where it refers to, or the one that is given.
+
+    Nothing that a directory says is imported: code is run only where the caller names it.
+    """
+    if "code" in told or "reference" not in told:
+        if "code" not in told:
+            return read_portable(told, directory)
+        if encoder is None:
+            raise UsageError(
+                f"{directory}: was trained on '{told['name']}', an encoder of somebody's own ('{told['code']}'), whose "
+                "code is not run because a directory says so; if you trust it, give --encoder module:factory"
+            )
+        loaded, name = encoder, encoder.name
+    elif names_code(told["reference"]):
+        raise DataError(f"{directory}: refers to code ('{told['reference']}'), which is not run; export it again")
+    else:
+        loaded, name = load_encoder(told["reference"], layers=told["select"]), told["reference"]
+    if loaded.fingerprint != told["fingerprint"]:
         raise DataError(
-            f"{directory}: '{told['reference']}' is no longer the encoder that was exported (its weights or code "
-            "changed); export again"
+            f"{directory}: '{name}' is not the encoder that was exported (its weights or code differ); export again"
         )
-    return encoder
+    return loaded

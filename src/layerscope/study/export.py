@@ -17,7 +17,7 @@ from layerscope.atomic_files import read_json, write_atomically, write_tensors
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.exported_encoder import cut_encoder, write_portable
-from layerscope.encoders.model_names import pinned, result_name
+from layerscope.encoders.model_names import names_code, pinned, result_name
 from layerscope.encoders.published_models import licence_of
 from layerscope.errors import DataError, UsageError, unknown
 from layerscope.features.clip_features import Features
@@ -123,8 +123,9 @@ def export(
     own = results.only(sole_task(results, task))
     choice = choose_exported(own, model, probe, given)
     row = choice.chosen
-    source = model_of(plan, row.model)
-    encoder = load_encoder(source, layers=plan.layers)
+    source, encoder = encoder_named(plan, str(row.model))
+    if encoder.reads_files:
+        raise UsageError(f"{encoder.name} holds states of files and encodes no new sound; export a model (--model)")
     question, stores = task_of(plan, results, own.facts["task"], encoder, progress or Silent())
     labels = question.labels()
     features, target, _ = divide(question, labels, stores, plan)
@@ -204,10 +205,18 @@ def choose_exported(own: Results, model: str | None, probe: str | None, given: s
     return choice
 
 
-def model_of(plan: Plan, name: str) -> str:
-    """Return how the study names a model that its results call by a shorter name."""
-    short = {one: one for one in plan.baseline} | {result_name(one): one for one in plan.model}
-    return short[name]
+def encoder_named(plan: Plan, name: str) -> tuple[str, Encoder]:
+    """Return how the study calls an encoder that its results call by a shorter name, and the encoder.
+
+    An encoder of one's own says its name only when it is loaded; such are looked at last.
+    """
+    sources = sorted([*plan.baseline, *plan.model], key=lambda source: result_name(source) != name)
+    for source in sources:
+        if result_name(source) == name or names_code(source) or Path(source).is_dir():
+            encoder = load_encoder(source, layers=None if source in plan.baseline else plan.layers)
+            if encoder.name == name:
+                return source, encoder
+    raise UsageError(f"no model of the study is called '{name}'; it has {', '.join(sources)}")
 
 
 def task_of(plan: Plan, results: Results, task: str, encoder: Encoder, progress: Progress) -> tuple[Question, Stores]:
@@ -253,6 +262,10 @@ def written_encoder(
     encoder: Encoder, layers: tuple[int, ...], out: Path, source: str, *, copied: bool
 ) -> tuple[dict[str, Any], Costs]:
     """Write the encoder cut after the last layer that is used, or a reference to it; return what tells of it."""
+    if names_code(source):  # it is code: whoever uses the predictor says where it is
+        return {"name": encoder.name, "code": source, "fingerprint": encoder.fingerprint}, costs_of(
+            encoder, encoder.window
+        )
     if copied or encoder.baseline:
         cut = cut_encoder(encoder, layers)
         return write_portable(cut, out), costs_of(cut, cut.window)
@@ -291,7 +304,11 @@ def card(own: Results, choice: Choice[pd.Series], source: str, told: dict[str, A
     )
     front = ModelCardData(model_name=f"{row.model}-{row.task}", library_name="layerscope", eval_results=[result])
     where = (
-        "a reference to the weights" if "reference" in told else "its weights, cut after the last layer that is used"
+        f"an encoder of one's own, `{told['code']}`, which is to be named (`--encoder`)"
+        if "code" in told
+        else "a reference to the weights"
+        if "reference" in told
+        else "its weights, cut after the last layer that is used"
     )
     sizes = ", ".join(f"{name} {count}" for name, count in facts["splits"].items())
     return f"""---
