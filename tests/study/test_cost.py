@@ -1,9 +1,16 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from test_run import leaking_table
 
 from layerscope.atomic_files import cache_directory
+from layerscope.data.splits import Part
 from layerscope.encoders import MODELS
-from layerscope.study.cost import check
+from layerscope.features.clip_features import Features
+from layerscope.probes import Input, linear, mlp
+from layerscope.probes.fitting import Job, Target
+from layerscope.study.cost import FEW_NUMBERS, MANY_ROWS, check, few_rows
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
 
@@ -43,3 +50,37 @@ def test_the_disk_is_estimated_rightly(tones, tmp_path):
     measured = sum(path.stat().st_size for path in cache_directory().rglob("*.safetensors")) / 1e6
     # What the estimate leaves out is the index of each shard: a few hundred bytes a clip.
     assert estimated < measured < estimated + 5 * 30 * 500 / 1e6
+
+
+def test_as_many_rows_are_timed_as_probes_work_otherwise_on():
+    assert max(mlp.MANY, linear.MANY) < MANY_ROWS
+
+
+def test_few_rows_are_taken_evenly_and_keep_their_labels_and_windows():
+    clips, windows = 9000, 2
+    features = Features.from_arrays(np.zeros((clips, 1, 1)), [str(row % 7) for row in range(clips)])
+    owner = np.repeat(np.arange(clips), windows)
+    shape = replace(features, window_clip=owner, read=lambda _: np.zeros((1, 64), np.float32))
+    part = Part(np.arange(0, 4500), np.arange(4500, 5400), np.arange(5400, clips))
+    job, target, times = few_rows(Job(shape, Input("layer", 0), "closed"), Target(features.labels, [part]))
+    assert times == 4500 * windows // (FEW_NUMBERS // 64) == 4
+    few = target.parts[0]
+    assert [len(rows) for rows in (few.train, few.valid, few.test)] == [1125, 225, 900]
+    assert [features.labels.names[value] for value in target.labels.values[few.valid[:3]]] == ["6", "3", "0"]
+    assert (np.bincount(job.features.window_clip) == windows).all()
+    assert len(target.labels.values) == len(np.unique(job.features.window_clip)) == 2250
+
+
+@pytest.mark.parametrize(("train", "times"), [(50, 1), (2_048, 1), (10_000, 4), (10_001, 1), (30_003, 3)])
+def test_many_rows_are_timed_where_there_are_many(train, times):
+    features = Features.from_arrays(np.zeros((train + 20, 1, 1)), ["a", "b"] * (train // 2 + 10) + ["a"] * (train % 2))
+    shape = replace(features, read=lambda _: np.zeros((1, 64), np.float32))
+    part = Part(np.arange(train), np.arange(train, train + 10), np.arange(train + 10, train + 20))
+    assert few_rows(Job(shape, Input("layer", 0), "mlp"), Target(features.labels, [part]))[2] == times
+
+
+def test_the_trainings_of_folds_are_counted(tones):
+    plan = make_plan({"data": tones, "baseline": "mel", "probe": "mlp,closed", "seeds": 3, "folds": 3}, "test")
+    found = check(plan, workers=1).tasks[0]
+    assert found.trainings == 3 * (2 * (6 + 2) + 2)
+    assert found.probe_minutes > 0

@@ -1,11 +1,12 @@
-"""Look before running: the data, their leaks, and what a study would cost, measured on a few windows."""
+"""Look before running: the data, their leaks, and what a study would cost, measured on a few windows and rows."""
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -20,29 +21,28 @@ from layerscope.encoders import MODELS, Encoder, load_encoder
 from layerscope.features.clip_features import Features
 from layerscope.features.encode import Pass, batch_size
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
-from layerscope.probes import Problem
-from layerscope.probes.closed_form import fit_closed_form
-from layerscope.probes.fitting import Job, Target, clip_part, left_of, plan_jobs
+from layerscope.probes import assemble
+from layerscope.probes.fitting import Job, Target, clip_part, left_of, plan_jobs, single_thread, train_part
 from layerscope.probes.frame_targets import plan_tracks
-from layerscope.probes.inputs import BLOCKS, NARROW_AND_WIDE
-from layerscope.probes.linear import MANY, PENALTIES, objective_of
-from layerscope.probes.mlp import LEARNING_RATES, MLP, run_epoch, validate
-from layerscope.probes.problem import target_tensor
-from layerscope.scores.evaluation import evaluations
+from layerscope.probes.inputs import BLOCKS
+from layerscope.probes.mlp import LEARNING_RATES
+from layerscope.scores.evaluation import Outcome, evaluations, score_outcome
 from layerscope.study.loaded_tasks import Question, load_tasks, passes_of
 from layerscope.study.options import Plan
 from layerscope.targets.kind import Labels
+from layerscope.tasks.task import Schedule
 
 __all__ = ["Check", "Cost", "TaskCheck", "check"]
 
 #: Windows that are encoded to measure a speed.
 MEASURED = 3
-#: Epochs that an mlp takes until it stops: 20 after its best one, which tends to come early.
+#: Numbers (rows by columns) that a probe is timed on; the time of more rows is taken to grow with their number. Beyond
+#: 10,000 rows probes work in larger batches and single precision: as many are timed where there are more.
+FEW_NUMBERS, MANY_ROWS = 2**17, 10_001
+#: Epochs that an mlp takes until it stops: 20 after its best one, which tends to come early. One is timed.
 TYPICAL_EPOCHS = 40
-#: Rows on which a closed form is timed; frames are more.
-MEASURED_ROWS = 15_000
-#: Evaluations of the loss and its gradient that the linear probe's six penalties take in all, typically.
-TYPICAL_EVALUATIONS = 500
+#: Tracks that are decoded and scored to measure how long one takes.
+FEW_TRACKS = 4
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class TaskCheck:
     trainings : int
         Probes that would be trained.
     probe_minutes : float
-        Of their training, by the time of a step of each sort, and of scoring them in all resamples.
+        Of their training, by the time of trainings on a few rows, and of scoring them in all resamples.
     """
 
     name: str
@@ -130,7 +130,7 @@ class Check:
 
 
 def check(plan: Plan, workers: int) -> Check:
-    """Read the data and measure, without training or keeping anything.
+    """Read the data and measure, without keeping anything.
 
     Parameters
     ----------
@@ -140,56 +140,53 @@ def check(plan: Plan, workers: int) -> Check:
         Processes that would train probes.
     """
     tasks = load_tasks(plan.model_copy(update={"allow_leaks": True}))
+    divided = [divide(task, plan) for task in tasks]
     costs: list[Cost] = []
     features: list[list[Features]] = [[] for _ in tasks]
-    splits = [split(task, plan) for task in tasks]
-    targets = [target_of(task, clips, parts) for task, (clips, parts) in zip(tasks, splits, strict=True)]
     for name in [*plan.model, *plan.baseline]:
         encoder, download = stand_in(name, plan.layers if name in plan.model else None)
         costs.append(encoding_cost(encoder, tasks, download))
-        for task, own, (clips, _), target in zip(tasks, features, splits, targets, strict=True):
-            own.append(placeholder(encoder, task, clips, target))
+        for task, (clips, target), shapes in zip(tasks, divided, features, strict=True):
+            shapes.append(shape_of(encoder, task, clips, target))
+    probing_seconds(features[0][:1], divided[0][1], plan)  # the first trainings pay for what later ones find ready
+    checks = [
+        task_check(task, clips, target, shapes, plan, workers)
+        for task, (clips, target), shapes in zip(tasks, divided, features, strict=True)
+    ]
     cache = cache_directory()
     cache.mkdir(parents=True, exist_ok=True)
-    return Check(
-        tasks=[
-            task_check(task, clips, own, target, plan, workers)
-            for task, own, (clips, _), target in zip(tasks, features, splits, targets, strict=True)
-        ],
-        costs=costs,
-        free_megabytes=shutil.disk_usage(cache).free / 1e6,
-    )
+    return Check(checks, costs, shutil.disk_usage(cache).free / 1e6)
 
 
-def split(task: Question, plan: Plan) -> tuple[pd.DataFrame, list[Part]]:
-    """Return the clips of a task with their split, and the trainings that follow."""
-    clips = assign(task.dataset.clips, task.labels(), plan.split_seed, plan.folds)
+def divide(task: Question, plan: Plan) -> tuple[pd.DataFrame, Target]:
+    """Return the clips of a task with their split, and what probes would be given to predict."""
+    labels = task.labels()
+    clips = assign(task.dataset.clips, labels, plan.split_seed, plan.folds)
     parts = parts_of(clips)
-    refuse_unlearnable(task.labels(), parts)
-    return clips, parts
+    refuse_unlearnable(labels, parts)
+    if not labels.kind.over_time:
+        return clips, Target(labels, parts)
+    tracks = plan_tracks(labels, [frame_count(seconds) for seconds in clips.clip_seconds], parts)
+    return clips, Target(tracks.targets, tracks.parts, tracks)
 
 
 def task_check(
-    task: Question, clips: pd.DataFrame, features: list[Features], target: Target, plan: Plan, workers: int
+    task: Question, clips: pd.DataFrame, target: Target, features: list[Features], plan: Plan, workers: int
 ) -> TaskCheck:
     """Return what a task would meet."""
-    labels = task.labels()
-    jobs = plan_jobs(features, plan.probe)
-    parts = target.parts
-    seconds = len(parts) * probing_seconds(jobs, features, target, plan.seeds)
-    mlps = sum(job.probe == "mlp" for job in jobs)
-    outcomes = plan.seeds * mlps + len(jobs) - mlps
-    after = outcomes * resampling_seconds(task, target, clips, plan.split_seed)
-    each = len(LEARNING_RATES) + plan.seeds - 1
+    jobs, parts = plan_jobs(features, plan.probe), len(target.parts)
+    seeds = [plan.seeds if job.probe == "mlp" else 1 for job in jobs]
+    scoring = sum(seeds) * scoring_seconds(task.labels(), target, clips, plan.split_seed)
+    training = parts * probing_seconds(features, target, plan) / max(1, min(workers, len(jobs)))
     return TaskCheck(
         name=task.name,
         dataset=Dataset(task.dataset.name, clips, task.dataset.skipped),
-        labels=labels,
+        labels=task.labels(),
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
         hours=float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600,
         short=task.short,
-        trainings=each * len(parts) * mlps + (len(jobs) - mlps) * len(parts),
-        probe_minutes=(seconds / max(1, min(workers, len(jobs))) + after) / 60,
+        trainings=parts * sum(trainings(job.probe, plan.seeds) for job in jobs),
+        probe_minutes=(training + scoring) / 60,
     )
 
 
@@ -214,22 +211,32 @@ def encoding_cost(encoder: Encoder, tasks: Sequence[Question], download: bool) -
         seconds += seconds_of_encoding(encoder, at_once, samples) / samples * rate * sum(lengths)
         size += sum(one_pass.stored_bytes(duration) for duration in clips.clip_seconds)
         pooled = sum(len(one_pass.cutting.pooled_spans(duration)) for duration in clips.clip_seconds)
-        if frames:
-            rows = max(rows, float(clips.clip_seconds.sum()) * FRAME_RATE)
-        rows = max(rows, pooled)
-    blocks = (7 if any(task.over_time for task in tasks) else 6) if encoder.baseline else 1
+        rows = max(rows, pooled, float(clips.clip_seconds.sum()) * FRAME_RATE if frames else 0.0)
+    columns = widths_of(encoder, frames=any(task.over_time for task in tasks))
+    durations = pd.concat([task.dataset.clips.clip_seconds for task in tasks])
     return Cost(
         model=encoder.name.removeprefix("random:") if download else encoder.name,
         download=download,
         windows=windows,
         minutes=seconds / 60,
-        too_short=sum(
-            int((task.dataset.clips.clip_seconds * rate < encoder.minimum_samples - 1).sum()) for task in tasks
-        ),
+        too_short=int((durations * rate < encoder.minimum_samples - 1).sum()),
         megabytes=size / 1e6,
         # The states of all layers side by side, and their standardised copy.
-        probe_megabytes=2 * 4 * rows * sum(encoder.widths) * blocks / 1e6,
+        probe_megabytes=2 * 4 * rows * sum(columns) / 1e6,
     )
+
+
+def widths_of(encoder: Encoder, frames: bool) -> list[int]:
+    """Return the width of each layer's states as a probe is given them."""
+    blocks = BLOCKS["frame" if frames else "mean"] if encoder.baseline else 1
+    return [blocks * width for width in encoder.widths]
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Return how long something takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
 
 
 def seconds_of_encoding(encoder: Encoder, windows: int, samples: int) -> float:
@@ -237,41 +244,24 @@ def seconds_of_encoding(encoder: Encoder, windows: int, samples: int) -> float:
     if encoder.reads_files:
         return 0.0
     noise = torch.randn((MEASURED + 1, windows, samples), generator=torch.Generator().manual_seed(0)) / 10
-    encoder.encode(noise[0])  # the first call pays for what later ones find ready
-    times = []
-    for one in noise[1:]:
-        started = time.perf_counter()
-        encoder.encode(one)
-        times.append(time.perf_counter() - started)
-    return float(np.median(times)) / windows
+    times = [seconds_of(lambda: encoder.layer_states(batch)) for batch in noise]  # noqa: B023 - called at once
+    return float(np.median(times[1:])) / windows  # the first call pays for what later ones find ready
 
 
-def target_of(task: Question, clips: pd.DataFrame, parts: list[Part]) -> Target:
-    """Return what probes would be given to predict."""
-    labels = task.labels()
-    if labels.kind.over_time:
-        tracks = plan_tracks(labels, [frame_count(seconds) for seconds in clips.clip_seconds], parts)
-        return Target(tracks.targets, tracks.parts, tracks)
-    return Target(labels, parts)
-
-
-def placeholder(encoder: Encoder, task: Question, clips: pd.DataFrame, target: Target) -> Features:
-    """Return features of the right shape that hold noise."""
+def shape_of(encoder: Encoder, task: Question, clips: pd.DataFrame, target: Target) -> Features:
+    """Return features of the right shape, whose layers read as one row of zeros: jobs follow from the shape alone."""
     frames = target.tracks is not None
-    if frames:
-        owner = np.arange(len(target.labels.values))
-    else:
+    widths = widths_of(encoder, frames)
+    owner = np.arange(len(target.labels.values))
+    if not frames:
         window = task.window or encoder.window
-        lengths = [len(Cutting(window).pooled_spans(seconds)) for seconds in clips.clip_seconds]
-        owner = np.repeat(np.arange(len(clips)), lengths)
-    blocks = (7 if frames else 6) if encoder.baseline else 1
-    noise = np.random.default_rng(0)
+        owner = np.repeat(owner, [len(Cutting(window).pooled_spans(seconds)) for seconds in clips.clip_seconds])
     return Features(
         model=encoder.name,
         layers=encoder.layers,
         clips=clips,
         window_clip=owner,
-        read=lambda layer: noise.standard_normal((len(owner), encoder.widths[layer] * blocks), dtype=np.float32),
+        read=lambda position: np.zeros((1, widths[position]), np.float32),
         pooling=("context" if frames else "moments") if encoder.baseline else "frame" if frames else "mean",
         fingerprint="",
         widths=encoder.widths,
@@ -279,116 +269,80 @@ def placeholder(encoder: Encoder, task: Question, clips: pd.DataFrame, target: T
     )
 
 
-def probing_seconds(jobs: Sequence[Job], features: Sequence[Features], target: Target, seeds: int) -> float:
-    """Return the time of all jobs on one part, by what a step of each probe takes on noise.
+def trainings(probe: str, seeds: int) -> int:
+    """Return how many times a probe is trained on an input: the first seed chooses the learning rate."""
+    return len(LEARNING_RATES) + seeds - 1 if probe == "mlp" else 1
 
-    A step is an epoch of an mlp, an evaluation of the linear probe's loss, the whole of a closed form. Each is measured
-    once a model, on one thread, and taken for all its layers; an input of several layers takes that many times as long.
-    What follows a training of a target over time, decoding and scoring, is measured once.
+
+def probing_seconds(features: list[Features], target: Target, plan: Plan) -> float:
+    """Return the time of all trainings on one part, those with shuffled labels, one a probe and model, included.
+
+    The widest single layer is timed, once for all models of its width, and other inputs take as much longer as they
+    are wider; a closed form, which works on the square of the columns, by the square of that. What follows a training,
+    decoding and scoring of tracks, is timed once.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    after = scoring_seconds(target)
-    total = 0.0
-    for one in features:
-        own = [job for job in jobs if job.features is one]
-        part = target.parts[0]
-        problem = Problem(one.read(0), one.window_clip, target.labels, part.train, part.valid, part.test)
-        each = {"mlp": 0.0, "linear": 0.0, "closed": 0.0}
-        if any(job.probe == "mlp" for job in own):
-            each["mlp"] = epoch_seconds(problem) * TYPICAL_EPOCHS * (len(LEARNING_RATES) + seeds - 1)
-        if any(job.probe == "linear" for job in own):
-            each["linear"] = evaluation_seconds(problem) * TYPICAL_EVALUATIONS
-        if any(job.probe == "closed" for job in own):
-            each["closed"] = closed_seconds(problem)
-        trained = [*own, *controls_of(own)]
-        total += sum(each[job.probe] * relative_cost(job) for job in trained)
-        total += sum(after * (seeds if job.probe == "mlp" else 1) for job in trained)
-    torch.set_num_threads(before)
+    total, after = 0.0, decoding_seconds(target)
+    timed: dict[tuple[str, int, int], float] = {}
+    for shape, probe in itertools.product(features, plan.probe):
+        jobs = plan_jobs([shape], [probe])
+        single = max((job for job in jobs if job.chosen.layer is not None), key=columns)
+        key = (probe, columns(single), len(shape.window_clip))
+        if key not in timed:
+            timed[key] = training_seconds(single, target, plan.seeds)
+        ratios = np.array([columns(job) for job in [*jobs, single]]) / columns(single)
+        total += timed[key] * float((ratios ** (2 if probe == "closed" else 1)).sum())
+        total += after * len(ratios) * (plan.seeds if probe == "mlp" else 1)
     return total
 
 
-def controls_of(jobs: Sequence[Job]) -> list[Job]:
-    """Return jobs like those that are trained again with shuffled labels: one single input for each probe."""
-    single = {job.probe: job for job in jobs if job.chosen.layer is not None}
-    return list(single.values())
+def columns(job: Job) -> int:
+    """Return how many numbers a job is given of a row."""
+    return assemble(job.features, job.chosen).size
 
 
-def relative_cost(job: Job) -> float:
-    """Return how much longer a job takes than one on a whole layer: by the width, in a closed form by its square."""
-    width = 1.0 if job.chosen.layer is not None else float(len(job.features.layers))
-    if job.chosen.name in BLOCKS:
-        parts = BLOCKS[NARROW_AND_WIDE[job.features.pooling][0]]
-        width = 1.0 if job.chosen.name == NARROW_AND_WIDE[job.features.pooling][1] else 1 / parts
-    return width**2 if job.probe == "closed" else width
+def training_seconds(job: Job, target: Target, seeds: int) -> float:
+    """Return the time of a job's trainings on one part, by one on noise of a few rows."""
+    job, target, times = few_rows(job, target)
+    states = noise(len(job.features.window_clip), columns(job))
+    with single_thread():
+        seconds = times * seconds_of(lambda: train_part(job, states, target, 0, [0]))
+    return seconds * TYPICAL_EPOCHS * trainings("mlp", seeds) / len(LEARNING_RATES) if job.probe == "mlp" else seconds
 
 
-def resampling_seconds(task: Question, target: Target, clips: pd.DataFrame, seed: int) -> float:
-    """Return the time of scoring what one training leaves in all resamples of the test clips, by every metric."""
-    parts = [clip_part(target, number) for number in range(len(target.parts))]
-    test = evaluations(task.labels(), parts, group_codes(clips), seed)["test"]
-    shape = (len(test.labels.metrics()), 2) if target.tracks else (len(target.labels.names),)
-    noise = np.random.default_rng(0).random((len(clips), *shape)).astype(np.float32)
-    started = time.perf_counter()
-    for metric in test.labels.metrics():
-        test.score(metric, noise, test.weights)
-    return time.perf_counter() - started
+def few_rows(job: Job, target: Target) -> tuple[Job, Target, int]:
+    """Return a job and its target on rows that are taken evenly from each split, for one epoch, and every how many."""
+    part, owner = target.parts[0], job.features.window_clip
+    train = int(np.isin(owner, part.train).sum())
+    every = max(1, train // (FEW_NUMBERS // columns(job) if train < MANY_ROWS else MANY_ROWS))
+    taken = [rows[::every] for rows in (part.train, part.valid, part.test)]
+    kept = np.sort(np.concatenate(taken))
+    window_clip = np.searchsorted(kept, owner[np.isin(owner, kept)])
+    few = Part(*(np.searchsorted(kept, rows) for rows in taken))
+    few_target = Target(target.labels.take(kept), [few], schedule=Schedule(epochs=1))
+    return replace(job, features=replace(job.features, window_clip=window_clip)), few_target, every
 
 
-def closed_seconds(problem: Problem) -> float:
-    """Return the time of the closed-form probe, measured on a part of the rows where there are many."""
-    every = max(1, len(problem.window_clip) // MEASURED_ROWS)
-    if every > 1:
-        rows = np.arange(0, len(problem.window_clip), every)
-        train, valid, test = (rows_in(rows, part) for part in (problem.train, problem.valid, problem.test))
-        problem = Problem(problem.states[rows], np.arange(len(rows)), problem.labels.take(rows), train, valid, test)
-    started = time.perf_counter()
-    fit_closed_form(problem, [0])
-    return every * (time.perf_counter() - started)
+def noise(*shape: int) -> NDArray[np.float32]:
+    """Return random numbers."""
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 
-def evaluation_seconds(problem: Problem) -> float:
-    """Return the time of one evaluation of the linear probe's loss and gradient, the median of three."""
-    targets, _ = target_tensor(problem)
-    train = problem.windows_of(problem.train)
-    width = min(problem.states.shape[1], len(train))  # with fewer windows than columns it works in their span
-    inputs = torch.from_numpy(problem.states[train, :width])
-    inputs = inputs.double() if len(train) <= MANY else inputs
-    outputs = len(problem.labels.names)
-    objective = objective_of(
-        inputs, targets[problem.window_clip[train]], problem.labels.kind.form, outputs, PENALTIES[0]
-    )
-    start, times = np.zeros((width + 1) * outputs), []
-    for _ in range(MEASURED):
-        started = time.perf_counter()
-        objective(start)
-        times.append(time.perf_counter() - started)
-    return float(np.median(times))
-
-
-def rows_in(rows: NDArray[np.int64], part: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the places of those of some rows that belong to a part."""
-    return np.flatnonzero(np.isin(rows, part))
-
-
-def scoring_seconds(target: Target) -> float:
-    """Return the time of decoding and scoring what one training says of tracks."""
+def decoding_seconds(target: Target) -> float:
+    """Return the time of decoding and scoring the tracks of what one training says of frames."""
     if target.tracks is None:
         return 0.0
-    noise = np.random.default_rng(0).random((len(target.labels.values), len(target.labels.names))).astype(np.float32)
-    started = time.perf_counter()
-    for name in ("valid", "test"):
-        left_of(target, 0, noise, name)
-    return time.perf_counter() - started
+    whole = target.tracks.clip_parts[0]
+    few = replace(target.tracks, clip_parts=[replace(whole, test=whole.test[:FEW_TRACKS])])
+    scores = noise(len(target.labels.values), len(target.labels.names))
+    # The first call pays for what later ones find ready.
+    seconds = min(seconds_of(lambda: left_of(replace(target, tracks=few), 0, scores, "test")) for _ in range(2))
+    return seconds * (len(whole.valid) + len(whole.test)) / len(few.clip_parts[0].test)
 
 
-def epoch_seconds(problem: Problem) -> float:
-    """Return the time of one epoch of an mlp and of its validation."""
-    states, (targets, restore) = torch.from_numpy(problem.states), target_tensor(problem)
-    probe = MLP(states.shape[1], len(problem.labels.names))
-    optimizer = torch.optim.AdamW(probe.parameters(), fused=True)
-    windows = torch.from_numpy(problem.windows_of(problem.train))
-    started = time.perf_counter()
-    run_epoch(probe, optimizer, problem.labels.kind.form, states, targets[problem.window_clip], windows)
-    validate(probe, problem, states, targets, problem.windows_of(problem.valid), restore)
-    return time.perf_counter() - started
+def scoring_seconds(labels: Labels, target: Target, clips: pd.DataFrame, seed: int) -> float:
+    """Return the time of scoring what one training leaves, in all resamples of the test clips, by every metric."""
+    parts = [clip_part(target, number) for number in range(len(target.parts))]
+    splits = evaluations(labels, parts, group_codes(clips), seed)
+    shape = (len(splits["test"].labels.metrics()), 2) if target.tracks else (len(target.labels.names),)
+    left = np.abs(noise(1, len(clips), *shape))
+    return seconds_of(lambda: score_outcome({}, Outcome(left, left, [], []), splits, [0]))
