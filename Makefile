@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo test check lock clean pictures task-pages weights demo-results
+.PHONY: setup demo test test-slow check lock clean pictures task-pages weights demo-results
 
 setup: $(VENV)/.installed
 
@@ -18,7 +18,11 @@ demo: setup
 	$(BIN)/layerscope demo --out runs/demo
 
 test: setup
-	$(BIN)/pytest -n $(JOBS) --dist worksteal
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m "not slow"
+
+# Simulations, kills, fuzzing, studies of minutes.
+test-slow: setup
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m slow
 
 check: setup
 	$(BIN)/ruff format --check

@@ -56,6 +56,7 @@ def test_an_interrupt_says_how_to_go_on(tones, tmp_path, until):
     assert not lives(process.pid)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HANGS)
 def test_an_interrupt_ends_a_command_whatever_becomes_of_it(how, tmp_path):
     (tmp_path / "hang.py").write_text(f"""

@@ -54,6 +54,7 @@ def test_python(text):
     exec(compile(text, "block", "exec"), {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", blocks("bash"))
 def test_bash(text, place):
     # The package is installed already, and pip needs a network.

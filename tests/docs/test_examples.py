@@ -14,8 +14,26 @@ MODULES = sorted(
     for path in SOURCE.rglob("*.py")
     if ">>> " in path.read_text(encoding="utf-8")
 )
+#: What a user calls.
+PUBLIC = ("Dataset", "Features.from_arrays", "Results", "load_encoder", "load_predictor", "probe", "fingerprint_of")
+
+
+def examples_of(name):
+    """Return the docstrings of a module with an example that is not skipped."""
+    return [
+        test.name
+        for test in doctest.DocTestFinder().find(import_module(name))
+        if any(not example.options.get(doctest.SKIP) for example in test.examples)
+    ]
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_print_what_they_say(name):
     assert doctest.testmod(import_module(name)).failed == 0
+
+
+def test_what_a_user_calls_has_an_example():
+    names = [example for module in MODULES for example in examples_of(module)]
+    assert len(names) >= 40
+    for public in PUBLIC:
+        assert any(name.endswith(f".{public}") for name in names), public

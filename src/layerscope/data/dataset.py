@@ -45,6 +45,16 @@ class Dataset:
         ``clip_key`` (content and span) and ``clip_seconds``.
     skipped : dict of str to str
         Name of every clip that is not used, and why.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from layerscope.toymusic.composed_dataset import write_notes
+    >>> dataset = Dataset.load(write_notes(Path(tempfile.mkdtemp()), count=4, first_seed=0, seconds=0.5))
+    >>> dataset.name, len(dataset.clips), dataset.targets()
+    ('notes', 4, ['instrument', 'pitch'])
+    >>> dataset.survey().clips.clip_seconds.tolist()
+    [0.5, 0.5, 0.5, 0.5]
     """
 
     name: str
@@ -66,6 +76,12 @@ class Dataset:
         ------
         DataError
             If it does not exist or is none of these.
+
+        Examples
+        --------
+        >>> Dataset.load("drums.xlsx")
+        Traceback (most recent call last):
+        layerscope.errors.DataError: data 'drums.xlsx' does not exist; give a folder, a CSV or a JSONL
         """
         path = Path(path).expanduser()
         if path.is_dir():
@@ -80,16 +96,38 @@ class Dataset:
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> Dataset:
-        """Read a folder with one sub-folder a class; the target is called ``label``."""
+        """Read a folder with one sub-folder a class; the target is called ``label``.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for file in ("kick/1.wav", "kick/2.wav", "snare/1.wav"):
+        ...     (folder / file).parent.mkdir(exist_ok=True)
+        ...     (folder / file).touch()
+        >>> Dataset.from_folder(folder).clips.label.tolist()
+        ['kick', 'kick', 'snare']
+        """
         folder = Path(folder)
         records, skipped = class_folders(folder)
         return cls(folder.resolve().name, clip_table(records), skipped)
 
     @classmethod
     def from_csv(cls, path: str | Path, root: str | Path | None = None) -> Dataset:
-        """Read a table with a header.
+        r"""Read a table with a header.
 
         A column ``path``, target columns and, where known, ``start``, ``end``, ``split``, ``fold``, ``group``.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import soundfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> soundfile.write(folder / "a.wav", np.zeros(24_000), 24_000)
+        >>> _ = (folder / "songs.csv").write_text("path,start,end,valence\na.wav,0,15,0.4\na.wav,15,30,0.6\n")
+        >>> Dataset.from_csv(folder / "songs.csv").clips[["start", "end", "valence"]].values.tolist()
+        [[0.0, 15.0, 0.4], [15.0, 30.0, 0.6]]
         """
         path = Path(path)
         place = Path(root).expanduser() if root is not None else path.parent
@@ -98,12 +136,23 @@ class Dataset:
 
     @classmethod
     def from_jsonl(cls, path: str | Path, root: str | Path | None = None) -> Dataset:
-        """Read one JSON object a line, MARBLE v2's records included.
+        r"""Read one JSON object a line, MARBLE v2's records included.
 
         Of ``Name.train.jsonl``, ``Name.val.jsonl`` and ``Name.test.jsonl`` any one stands for the three. Keys
         are ``audio_path`` (or ``path``), ``label`` or any other target, and optionally ``start``, ``end``,
         ``split``, ``fold``, ``group``; MARBLE's ``ori_uid`` is a group. Audio is looked for from `root`, else
         from the file's directory and those above it, as MARBLE's paths start at its repository.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import soundfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> soundfile.write(folder / "a.wav", np.zeros(24_000), 24_000)
+        >>> _ = (folder / "Keys.val.jsonl").write_text('{"audio_path": "a.wav", "label": "C major"}\n')
+        >>> Dataset.from_jsonl(folder / "Keys.val.jsonl").clips[["split", "label"]].values.tolist()
+        [['valid', 'C major']]
         """
         path = Path(path)
         own = path.resolve().parent
@@ -144,6 +193,13 @@ class Dataset:
         ------
         DataError
             If a label is missing (see `with_target`) or the cells are of no one kind.
+
+        Examples
+        --------
+        >>> clips = pd.DataFrame({"clip": ["a", "b"], "start": 0.0, "mood": ["sad|slow", "sad"]})
+        >>> labels = Dataset("songs", clips).labels("mood")
+        >>> labels.kind.name, labels.names
+        ('tags', ('sad', 'slow'))
         """
         columns = target.split(",")
         cells = self.clips[target].tolist() if len(columns) == 1 else self.clips[columns].values.tolist()
@@ -157,6 +213,12 @@ class Dataset:
         ------
         UsageError
             If no column has that name, with the nearest suggested.
+
+        Examples
+        --------
+        >>> clips = pd.DataFrame({"clip": ["a", "b"], "path": ["a.wav", "b.wav"], "key": ["C major", None]})
+        >>> Dataset("songs", clips).with_target("key").skipped
+        {'b': "no label in 'key'"}
         """
         for column in target.split(","):
             if column not in self.targets():

@@ -211,9 +211,20 @@ def load_predictor(directory: str | Path, encoder: Encoder | None = None) -> Pre
 
     Examples
     --------
-    >>> predictor = load_predictor("use")                      # doctest: +SKIP
-    >>> predictor(waveform, 44_100)["label"]                   # doctest: +SKIP
-    'Cello'
+    >>> import tempfile
+    >>> from layerscope.study.export import export
+    >>> from layerscope.study.options import make_plan
+    >>> from layerscope.study.run import run
+    >>> from layerscope.toymusic.composed_dataset import write_notes
+    >>> place = Path(tempfile.mkdtemp())
+    >>> notes = write_notes(place, count=40, first_seed=0, seconds=0.3)
+    >>> plan = {"data": str(notes), "target": "instrument", "baseline": "mel", "probe": "closed"}
+    >>> _ = run(make_plan(plan, "example"), place / "run")
+    >>> _ = export(place / "run", place / "use")
+    >>> predictor = load_predictor(place / "use")
+    >>> answer = predictor(np.random.default_rng(0).normal(size=44_100), sample_rate=44_100)
+    >>> sorted(answer)
+    ['label', 'probabilities']
     """
     directory = Path(directory)
     path = directory / MANIFEST

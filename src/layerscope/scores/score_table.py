@@ -138,6 +138,14 @@ class Results:
         ------
         UsageError
             If the study has no such task.
+
+        Examples
+        --------
+        >>> import layerscope as ls
+        >>> states = np.random.default_rng(0).normal(size=(60, 2, 4))
+        >>> results = ls.probe(ls.Features.from_arrays(states, ["minor", "major"] * 30), probes=["closed"])
+        >>> results.only("features").facts["splits"]
+        {'train': 36, 'valid': 12, 'test': 12}
         """
         if task not in self.facts["tasks"]:
             raise unknown("task", task, self.facts["tasks"])
@@ -201,6 +209,17 @@ class Results:
         ------
         DataError
             If the directory is not that of a finished run.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import layerscope as ls
+        >>> states = np.random.default_rng(0).normal(size=(60, 2, 4))
+        >>> results = ls.probe(ls.Features.from_arrays(states, ["minor", "major"] * 30), probes=["closed"])
+        >>> place = Path(tempfile.mkdtemp())
+        >>> results.save(place)
+        >>> Results.read(place).tasks
+        ['features']
         """
         directory = Path(directory)
         try:

@@ -444,6 +444,15 @@ def probe(
         For an unknown probe or target, or encoders without a dataset.
     DataError
         For data that cannot be used.
+
+    Examples
+    --------
+    >>> from layerscope import Features
+    >>> states = np.random.default_rng(0).normal(size=(100, 3, 4))  # 100 clips, 3 layers, 4 dimensions
+    >>> states[:, 1, 0] += 3.0 * (np.arange(100) % 2)  # the second layer knows
+    >>> features = Features.from_arrays(states, ["minor", "major"] * 50)
+    >>> probe(features, probes=["closed"]).best_layers().layer.tolist()
+    [1]
     """
     given = {"target": target, "kind": kind, "probe": probes, "seeds": seeds, "folds": folds, "split_seed": split_seed,
              "window": window, "allow_leaks": allow_leaks}  # fmt: skip
