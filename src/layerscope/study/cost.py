@@ -149,7 +149,7 @@ def check(plan: Plan, workers: int) -> Check:
         Processes that would train probes.
     """
     tasks = load_tasks(plan.model_copy(update={"allow_leaks": True}))
-    divided = [divide(task, plan) for task in tasks]
+    divided = [target_of(task, plan) for task in tasks]
     costs: list[Cost] = []
     features: list[list[Features]] = [[] for _ in tasks]
     for name in [*plan.model, *plan.baseline]:
@@ -167,7 +167,7 @@ def check(plan: Plan, workers: int) -> Check:
     return Check(checks, costs, shutil.disk_usage(cache).free / 1e6)
 
 
-def divide(task: Question, plan: Plan) -> tuple[pd.DataFrame, Target]:
+def target_of(task: Question, plan: Plan) -> tuple[pd.DataFrame, Target]:
     """Return the clips of a task with their split, and what probes would be given to predict."""
     labels = task.labels()
     clips = assign(task.dataset.clips, labels, plan.split_seed, plan.folds)
@@ -265,7 +265,8 @@ def seconds_of_encoding(encoder: Encoder, windows: int, samples: int) -> float:
 
 def shape_of(encoder: Encoder, task: Question, clips: pd.DataFrame, target: Target) -> Features:
     """Return features of the right shape, whose layers read as one row of zeros: jobs follow from the shape alone."""
-    frames, width = target.tracks is not None, columns_of(encoder, target.tracks is not None)
+    frames = target.tracks is not None
+    width = columns_of(encoder, frames)
     owner = np.arange(len(target.labels.values))
     if not frames:
         window = task.window or encoder.window
