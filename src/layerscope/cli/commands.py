@@ -24,6 +24,7 @@ from layerscope.cli.terminal import (
     print_check,
     print_encoders,
     print_exported,
+    print_lines,
     print_results,
     print_similarities,
     print_table,
@@ -134,11 +135,8 @@ def export(
     from layerscope.study.export import export as write_predictor
     from layerscope.study.progress import Bars
 
-    made = write_predictor(
-        run_directory, out, task=task, model=model, probe=probe, given=given, weights=not no_weights,
-        progress=Bars(console),
-    )  # fmt: skip
-    print_exported(made)
+    choice = {"task": task, "model": model, "probe": probe, "given": given}
+    print_exported(write_predictor(run_directory, out, **choice, weights=not no_weights, progress=Bars(console)))
 
 
 @app.command()
@@ -163,8 +161,8 @@ def predict(
         raise UsageError(f"{out}: answers are written as .csv or .jsonl")
     answers = []
     with Bars(Console(stderr=True)).task("predicting", len(paths), "files") as step:
-        for one in answer_files(predictor, paths):
-            answers.append(one)
+        for answer in answer_files(predictor, paths):
+            answers.append(answer)
             step(1, 0.0)
     if out is not None:
         write_answers(answers, predictor.kind, out)
@@ -172,7 +170,7 @@ def predict(
         sys.stdout.write(table_of(answers, predictor.kind).to_csv(index=False, lineterminator="\n"))
     if jams is not None:
         write_jams(predictor, answers, jams)
-    failed = [one for one in answers if one.error]
+    failed = [answer for answer in answers if answer.error]
     if failed:
         raise DataError(f"{len(failed)} of {len(answers)} files have no answer; the first: {failed[0].error}")
 
@@ -183,9 +181,9 @@ def write_page(directory: Path) -> None:
     from layerscope.scores.score_table import Results
     from layerscope.similarity.measures import Similarities
 
-    found = Similarities.read(directory)
-    alone = found is not None and not (directory / "results.csv").is_file()
-    write_report(None if alone else Results.read(directory), directory / "report.html", found)
+    similarities = Similarities.read(directory)
+    alone = similarities is not None and not (directory / "results.csv").is_file()
+    write_report(None if alone else Results.read(directory), directory / "report.html", similarities)
 
 
 @app.command()
@@ -217,17 +215,15 @@ def data(
 
     if task not in TASKS:
         raise unknown("task", task, TASKS)
-    one, place = TASKS[task], (root or data_directory()).expanduser()
-    for line in describe(one):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    benchmark, place = TASKS[task], (root or data_directory()).expanduser()
+    print_lines(describe(benchmark))
     if download:
-        fetch(one, place, lambda line: console.print(line, markup=False, highlight=False))
-    if not (place / one.folder).is_dir():
-        way = "; --download gets it" if one.source.repository or one.source.archives else ""
-        console.print(f"on disk: nothing at {place / one.folder}{way}", soft_wrap=True)
+        fetch(benchmark, place, lambda line: console.print(line, markup=False, highlight=False))
+    if not (place / benchmark.folder).is_dir():
+        way = "; --download gets it" if benchmark.source.repository or benchmark.source.archives else ""
+        console.print(f"on disk: nothing at {place / benchmark.folder}{way}", soft_wrap=True)
         return
-    for line in copy_report(one, place):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    print_lines(copy_report(benchmark, place))
 
 
 @app.command()
@@ -244,8 +240,8 @@ def pretrain(
     from layerscope.pretrain import read_recipe
 
     given = {"family": family, "data": data, "steps": steps, "seed": seed}
-    made = read_recipe(recipe, **{name: value for name, value in given.items() if value is not None})
-    encoder = train(made, out, lambda line: console.print(line, highlight=False))
+    settings = read_recipe(recipe, **{name: value for name, value in given.items() if value is not None})
+    encoder = train(settings, out, lambda line: console.print(line, highlight=False))
     console.print(f"\n{encoder}: give it as --model", highlight=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ __all__ = [
     "print_check",
     "print_encoders",
     "print_exported",
+    "print_lines",
     "print_results",
     "print_similarities",
     "print_table",
@@ -32,18 +34,8 @@ def list_models() -> Table:
     """Return the published models as a table."""
     from layerscope.encoders.published_models import catalogue
 
-    table = plain_table(
-        "name",
-        "layers",
-        "official",
-        "width",
-        "million",
-        "Hz in",
-        "frames/s",
-        "on disk",
-        "licence of weights",
-        "of code",
-    )
+    table = plain_table("name", "layers", "official", "width", "million", "Hz in", "frames/s", "on disk",
+                        "licence of weights", "of code")  # fmt: skip
     for facts in catalogue():
         table.add_row(
             facts.name, f"0–{facts.depth}", facts.official, str(facts.width), f"{facts.million:.0f}",
@@ -112,6 +104,12 @@ def plain_table(*columns: str) -> Table:
     return table
 
 
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines as they are: a narrow window may wrap them."""
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def print_table(table: Table) -> None:
     """Print a table as wide as it is: a narrow window may wrap its lines, but no cell loses a letter."""
     Console(width=max(console.width, WIDEST), soft_wrap=True).print(table)
@@ -137,8 +135,7 @@ def print_results(results: Any, out: Path, seconds: float) -> None:
         print_frame(overview(own))
         advice = advise(own)
         console.print(f"\n{advice.headline}", style="bold", markup=False, highlight=False, soft_wrap=True)
-        for line in (*advice.reasons, *advice.cautions):
-            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+        print_lines(f"  {line}" for line in (*advice.reasons, *advice.cautions))
     console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)", highlight=False)
 
 
@@ -148,55 +145,56 @@ def print_answers(results: Any) -> None:
 
     for answer in answer_questions(results):
         console.print(f"\n{answer.question}", style="bold", markup=False, highlight=False)
-        for line in answer.sentences:
-            console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+        print_lines(f"  {line}" for line in answer.sentences)
 
 
-def print_similarities(found: Any, out: Path, seconds: float) -> None:
+def print_similarities(similarities: Any, out: Path, seconds: float) -> None:
     """Print how alike each layer is to the layer before it and to each descriptor, and what could not be told."""
     from layerscope.report.score_tables import similarity_overview
 
-    facts = found.facts
+    facts = similarities.facts
     console.print(
         f"{facts['clips']} clips, {facts['hours']:.2f} h, {facts['frames']:,} frames drawn; "
         "debiased CKA [95 %], clips resampled in parts\n",
         highlight=False,
     )
-    print_frame(similarity_overview(found))
-    for line in facts["refused"]:
-        console.print(f"not told: {line}", markup=False, highlight=False, soft_wrap=True)
+    print_frame(similarity_overview(similarities))
+    print_lines(f"not told: {line}" for line in facts["refused"])
     console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)", highlight=False)
 
 
-def print_exported(made: Any) -> None:
+def print_exported(exported: Any) -> None:
     """Print what was exported, and what it costs beside the whole model."""
-    console.print(f"{made.what}: {made.score}", highlight=False, soft_wrap=True)
-    table = plain_table("", f"ms for {made.window:g} s", "MB of weights")
-    for name, costs in (("whole model", made.whole), ("exported", made.cut)):
+    console.print(f"{exported.what}: {exported.score}", highlight=False, soft_wrap=True)
+    table = plain_table("", f"ms for {exported.window:g} s", "MB of weights")
+    for name, costs in (("whole model", exported.whole), ("exported", exported.cut)):
         table.add_row(name, f"{1000 * costs.seconds:.0f}", f"{costs.megabytes:.1f}")
     print_table(table)
-    console.print(f"wrote {made.directory}: layerscope predict {made.directory} FILES", highlight=False, soft_wrap=True)
+    console.print(
+        f"wrote {exported.directory}: layerscope predict {exported.directory} FILES", highlight=False, soft_wrap=True
+    )
 
 
-def print_check(found: Any) -> None:
+def print_check(expected: Any) -> None:
     """Print what a run would meet and cost."""
-    for task in found.tasks:
+    for task in expected.tasks:
         print_task_check(task)
     table = plain_table("model", "passes", "windows", "minutes", "MB on disk", "MB to probe", "")
-    for cost in found.costs:
+    for cost in expected.costs:
         note = "its weights must be downloaded first" if cost.download else ""
         if cost.too_short:
             note += f" {cost.too_short} clips are too short for it, and would be used for none"
         table.add_row(cost.model, "1", str(cost.windows), f"{cost.minutes:.1f}", f"{cost.megabytes:.1f}",
                       f"{cost.probe_megabytes:.0f}", note)  # fmt: skip
     print_table(table)
-    total = sum(cost.minutes for cost in found.costs)
-    disk = sum(cost.megabytes for cost in found.costs)
-    probing, trainings = (sum(getattr(task, name) for task in found.tasks) for name in ("probe_minutes", "trainings"))
+    minutes, disk = (sum(getattr(cost, name) for cost in expected.costs) for name in ("minutes", "megabytes"))
+    probing, trainings = (
+        sum(getattr(task, name) for task in expected.tasks) for name in ("probe_minutes", "trainings")
+    )
     console.print(
-        f"in all: {total:.1f} min of encoding, "
+        f"in all: {minutes:.1f} min of encoding, "
         f"about {probing:.1f} min for {trainings} probe trainings, "
-        f"{disk:.1f} MB on disk ({found.free_megabytes:,.0f} MB free)",
+        f"{disk:.1f} MB on disk ({expected.free_megabytes:,.0f} MB free)",
         highlight=False,
     )
 

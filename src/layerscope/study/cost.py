@@ -140,7 +140,7 @@ def check(plan: Plan, workers: int) -> Check:
         Processes that would train probes.
     """
     tasks = load_tasks(plan.model_copy(update={"allow_leaks": True}))
-    divided = [divide(task, plan) for task in tasks]
+    divided = [target_of(task, plan) for task in tasks]
     costs: list[Cost] = []
     features: list[list[Features]] = [[] for _ in tasks]
     for name in [*plan.model, *plan.baseline]:
@@ -158,7 +158,7 @@ def check(plan: Plan, workers: int) -> Check:
     return Check(checks, costs, shutil.disk_usage(cache).free / 1e6)
 
 
-def divide(task: Question, plan: Plan) -> tuple[pd.DataFrame, Target]:
+def target_of(task: Question, plan: Plan) -> tuple[pd.DataFrame, Target]:
     """Return the clips of a task with their split, and what probes would be given to predict."""
     labels = task.labels()
     clips = assign(task.dataset.clips, labels, plan.split_seed, plan.folds)
