@@ -2,17 +2,21 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
+from scipy.stats import beta
 
-from layerscope.scores.resampling import best_set, interval, resample_seeds, resample_weights
+from layerscope.scores.resampling import add_pseudo_group, best_set, interval, resample_seeds, resample_weights
 
 
-def test_groups_are_drawn_whole_and_as_many_as_there_are():
+def test_groups_are_weighted_whole_and_never_lost():
     groups = np.array([3, 3, 7, 9, 9, 9])
     weights = resample_weights(groups, seed=0)
     assert weights.shape == (1000, 6)
     for group in (3, 7, 9):
-        assert (weights[:, groups == group].std(axis=1) == 0).all()
-    assert (weights[:, [0, 2, 3]].sum(axis=1) == 3).all()
+        np.testing.assert_array_equal(
+            weights[:, groups == group].T, weights[:, groups == group].T[:1].repeat((groups == group).sum(), 0)
+        )
+    np.testing.assert_allclose(weights[:, [0, 2, 3]].sum(axis=1), 3.0)
+    assert weights.min() > 0
     np.testing.assert_array_equal(weights, resample_weights(groups, seed=0))
 
 
@@ -24,6 +28,12 @@ def test_bootstrap_error_of_a_mean_is_the_known_one():
     assert draws.std() == pytest.approx(values.std() / 20, rel=0.05)
 
 
+def test_few_groups_vary_as_the_unbiased_variance_says():
+    values = np.random.default_rng(0).normal(size=12)
+    weights = resample_weights(np.arange(12), seed=0, resamples=20_000)
+    assert (weights @ values / 12).std() == pytest.approx(values.std(ddof=1) / np.sqrt(12), rel=0.03)
+
+
 def test_seeds_add_their_own_variation():
     clips = np.zeros((5, 4000)) + np.array([1.0, 2.0, 3.0, 4.0, 5.0])[:, None]
     draws = resample_seeds(clips)
@@ -33,13 +43,56 @@ def test_seeds_add_their_own_variation():
 
 
 def test_interval_leaves_undefined_resamples_out():
-    assert interval(np.array([np.nan, *np.linspace(0, 1, 1001)])) == pytest.approx((0.025, 0.975))
-    assert np.isnan(interval(np.full(3, np.nan))).all()
+    assert interval(np.array([np.nan, *np.linspace(0, 1, 1001)]), 0.5) == pytest.approx((0.025, 0.975))
+
+
+def test_interval_of_nothing_is_not_known():
+    assert np.isnan(interval(np.full(3, np.nan), 0.5)).all()
+
+
+def test_interval_holds_its_value():
+    assert interval(np.linspace(0.5, 0.6, 100), 0.9)[1] == 0.9
+    assert interval(np.linspace(0.5, 0.6, 100), 0.1)[0] == 0.1
+
+
+def test_of_single_clips_the_accuracy_has_the_posterior_of_jeffreys_prior():
+    clips, right = 200, 190
+    draws = resample_weights(np.arange(clips), seed=0)[:, :right].sum(axis=1) / clips
+    low, high = interval(add_pseudo_group(draws, right / clips, clips, clips, "a"), right / clips)
+    # The ends of 1000 resamples are known to about a twelfth of the interval's width.
+    assert (low, high) == pytest.approx(beta.interval(0.95, right + 0.5, clips - right + 0.5), abs=0.005)
+
+
+@pytest.mark.parametrize(("clips", "below"), [(15, 0.84), (40, 0.94)])
+def test_all_right_is_not_certain(clips, below):
+    low, high = interval(add_pseudo_group(np.ones(1000), 1.0, clips, clips, "a"), 1.0)
+    assert high == 1.0
+    # The exact bound of Clopper & Pearson is lower than any that covers 95 % on average.
+    assert 0.025 ** (1 / clips) - 0.05 < low < below
+
+
+def test_two_perfect_inputs_are_not_surely_equal_and_an_input_is_equal_to_itself():
+    first, second, again = (add_pseudo_group(np.ones(1000), 1.0, 15, 15, name) for name in ("a", "b", "a"))
+    low, high = interval(first - second, 0.0)
+    assert low < -0.05
+    assert high > 0.05
+    assert interval(first - again, 0.0) == (0.0, 0.0)
+
+
+def test_clips_that_agree_within_groups_weigh_the_pseudo_group_down():
+    groups = np.arange(20).repeat(5)
+    weights = resample_weights(groups, seed=0)
+    alike, apart = np.arange(100) < 50, np.arange(100) % 2
+    shifts = []
+    for right in (alike, apart):
+        draws = weights @ right / 100
+        shifts.append(np.abs(add_pseudo_group(draws, 0.5, 20, 100, "a") - draws).mean())
+    assert shifts[0] > 1.5 * shifts[1]
 
 
 def test_paired_difference_sees_what_single_intervals_do_not():
     common = np.random.default_rng(0).normal(size=1000)
-    low, high = interval((common + 0.1) - common)
+    low, high = interval((common + 0.1) - common, 0.1)
     assert low == pytest.approx(0.1)
     assert high == pytest.approx(0.1)
 
@@ -95,7 +148,9 @@ def test_equal_layers_are_told_apart_in_no_more_than_5_percent():
         shared = random.random(clips)
         right = (0.6 * shared + 0.4 * random.random((layers, clips))) < 0.7
         draws = right @ resample_weights(np.arange(clips), study, 400).T / clips
-        low, high = interval(draws[0] - draws[1])
+        means = right.mean(axis=1)
+        first, second = (add_pseudo_group(draws[row], means[row], clips, clips, str(row)) for row in (0, 1))
+        low, high = interval(first - second, means[0] - means[1])
         apart += low > 0 or high < 0
         lost += layers - best_set(right.mean(axis=1), draws).sum()
     # Binomial, two standard errors above 5 %: pairs of studies; layers of one study count as one, being dependent.
@@ -114,7 +169,7 @@ def test_95_percent_intervals_hold_the_truth_in_93_to_97_percent_of_studies(song
         song = random.normal(size=songs).repeat(3)
         right = np.sqrt(0.5) * song + np.sqrt(0.5) * random.normal(size=3 * songs) < NormalDist().inv_cdf(0.7)
         weights = resample_weights(np.arange(songs).repeat(3), study, 400)
-        low, high = interval(weights @ right / weights.sum(axis=1))
+        low, high = interval(weights @ right / weights.sum(axis=1), right.mean())
         held += low <= 0.7 <= high
     assert 0.93 <= held / studies <= 0.97
 
@@ -127,6 +182,6 @@ def test_clips_of_a_song_drawn_singly_would_make_intervals_too_narrow():
         random = np.random.default_rng(study)
         right = np.sqrt(0.8) * random.normal(size=60).repeat(10) + np.sqrt(0.2) * random.normal(size=600) < 0.0
         weights = resample_weights(np.arange(600), study, 300)
-        low, high = interval(weights @ right / weights.sum(axis=1))
+        low, high = interval(weights @ right / weights.sum(axis=1), right.mean())
         held += low <= 0.5 <= high
     assert held / studies < 0.7

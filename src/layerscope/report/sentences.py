@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
+from layerscope.scores.resampling import FEWEST_GROUPS
 from layerscope.scores.score_table import PLAIN_INPUTS, WIDE_INPUTS, Comparison, Results
 from layerscope.targets import metric_named
 
@@ -15,8 +16,6 @@ __all__ = [
     "span",
 ]  # fmt: skip
 
-#: Fewer test groups than this and a percentile interval is itself a rough guess.
-FEW_GROUPS = 30
 #: Names in a sentence.
 MOST_NAMED = 10
 
@@ -64,7 +63,9 @@ def number(metric: str, value: float, *, signed: bool = False) -> str:
 
 
 def span(metric: str, low: float, high: float, *, signed: bool = False) -> str:
-    """Return an interval in brackets."""
+    """Return an interval in brackets, or the words that there are too few clips or groups for one."""
+    if low != low:
+        return "[too few]"
     return f"[{number(metric, low, signed=signed)}, {number(metric, high, signed=signed)}]"
 
 
@@ -178,8 +179,10 @@ def list_cautions(results: Results) -> list[str]:
     """Return what limits every claim of the study."""
     facts = results.facts
     cautions = [facts["note"]] if facts["note"] else []
-    if facts["test_groups"] < FEW_GROUPS:
-        cautions.append(f"Only {facts['test_groups']} independent groups are tested: the intervals are rough.")
+    if facts["test_groups"] < FEWEST_GROUPS:
+        cautions.append(
+            f"{facts['test_groups']} independent groups are tested, too few for intervals: {FEWEST_GROUPS} are needed."
+        )
     if facts["leaks"]:
         whose = "as published" if facts.get("published") else "allowed by the user"
         cautions.append(f"Leak between splits, {whose}: {facts['leaks'][0]}.")

@@ -10,8 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.data.splits import Part
-from layerscope.scores.resampling import interval, resample_seeds, resample_weights
-from layerscope.targets.kind import Labels
+from layerscope.scores.resampling import (
+    FEWEST_GROUPS,
+    RESAMPLES,
+    add_pseudo_group,
+    interval,
+    resample_seeds,
+    resample_weights,
+)
+from layerscope.targets.kind import Labels, defined_mean
 
 __all__ = ["Entry", "Evaluation", "Outcome", "evaluations", "score_outcome"]
 
@@ -48,7 +55,7 @@ class Entry:
     rows : list of dict
         What `score_table.COLUMNS` has beyond the label: one for each seed and split.
     draws : ndarray, shape (resample,)
-        The test metric when clips and seeds are resampled.
+        The test metric when clips and seeds are resampled; NaN where there are too few for an interval.
     mixture : list of list of float
         Learned weights of layers, one list a training; empty where none are learned.
     """
@@ -76,24 +83,59 @@ class Evaluation:
         What each of them counts towards: itself, or a song whose clips' scores are averaged.
     labels : Labels
         Of the units.
+    folds : ndarray of int, shape (unit,)
+        The training that scores each.
+    groups : ndarray of int, shape (unit,)
+        What is resampled as a whole.
     weights : ndarray, shape (resample, unit), or None
-        How often each counts in each resample; validation clips get no interval and are not resampled.
+        How much each counts in each resample; None of fewer groups than `FEWEST_GROUPS`, and of validation clips, which
+        get no interval.
     """
 
     rows: NDArray[np.int64]
     units: NDArray[np.int64]
     labels: Labels
+    folds: NDArray[np.int64]
+    groups: NDArray[np.int64]
     weights: NDArray[np.float64] | None
 
     def score(
         self, metric: str, left: NDArray[np.float32], weights: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        """Return a metric of what one training left, (clip, ...), for every weighting of the units."""
+        """Return a metric of what one seed left, (clip, ...), for every weighting of the units.
+
+        Scores of two folds are of two trainings and have no common scale; where units are ranked by them, the score is
+        the mean of the folds' (Forman & Scholz 2010). Folds in which it is undefined are left out.
+        """
         scores = left[self.rows].astype(np.float64)
         means = np.zeros((int(self.units.max()) + 1, *scores.shape[1:]))
         np.add.at(means, self.units, scores)
         means /= np.bincount(self.units).reshape(-1, *(1 for _ in scores.shape[1:]))
-        return self.labels.score(means, metric, weights)
+        if not self.labels.metric(metric).ranks:
+            return self.labels.score(means, metric, weights)
+        weights = np.ones((1, len(means))) if weights is None else weights
+        members = [np.flatnonzero(self.folds == fold) for fold in np.unique(self.folds)]
+        scored = [self.labels.take(rows).score(means[rows], metric, weights[:, rows]) for rows in members]
+        return defined_mean(np.stack(scored, axis=1))
+
+    def resample(self, metric: str, left: NDArray[np.float32], value: float) -> NDArray[np.float64]:
+        """Return a metric in every resample, their mean moved onto its value; NaN where there are too few units.
+
+        The move takes the bias of small samples off, which resampling would count twice (Efron & Tibshirani 1993,
+        ch. 10); of a mean there is none.
+        """
+        if self.weights is None or len(self.folds) < self.labels.metric(metric).fewest_each * len(self.labels.names):
+            return np.full(RESAMPLES, np.nan)
+        draws = self.score(metric, left, self.weights)
+        return draws + (value - defined_mean(draws[None])[0])
+
+    def with_pseudo_group(
+        self, metric: str, draws: NDArray[np.float64], value: float, name: str
+    ) -> NDArray[np.float64]:
+        """Return resampled values with `add_pseudo_group`, of a metric that is a share."""
+        if not self.labels.metric(metric).percent:
+            return draws
+        return add_pseudo_group(draws, value, len(np.unique(self.groups)), len(self.groups), name)
 
 
 def evaluations(
@@ -120,11 +162,15 @@ def evaluations(
     """
     splits = {}
     for name in ("valid", "test"):
-        rows = np.sort(np.concatenate([getattr(part, name) for part in parts]))
+        fold_rows = [getattr(part, name) for part in parts]
+        rows, folds = np.concatenate(fold_rows), np.repeat(np.arange(len(parts)), [len(rows) for rows in fold_rows])
+        rows, folds = rows[np.argsort(rows)], folds[np.argsort(rows)]
         counted = np.arange(len(rows)) if units is None else np.unique(units[rows], return_inverse=True)[1]
         first = np.unique(counted, return_index=True)[1]
-        weights = resample_weights(groups[rows[first]], seed) if name == "test" else None
-        splits[name] = Evaluation(rows, counted, labels.take(rows[first]), weights)
+        drawn = groups[rows[first]]
+        enough = name == "test" and len(np.unique(drawn)) >= FEWEST_GROUPS
+        weights = resample_weights(drawn, seed) if enough else None
+        splits[name] = Evaluation(rows, counted, labels.take(rows[first]), folds[first], drawn, weights)
     return splits
 
 
@@ -136,7 +182,7 @@ def score_outcome(
     Parameters
     ----------
     label : dict
-        The columns that name it: model, dataset, task, target, probe.
+        The columns that name it: model, dataset, task, target, input, layer, probe.
     outcome : Outcome
         What it left.
     splits : dict of str to Evaluation
@@ -149,21 +195,23 @@ def score_outcome(
     list of Entry, the primary metric first
     """
     valid, test = splits["valid"], splits["test"]
-    valid_units, test_units = (len(np.unique(split.units)) for split in (valid, test))
+    name = "|".join(map(str, label.values()))
     entries = []
     for metric in test.labels.metrics():
         rows = [
             # No interval: these clips chose, so that one around their score would flatter.
-            {"seed": seed, "split": "valid", "value": float(valid.score(metric, left)[0]), "n": valid_units}
+            {"seed": seed, "split": "valid", "value": float(valid.score(metric, left)[0]), "n": len(valid.folds)}
             for seed, left in zip(seeds, outcome.valid, strict=False)
         ]
         draws = []
         for seed, left in zip(seeds, outcome.test, strict=False):
             value = float(test.score(metric, left)[0])
-            draws.append(test.score(metric, left, test.weights))
-            low, high = interval(draws[-1])
+            draws.append(test.resample(metric, left, value))
+            low, high = interval(test.with_pseudo_group(metric, draws[-1], value, name), value)
             rows.append(
-                {"seed": seed, "split": "test", "value": value, "ci_low": low, "ci_high": high, "n": test_units}
+                {"seed": seed, "split": "test", "value": value, "ci_low": low, "ci_high": high, "n": len(test.folds)}
             )
-        entries.append(Entry({**label, "metric": metric}, rows, resample_seeds(np.stack(draws)), outcome.mixtures))
+        mean = float(np.mean([row["value"] for row in rows if row["split"] == "test"]))
+        drawn = test.with_pseudo_group(metric, resample_seeds(np.stack(draws)), mean, name)
+        entries.append(Entry({**label, "metric": metric}, rows, drawn, outcome.mixtures))
     return entries

@@ -5,27 +5,45 @@ One set of resamples serves every layer, input and model of a task, so that diff
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RESAMPLES", "best_set", "interval", "resample_seeds", "resample_weights"]
+__all__ = [
+    "FEWEST_GROUPS", "RESAMPLES", "add_pseudo_group", "best_set", "interval", "resample_seeds", "resample_weights",
+]  # fmt: skip
 
 Array = NDArray[np.float64]
 
 #: A tail of 2.5 % is then known to half a point, either end of a normal interval to a fiftieth of its width.
 RESAMPLES = 1000
 LEVEL = 0.95
+#: Of fewer groups nothing is resampled: intervals of R² and ROC-AUC would hold the truth in less than 90 % of studies
+#: (`benchmarks.truth coverage`).
+FEWEST_GROUPS = 10
+
+
+def concentration(groups: int) -> float:
+    """Return the concentration of a group's weight with which a mean varies as its unbiased variance says.
+
+    A mean under Dirichlet weights of concentration c has the variance ``s² / (c·G + 1)``, ``s²`` that of the G groups
+    divided by G; the unbiased one is ``s² / (G - 1)``.
+    """
+    return (groups - 2) / groups
 
 
 def resample_weights(groups: NDArray[np.int64], seed: int, resamples: int = RESAMPLES) -> Array:
-    """Draw as many groups as there are, with replacement, and count how often each clip is in.
+    """Draw a weight for each group, and give it to its clips: the Bayesian bootstrap (Rubin 1981).
+
+    Weights are Dirichlet's times the number of groups. They are never 0, so that no class or tag is lost in a resample,
+    and no metric undefined that is defined on the clips as they are.
 
     Parameters
     ----------
     groups : ndarray of int, shape (clip,)
-        What is drawn as a whole: clips of one artist or song are not independent.
+        What is weighted as a whole, three at least: clips of one artist or song are not independent.
     seed : int
         Of the draw.
     resamples : int
@@ -43,9 +61,52 @@ def resample_weights(groups: NDArray[np.int64], seed: int, resamples: int = RESA
     """
     _, codes = np.unique(groups, return_inverse=True)
     count = int(codes.max()) + 1
-    random = np.random.default_rng(seed)
-    drawn = random.multinomial(count, np.full(count, 1 / count), size=resamples)
-    return drawn[:, codes].astype(np.float64)
+    shares = np.random.default_rng(seed).dirichlet(np.full(count, concentration(count)), size=resamples)
+    return count * shares[:, codes]
+
+
+def add_pseudo_group(draws: Array, value: float, groups: int, clips: int, name: str) -> Array:
+    """Return resampled values of a metric in [0, 1] with a group added that is all right or all wrong.
+
+    Resampling cannot show an error that no clip has made. A group more, which half of the resamples take for right and
+    half for wrong, is the Dirichlet process's prior (Ferguson 1973); of n independent clips it gives the accuracy the
+    posterior of Jeffreys' prior, Beta(k + ½, n - k + ½), whose intervals cover near 1 as elsewhere (Brown, Cai &
+    DasGupta 2001). Two inputs take their sides independently, so that half a discordant group enters their
+    difference (as whole pairs do in Agresti & Min 2005).
+
+    Where the clips of a group agree little, a group counts for several clips, and so does the pseudo-group; it is as
+    heavy as the square root of the design effect (Kish 1965) says, between the mean size of a group and one clip:
+    half of the way, since errors that are few say little about how they cluster.
+
+    Parameters
+    ----------
+    draws : ndarray, shape (resample,)
+        The metric under `resample_weights`.
+    value : float
+        The metric on the clips as they are.
+    groups, clips : int
+        How many were resampled.
+    name : str
+        Of the input: who shares it shares its sides.
+
+    Returns
+    -------
+    ndarray, shape (resample,)
+
+    Examples
+    --------
+    >>> draws = add_pseudo_group(np.ones(1000), 1.0, groups=15, clips=15, name="layer 3")  # 15 clips, all right
+    >>> interval(draws, 1.0)[0] < 0.9
+    True
+    """
+    prior = concentration(groups)
+    share = np.random.default_rng(groups).beta(prior, prior * groups, size=len(draws))
+    side = np.random.default_rng(zlib.crc32(name.encode())).permutation(np.arange(len(draws)) % 2)
+    variance = draws.var()
+    effect = groups * variance / (value * (1 - value)) if variance > 0 and 0 < value < 1 else 1.0
+    mass = np.sqrt(np.clip(effect, groups / clips, 1.0))
+    share = mass * share / (1 - share + mass * share)
+    return (1 - share) * draws + share * side
 
 
 def resample_seeds(values: Array) -> Array:
@@ -72,20 +133,20 @@ def resample_seeds(values: Array) -> Array:
     return np.take_along_axis(values, drawn, axis=0).mean(axis=0)
 
 
-def interval(draws: Array) -> tuple[float, float]:
-    """Return the 95 % percentile interval of resampled values (Efron & Tibshirani 1993, ch. 13); NaNs are left out.
+def interval(draws: Array, value: float) -> tuple[float, float]:
+    """Return the 95 % percentile interval of resampled values (Efron & Tibshirani 1993, ch. 13), NaN where none is.
 
-    Of the difference of two metrics over the same resamples it is the paired interval.
+    Of the difference of two metrics over the same resamples it is the paired interval. It holds the value itself.
 
     Examples
     --------
-    >>> [round(bound, 3) for bound in interval(np.linspace(0.0, 1.0, 1001))]
+    >>> [round(bound, 3) for bound in interval(np.linspace(0.0, 1.0, 1001), 0.5)]
     [0.025, 0.975]
     """
     if np.isnan(draws).all():
         return float("nan"), float("nan")
     low, high = np.nanpercentile(draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-    return float(low), float(high)
+    return float(np.fmin(low, value)), float(np.fmax(high, value))
 
 
 def best_set(values: Sequence[float], draws: Array, level: float = LEVEL) -> NDArray[np.bool_]:

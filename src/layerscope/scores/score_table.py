@@ -43,7 +43,7 @@ class Comparison:
     Attributes
     ----------
     difference, low, high : float
-        Of the first over the second, with its 95 % interval.
+        Of the first over the second, with its 95 % interval; NaN where there are too few clips or groups for one.
     """
 
     difference: float
@@ -192,7 +192,7 @@ class Results:
     def compare(self, ours: int, theirs: int) -> Comparison:
         """Return the difference of two rows of the summary, by their index."""
         difference = float(self.summary.value[ours] - self.summary.value[theirs])
-        return Comparison(difference, *interval(self.draws[ours] - self.draws[theirs]))
+        return Comparison(difference, *interval(self.draws[ours] - self.draws[theirs], difference))
 
     def save(self, directory: Path) -> None:
         """Write ``results.csv``, ``summary.csv``, ``skipped.csv`` and what a later report needs."""

@@ -38,11 +38,12 @@ def tabulate(entries: Sequence[Entry]) -> tuple[pd.DataFrame, pd.DataFrame, NDAr
 def summary_row(entry: Entry) -> dict[str, Any]:
     """Return an entry with its seeds averaged."""
     tests = [row for row in entry.rows if row["split"] == "test"]
-    low, high = interval(entry.draws)
+    value = float(np.mean([row["value"] for row in tests]))
+    low, high = interval(entry.draws, value)
     return {
         **entry.label,
         "valid": entry.valid,
-        "value": float(np.mean([row["value"] for row in tests])),
+        "value": value,
         "ci_low": low,
         "ci_high": high,
         "n": tests[0]["n"],

@@ -306,12 +306,8 @@ def score_job(
     if job.chosen.name == "layer" and job.chosen.layer == layers[-1] and len(layers) > 1:
         inputs.append(Input("last", layers[-1]))
     label = {"model": job.features.model, "probe": job.probe, **names}
-    scored = score_outcome(label, outcome, splits, seeds)
-    return [
-        replace(entry, label={**entry.label, "input": one.name, "layer": one.layer})
-        for one in inputs
-        for entry in scored
-    ]
+    scored = score_outcome(label | {"input": inputs[0].name, "layer": inputs[0].layer}, outcome, splits, seeds)
+    return [replace(entry, label=entry.label | {"input": one.name}) for one in inputs for entry in scored]
 
 
 def facts_of(

@@ -42,13 +42,19 @@ class Metric:
         Scores, targets, weights → a value a resample; of a kind over time, a track's annotation and its
         estimate → the value and its weight.
     percent : bool
-        Whether prose shows it times 100, as a share; with three decimals otherwise.
+        Whether it is a share, in [0, 1], which prose shows times 100; with three decimals otherwise.
+    ranks : bool
+        Whether clips are ranked by their scores, which are then to be of one training.
+    fewest_each : int
+        Clips for each class below which its intervals do not cover; 0 where classes do not count.
     """
 
     name: str
     title: str
     measure: Callable[..., Any]
     percent: bool = True
+    ranks: bool = False
+    fewest_each: int = 0
 
     def of(self, output: str) -> Metric:
         """Return the metric of one output alone, such as ``r2:valence``."""
@@ -103,6 +109,10 @@ class Labels:
     def metrics(self) -> list[str]:
         """Return the names of the metrics, the primary one first."""
         return [metric.name for metric in self.kind.metrics_of(self.names)]
+
+    def metric(self, name: str) -> Metric:
+        """Return the metric of a name in `metrics`."""
+        return next(metric for metric in self.kind.metrics_of(self.names) if metric.name == name)
 
     def score(self, scores: NDArray[Any], metric: str | None = None, weights: Array | None = None) -> Array:
         """Return a metric for every weighting of the clips.

@@ -29,8 +29,8 @@ class Tags(Kind):
     name, noun = "tags", "tags"
     form: Form = "tags"
     metrics = (
-        Metric("roc_auc", "ROC-AUC", roc_auc),
-        Metric("average_precision", "average precision", average_precision),
+        Metric("roc_auc", "ROC-AUC", roc_auc, ranks=True),
+        Metric("average_precision", "average precision", average_precision, ranks=True),
     )
     chance = 0.5
 
