@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from layerscope.atomic_files import owned_directory, read_header, write_atomically
+from layerscope.atomic_files import HEADER, owned_directory, read_header, write_atomically
 from layerscope.errors import DataError
 from layerscope.pretrain.model import MaskedModel
 from layerscope.pretrain.quantizers import RandomProjection, ResidualQuantizer, pitch_frames, stack_frames
@@ -151,7 +151,7 @@ def save_checkpoint(path: Path, model: MaskedModel, optimizer: torch.optim.AdamW
     config = model.encoder.config
     header = {"step": step, "seconds": seconds, "mel_mean": config.mel_mean, "mel_std": config.mel_std}
     contiguous = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    write_atomically(path, save(contiguous, {"layerscope": json.dumps(header)}))
+    write_atomically(path, save(contiguous, {HEADER: json.dumps({"about": header})}))
 
 
 def resume(path: Path, recipe: Recipe, device: torch.device) -> tuple[MaskedModel, torch.optim.AdamW, int, float]:
