@@ -35,7 +35,7 @@ def lives(group):
     return True
 
 
-@pytest.mark.parametrize("until", ["study.json", "probes/*.safetensors"])
+@pytest.mark.parametrize("until", ["study.json", pytest.param("probes/*.safetensors", marks=pytest.mark.slow)])
 def test_an_interrupt_says_how_to_go_on(tones, tmp_path, until):
     call = [sys.executable, "-m", "layerscope", "run", "--data", tones, "--model", "random:small"]
     call += ["--baseline", "none", "--probe", "mlp", "--out", tmp_path / "out"]

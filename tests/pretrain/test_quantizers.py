@@ -1,5 +1,6 @@
 """Tokens tell mel frames apart, use their codes, and rebuild what they stand for."""
 
+import pytest
 import torch
 
 from layerscope.encoders.mel import MelSpectrogram
@@ -30,6 +31,7 @@ def test_random_projection_uses_most_of_its_codes():
     assert codes.unique().numel() > 0.95 * 256
 
 
+@pytest.mark.slow
 def test_residual_quantizer_learns_to_rebuild_sound_and_each_stage_helps():
     torch.manual_seed(0)
     mel = MelSpectrogram()(torch.stack([torch.from_numpy(render(compose(seed, 6.0))) for seed in range(20)]))
