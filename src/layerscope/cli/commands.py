@@ -129,6 +129,9 @@ def export(
     no_weights: Annotated[
         bool, typer.Option("--no-weights", help="Refer to the encoder's weights, without a copy.")
     ] = False,
+    insist: Annotated[
+        bool, typer.Option("--insist", help="Although no input beats chance and shuffled labels.")
+    ] = False,
 ) -> None:
     """Write the answer of a run as a directory that predicts: the encoder, cut after its layer, and the probe."""
     from layerscope.study.export import export as write_predictor
@@ -136,7 +139,7 @@ def export(
 
     made = write_predictor(
         run_directory, out, task=task, model=model, probe=probe, given=given, weights=not no_weights,
-        progress=Bars(console),
+        insist=insist, progress=Bars(console),
     )  # fmt: skip
     print_exported(made)
 

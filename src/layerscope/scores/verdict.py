@@ -1,9 +1,9 @@
 """The answer of a task: what to use, only where the test clips show it.
 
 The page, the terminal, the exported card and ``answer.json`` all say what `decide` says. It has four verdicts, of which
-`layer` and `plain` recommend. Each must be shown at the level of a 95 % interval, so 2.5 % on its one side; noise has
-two ways to be recommended, a layer or a plain feature, and so does it in 5 % of studies at most. What a verdict needs
-besides are further conditions at the same level, all of which must hold, and take nothing from it (Berger 1982).
+``layer`` and ``plain`` recommend. That an input beats its controls is shown one-sided at 5 %, so that noise is found to
+in 5 % of studies; that it must beat the other sort of input as well (or be shown to lose nothing) are further conditions,
+all of which must hold, and take nothing from the level (Berger 1982).
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ __all__ = ["MARGIN", "Difference", "Verdict", "best_on_test", "corrected", "deci
 MARGIN = 0.02
 #: What the interval of `Results` is: 1.96 deviations to either side of a normal score.
 LEVEL = 0.95
+ONE_SIDED = float(stats.norm.ppf(LEVEL))
 TWO_SIDED = float(stats.norm.ppf((1 + LEVEL) / 2))
+ROLES: tuple[Role, ...] = ("plain", "untrained", "trained")
 #: How many times the units of a study are named as what would decide: beyond, the difference is next to none.
 MOST_NEEDED = 100
 
@@ -105,8 +107,8 @@ class Verdict:
         How the input was chosen.
     better : Difference or None
         The best layer on the test clips, where it beats the chosen one: the choice was unlucky.
-    row : int
-        The row of the summary.
+    row, candidate_rows : int, list of int
+        Their rows of the summary.
     """
 
     task: str
@@ -132,11 +134,12 @@ class Verdict:
     chosen: str
     better: Difference | None
     row: int
+    candidate_rows: list[int]
 
     def as_record(self) -> dict[str, Any]:
         """Return what ``answer.json`` holds; a number that is not known is null."""
         record = asdict(self)
-        del record["row"]
+        del record["row"], record["candidate_rows"]
         return {name: known(value) for name, value in record.items()}
 
 
@@ -245,37 +248,39 @@ def beats_controls(results: Results, row: pd.Series) -> bool:
 
     An interval that is not there, of too few clips or groups, shows nothing.
     """
-    low = float(row.value) - widening(results, row) * float(row.value - row.ci_low)
-    return low > chance_of(results, row) and all(row.value > score for score in controls(results, row))
+    return float(row.value) - margin_below(results, row) > chance_of(results, row) and all(
+        row.value > score for score in controls(results, row)
+    )
 
 
-def widening(results: Results, row: pd.Series) -> float:
-    """Return how many times wider an interval must be because the row was chosen on the clips that it is tested on.
+def margin_below(results: Results, row: pd.Series) -> float:
+    """Return how far below a row's score its true one may lie, one-sided at 5 %."""
+    return deviations(results, row) / TWO_SIDED * float(row.value - row.ci_low)
+
+
+def deviations(results: Results, row: pd.Series) -> float:
+    """Return how many deviations a score lies above its true one in 5 % of studies: 1.64, or more of the luckiest.
 
     Over folds each clip chooses in one and is tested in another, so that the luckiest of many inputs is chosen. The
     highest of all candidates, each in units of its deviation, then takes the place of one (single-step maximum: Romano
     & Wolf 2005). Where clips of their own choose, there is nothing to make up for.
-
-    Returns
-    -------
-    float, 1 or more
     """
     if results.facts["tasks"][row.task].get("folds", 1) == 1:
-        return 1.0
-    role: Role = next(role for role in ("plain", "untrained", "trained") if row.model in results.models(role))
+        return ONE_SIDED
+    role: Role = next(role for role in ROLES if row.model in results.models(role))
     family = candidates_of(results, row.task, role)
     noise = results.draws[family.index].astype(np.float64) - family.value.to_numpy()[:, None]
     noise = noise[:, ~np.isnan(noise).any(axis=0)]
     noise = noise[noise.std(axis=1) > 0] if noise.size else noise
     if not noise.size:
-        return 1.0
+        return ONE_SIDED
     highest = (noise / noise.std(axis=1, keepdims=True)).max(axis=0)
-    return max(1.0, float(np.quantile(highest, (1 + LEVEL) / 2)) / TWO_SIDED)
+    return max(ONE_SIDED, float(np.quantile(highest, LEVEL)))
 
 
 def units_to_beat_controls(results: Results, row: pd.Series) -> float:
     """Return how many test clips or groups there must be for a row to beat the controls, if its score stays."""
-    half = widening(results, row) * float(row.value - row.ci_low)
+    half = margin_below(results, row)
     return units_for(float(row.value) - chance_of(results, row), half, results.facts["tasks"][row.task])
 
 
@@ -330,6 +335,7 @@ def record(
         chosen=choice.why,
         better=luckier(results, row, beside),
         row=int(row.name),
+        candidate_rows=[int(each.name) for each in candidates],
     )  # fmt: skip
 
 

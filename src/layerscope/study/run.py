@@ -34,6 +34,7 @@ from layerscope.probes.fitting import (
 )
 from layerscope.probes.frame_targets import frame_features, plan_tracks
 from layerscope.report import write_report
+from layerscope.report.sentences import RARE
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
 from layerscope.scores.layer_selection import choose
 from layerscope.scores.resampling import resample_seeds
@@ -400,6 +401,8 @@ def facts_of(
         "groups": len(np.unique(groups)),
         "test_groups": len(np.unique(groups[test.rows])),
         "absent_tags": labels.kind.absent(test.labels),
+        "grouped": "group" in clips,
+        **class_facts(labels),
         "models": {
             one.model: {
                 "layers": list(one.layers),
@@ -411,6 +414,16 @@ def facts_of(
             for one in features
         },
     }
+
+
+def class_facts(labels: Labels) -> dict[str, Any]:
+    """Return which classes or tags are rare, and the share of the commonest class."""
+    if labels.kind.over_time or labels.kind.form == "values":
+        return {"rare": [], "majority": 0.0}
+    single = labels.kind.form == "classes"
+    counts = np.bincount(labels.values, minlength=len(labels.names)) if single else labels.values.sum(axis=0)
+    rare = [name for name, count in zip(labels.names, counts, strict=True) if 0 < count < RARE]
+    return {"rare": rare, "majority": float(counts.max() / counts.sum()) if single else 0.0}
 
 
 def digest_of(clips: pd.DataFrame, splits: dict[str, Evaluation]) -> str:
