@@ -1,8 +1,8 @@
 """How often is noise recommended, and how often is a weak signal found: whole studies, simulated.
 
 ``python -m benchmarks.noise`` prints both tables. A study has thirteen layers and four plain features that know nothing
-of the labels, or a little, and is answered as a run is. It is said to recommend where its verdict is a layer or a plain
-feature.
+of the labels, or a little, and is answered as a run is. It recommends where its verdict is a layer or a plain feature;
+something is found where it is not nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from layerscope import Features, probe
 from layerscope.scores.verdict import decide
 
-__all__ = ["Study", "noise_studies", "recommended", "verdict_of", "verdicts_of", "weak_studies"]
+__all__ = ["Study", "found", "noise_studies", "recommended", "verdict_of", "verdicts_of", "weak_studies"]
 
 #: Layers of the model, and the width of each.
 LAYERS, WIDTH = 13, 16
@@ -62,11 +62,14 @@ class Study:
 
     def __str__(self) -> str:
         shares = "90/10" if self.uneven else "balanced"
-        return f"{self.target}, {f'{self.folds} folds' if self.folds else 'a split'}, {shares}"
+        where = f"{self.folds} folds" if self.folds else "a split"
+        return f"{self.target}, {where}, {shares}{'' if self.plain else ', no plain feature'}"
 
 
 def noise_studies(clips: int = 200) -> Iterator[Study]:
     """Yield every kind of study of noise; of values none is uneven."""
+    for folds in (0, 5):  # a layer that has nothing to beat but its controls
+        yield Study("classes", folds, clips=clips, plain=0)
     for target, folds, uneven in product(("classes", "tags", "values"), (0, 5), (False, True)):
         if not (target == "values" and uneven):
             yield Study(target, folds, uneven, clips)
@@ -117,13 +120,18 @@ def recommended(verdicts: Counter[str]) -> float:
     return (verdicts["layer"] + verdicts["plain"]) / verdicts.total()
 
 
+def found(verdicts: Counter[str]) -> float:
+    """Return the share of studies in which something is shown to beat the controls."""
+    return 1 - verdicts["nothing"] / verdicts.total()
+
+
 def table_of(studies: Iterator[Study], count: int) -> pd.DataFrame:
     """Return a row a kind of study: how often it recommends, and its verdicts."""
     rows = []
     for study in studies:
         verdicts = verdicts_of(study, count)
         rows.append({"study": str(study), "clips": study.clips, "studies": count,
-                     "recommended": f"{100 * recommended(verdicts):.1f} %",
+                     "recommended": f"{100 * recommended(verdicts):.1f} %", "found": f"{100 * found(verdicts):.1f} %",
                      **{name: verdicts[name] for name in ("layer", "plain", "undecided", "nothing")}})  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -13,8 +13,8 @@ from layerscope.scores.verdict import MARGIN, Verdict, decide
 from layerscope.targets import metric_named
 
 __all__ = [
-    "Advice", "advise", "difference", "headline", "in_percent", "input_name", "layer_list", "metric_name", "number", "score_name",
-    "span",
+    "RARE", "Advice", "advise", "difference", "headline", "in_percent", "input_name", "layer_list", "metric_name",
+    "number", "score_name", "span",
 ]  # fmt: skip
 
 #: Fewer test groups than this and a percentile interval is itself a rough guess.
@@ -142,9 +142,10 @@ def headline(results: Results, answer: Verdict) -> str:
         rival = "plain features" if answer.plain else "chance and shuffled labels"
         return f"Use {row}: it beats {rival}."
     if answer.verdict == "plain":
+        if not results.models("trained"):
+            return f"Use a plain feature, {row}: it beats chance and shuffled labels."
         unit = " points" if in_percent(answer.metric) else ""
-        rest = f"no layer is better by {number(answer.metric, MARGIN)}{unit} or more"
-        return f"Use a plain feature, {row}: {rest if results.models('trained') else 'it beats chance and shuffled labels'}."
+        return f"Use a plain feature, {row}: no layer is better by {number(answer.metric, MARGIN)}{unit} or more."
     if answer.verdict == "undecided":
         names = dict.fromkeys(describe(results.summary.loc[candidate]) for candidate in answer.candidate_rows)
         return f"Undecided: {' or '.join(names)}; {more_needed(answer, 'decide')}."
@@ -169,11 +170,7 @@ def rounded(count: int) -> int:
     >>> rounded(7), rounded(1234)
     (7, 1200)
     """
-    return (
-        int(f"{count:.1e}".partition("e")[0].replace(".", "")) * 10 ** max(0, len(str(count)) - 2)
-        if count > 99
-        else count
-    )
+    return round(count, min(0, 2 - len(str(count))))
 
 
 def against_controls(answer: Verdict) -> str:
@@ -230,9 +227,7 @@ def cautions_of(answer: Verdict, row: pd.Series) -> list[str]:
             f"{layer_list(answer.best_set)}; {gap.input} scores {number(metric, gap.value)} on the test clips."
         )
     if answer.twin and answer.verdict == "layer" and not answer.twin.low > 0:
-        cautions.append(
-            f"It is not told apart from random weights ({answer.twin.name}): what it knows need not be learnt."
-        )
+        cautions.append(f"It is not told apart from random weights ({answer.twin.name}), so need not have been learnt.")
     if answer.verdict == "layer" and not answer.plain:
         cautions.append("No plain feature was studied: one may do as well.")
     return cautions
@@ -249,13 +244,11 @@ def data_cautions(facts: dict[str, Any]) -> list[str]:
         )
     if facts.get("majority", 0) >= IMBALANCED:
         cautions.append(
-            f"{100 * facts['majority']:.0f} % of the clips are of one class: compare with chance, not with 100, and see "
-            "macro F1 below."
+            f"{100 * facts['majority']:.0f} % of the clips are of one class: compare with "
+            "chance, not with 100, and see macro F1 below."
         )
     if not facts.get("grouped", True):
-        cautions.append(
-            "No groups were given: if clips share an artist or a song, the scores flatter (a column `group`)."
-        )
+        cautions.append("No groups were given: where clips share an artist or a song, the scores flatter.")
     return cautions
 
 

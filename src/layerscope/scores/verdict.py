@@ -1,9 +1,9 @@
 """The answer of a task: what to use, only where the test clips show it.
 
 The page, the terminal, the exported card and ``answer.json`` all say what `decide` says. It has four verdicts, of which
-``layer`` and ``plain`` recommend. That an input beats its controls is shown one-sided at 5 %, so that noise is found to
-in 5 % of studies; that it must beat the other sort of input as well (or be shown to lose nothing) are further conditions,
-all of which must hold, and take nothing from the level (Berger 1982).
+``layer`` and ``plain`` recommend. That an input beats its controls is shown one-sided at 5 %: of studies of noise, 5 %
+do. That a layer beats the plain feature as well, or that a plain feature is shown to lose nothing, are further
+conditions, all of which must hold, so that they only lower that share (intersection-union test: Berger 1982).
 """
 
 from __future__ import annotations
