@@ -21,6 +21,7 @@ from layerscope.report.score_tables import as_latex, as_markdown, overview, simi
 from layerscope.report.sentences import advise, input_name, metric_name, number, span
 from layerscope.scores.layer_selection import preferred_probe
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
+from layerscope.scores.verdict import decide
 from layerscope.similarity.measures import MEASURES, Similarities
 from layerscope.targets import kind_named
 from layerscope.tasks import published_rows
@@ -32,7 +33,7 @@ DPI = 200
 
 
 def write_report(results: Results | None, page: Path, similarities: Similarities | None = None) -> None:
-    """Write the page, ``figures/*.png|pdf`` and ``tables/*.csv|md|tex`` beside it.
+    """Write the page, ``answer.json``, ``figures/*.png|pdf`` and ``tables/*.csv|md|tex`` beside it.
 
     Parameters
     ----------
@@ -59,6 +60,9 @@ def write_report(results: Results | None, page: Path, similarities: Similarities
     for name, table in tables.items():
         for suffix, text in (("csv", table.to_csv(index=False)), ("md", as_markdown(table)), ("tex", as_latex(table))):
             write_atomically(page.parent / "tables" / f"{name}.{suffix}", text.encode())
+    if results:
+        answers = [decide(results, task).as_record() for task in results.tasks]
+        write_atomically(page.parent / "answer.json", json.dumps(answers, indent=1, allow_nan=False).encode())
     write_atomically(page, render(results, similarities, tables, drawn, maps).encode())
 
 
