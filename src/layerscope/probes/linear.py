@@ -1,8 +1,8 @@
 """The convex probe: logistic regression or least squares with an L2 penalty, solved to convergence.
 
 It minimises ``mean loss + penalty / 2 * |W|²`` over the training windows, the intercept unpenalised: with
-``penalty = 1 / (C n)`` that is scikit-learn's ``LogisticRegression(C=C)``. Where layers are mixed as well, their weights
-are shares (none negative, of sum 1: a softmax and its limits). That is convex for every mixture held
+``penalty = 1 / (C n)`` that is scikit-learn's ``LogisticRegression(C=C)``. Where layers are mixed, their weights are
+shares (none negative, of sum 1: a softmax and its limits). That is convex for every mixture held
 fixed and not over mixtures, so that it is solved from several starts and the lowest loss kept.
 """
 

@@ -19,7 +19,7 @@ from layerscope.data.leaks import group_codes
 from layerscope.data.splits import assign, parts_of, refuse_unlearnable
 from layerscope.encoders import Encoder
 from layerscope.errors import UsageError
-from layerscope.features.clip_features import Features
+from layerscope.features.clip_features import Features, refuse_different
 from layerscope.features.encode import Extraction, Pass, stored_features
 from layerscope.features.store import FeatureStore
 from layerscope.probes import Input
@@ -471,9 +471,9 @@ def probe(
 
 def probe_own(features: Sequence[Features], asked: Probing) -> StudyResults:
     """Probe features that someone has already, with the labels they bring."""
+    refuse_different(features)
     labels = features[0].labels
-    if labels is None:
-        raise UsageError("these features bring no labels; make them with Features.from_arrays")
+    assert labels is not None
     leaks = refuse_leaks(features[0].clips, allow=asked.allow_leaks)
     clips = assign(features[0].clips, labels, asked.split_seed, asked.folds)
     parts = parts_of(clips)
