@@ -46,6 +46,8 @@ class Features:
         As of the encoder.
     official : tuple of str
         What the model's own authors call the layers, where there is a model.
+    network : str
+        Identifies the encoder, whatever the clips and how they were cut; empty where there is none.
     """
 
     model: str
@@ -60,6 +62,7 @@ class Features:
     baseline: bool = False
     untrained: bool = False
     official: tuple[str, ...] = ()
+    network: str = ""
 
     @classmethod
     def from_arrays(

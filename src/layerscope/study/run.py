@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +43,7 @@ from layerscope.study.loaded_tasks import Question, load_tasks, passes_of, refus
 from layerscope.study.options import Plan, Probing, checked
 from layerscope.study.progress import Progress, Silent
 from layerscope.targets.kind import Labels
+from layerscope.targets.over_time import KindOverTime
 from layerscope.tasks.task import Schedule
 
 __all__ = [
@@ -333,7 +335,7 @@ def facts_of(
         "primary": labels.metrics()[0],
         "metrics": labels.metrics(),
         "clips": len(clips),
-        "digest": digest_of(clips, splits),
+        "digest": digest_of(clips, labels, splits),
         "splits": sizes,
         "groups": len(np.unique(groups)),
         "test_groups": len(np.unique(groups[test.rows])),
@@ -344,6 +346,7 @@ def facts_of(
                 "baseline": one.baseline,
                 "untrained": one.untrained,
                 "fingerprint": one.fingerprint,
+                "network": one.network,
                 "official": list(one.official),
             }
             for one in features
@@ -351,9 +354,12 @@ def facts_of(
     }
 
 
-def digest_of(clips: pd.DataFrame, splits: dict[str, Evaluation]) -> str:
-    """Return what two studies must share for their scores to compare: clips, their splits, and the resamples."""
-    digest = hashlib.sha256()
+def digest_of(clips: pd.DataFrame, labels: Labels, splits: dict[str, Evaluation]) -> str:
+    """Return what two studies must share for their scores to compare: clips, labels, splits, and the resamples."""
+    kind, values = labels.kind, labels.values.tolist()
+    if isinstance(kind, KindOverTime):
+        values = [kind.as_answer(track) for track in values]
+    digest = hashlib.sha256(json.dumps([kind.name, labels.names, values]).encode())
     for column in ("clip_key", "clip", "split", "fold"):
         if column in clips and not (column == "clip" and "clip_key" in clips):
             digest.update("|".join(map(str, clips[column])).encode())
