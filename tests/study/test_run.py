@@ -204,6 +204,47 @@ def test_several_features_of_the_same_clips_are_compared():
     assert set(probe(features, probes=["closed"]).summary.model) == {"x", "y"}
 
 
+def made_features(name="m", order=slice(None), labels=tuple("ab" * 30), seed=0, **options):
+    states = np.random.default_rng(seed).normal(size=(60, 2, 4)) + 3.0 * (np.array(labels) == "b")[:, None, None]
+    return Features.from_arrays(states[order], np.array(labels)[order], model=name, **options)
+
+
+SPLITS = ["train"] * 30 + ["val"] * 14 + ["test"] * 16
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (made_features("n", np.roll(np.arange(60), 1)), "'m' and 'n' differ in the label of clip 0; .*same order"),
+        (made_features("n", slice(50)), r"differ in the number of clips \(60 and 50\)"),
+        (made_features("n", labels=tuple("bc" * 30)), "differ in what their labels are"),
+        (made_features("n", splits=SPLITS), r"differ in the split of clip 0 \(None and train\)"),
+        (made_features("n", groups=[str(row) for row in range(60)]), r"the group of clip 0 \(None and 0\)"),
+    ],
+)
+def test_features_of_other_clips_are_refused_together(other, words):
+    with pytest.raises(DataError, match=words):
+        probe([made_features(), other], probes=["closed"])
+
+
+def test_two_features_of_one_name_are_refused():
+    with pytest.raises(UsageError, match="two features are called 'm'"):
+        probe([made_features(), made_features(seed=1)], probes=["closed"])
+
+
+def test_a_feature_of_ones_own_can_be_a_plain_one():
+    labels = list("ab" * 30)
+    plain = Features.from_arrays(np.random.default_rng(1).normal(size=(60, 1, 12)), labels, model="hand", baseline=True)
+    results = probe([made_features(), plain], probes=["closed", "linear"])
+    assert results.models("plain") == ["hand"]
+    assert results.of(model="hand").input.unique().tolist() == ["mean", "shuffled"]
+
+
+def test_validation_clips_are_those_that_are_given():
+    results = probe(made_features(splits=SPLITS), probes=["closed"])
+    assert results.only(results.tasks[0]).facts["splits"] == {"train": 30, "valid": 14, "test": 16}
+
+
 def test_shuffled_labels_give_chance_where_true_ones_give_everything():
     random = np.random.default_rng(0)
     labels = np.arange(400) % 2

@@ -17,7 +17,14 @@ from layerscope.atomic_files import write_atomically
 from layerscope.report.conclusions import answer_questions, worth_of_scores
 from layerscope.report.figures import as_svg, layer_curves
 from layerscope.report.heat_maps import descriptor_curves, label_free_curves, similarity_map, task_map
-from layerscope.report.score_tables import as_latex, as_markdown, overview, similarity_overview
+from layerscope.report.score_tables import (
+    MIXTURE_CAUTION,
+    as_latex,
+    as_markdown,
+    mixture_rank,
+    overview,
+    similarity_overview,
+)
 from layerscope.report.sentences import advise, input_name, metric_name, number, span
 from layerscope.scores.layer_selection import preferred_probe
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
@@ -141,6 +148,8 @@ def render(
         style=files("layerscope.report").joinpath("page.css").read_text(encoding="utf-8"),
         title=title_of(tasks),
         facts=results.facts if results else None,
+        results=results,
+        mixture_caution=MIXTURE_CAUTION,
         tasks=tasks,
         answers=answer_questions(results) if results else [],
         map={"svg": as_svg(maps["tasks"]), "text": map_text(results)} if results and "tasks" in maps else None,
@@ -235,9 +244,10 @@ def curve_text(results: Results, probe: str) -> str:
     return f"{metric_name(metric)} with the {probe} probe. " + "; ".join(parts)
 
 
-def mixture_text(mixture: str, spread: str) -> str:
-    """Return learned weights of layers in percent, with their deviation over trainings."""
-    if not mixture:
+def mixture_text(results: Results, row: pd.Series) -> str:
+    """Return learned weights of layers in percent, their deviation over trainings, and how they rank layers."""
+    if not row.mixture:
         return ""
-    pairs = zip(json.loads(mixture), json.loads(spread), strict=True)
-    return ", ".join(f"{100 * weight:.0f} ± {100 * deviation:.0f}" for weight, deviation in pairs)
+    pairs = zip(json.loads(row.mixture), json.loads(row.mixture_spread), strict=True)
+    weights = ", ".join(f"{100 * weight:.0f} ± {100 * deviation:.0f}" for weight, deviation in pairs)
+    return f"{weights} (ρ {mixture_rank(results, row):.2f})".replace("-", "−").replace("ρ nan", "ρ undefined")

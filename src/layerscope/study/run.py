@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from layerscope.data.leaks import group_codes
 from layerscope.data.splits import assign, parts_of, refuse_unlearnable
 from layerscope.encoders import Encoder
 from layerscope.errors import UsageError
-from layerscope.features.clip_features import Features
+from layerscope.features.clip_features import Features, refuse_different
 from layerscope.features.encode import Extraction, Pass, stored_features
 from layerscope.features.store import FeatureStore
 from layerscope.probes import Input
@@ -45,6 +46,7 @@ from layerscope.study.loaded_tasks import Question, load_tasks, passes_of, refus
 from layerscope.study.options import Plan, Probing, checked
 from layerscope.study.progress import Progress, Silent
 from layerscope.targets.kind import Labels
+from layerscope.targets.over_time import KindOverTime
 from layerscope.tasks.task import Schedule
 
 __all__ = [
@@ -392,7 +394,7 @@ def facts_of(
         "primary": labels.metrics()[0],
         "metrics": labels.metrics(),
         "clips": len(clips),
-        "digest": digest_of(clips, splits),
+        "digest": digest_of(clips, labels, splits),
         "splits": sizes,
         "groups": len(np.unique(groups)),
         "test_groups": len(np.unique(groups[test.rows])),
@@ -405,6 +407,7 @@ def facts_of(
                 "baseline": one.baseline,
                 "untrained": one.untrained,
                 "fingerprint": one.fingerprint,
+                "network": one.network,
                 "official": list(one.official),
             }
             for one in features
@@ -422,9 +425,12 @@ def class_facts(labels: Labels) -> dict[str, Any]:
     return {"rare": rare, "majority": float(counts.max() / counts.sum()) if single else 0.0}
 
 
-def digest_of(clips: pd.DataFrame, splits: dict[str, Evaluation]) -> str:
-    """Return what two studies must share for their scores to compare: clips, their splits, and the resamples."""
-    digest = hashlib.sha256()
+def digest_of(clips: pd.DataFrame, labels: Labels, splits: dict[str, Evaluation]) -> str:
+    """Return what two studies must share for their scores to compare: clips, labels, splits, and the resamples."""
+    kind, values = labels.kind, labels.values.tolist()
+    if isinstance(kind, KindOverTime):
+        values = [kind.as_answer(track) for track in values]
+    digest = hashlib.sha256(json.dumps([kind.name, labels.names, values]).encode())
     for column in ("clip_key", "clip", "split", "fold"):
         if column in clips and not (column == "clip" and "clip_key" in clips):
             digest.update("|".join(map(str, clips[column])).encode())
@@ -551,9 +557,9 @@ def probe(
 
 def probe_own(features: Sequence[Features], asked: Probing) -> StudyResults:
     """Probe features that someone has already, with the labels they bring."""
+    refuse_different(features)
     labels = features[0].labels
-    if labels is None:
-        raise UsageError("these features bring no labels; make them with Features.from_arrays")
+    assert labels is not None
     leaks = refuse_leaks(features[0].clips, allow=asked.allow_leaks)
     clips = assign(features[0].clips, labels, asked.split_seed, asked.folds)
     parts = parts_of(clips)
