@@ -39,6 +39,13 @@ def test_leaks_by_group_file_and_sound_are_found_and_said():
     ]
 
 
+def test_leaks_are_looked_for_in_the_splits_that_are_used():
+    clips = table(4, split=["train", "train", "valid", "test"], fold=["0", "1", "2", "3"], group=["a", "a", "b", "c"])
+    assert find_leaks(clips) == []
+    clips["split"] = ["train", "valid", "valid", "test"]
+    assert [str(leak) for leak in find_leaks(clips)] == ["group 'a' is in train and valid"]
+
+
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 40)), min_size=1, max_size=60))
 @settings(deadline=None, max_examples=60)
 def test_joined_clips_are_components_numbered_by_their_first_row(pairs):

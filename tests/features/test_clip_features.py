@@ -20,6 +20,12 @@ def test_layers_may_have_other_numbers():
     assert Features.from_arrays(STATES, list("ababab"), layers=[4, 8, 12]).layers == (4, 8, 12)
 
 
+def test_usual_words_for_splits_are_understood():
+    words = ["train", "Training", "val", "dev", "test", "testing"]
+    features = Features.from_arrays(STATES, list("ababab"), splits=words)
+    assert features.clips.split.tolist() == ["train", "train", "valid", "valid", "test", "test"]
+
+
 def test_fingerprint_follows_the_values():
     changed = STATES.copy()
     changed[0, 0, 0] += 1
@@ -35,6 +41,8 @@ def test_fingerprint_follows_the_values():
         (STATES[:5], {}, "labels has 6 entries for 5 clips"),
         (STATES, {"splits": ["train"]}, "split has 1 entries for 6 clips"),
         (STATES, {"layers": [0]}, "names 1 layers, states have 3"),
+        (STATES, {"splits": ["train"] * 5 + ["holdout"]}, "clip 5: 'split' holdout is none of train, valid, test"),
+        (STATES, {"baseline": True}, "a plain feature has one layer, these states 3"),
         (np.where(np.arange(6)[:, None, None] == 2, np.nan, STATES), {}, "clip 2, layer 0 are not finite"),
     ],
 )

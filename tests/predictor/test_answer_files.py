@@ -30,7 +30,7 @@ def use(tones, tmp_path):
     """A predictor of the two tones."""
     plan = make_plan({"data": tones, "model": [], "baseline": ["mfcc"], "probe": ["closed"], "seeds": 1}, "test")
     run(plan, tmp_path / "run")
-    export(tmp_path / "run", tmp_path / "use")
+    export(tmp_path / "run", tmp_path / "use", insist=True)
     return tmp_path / "use"
 
 

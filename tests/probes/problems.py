@@ -31,3 +31,20 @@ def make_problem(kind, clips=150, dim=12, outputs=3, windows=1, noise=1.0, seed=
         Labels(KINDS[kind], tuple(f"t{number}" for number in range(outputs)), values),
         *np.split(order, [int(0.6 * clips), int(0.8 * clips)]),
     )
+
+
+def planted_mixture(kind, shares, clips=300, dim=12, outputs=3, noise=0.3, seed=0):
+    """Return a problem whose targets follow from a mixture of layers with the given shares, each layer noise alone."""
+    random = np.random.default_rng(seed)
+    states = random.normal(size=(clips, len(shares), dim))
+    hidden = np.einsum("nld,l->nd", states, shares) / np.linalg.norm(shares)
+    signal = hidden @ random.normal(size=(dim, outputs)) + noise * random.normal(size=(clips, outputs))
+    values = {"classes": signal.argmax(axis=1), "tags": (signal > 0).astype(np.float32)}.get(
+        kind, signal.astype(np.float32)
+    )
+    return Problem(
+        states.astype(np.float32),
+        np.arange(clips),
+        Labels(KINDS[kind], tuple(f"t{number}" for number in range(outputs)), values),
+        *np.split(random.permutation(clips), [int(0.6 * clips), int(0.8 * clips)]),
+    )

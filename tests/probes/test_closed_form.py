@@ -6,7 +6,9 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import Ridge
 
 from layerscope.probes.closed_form import RIDGES, SHRINKAGES, fit_closed_form, lda_path, ridge_path
+from layerscope.probes.problem import Problem
 from layerscope.probes.sample_sums import Moments
+from layerscope.targets import KINDS, Labels
 
 
 @pytest.mark.parametrize("penalty", [RIDGES[0], 0.1, RIDGES[-1]])
@@ -37,8 +39,23 @@ def test_a_class_without_training_clips_is_never_predicted():
     weights, intercepts = lda_path(Moments.of(np.random.default_rng(0).normal(size=(20, 3)), np.eye(3)[[0, 2] * 10]))(
         0.5
     )
-    assert np.isfinite(weights).all()
-    assert intercepts[1] < -1e8
+    states = 100 * np.random.default_rng(1).normal(size=(1000, 3))
+    assert ((states @ weights + intercepts).argmax(axis=1) != 1).all()
+
+
+@pytest.mark.parametrize("dim", [6, 200])
+def test_one_training_clip_a_class_says_the_nearest_and_never_a_class_it_has_not_seen(dim):
+    random = np.random.default_rng(0)
+    classes = np.array([*np.repeat(np.arange(4), 8), 4])
+    states = (random.normal(size=(5, dim))[classes] + 0.1 * random.normal(size=(33, dim))).astype(np.float32)
+    rows = np.arange(33)
+    train, valid = np.flatnonzero(rows % 8 == 0)[:4], np.flatnonzero(rows % 8 == 1)
+    test = np.setdiff1d(rows, [*train, *valid])
+    labels = Labels(KINDS["classes"], tuple("abcde"), classes)
+    prediction = fit_closed_form(Problem(states, rows, labels, train, valid, test), [0])[0]
+    answers = prediction.scores.argmax(axis=1)
+    assert (answers[:32] == classes[:32]).all()
+    assert answers[32] != 4
 
 
 @pytest.mark.parametrize("kind", ["classes", "tags", "values"])

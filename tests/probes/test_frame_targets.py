@@ -22,6 +22,7 @@ from layerscope.probes.frame_targets import (
 )
 from layerscope.targets import KINDS, Labels
 from layerscope.targets.beats import BeatTimes
+from layerscope.targets.chords import CHORD_NAMES
 from layerscope.targets.spans import Spans
 
 
@@ -120,6 +121,46 @@ def test_frames_between_spans_are_neither_trained_nor_scored():
     tracks = plan_tracks(labels, [100] * 3, [Part(*(np.array([row]) for row in range(3)))])
     times = (tracks.frame + 0.5) / tracks.rate
     assert ((times < 1) | (times >= 3)).all()
+
+
+def perfect(labels, seconds=20.0):
+    """Return the scores of tracks whose estimates are the annotation that is heard, of 20 s of a song of a minute."""
+    kind, kept = labels.kind, [int(seconds * 25)] * 3
+    tracks = plan_tracks(labels, kept, [Part(*(np.array([row]) for row in range(3)))])
+    whole = labels.values[2]
+    if isinstance(whole, BeatTimes):
+        answer = BeatTimes(whole.beats[whole.beats < seconds], whole.downbeats[whole.downbeats < seconds])
+    else:
+        kept_spans = whole.intervals[:, 0] < seconds
+        answer = Spans(whole.intervals[kept_spans].clip(max=seconds), whole.labels[: kept_spans.sum()])
+    scores = np.zeros((len(tracks.clip), len(labels.names)))
+    return dict(zip(labels.metrics(), kind.score_track(tracks.labels.values[2], answer, np.zeros(0), scores[:0]),
+                    strict=True))  # fmt: skip
+
+
+def whole_songs(kind, names, track):
+    values = np.empty(3, dtype=object)
+    values[:] = [track] * 3
+    return Labels(KINDS[kind], names, values)
+
+
+def test_what_goes_on_after_the_clip_is_not_missed():
+    beats = np.arange(0.25, 60.0, 0.5)
+    scored = perfect(whole_songs("beats", ("beat", "downbeat"), BeatTimes(beats, beats[::4])))
+    assert {name: value for name, (value, _) in scored.items()} == dict.fromkeys(scored, 1.0)
+    edges = np.arange(0.0, 61.0, 6.0)
+    spans = np.stack([edges[:-1], edges[1:]], axis=1)
+    sections = perfect(whole_songs("segments", ("a", "b"), Spans(spans, tuple("ab" * 5))))
+    assert sections["boundary_f_0.5s"] == sections["boundary_f_3s"] == (1.0, 1.0)
+    chords = perfect(whole_songs("chords", CHORD_NAMES, Spans(spans, ("C:maj", "A:min") * 5)))
+    assert chords["majmin"] == chords["root"] == (1.0, pytest.approx(20.0))
+
+
+def test_a_clip_that_ends_before_its_annotation_begins_has_no_weight():
+    spans = Spans(np.array([[30.0, 40.0], [40.0, 50.0]]), ("C:maj", "A:min"))
+    heard = KINDS["chords"].heard(spans, 20.0)
+    assert heard.labels == ()
+    assert all(metric.measure(heard, spans) == (0.0, 0.0) for metric in KINDS["chords"].metrics[1:])
 
 
 def test_context_is_means_of_neighbours():

@@ -1,10 +1,23 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from problems import make_problem
+from problems import make_problem, planted_mixture
+from scipy.optimize import minimize
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from layerscope.probes.linear import PENALTIES, basis_of_rank, fit_linear, linear_scores, solve
+from layerscope.probes.linear import (
+    PENALTIES,
+    basis_of_rank,
+    fit_linear,
+    linear_scores,
+    objective_of,
+    solve,
+    solve_mixture,
+    tied_mixtures,
+)
 
 
 def solved(problem, penalty, kind):
@@ -88,6 +101,66 @@ def test_a_mixture_is_learnt_jointly():
     prediction = fit_linear(make_problem("classes", clips=300, noise=0.2, layers=3), [0])[0]
     assert np.argmax(prediction.mixture) == 1
     assert prediction.mixture[1] > 0.6
+
+
+@pytest.mark.parametrize("kind", ["classes", "tags", "values"])
+@pytest.mark.parametrize("shares", [(0, 0.5, 0, 0.5, 0), (0.1, 0.4, 0.1, 0.3, 0.1), (0, 0, 1, 0, 0)])
+def test_a_planted_mixture_is_found(kind, shares):
+    prediction = fit_linear(planted_mixture(kind, shares, clips=600), [0])[0]
+    np.testing.assert_allclose(prediction.mixture, shares, atol=0.05)
+
+
+def test_a_mixture_of_two_half_informative_layers_beats_either():
+    problem = planted_mixture("classes", (0, 0.5, 0.5), clips=600)
+    mixed, *alone = (
+        fit_linear(replace(problem, states=states), [0])[0]
+        for states in (problem.states, problem.states[:, 1], problem.states[:, 2])
+    )
+    tested = problem.labels.take(problem.test)
+    best, *others = (tested.score(found.scores[problem.test])[0] for found in (mixed, *alone))
+    assert best > max(others) + 0.15
+
+
+def mixture_case(kind="classes", **changes):
+    """Return the training rows of a problem with a mixture, and the form's loss in numpy."""
+    problem = planted_mixture(kind, **{"shares": (0.2, 0.5, 0.3), "clips": 60, "dim": 4, **changes})
+    inputs = torch.from_numpy(problem.standardised()).double()[problem.train]
+    return inputs, torch.from_numpy(problem.labels.values)[problem.train], len(problem.labels.names)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_the_loss_of_a_mixture_is_above_neither_a_single_layers_nor_that_of_equal_shares(penalty):
+    inputs, targets, outputs = mixture_case(clips=100, dim=8)
+    tied = tied_mixtures(inputs, outputs)
+    found = solve_mixture(inputs, targets, "classes", outputs, penalty, tied)
+    loss = objective_of(inputs, targets, "classes", outputs, penalty)(found)[0]
+    fixed = [inputs.mean(dim=1), *inputs.unbind(dim=1)]
+    for states in fixed:
+        start = np.zeros((states.shape[1] + 1) * outputs)
+        exact = solve(states, targets, "classes", outputs, penalty, start)
+        assert loss <= objective_of(states, targets, "classes", outputs, penalty)(exact)[0] + 1e-7
+
+
+@pytest.mark.parametrize("penalty", [1.0, 0.1, 0.01, 0.001])
+def test_the_optimum_of_a_mixture_is_that_of_another_optimiser(penalty):
+    """Sequential least squares over a softmax, from many random starts, with the loss written anew."""
+    inputs, targets, outputs = mixture_case()
+    x, hot = inputs.numpy(), np.eye(outputs)[targets]
+
+    def loss(vector):
+        weights, logits = vector[:-3].reshape(-1, outputs), vector[-3:]
+        scores = np.einsum("nld,l->nd", x, softmax(logits)) @ weights[:-1] + weights[-1]
+        return (np.logaddexp.reduce(scores, axis=1) - (scores * hot).sum(1)).mean() + penalty / 2 * (
+            weights[:-1] ** 2
+        ).sum()
+
+    random = np.random.default_rng(0)
+    starts = random.normal(size=(8, 5 * outputs + 3))
+    expected = min(
+        minimize(loss, start, method="SLSQP", options={"maxiter": 1000, "ftol": 1e-12}).fun for start in starts
+    )
+    found = solve_mixture(inputs, targets, "classes", outputs, penalty, tied_mixtures(inputs, outputs))
+    assert objective_of(inputs, targets, "classes", outputs, penalty)(found)[0] == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.slow

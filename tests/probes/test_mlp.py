@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from problems import make_problem
+from problems import make_problem, planted_mixture
 
 from layerscope.probes.mlp import LEARNING_RATES, MLP, fit_mlp, train_once
 
@@ -44,6 +44,11 @@ def test_the_mixture_finds_the_layer_that_knows():
     prediction = fit_mlp(problem, [0])[0]
     assert sum(prediction.mixture) == pytest.approx(1.0)
     assert np.argmax(prediction.mixture) == 1
+
+
+def test_a_planted_mixture_is_found():
+    prediction = fit_mlp(planted_mixture("classes", (0, 0.5, 0, 0.5), clips=600), [0])[0]
+    np.testing.assert_allclose(prediction.mixture, (0, 0.5, 0, 0.5), atol=0.15)
 
 
 def test_test_labels_are_never_looked_at():

@@ -30,6 +30,16 @@ def test_a_model_that_loses_or_ties_is_said_to():
     assert "is not told apart from it on 2" in tie
 
 
+def test_counts_of_wins_are_corrected_together():
+    results = made_study(("a", "b", "c", "d"), best=dict.fromkeys("abcd", 1), plain=0.77)
+    text = said(results)["Do the models beat plain features, and where?"]
+    assert "All 8 comparisons are corrected together (Holm)" in text
+    chosen = results.summary[results.summary.chosen & results.summary.model.isin(["m", "mel"])]
+    first = [chosen[(chosen.task == "a") & (chosen.model == model)].index[0] for model in ("m", "mel")]
+    assert results.compare(*first).verdict == "better"  # alone
+    assert "m, of 4 tasks: beats the best plain feature on 0;" in text
+
+
 def test_tasks_that_share_a_layer_do_not_show_that_they_want_different_ones():
     layers = said(made_study(TASKS, best={"pitch": 1, "genre": 1}))["Which layers serve which task?"]
     assert "m: 0 of 1 pairs of tasks have no layer that may be best for both." in layers

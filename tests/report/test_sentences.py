@@ -6,6 +6,11 @@ from layerscope.scores.score_table import Results
 from layerscope.scores.tabulate import tabulate
 
 
+def test_a_probe_without_randomness_is_not_said_to_have_seeds():
+    reasons = advise(study(plain=0.6)).reasons
+    assert "with the mlp probe on 50 test clips, 2 trainings" in reasons[0]
+
+
 def results_of(*entries, models, **facts):
     task = {
         "primary": "accuracy", "leaks": [], "absent_tags": [], "test_groups": 50, "skipped": 0, "chance": 0.1,
@@ -33,17 +38,24 @@ def test_a_model_that_beats_plain_features_is_recommended():
     assert any("better" in reason and "random weights" in reason for reason in advice.reasons)
 
 
-def test_a_plain_feature_that_beats_the_model_is_recommended():
+def test_a_plain_feature_that_loses_nothing_is_recommended():
     assert advise(study(plain=0.95)).headline == (
-        "Use a plain feature, mel (mean over time): it beats every layer that validation would choose."
+        "Use a plain feature, mel (mean over time): no layer is better by 2.0 points or more."
     )
 
 
-def test_what_is_not_told_apart_is_said_to_be_so():
+def test_what_is_not_told_apart_is_undecided():
     headline = advise(study(plain=0.80)).headline
-    assert (
-        headline == "Use a plain feature, mel (mean over time): layer 1 of m is not told apart from it, and costs more."
-    )
+    assert headline.startswith("Undecided: layer 1 of m or mel (mean over time); about ")
+    assert headline.endswith(" more test clips would decide, if the scores stay.")
+
+
+def test_noise_is_not_recommended():
+    results = results_of(
+        entry(0, 0.5, 0.52, spread=0.1), entry(0, 0.5, 0.5, model="mel", input="mean", spread=0.1), models=MODELS,
+        chance=0.5,
+    )  # fmt: skip
+    assert advise(results).headline.startswith("Nothing to use yet: no input is shown to beat chance")
 
 
 def test_the_layer_is_compared_with_the_inputs_of_all_layers():
@@ -55,16 +67,19 @@ def test_the_layer_is_compared_with_the_inputs_of_all_layers():
 
 def test_without_a_trained_model_nothing_is_claimed_of_one():
     advice = advise(results_of(entry(0, 0.6, 0.6, model="mel", input="mean"), models={"mel": {"baseline": True}}))
-    assert advice.headline == "Use mel (mean over time)."
+    assert advice.headline == "Use a plain feature, mel (mean over time): it beats chance and shuffled labels."
     assert "No trained model was studied; this says nothing about one." in advice.cautions
 
 
 def test_cautions_name_what_limits_the_claims():
     advice = advise(
         results_of(entry(0, 0.6, 0.6), models={"m": {}}, test_groups=6, leaks=["group 'a' is in train and test"],
-                   absent_tags=["rock"], note="A note.")
+                   absent_tags=["rock"], note="A note.", rare=["oboe"], majority=0.9, grouped=False)
     )  # fmt: skip
-    assert advice.cautions[0] == "A note."
+    assert "A note." in advice.cautions
+    assert any("Fewer than 10 clips in all: oboe" in caution for caution in advice.cautions)
+    assert any("90 % of the clips are of one class" in caution for caution in advice.cautions)
+    assert any("No groups were given" in caution for caution in advice.cautions)
     assert any("Only 6 independent groups" in caution for caution in advice.cautions)
     assert any("group 'a' is in train and test" in caution for caution in advice.cautions)
     assert any("rock" in caution for caution in advice.cautions)

@@ -7,9 +7,9 @@ from layerscope.scores.score_table import Results
 from layerscope.scores.tabulate import tabulate
 
 
-def study_of(model, digest="same", task="d"):
-    entries = [entry(layer, 0.5, 0.6, model=model) for layer in (0, 1)]
-    facts = {"models": {model: {"baseline": False, "untrained": False}}, "seeds": 1, "note": "",
+def study_of(model, digest="same", task="d", network="", value=0.6):
+    entries = [entry(layer, 0.5, value, model=model) for layer in (0, 1)]
+    facts = {"models": {model: {"baseline": False, "untrained": False, "network": network}}, "seeds": 1, "note": "",
              "tasks": {task: {"primary": "accuracy", "digest": digest}}, "passes": {model: {}}}  # fmt: skip
     return Results(*tabulate(entries), facts, {})
 
@@ -23,7 +23,18 @@ def test_runs_are_put_side_by_side():
 
 
 def test_runs_that_do_not_compare_are_refused():
-    with pytest.raises(UsageError, match="different clips or splits"):
+    with pytest.raises(UsageError, match="different clips, labels or splits"):
         combine([study_of("a"), study_of("b", digest="other")])
     with pytest.raises(UsageError, match="'a' was studied on 'd' in more than one"):
-        combine([study_of("a"), study_of("a")])
+        combine([study_of("a"), study_of("a", value=0.7)])
+
+
+def test_networks_of_one_name_are_compared():
+    with pytest.raises(UsageError, match=r"'a' is another network .*\(fingerprints 1111 and 2222\)"):
+        combine([study_of("a", network="1111"), study_of("a", network="2222")])
+
+
+def test_what_runs_hold_alike_stands_once():
+    both = combine([study_of("a", network="1111"), study_of("b"), study_of("a", network="1111")])
+    assert both.summary.model.unique().tolist() == ["a", "b"]
+    assert len(both.summary) == len(both.draws) == 2 * len(study_of("a").summary)

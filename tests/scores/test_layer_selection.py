@@ -8,7 +8,6 @@ from made_study import made_study
 
 import layerscope
 from layerscope.scores.layer_selection import (
-    advised,
     best_plain,
     best_trained,
     best_untrained,
@@ -80,19 +79,6 @@ def test_layers_without_a_validation_score_are_passed_over():
     assert best_trained(results, "pitch").chosen.model == "n"
     results.summary.loc[results.summary.model == "n", "valid"] = NAN
     assert best_trained(results, "pitch").chosen.model == "m"
-
-
-@pytest.mark.parametrize(("plain", "model"), [(0.6, "m"), (0.8, "mel"), (0.9, "mel")])
-def test_a_plain_feature_is_advised_unless_a_model_beats_it(plain, model):
-    assert advised(made_study(("pitch",), plain=plain), "pitch").chosen.model == model
-
-
-def test_an_untrained_model_is_advised_only_where_there_is_nothing_else():
-    results = made_study(("pitch",), models=("m",))
-    results.facts["models"]["m"]["untrained"] = True
-    assert advised(results, "pitch").chosen.model == "mel"
-    results.facts["models"].pop("mel")
-    assert advised(results, "pitch").chosen.model == "m"
 
 
 def test_the_probe_is_that_of_the_best_validation_score():

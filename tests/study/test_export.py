@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 
 import mir_eval
 import numpy as np
@@ -18,7 +19,7 @@ from layerscope.data.splits import Part, assign, parts_of
 from layerscope.errors import DataError, UsageError
 from layerscope.predictor.predict import load_predictor
 from layerscope.scores.evaluation import evaluations
-from layerscope.study.export import export
+from layerscope.study import export as exporting
 from layerscope.study.loaded_tasks import load_tasks
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
@@ -26,6 +27,8 @@ from layerscope.targets.beats import BeatTimes
 from layerscope.targets.spans import Spans
 from layerscope.toymusic import write_pieces
 
+#: These studies are of a few clips, which show nothing: what is exported of them is insisted on.
+export = partial(exporting.export, insist=True)
 FAST = {"model": ["random:small"], "baseline": ["mfcc"], "probe": ["linear"], "seeds": 1}
 
 
@@ -245,7 +248,12 @@ def test_what_cannot_be_exported_is_said(tones, tmp_path):
 
 def test_a_flipped_byte_is_found(tones, tmp_path, capsys):
     study(tones, tmp_path / "run")
-    assert guarded(["export", str(tmp_path / "run"), "--out", str(tmp_path / "use"), "--model", "random:small"]) == 0
+    assert (
+        guarded(
+            ["export", str(tmp_path / "run"), "--out", str(tmp_path / "use"), "--model", "random:small", "--insist"]
+        )
+        == 0
+    )
     for name in ("encoder.safetensors", "probe.safetensors"):
         damaged = tmp_path / name / "use"
         shutil.copytree(tmp_path / "use", damaged)
@@ -270,3 +278,22 @@ def test_the_card_is_in_the_form_of_the_hub(tones, tmp_path):
     row = results.of(metric="accuracy", model="random:small", input="layer", layer=1).iloc[0]
     assert (told.metric_type, told.metric_value) == ("accuracy", pytest.approx(row.value, abs=1e-4))
     assert "the weights are random" in loaded.text
+    assert "**Answer** of that run: " in loaded.text
+
+
+def test_nothing_is_exported_of_noise_unless_insisted_on(tmp_path, capsys):
+    random = np.random.default_rng(0)
+    for number in range(40):
+        place = tmp_path / "noise" / "ab"[number % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        soundfile.write(place / f"{number}.wav", random.normal(0, 0.1, 24_000), 24_000)
+    study(tmp_path / "noise", tmp_path / "run", probe=["closed"])
+    answer = json.loads((tmp_path / "run" / "answer.json").read_text())
+    assert [record["verdict"] for record in answer] == ["nothing"]
+    out = ["--out", str(tmp_path / "use")]
+    for named in ([], ["--model", "mfcc"], ["--model", "random:small", "--input", "layer 1"]):
+        assert guarded(["export", str(tmp_path / "run"), *out, *named]) == 2
+        assert "Nothing to use yet" in capsys.readouterr().err
+        assert not (tmp_path / "use").exists()
+    assert guarded(["export", str(tmp_path / "run"), *out, "--insist"]) == 0
+    assert "Nothing to use yet" in (tmp_path / "use" / "README.md").read_text()

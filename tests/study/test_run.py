@@ -204,6 +204,47 @@ def test_several_features_of_the_same_clips_are_compared():
     assert set(probe(features, probes=["closed"]).summary.model) == {"x", "y"}
 
 
+def made_features(name="m", order=slice(None), labels=tuple("ab" * 30), seed=0, **options):
+    states = np.random.default_rng(seed).normal(size=(60, 2, 4)) + 3.0 * (np.array(labels) == "b")[:, None, None]
+    return Features.from_arrays(states[order], np.array(labels)[order], model=name, **options)
+
+
+SPLITS = ["train"] * 30 + ["val"] * 14 + ["test"] * 16
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (made_features("n", np.roll(np.arange(60), 1)), "'m' and 'n' differ in the label of clip 0; .*same order"),
+        (made_features("n", slice(50)), r"differ in the number of clips \(60 and 50\)"),
+        (made_features("n", labels=tuple("bc" * 30)), "differ in what their labels are"),
+        (made_features("n", splits=SPLITS), r"differ in the split of clip 0 \(None and train\)"),
+        (made_features("n", groups=[str(row) for row in range(60)]), r"the group of clip 0 \(None and 0\)"),
+    ],
+)
+def test_features_of_other_clips_are_refused_together(other, words):
+    with pytest.raises(DataError, match=words):
+        probe([made_features(), other], probes=["closed"])
+
+
+def test_two_features_of_one_name_are_refused():
+    with pytest.raises(UsageError, match="two features are called 'm'"):
+        probe([made_features(), made_features(seed=1)], probes=["closed"])
+
+
+def test_a_feature_of_ones_own_can_be_a_plain_one():
+    labels = list("ab" * 30)
+    plain = Features.from_arrays(np.random.default_rng(1).normal(size=(60, 1, 12)), labels, model="hand", baseline=True)
+    results = probe([made_features(), plain], probes=["closed", "linear"])
+    assert results.models("plain") == ["hand"]
+    assert results.of(model="hand").input.unique().tolist() == ["mean", "shuffled"]
+
+
+def test_validation_clips_are_those_that_are_given():
+    results = probe(made_features(splits=SPLITS), probes=["closed"])
+    assert results.only(results.tasks[0]).facts["splits"] == {"train": 30, "valid": 14, "test": 16}
+
+
 def test_shuffled_labels_give_chance_where_true_ones_give_everything():
     random = np.random.default_rng(0)
     labels = np.arange(400) % 2
@@ -216,14 +257,47 @@ def test_shuffled_labels_give_chance_where_true_ones_give_everything():
     assert not results.of(input="shuffled").chosen.any()
 
 
-def test_labels_change_places_within_their_splits_only():
-    labels = labels_of(list("aab" * 20))
+def test_fifty_folds_do_not_let_shuffled_labels_keep_what_they_were():
+    random = np.random.default_rng(0)
+    labels = np.arange(100) // 50  # two clips a fold, of one class: within folds nothing could change places
+    states = random.normal(size=(100, 1, 4)) + 5 * labels[:, None, None]
+    results = probe(Features.from_arrays(states, labels, folds=np.arange(100) // 2), probes=["closed"])
+    rows = results.of(metric="accuracy").set_index("input").value
+    assert rows["layer"] > 0.95
+    assert rows["shuffled"] < 0.7  # five permutations of a hundred clips: a deviation of 2.2 points around one half
+
+
+def test_each_permutation_is_a_row_of_the_table():
+    states, labels = np.random.default_rng(0).normal(size=(60, 1, 3)), list("ab" * 30)
+    results = probe(Features.from_arrays(states, labels), probes=["closed", "linear", "mlp"], seeds=2)
+    rows = results.table[(results.table.input == "shuffled") & (results.table.metric == "accuracy")]
+    counts = rows[rows.split == "test"].groupby("probe").seed.unique().map(list).to_dict()
+    assert counts == {"closed": [0, 1, 2, 3, 4], "linear": [0, 1, 2, 3, 4], "mlp": [0, 1]}
+
+
+def test_labels_change_places_among_all_clips():
+    labels = labels_of(list("ab" * 30))
     rows = np.arange(60)
-    parts = [Part(rows[rows % 3 > 0], rows[rows % 6 == 0], rows[rows % 6 == 3])]
-    moved = shuffled(Target(labels, parts), seed=0).labels.values
-    for part in (parts[0].train, parts[0].valid, parts[0].test):
-        assert sorted(moved[part]) == sorted(labels.values[part])
-    assert (moved != labels.values).any()
+    parts = [Part(rows[:40], rows[40:50], rows[50:])]
+    moved = [shuffled(Target(labels, parts), rows, seed).labels.values for seed in range(20)]
+    assert all(sorted(values) == sorted(labels.values) for values in moved)
+    assert len({values[parts[0].test].sum() for values in moved}) > 1  # a split does not keep its classes
+
+
+def test_the_clips_of_a_group_get_the_labels_of_one_group():
+    groups = np.repeat(np.arange(12), 5)
+    singers = labels_of([f"singer {group % 4}" for group in groups])
+    parts = [Part(np.arange(40), np.arange(40, 50), np.arange(50, 60))]
+    moved = shuffled(Target(singers, parts), groups, seed=0).labels.values
+    assert all(len(set(moved[groups == group])) == 1 for group in range(12))
+    assert (moved != singers.values).any()
+
+
+def test_a_permutation_leaves_something_to_learn():
+    labels = labels_of(list("aaab"))
+    parts = [Part(np.array([0, 3]), np.array([1]), np.array([2]))]
+    for seed in range(20):
+        assert len(set(shuffled(Target(labels, parts), np.arange(4), seed).labels.values[parts[0].train])) == 2
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_run_compare_export_and_predict(stages, tones, tmp_path, capsys):
     assert similarities.facts["frames"] == 30 * 10
     for given in ("layer 1", "concat"):
         out = f"use-{given.replace(' ', '-')}"
-        assert guarded(["export", "run", "--model", "stages", "--input", given, "--out", out]) == 0, given
+        assert guarded(["export", "run", "--model", "stages", "--input", given, "--insist", "--out", out]) == 0, given
         capsys.readouterr()
         assert guarded(["predict", out, str(tones / "low" / "0.wav")]) == 2
         assert "--encoder module:factory" in capsys.readouterr().err
@@ -69,7 +69,7 @@ def test_nothing_that_a_directory_says_is_imported(stages, tones, tmp_path):
         )
         == 0
     )
-    assert guarded(["export", "run", "--model", "stages", "--out", "use"]) == 0
+    assert guarded(["export", "run", "--model", "stages", "--insist", "--out", "use"]) == 0
     with pytest.raises(UsageError, match="is not run because a directory says so"):
         load_predictor("use")
     with pytest.raises(DataError, match="'random:small' is not the encoder"):

@@ -130,13 +130,18 @@ def export(
     no_weights: Annotated[
         bool, typer.Option("--no-weights", help="Refer to the encoder's weights, without a copy.")
     ] = False,
+    insist: Annotated[
+        bool, typer.Option("--insist", help="Although no input beats chance and shuffled labels.")
+    ] = False,
 ) -> None:
     """Write the answer of a run as a directory that predicts: the encoder, cut after its layer, and the probe."""
     from layerscope.study.export import export as write_predictor
     from layerscope.study.progress import Bars
 
     choice = {"task": task, "model": model, "probe": probe, "given": given}
-    print_exported(write_predictor(run_directory, out, **choice, weights=not no_weights, progress=Bars(console)))
+    print_exported(
+        write_predictor(run_directory, out, **choice, weights=not no_weights, insist=insist, progress=Bars(console))
+    )
 
 
 @app.command()

@@ -222,7 +222,7 @@ def print_encoders(sources: Sources) -> None:
 def print_task_check(task: Any) -> None:
     """Print what a run would meet in one task."""
     clips, labels = task.dataset.clips, task.labels
-    side = "fold" if "fold" in clips else "split"
+    side = "split" if "split" in clips else "fold"
     sizes = ", ".join(f"{name} {count}" for name, count in clips[side].value_counts().sort_index().items())
     console.print(
         f"{task.name}: {len(clips)} clips, {task.hours:.2f} h of audio, {side}s: {sizes}\n"

@@ -19,7 +19,17 @@ import pandas as pd
 
 from layerscope.errors import DataError
 
-__all__ = ["ASIDE", "CLIP_COLUMNS", "Record", "clip_records", "clip_table", "csv_rows", "json_lines", "split_files"]
+__all__ = [
+    "ASIDE",
+    "CLIP_COLUMNS",
+    "Record",
+    "clip_records",
+    "clip_table",
+    "csv_rows",
+    "json_lines",
+    "split_files",
+    "split_named",
+]
 
 Record = dict[str, Any]
 
@@ -156,13 +166,24 @@ def read_row(row: Record, where: str) -> Record:
     if end <= start:
         raise DataError(f"{where}: 'end' {end:g} is not after 'start' {start:g}")
     if "split" in record:
-        split = SPLIT_NAMES.get(str(record["split"]).strip().lower())
-        if split is None:
-            raise DataError(f"{where}: 'split' {record['split']} is none of train, valid, test")
-        record["split"] = split
+        record["split"] = split_named(record["split"], where)
     record |= {key: str(record[key]) for key in ("group", "fold") if key in record}
     span = f"@{start:g}-{f'{end:g}' if 'end' in record else ''}" if {"start", "end"} & record.keys() else ""
     return {**record, "path": str(path), "clip": f"{path}{span}"}
+
+
+def split_named(word: Any, where: str) -> str:
+    """Return the split that a word means.
+
+    Examples
+    --------
+    >>> split_named("val", "clip 3")
+    'valid'
+    """
+    split = SPLIT_NAMES.get(str(word).strip().lower())
+    if split is None:
+        raise DataError(f"{where}: 'split' {word} is none of train, valid, test")
+    return split
 
 
 def seconds(value: Any, where: str) -> float:

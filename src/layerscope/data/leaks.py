@@ -93,9 +93,7 @@ def find_leaks(clips: pd.DataFrame) -> list[Leak]:
 
 
 def side_of(clips: pd.DataFrame) -> list[str] | None:
-    """Return the given split or fold of each clip in words, or None where the data bring neither."""
-    if "fold" in clips:
-        return [f"fold {fold}" for fold in clips.fold]
+    """Return the given split of each clip, else its fold in words, or None where the data bring neither."""
     if "split" in clips:
         return list(clips.split)
-    return None
+    return [f"fold {fold}" for fold in clips.fold] if "fold" in clips else None

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from layerscope.errors import DataError
+from layerscope.data.label_tables import split_named
+from layerscope.errors import DataError, UsageError
 from layerscope.features.pooling import Pooling
 from layerscope.targets import Labels, labels_of
 
-__all__ = ["Features"]
+__all__ = ["Features", "refuse_different"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Features:
         As of the encoder.
     official : tuple of str
         What the model's own authors call the layers, where there is a model.
+    network : str
+        Identifies the encoder, whatever the clips and how they were cut; empty where there is none.
     """
 
     model: str
@@ -59,6 +62,7 @@ class Features:
     baseline: bool = False
     untrained: bool = False
     official: tuple[str, ...] = ()
+    network: str = ""
 
     @classmethod
     def from_arrays(
@@ -71,6 +75,7 @@ class Features:
         groups: Sequence[str] | None = None,
         model: str = "features",
         layers: Sequence[int] | None = None,
+        baseline: bool = False,
     ) -> Features:
         """Take someone else's features; no audio is needed.
 
@@ -81,7 +86,7 @@ class Features:
         labels : array, shape (clip,) or (clip, target)
             Strings or integers for classes, 0/1 with a column a tag for tags, floats for values.
         splits : sequence of {"train", "valid", "test"}, optional
-            The split of each clip.
+            The split of each clip; the usual other words for them, such as "val", are understood.
         folds : sequence of int, optional
             The fold of each clip, instead of splits.
         groups : sequence, optional
@@ -90,11 +95,13 @@ class Features:
             What results call them.
         layers : sequence of int, optional
             Numbers of the layers; 0 … L by default.
+        baseline : bool
+            Whether this is a plain feature, of one layer: what models must beat to be recommended.
 
         Raises
         ------
         DataError
-            If shapes do not fit or a value is not finite.
+            If shapes do not fit, a value is not finite, or a split is none.
 
         Examples
         --------
@@ -106,7 +113,9 @@ class Features:
         arrays = layer_arrays(states)
         count = len(arrays[0])
         numbers = tuple(layers) if layers is not None else tuple(range(len(arrays)))
-        columns = {"split": splits, "fold": folds, "group": groups}
+        columns: dict[str, Sequence[object] | None] = {"split": splits, "fold": folds, "group": groups}
+        if splits is not None:
+            columns["split"] = [split_named(word, f"clip {row}") for row, word in enumerate(splits)]
         lengths = {
             "labels": len(np.asarray(labels)),
             **{k: len(v) for k, v in columns.items() if v is not None},
@@ -116,6 +125,8 @@ class Features:
                 raise DataError(f"{name} has {length} entries for {count} clips")
         if len(numbers) != len(arrays):
             raise DataError(f"layers names {len(numbers)} layers, states have {len(arrays)}")
+        if baseline and len(arrays) > 1:
+            raise DataError(f"a plain feature has one layer, these states {len(arrays)}; make features of each")
         for number, array in zip(numbers, arrays, strict=True):
             bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
             if len(bad):
@@ -137,7 +148,50 @@ class Features:
             fingerprint=digest.hexdigest()[:32],
             widths=tuple(array.shape[1] for array in arrays),
             labels=labels_of(labels),
+            baseline=baseline,
         )
+
+
+def refuse_different(features: Sequence[Features]) -> None:
+    """Raise where features that are to be compared have one name, or are not of the same clips in the same order.
+
+    Raises
+    ------
+    UsageError
+        If they bring no labels, or two have one name.
+    DataError
+        If clips, labels, splits, folds or groups differ.
+    """
+    first, names = features[0], [each.model for each in features]
+    for each in features:
+        if each.labels is None:
+            raise UsageError("these features bring no labels; make them with Features.from_arrays")
+        if names.count(each.model) > 1:
+            raise UsageError(f"two features are called '{each.model}'; give each a name of its own (model=...)")
+        difference = difference_of(first, each)
+        if difference:
+            raise DataError(
+                f"'{first.model}' and '{each.model}' differ in {difference}; "
+                "features are compared on the same clips in the same order: sort both, or probe them one by one"
+            )
+
+
+def difference_of(first: Features, other: Features) -> str:
+    """Return the first thing in which two features' clips differ, in words, or an empty text."""
+    assert first.labels is not None
+    assert other.labels is not None
+    if len(first.clips) != len(other.clips):
+        return f"the number of clips ({len(first.clips)} and {len(other.clips)})"
+    for column in ("clip", "split", "fold", "group"):
+        ours, theirs = (list(each.clips.get(column, [None] * len(each.clips))) for each in (first, other))
+        for row, (here, there) in enumerate(zip(ours, theirs, strict=True)):
+            if here != there:
+                return f"the {column} of clip {row} ({here} and {there})"
+    kinds = [(each.kind.name, each.names) for each in (first.labels, other.labels)]
+    if kinds[0] != kinds[1]:
+        return f"what their labels are ({kinds[0]} and {kinds[1]})"
+    unequal = (first.labels.values != other.labels.values).reshape(len(first.clips), -1).any(axis=1)
+    return f"the label of clip {unequal.argmax()}" if unequal.any() else ""
 
 
 def layer_arrays(states: ArrayLike | Sequence[ArrayLike]) -> list[NDArray[np.float32]]:

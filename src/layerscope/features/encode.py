@@ -544,4 +544,5 @@ def stored_features(store: FeatureStore, clips: pd.DataFrame) -> Features:
         baseline=about["baseline"],
         untrained=about["untrained"],
         official=tuple(about["official"]),
+        network=about["fingerprint"],
     )

@@ -28,6 +28,11 @@ RIDGES = tuple(10.0**power for power in np.arange(2.0, -5.5, -0.5))
 #: Shares of the covariance that give way to a round one; strong first.
 SHRINKAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 1e-3, 1e-4)
 
+#: A share of the variance that is none but what rounding leaves.
+ROUNDING = 1e-9
+#: How far a class that was never seen lies below the others, in units of their largest intercept.
+UNSEEN = 1e4
+
 
 def fit_closed_form(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     """Solve for every penalty, and return the one that validation likes best.
@@ -84,7 +89,8 @@ def lda_path(moments: Moments) -> Path:
 
     The covariance within classes S becomes ``(1 - g) S + g tr(S) / d I`` (Friedman 1989, eq. 18); scores are
     ``x' S⁻¹ m_c - m_c' S⁻¹ m_c / 2 + log p_c``, with m_c the class means and p_c their shares of the training
-    windows. Classes without training windows score minus infinity, floored to a number.
+    windows. Classes without training windows score as the mean of the others, less a number larger than any score, so
+    that they are never the highest. Where windows do not vary within classes, S is round (the nearest mean).
 
     Parameters
     ----------
@@ -97,15 +103,19 @@ def lda_path(moments: Moments) -> Path:
     within = moments.xx / moments.count - (means.T * shares) @ means
     variances, axes = np.linalg.eigh(within)
     variances = np.maximum(variances, 0.0)
-    average = max(variances.mean(), np.finfo(np.float64).tiny)
+    average = variances.mean()
+    spread = (np.trace(moments.covariance()[0]) if len(axes) else 0.0) / len(axes)
+    if average <= ROUNDING * spread:
+        variances, average = np.zeros_like(variances), max(spread, np.finfo(np.float64).tiny)
+        variances += average
     turned = means @ axes
 
     def solve(shrinkage: float) -> tuple[Array, Array]:
         scaled = turned / ((1 - shrinkage) * variances + shrinkage * average)
-        weights = np.zeros((len(axes), len(seen)))
-        intercepts = np.full(len(seen), -1e9)
-        weights[:, seen] = axes @ scaled.T
-        intercepts[seen] = np.log(shares) - (scaled * turned).sum(axis=1) / 2
+        known, constants = axes @ scaled.T, np.log(shares) - (scaled * turned).sum(axis=1) / 2
+        weights = np.repeat(known.mean(axis=1, keepdims=True), len(seen), axis=1)
+        intercepts = np.full(len(seen), constants.mean() - UNSEEN * max(1.0, np.abs(constants).max()))
+        weights[:, seen], intercepts[seen] = known, constants
         return weights, intercepts
 
     return solve

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ class Tracks:
     kind : KindOverTime
         Of the target.
     labels : Labels
-        Of all clips.
+        Of all clips, as far as these are heard.
     clip_parts : list of Part
         Rows of clips.
     rate : float
@@ -87,6 +87,10 @@ def plan_tracks(labels: Labels, kept: Sequence[int], parts: list[Part]) -> Track
     kind = labels.kind
     assert isinstance(kind, KindOverTime)
     rate = FRAME_RATE / kind.divisor
+    # A clip of a song comes with the song's annotation; what is not heard is neither learnt nor missed.
+    tracks = np.empty(len(kept), dtype=object)
+    tracks[:] = [kind.heard(track, count / FRAME_RATE) for track, count in zip(labels.values, kept, strict=True)]
+    labels = replace(labels, values=tracks)
     counts = np.maximum(1, np.array(kept, dtype=np.int64) // kind.divisor)
     per_clip = [
         kind.frame_targets(track, labels.names, int(count), rate)
@@ -155,6 +159,7 @@ def frame_features(store: FeatureStore, clips: pd.DataFrame, tracks: Tracks) -> 
         baseline=baseline,
         untrained=about["untrained"],
         official=tuple(about["official"]),
+        network=about["fingerprint"],
     )
 
 

@@ -14,8 +14,12 @@ __all__ = ["Input", "assemble", "inputs_of"]
 Array = NDArray[np.float32]
 
 
-#: The two summaries of plain features, the narrow one the first part of the wide one, and how many parts that has.
-NARROW_AND_WIDE: dict[str, tuple[str, ...]] = {"moments": ("mean", "moments"), "context": ("frame", "context")}
+#: The summaries of plain features, the narrow one the first part of the wide one, and how many parts that has.
+NARROW_AND_WIDE: dict[str, tuple[str, ...]] = {
+    "mean": ("mean",),
+    "moments": ("mean", "moments"),
+    "context": ("frame", "context"),
+}
 BLOCKS = {"mean": 6, "frame": 7}
 
 
@@ -43,7 +47,7 @@ class Input:
 def inputs_of(features: Features) -> list[Input]:
     """Return all inputs that features offer, layers first."""
     if features.baseline:
-        return [Input(name, 0) for name in NARROW_AND_WIDE[features.pooling]]
+        return [Input(name, features.layers[0]) for name in NARROW_AND_WIDE[features.pooling]]
     layers = [Input("layer", layer) for layer in features.layers]
     if len(layers) == 1:
         return layers
@@ -57,7 +61,7 @@ def inputs_of(features: Features) -> list[Input]:
 
 def assemble(features: Features, chosen: Input) -> Array:
     """Return an input's states, (window, dim), or (window, layer, dim) for a mixture."""
-    if chosen.name in BLOCKS:
+    if chosen.name in BLOCKS and chosen.name != features.pooling:
         both = features.read(0)
         return both[:, : both.shape[1] // BLOCKS[chosen.name]]
     if chosen.layer is not None:

@@ -1,12 +1,15 @@
 """The convex probe: logistic regression or least squares with an L2 penalty, solved to convergence.
 
 It minimises ``mean loss + penalty / 2 * |W|²`` over the training windows, the intercept unpenalised: with
-``penalty = 1 / (C n)`` that is scikit-learn's ``LogisticRegression(C=C)``.
+``penalty = 1 / (C n)`` that is scikit-learn's ``LogisticRegression(C=C)``. Where layers are mixed, their weights are
+shares (none negative, of sum 1: a softmax and its limits). That is convex for every mixture held
+fixed and not over mixtures, so that it is solved from several starts and the lowest loss kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,7 +30,10 @@ from layerscope.probes.problem import (
 from layerscope.scores.layer_selection import choose
 from layerscope.targets.kind import Form
 
-__all__ = ["PENALTIES", "applied_weights", "basis_of_rank", "fit_linear", "objective_of", "parameter_count", "solve"]
+__all__ = [
+    "PENALTIES", "Tied", "applied_weights", "basis_of_rank", "fit_linear", "objective_of", "parameter_count", "solve",
+    "solve_mixture", "tied_mixtures",
+]  # fmt: skip
 
 #: From strong to weak, so that each solution starts the next, and a tie goes to the stronger.
 PENALTIES = (10.0, 1.0, 1e-1, 1e-2, 1e-3, 1e-4)
@@ -57,7 +63,7 @@ def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     states = problem.standardised()
     targets, (shift, scale) = target_tensor(problem)
     train = problem.windows_of(problem.train)
-    basis = None if mixture_size(states) else basis_of_rank(states, train)
+    basis = basis_of_rank(states, train)
     if basis is not None:
         states = (states @ basis).astype(np.float32)
     inputs = torch.from_numpy(states)
@@ -67,9 +73,15 @@ def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     window_target = targets[torch.from_numpy(problem.window_clip[train])]
     outputs, form = len(problem.labels.names), problem.labels.kind.form
     solution = np.zeros(parameter_count(states, outputs))
-    candidates = []
+    tied = tied_mixtures(trained, outputs) if mixture_size(states) else []
+    candidates: list[Prediction] = []
     for penalty in PENALTIES:
-        solution = solve(trained, window_target, form, outputs, penalty, solution)
+        if tied:
+            solution = solve_mixture(
+                trained, window_target, form, outputs, penalty, tied, solution if candidates else None
+            )
+        else:
+            solution = solve(trained, window_target, form, outputs, penalty, solution)
         raw = linear_scores(torch.from_numpy(solution).to(inputs.dtype), inputs, outputs).numpy() * scale + shift
         scores = clip_means(raw.astype(np.float32), problem.window_clip, len(problem.labels.values))
         mixture = mixture_of(solution, states)
@@ -80,14 +92,16 @@ def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
 
 
 def basis_of_rank(states: NDArray[np.float32], train: NDArray[np.int64]) -> NDArray[np.float64] | None:
-    """Return an orthonormal basis of the training windows, (dim, window), where these are fewer than the columns.
+    """Return an orthonormal basis of the training windows, (dim, rank), where these are fewer than the columns.
 
+    With a layer axis every layer's states count as windows.
     The penalised optimum lies in their span and the penalty does not see a rotation, so that the solution is the
     same and its size that of the data (the representer theorem).
     """
-    if len(train) >= states.shape[1]:
+    rows = states[train].reshape(-1, states.shape[-1])
+    if len(rows) >= states.shape[-1]:
         return None
-    basis: NDArray[np.float64] = np.linalg.qr(states[train].astype(np.float64).T)[0]
+    basis: NDArray[np.float64] = np.linalg.qr(rows.astype(np.float64).T)[0]
     return basis
 
 
@@ -113,7 +127,7 @@ def applied_weights(
 
 
 def parameter_count(states: NDArray[np.float32], outputs: int) -> int:
-    """Return the length of the vector of parameters: weights, intercepts, and logits of a mixture."""
+    """Return the length of the vector of parameters: weights, intercepts, and what a mixture's shares are made of."""
     return int((states.shape[-1] + 1) * outputs + mixture_size(states))
 
 
@@ -123,14 +137,19 @@ def linear_scores(parameters: Tensor, inputs: Tensor, outputs: int) -> Tensor:
     weights = parameters[: dim * outputs].view(dim, outputs)
     intercepts = parameters[dim * outputs : (dim + 1) * outputs]
     if inputs.ndim == 3:
-        inputs = torch.einsum("nld,l->nd", inputs, parameters[(dim + 1) * outputs :].softmax(dim=0))
+        inputs = torch.einsum("nld,l->nd", inputs, shares(parameters[(dim + 1) * outputs :]))
     return inputs @ weights + intercepts
+
+
+def shares(amounts: Tensor) -> Tensor:
+    """Return amounts, none negative, as shares: other than of a softmax, a layer of none can come back."""
+    return amounts / amounts.sum()
 
 
 def mixture_of(solution: NDArray[np.float64], states: NDArray[np.float32]) -> tuple[float, ...]:
     """Return the weights of layers, where they were learned."""
     layers = mixture_size(states)
-    return tuple(torch.from_numpy(solution[-layers:]).softmax(dim=0).tolist()) if layers else ()
+    return tuple(shares(torch.from_numpy(solution[-layers:])).tolist()) if layers else ()
 
 
 Objective = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
@@ -160,13 +179,15 @@ def solve(
     outputs: int,
     penalty: float,
     start: NDArray[np.float64],
+    *,
+    roughly: bool = False,
 ) -> NDArray[np.float64]:
     """Minimise the penalised loss by L-BFGS.
 
     Parameters
     ----------
     inputs : Tensor, shape (window, dim) or (window, layer, dim), float64, or float32 where there are many
-        Standardised. With a layer axis the problem is no longer convex: it starts from equal weights.
+        Standardised. With a layer axis the problem is no longer convex, and what is found depends on the start.
     targets : Tensor
         As `loss_of` takes them.
     form : {"classes", "tags", "values"}
@@ -177,17 +198,21 @@ def solve(
         Of the weights, above 0.
     start : ndarray
         Parameters to start from.
+    roughly : bool
+        Stop where frames would.
 
     Returns
     -------
     ndarray of float64, the parameters
     """
-    gradient, gain = TOLERANCES if len(inputs) <= MANY else FRAME_TOLERANCES
+    gradient, gain = TOLERANCES if len(inputs) <= MANY and not roughly else FRAME_TOLERANCES
+    layers = inputs.shape[1] if inputs.ndim == 3 else 0
     found = minimize(
         objective_of(inputs, targets, form, outputs, penalty),
         start,
         jac=True,
         method="L-BFGS-B",
+        bounds=[(None, None)] * (len(start) - layers) + [(0.0, None)] * layers if layers else None,
         options={
             "maxiter": ITERATIONS,
             "maxfun": 2 * ITERATIONS,
@@ -197,3 +222,84 @@ def solve(
         },
     )
     return np.asarray(found.x, dtype=np.float64)
+
+
+@dataclass
+class Tied:
+    """A mixture that is held fixed: the rest of the problem is convex.
+
+    Attributes
+    ----------
+    mixture : ndarray, shape (layer,)
+        Shares.
+    inputs : Tensor, shape (window, dim) or (window, window)
+        Mixed, in the basis of the training windows where that is smaller.
+    basis : ndarray, shape (dim, window), or None
+        That basis.
+    solution : ndarray
+        Of the last penalty, where the next one starts.
+    """
+
+    mixture: NDArray[np.float64]
+    inputs: Tensor
+    basis: NDArray[np.float64] | None
+    solution: NDArray[np.float64]
+
+    def solve(self, targets: Tensor, form: Form, outputs: int, penalty: float) -> tuple[float, NDArray[np.float64]]:
+        """Return the loss of the rough solution, and its parameters with those of the mixture."""
+        self.solution = solve(self.inputs, targets, form, outputs, penalty, self.solution, roughly=True)
+        loss = objective_of(self.inputs, targets, form, outputs, penalty)(self.solution)[0]
+        weights, intercepts = np.split(self.solution, [-outputs])
+        whole = weights if self.basis is None else (self.basis @ weights.reshape(-1, outputs)).ravel()
+        return loss, np.concatenate([whole, intercepts, self.mixture])
+
+
+def tied_mixtures(inputs: Tensor, outputs: int) -> list[Tied]:
+    """Return the mixtures where a search starts: equal shares, and each layer alone."""
+    windows, layers, _ = inputs.shape
+    tied = []
+    for mixture in np.concatenate([np.full((1, layers), 1 / layers), np.eye(layers)]):
+        alone = np.flatnonzero(mixture)
+        mixed = inputs[:, alone[0]] if len(alone) == 1 else inputs.mean(dim=1)
+        basis = basis_of_rank(mixed.numpy(), np.arange(windows))
+        reduced = mixed if basis is None else mixed @ torch.from_numpy(basis).to(mixed.dtype)
+        tied.append(Tied(mixture, reduced, basis, np.zeros((reduced.shape[1] + 1) * outputs)))
+    return tied
+
+
+def solve_mixture(
+    inputs: Tensor,
+    targets: Tensor,
+    form: Form,
+    outputs: int,
+    penalty: float,
+    tied: Sequence[Tied],
+    warm: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """Minimise the penalised loss over weights and mixture, from several starts.
+
+    They are equal shares, the single layer of the lowest loss, and the solution of the penalty before: each with its
+    own convex solution, so that the result is above neither any single layer nor the plain mean. The starts are
+    followed roughly, and the best of them to convergence.
+
+    Parameters
+    ----------
+    inputs, targets, form, outputs, penalty
+        As `solve` takes them; `inputs` with a layer axis.
+    tied : sequence of Tied
+        See `tied_mixtures`.
+    warm : ndarray, optional
+        The solution of the penalty before.
+
+    Returns
+    -------
+    ndarray of float64, the parameters
+    """
+    equal, *single = [mixture.solve(targets, form, outputs, penalty) for mixture in tied]
+    starts = [equal[1], min(single, key=lambda pair: pair[0])[1]]
+    if warm is not None:
+        starts.append(warm)
+    objective = objective_of(inputs, targets, form, outputs, penalty)
+    ends = [solve(inputs, targets, form, outputs, penalty, start, roughly=True) for start in starts]
+    best = min(ends, key=lambda end: objective(end)[0])
+    return solve(inputs, targets, form, outputs, penalty, best)

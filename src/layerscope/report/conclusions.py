@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,8 @@ from scipy import stats
 from layerscope.report.sentences import in_percent, layer_list, number, score_name
 from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_beside, preferred_probe
 from layerscope.scores.resampling import best_set
-from layerscope.scores.score_table import Results
+from layerscope.scores.score_table import Comparison, Results
+from layerscope.scores.verdict import corrected
 from layerscope.similarity.label_free import SCORES
 from layerscope.similarity.measures import Similarities
 
@@ -62,23 +63,35 @@ def answer_questions(results: Results) -> list[Answer]:
 
 def against_plain(results: Results, models: list[str]) -> tuple[str, ...]:
     """Return, for each model, the tasks on which it beats the best plain feature, and those on which it does not."""
-    sentences = []
+    compared: list[tuple[str, str, Comparison]] = []
     for model in models:
-        tasks: defaultdict[str, list[str]] = defaultdict(list)
         for task in results.tasks:
             best, plain = chosen_layer(results, task, model), best_plain(results, task)
             if best and plain:
                 gap = results.compare(best.chosen.name, plain.chosen.name)
                 points = number(results.primary(task), gap.difference, signed=True)
-                tasks[gap.verdict].append(f"{results.title(task)} ({points} to {plain.chosen.model})")
+                compared.append((model, f"{results.title(task)} ({points} to {plain.chosen.model})", gap))
+    tasks: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for (model, text, _), verdict in zip(compared, corrected([gap for *_, gap in compared]), strict=True):
+        tasks[model, verdict].append(text)
+    sentences = []
+    for model in models:
+        named = {verdict: tasks[model, verdict] for verdict in AGAINST_PLAIN}
         parts = [
-            f"{text} {len(tasks[verdict])}{': ' if tasks[verdict] else ''}{', '.join(tasks[verdict])}"
+            f"{text} {len(named[verdict])}{': ' if named[verdict] else ''}{', '.join(named[verdict])}"
             for verdict, text in AGAINST_PLAIN.items()
         ]
-        count = sum(map(len, tasks.values()))
+        count = sum(model == name for name, *_ in compared)
         sentences.append(f"{model}, of {count} task{'s' if count != 1 else ''}: {'; '.join(parts)}.")
-    last = "The best plain feature, like the layer, is the one that validation prefers; 95 % intervals, paired."
-    return (*sentences, last)
+    last = "The best plain feature, like the layer, is the one that validation prefers; paired differences. "
+    return (*sentences, last + family_of(len(compared)))
+
+
+def family_of(count: int) -> str:
+    """Return how many comparisons are corrected together."""
+    if count == 1:
+        return "One comparison, at 5 %."
+    return f"All {count} comparisons are corrected together (Holm): that any of them is wrong has 5 % at most."
 
 
 def layers_of_tasks(results: Results, models: list[str]) -> tuple[str, ...]:
@@ -145,29 +158,27 @@ def optimism(results: Results, gains: dict[str, float]) -> str:
 
 def one_or_all(results: Results, models: list[str]) -> tuple[str, ...]:
     """Return, for each model and input of all layers, on how many tasks it is better or worse than the one layer."""
+    compared: list[tuple[str, str, str, Comparison]] = []
+    for model, name, task in product(models, ("weighted", "weighted[1:]", "concat", "last"), results.tasks):
+        choice = chosen_layer(results, task, model)
+        if choice is None:
+            continue
+        best = choice.chosen
+        rows = results.of(task=task, model=model, metric=best.metric, input=name)
+        if rows.empty or (name == "last" and rows.layer.iloc[0] == best.layer):
+            continue
+        same_probe = rows[rows.probe == best.probe]
+        gap = results.compare(best.name, (same_probe if len(same_probe) else rows).index[0])
+        compared.append((model, name, results.title(task), gap))
+    tasks: defaultdict[tuple[str, str], defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for (model, name, title, _), verdict in zip(compared, corrected([gap for *_, gap in compared]), strict=True):
+        tasks[model, name][verdict].append(title)
     sentences = []
-    for model in models:
-        for name in ("weighted", "weighted[1:]", "concat", "last"):
-            tasks: defaultdict[str, list[str]] = defaultdict(list)
-            for task in results.tasks:
-                choice = chosen_layer(results, task, model)
-                if choice is None:
-                    continue
-                best = choice.chosen
-                rows = results.of(task=task, model=model, metric=best.metric, input=name)
-                if rows.empty or (name == "last" and rows.layer.iloc[0] == best.layer):
-                    continue
-                same_probe = rows[rows.probe == best.probe]
-                gap = results.compare(best.name, (same_probe if len(same_probe) else rows).index[0])
-                tasks[gap.verdict].append(results.title(task))
-            parts = [
-                f"{text} “{name}” on {', '.join(tasks[verdict])}"
-                for verdict, text in ONE_AGAINST_ALL.items()
-                if verdict in tasks
-            ]
-            if parts:
-                sentences.append(f"{model}, one layer {'; '.join(parts)}.")
-    return tuple(sentences)
+    for (model, name), titles in tasks.items():
+        parts = [f"{text} “{name}” on {', '.join(titles[verdict])}"
+                 for verdict, text in ONE_AGAINST_ALL.items() if verdict in titles]  # fmt: skip
+        sentences.append(f"{model}, one layer {'; '.join(parts)}.")
+    return (*sentences, family_of(len(compared)))
 
 
 def worth_of_scores(results: Results, similarities: Similarities) -> pd.DataFrame:

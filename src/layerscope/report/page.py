@@ -17,10 +17,18 @@ from layerscope.atomic_files import write_atomically
 from layerscope.report.conclusions import answer_questions, worth_of_scores
 from layerscope.report.figures import as_svg, layer_curves
 from layerscope.report.heat_maps import descriptor_curves, label_free_curves, similarity_map, task_map
-from layerscope.report.score_tables import as_latex, as_markdown, overview, similarity_overview
+from layerscope.report.score_tables import (
+    MIXTURE_CAUTION,
+    as_latex,
+    as_markdown,
+    mixture_rank,
+    overview,
+    similarity_overview,
+)
 from layerscope.report.sentences import advise, input_name, metric_name, number, span
 from layerscope.scores.layer_selection import preferred_probe
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
+from layerscope.scores.verdict import decide
 from layerscope.similarity.measures import MEASURES, Similarities
 from layerscope.targets import kind_named
 from layerscope.tasks import published_rows
@@ -32,7 +40,7 @@ DPI = 200
 
 
 def write_report(results: Results | None, page: Path, similarities: Similarities | None = None) -> None:
-    """Write the page, ``figures/*.png|pdf`` and ``tables/*.csv|md|tex`` beside it.
+    """Write the page, ``answer.json``, ``figures/*.png|pdf`` and ``tables/*.csv|md|tex`` beside it.
 
     Parameters
     ----------
@@ -59,6 +67,9 @@ def write_report(results: Results | None, page: Path, similarities: Similarities
     for name, table in tables.items():
         for suffix, text in (("csv", table.to_csv(index=False)), ("md", as_markdown(table)), ("tex", as_latex(table))):
             write_atomically(page.parent / "tables" / f"{name}.{suffix}", text.encode())
+    if results:
+        answers = [decide(results, task).as_record() for task in results.tasks]
+        write_atomically(page.parent / "answer.json", json.dumps(answers, indent=1, allow_nan=False).encode())
     write_atomically(page, render(results, similarities, tables, drawn, maps).encode())
 
 
@@ -137,6 +148,8 @@ def render(
         style=files("layerscope.report").joinpath("page.css").read_text(encoding="utf-8"),
         title=title_of(tasks),
         facts=results.facts if results else None,
+        results=results,
+        mixture_caution=MIXTURE_CAUTION,
         tasks=tasks,
         answers=answer_questions(results) if results else [],
         map={"svg": as_svg(maps["tasks"]), "text": map_text(results)} if results and "tasks" in maps else None,
@@ -231,9 +244,10 @@ def curve_text(results: Results, probe: str) -> str:
     return f"{metric_name(metric)} with the {probe} probe. " + "; ".join(parts)
 
 
-def mixture_text(mixture: str, spread: str) -> str:
-    """Return learned weights of layers in percent, with their deviation over trainings."""
-    if not mixture:
+def mixture_text(results: Results, row: pd.Series) -> str:
+    """Return learned weights of layers in percent, their deviation over trainings, and how they rank layers."""
+    if not row.mixture:
         return ""
-    pairs = zip(json.loads(mixture), json.loads(spread), strict=True)
-    return ", ".join(f"{100 * weight:.0f} ± {100 * deviation:.0f}" for weight, deviation in pairs)
+    pairs = zip(json.loads(row.mixture), json.loads(row.mixture_spread), strict=True)
+    weights = ", ".join(f"{100 * weight:.0f} ± {100 * deviation:.0f}" for weight, deviation in pairs)
+    return f"{weights} (ρ {mixture_rank(results, row):.2f})".replace("-", "−").replace("ρ nan", "ρ undefined")

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pandas as pd
+from scipy.stats import spearmanr
 
 from layerscope.report.sentences import input_name, layer_list, metric_name, number, span
+from layerscope.scores.layer_selection import layers_beside
 from layerscope.scores.score_table import WIDE_INPUTS, Results
 from layerscope.similarity.measures import Similarities
 
-__all__ = ["as_latex", "as_markdown", "overview", "similarity_overview"]
+__all__ = ["MIXTURE_CAUTION", "as_latex", "as_markdown", "mixture_rank", "overview", "similarity_overview"]
+
+MIXTURE_CAUTION = (
+    "Learned weights of layers are not their importance: layers that say the same share a weight in any way, and one "
+    "of large states needs little. ρ is the rank correlation (Spearman) of the weights and the layers' own test scores."
+)
 
 
 def overview(results: Results) -> pd.DataFrame:
@@ -31,6 +41,18 @@ def overview(results: Results) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(table)
+
+
+def mixture_rank(results: Results, row: pd.Series) -> float:
+    """Return Spearman's rank correlation of a row's learned weights of layers and the scores of each layer alone.
+
+    NaN where all weights or all scores are equal.
+    """
+    weights = json.loads(row.mixture)
+    scores = layers_beside(results, row).sort_values("layer").value.to_numpy()[-len(weights) :]
+    if min(np.ptp(weights), np.ptp(scores)) == 0:
+        return float("nan")
+    return float(spearmanr(weights, scores).statistic)
 
 
 def similarity_overview(similarities: Similarities, measure: str = "cka_debiased") -> pd.DataFrame:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
 from layerscope.scores.resampling import FEWEST_GROUPS
 from layerscope.scores.score_table import PLAIN_INPUTS, WIDE_INPUTS, Comparison, Results
+from layerscope.scores.verdict import MARGIN, Verdict, decide
 from layerscope.targets import metric_named
 
 __all__ = [
-    "Advice", "advise", "difference", "in_percent", "input_name", "layer_list", "metric_name", "number", "score_name",
-    "span",
+    "RARE", "Advice", "advise", "difference", "headline", "in_percent", "input_name", "layer_list", "metric_name",
+    "number", "score_name", "span",
 ]  # fmt: skip
 
+#: Fewer clips of a class than this are three or so in a test split: its share of the score is a coin's.
+RARE = 10
+#: From this share of one class on, what ignores the sound looks good.
+IMBALANCED = 0.6
 #: Names in a sentence.
 MOST_NAMED = 10
 
@@ -107,45 +113,82 @@ def describe(row: pd.Series) -> str:
 def advise(results: Results) -> Advice:
     """Return the recommendation for the task that the results are of: chosen on validation, judged on test."""
     task, metric = results.facts["task"], results.facts["primary"]
+    answer = decide(results, task)
     trained, plain, untrained = (best(results, task) for best in (best_trained, best_plain, best_untrained))
-    choice = trained or plain or untrained
-    assert choice is not None  # a study has a model or a plain feature
-    best = choice.chosen
-    headline, reasons = f"Use {describe(best)}.", [f"{sentence(describe(best))}: {score_text(best)}."]
+    row = results.summary.loc[answer.row]
+    reasons = [f"{sentence(describe(row))}: {score_text(row)}.", against_controls(answer)]
     if trained and plain:
-        rival = plain.chosen
-        gap = results.compare(best.name, rival.name)
-        headline = head(best, rival, gap.verdict)
+        layer, rival = trained.chosen, plain.chosen
+        other = layer if row.name == rival.name else rival
+        gap = difference(metric, results.compare(layer.name, rival.name))
         reasons += [
-            f"The plain feature that validation prefers, {describe(rival)}: {score_text(rival)}.",
-            f"{sentence(describe(best))} minus {describe(rival)}: {difference(metric, gap)}, paired on the same clips.",
+            f"{sentence(describe(other))}, which validation prefers of its sort: {score_text(other)}.",
+            f"{sentence(describe(layer))} minus {describe(rival)}: {gap}, paired on the same clips.",
         ]
-    if best.input == "layer":
-        reasons += layer_reasons(results, best)
-    if untrained and choice is not untrained:
-        gap = results.compare(best.name, untrained.chosen.name)
-        reasons.append(f"Against random weights ({describe(untrained.chosen)}): {difference(metric, gap)}.")
-    warning = [] if trained else ["No trained model was studied; this says nothing about one."]
-    return Advice(headline, tuple(reasons), (*warning, *list_cautions(results)))
+    if row.input == "layer":
+        reasons += layer_reasons(results, row)
+    if untrained and untrained.chosen.name != row.name:
+        gap = difference(metric, results.compare(row.name, untrained.chosen.name))
+        reasons.append(f"Against random weights ({describe(untrained.chosen)}): {gap}.")
+    cautions = [*cautions_of(answer, row), *list_cautions(results)]
+    if not trained:
+        cautions.insert(0, "No trained model was studied; this says nothing about one.")
+    return Advice(headline(results, answer), tuple(reasons), tuple(cautions))
+
+
+def headline(results: Results, answer: Verdict) -> str:
+    """Return an answer in one sentence."""
+    row = describe(results.summary.loc[answer.row])
+    if answer.verdict == "layer":
+        rival = "plain features" if answer.plain else "chance and shuffled labels"
+        return f"Use {row}: it beats {rival}."
+    if answer.verdict == "plain":
+        if not results.models("trained"):
+            return f"Use a plain feature, {row}: it beats chance and shuffled labels."
+        unit = " points" if in_percent(answer.metric) else ""
+        return f"Use a plain feature, {row}: no layer is better by {number(answer.metric, MARGIN)}{unit} or more."
+    if answer.verdict == "undecided":
+        names = dict.fromkeys(describe(results.summary.loc[candidate]) for candidate in answer.candidate_rows)
+        return f"Undecided: {' or '.join(names)}; {more_needed(answer, 'decide')}."
+    return (
+        f"Nothing to use yet: no input is shown to beat chance and shuffled labels; {more_needed(answer, 'show it')}."
+    )
+
+
+def more_needed(answer: Verdict, what: str) -> str:
+    """Return how much more data an answer needs, in words."""
+    units = "clips" if answer.groups == answer.clips else "groups of clips"
+    if answer.needed is None:
+        return f"more {units} of these kinds would hardly {what}"
+    return f"about {rounded(answer.needed):,} more test {units} would {what}, if the scores stay"
+
+
+def rounded(count: int) -> int:
+    """Return a count with two digits, as it is a guess.
+
+    Examples
+    --------
+    >>> rounded(7), rounded(1234)
+    (7, 1200)
+    """
+    return round(count, min(0, 2 - len(str(count))))
+
+
+def against_controls(answer: Verdict) -> str:
+    """Return what the controls score, beside which an answer's score is read."""
+    constant = f"An answer that ignores the sound scores {number(answer.metric, answer.chance)}"
+    if not answer.permutations:
+        return f"{constant}."
+    times = f"{answer.permutations} permutation{'s' if answer.permutations > 1 else ''}"
+    return f"{constant}, this input with shuffled labels {number(answer.metric, answer.control)} (the mean of {times})."
 
 
 def score_text(row: pd.Series) -> str:
     """Return the score of a row of the summary, with its interval, probe and clips."""
     return (
         f"{metric_name(row.metric)} {number(row.metric, row.value)} {span(row.metric, row.ci_low, row.ci_high)} "
-        f"with the {row.probe} probe on {row.n} test clips"
+        f"with the {row.probe} probe on {row.n} test clips, {row.seeds} training{'s' if row.seeds > 1 else ''}"
     )
-
-
-def head(best: pd.Series, rival: pd.Series, verdict: str) -> str:
-    """Return the headline for a layer and the plain feature that it must beat."""
-    return {
-        "better": f"Use {describe(best)}: it beats plain features.",
-        "worse": f"Use a plain feature, {describe(rival)}: it beats every layer that validation would choose.",
-        "not told apart": (
-            f"Use a plain feature, {describe(rival)}: {describe(best)} is not told apart from it, and costs more."
-        ),
-    }[verdict]
 
 
 def difference(metric: str, comparison: Comparison) -> str:
@@ -175,10 +218,46 @@ def layer_reasons(results: Results, best: pd.Series) -> list[str]:
     return reasons
 
 
+def cautions_of(answer: Verdict, row: pd.Series) -> list[str]:
+    """Return what limits an answer itself."""
+    cautions = []
+    if answer.better:
+        gap, metric = answer.better, answer.metric
+        cautions.append(
+            f"Validation chose unluckily: {describe(row)} is outside the set of its best layers, "
+            f"{layer_list(answer.best_set)}; {gap.input} scores {number(metric, gap.value)} on the test clips."
+        )
+    if answer.twin and answer.verdict == "layer" and not answer.twin.low > 0:
+        cautions.append(f"It is not told apart from random weights ({answer.twin.name}), so need not have been learnt.")
+    if answer.verdict == "layer" and not answer.plain:
+        cautions.append("No plain feature was studied: one may do as well.")
+    return cautions
+
+
+def data_cautions(facts: dict[str, Any]) -> list[str]:
+    """Return what the labels and groups of a task leave open."""
+    cautions = []
+    if facts.get("rare"):
+        named, more = facts["rare"][:MOST_NAMED], len(facts["rare"]) - MOST_NAMED
+        cautions.append(
+            f"Fewer than {RARE} clips in all: {', '.join(named)}{f' and {more} more' if more > 0 else ''}; "
+            "what is said of them rests on next to nothing."
+        )
+    if facts.get("majority", 0) >= IMBALANCED:
+        cautions.append(
+            f"{100 * facts['majority']:.0f} % of the clips are of one class: compare with "
+            "chance, not with 100, and see macro F1 below."
+        )
+    if not facts.get("grouped", True):
+        cautions.append("No groups were given: where clips share an artist or a song, the scores flatter.")
+    return cautions
+
+
 def list_cautions(results: Results) -> list[str]:
     """Return what limits every claim of the study."""
     facts = results.facts
     cautions = [facts["note"]] if facts["note"] else []
+    cautions += data_cautions(facts)
     if facts["test_groups"] < FEWEST_GROUPS:
         cautions.append(
             f"{facts['test_groups']} independent groups are tested, too few for intervals: {FEWEST_GROUPS} are needed."

@@ -20,8 +20,9 @@ def combine(runs: Sequence[Results]) -> Results:
     Parameters
     ----------
     runs : sequence of Results
-        A task that several of them have must be of the same clips in the same splits, so that its scores compare
-        and its resamples are paired.
+        A task that several of them have must be of the same clips, labels and splits, so that its scores compare
+        and its resamples are paired; a model that several of them have must be the same network. What several hold
+        alike, such as the same plain feature, stands once.
 
     Returns
     -------
@@ -30,7 +31,8 @@ def combine(runs: Sequence[Results]) -> Results:
     Raises
     ------
     UsageError
-        If two runs hold the same model on the same task, or one task is of different clips in them.
+        If one task is of different clips or labels, one model name is of different networks, or one model has
+        different scores on one task.
 
     Examples
     --------
@@ -42,23 +44,48 @@ def combine(runs: Sequence[Results]) -> Results:
     """
     tasks: dict[str, Any] = {}
     models: dict[str, Any] = {}
-    seen: set[tuple[str, str]] = set()
+    seen: dict[tuple[str, str], Results] = {}
+    distinct: list[Results] = []
     for run in runs:
         for name, facts in run.facts["tasks"].items():
             if tasks.setdefault(name, facts)["digest"] != facts["digest"]:
-                raise UsageError(f"task '{name}' is of different clips or splits in these runs; they do not compare")
-        pairs = set(zip(run.summary.task, run.summary.model, strict=True))
-        for task, model in sorted(pairs & seen):
-            raise UsageError(f"'{model}' was studied on '{task}' in more than one of these runs")
-        seen |= pairs
-        models |= run.facts["models"]
+                raise UsageError(
+                    f"task '{name}' is of different clips, labels or splits in these runs; they do not compare"
+                )
+        for name, facts in run.facts["models"].items():
+            networks = [models.setdefault(name, facts).get("network", ""), facts.get("network", "")]
+            if all(networks) and networks[0] != networks[1]:
+                raise UsageError(
+                    f"'{name}' is another network in each of these runs (fingerprints {networks[0][:12]} and "
+                    f"{networks[1][:12]}); rename one and run it again"
+                )
+        pairs = list(dict.fromkeys(zip(run.summary.task, run.summary.model, strict=True)))
+        for task, model in sorted(set(pairs) & seen.keys()):
+            if not same_scores(seen[task, model], run, task, model):
+                raise UsageError(f"'{model}' was studied on '{task}' in more than one of these runs, with other scores")
+        distinct.append(only_pairs(run, [pair for pair in pairs if pair not in seen]))
+        seen |= {pair: run for pair in pairs if pair not in seen}
     first = runs[0].facts
     passes = {name: counts for run in runs for name, counts in run.facts.get("passes", {}).items()}
     notes = " ".join(dict.fromkeys(run.facts["note"] for run in runs if run.facts["note"]))
     return Results(
-        pd.concat([run.table for run in runs], ignore_index=True),
-        pd.concat([run.summary for run in runs], ignore_index=True),
-        np.concatenate([run.draws for run in runs]),
+        pd.concat([run.table for run in distinct], ignore_index=True),
+        pd.concat([run.summary for run in distinct], ignore_index=True),
+        np.concatenate([run.draws for run in distinct]),
         {**first, "tasks": tasks, "models": models, "passes": passes, "note": notes},
         {clip: reason for run in runs for clip, reason in run.skipped.items()},
     )
+
+
+def same_scores(first: Results, other: Results, task: str, model: str) -> bool:
+    """Return whether two runs say the same of a model on a task: same probes, inputs and scores."""
+    rows, others = (run.of(task=task, model=model).reset_index(drop=True) for run in (first, other))
+    return rows.equals(others)
+
+
+def only_pairs(run: Results, pairs: Sequence[tuple[str, str]]) -> Results:
+    """Return the results of some tasks and models alone."""
+    rows, table_rows = (
+        pd.MultiIndex.from_frame(frame[["task", "model"]]).isin(pairs) for frame in (run.summary, run.table)
+    )
+    return Results(run.table[table_rows], run.summary[rows], run.draws[rows], run.facts, run.skipped)

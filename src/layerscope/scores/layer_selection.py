@@ -20,7 +20,7 @@ from layerscope.scores.resampling import best_set
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
 
 __all__ = [
-    "Choice", "advised", "best_plain", "best_trained", "best_untrained", "choose", "choose_row", "chosen_layer",
+    "Choice", "best_plain", "best_trained", "best_untrained", "choose", "choose_row", "chosen_layer",
     "layers_beside", "mark_choices", "preferred_probe",
 ]  # fmt: skip
 
@@ -151,16 +151,6 @@ def best_trained(results: Results, task: str) -> Choice[pd.Series] | None:
 def best_untrained(results: Results, task: str) -> Choice[pd.Series] | None:
     """Return the layer of an untrained model that validation prefers on a task."""
     return choose_among(results, task, results.models("untrained"))
-
-
-def advised(results: Results, task: str) -> Choice[pd.Series]:
-    """Return what to use for a task: a plain feature, unless a trained model beats it on test."""
-    trained, plain = best_trained(results, task), best_plain(results, task)
-    if trained and plain:
-        return trained if results.compare(trained.chosen.name, plain.chosen.name).verdict == "better" else plain
-    best = trained or plain or best_untrained(results, task)
-    assert best is not None  # a study has a model or a plain feature
-    return best
 
 
 def preferred_probe(results: Results, task: str) -> str:

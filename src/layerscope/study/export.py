@@ -24,9 +24,10 @@ from layerscope.features.clip_features import Features
 from layerscope.predictor.predict import MANIFEST, PROBE, Manifest, digests
 from layerscope.probes import Input, Prediction, assemble, inputs_of
 from layerscope.probes.fitting import Job, Target, job_digest, left_of, read_outcome, single_thread, train_part
-from layerscope.report.sentences import input_name, metric_name, number, span
-from layerscope.scores.layer_selection import Choice, advised, choose_row
+from layerscope.report.sentences import advise, headline, input_name, metric_name, number, span
+from layerscope.scores.layer_selection import choose_row
 from layerscope.scores.score_table import Results
+from layerscope.scores.verdict import Verdict, decide
 from layerscope.study.loaded_tasks import Question, load_tasks
 from layerscope.study.options import Plan, make_plan
 from layerscope.study.progress import Progress, Silent
@@ -89,6 +90,7 @@ def export(
     probe: str | None = None,
     given: str | None = None,
     weights: bool = True,
+    insist: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
     """Write a run's answer as a predictor: encoder, probe, names, thresholds, and a card that says what it is.
@@ -106,13 +108,15 @@ def export(
         is what validation prefers of the others; where none is, what the report recommends.
     weights : bool
         Whether the encoder's weights are copied; otherwise the predictor refers to where they came from.
+    insist : bool
+        Export although the run's answer is that no input beats the controls.
     progress : Progress, optional
         Where progress is shown.
 
     Raises
     ------
     UsageError
-        For a task, model, probe or input that the run does not have.
+        For a task, model, probe or input that the run does not have, or one whose answer is nothing.
     DataError
         If features or labels are no longer those of the run.
     """
@@ -121,8 +125,10 @@ def export(
     plan = make_plan(read_json(run / "study.json", UsageError), str(run / "study.json"))
     results = Results.read(run)
     own = results.only(sole_task(results, task))
-    choice = choose_exported(own, model, probe, given)
-    row = choice.chosen
+    answer = decide(own, own.facts["task"])
+    if answer.verdict == "nothing" and not insist:
+        raise UsageError(f"{run}: {headline(own, answer)} Insist with --insist")
+    row, why = choose_exported(own, answer, model, probe, given)
     source, encoder = encoder_named(plan, str(row.model))
     if encoder.reads_files:
         raise UsageError(f"{encoder.name} holds states of files and encodes no new sound; export a model (--model)")
@@ -140,7 +146,7 @@ def export(
     valid = target.parts[0].valid
     calibration = labels.kind.calibrate(prediction.scores[valid], target.labels.values[valid])
     scores = {name: row[name] for name in ("metric", "value", "ci_low", "ci_high", "n")}
-    write_atomically(out / "README.md", card(own, choice, source, told, whole, cut).encode())
+    write_atomically(out / "README.md", card(own, row, why, source, told, whole, cut).encode())
     manifest = Manifest(
         task=question.name,
         target=question.target,
@@ -188,10 +194,12 @@ def input_of(features: Features, row: pd.Series) -> Input:
     return next(one for one in inputs_of(features) if one == wanted)
 
 
-def choose_exported(own: Results, model: str | None, probe: str | None, given: str | None) -> Choice[pd.Series]:
-    """Choose the row of the summary that is to be exported: what is said, and of the rest what validation prefers."""
+def choose_exported(
+    own: Results, answer: Verdict, model: str | None, probe: str | None, given: str | None
+) -> tuple[pd.Series, str]:
+    """Return the row of the summary that is to be exported (what is said, else the answer's), and how it was chosen."""
     if model is None and probe is None and given is None:
-        return advised(own, own.facts["task"])
+        return own.summary.loc[answer.row], answer.chosen
     rows = own.of(metric=own.facts["primary"])
     rows = kept = rows[rows.input != "shuffled"]
     names = rows.input.where(rows.input != "layer", "layer " + rows.layer.astype(str))
@@ -202,7 +210,7 @@ def choose_exported(own: Results, model: str | None, probe: str | None, given: s
     choice = choose_row(kept)
     if choice is None:
         raise UsageError(f"the run has no {probe or 'probe'} on {given or 'an input'} of {model or 'any model'}")
-    return choice
+    return choice.chosen, choice.why
 
 
 def encoder_named(plan: Plan, name: str) -> tuple[str, Encoder]:
@@ -290,9 +298,10 @@ def costs_of(encoder: Encoder, window: float) -> Costs:
     return Costs(float(np.median(times)), sum(value.numel() * value.element_size() for value in held) / 1e6)
 
 
-def card(own: Results, choice: Choice[pd.Series], source: str, told: dict[str, Any], whole: Costs, cut: Costs) -> str:
+def card(own: Results, row: pd.Series, why: str, source: str, told: dict[str, Any], whole: Costs, cut: Costs) -> str:
     """Return a model card with the hub's metadata in front."""
-    facts, licence, row = own.facts, licence_of(source), choice.chosen
+    facts, licence, advice = own.facts, licence_of(source), advise(own)
+    cautions = "".join(f"\n- {caution}" for caution in advice.cautions)
     result = EvalResult(
         task_type="audio-classification",
         dataset_type=str(row.dataset),
@@ -320,10 +329,11 @@ def card(own: Results, choice: Choice[pd.Series], source: str, told: dict[str, A
 Answers `{row.target}` ({facts["kind"]}: {", ".join(facts["names"][:12])}{", …" if len(facts["names"]) > 12 else ""}).
 
 - **Score** in the run that it comes from: {score_of(row)}.
-- **Chosen** by {choice.why}.
+- **Answer** of that run: {advice.headline}
+- **Chosen** by {why}.
 - **Trained on** `{row.dataset}`: {facts["clips"]} clips ({sizes}), the first seed (of folds, the first) of the study.
 - **Encoder**: {where}. Licence of the weights: {licence}.
-- **Cost**: weights of {cut.megabytes:.1f} MB in place of {whole.megabytes:.1f} MB for the whole model.
+- **Cost**: weights of {cut.megabytes:.1f} MB in place of {whole.megabytes:.1f} MB for the whole model.{cautions}
 
 ```sh
 layerscope predict . songs/

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from layerscope.atomic_files import cache_directory, owned_directory, write_json
 from layerscope.data.dataset import Dataset
@@ -19,7 +21,7 @@ from layerscope.data.leaks import group_codes
 from layerscope.data.splits import assign, parts_of, refuse_unlearnable
 from layerscope.encoders import Encoder
 from layerscope.errors import UsageError
-from layerscope.features.clip_features import Features
+from layerscope.features.clip_features import Features, refuse_different
 from layerscope.features.encode import Extraction, Pass, stored_features
 from layerscope.features.store import FeatureStore
 from layerscope.probes import Input
@@ -33,8 +35,10 @@ from layerscope.probes.fitting import (
 )
 from layerscope.probes.frame_targets import frame_features, plan_tracks
 from layerscope.report import write_report
+from layerscope.report.sentences import RARE
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
 from layerscope.scores.layer_selection import choose
+from layerscope.scores.resampling import resample_seeds
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
 from layerscope.scores.tabulate import tabulate
 from layerscope.similarity.measures import Similarities
@@ -42,6 +46,7 @@ from layerscope.study.loaded_tasks import Question, load_tasks, passes_of, refus
 from layerscope.study.options import Plan, Probing, checked
 from layerscope.study.progress import Progress, Silent
 from layerscope.targets.kind import Labels
+from layerscope.targets.over_time import KindOverTime
 from layerscope.tasks.task import Schedule
 
 __all__ = [
@@ -53,6 +58,13 @@ __all__ = [
     "probe_tasks",
     "run",
 ]
+
+
+#: How often the labels are shuffled for the chosen input of a probe: enough for a spread, cheap where training is. A
+#: probe that is not named is trained on one permutation a seed, which costs what its true labels did.
+PERMUTATIONS = {"closed": 5, "linear": 5}
+#: Draws of a permutation that leaves something to learn in every part; of two clips a class even chance allows it soon.
+REDRAWN = 100
 
 
 class StudyResults(Results):
@@ -269,32 +281,85 @@ def probe_features(
                 layers.setdefault((job.features.model, job.probe), []).append((job, scored[0]))
             step(1, 0.0)
     controls = [choose(pairs, lambda pair: pair[1].valid).chosen[0] for pairs in layers.values()]
-    with progress.task(f"shuffled labels, {task.name}", len(controls), "inputs") as step:
-        outcomes = run_jobs(controls, shuffled(target, asked.split_seed), seeds, keep, progress=lambda n: step(n, 0.0))
-    for job, outcome in zip(controls, outcomes, strict=True):
-        control = replace(job, chosen=Input("shuffled", job.chosen.layer))
-        entries += score_job(control, outcome, splits, names, seeds)
+    entries += score_controls(controls, target, splits, groups, names, asked, task, progress, keep)
     facts = facts_of(features, labels, clips, groups, splits)
     facts["chance"] = chance_level(labels, target, splits["test"])
+    facts["folds"] = len(target.parts)
     return entries, facts | names | {"title": task.task.title if task.task else task.name}
 
 
-def shuffled(target: Target, seed: int) -> Target:
+def score_controls(
+    jobs: Sequence[Job],
+    target: Target,
+    splits: dict[str, Evaluation],
+    groups: NDArray[np.int64],
+    names: dict[str, str],
+    asked: Probing,
+    task: Question,
+    progress: Progress,
+    keep: Path | None,
+) -> list[Entry]:
+    """Train jobs on shuffled labels, several times, and score each by the labels that it was given."""
+    times = [PERMUTATIONS.get(job.probe, asked.seeds) for job in jobs]
+    scored: list[list[list[Entry]]] = [[] for _ in jobs]
+    with progress.task(f"shuffled labels, {task.name}", sum(times), "trainings") as step:
+        for number in range(max(times)):
+            due = [place for place, count in enumerate(times) if number < count]
+            given = shuffled(target, groups, asked.split_seed + number)
+            asking = (
+                splits if target.tracks else {name: relabelled(each, given.labels) for name, each in splits.items()}
+            )
+            outcomes = run_jobs([jobs[place] for place in due], given, [number], keep, progress=lambda n: step(n, 0.0))
+            for place, outcome in zip(due, outcomes, strict=True):
+                control = replace(jobs[place], chosen=Input("shuffled", jobs[place].chosen.layer))
+                scored[place].append(score_job(control, outcome, asking, names, [number]))
+    return [joined(permutations) for entries in scored for permutations in zip(*entries, strict=True)]
+
+
+def joined(permutations: Sequence[Entry]) -> Entry:
+    """Return the entries of several permutations as one, of which each is a seed."""
+    draws = resample_seeds(np.stack([entry.draws for entry in permutations]))
+    return replace(permutations[0], rows=[row for entry in permutations for row in entry.rows], draws=draws, mixture=[])
+
+
+def shuffled(target: Target, groups: NDArray[np.int64], seed: int) -> Target:
     """Return a target with the labels of other clips or frames: what a probe learns of it, it learns by chance.
 
-    Rows change places with those of the same splits, so that every split keeps its classes.
+    Labels change places among all clips, not within splits: of few clips a split, each could only keep its own. They
+    go from group to group, so that clips that belong together still do (over time, where a clip has its labels in
+    order, they change places one by one). Labels of which a part could not be learnt are drawn again.
     """
-    rows = len(target.labels.values)
-    roles = np.zeros(rows, dtype=np.int64)
-    for part in target.parts:
-        role = np.zeros(rows, dtype=np.int64)
-        role[part.valid], role[part.test] = 1, 2
-        roles = np.unique(3 * roles + role, return_inverse=True)[1]
-    random, order = np.random.default_rng(seed), np.arange(rows)
-    for role in np.unique(roles):
-        own = np.flatnonzero(roles == role)
-        order[own] = random.permutation(own)
-    return replace(target, labels=target.labels.take(order))
+    random = np.random.default_rng(seed)
+    units = groups if target.tracks is None else np.arange(len(target.labels.values))
+    for _ in range(REDRAWN):
+        labels = target.labels.take(permuted(units, random))
+        if not any(labels.kind.unlearnable(labels.take(part.train)) for part in target.parts):
+            break
+    return replace(target, labels=labels)
+
+
+def permuted(groups: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
+    """Return the row that each row gets its label from: the rows of a group, those of one other group.
+
+    Examples
+    --------
+    >>> groups = np.array([0, 0, 1, 1, 2, 2])
+    >>> groups[permuted(groups, np.random.default_rng(0))].tolist()  # the group whose labels each row gets
+    [2, 2, 0, 0, 1, 1]
+    """
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    if len(members) == len(groups):
+        return random.permutation(len(groups))
+    order = np.zeros(len(groups), np.int64)
+    for rows, donor in zip(members, random.permutation(len(members)), strict=True):
+        order[rows] = np.resize(random.permutation(members[donor]), len(rows))
+    return order
+
+
+def relabelled(split: Evaluation, labels: Labels) -> Evaluation:
+    """Return an evaluation that asks for other labels, given for all clips."""
+    first = np.unique(split.units, return_index=True)[1]
+    return replace(split, labels=labels.take(split.rows[first]))
 
 
 def score_job(
@@ -329,17 +394,20 @@ def facts_of(
         "primary": labels.metrics()[0],
         "metrics": labels.metrics(),
         "clips": len(clips),
-        "digest": digest_of(clips, splits),
+        "digest": digest_of(clips, labels, splits),
         "splits": sizes,
         "groups": len(np.unique(groups)),
         "test_groups": len(np.unique(groups[test.rows])),
         "absent_tags": labels.kind.absent(test.labels),
+        "grouped": "group" in clips,
+        **class_facts(labels),
         "models": {
             one.model: {
                 "layers": list(one.layers),
                 "baseline": one.baseline,
                 "untrained": one.untrained,
                 "fingerprint": one.fingerprint,
+                "network": one.network,
                 "official": list(one.official),
             }
             for one in features
@@ -347,9 +415,22 @@ def facts_of(
     }
 
 
-def digest_of(clips: pd.DataFrame, splits: dict[str, Evaluation]) -> str:
-    """Return what two studies must share for their scores to compare: clips, their splits, and the resamples."""
-    digest = hashlib.sha256()
+def class_facts(labels: Labels) -> dict[str, Any]:
+    """Return which classes or tags are rare, and the share of the commonest class."""
+    if labels.kind.over_time or labels.kind.form == "values":
+        return {"rare": [], "majority": 0.0}
+    single = labels.kind.form == "classes"
+    counts = np.bincount(labels.values, minlength=len(labels.names)) if single else labels.values.sum(axis=0)
+    rare = [name for name, count in zip(labels.names, counts, strict=True) if 0 < count < RARE]
+    return {"rare": rare, "majority": float(counts.max() / counts.sum()) if single else 0.0}
+
+
+def digest_of(clips: pd.DataFrame, labels: Labels, splits: dict[str, Evaluation]) -> str:
+    """Return what two studies must share for their scores to compare: clips, labels, splits, and the resamples."""
+    kind, values = labels.kind, labels.values.tolist()
+    if isinstance(kind, KindOverTime):
+        values = [kind.as_answer(track) for track in values]
+    digest = hashlib.sha256(json.dumps([kind.name, labels.names, values]).encode())
     for column in ("clip_key", "clip", "split", "fold"):
         if column in clips and not (column == "clip" and "clip_key" in clips):
             digest.update("|".join(map(str, clips[column])).encode())
@@ -476,9 +557,9 @@ def probe(
 
 def probe_own(features: Sequence[Features], asked: Probing) -> StudyResults:
     """Probe features that someone has already, with the labels they bring."""
+    refuse_different(features)
     labels = features[0].labels
-    if labels is None:
-        raise UsageError("these features bring no labels; make them with Features.from_arrays")
+    assert labels is not None
     leaks = refuse_leaks(features[0].clips, allow=asked.allow_leaks)
     clips = assign(features[0].clips, labels, asked.split_seed, asked.folds)
     parts = parts_of(clips)

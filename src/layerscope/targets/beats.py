@@ -144,6 +144,10 @@ class Beats(KindOverTime):
         """Return the two."""
         return ("beat", "downbeat")
 
+    def heard(self, track: BeatTimes, seconds: float) -> BeatTimes:
+        """Return the beats before the end of the clip."""
+        return BeatTimes(*(times[times < seconds] for times in (track.beats, track.downbeats)))
+
     def is_complete(self, track: BeatTimes) -> bool:
         """Return whether downbeats are annotated: a track without them is scored for its beats alone."""
         return len(track.downbeats) > 0

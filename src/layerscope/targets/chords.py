@@ -71,6 +71,8 @@ def chord_score(rule: str) -> Callable[[Spans, Spans], Scored]:
     compare = getattr(mir_eval.chord, rule)
 
     def measure(reference: Spans, estimate: Spans) -> Scored:
+        if not len(reference.labels):
+            return 0.0, 0.0
         start, end = reference.intervals[0, 0], reference.intervals[-1, 1]
         intervals, labels = mir_eval.util.adjust_intervals(
             estimate.intervals, list(estimate.labels), start, end, mir_eval.chord.NO_CHORD, mir_eval.chord.NO_CHORD

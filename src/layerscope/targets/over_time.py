@@ -58,6 +58,10 @@ class KindOverTime(Kind):
         """Return the names of a probe's outputs."""
         raise NotImplementedError
 
+    def heard(self, track: Any, seconds: float) -> Any:
+        """Return a track's annotation up to the end of its clip; by default all of it, as if none went on."""
+        return track
+
     def is_complete(self, track: Any) -> bool:
         """Return whether all that is asked for is annotated; a track that is not neither trains nor chooses."""
         return True

@@ -110,6 +110,8 @@ def span_targets(spans: Spans, numbers: Sequence[int], frames: int, rate: float)
         How many, and how many a second.
     """
     times = frame_times(frames, rate)
+    if not len(spans.labels):
+        return np.full(frames, IGNORED)
     latest = np.searchsorted(spans.intervals[:, 0], times, side="right") - 1
     place = np.maximum(latest, 0)
     inside = (latest >= 0) & (times < spans.intervals[place, 1])
@@ -156,6 +158,11 @@ class KindOfSpans(KindOverTime):
     def read_track(self, cell: Any, clip: str, start: float) -> Spans:
         """Read spans."""
         return spans_of(cell, clip, start)
+
+    def heard(self, track: Spans, seconds: float) -> Spans:
+        """Return the spans that begin before the end of the clip, the last cut there."""
+        count = int(np.searchsorted(track.intervals[:, 0], seconds))
+        return Spans(np.minimum(track.intervals[:count], seconds), track.labels[:count])
 
     def numbers(self, labels: Sequence[str], names: Sequence[str]) -> list[int]:
         """Return the class of each label, -1 for what is not scored."""

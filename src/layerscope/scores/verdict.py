@@ -1,0 +1,395 @@
+"""The answer of a task: what to use, only where the test clips show it.
+
+The page, the terminal, the exported card and ``answer.json`` all say what `decide` says. It has four verdicts, of which
+``layer`` and ``plain`` recommend. That an input beats its controls is shown one-sided at 5 %: of studies of noise, 5 %
+do. That a layer beats the plain feature as well, or that a plain feature is shown to lose nothing, are further
+conditions, all of which must hold, so that they only lower that share (intersection-union test: Berger 1982).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from layerscope.scores.layer_selection import (
+    Choice,
+    best_plain,
+    best_trained,
+    best_untrained,
+    choose,
+    layers_beside,
+)
+from layerscope.scores.score_table import SINGLE_INPUTS, Comparison, Results, Role
+
+__all__ = ["MARGIN", "Difference", "Verdict", "best_on_test", "corrected", "decide"]
+
+#: A loss that nobody would pay an encoder for: two points, or 0.02 of R². Smaller ones are within what another split or
+#: seed of the same study moves a score by.
+MARGIN = 0.02
+#: What the interval of `Results` is: 1.96 deviations to either side of a normal score.
+LEVEL = 0.95
+ONE_SIDED = float(stats.norm.ppf(LEVEL))
+TWO_SIDED = float(stats.norm.ppf((1 + LEVEL) / 2))
+ROLES: tuple[Role, ...] = ("plain", "untrained", "trained")
+#: How many times the units of a study are named as what would decide: beyond, the difference is next to none.
+MOST_NEEDED = 100
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A plain feature or an untrained twin, and what the input that the answer is about has over it.
+
+    Attributes
+    ----------
+    name, input, probe : str
+        Which it is.
+    value : float
+        Its own score.
+    difference, low, high : float
+        The answer's score minus this one, with its paired 95 % interval.
+    """
+
+    name: str
+    input: str
+    probe: str
+    value: float
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a study says to use for a task.
+
+    Attributes
+    ----------
+    task : str
+        Which.
+    verdict : {"layer", "plain", "undecided", "nothing"}
+        ``layer``: it is shown to beat the constant answer, shuffled labels and the best plain feature. ``plain``: a
+        plain feature beats these controls, and no layer is better by more than `MARGIN`, which is shown as well.
+        ``undecided``: something beats the controls, and which of the candidates to use is not shown. ``nothing``: no
+        input is shown to beat the controls.
+    model, input, probe : str
+        What the scores below are of: what is recommended; of what is undecided, what validation prefers of the
+        candidates that beat the controls; of nothing, what it prefers of all.
+    layer : int or None
+        Of the model, where the input is one.
+    best_set : list of int
+        Layers of the model that cannot be told apart from its best on the test clips.
+    metric : str
+        The task's primary one.
+    value, low, high : float
+        Test score and its 95 % interval.
+    chance : float
+        What the answer that ignores the sound scores.
+    control : float
+        What the input scores with shuffled labels, the mean over permutations.
+    permutations : int
+        How many.
+    plain, twin : Difference or None
+        The plain feature and the untrained model that validation prefers.
+    candidates : list of str
+        What is open, in words: one where it is decided.
+    needed : int or None
+        How many more test clips (or groups, where clips come in groups) would decide, if the difference stays: the
+        width of an interval falls with the root of their number. None where it is decided, or no number would.
+    clips, groups : int
+        Tested.
+    chosen : str
+        How the input was chosen.
+    better : Difference or None
+        The best layer on the test clips, where it beats the chosen one: the choice was unlucky.
+    row, candidate_rows : int, list of int
+        Their rows of the summary.
+    """
+
+    task: str
+    verdict: Literal["layer", "plain", "undecided", "nothing"]
+    model: str
+    input: str
+    layer: int | None
+    best_set: list[int]
+    probe: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    chance: float
+    control: float
+    permutations: int
+    plain: Difference | None
+    twin: Difference | None
+    candidates: list[str]
+    needed: int | None
+    clips: int
+    groups: int
+    chosen: str
+    better: Difference | None
+    row: int
+    candidate_rows: list[int]
+
+    def as_record(self) -> dict[str, Any]:
+        """Return what ``answer.json`` holds; a number that is not known is null."""
+        record = asdict(self)
+        del record["row"], record["candidate_rows"]
+        return {name: known(value) for name, value in record.items()}
+
+
+def known(value: Any) -> Any:
+    """Return a value as JSON can hold it."""
+    if isinstance(value, dict):
+        return {name: known(part) for name, part in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def decide(results: Results, task: str) -> Verdict:
+    """Return the answer for a task.
+
+    Parameters
+    ----------
+    results : Results
+        Of a study that has it.
+    task : str
+        Which.
+
+    Returns
+    -------
+    Verdict
+
+    Examples
+    --------
+    >>> import layerscope as ls
+    >>> noise, labels = np.random.default_rng(0).normal(size=(100, 3, 4)), ["minor", "major"] * 50
+    >>> decide(ls.probe(ls.Features.from_arrays(noise, labels), probes=["closed"]), "features").verdict
+    'nothing'
+    >>> noise[:, 2, 0] += 3.0 * (np.arange(100) % 2)  # the last layer knows
+    >>> answer = decide(ls.probe(ls.Features.from_arrays(noise, labels), probes=["closed"]), "features")
+    >>> answer.verdict, answer.layer
+    ('layer', 2)
+    """
+    trained, plain = best_trained(results, task), best_plain(results, task)
+    layer = trained or (None if plain else best_untrained(results, task))
+    open_choices = [choice for choice in (layer, plain) if choice]
+    layer_shown, plain_shown = (
+        choice is not None and beats_controls(results, choice.chosen) for choice in (layer, plain)
+    )
+    if layer and layer_shown and (plain is None or compared(results, layer, plain).low > 0):
+        return record(results, layer, "layer", [layer.chosen])
+    if plain and plain_shown and (layer is None or all(gap.high < MARGIN for gap in losses(results, plain))):
+        return record(results, plain, "plain", [plain.chosen])
+    if layer and plain and (layer_shown or plain_shown):
+        candidates = {row.name: row for row in (layer.chosen, plain.chosen, best_on_test(results, task))}
+        leading = preferred([choice for choice, shown in ((layer, layer_shown), (plain, plain_shown)) if shown])
+        needed = units_to_decide(results, layer, plain)
+        return record(results, leading, "undecided", list(candidates.values()), needed)
+    needed = min(units_to_beat_controls(results, choice.chosen) for choice in open_choices)
+    return record(results, preferred(open_choices), "nothing", [], needed)
+
+
+def preferred(choices: Sequence[Choice[pd.Series]]) -> Choice[pd.Series]:
+    """Return what validation prefers of one or two choices."""
+    return choose(choices, lambda choice: choice.chosen.valid).chosen
+
+
+def compared(results: Results, ours: Choice[pd.Series], theirs: Choice[pd.Series]) -> Comparison:
+    """Return the difference of two choices."""
+    return results.compare(ours.chosen.name, theirs.chosen.name)
+
+
+def best_on_test(results: Results, task: str) -> pd.Series:
+    """Return the layer of a trained model that scores highest on the test clips: a rival, never what is recommended."""
+    return candidates_of(results, task, "trained").sort_values("value", ascending=False, kind="stable").iloc[0]
+
+
+def candidates_of(results: Results, task: str, *roles: Role) -> pd.DataFrame:
+    """Return the rows among which one is chosen."""
+    rows = results.of(task=task, metric=results.primary(task))
+    return rows[rows.model.isin(results.models(*roles)) & rows.input.isin(SINGLE_INPUTS)]
+
+
+def losses(results: Results, plain: Choice[pd.Series]) -> list[Comparison]:
+    """Return what the chosen layer and the best one on test have over a plain feature.
+
+    The second is picked by its luck on the test clips, which makes it harder to show that nothing is lost, not easier.
+    """
+    task = plain.chosen.task
+    layer = best_trained(results, task)
+    rivals = [best_on_test(results, task), *([layer.chosen] if layer else [])]
+    return [results.compare(row.name, plain.chosen.name) for row in rivals]
+
+
+def controls(results: Results, row: pd.Series) -> list[float]:
+    """Return the scores of a row's model and probe with shuffled labels, one a permutation."""
+    table = results.table
+    wanted = {"task": row.task, "model": row.model, "probe": row.probe, "metric": row.metric}
+    rows = table[(table.input == "shuffled") & (table.split == "test")]
+    for column, value in wanted.items():
+        rows = rows[rows[column] == value]
+    return [float(value) for value in rows.value if not math.isnan(value)]
+
+
+def chance_of(results: Results, row: pd.Series) -> float:
+    """Return what a row's input must lie above: the constant answer, and the mean over shuffled labels."""
+    permutations = controls(results, row)
+    chance = float(results.facts["tasks"][row.task]["chance"])
+    return max([chance, float(np.mean(permutations))] if permutations else [chance])
+
+
+def beats_controls(results: Results, row: pd.Series) -> bool:
+    """Return whether a row's interval lies above chance, and its score above that of every permutation.
+
+    An interval that is not there, of too few clips or groups, shows nothing.
+    """
+    return float(row.value) - margin_below(results, row) > chance_of(results, row) and all(
+        row.value > score for score in controls(results, row)
+    )
+
+
+def margin_below(results: Results, row: pd.Series) -> float:
+    """Return how far below a row's score its true one may lie, one-sided at 5 %."""
+    return deviations(results, row) / TWO_SIDED * float(row.value - row.ci_low)
+
+
+def deviations(results: Results, row: pd.Series) -> float:
+    """Return how many deviations a score lies above its true one in 5 % of studies: 1.64, or more of the luckiest.
+
+    Over folds each clip chooses in one and is tested in another, so that the luckiest of many inputs is chosen. The
+    highest of all candidates, each in units of its deviation, then takes the place of one (single-step maximum: Romano
+    & Wolf 2005). Where clips of their own choose, there is nothing to make up for.
+    """
+    if results.facts["tasks"][row.task].get("folds", 1) == 1:
+        return ONE_SIDED
+    role: Role = next(role for role in ROLES if row.model in results.models(role))
+    family = candidates_of(results, row.task, role)
+    noise = results.draws[family.index].astype(np.float64) - family.value.to_numpy()[:, None]
+    noise = noise[:, ~np.isnan(noise).any(axis=0)]
+    noise = noise[noise.std(axis=1) > 0] if noise.size else noise
+    if not noise.size:
+        return ONE_SIDED
+    highest = (noise / noise.std(axis=1, keepdims=True)).max(axis=0)
+    return max(ONE_SIDED, float(np.quantile(highest, LEVEL)))
+
+
+def units_to_beat_controls(results: Results, row: pd.Series) -> float:
+    """Return how many test clips or groups there must be for a row to beat the controls, if its score stays."""
+    half = margin_below(results, row)
+    return units_for(float(row.value) - chance_of(results, row), half, results.facts["tasks"][row.task])
+
+
+def units_to_decide(results: Results, layer: Choice[pd.Series], plain: Choice[pd.Series]) -> float:
+    """Return how many test clips or groups there must be for the sooner of `layer` and `plain` to be shown."""
+    facts = results.facts["tasks"][layer.chosen.task]
+    gap = compared(results, layer, plain)
+    for_layer = units_for(gap.difference, gap.difference - gap.low, facts)
+    for_plain = [units_for(MARGIN - gap.difference, gap.high - gap.difference, facts) for gap in losses(results, plain)]
+    return min(
+        max(for_layer, units_to_beat_controls(results, layer.chosen)),
+        max(*for_plain, units_to_beat_controls(results, plain.chosen)),
+    )
+
+
+def units_for(distance: float, half: float, facts: dict[str, Any]) -> float:
+    """Return how many units bring half of an interval's width down to a distance; infinite where none do."""
+    return float(facts["test_groups"]) * (half / distance) ** 2 if distance > 0 and not math.isnan(half) else math.inf
+
+
+def record(
+    results: Results, choice: Choice[pd.Series], verdict: Any, candidates: Sequence[pd.Series], needed: float = math.inf
+) -> Verdict:
+    """Return the answer about a choice."""
+    row, task = choice.chosen, str(choice.chosen.task)
+    facts, permutations = results.facts["tasks"][task], controls(results, row)
+    beside = layers_beside(results, row)
+    units = int(facts["test_groups"])
+    plain, twin = best_plain(results, task), best_untrained(results, task)
+    return Verdict(
+        task=task,
+        verdict=verdict,
+        model=str(row.model),
+        input=str(row.input),
+        layer=int(row.layer) if row.input == "layer" else None,
+        best_set=[int(layer) for layer in beside.layer[beside.in_best_set]],
+        probe=str(row.probe),
+        metric=str(row.metric),
+        value=float(row.value),
+        low=float(row.ci_low),
+        high=float(row.ci_high),
+        chance=float(facts["chance"]),
+        control=float(np.mean(permutations)) if permutations else math.nan,
+        permutations=len(permutations),
+        plain=over(results, row, plain.chosen) if plain else None,
+        twin=over(results, row, twin.chosen) if twin else None,
+        candidates=[f"{each.model}, {each.input}{f' {each.layer}' if each.input == 'layer' else ''}, {each.probe}"
+                    for each in candidates],
+        needed=max(1, math.ceil(needed - units)) if needed <= MOST_NEEDED * units else None,
+        clips=int(row.n),
+        groups=units,
+        chosen=choice.why,
+        better=luckier(results, row, beside),
+        row=int(row.name),
+        candidate_rows=[int(each.name) for each in candidates],
+    )  # fmt: skip
+
+
+def over(results: Results, row: pd.Series, other: pd.Series) -> Difference | None:
+    """Return what a row has over another; nothing of itself."""
+    if row.name == other.name:
+        return None
+    gap = results.compare(row.name, other.name)
+    return Difference(
+        str(other.model), str(other.input), str(other.probe), float(other.value), gap.difference, gap.low, gap.high
+    )
+
+
+def luckier(results: Results, row: pd.Series, beside: pd.DataFrame) -> Difference | None:
+    """Return the layer of a row's model that beats it on the test clips, if one does."""
+    if row.input != "layer" or row.in_best_set:
+        return None
+    best = beside.sort_values("value", ascending=False, kind="stable").iloc[0]
+    gap = over(results, row, best)
+    return Difference(**{**asdict(gap), "input": f"layer {best.layer}"}) if gap else None
+
+
+def corrected(gaps: Sequence[Comparison]) -> list[str]:
+    """Return the verdicts of a family of comparisons, so that in 5 % of families at most any is wrong (Holm 1979).
+
+    The probability of each follows from its interval, as that of a normal difference, so that one comparison alone is
+    judged as its interval says.
+
+    Returns
+    -------
+    list of "better", "worse" or "not told apart"
+
+    Examples
+    --------
+    >>> corrected([Comparison(0.05, 0.001, 0.099)])
+    ['better']
+    >>> corrected([Comparison(0.05, 0.001, 0.099), Comparison(-0.1, -0.11, -0.09)])
+    ['better', 'worse']
+    >>> corrected([Comparison(0.05, 0.001, 0.099)] * 2)
+    ['not told apart', 'not told apart']
+    """
+    probabilities = np.array([probability(gap) for gap in gaps])
+    verdicts = ["not told apart"] * len(gaps)
+    for rank, place in enumerate(np.argsort(probabilities, kind="stable")):
+        if not probabilities[place] <= (1 - LEVEL) / (len(gaps) - rank):
+            break
+        verdicts[place] = "better" if gaps[place].difference > 0 else "worse"
+    return verdicts
+
+
+def probability(gap: Comparison) -> float:
+    """Return the two-sided probability of a difference as large as this where there is none; 1 without an interval."""
+    half = gap.difference - gap.low if gap.difference > 0 else gap.high - gap.difference
+    if math.isnan(half):
+        return 1.0
+    deviations = math.inf if half <= 0 else TWO_SIDED * abs(gap.difference) / half
+    return float(2 * stats.norm.sf(deviations)) if gap.difference else 1.0

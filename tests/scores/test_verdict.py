@@ -1,0 +1,179 @@
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_study import made_study
+from test_score_table import entry
+
+from layerscope import Features, probe
+from layerscope.scores.score_table import Comparison, Results
+from layerscope.scores.tabulate import tabulate
+from layerscope.scores.verdict import corrected, decide
+
+NAN = float("nan")
+KINDS = {"m": {}, "mel": {"baseline": True}, "r": {"untrained": True}}
+
+
+def results_of(*entries, chance=0.1, **facts):
+    models = {each.label["model"] for each in entries}
+    kinds = {name: {"baseline": False, "untrained": False, **KINDS[name]} for name in KINDS if name in models}
+    task = {"primary": "accuracy", "test_groups": 50, "chance": chance, "title": "d", **facts}
+    return Results(*tabulate(entries), {"models": kinds, "tasks": {"d": task}, "note": ""})
+
+
+def layer(number, valid, test, **more):
+    return entry(number, valid, test, **more)
+
+
+def mel(value, **more):
+    return entry(0, value, value, model="mel", input="mean", **more)
+
+
+def control(*scores, model="m"):
+    """The chosen layer of a model with shuffled labels, a row a permutation."""
+    made = entry(1, 0.1, float(np.mean(scores)), model=model, input="shuffled")
+    rows = [{"seed": seed, "split": "test", "value": score, "ci_low": 0.0, "ci_high": 1.0, "n": 50}
+            for seed, score in enumerate(scores)]  # fmt: skip
+    return replace(made, rows=[made.rows[0], *rows])
+
+
+def test_a_layer_that_beats_controls_and_plain_features_is_the_answer():
+    answer = decide(results_of(layer(0, 0.5, 0.5), layer(1, 0.8, 0.8), mel(0.6), control(0.1, 0.2)), "d")
+    assert (answer.verdict, answer.model, answer.layer, answer.best_set) == ("layer", "m", 1, [1])
+    assert answer.plain.difference == pytest.approx(0.2)
+    assert (answer.control, answer.permutations, answer.needed) == (pytest.approx(0.15), 2, None)
+
+
+def test_a_plain_feature_is_the_answer_where_it_is_shown_to_lose_nothing():
+    answer = decide(results_of(layer(1, 0.8, 0.8), mel(0.9)), "d")
+    assert (answer.verdict, answer.model, answer.layer) == ("plain", "mel", None)
+
+
+def test_not_told_apart_is_not_as_good():
+    answer = decide(results_of(layer(1, 0.8, 0.81), mel(0.8)), "d")
+    assert answer.verdict == "undecided"
+    assert answer.candidates == ["m, layer 1, mlp", "mel, mean, mlp"]
+
+
+def test_a_plain_feature_must_lose_nothing_to_any_layer_of_the_table():
+    # Validation chose layer 1, which is worse than mel; layer 2 is far better than both.
+    answer = decide(results_of(layer(1, 0.8, 0.5), layer(2, 0.7, 0.76), mel(0.57)), "d")
+    assert answer.verdict == "undecided"
+    assert "m, layer 2, mlp" in answer.candidates
+
+
+def test_an_unlucky_choice_is_said():
+    answer = decide(results_of(layer(0, 0.85, 0.81), layer(1, 0.8, 0.91), layer(2, 0.8, 0.91), mel(0.5)), "d")
+    assert answer.layer == 0
+    assert 0 not in answer.best_set
+    assert answer.better.difference == pytest.approx(-0.1)
+
+
+def test_how_many_more_clips_would_decide_follows_from_the_width():
+    answer = decide(results_of(layer(1, 0.8, 0.82), mel(0.8), test_groups=100), "d")
+    gap = answer.plain
+    assert answer.verdict == "undecided"
+    half = gap.difference - gap.low
+    assert answer.needed == math.ceil(100 * (half / gap.difference) ** 2 - 100)  # n falls with the square of the width
+
+
+def test_where_intervals_are_far_wider_than_the_difference_no_number_is_given():
+    answer = decide(results_of(layer(1, 0.8, 0.8), mel(0.8, spread=0.4)), "d")
+    assert (answer.verdict, answer.needed) == ("undecided", None)
+
+
+def test_nothing_is_the_answer_where_no_input_beats_the_constant_answer():
+    answer = decide(results_of(layer(1, 0.9, 0.9), mel(0.89), chance=0.9), "d")  # 90/10 at the majority's rate
+    assert answer.verdict == "nothing"
+    assert answer.candidates == []
+
+
+def test_nothing_is_the_answer_where_shuffled_labels_do_as_well():
+    assert decide(results_of(layer(1, 0.8, 0.8), control(0.8, 0.82)), "d").verdict == "nothing"
+    # Below the mean of the permutations, but one of them reaches it.
+    assert decide(results_of(layer(1, 0.8, 0.8), control(0.2, 0.3, 0.81)), "d").verdict == "nothing"
+    assert decide(results_of(layer(1, 0.8, 0.8), control(0.2, 0.3, 0.4)), "d").verdict == "layer"
+
+
+def test_without_an_interval_nothing_is_shown():
+    results = results_of(layer(1, 1.0, 1.0), mel(0.1))
+    results.summary[["ci_low", "ci_high"]] = NAN
+    answer = decide(results, "d")
+    assert answer.verdict == "nothing"
+    assert answer.as_record()["low"] is None
+
+
+def test_a_choice_on_the_clips_that_judge_it_must_be_clearer():
+    # Twelve layers, each as lucky as the next: 2.2 deviations above chance is little for the luckiest of twelve.
+    lucky = [layer(number, 0.5, 0.5) for number in range(11)]
+    entries = [*lucky, layer(11, 0.9, 0.566)]
+    assert decide(results_of(*entries, chance=0.5), "d").verdict == "layer"
+    independent = [
+        replace(each, draws=each.rows[-1]["value"] + np.random.default_rng(number).normal(0, 0.03, 1000))
+        for number, each in enumerate(entries)
+    ]
+    assert decide(results_of(*independent, chance=0.5), "d").verdict == "layer"
+    assert decide(results_of(*independent, chance=0.5, folds=5), "d").verdict == "nothing"
+
+
+def test_an_untrained_model_is_the_answer_only_where_there_is_nothing_else():
+    twin = entry(0, 0.9, 0.9, model="r")
+    assert decide(results_of(twin, mel(0.6)), "d").model == "mel"
+    assert decide(results_of(twin), "d").model == "r"
+
+
+def test_the_twin_stands_beside_the_answer():
+    answer = decide(results_of(layer(1, 0.8, 0.8), mel(0.5), entry(0, 0.7, 0.79, model="r")), "d")
+    assert answer.verdict == "layer"
+    assert answer.twin.name == "r"
+    assert answer.twin.low < 0
+
+
+def test_the_record_is_json_with_the_stated_fields():
+    results = made_study(("pitch", "genre"))
+    records = [decide(results, task).as_record() for task in results.tasks]
+    assert json.loads(json.dumps(records, allow_nan=False)) == records
+    stated = {"task", "verdict", "model", "layer", "best_set", "probe", "metric", "value", "low", "high", "chance",
+              "control", "plain", "twin", "needed", "clips", "groups", "chosen"}  # fmt: skip
+    assert stated <= set(records[0])
+    assert {"name", "value", "difference", "low", "high"} <= set(records[0]["plain"])
+
+
+def test_holm_stops_at_the_first_that_fails():
+    # Two-sided probabilities of 0.01, 0.02, 0.03 pass 0.05/3, 0.05/2 and 0.05; of 0.01, 0.03, 0.03 the first does.
+    def gap(deviations):
+        return Comparison(deviations, deviations - 1.959964, deviations + 1.959964)
+
+    assert corrected([gap(2.5758), gap(-2.3263), gap(2.1701)]) == ["better", "worse", "better"]
+    assert corrected([gap(2.1701), gap(2.5758), gap(2.1701)]) == ["not told apart", "better", "not told apart"]
+    assert corrected([Comparison(0.5, NAN, NAN), Comparison(0.0, 0.0, 0.0)]) == ["not told apart"] * 2
+    assert corrected([]) == []
+
+
+def test_one_clip_a_class_recommends_nothing():
+    states = np.random.default_rng(0).normal(size=(40, 2, 4))
+    results = probe(Features.from_arrays(states, [f"class {number}" for number in range(40)]), probes=["closed"])
+    assert decide(results, "features").verdict == "nothing"
+    assert len(results.facts["tasks"]["features"]["rare"]) == 40
+
+
+def test_nine_to_one_at_the_majoritys_rate_recommends_nothing():
+    random = np.random.default_rng(0)
+    labels = np.arange(200) % 10 == 0
+    results = probe(Features.from_arrays(random.normal(size=(200, 3, 4)), labels.astype(int)), probes=["linear"])
+    assert decide(results, "features").verdict == "nothing"
+    assert results.facts["tasks"]["features"]["majority"] == pytest.approx(0.9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folds", [0, 5])
+def test_noise_is_seldom_recommended_and_a_weak_signal_mostly_found(folds):
+    from benchmarks.noise import WEAK, Study, found, recommended, verdicts_of
+
+    # Of forty studies at the stated 5 %, more than six are recommended once in seventy times; at 80 %, fewer than 27
+    # are found once in thirty.
+    assert recommended(verdicts_of(Study("classes", folds, plain=0), 40)) <= 6 / 40
+    weak = Study("classes", folds, clips=200 if folds else 1000, signal=WEAK)
+    assert found(verdicts_of(weak, 40)) >= 27 / 40
