@@ -52,7 +52,7 @@ def classes(count: int) -> Population:
 
 def tag(latent: Array, value: float, random: np.random.Generator) -> tuple[Labels, Array]:
     """Return a tag of four clips in ten, and scores of two normal distributions that far apart (the binormal AUC)."""
-    truth = (random.random((len(latent), 1)) < 0.4).astype(np.float32)
+    truth = (random.permutation(len(latent))[:, None] < 0.4 * len(latent)).astype(np.float32)
     return Labels(kind_named("tags"), ("tag",), truth), latent[:, None] + np.sqrt(2) * norm.ppf(value) * truth
 
 

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import Target, plan_jobs, run_jobs
-from layerscope.scores.evaluation import evaluations, score_outcome
+from layerscope.scores.evaluation import Outcome, evaluations, score_outcome
+from layerscope.targets import labels_of
 
 CLIPS = 60
 
@@ -57,3 +59,75 @@ def test_resamples_are_shared_by_all_inputs(features, parts):
     splits = evaluations(features.labels, [Part(part.train, part.valid, part.test)], np.arange(CLIPS), 7)
     again = evaluations(features.labels, parts, np.arange(CLIPS), 7)
     np.testing.assert_array_equal(splits["test"].weights, again["test"].weights)
+
+
+def noise_over_folds(folds=4, clips=40):
+    """Return tags, folds and scores of noise whose scale differs between folds."""
+    random, rows = np.random.default_rng(0), np.arange(clips)
+    labels = labels_of(["yes|" if mark else "|" for mark in random.permutation(rows % 2)])
+    parts = [Part(rows[rows % folds != fold], rows[rows % folds == fold], rows[rows % folds == fold])
+             for fold in range(folds)]  # fmt: skip
+    scores = random.normal(size=(clips, 1)) + 10.0 * (rows % folds)[:, None]
+    return labels, parts, scores
+
+
+@pytest.mark.parametrize(
+    ("metric", "measure"), [("roc_auc", roc_auc_score), ("average_precision", average_precision_score)]
+)
+def test_ranking_metrics_are_means_of_folds_on_validation_and_test(metric, measure):
+    labels, parts, scores = noise_over_folds()
+    splits = evaluations(labels, parts, np.arange(len(scores)), 0)
+    truth = labels.values[:, 0]
+    wanted = np.mean([measure(truth[part.test], scores[part.test, 0]) for part in parts])
+    for split in splits.values():
+        assert split.score(metric, scores)[0] == pytest.approx(wanted)
+    assert measure(truth, scores[:, 0]) != pytest.approx(wanted, abs=0.01)
+
+
+def test_ranking_metrics_are_means_of_folds_in_each_resample():
+    labels, parts, scores = noise_over_folds()
+    test = evaluations(labels, parts, np.arange(len(scores)), 0)["test"]
+    draws = test.score("roc_auc", scores, test.weights)
+    truth, weights = labels.values[:, 0], test.weights[7]
+    folds = [
+        roc_auc_score(truth[rows], scores[rows, 0], sample_weight=weights[rows]) for rows in (p.test for p in parts)
+    ]
+    assert draws[7] == pytest.approx(np.mean(folds), abs=1e-6)
+
+
+def test_accuracy_over_folds_is_that_of_all_clips(features):
+    scores = np.random.default_rng(0).normal(size=(CLIPS, 3))
+    rows = np.arange(CLIPS)
+    parts = [Part(rows[rows % 7 != fold], rows[rows % 7 != fold], rows[rows % 7 == fold]) for fold in range(7)]
+    test = evaluations(features.labels, parts, rows, 0)["test"]
+    assert test.score("accuracy", scores)[0] == (scores.argmax(axis=1) == features.labels.values).mean()
+
+
+def scored(right, groups, classes=2):
+    """Return the entries of clips of which the given ones are answered rightly."""
+    truth = np.arange(len(right)) % classes
+    said = np.eye(classes)[np.where(right, truth, (truth + 1) % classes)].astype(np.float32)[None]
+    rows = np.arange(len(right))
+    splits = evaluations(labels_of([f"c{name}" for name in truth]), [Part(rows, rows, rows)], groups, 0)
+    return score_outcome({"input": "layer"}, Outcome(said, said, [{}], []), splits, [0])
+
+
+def test_of_nine_groups_there_is_no_interval_and_of_ten_there_is():
+    for count, known in ((9, False), (10, True)):
+        accuracy = scored(np.arange(4 * count) % 3 > 0, np.arange(count).repeat(4))[0]
+        assert np.isfinite(accuracy.draws).all() == known
+        assert np.isfinite(accuracy.rows[1]["ci_low"]) == known
+
+
+def test_macro_f1_needs_eight_clips_a_class():
+    accuracy, macro_f1 = scored(np.arange(20) % 3 > 0, np.arange(20), classes=4)
+    assert np.isfinite(accuracy.draws).all()
+    assert np.isnan(macro_f1.draws).all()
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 8, 15, 16])
+def test_the_interval_holds_the_value_at_either_end(wrong):
+    for entry in scored(np.arange(16) >= wrong, np.arange(16)):
+        test = entry.rows[1]
+        assert test["ci_low"] <= test["value"] <= test["ci_high"]
+        assert test["ci_high"] - test["ci_low"] > 0.1
