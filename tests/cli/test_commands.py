@@ -34,7 +34,9 @@ def quick(*arguments):
 def test_one_command_gives_scores_a_layer_and_a_page(tones, tmp_path):
     done = layerscope("run", "--data", tones, *quick("--out", tmp_path / "out"))
     assert done.returncode == 0, done.stderr
-    assert "Use mel (" in done.stdout
+    answer = json.loads((tmp_path / "out" / "answer.json").read_text())[0]
+    assert (answer["verdict"], answer["model"]) in (("plain", "mel"), ("nothing", "mel"))
+    assert ("Use a plain feature, mel (" if answer["verdict"] == "plain" else "Nothing to use yet") in done.stdout
     assert "random:small" in done.stdout
     assert (tmp_path / "out" / "report.html").is_file()
     assert done.stderr == ""

@@ -32,9 +32,11 @@ def blocks(language):
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     rows = ["path,label"]
-    for number in range(30):
+    for number in range(84):  # 17 to test: fewer show nothing, and nothing is exported of them
         path = write_tone(
-            tmp_path / "drums" / ("kick", "snare")[number % 2] / f"{number}.wav", 100 + 20 * number, seed=number
+            tmp_path / "drums" / ("kick", "snare")[number % 2] / f"{number}.wav",
+            100 + 10 * number + 2000 * (number % 2),
+            seed=number,
         )
         rows.append(f"{path.relative_to(tmp_path)},{path.parent.name}")
     (tmp_path / "drums.csv").write_text("\n".join(rows))

@@ -172,8 +172,7 @@ def test_nine_to_one_at_the_majoritys_rate_recommends_nothing():
 def test_noise_is_seldom_recommended_and_a_weak_signal_mostly_found(folds):
     from benchmarks.noise import WEAK, Study, found, recommended, verdicts_of
 
-    # Of forty studies at the stated 5 %, more than six are recommended once in seventy times; at 80 %, fewer than 27
-    # are found once in thirty.
+    # Of forty studies at the stated 5 %, more than six are recommended once in seventy times.
     assert recommended(verdicts_of(Study("classes", folds, plain=0), 40)) <= 6 / 40
     weak = Study("classes", folds, clips=200 if folds else 1000, signal=WEAK)
     assert found(verdicts_of(weak, 40)) >= 27 / 40

@@ -41,6 +41,7 @@ from layerscope.scores.layer_selection import choose
 from layerscope.scores.resampling import resample_seeds
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
 from layerscope.scores.tabulate import tabulate
+from layerscope.scores.verdict import Verdict, decide
 from layerscope.similarity.measures import Similarities
 from layerscope.study.loaded_tasks import Question, load_tasks, passes_of, refuse_leaks, tasks_left_out
 from layerscope.study.options import Plan, Probing, checked
@@ -68,7 +69,11 @@ REDRAWN = 100
 
 
 class StudyResults(Results):
-    """Results that can draw themselves."""
+    """Results that can answer and draw themselves."""
+
+    def answers(self) -> list[Verdict]:
+        """Return the answer for each task, as ``answer.json`` holds it (see `layerscope.scores.verdict.decide`)."""
+        return [decide(self, task) for task in self.tasks]
 
     def to_html(self, path: str | Path) -> None:
         """Write the page, with figures and tables beside it, into the page's directory.
