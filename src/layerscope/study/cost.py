@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import find_leaks, group_codes
-from layerscope.data.splits import Part, assign, parts_of, refuse_unlearnable
+from layerscope.data.splits import Part, assign, choosing_parts, parts_of, refuse_unlearnable
 from layerscope.encoders import MODELS, Encoder, load_encoder
 from layerscope.features.clip_features import Features
 from layerscope.features.encode import Pass, batch_size
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
 from layerscope.probes import Problem
 from layerscope.probes.closed_form import fit_closed_form
-from layerscope.probes.fitting import Job, Target, clip_part, left_of, plan_jobs
+from layerscope.probes.fitting import Job, Target, clip_part, is_cross_validated, left_of, plan_jobs
 from layerscope.probes.frame_targets import plan_tracks
 from layerscope.probes.inputs import BLOCKS, NARROW_AND_WIDE
 from layerscope.probes.linear import MANY, PENALTIES, objective_of
@@ -252,7 +252,7 @@ def target_of(task: Question, clips: pd.DataFrame, parts: list[Part]) -> Target:
     if labels.kind.over_time:
         tracks = plan_tracks(labels, [frame_count(seconds) for seconds in clips.clip_seconds], parts)
         return Target(tracks.targets, tracks.parts, tracks)
-    return Target(labels, parts)
+    return Target(labels, parts, choosing=choosing_parts(clips, labels, parts, seed=0))
 
 
 def placeholder(encoder: Encoder, task: Question, clips: pd.DataFrame, target: Target) -> Features:
@@ -302,7 +302,8 @@ def probing_seconds(jobs: Sequence[Job], features: Sequence[Features], target: T
         if any(job.probe == "closed" for job in own):
             each["closed"] = closed_seconds(problem)
         trained = [*own, *controls_of(own)]
-        total += sum(each[job.probe] * relative_cost(job) for job in trained)
+        times = [1 + len(target.choosing) * is_cross_validated(job, target) for job in trained]
+        total += sum(each[job.probe] * relative_cost(job) * count for job, count in zip(trained, times, strict=True))
         total += sum(after * (seeds if job.probe == "mlp" else 1) for job in trained)
     torch.set_num_threads(before)
     return total

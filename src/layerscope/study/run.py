@@ -17,7 +17,7 @@ import pandas as pd
 from layerscope.atomic_files import cache_directory, owned_directory, write_json
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import group_codes
-from layerscope.data.splits import assign, parts_of, refuse_unlearnable
+from layerscope.data.splits import assign, choosing_parts, parts_of, refuse_unlearnable
 from layerscope.encoders import Encoder
 from layerscope.errors import UsageError
 from layerscope.features.clip_features import Features, refuse_different
@@ -28,6 +28,7 @@ from layerscope.probes.fitting import (
     Job,
     Target,
     clip_part,
+    is_cross_validated,
     left_of,
     plan_jobs,
     run_jobs,
@@ -226,11 +227,20 @@ def divide(
     parts = parts_of(clips)
     refuse_unlearnable(labels, parts)
     if not labels.kind.over_time:
-        return [stored_features(store, clips) for store in stores], Target(labels, parts, schedule=schedule), clips
+        return (
+            [stored_features(store, clips) for store in stores],
+            cross_validated(Target(labels, parts, schedule=schedule), clips, asked),
+            clips,
+        )
     tracks = plan_tracks(labels, [stores[0].entry(key).frames for key in clips.clip_key], parts)
     refuse_unlearnable(tracks.targets, tracks.parts)
     features = [frame_features(store, clips, tracks) for store in stores]
     return features, Target(tracks.targets, tracks.parts, tracks, schedule), clips
+
+
+def cross_validated(target: Target, clips: pd.DataFrame, asked: Probing) -> Target:
+    """Return a target with the trainings that choose among layers where there is but one split."""
+    return replace(target, choosing=choosing_parts(clips, target.labels, target.parts, asked.split_seed))
 
 
 def probe_features(
@@ -260,12 +270,14 @@ def probe_features(
     units = group_codes(clips[["group"]]) if task.task and task.task.unit == "group" else None
     parts = [clip_part(target, number) for number in range(len(target.parts))]
     splits = evaluations(labels, parts, groups, asked.split_seed, units)
+    if target.choosing:
+        splits["choosing"] = evaluations(labels, target.choosing, groups, asked.split_seed, units)["valid"]
     names = {"dataset": task.dataset.name, "task": task.name, "target": task.target}
     entries: list[Entry] = []
     layers: dict[tuple[str, str], list[tuple[Job, Entry]]] = {}
     with progress.task(f"resampling, {task.name}", len(jobs), "inputs") as step:
         for job, outcome in zip(jobs, outcomes, strict=True):
-            scored = score_job(job, outcome, splits, names, seeds)
+            scored = score_job(job, outcome, splits_of(job, target, splits), names, seeds)
             entries += scored
             if job.chosen.name in SINGLE_INPUTS:
                 layers.setdefault((job.features.model, job.probe), []).append((job, scored[0]))
@@ -275,7 +287,7 @@ def probe_features(
         outcomes = run_jobs(controls, shuffled(target, asked.split_seed), seeds, keep, progress=lambda n: step(n, 0.0))
     for job, outcome in zip(controls, outcomes, strict=True):
         control = replace(job, chosen=Input("shuffled", job.chosen.layer))
-        entries += score_job(control, outcome, splits, names, seeds)
+        entries += score_job(control, outcome, splits_of(job, target, splits), names, seeds)
     facts = facts_of(features, labels, clips, groups, splits)
     facts["chance"] = chance_level(labels, target, splits["test"])
     return entries, facts | names | {"title": task.task.title if task.task else task.name}
@@ -297,6 +309,11 @@ def shuffled(target: Target, seed: int) -> Target:
         own = np.flatnonzero(roles == role)
         order[own] = random.permutation(own)
     return replace(target, labels=target.labels.take(order))
+
+
+def splits_of(job: Job, target: Target, splits: dict[str, Evaluation]) -> dict[str, Evaluation]:
+    """Return what a job is scored on: one that was cross-validated chooses by all clips that are not tested."""
+    return {**splits, "valid": splits["choosing"]} if is_cross_validated(job, target) else splits
 
 
 def score_job(
@@ -485,7 +502,8 @@ def probe_own(features: Sequence[Features], asked: Probing) -> StudyResults:
     parts = parts_of(clips)
     refuse_unlearnable(labels, parts)
     task = Question("features", Dataset("features", clips), asked.target[0], labels.kind.name)
-    entries, facts = probe_features(features, Target(labels, parts), labels, clips, asked, task, Silent())
+    target = cross_validated(Target(labels, parts), clips, asked)
+    entries, facts = probe_features(features, target, labels, clips, asked, task, Silent())
     models = facts.pop("models")
     facts |= {"leaks": leaks, "skipped": 0}
     whole = {"models": models, "tasks": {task.name: facts}, "seeds": asked.seeds, "note": ""}
