@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from layerscope.data.splits import assign, parts_of
+from layerscope.data.splits import assign, choosing_parts, parts_of
 from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import Target, plan_jobs, run_jobs
 from layerscope.targets import labels_of
@@ -70,3 +70,22 @@ def test_valid_and_test_scores_are_of_their_own_clips(features, parts):
     outcome = run_jobs(plan_jobs([features], ["closed"])[:1], Target(features.labels, parts), [0], workers=1)[0]
     assert np.flatnonzero(~np.isnan(outcome.test[0]).any(axis=1)).tolist() == parts[0].test.tolist()
     assert np.flatnonzero(~np.isnan(outcome.valid[0]).any(axis=1)).tolist() == parts[0].valid.tolist()
+
+
+def test_quick_probes_choose_by_all_clips_that_are_not_tested(features):
+    groups = np.arange(CLIPS) // 3
+    clips = assign(features.clips.assign(group=groups), features.labels, 0)
+    parts = parts_of(clips)
+    choosing = choosing_parts(clips, features.labels, parts, 0)
+    for part in choosing:
+        assert not set(groups[part.train]) & set(groups[part.valid])
+        assert not set(parts[0].test) & {*part.train, *part.valid}
+    target = Target(features.labels, parts, choosing=choosing)
+    jobs = plan_jobs([features], ["closed"])
+    layer, wide = (run_jobs([job], target, [0], workers=1)[0] for job in (jobs[1], jobs[-1]))
+    scored = [np.flatnonzero(~np.isnan(outcome.valid[0]).any(axis=1)) for outcome in (layer, wide)]
+    assert scored[0].tolist() == np.sort(np.concatenate([parts[0].train, parts[0].valid])).tolist()
+    assert scored[1].tolist() == parts[0].valid.tolist()
+    as_before = run_jobs([jobs[1]], Target(features.labels, parts), [0], workers=1)[0]
+    np.testing.assert_array_equal(layer.test, as_before.test)
+    assert not choosing_parts(clips, features.labels, parts * 3, 0)  # in folds every clip chooses already

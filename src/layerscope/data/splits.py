@@ -17,7 +17,7 @@ from layerscope.data.leaks import group_codes
 from layerscope.errors import DataError
 from layerscope.targets.kind import Labels
 
-__all__ = ["Part", "assign", "parts_of", "refuse_unlearnable"]
+__all__ = ["Part", "assign", "choosing_parts", "parts_of", "refuse_unlearnable"]
 
 Rows = NDArray[np.int64]
 
@@ -128,6 +128,22 @@ def parts_of(clips: pd.DataFrame) -> list[Part]:
             )
         )
     return parts
+
+
+def choosing_parts(clips: pd.DataFrame, labels: Labels, parts: Sequence[Part], seed: int) -> list[Part]:
+    """Return five trainings inside the training and validation clips, each validating a fifth of them, groups whole.
+
+    None where the data are in folds, in which every clip chooses already, or where a fifth could not be done without.
+    """
+    if len(parts) > 1:
+        return []
+    rows, groups = np.sort(np.concatenate([parts[0].train, parts[0].valid])), group_codes(clips)
+    if len(np.unique(groups[rows])) < FIFTHS:
+        return []
+    fifths = stratified_folds(labels.take(rows), groups[rows], FIFTHS, seed)
+    choosing = [Part(rows[fifths != fifth], rows[fifths == fifth], parts[0].test) for fifth in range(FIFTHS)]
+    learnable = all(len(part.valid) and not labels.kind.unlearnable(labels.take(part.train)) for part in choosing)
+    return choosing if learnable else []
 
 
 def fold_order(name: str) -> tuple[int, str]:

@@ -14,7 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -33,12 +33,14 @@ from layerscope.features.clip_features import Features
 from layerscope.probes import PROBES, Input, Prediction, Problem, assemble, inputs_of, offers
 from layerscope.probes.frame_targets import Tracks, score_tracks
 from layerscope.scores.evaluation import Outcome
+from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
 
 __all__ = [
     "Job",
     "Target",
+    "is_cross_validated",
     "job_digest",
     "plan_jobs",
     "read_outcome",
@@ -73,12 +75,15 @@ class Target:
         Where the target is over time, the clips that the frames make up.
     schedule : Schedule
         How long the mlp is trained.
+    choosing : list of Part
+        Trainings whose validation clips, put together, choose among layers for the probes that are quickly solved.
     """
 
     labels: Labels
     parts: list[Part]
     tracks: Tracks | None = None
     schedule: Schedule = field(default_factory=Schedule)
+    choosing: list[Part] = field(default_factory=list)
 
 
 def plan_jobs(features: Sequence[Features], probes: Sequence[str]) -> list[Job]:
@@ -189,6 +194,26 @@ def train_part(
     return PROBES[job.probe](problem, seeds)
 
 
+#: Probes that are cross-validated for the choice of a layer, and the most windows with which that is quick.
+QUICK_PROBES = ("linear", "closed")
+FEW_WINDOWS = 10_000
+
+
+def is_cross_validated(job: Job, target: Target) -> bool:
+    """Return whether the validation scores of a job come from all of `Target.choosing` instead of one split."""
+    quick = job.probe in QUICK_PROBES and len(job.features.window_clip) <= FEW_WINDOWS
+    return bool(target.choosing) and quick and job.chosen.name in SINGLE_INPUTS
+
+
+def cross_validate(job: Job, states: NDArray[np.float32], target: Target, seeds: Sequence[int]) -> NDArray[np.float32]:
+    """Return the scores, (1, clip, output), of each clip by the training that it validates."""
+    inner = replace(target, parts=target.choosing)
+    scores = np.full((1, len(target.labels.values), len(target.labels.names)), np.nan, np.float32)
+    for number, part in enumerate(inner.parts):
+        scores[0, part.valid] = train_part(job, states, inner, number, seeds)[0].scores[part.valid]
+    return scores
+
+
 def train_parts(job: Job, target: Target, seeds: Sequence[int]) -> Outcome:
     """Train for every part, and put what the parts leave together."""
     states = assemble(job.features, job.chosen)
@@ -204,6 +229,8 @@ def train_parts(job: Job, target: Target, seeds: Sequence[int]) -> Outcome:
             whole[:, getattr(clip_part(target, number), name)] = left
         settings += [prediction.settings for prediction in predictions]
         mixtures += [list(prediction.mixture) for prediction in predictions if prediction.mixture]
+    if is_cross_validated(job, target):
+        collected["valid"] = cross_validate(job, states, target, seeds)
     return Outcome(collected["valid"], collected["test"], settings, mixtures)
 
 
@@ -248,7 +275,7 @@ def job_digest(job: Job, target: Target, seeds: Sequence[int]) -> str:
     }
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     digest.update(np.ascontiguousarray(target.labels.values).tobytes())
-    for part in target.parts:
+    for part in (*target.parts, *(target.choosing if is_cross_validated(job, target) else ())):
         for rows in (part.train, part.valid, part.test):
             digest.update(rows.tobytes() + b"|")
     return digest.hexdigest()[:32]

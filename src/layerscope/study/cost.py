@@ -16,13 +16,22 @@ from numpy.typing import NDArray
 from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import find_leaks, group_codes
-from layerscope.data.splits import Part, assign, parts_of, refuse_unlearnable
+from layerscope.data.splits import Part, assign, choosing_parts, parts_of, refuse_unlearnable
 from layerscope.encoders import MODELS, Encoder, load_encoder
 from layerscope.features.clip_features import Features
 from layerscope.features.encode import Pass, batch_size
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
 from layerscope.probes import assemble
-from layerscope.probes.fitting import Job, Target, clip_part, left_of, plan_jobs, single_thread, train_part
+from layerscope.probes.fitting import (
+    Job,
+    Target,
+    clip_part,
+    is_cross_validated,
+    left_of,
+    plan_jobs,
+    single_thread,
+    train_part,
+)  # fmt: skip
 from layerscope.probes.frame_targets import plan_tracks
 from layerscope.probes.inputs import BLOCKS
 from layerscope.probes.mlp import LEARNING_RATES
@@ -165,7 +174,7 @@ def target_of(task: Question, plan: Plan) -> tuple[pd.DataFrame, Target]:
     parts = parts_of(clips)
     refuse_unlearnable(labels, parts)
     if not labels.kind.over_time:
-        return clips, Target(labels, parts)
+        return clips, Target(labels, parts, choosing=choosing_parts(clips, labels, parts, plan.split_seed))
     tracks = plan_tracks(labels, [frame_count(seconds) for seconds in clips.clip_seconds], parts)
     return clips, Target(tracks.targets, tracks.parts, tracks)
 
@@ -289,8 +298,10 @@ def probing_seconds(features: list[Features], target: Target, plan: Plan) -> flo
         key = (probe, columns(single), len(shape.window_clip))
         if key not in timed:
             timed[key] = training_seconds(single, target, plan.seeds)
-        ratios = np.array([columns(job) for job in [*jobs, single]]) / columns(single)
-        total += timed[key] * float((ratios ** (2 if probe == "closed" else 1)).sum())
+        trained = [*jobs, single]
+        ratios = np.array([columns(job) for job in trained]) / columns(single)
+        times = np.array([1 + len(target.choosing) * is_cross_validated(job, target) for job in trained])
+        total += timed[key] * float((times * ratios ** (2 if probe == "closed" else 1)).sum())
         total += after * len(ratios) * (plan.seeds if probe == "mlp" else 1)
     return total
 

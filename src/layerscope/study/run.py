@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from layerscope.atomic_files import cache_directory, owned_directory, write_json
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import group_codes
-from layerscope.data.splits import assign, parts_of, refuse_unlearnable
+from layerscope.data.splits import assign, choosing_parts, parts_of, refuse_unlearnable
 from layerscope.encoders import Encoder
 from layerscope.errors import UsageError
 from layerscope.features.clip_features import Features, refuse_different
@@ -29,6 +29,7 @@ from layerscope.probes.fitting import (
     Job,
     Target,
     clip_part,
+    is_cross_validated,
     left_of,
     plan_jobs,
     run_jobs,
@@ -241,11 +242,20 @@ def divide(
     parts = parts_of(clips)
     refuse_unlearnable(labels, parts)
     if not labels.kind.over_time:
-        return [stored_features(store, clips) for store in stores], Target(labels, parts, schedule=schedule), clips
+        return (
+            [stored_features(store, clips) for store in stores],
+            cross_validated(Target(labels, parts, schedule=schedule), clips, asked),
+            clips,
+        )
     tracks = plan_tracks(labels, [stores[0].entry(key).frames for key in clips.clip_key], parts)
     refuse_unlearnable(tracks.targets, tracks.parts)
     features = [frame_features(store, clips, tracks) for store in stores]
     return features, Target(tracks.targets, tracks.parts, tracks, schedule), clips
+
+
+def cross_validated(target: Target, clips: pd.DataFrame, asked: Probing) -> Target:
+    """Return a target with the trainings that choose among layers where there is but one split."""
+    return replace(target, choosing=choosing_parts(clips, target.labels, target.parts, asked.split_seed))
 
 
 def probe_features(
@@ -275,12 +285,14 @@ def probe_features(
     units = group_codes(clips[["group"]]) if task.task and task.task.unit == "group" else None
     parts = [clip_part(target, number) for number in range(len(target.parts))]
     splits = evaluations(labels, parts, groups, asked.split_seed, units)
+    if target.choosing:
+        splits["choosing"] = evaluations(labels, target.choosing, groups, asked.split_seed, units)["valid"]
     names = {"dataset": task.dataset.name, "task": task.name, "target": task.target}
     entries: list[Entry] = []
     layers: dict[tuple[str, str], list[tuple[Job, Entry]]] = {}
     with progress.task(f"resampling, {task.name}", len(jobs), "inputs") as step:
         for job, outcome in zip(jobs, outcomes, strict=True):
-            scored = score_job(job, outcome, splits, names, seeds)
+            scored = score_job(job, outcome, splits_of(job, target, splits), names, seeds)
             entries += scored
             if job.chosen.name in SINGLE_INPUTS:
                 layers.setdefault((job.features.model, job.probe), []).append((job, scored[0]))
@@ -317,7 +329,7 @@ def score_controls(
             outcomes = run_jobs([jobs[place] for place in due], given, [number], keep, progress=lambda n: step(n, 0.0))
             for place, outcome in zip(due, outcomes, strict=True):
                 control = replace(jobs[place], chosen=Input("shuffled", jobs[place].chosen.layer))
-                scored[place].append(score_job(control, outcome, asking, names, [number]))
+                scored[place].append(score_job(control, outcome, splits_of(control, given, asking), names, [number]))
     return [joined(permutations) for entries in scored for permutations in zip(*entries, strict=True)]
 
 
@@ -365,6 +377,11 @@ def relabelled(split: Evaluation, labels: Labels) -> Evaluation:
     """Return an evaluation that asks for other labels, given for all clips."""
     first = np.unique(split.units, return_index=True)[1]
     return replace(split, labels=labels.take(split.rows[first]))
+
+
+def splits_of(job: Job, target: Target, splits: dict[str, Evaluation]) -> dict[str, Evaluation]:
+    """Return what a job is scored on: one that was cross-validated chooses by all clips that are not tested."""
+    return {**splits, "valid": splits["choosing"]} if is_cross_validated(job, target) else splits
 
 
 def score_job(
@@ -570,7 +587,8 @@ def probe_own(features: Sequence[Features], asked: Probing) -> StudyResults:
     parts = parts_of(clips)
     refuse_unlearnable(labels, parts)
     task = Question("features", Dataset("features", clips), asked.target[0], labels.kind.name)
-    entries, facts = probe_features(features, Target(labels, parts), labels, clips, asked, task, Silent())
+    target = cross_validated(Target(labels, parts), clips, asked)
+    entries, facts = probe_features(features, target, labels, clips, asked, task, Silent())
     models = facts.pop("models")
     facts |= {"leaks": leaks, "skipped": 0}
     whole = {"models": models, "tasks": {task.name: facts}, "seeds": asked.seeds, "note": ""}
