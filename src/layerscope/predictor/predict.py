@@ -220,7 +220,7 @@ def load_predictor(directory: str | Path, encoder: Encoder | None = None) -> Pre
     >>> notes = write_notes(place, count=40, first_seed=0, seconds=0.3)
     >>> plan = {"data": str(notes), "target": "instrument", "baseline": "mel", "probe": "closed"}
     >>> _ = run(make_plan(plan, "example"), place / "run")
-    >>> _ = export(place / "run", place / "use")
+    >>> _ = export(place / "run", place / "use", insist=True)  # forty notes prove nothing
     >>> predictor = load_predictor(place / "use")
     >>> answer = predictor(np.random.default_rng(0).normal(size=44_100), sample_rate=44_100)
     >>> sorted(answer)
