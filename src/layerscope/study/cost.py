@@ -31,6 +31,7 @@ from layerscope.probes.problem import target_tensor
 from layerscope.scores.evaluation import evaluations
 from layerscope.study.loaded_tasks import Question, load_tasks, passes_of
 from layerscope.study.options import Plan
+from layerscope.study.run import PERMUTATIONS
 from layerscope.targets.kind import Labels
 
 __all__ = ["Check", "Cost", "TaskCheck", "check"]
@@ -309,9 +310,12 @@ def probing_seconds(jobs: Sequence[Job], features: Sequence[Features], target: T
 
 
 def controls_of(jobs: Sequence[Job]) -> list[Job]:
-    """Return jobs like those that are trained again with shuffled labels: one single input for each probe."""
+    """Return jobs like those that are trained again with shuffled labels, several times: one input for each probe.
+
+    The mlp's permutations are as many as its seeds, which the time of one job has in it.
+    """
     single = {job.probe: job for job in jobs if job.chosen.layer is not None}
-    return list(single.values())
+    return [job for job in single.values() for _ in range(PERMUTATIONS.get(job.probe, 1))]
 
 
 def relative_cost(job: Job) -> float:
