@@ -38,6 +38,7 @@ from layerscope.probes.mlp import LEARNING_RATES
 from layerscope.scores.evaluation import Outcome, evaluations, score_outcome
 from layerscope.study.loaded_tasks import Question, load_tasks, passes_of
 from layerscope.study.options import Plan
+from layerscope.study.run import PERMUTATIONS
 from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
 
@@ -284,7 +285,7 @@ def trainings(probe: str, seeds: int) -> int:
 
 
 def probing_seconds(features: list[Features], target: Target, plan: Plan) -> float:
-    """Return the time of all trainings on one part, those with shuffled labels, one a probe and model, included.
+    """Return the time of all trainings on one part, those with shuffled labels of one input a probe and model included.
 
     The widest single layer is timed, once for all models of its width, and other inputs take as much longer as they
     are wider; a closed form, which works on the square of the columns, by the square of that. What follows a training,
@@ -298,7 +299,7 @@ def probing_seconds(features: list[Features], target: Target, plan: Plan) -> flo
         key = (probe, columns(single), len(shape.window_clip))
         if key not in timed:
             timed[key] = training_seconds(single, target, plan.seeds)
-        trained = [*jobs, single]
+        trained = [*jobs, *[single] * PERMUTATIONS.get(probe, 1)]
         ratios = np.array([columns(job) for job in trained]) / columns(single)
         times = np.array([1 + len(target.choosing) * is_cross_validated(job, target) for job in trained])
         total += timed[key] * float((times * ratios ** (2 if probe == "closed" else 1)).sum())
