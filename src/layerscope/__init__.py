@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from layerscope.features.clip_features import Features
     from layerscope.predictor.predict import Predictor, load_predictor
     from layerscope.scores.score_table import Results
-    from layerscope.study.run import probe
+    from layerscope.study.probe import probe
 
 __all__ = [
     "Dataset",
@@ -37,7 +37,7 @@ _ROOMS = {
     "fingerprint_of": "encoders.encoder",
     "load_encoder": "encoders",
     "load_predictor": "predictor.predict",
-    "probe": "study.run",
+    "probe": "study.probe",
 }
 
 

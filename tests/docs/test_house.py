@@ -56,4 +56,4 @@ def test_here_one_function_chooses_and_options_are_declared_once():
     choosing = [place for place in places_that_choose(files) if not place.startswith("probes.mlp.")]
     assert choosing == ["scores.layer_selection.choose"]
     # The signature of the Python function, which hands everything to the one declaration.
-    assert [place for place in places_that_declare(files) if place != "study.run.probe"] == ["study.options.Probing"]
+    assert [place for place in places_that_declare(files) if place != "study.probe.probe"] == ["study.options.Probing"]

@@ -12,8 +12,9 @@ from layerscope.data.splits import Part
 from layerscope.errors import DataError, ResourceError, UsageError
 from layerscope.probes.fitting import Target
 from layerscope.scores.score_table import Results
+from layerscope.study.controls import shuffled
 from layerscope.study.options import make_plan
-from layerscope.study.run import run, shuffled
+from layerscope.study.run import run
 from layerscope.targets import labels_of
 
 

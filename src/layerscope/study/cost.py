@@ -36,9 +36,9 @@ from layerscope.probes.frame_targets import plan_tracks
 from layerscope.probes.inputs import BLOCKS
 from layerscope.probes.mlp import LEARNING_RATES
 from layerscope.scores.evaluation import Outcome, evaluations, score_outcome
+from layerscope.study.controls import PERMUTATIONS
 from layerscope.study.loaded_tasks import Question, load_tasks, passes_of
 from layerscope.study.options import Plan
-from layerscope.study.run import PERMUTATIONS
 from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
 

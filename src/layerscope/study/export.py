@@ -30,8 +30,9 @@ from layerscope.scores.score_table import Results
 from layerscope.scores.verdict import Verdict, decide
 from layerscope.study.loaded_tasks import Question, load_tasks
 from layerscope.study.options import Plan, make_plan
+from layerscope.study.passes import Stores, extract_all, keep_usable
 from layerscope.study.progress import Progress, Silent
-from layerscope.study.run import Stores, divide, extract_all, keep_usable
+from layerscope.study.task_probing import divide
 
 __all__ = ["Costs", "Exported", "export"]
 

@@ -1,0 +1,109 @@
+"""Shuffled labels: what an input must beat to mean anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layerscope.probes import Input
+from layerscope.probes.fitting import (
+    Job,
+    Target,
+    run_jobs,
+)
+from layerscope.scores.evaluation import Entry, Evaluation
+from layerscope.scores.resampling import resample_seeds
+from layerscope.study.job_scores import score_job, splits_of
+from layerscope.study.loaded_tasks import Question
+from layerscope.study.options import Probing
+from layerscope.study.progress import Progress
+from layerscope.targets.kind import Labels
+
+__all__ = ["PERMUTATIONS", "score_controls", "shuffled"]
+
+
+#: How often the labels are shuffled for the chosen input of a probe: enough for a spread, cheap where training is. A
+#: probe that is not named is trained on one permutation a seed, which costs what its true labels did.
+PERMUTATIONS = {"closed": 5, "linear": 5}
+
+
+#: Draws of a permutation that leaves something to learn in every part; of two clips a class even chance allows it soon.
+REDRAWN = 100
+
+
+def score_controls(
+    jobs: Sequence[Job],
+    target: Target,
+    splits: dict[str, Evaluation],
+    groups: NDArray[np.int64],
+    names: dict[str, str],
+    asked: Probing,
+    task: Question,
+    progress: Progress,
+    keep: Path | None,
+) -> list[Entry]:
+    """Train jobs on shuffled labels, several times, and score each by the labels that it was given."""
+    times = [PERMUTATIONS.get(job.probe, asked.seeds) for job in jobs]
+    scored: list[list[list[Entry]]] = [[] for _ in jobs]
+    with progress.task(f"shuffled labels, {task.name}", sum(times), "trainings") as step:
+        for number in range(max(times)):
+            due = [place for place, count in enumerate(times) if number < count]
+            given = shuffled(target, groups, asked.split_seed + number)
+            asking = (
+                splits if target.tracks else {name: relabelled(each, given.labels) for name, each in splits.items()}
+            )
+            outcomes = run_jobs([jobs[place] for place in due], given, [number], keep, progress=lambda n: step(n, 0.0))
+            for place, outcome in zip(due, outcomes, strict=True):
+                control = replace(jobs[place], chosen=Input("shuffled", jobs[place].chosen.layer))
+                scored[place].append(score_job(control, outcome, splits_of(control, given, asking), names, [number]))
+    return [joined(permutations) for entries in scored for permutations in zip(*entries, strict=True)]
+
+
+def joined(permutations: Sequence[Entry]) -> Entry:
+    """Return the entries of several permutations as one, of which each is a seed."""
+    draws = resample_seeds(np.stack([entry.draws for entry in permutations]))
+    return replace(permutations[0], rows=[row for entry in permutations for row in entry.rows], draws=draws, mixture=[])
+
+
+def shuffled(target: Target, groups: NDArray[np.int64], seed: int) -> Target:
+    """Return a target with the labels of other clips or frames: what a probe learns of it, it learns by chance.
+
+    Labels change places among all clips, not within splits: of few clips a split, each could only keep its own. They
+    go from group to group, so that clips that belong together still do (over time, where a clip has its labels in
+    order, they change places one by one). Labels of which a part could not be learnt are drawn again.
+    """
+    random = np.random.default_rng(seed)
+    units = groups if target.tracks is None else np.arange(len(target.labels.values))
+    for _ in range(REDRAWN):
+        labels = target.labels.take(permuted(units, random))
+        if not any(labels.kind.unlearnable(labels.take(part.train)) for part in target.parts):
+            break
+    return replace(target, labels=labels)
+
+
+def permuted(groups: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
+    """Return the row that each row gets its label from: the rows of a group, those of one other group.
+
+    Examples
+    --------
+    >>> groups = np.array([0, 0, 1, 1, 2, 2])
+    >>> groups[permuted(groups, np.random.default_rng(0))].tolist()  # the group whose labels each row gets
+    [2, 2, 0, 0, 1, 1]
+    """
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    if len(members) == len(groups):
+        return random.permutation(len(groups))
+    order = np.zeros(len(groups), np.int64)
+    for rows, donor in zip(members, random.permutation(len(members)), strict=True):
+        order[rows] = np.resize(random.permutation(members[donor]), len(rows))
+    return order
+
+
+def relabelled(split: Evaluation, labels: Labels) -> Evaluation:
+    """Return an evaluation that asks for other labels, given for all clips."""
+    first = np.unique(split.units, return_index=True)[1]
+    return replace(split, labels=labels.take(split.rows[first]))

@@ -1,0 +1,86 @@
+"""The encoders over the clips of all tasks, and which clips every encoder could use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from layerscope.atomic_files import cache_directory
+from layerscope.encoders import Encoder
+from layerscope.errors import UsageError
+from layerscope.features.encode import Extraction, Pass
+from layerscope.features.store import FeatureStore
+from layerscope.study.loaded_tasks import Question, passes_of
+from layerscope.study.progress import Progress
+
+__all__ = ["Passes", "Stores", "extract_all", "keep_usable"]
+
+
+#: Stores of a task, one an encoder.
+Stores = list[FeatureStore]
+
+
+@dataclass(frozen=True)
+class Passes:
+    """What all passes over the clips of a study left.
+
+    Attributes
+    ----------
+    stores : list of list of FeatureStore
+        One list a task, one store an encoder.
+    failed : list of dict of str to str
+        For each task: the key of each clip that an encoder could not use, and why.
+    counts : dict
+        Encoder → clips decoded, encoded, found in the cache, and windows encoded.
+    """
+
+    stores: list[Stores]
+    failed: list[dict[str, str]]
+    counts: dict[str, dict[str, int]]
+
+
+def extract_all(encoders: Iterable[Encoder], tasks: Sequence[Question], progress: Progress) -> Passes:
+    """Take every encoder over the clips of all tasks once.
+
+    Tasks of one data set and window share a pass; frames are kept where one of them is over time.
+    """
+    passes = Passes([[] for _ in tasks], [{} for _ in tasks], {})
+    for encoder in encoders:
+        if encoder.name in passes.counts:
+            raise UsageError(f"two models are called '{encoder.name}'; rename one directory")
+        passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0)
+        for (_, window), members in passes_of(encoder, tasks).items():
+            one_pass = Pass(encoder, window, frames=any(tasks[number].over_time for number in members))
+            store = one_pass.store(cache_directory())
+            clips = pd.concat([tasks[number].dataset.clips for number in members], ignore_index=True)
+            with progress.task(f"encoding {encoder.name}", clips.clip_key.nunique(), "clips") as step:
+                extraction = one_pass.extract(clips, store, step)
+            for name, count in counts(extraction).items():
+                passes.counts[encoder.name][name] += count
+            for number in members:
+                passes.stores[number].append(store)
+                passes.failed[number].update({**extraction.failed, **passes.failed[number]})
+    return passes
+
+
+def keep_usable(tasks: Sequence[Question], passes: Passes) -> list[Question]:
+    """Return the tasks with the clips that every encoder could use, and with the digests of their sound.
+
+    A clip that fails in any encoder is used for none: scores on different clips do not compare.
+    """
+    return [
+        task.with_sounds(stores[0], failed)
+        for task, stores, failed in zip(tasks, passes.stores, passes.failed, strict=True)
+    ]
+
+
+def counts(extraction: Extraction) -> dict[str, int]:
+    """Return the counters of a pass."""
+    return {
+        "clips_decoded": extraction.decoded,
+        "clips_encoded": extraction.encoded,
+        "clips_from_cache": extraction.cached,
+        "windows_encoded": extraction.windows,
+    }

@@ -1,0 +1,124 @@
+"""The study as a call in Python: encoders on a dataset, or features that someone has already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from layerscope.data.dataset import Dataset
+from layerscope.data.splits import assign, parts_of, refuse_unlearnable
+from layerscope.encoders import Encoder
+from layerscope.errors import UsageError
+from layerscope.features.clip_features import Features, refuse_different
+from layerscope.probes.fitting import (
+    Target,
+)
+from layerscope.scores.tabulate import tabulate
+from layerscope.study.loaded_tasks import Question, refuse_leaks
+from layerscope.study.options import Probing, checked
+from layerscope.study.passes import extract_all, keep_usable
+from layerscope.study.progress import Silent
+from layerscope.study.run import probe_tasks
+from layerscope.study.study_results import StudyResults
+from layerscope.study.task_probing import cross_validated, probe_features
+
+__all__ = ["probe"]
+
+
+def probe(
+    subject: Encoder | Features | Sequence[Encoder | Features],
+    dataset: Dataset | None = None,
+    *,
+    target: str | Sequence[str] = "label",
+    kind: str | None = None,
+    probes: str | Sequence[str] = ("mlp", "linear", "closed"),
+    seeds: int = 5,
+    folds: int | None = None,
+    split_seed: int = 0,
+    window: float | None = None,
+    allow_leaks: bool = False,
+) -> StudyResults:
+    """Probe every layer of encoders on a dataset, or features that someone has already.
+
+    Parameters
+    ----------
+    subject : Encoder, Features, or several of one sort
+        What is probed.
+    dataset : Dataset, optional
+        The clips; features bring their own labels.
+    target : str or sequence of str
+        The column to predict, or several with commas as one target; each of a sequence is a task of its own.
+    kind : str, optional
+        What the target is (``layerscope ls metrics``), where it should not be worked out.
+    probes : str or sequence of str
+        Which probes, with commas or one by one.
+    seeds : int
+        How many trainings of each probe that has randomness.
+    folds : int, optional
+        To make, where the data bring neither splits nor folds.
+    split_seed : int
+        Of the split that is made, and of the resamples.
+    window : float, optional
+        Longest window in seconds; the encoder's own by default.
+    allow_leaks : bool
+        Go on although a group or the same audio lies on both sides of a split.
+
+    Returns
+    -------
+    StudyResults
+
+    Raises
+    ------
+    UsageError
+        For an unknown probe or target, or encoders without a dataset.
+    DataError
+        For data that cannot be used.
+
+    Examples
+    --------
+    >>> from layerscope import Features
+    >>> states = np.random.default_rng(0).normal(size=(100, 3, 4))  # 100 clips, 3 layers, 4 dimensions
+    >>> states[:, 1, 0] += 3.0 * (np.arange(100) % 2)  # the second layer knows
+    >>> features = Features.from_arrays(states, ["minor", "major"] * 50)
+    >>> probe(features, probes=["closed"]).best_layers().layer.tolist()
+    [1]
+    """
+    given = {"target": target, "kind": kind, "probe": probes, "seeds": seeds, "folds": folds, "split_seed": split_seed,
+             "window": window, "allow_leaks": allow_leaks}  # fmt: skip
+    asked = checked(Probing, given, "probe()")
+    subjects = [subject] if isinstance(subject, (Encoder, Features)) else list(subject)
+    encoders = [one for one in subjects if isinstance(one, Encoder)]
+    features = [one for one in subjects if isinstance(one, Features)]
+    if features and not encoders and dataset is None:
+        return probe_own(features, asked)
+    if features or dataset is None:
+        raise UsageError("encoders need a dataset, and features of one's own stand alone")
+    surveyed = dataset.survey()
+    tasks = [
+        Question(dataset.name if len(asked.target) == 1 else f"{dataset.name}-{one.partition(',')[0]}",
+              surveyed.with_target(one), one, kind, window)
+        for one in asked.target
+    ]  # fmt: skip
+    for task in tasks:
+        refuse_leaks(task.dataset.clips, allow=allow_leaks)
+    passes = extract_all(encoders, tasks, Silent())
+    results = probe_tasks(keep_usable(tasks, passes), passes.stores, asked, Silent())
+    results.facts["passes"] = passes.counts
+    return results
+
+
+def probe_own(features: Sequence[Features], asked: Probing) -> StudyResults:
+    """Probe features that someone has already, with the labels they bring."""
+    refuse_different(features)
+    labels = features[0].labels
+    assert labels is not None
+    leaks = refuse_leaks(features[0].clips, allow=asked.allow_leaks)
+    clips = assign(features[0].clips, labels, asked.split_seed, asked.folds)
+    parts = parts_of(clips)
+    refuse_unlearnable(labels, parts)
+    task = Question("features", Dataset("features", clips), asked.target[0], labels.kind.name)
+    target = cross_validated(Target(labels, parts), clips, asked)
+    entries, facts = probe_features(features, target, labels, clips, asked, task, Silent())
+    models = facts.pop("models")
+    facts |= {"leaks": leaks, "skipped": 0}
+    whole = {"models": models, "tasks": {task.name: facts}, "seeds": asked.seeds, "note": ""}
+    return StudyResults(*tabulate(entries), whole, {})
