@@ -150,12 +150,12 @@ def test_progress_adds_up(tones):
 
 def test_disk_is_what_is_said(tones):
     encoder = load_encoder("random:small")
-    _, store, _ = run(encoder, tones)
+    _, store, dataset = run(encoder, tones)
     size = sum(shard.stat().st_size for shard in store.directory.glob("*.safetensors"))
-    pooled = 30 * Pass(encoder, 30.0).stored_bytes(0.4)
-    sample = 30 * 10 * 2 * sum(encoder.widths)  # ten frames a clip, in float16
+    estimated = Pass(encoder, 30.0).stored_bytes(dataset.clips)
+    assert estimated == 30 * sum(encoder.widths) * (4 + 10 * 2)  # a window in float32, ten frames in float16
     # The rest is the header: a key and a digest for each clip, and one for each array.
-    assert pooled + sample < size < pooled + sample + 30 * 500 + 4000
+    assert estimated < size < estimated + 30 * 500 + 4000
 
 
 def test_spans_of_one_file_are_clips_of_their_own(tmp_path):

@@ -80,7 +80,7 @@ def test_cautions_name_what_limits_the_claims():
     assert any("Fewer than 10 clips in all: oboe" in caution for caution in advice.cautions)
     assert any("90 % of the clips are of one class" in caution for caution in advice.cautions)
     assert any("No groups were given" in caution for caution in advice.cautions)
-    assert any("Only 6 independent groups" in caution for caution in advice.cautions)
+    assert any("6 independent groups are tested, too few for intervals" in caution for caution in advice.cautions)
     assert any("group 'a' is in train and test" in caution for caution in advice.cautions)
     assert any("rock" in caution for caution in advice.cautions)
 

@@ -184,7 +184,7 @@ def test_a_reference_in_place_of_the_weights(tones, tmp_path):
     manifest = json.loads((tmp_path / "reference" / "predictor.json").read_text())
     manifest["encoder"]["fingerprint"] = "0" * 32
     (tmp_path / "reference" / "predictor.json").write_text(json.dumps(manifest))
-    with pytest.raises(DataError, match="no longer the encoder that was exported"):
+    with pytest.raises(DataError, match="is not the encoder that was exported"):
         load_predictor(tmp_path / "reference")
 
 

@@ -69,7 +69,7 @@ def test_nothing_that_a_directory_says_is_imported(stages, tones, tmp_path):
         )
         == 0
     )
-    assert guarded(["export", "run", "--model", "stages", "--insist", "--out", "use"]) == 0
+    assert guarded(["export", "run", "--model", "stages", "--input", "layer 1", "--insist", "--out", "use"]) == 0
     with pytest.raises(UsageError, match="is not run because a directory says so"):
         load_predictor("use")
     with pytest.raises(DataError, match="'random:small' is not the encoder"):

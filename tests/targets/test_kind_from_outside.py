@@ -69,7 +69,7 @@ def test_a_run_is_reported_exported_and_predicts(clicks, tmp_path, capsys):
                       "probe": ["closed"], "seeds": 1}, "test")  # fmt: skip
     run(plan, tmp_path / "run")
     assert "onset F" in (tmp_path / "run" / "report.html").read_text()
-    export(tmp_path / "run", tmp_path / "use")
+    export(tmp_path / "run", tmp_path / "use", insist=True)  # of few tracks nothing is shown
     answer = load_predictor(tmp_path / "use").predict_file(tmp_path / "11.wav")
     wanted = json.loads(clicks.read_text().splitlines()[11])["hits"]
     assert np.abs(np.subtract.outer(wanted, answer["onsets"])).min(axis=1) == pytest.approx(0, abs=0.05)

@@ -88,7 +88,7 @@ def test_tracks_without_downbeats_are_asked_about_and_neither_train_nor_choose(g
     split = dataset.clips.split.to_numpy()
     part = Part(*(np.flatnonzero(split == name) for name in ("train", "valid", "test")))
     tracks = plan_tracks(labels, [750] * len(split), [part])
-    partial = [row for row, track in enumerate(labels.tracks) if not len(track.downbeats)]
+    partial = [row for row, track in enumerate(labels.values) if not len(track.downbeats)]
     assert len(partial) == 6
     used = {name: set(tracks.clip[getattr(tracks.parts[0], name)]) for name in ("train", "valid")}
     assert used["train"] == set(part.train) - set(partial)

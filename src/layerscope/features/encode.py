@@ -140,12 +140,13 @@ class Pass:
         """Return how frames are summarised: plain features by six moments, the mean among them."""
         return "moments" if self.encoder.baseline else "mean"
 
-    def stored_bytes(self, seconds: float) -> float:
-        """Return what a clip takes on disk, without the sample of its frames."""
-        width = sum(self.encoder.widths)
-        windows = len(self.cutting.pooled_spans(seconds))
+    def stored_bytes(self, clips: pd.DataFrame) -> float:
+        """Return what clips take on disk."""
+        width, seconds = sum(self.encoder.widths), clips.drop_duplicates("clip_key").clip_seconds
+        windows = sum(len(self.cutting.pooled_spans(length)) for length in seconds)
         pooled = 4 * windows * width * (MOMENTS if self.pooling == "moments" else 1)
-        return pooled + (2 * width * FRAME_RATE * seconds if self.frames else 0)
+        kept = FRAME_RATE * float(seconds.sum()) if self.frames else 0.0
+        return pooled + 2 * width * (kept + sum(sampled_of_clips(clips, width).values()))
 
     def store(self, cache: Path) -> FeatureStore:
         """Return the store of this pass in a cache directory."""

@@ -219,7 +219,7 @@ def encoding_cost(encoder: Encoder, tasks: Sequence[Question], download: bool) -
         windows += len(lengths)
         at_once = min(batch_size(encoder, samples), len(lengths))
         seconds += seconds_of_encoding(encoder, at_once, samples) / samples * rate * sum(lengths)
-        size += sum(one_pass.stored_bytes(duration) for duration in clips.clip_seconds)
+        size += one_pass.stored_bytes(clips)
         pooled = sum(len(one_pass.cutting.pooled_spans(duration)) for duration in clips.clip_seconds)
         rows = max(rows, pooled, float(clips.clip_seconds.sum()) * FRAME_RATE if frames else 0.0)
     columns = widths_of(encoder, frames=any(task.over_time for task in tasks))
