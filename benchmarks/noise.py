@@ -21,7 +21,16 @@ from numpy.typing import NDArray
 from layerscope import Features, probe
 from layerscope.scores.verdict import decide
 
-__all__ = ["Study", "found", "noise_studies", "recommended", "verdict_of", "verdicts_of", "weak_studies"]
+__all__ = [
+    "Study",
+    "found",
+    "noise_studies",
+    "print_tables",
+    "recommended",
+    "verdict_of",
+    "verdicts_of",
+    "weak_studies",
+]
 
 #: Layers of the model, and the width of each.
 LAYERS, WIDTH = 13, 16
@@ -136,15 +145,19 @@ def table_of(studies: Iterator[Study], count: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--studies", type=int, default=200, help="of each kind")
-    count = parser.parse_args().studies
+def print_tables(count: int = 200) -> None:
+    """Print how many studies of noise are recommended, and how many weak signals found, of so many each."""
     print(f"Noise: at most {100 * MOST_NOISE:.0f} % may be recommended.\n")
     print(table_of(noise_studies(), count).to_string(index=False))
     print(f"\nA signal {100 * WEAK:.0f} points above chance in all layers: at least {100 * FEWEST_WEAK:.0f} % found.\n")
     print(table_of(weak_studies(), count).to_string(index=False))
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--studies", type=int, default=200, help="of each kind")
+    print_tables(parser.parse_args().studies)
 
 
 if __name__ == "__main__":

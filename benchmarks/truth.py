@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from benchmarks import choice, noise
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import Target, plan_jobs, run_jobs
@@ -235,7 +236,7 @@ def folds() -> None:
     )
 
 
-SECTIONS = {"coverage": coverage, "folds": folds}
+SECTIONS = {"coverage": coverage, "folds": folds, "noise": noise.print_tables, "choice": choice.main}
 
 
 def main() -> None:
