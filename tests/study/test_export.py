@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from functools import partial
+from itertools import product
 
 import mir_eval
 import numpy as np
@@ -66,19 +67,18 @@ def pieces(tmp_path_factory):
     return table
 
 
-@pytest.mark.parametrize("given", ["layer 2", "weighted", "weighted[1:]", "concat", "last"])
-@pytest.mark.parametrize("probe", ["mlp", "linear"])
-def test_classes_come_out_as_in_the_run(tones, tmp_path, given, probe):
+def test_classes_come_out_as_in_the_run(tones, tmp_path):
     plan, results = study(tones, tmp_path / "run", probe=["mlp", "linear"])
-    export(tmp_path / "run", tmp_path / "use", model="random:small", probe=probe, given=given)
-    predictor = load_predictor(tmp_path / "use")
-    said, labels, _ = answers_on_test(plan, predictor)
-    right = np.mean([one["label"] == labels.names[value] for one, value in zip(said, labels.values, strict=True)])
-    name, _, layer = given.partition(" ")
-    row = results.of(metric="accuracy", model="random:small", probe=probe, input=name)
-    row = (row[row.layer == int(layer)] if layer else row).iloc[0]
-    assert right == pytest.approx(row.value)
-    assert all(sum(one["probabilities"].values()) == pytest.approx(1) for one in said)
+    for probe, given in product(["mlp", "linear"], ["layer 2", "weighted", "weighted[1:]", "concat", "last"]):
+        out = tmp_path / f"{probe} {given}"
+        export(tmp_path / "run", out, model="random:small", probe=probe, given=given)
+        said, labels, _ = answers_on_test(plan, load_predictor(out))
+        right = np.mean([one["label"] == labels.names[value] for one, value in zip(said, labels.values, strict=True)])
+        name, _, layer = given.partition(" ")
+        row = results.of(metric="accuracy", model="random:small", probe=probe, input=name)
+        row = (row[row.layer == int(layer)] if layer else row).iloc[0]
+        assert right == pytest.approx(row.value), out
+        assert all(sum(one["probabilities"].values()) == pytest.approx(1) for one in said), out
 
 
 @pytest.mark.parametrize("given", ["mean", "moments"])

@@ -157,6 +157,7 @@ def test_only_the_wanted_layers_are_kept(tones, tmp_path):
     assert shapes == {("pooled.0", 120): 30, ("pooled.0", 64): 30, ("pooled.1", 64): 30}
 
 
+@pytest.mark.slow
 def test_tags_and_values_run_too(tmp_path):
     random = np.random.default_rng(0)
     rows = ["path,tags,arousal,valence"]
