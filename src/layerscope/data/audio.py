@@ -22,6 +22,7 @@ __all__ = ["EXTENSIONS", "FileFacts", "file_facts", "load", "sound_digest"]
 
 Samples = NDArray[np.float32]
 
+#: What a folder is searched for; a file that a table names may end in anything.
 EXTENSIONS = {
     ".wav",
     ".flac",
@@ -45,6 +46,7 @@ SPAN_SLACK = 0.1
 CANCELLED = 1e-3
 #: Sizes that streaming writers put in a header for "unknown".
 UNKNOWN_SIZE = 0x7FFF_0000
+#: Frames decoded at once, so that all channels of a long file are never in memory together.
 BLOCK = 1 << 20
 
 
@@ -116,6 +118,7 @@ def load(path: Path, sample_rate: int, start: float = 0.0, end: float | None = N
     try:
         path.stat()  # the decoder's own word for a missing file is "System error"
         with soundfile.SoundFile(path) as sound:
+            # libsndfile opens a WAV that was cut short as a shorter one, and says so in its log alone.
             refuse_truncated(path, sound.extra_info)
             first, count = span_in_frames(path, sound, start, end)
             sound.seek(first)
@@ -129,6 +132,7 @@ def load(path: Path, sample_rate: int, start: float = 0.0, end: float | None = N
         )
     if rate == sample_rate:
         return samples
+    # At soxr's default quality, HQ, which the description of a store names.
     resampled: Samples = soxr.resample(samples, rate, sample_rate)
     return resampled
 
@@ -165,9 +169,11 @@ def decode_mono(path: Path, sound: soundfile.SoundFile, count: int) -> Samples:
         mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
         if not np.isfinite(mono).all():
             raise AudioError(f"{path}: holds non-finite samples (NaN or infinity)")
+        # float64, because squares of minutes of sound outgrow the digits of float32.
         mixed_power += float(np.square(mono, dtype=np.float64).sum())
         channel_power += float(np.square(block, dtype=np.float64).mean(axis=1).sum())
         blocks.append(mono)
+    # Silence passes: 0 is not below 0.
     if mixed_power < CANCELLED**2 * channel_power:
         raise AudioError(f"{path}: its channels cancel when mixed to mono (opposite phase); keep one of them")
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
@@ -175,4 +181,5 @@ def decode_mono(path: Path, sound: soundfile.SoundFile, count: int) -> Samples:
 
 def sound_digest(samples: Samples) -> str:
     """Return a digest of what is heard: equal for the same samples in another container, at 16-bit resolution."""
+    # Whole numbers, of which 0 and -0 are one; int64, since a float file may exceed 16 bits.
     return digest(np.round(samples * 32768.0).astype(np.int64).tobytes())

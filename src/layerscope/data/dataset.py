@@ -159,6 +159,7 @@ class Dataset:
         places = [Path(root).expanduser().resolve()] if root is not None else [own, *own.parents]
         parts = []
         for file, split in split_files(path).items():
+            # A split that a row states itself wins over that of the file's name.
             rows = [{"split": split, **row} if split else row for row in json_lines(file)]
             parts.append(cls.from_records(file, rows, "line", 1, places))
         clips = pd.concat([part.clips for part in parts], ignore_index=True)
@@ -238,6 +239,7 @@ class Dataset:
         paths = list(dict.fromkeys(self.clips.path))
         facts: dict[str, FileFacts] = {}
         reasons: dict[str, str] = {}
+        # Reading and hashing release the interpreter's lock, so that threads are enough.
         with ThreadPoolExecutor(max_workers=4) as threads:
             for path, outcome in zip(paths, threads.map(facts_or_reason, paths), strict=True):
                 if isinstance(outcome, FileFacts):
@@ -246,10 +248,12 @@ class Dataset:
                     reasons[path] = outcome
                 progress(1)
         unread = self.clips[self.clips.path.isin(reasons)]
+        # A copy, so that the caller's table gets no new columns.
         surveyed = self.without({row.clip: reasons[row.path] for row in unread.itertuples()})
         clips = surveyed.clips
         clips["clip_key"] = [f"{facts[row.path].digest}@{row.start:g}-{row.end:g}" for row in clips.itertuples()]
         clips["clip_seconds"] = [
+            # A span that begins after the end of its file has no length here; decoding says what is wrong with it.
             max(0.0, (facts[row.path].duration if math.isnan(row.end) else row.end) - row.start)
             for row in clips.itertuples()
         ]

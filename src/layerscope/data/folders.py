@@ -23,6 +23,7 @@ def class_folders(folder: Path) -> tuple[list[Record], dict[str, str]]:
     skipped = {}
     for path in sorted(file for file in folder.rglob("*") if file.is_file()):
         name = path.relative_to(folder)
+        # Hidden files are the system's (.DS_Store), not clips that were skipped.
         if any(part.startswith(".") for part in name.parts):
             continue
         if path.suffix.lower() not in EXTENSIONS:

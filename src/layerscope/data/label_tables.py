@@ -55,11 +55,13 @@ def csv_rows(path: Path) -> list[Record]:
     """
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
+        # As text, since pandas would take a class called "NA" for missing; utf-8-sig drops a byte order mark.
         table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: not readable as a table ({error})") from error
     if not any(name in table.columns for name in PATH_NAMES):
         raise DataError(f"{path}: no column 'path' (found: {', '.join(map(str, table.columns))})")
+    # By column, so that names that happen to be digits stay names among others.
     numeric = {column for column in table.columns if column not in CLIP_COLUMNS and is_numeric(table[column])}
     return [
         {key: number(cell) if key in numeric else cell for key, cell in row.items() if cell != ""}
@@ -99,6 +101,7 @@ def json_lines(path: Path) -> Iterator[Record]:
             raise DataError(f"{path.name} line {count}: not JSON ({error})") from error
         if not isinstance(row, dict):
             raise DataError(f"{path.name} line {count}: expected an object, found {type(row).__name__}")
+        # A group that the row states itself wins over the song.
         yield {"group": row["ori_uid"], **row} if "ori_uid" in row else row
 
 
@@ -139,6 +142,7 @@ def clip_records(
         record = read_row(row, where)
         clip = record["clip"]
         reason = record.pop(ASIDE, None)
+        # The first place wins: the table's own directory before those above it.
         path = next((place / record["path"] for place in places if (place / record["path"]).is_file()), None)
         if reason is not None:
             skipped[clip] = reason
@@ -168,6 +172,7 @@ def read_row(row: Record, where: str) -> Record:
     if "split" in record:
         record["split"] = split_named(record["split"], where)
     record |= {key: str(record[key]) for key in ("group", "fold") if key in record}
+    # Clips of one file differ by their spans.
     span = f"@{start:g}-{f'{end:g}' if 'end' in record else ''}" if {"start", "end"} & record.keys() else ""
     return {**record, "path": str(path), "clip": f"{path}{span}"}
 

@@ -54,6 +54,7 @@ def group_codes(clips: pd.DataFrame) -> NDArray[np.int64]:
     for values in joining_columns(clips).values():
         codes, shared = pd.factorize(np.array(values, dtype=object))
         known = np.flatnonzero(codes >= 0)
+        # What is shared is numbered after the clips and after the columns before.
         edges.append(np.stack([known, codes[known] + nodes]))
         nodes += len(shared)
     ends = np.concatenate(edges, axis=1)
@@ -86,6 +87,7 @@ def find_leaks(clips: pd.DataFrame) -> list[Leak]:
         crossing = table[table.groupby("value").side.transform("nunique") > 1]
         for value, rows in crossing.groupby("value", sort=False):
             name = str(value) if what == "group" else ", ".join(sorted(rows["clip"])[:3])
+            # The same file is the same sound: told once.
             if name not in reported:
                 reported.add(name)
                 leaks.append(Leak("group" if what == "group" else "sound", name, tuple(dict.fromkeys(rows.side))))

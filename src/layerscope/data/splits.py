@@ -137,11 +137,13 @@ def choosing_parts(clips: pd.DataFrame, labels: Labels, parts: Sequence[Part], s
     """
     if len(parts) > 1:
         return []
+    # Without the tested clips, which may not choose.
     rows, groups = np.sort(np.concatenate([parts[0].train, parts[0].valid])), group_codes(clips)
     if len(np.unique(groups[rows])) < FIFTHS:
         return []
     fifths = stratified_folds(labels.take(rows), groups[rows], FIFTHS, seed)
     choosing = [Part(rows[fifths != fifth], rows[fifths == fifth], parts[0].test) for fifth in range(FIFTHS)]
+    # Large groups may leave a fifth empty, or the rest with a single class.
     learnable = all(len(part.valid) and not labels.kind.unlearnable(labels.take(part.train)) for part in choosing)
     return choosing if learnable else []
 
@@ -160,6 +162,7 @@ def refuse_unlearnable(labels: Labels, parts: Sequence[Part]) -> None:
         fault = labels.kind.unlearnable(labels.take(part.train))
         if fault:
             raise DataError(f"the train split {fault}; nothing can be learnt")
+    # Folds are scored together, so that one may lack a class that another has.
     for name in ("train", "valid", "test"):
         rows = np.concatenate([getattr(part, name) for part in parts])
         fault = labels.kind.unscorable(labels.take(rows), name)

@@ -125,6 +125,7 @@ class Features:
                 raise DataError(f"{name} has {length} entries for {count} clips")
         if len(numbers) != len(arrays):
             raise DataError(f"layers names {len(numbers)} layers, states have {len(arrays)}")
+        # `inputs_of` offers a plain feature's summaries, not layers: a second layer would be dropped silently.
         if baseline and len(arrays) > 1:
             raise DataError(f"a plain feature has one layer, these states {len(arrays)}; make features of each")
         for number, array in zip(numbers, arrays, strict=True):
@@ -135,8 +136,10 @@ class Features:
         for name, values in columns.items():
             if values is not None:
                 clips[name] = list(values)
+        # States alone: a job's name adds the labels and the splits itself.
         digest = hashlib.sha256()
         for array in arrays:
+            # The shape is part of it: the same bytes in other rows and columns are other states.
             digest.update(f"{array.shape}".encode() + array.tobytes())
         return cls(
             model=model,
@@ -196,6 +199,7 @@ def difference_of(first: Features, other: Features) -> str:
 
 def layer_arrays(states: ArrayLike | Sequence[ArrayLike]) -> list[NDArray[np.float32]]:
     """Return an array (clip, width) for each layer of states that come as one array, or as one a layer."""
+    # Only unequal shapes say that the outer axis is layers; a list of equal ones reads as (clip, layer, dim).
     if isinstance(states, (list, tuple)) and len({np.shape(layer) for layer in states}) > 1:
         arrays = [np.ascontiguousarray(layer, dtype=np.float32) for layer in states]
         shapes = [array.shape for array in arrays]
@@ -205,4 +209,5 @@ def layer_arrays(states: ArrayLike | Sequence[ArrayLike]) -> list[NDArray[np.flo
     array = np.asarray(states, dtype=np.float32)
     if array.ndim != 3:
         raise DataError(f"states have shape {array.shape}; expected (clip, layer, dim)")
+    # Copied apart, so that reading one layer does not stride over all the others.
     return [np.ascontiguousarray(array[:, position]) for position in range(array.shape[1])]

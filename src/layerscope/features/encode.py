@@ -38,6 +38,7 @@ Progress = Callable[[int, float], None]
 
 #: A shard is the unit of resumption: a killed run repeats at most this much audio.
 SHARD_SECONDS = 300.0
+#: The other bound, which clips below 1.2 s reach first: it keeps the list of clips in a shard's header short.
 SHARD_CLIPS = 256
 #: Audio that is encoded at once on a CPU; more gains nothing there and costs memory.
 BATCH_SECONDS = 30.0
@@ -144,6 +145,7 @@ class Pass:
         """Return what clips take on disk."""
         width, seconds = sum(self.encoder.widths), clips.drop_duplicates("clip_key").clip_seconds
         windows = sum(len(self.cutting.pooled_spans(length)) for length in seconds)
+        # Pooled states are float32 (4 bytes), kept and sampled frames float16 (2).
         pooled = 4 * windows * width * (MOMENTS if self.pooling == "moments" else 1)
         kept = FRAME_RATE * float(seconds.sum()) if self.frames else 0.0
         return pooled + 2 * width * (kept + sum(sampled_of_clips(clips, width).values()))
@@ -163,10 +165,12 @@ class Pass:
             "frames_per_second": FRAME_RATE if self.frames else None,
             "pooling": self.pooling,
             "resampler": f"soxr {soxr.__version__} HQ",
+            # States of code that has changed since must not be found (docs/decisions.md, "Keys are contents").
             "source": source_digest(
                 "layerscope.data.audio", *(f"layerscope.features.{name}" for name in ("encode", "pooling", "windows"))
             ),
         }
+        # The name is left out, so that the same network under another name finds the same states.
         anonymous = {key: value for key, value in description.items() if key != "encoder"}
         return FeatureStore(cache / "features" / fingerprint_of(anonymous), description)
 
@@ -189,6 +193,7 @@ class Pass:
         """
         refuse_short(self.encoder, samples, name)
         windows, spans = self.cutting.cut(samples, self.encoder.sample_rate)
+        # Nothing is sampled: samples serve comparisons, which read the store.
         clip = Assembly(self, spans, name, np.zeros(0, np.int64))
         for number, states in batches(self.encoder, list(windows), lambda _: None):
             clip.take(number, states)
@@ -240,6 +245,7 @@ class Pass:
             sweep(store.directory)
         if len(held):
             progress(len(held), float(held.clip_seconds.sum()))
+        # Planned over all clips, then filtered: which clips share a shard must not depend on what is stored already.
         shards = [rows for rows in plan_shards(distinct) if rows.clip_key.isin(list(missing)).any()]
         with decoders() as threads:
             for found, rows, decoding in self.ahead(shards, store, missing, threads):
@@ -262,11 +268,13 @@ class Pass:
         """
         waiting: tuple[pd.DataFrame, pd.DataFrame, list[Future[Decoded]]] | None = None
         for shard in shards:
+            # Another run may have added a shard since the last one; what it holds is not encoded twice.
             store.refresh()
             wanted = shard[shard.clip_key.isin(list(missing))]
             held = np.array([store.holds(key, missing[key]) for key in wanted.clip_key], dtype=bool)
             rows = wanted[~held]
             decoding = [threads.submit(self.decode, row.path, row.start, row.end) for row in rows.itertuples()]
+            # One shard is held back, so that the encoder works on it while the threads decode the next.
             if waiting:
                 yield waiting
             waiting = (wanted[held], rows, decoding)
@@ -278,6 +286,7 @@ class Pass:
         encoder = self.encoder
         samples = load(Path(path), encoder.sample_rate, start, None if np.isnan(end) else end)
         seconds, sound = len(samples) / encoder.sample_rate, sound_digest(samples)
+        # Of states on disk the audio is decoded all the same: its digest shows the same sound in two splits.
         if encoder.reads_files:
             states = encoder.encode_file(Path(path), start, end)
             return Decoded([states], [(0.0, states[0].shape[0] / encoder.frame_rate)], sound, seconds)
@@ -304,6 +313,7 @@ class Pass:
             try:
                 decoded = future.result()
             except AudioError as error:
+                # A clip that cannot be decoded costs itself alone; a state that is not finite ends the pass.
                 done.failed[row.clip_key] = str(error)
                 progress(1, row.clip_seconds)
                 continue
@@ -321,6 +331,7 @@ class Pass:
         for position, states in batches(self.encoder, windows, finish):
             clip, number = owners[position]
             clips[clip].take(number, states)
+        # Only now is it known how many rows each clip has: a stitched track is cut anew for its summaries.
         tensors, entries = self.tensors_of([clip.finish() for clip in clips], entries, [clip.rows for clip in clips])
         store.write(tensors, entries)
 
@@ -333,6 +344,7 @@ class Pass:
         for position, layer in enumerate(self.encoder.layers):
             width = self.encoder.widths[position]
             arrays[f"pooled.{layer}"] = torch.cat([clip.pooled[position] for clip in clips])
+            # Less the mean of the first window while still float32: a common offset would spend the digits of float16.
             sample = [half_precision(clip.sample[position] - clip.pooled[position][0, :width])
                       if len(clip.sample[position]) else (clip.sample[position].half(), torch.ones(()))
                       for clip in clips]  # fmt: skip
@@ -402,12 +414,15 @@ class Assembly:
         for position, layer in enumerate(states):
             self.pooled[position][number] = pool(layer, self.of.pooling)
             refuse_non_finite(self.pooled[position][number], self.of.encoder, position, self.name)
+        # Where the budget leaves less than a frame a clip, some clips have none.
         if not len(self.rows):
             return
         count, inside = frame_count(self.seconds[number]), self.owner == number
         frames = [to_frame_rate(layer, self.of.encoder.frame_rate, count) for layer in states]
+        # Steps within windows alone: one across a border would be the encoder's, not the sound's.
         self.pairs += count - 1
         for position, layer in enumerate(frames):
+            # A frame whose middle lies past the window's last whole frame takes that last one.
             self.sample[position][inside] = layer[np.minimum(self.place[inside], count - 1)]
             self.steps[position] += squared_steps(layer)
 
@@ -430,18 +445,21 @@ class Assembly:
         """Return what is left of the clip."""
         if self.of.frames:
             count = len(self.tracks[0])
+            # Summaries are of stretches that do not overlap, so that no frame counts twice.
             cuts = window_spans(count, self.of.cutting.window_frames)
             self.pairs = count - 1
             for position, track in enumerate(self.tracks):
                 self.pooled[position] = [pool(track[first:stop], self.of.pooling) for first, stop in cuts]
                 self.sample[position] = track[np.minimum(self.rows, count - 1)]
                 self.steps[position] = squared_steps(track) if len(self.rows) else 0.0
+        # A clip of a single frame has no step: NaN, which sums over clips leave out.
         steps = self.steps / self.pairs if self.pairs else np.full_like(self.steps, np.nan)
         return ClipStates([torch.stack(windows) for windows in self.pooled], self.tracks, self.sample, steps.tolist())
 
 
 def squared_steps(frames: Tensor) -> float:
     """Return the sum of squared distances between frames that follow one another, (frame, width)."""
+    # float64, since small steps would be lost in a float32 sum over many frames.
     return float(frames.diff(dim=0).double().square().sum())
 
 
@@ -493,6 +511,7 @@ def window_progress(entries: Sequence[ClipEntry], progress: Progress) -> Callabl
     def finish(count: int) -> None:
         nonlocal owed
         owed += count * clips_a_window
+        # 1e-9, because shares such as three thirds may end a hair below the whole.
         whole = int(owed + 1e-9)
         owed -= whole
         progress(whole, count * seconds_a_window)
@@ -503,6 +522,7 @@ def window_progress(entries: Sequence[ClipEntry], progress: Progress) -> Callabl
 def batch_size(encoder: Encoder, samples: int) -> int:
     """Return how many windows of a length go through an encoder at once."""
     seconds = PLAIN_BATCH_SECONDS if encoder.baseline else BATCH_SECONDS
+    # One at least: a single window may be longer than that.
     return max(1, int(seconds * encoder.sample_rate // samples))
 
 
@@ -515,6 +535,7 @@ def batches(
             yield position, list(states)
             finish(1)
         return
+    # Nothing is padded, so that only equal lengths can share a batch (docs/decisions.md).
     by_length: dict[int, list[int]] = {}
     for position, samples in enumerate(windows):
         by_length.setdefault(len(samples), []).append(position)
@@ -537,6 +558,7 @@ def stored_features(store: FeatureStore, clips: pd.DataFrame) -> Features:
         model=about["encoder"],
         layers=layers,
         clips=clips,
+        # Ascending, as `read` below puts windows one after another in the order of the keys.
         window_clip=np.repeat(np.arange(len(keys)), [store.entry(key).windows for key in keys]),
         read=lambda position: store.read(keys, layers[position]),
         pooling=about["pooling"],

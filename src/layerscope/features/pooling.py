@@ -48,6 +48,7 @@ def pool(states: Tensor, pooling: Pooling) -> Tensor:
         differences = states.diff(n=order, dim=-2)
         if differences.shape[-2] == 0:  # fewer frames than the difference needs: nothing changed
             differences = torch.zeros_like(states[..., :1, :])
+        # correction=0, because Bessel's would make the deviation of a single frame NaN.
         parts += [differences.mean(dim=-2), differences.std(dim=-2, correction=0)]
     return torch.cat(parts, dim=-1)
 
@@ -60,8 +61,10 @@ def to_frame_rate(states: Tensor, rate: float, frames: int) -> Tensor:
     is brought to the same frames.
     """
     missing = frames - states.shape[0]
+    # Strides and their padding leave a frame or two more or less; averaging would blur all frames for that.
     if abs(rate - FRAME_RATE) < 1e-3 and abs(missing) <= 2:
         return torch.cat([states[:frames], states[-1:].expand(max(0, missing), -1)])
+    # Works both ways: of a slower encoder the stretches overlap, and frames are repeated.
     return adaptive_avg_pool1d(states.T[None], frames)[0].T
 
 
@@ -70,5 +73,6 @@ def half_precision(states: Tensor) -> tuple[Tensor, Tensor]:
 
     float16 has no room for what some layers hold; the scale makes it fit.
     """
+    # 1e-30 lets a layer of zeros be divided: 0 / 1e-30 is 0.
     scale = states.abs().amax().clamp(min=1e-30)
     return (states / scale).half(), scale

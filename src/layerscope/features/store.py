@@ -141,6 +141,7 @@ class FeatureStore:
     def refresh(self) -> None:
         """See the shards that were added since."""
         new = [path for path in self.directory.glob("*.safetensors") if path not in self._known]
+        # By time, so that the eldest comes first; the name decides where the file system's clock is too coarse.
         self._read_shards(sorted(new, key=lambda path: (path.stat().st_mtime_ns, path.name)))
 
     def _read_shards(self, paths: Iterable[Path]) -> None:
@@ -174,9 +175,11 @@ class FeatureStore:
             The clips, in the order of their rows.
         """
         about = self.directory / "about.json"
+        # The first run's stays: in one directory only the encoder's name could differ, and that is for people.
         if not about.is_file():
             write_atomically(about, json.dumps(self.description, indent=1, sort_keys=True).encode())
         path = self.directory / f"{shard_name(entries)}.safetensors"
+        # Of two runs that make one shard the first one's stays: no lock, and what was read before does not change.
         write_tensors(path, tensors, [asdict(entry) for entry in entries], replace=False)
         self._read_shards([path])
 
@@ -195,6 +198,7 @@ class FeatureStore:
             tensors = read_tensors(path, [f"frames.{layer}", "scale"])
             for place in places:
                 frames = tensors[f"frames.{layer}"][place.frame : place.frame + place.entry.frames]
+                # In float32, since the product may lie beyond what float16 holds.
                 yield place.entry.key, frames.astype(np.float32) * tensors["scale"][place.number, position]
 
     def sampled_frames(self, wanted: Mapping[str, int]) -> Iterator[tuple[str, NDArray[np.int64]]]:
@@ -216,14 +220,18 @@ class FeatureStore:
             pooled, sample, frames, scales, steps = read_tensors(path, names).values()
             for place in places:
                 rows = place.sample_rows(wanted[place.entry.key])
+                # Of six moments the first `width` columns are the mean.
                 windows = pooled[place.windows, :width]
+                # The reverse of what `Pass.tensors_of` does: the scale, then the mean of the first window.
                 states = sample[rows].astype(np.float32) * scales[place.number, position] + windows[0]
                 step = float(steps[place.number, position])
+                # Windows of a clip are equally long, so that the mean of their means is the clip's.
                 yield place.entry.key, ClipSample(frames[rows], states, windows.mean(axis=0), step)
 
 
 def shard_name(entries: Sequence[ClipEntry]) -> str:
     """Return the name of a shard with these clips in it."""
+    # Not by its arrays, which another machine may round differently: the same clips are the same shard.
     return hashlib.sha256(json.dumps([asdict(entry) for entry in entries]).encode()).hexdigest()[:32]
 
 

@@ -48,10 +48,12 @@ def window_spans(samples: int, longest: int) -> list[tuple[int, int]]:
     >>> window_spans(45, 30)
     [(0, 23), (22, 45)]
     """
+    # A tenth of grace: a file of 30.013 s stays one window of 30 s (docs/decisions.md).
     count = max(1, math.ceil(samples / longest - 0.1))
     length = math.ceil(samples / count)
     if count == 1:
         return [(0, samples)]
+    # Steps are at most `length`, so that rounded starts leave no gap; neighbours may share a sample.
     starts = [round(number * (samples - length) / (count - 1)) for number in range(count)]
     return [(first, first + length) for first in starts]
 
@@ -78,8 +80,10 @@ def overlapping_spans(frames: int, longest: int, overlap: int) -> list[tuple[int
     >>> overlapping_spans(100, 40, 10)
     [(0, 40), (30, 70), (60, 100)]
     """
+    # The grace of `window_spans`.
     if frames <= 1.1 * longest:
         return [(0, frames)]
+    # Two at least, as frames > longest here: the division below is safe.
     count = math.ceil((frames - overlap) / (longest - overlap))
     starts = [round(number * (frames - longest) / (count - 1)) for number in range(count)]
     return [(first, first + longest) for first in starts]
@@ -93,6 +97,7 @@ def frame_count(seconds: float) -> int:
     >>> frame_count(30.0), frame_count(0.01)
     (750, 1)
     """
+    # 1e-6, because samples over a rate may fall a hair below a whole frame.
     return max(1, math.floor(seconds * FRAME_RATE + 1e-6))
 
 
@@ -119,6 +124,7 @@ class Cutting:
     def track_spans(self, frames: int) -> list[tuple[int, int]]:
         """Return the overlapping windows of a track of that many frames, as frames."""
         longest = max(2, self.window_frames)
+        # Of short windows a quarter: four seconds would be all of them, and none would move on.
         return overlapping_spans(frames, longest, min(round(OVERLAP * FRAME_RATE), longest // 4))
 
     def cut(self, samples: Samples, sample_rate: int) -> tuple[Samples, list[tuple[float, float]]]:
@@ -131,7 +137,9 @@ class Cutting:
         tracks = self.track_spans(frame_count(len(samples) / sample_rate))
         seconds = [(first / FRAME_RATE, stop / FRAME_RATE) for first, stop in tracks]
         if len(tracks) == 1:
+            # All samples, though the frames' grid may end before them: nothing of the sound is dropped.
             return samples[None], seconds
+        # One length for all, since they are stacked, and rounded down, since the last may not run over the end.
         length = math.floor((tracks[0][1] - tracks[0][0]) / FRAME_RATE * sample_rate)
         starts = [round(first / FRAME_RATE * sample_rate) for first, _ in tracks]
         return np.stack([samples[start : start + length] for start in starts]), seconds

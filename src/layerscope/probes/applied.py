@@ -27,6 +27,7 @@ def apply_probe(weights: Mapping[str, NDArray[Any]], states: NDArray[np.float32]
     ndarray, shape (window, output), float32
         Log probabilities up to a constant for classes, scores for tags, values.
     """
+    # Rounded after standardising, as `Problem.standardised` does, so that it says what the training said.
     x: NDArray[Any] = ((states - weights["mean"]) * weights["scale"]).astype(np.float32)
     if "mixture" in weights:
         x = np.einsum("nld,l->nd", x, weights["mixture"])

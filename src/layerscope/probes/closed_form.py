@@ -52,6 +52,7 @@ def fit_closed_form(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     labels, train = problem.labels, problem.windows_of(problem.train)
     states = problem.standardised()
     basis = basis_of_rank(states, train)
+    # Rounded to float32 first: the very numbers that the linear probe sees.
     states = (states if basis is None else (states @ basis).astype(np.float32)).astype(np.float64)
     owners = problem.window_clip[train]
     if labels.kind.form == "classes":
@@ -67,6 +68,7 @@ def fit_closed_form(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
 
     valid = problem.windows_of(problem.valid)
     penalty = choose(grid, lambda penalty: validation_score(problem, scores(penalty, valid))).chosen
+    # Solved in the labels' own units, so that outputs are neither scaled nor shifted.
     kept = applied_weights(problem, basis, *path(penalty), (np.ones(1, np.float32), np.zeros(1, np.float32)))
     return [Prediction(scores(penalty, np.arange(len(states))), {name: penalty}, (), kept)]
 
@@ -78,6 +80,7 @@ def ridge_path(moments: Moments) -> Path:
     turned = axes.T @ cross
 
     def solve(penalty: float) -> tuple[Array, Array]:
+        # Rounding leaves negative variances, which a small penalty could bring to 0.
         weights = axes @ (turned / (np.maximum(variances, 0.0) + penalty)[:, None])
         return weights, (moments.y - moments.x @ weights) / moments.count
 
@@ -98,6 +101,7 @@ def lda_path(moments: Moments) -> Path:
         Of x and of one indicator column for each class.
     """
     seen = moments.y > 0
+    # Classes without training windows have neither share nor mean; they come back in `solve`.
     shares = moments.y[seen] / moments.count
     means = (moments.xy[:, seen] / moments.y[seen]).T
     within = moments.xx / moments.count - (means.T * shares) @ means
@@ -105,6 +109,7 @@ def lda_path(moments: Moments) -> Path:
     variances = np.maximum(variances, 0.0)
     average = variances.mean()
     spread = (np.trace(moments.covariance()[0]) if len(axes) else 0.0) / len(axes)
+    # One window a class, for instance: what is left is rounding, and dividing by it would blow that up.
     if average <= ROUNDING * spread:
         variances, average = np.zeros_like(variances), max(spread, np.finfo(np.float64).tiny)
         variances += average

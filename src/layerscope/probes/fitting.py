@@ -135,6 +135,7 @@ def run_jobs(
     for name in shared:
         path = directory / f"{name}.safetensors" if directory else None
         if path and path.is_file():
+            # Never stale: the name is a digest of all that it depends on.
             found[name] = read_outcome(path)
             progress(shared[name])
     missing = [first[name] for name in shared if name not in found]
@@ -157,6 +158,7 @@ def run_side_by_side(
     """Yield outcomes as they are ready."""
     calls = (joblib.delayed(numbered)(position, jobs[position], target, seeds) for position in positions)
     workers = max(1, min(workers, len(positions)))
+    # As they are ready and one by one, so that a killed run has kept all that it finished.
     yield from joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)(calls)
 
 
@@ -169,6 +171,7 @@ def numbered(position: int, job: Job, target: Target, seeds: Sequence[int]) -> t
 def single_thread() -> Iterator[None]:
     """Compute on one thread: trainings run side by side, and sums come out the same however many there are."""
     before = torch.get_num_threads()
+    # torch keeps a count of threads of its own, beside those of BLAS and OpenMP.
     torch.set_num_threads(1)
     try:
         with threadpool_limits(limits=1):
@@ -208,8 +211,10 @@ def is_cross_validated(job: Job, target: Target) -> bool:
 def cross_validate(job: Job, states: NDArray[np.float32], target: Target, seeds: Sequence[int]) -> NDArray[np.float32]:
     """Return the scores, (1, clip, output), of each clip by the training that it validates."""
     inner = replace(target, parts=target.choosing)
+    # NaN for those that no training validates: the tested clips.
     scores = np.full((1, len(target.labels.values), len(target.labels.names)), np.nan, np.float32)
     for number, part in enumerate(inner.parts):
+        # These probes leave one prediction, whatever the seeds.
         scores[0, part.valid] = train_part(job, states, inner, number, seeds)[0].scores[part.valid]
     return scores
 
@@ -263,6 +268,7 @@ def job_digest(job: Job, target: Target, seeds: Sequence[int]) -> str:
     clips, kind = job.features.clips, (target.tracks or target.labels).kind
     told = {
         "features": job.features.fingerprint,
+        # Features that were handed in have no keys; their fingerprint is of all states.
         "clips": list(clips["clip_key" if "clip_key" in clips else "clip"]),
         "input": [job.chosen.name, job.chosen.layer],
         "probe": job.probe,
@@ -275,8 +281,10 @@ def job_digest(job: Job, target: Target, seeds: Sequence[int]) -> str:
     }
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     digest.update(np.ascontiguousarray(target.labels.values).tobytes())
+    # Only where they are used, so that other jobs keep their names when the choosing changes.
     for part in (*target.parts, *(target.choosing if is_cross_validated(job, target) else ())):
         for rows in (part.train, part.valid, part.test):
+            # A mark between them, so that rows that change sides change the name.
             digest.update(rows.tobytes() + b"|")
     return digest.hexdigest()[:32]
 

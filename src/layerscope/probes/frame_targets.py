@@ -25,6 +25,7 @@ from layerscope.targets.over_time import KindOverTime
 
 __all__ = ["Tracks", "averaged", "context", "frame_features", "plan_tracks", "score_tracks"]
 
+#: Frames that are neighbours are alike: some, taken evenly, keep a training within minutes (docs/decisions.md).
 MOST_TRAINING_FRAMES = 24_000
 #: Seconds on both sides of a frame that the input ``context`` sees.
 CONTEXT = 0.5
@@ -88,6 +89,7 @@ def plan_tracks(labels: Labels, kept: Sequence[int], parts: list[Part]) -> Track
     assert isinstance(kind, KindOverTime)
     rate = FRAME_RATE / kind.divisor
     # A clip of a song comes with the song's annotation; what is not heard is neither learnt nor missed.
+    # Filled by slice, because numpy would make a table of annotations of one length.
     tracks = np.empty(len(kept), dtype=object)
     tracks[:] = [kind.heard(track, count / FRAME_RATE) for track, count in zip(labels.values, kept, strict=True)]
     labels = replace(labels, values=tracks)
@@ -99,16 +101,19 @@ def plan_tracks(labels: Labels, kept: Sequence[int], parts: list[Part]) -> Track
     clip = np.repeat(np.arange(len(counts)), counts)
     frame = np.concatenate([np.arange(count) for count in counts])
     values: NDArray[Any] = np.concatenate(per_clip)
+    # Of classes -1 is a frame without a label; of tags every frame has all answers.
     usable = values >= 0 if values.ndim == 1 else np.ones(len(values), dtype=bool)
     clip, frame, values = clip[usable], frame[usable], values[usable]
     chosen = []
     for part in parts:
         train = np.flatnonzero(np.isin(clip, fully_annotated(labels, part.train)))
+        # Rounded up: every n-th frame, evenly from all tracks, and never more than the most.
         train = train[:: max(1, -(-len(train) // MOST_TRAINING_FRAMES))]
         valid = np.flatnonzero(np.isin(clip, fully_annotated(labels, part.valid)))
         chosen.append(Part(train, valid, np.flatnonzero(np.isin(clip, part.test))))
     asked = np.flatnonzero(np.isin(clip, np.concatenate([rows for part in parts for rows in (part.valid, part.test)])))
     used = np.unique(np.concatenate([asked, *(part.train for part in chosen)]))
+    # `used` ascends and holds all of these rows, so that searchsorted is their place in it.
     renumbered = [Part(*(np.searchsorted(used, rows) for rows in (p.train, p.valid, p.test))) for p in chosen]
     targets = Labels(kind.frames, labels.names, values[used])
     return Tracks(kind, labels, parts, rate, counts, clip[used], frame[used], targets, renumbered)
@@ -129,9 +134,11 @@ def frame_features(store: FeatureStore, clips: pd.DataFrame, tracks: Tracks) -> 
     about = store.description
     baseline = bool(about["baseline"])
     keys = list(clips.clip_key)
+    # Clips of the same content share a key, and one read serves them all.
     rows_of: dict[str, list[int]] = {}
     for row, key in enumerate(keys):
         rows_of.setdefault(key, []).append(row)
+    # Rows ascend by clip: those of clip n lie from bounds[n] to bounds[n + 1].
     bounds = np.searchsorted(tracks.clip, np.arange(len(keys) + 1))
 
     def read(position: int) -> NDArray[np.float32]:
@@ -167,6 +174,7 @@ def averaged(frames: NDArray[np.float32], divisor: int) -> NDArray[np.float32]:
     """Average neighbours, (frame, dim) to (frame // divisor, dim), at least one."""
     if len(frames) < divisor:
         return frames.mean(axis=0, keepdims=True)
+    # A rest of fewer frames is dropped, as `plan_tracks` counts.
     count = len(frames) // divisor
     means: NDArray[np.float32] = frames[: count * divisor].reshape(count, divisor, -1).mean(axis=1)
     return means
@@ -178,9 +186,11 @@ def context(frames: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
     The order is: the frame, one before, one after, then the means of the nearer and the farther part of half a
     second before and after. Beyond the ends the first and the last frame are repeated.
     """
+    # At slow rates half a second is few frames; each stretch below needs one at least.
     reach = max(3, round(CONTEXT * rate))
     near = max(2, reach // 2)
     padded = np.concatenate([np.repeat(frames[:1], reach, axis=0), frames, np.repeat(frames[-1:], reach, axis=0)])
+    # Means are differences of running sums, which in float32 would lose digits over a long track.
     sums = np.concatenate([np.zeros((1, frames.shape[1])), np.cumsum(padded, axis=0, dtype=np.float64)])
     places = np.arange(len(frames)) + reach
 

@@ -20,6 +20,7 @@ NARROW_AND_WIDE: dict[str, tuple[str, ...]] = {
     "moments": ("mean", "moments"),
     "context": ("frame", "context"),
 }
+#: Six moments (`features.pooling.MOMENTS`), and seven stretches (`frame_targets.context`).
 BLOCKS = {"mean": 6, "frame": 7}
 
 
@@ -49,11 +50,13 @@ def inputs_of(features: Features) -> list[Input]:
     if features.baseline:
         return [Input(name, features.layers[0]) for name in NARROW_AND_WIDE[features.pooling]]
     layers = [Input("layer", layer) for layer in features.layers]
+    # A single layer is its own last, its own mixture and all of them side by side.
     if len(layers) == 1:
         return layers
     mixtures = []
     if len(set(features.widths)) == 1:  # what has another width cannot be added
         mixtures.append(Input("weighted"))
+    # Of two layers, 1..L would be the second alone.
     if features.layers[0] == 0 and len(layers) > 2 and len(set(features.widths[1:])) == 1:
         mixtures.append(Input("weighted[1:]"))
     return [*layers, Input("last", features.layers[-1]), *mixtures, Input("concat")]

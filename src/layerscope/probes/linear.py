@@ -42,6 +42,7 @@ ITERATIONS = 5000
 #: single precision does (a test holds both to scikit-learn).
 TOLERANCES = (1e-8, 1e-15)
 FRAME_TOLERANCES = (1e-4, 1e-7)
+#: Windows above which single precision does: double takes many times as long (docs/decisions.md).
 MANY = 10_000
 
 
@@ -72,6 +73,7 @@ def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     trained = inputs[train]
     window_target = targets[torch.from_numpy(problem.window_clip[train])]
     outputs, form = len(problem.labels.names), problem.labels.kind.form
+    # Where the first penalty starts; a mixture brings starts of its own, since shares of 0 have no sum.
     solution = np.zeros(parameter_count(states, outputs))
     tied = tied_mixtures(trained, outputs) if mixture_size(states) else []
     candidates: list[Prediction] = []
@@ -160,13 +162,16 @@ def objective_of(inputs: Tensor, targets: Tensor, form: Form, outputs: int, pena
     weights = inputs.shape[-1] * outputs
     wanted = targets if form == "classes" else targets.to(inputs.dtype)
     # Sums over tags and dimensions make them separate problems, each with the same penalty.
+    # `loss_of` averages over outputs, hence the product; half the squared error is what `solve` promises.
     factor = {"classes": 1.0, "tags": float(outputs), "values": outputs / 2}[form]
 
     def objective(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         parameters = torch.from_numpy(vector).to(inputs.dtype).requires_grad_()
         loss = factor * loss_of(form, linear_scores(parameters, inputs, outputs), wanted)
+        # Neither intercepts nor shares are penalised: both stand behind the weights.
         total = loss + penalty / 2 * parameters[:weights].square().sum()
         (gradient,) = torch.autograd.grad(total, parameters)
+        # L-BFGS itself works in float64, also where the loss is single.
         return float(total.detach()), gradient.double().numpy()
 
     return objective

@@ -122,9 +122,11 @@ def train_once(problem: Problem, states: Tensor, rate: float, seed: int) -> Trai
     train = torch.from_numpy(problem.windows_of(problem.train))
     valid = problem.windows_of(problem.valid)
     window_target = targets[torch.from_numpy(problem.window_clip)]
+    # A caller's random state stays as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         probe = MLP(states.shape[-1], len(labels.names), mixture_size(problem.states))
+        # Without decay AdamW is Adam (docs/decisions.md).
         optimizer = torch.optim.AdamW(probe.parameters(), lr=rate, weight_decay=0.0, fused=True)
         halving = torch.optim.lr_scheduler.ReduceLROnPlateau(
             optimizer, mode="max", factor=0.5, patience=problem.schedule.halve_after
@@ -133,6 +135,7 @@ def train_once(problem: Problem, states: Tensor, rate: float, seed: int) -> Trai
         for epoch in range(1, problem.schedule.epochs + 1):
             run_epoch(probe, optimizer, labels.kind.form, states, window_target, train)
             rank = validate(probe, problem, states, targets, valid, restore)
+            # By the score alone: the loss only tells equal scores apart.
             halving.step(rank[0])
             if rank > best:
                 best, kept, best_epoch = rank, copy.deepcopy(probe.state_dict()), epoch
@@ -186,8 +189,10 @@ def validate(
     """Return the primary metric and minus the loss of the validation clips, whole, not batch by batch."""
     rows = problem.valid
     raw = clip_means(predict(probe, states[windows]), problem.window_clip[windows], len(problem.labels.values))[rows]
+    # The loss is of outputs as they are trained, the metric of the labels' units.
     loss = loss_of(problem.labels.kind.form, torch.from_numpy(raw), targets[torch.from_numpy(rows)])
     metric = problem.labels.take(rows).score(raw * restore[1] + restore[0])[0]
+    # Tuples with NaN do not order; with -inf the loss decides.
     return (-np.inf if np.isnan(metric) else float(metric)), -float(loss)
 
 
@@ -195,4 +200,5 @@ def validate(
 def predict(probe: MLP, states: Tensor) -> NDArray[np.float32]:
     """Return scores (window, output) without dropout."""
     probe.eval()
+    # In parts, because the hidden layer of a million frames at once would take 2 GB.
     return np.concatenate([probe(part).numpy() for part in states.split(8192)])

@@ -69,10 +69,12 @@ class Problem:
     @cached_property
     def standard(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the mean of the training windows, and one over their deviation, 0 for constant columns."""
+        # float64, because float32 would lose the deviation of a column beside a large mean.
         train = self.states[self.windows_of(self.train)].astype(np.float64)
         mean, deviation = train.mean(axis=0), train.std(axis=0)
         # A column that does not vary beyond rounding would be blown up to noise.
         constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
+        # The inner `where` keeps zeros out of the division; the outer one throws its result away.
         return mean, np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, deviation))
 
 
@@ -105,9 +107,11 @@ def mixture_size(states: Array) -> int:
 
 def clip_means(values: Array, window_clip: NDArray[np.int64], clips: int) -> Array:
     """Average the scores of windows, which are in the order of their clips, to the clip, shape (clip, output)."""
+    # Clips that were not asked about stay 0 and are never looked at.
     means = np.zeros((clips, values.shape[1]), np.float32)
     present, first, counts = np.unique(window_clip, return_index=True, return_counts=True)
     if len(present):
+        # Windows ascend by clip, so that the first ones are the borders of segments, none of them empty.
         means[present] = np.add.reduceat(values, first, axis=0, dtype=np.float64) / counts[:, None]
     return means
 
@@ -117,6 +121,7 @@ def target_tensor(problem: Problem) -> tuple[Tensor, Scale]:
     values = problem.labels.values
     if problem.labels.kind.form != "values":
         return torch.from_numpy(values), (np.zeros(1, np.float32), np.ones(1, np.float32))
+    # Standardised, so that penalties and learning rates mean the same in any unit; 1e-6, so that a constant divides.
     train = values[problem.train]
     shift, scale = train.mean(axis=0), np.maximum(train.std(axis=0), 1e-6)
     return torch.from_numpy((values - shift) / scale), (shift, scale)

@@ -47,6 +47,7 @@ class Moments:
     def covariance(self) -> tuple[Array, Array]:
         """Return the covariance of x, (dim, dim), and of x with y, (dim, output), dividing by the count."""
         mean_x = self.x / self.count
+        # Safe from cancelling where x is standardised, its mean about 0, as the closed probe's is.
         return (
             self.xx / self.count - np.outer(mean_x, mean_x),
             self.xy / self.count - np.outer(mean_x, self.y / self.count),

@@ -54,6 +54,7 @@ def combine(runs: Sequence[Results]) -> Results:
                 )
         for name, facts in run.facts["models"].items():
             networks = [models.setdefault(name, facts).get("network", ""), facts.get("network", "")]
+            # Features that were handed in have no network to compare.
             if all(networks) and networks[0] != networks[1]:
                 raise UsageError(
                     f"'{name}' is another network in each of these runs (fingerprints {networks[0][:12]} and "
@@ -79,6 +80,7 @@ def combine(runs: Sequence[Results]) -> Results:
 
 def same_scores(first: Results, other: Results, task: str, model: str) -> bool:
     """Return whether two runs say the same of a model on a task: same probes, inputs and scores."""
+    # `equals`, unlike ==, takes NaN for equal to NaN: a score may be undefined in both.
     rows, others = (run.of(task=task, model=model).reset_index(drop=True) for run in (first, other))
     return rows.equals(others)
 

@@ -109,6 +109,7 @@ class Evaluation:
         """
         scores = left[self.rows].astype(np.float64)
         means = np.zeros((int(self.units.max()) + 1, *scores.shape[1:]))
+        # Not by plain indexing, which of a song's several clips would keep the last alone.
         np.add.at(means, self.units, scores)
         means /= np.bincount(self.units).reshape(-1, *(1 for _ in scores.shape[1:]))
         if not self.labels.metric(metric).ranks:
@@ -124,6 +125,7 @@ class Evaluation:
         The move takes the bias of small samples off, which resampling would count twice (Efron & Tibshirani 1993,
         ch. 10); of a mean there is none.
         """
+        # Of too few clips a class the interval of macro F1 would not cover (docs/decisions.md).
         if self.weights is None or len(self.folds) < self.labels.metric(metric).fewest_each * len(self.labels.names):
             return np.full(RESAMPLES, np.nan)
         draws = self.score(metric, left, self.weights)
@@ -133,6 +135,7 @@ class Evaluation:
         self, metric: str, draws: NDArray[np.float64], value: float, name: str
     ) -> NDArray[np.float64]:
         """Return resampled values with `add_pseudo_group`, of a metric that is a share."""
+        # Of other metrics "all right" and "all wrong" are not 1 and 0.
         if not self.labels.metric(metric).percent:
             return draws
         return add_pseudo_group(draws, value, len(np.unique(self.groups)), len(self.groups), name)
@@ -166,6 +169,7 @@ def evaluations(
         rows, folds = np.concatenate(fold_rows), np.repeat(np.arange(len(parts)), [len(rows) for rows in fold_rows])
         rows, folds = rows[np.argsort(rows)], folds[np.argsort(rows)]
         counted = np.arange(len(rows)) if units is None else np.unique(units[rows], return_inverse=True)[1]
+        # A unit is spoken for by its first clip: the label, fold and group are its song's.
         first = np.unique(counted, return_index=True)[1]
         drawn = groups[rows[first]]
         enough = name == "test" and len(np.unique(drawn)) >= FEWEST_GROUPS
@@ -201,6 +205,7 @@ def score_outcome(
         rows = [
             # No interval: these clips chose, so that one around their score would flatter.
             {"seed": seed, "split": "valid", "value": float(valid.score(metric, left)[0]), "n": len(valid.folds)}
+            # Not strict: a probe without randomness leaves one training, whatever the seeds.
             for seed, left in zip(seeds, outcome.valid, strict=False)
         ]
         draws = []
@@ -212,6 +217,7 @@ def score_outcome(
                 {"seed": seed, "split": "test", "value": value, "ci_low": low, "ci_high": high, "n": len(test.folds)}
             )
         mean = float(np.mean([row["value"] for row in rows if row["split"] == "test"]))
+        # After the seeds are drawn: the pseudo-group stands for clips, once, and not once a seed.
         drawn = test.with_pseudo_group(metric, resample_seeds(np.stack(draws)), mean, name)
         entries.append(Entry({**label, "metric": metric}, rows, drawn, outcome.mixtures))
     return entries

@@ -100,6 +100,7 @@ def choose(candidates: Iterable[T], score: Callable[[T], Rank], metric: str = "s
     if not options:
         raise ValueError("there is nothing to choose from")
     ranks = [tuple(map(float, np.atleast_1d(score(candidate)))) for candidate in options]
+    # NaN compares with nothing, so that the highest would depend on the order of the candidates.
     known = [tuple(-math.inf if math.isnan(part) else part for part in rank) for rank in ranks]
     first = known.index(max(known))
     return Choice(options[first], options, tuple(rank[0] for rank in ranks), metric)
@@ -117,12 +118,15 @@ def mark_choices(summary: pd.DataFrame, draws: NDArray[np.float32]) -> None:
     summary["chosen"] = False
     summary["in_best_set"] = False
     candidates = summary[summary.input.isin(SINGLE_INPUTS)]  # not what was trained on shuffled labels
+    # The primary metric's rows stand before the others', see `tabulate`.
     primary = summary.groupby("task", sort=False).metric.first()
     for (task, model, probe, metric), group in candidates.groupby(["task", "model", "probe", "metric"], sort=False):
+        # Draws go by position, as the index of a new summary does.
         inside = best_set(list(group.value), draws[group.index].astype(np.float64))
         summary.loc[group.index[inside], "in_best_set"] = True
         if metric == primary[task]:
             best = choose(group.itertuples(), lambda row: row.valid, metric).chosen
+            # A layer is chosen once, by the primary metric, so that the rows of every metric are marked.
             same = (summary.task == task) & (summary.model == model) & (summary.probe == probe)
             summary.loc[same & (summary.input == best.input) & (summary.layer == best.layer), "chosen"] = True
 

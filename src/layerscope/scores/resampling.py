@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 
 #: A tail of 2.5 % is then known to half a point, either end of a normal interval to a fiftieth of its width.
 RESAMPLES = 1000
+#: Of every interval and of the best set: the field's convention.
 LEVEL = 0.95
 #: Of fewer groups nothing is resampled: intervals of R² and ROC-AUC would hold the truth in less than 90 % of studies
 #: (`benchmarks.truth coverage`).
@@ -31,6 +32,7 @@ def concentration(groups: int) -> float:
     A mean under Dirichlet weights of concentration c has the variance ``s² / (c·G + 1)``, ``s²`` that of the G groups
     divided by G; the unbiased one is ``s² / (G - 1)``.
     """
+    # What makes c·G + 1 equal to G - 1.
     return (groups - 2) / groups
 
 
@@ -62,6 +64,7 @@ def resample_weights(groups: NDArray[np.int64], seed: int, resamples: int = RESA
     _, codes = np.unique(groups, return_inverse=True)
     count = int(codes.max()) + 1
     shares = np.random.default_rng(seed).dirichlet(np.full(count, concentration(count)), size=resamples)
+    # Times their number, so that weights are 1 on average, as those of clips that are not resampled.
     return count * shares[:, codes]
 
 
@@ -100,11 +103,16 @@ def add_pseudo_group(draws: Array, value: float, groups: int, clips: int, name: 
     True
     """
     prior = concentration(groups)
+    # One of G + 1 Dirichlet weights is Beta-distributed; the seed makes all inputs of a task draw the same shares.
     share = np.random.default_rng(groups).beta(prior, prior * groups, size=len(draws))
+    # Half of the resamples exactly; crc32, since Python's own hash of a text differs between processes.
     side = np.random.default_rng(zlib.crc32(name.encode())).permutation(np.arange(len(draws)) % 2)
     variance = draws.var()
+    # The design effect: variance over that of as many independent answers; 1 where there is none to compare.
     effect = groups * variance / (value * (1 - value)) if variance > 0 and 0 < value < 1 else 1.0
+    # The root is half of the way, in ratios, from a whole group to what the effect says.
     mass = np.sqrt(np.clip(effect, groups / clips, 1.0))
+    # A mass m takes the odds of the share, s / (1 - s), times m.
     share = mass * share / (1 - share + mass * share)
     return (1 - share) * draws + share * side
 
@@ -129,6 +137,7 @@ def resample_seeds(values: Array) -> Array:
     array([0.5 , 0.75, 1.  ])
     """
     seeds, resamples = values.shape
+    # A fixed seed, so that all layers draw alike and their differences stay paired.
     drawn = np.random.default_rng(0).integers(seeds, size=(seeds, resamples))
     return np.take_along_axis(values, drawn, axis=0).mean(axis=0)
 
@@ -146,6 +155,7 @@ def interval(draws: Array, value: float) -> tuple[float, float]:
     if np.isnan(draws).all():
         return float("nan"), float("nan")
     low, high = np.nanpercentile(draws, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    # A skewed distribution may lie beside the value; fmin and fmax look past a value of NaN.
     return float(np.fmin(low, value)), float(np.fmax(high, value))
 
 
@@ -182,6 +192,8 @@ def best_set(values: Sequence[float], draws: Array, level: float = LEVEL) -> NDA
     noise = draws[:, usable] - point[:, None]
     keep = np.zeros(len(point), dtype=bool)
     for candidate in range(len(point)):
+        # Without resamples nothing is told apart, and all stay.
         allowed = np.percentile((noise - noise[candidate]).max(axis=0), 100 * level) if usable.any() else np.inf
+        # 1e-12, so that rounding does not throw out a candidate that equals the best.
         keep[candidate] = (point - point[candidate]).max() <= allowed + 1e-12
     return keep

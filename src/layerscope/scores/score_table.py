@@ -59,6 +59,7 @@ class Comparison:
         >>> Comparison(0.02, -0.01, 0.05).verdict
         'not told apart'
         """
+        # Without an interval (NaN) neither comparison holds: not told apart.
         if self.low > 0:
             return "better"
         return "worse" if self.high < 0 else "not told apart"
@@ -149,6 +150,7 @@ class Results:
         """
         if task not in self.facts["tasks"]:
             raise unknown("task", task, self.facts["tasks"])
+        # Index and draws stay in step, since `compare` looks rows up by the index in both.
         rows = self.summary.task == task
         return Results(
             self.table[self.table.task == task].reset_index(drop=True),
@@ -223,7 +225,9 @@ class Results:
         """
         directory = Path(directory)
         try:
+            # Nullable: inputs of all layers have no number.
             table = pd.read_csv(directory / "results.csv", dtype={"layer": "Int64"})
+            # As text, or an empty column would come back as numbers.
             texts = {"mixture": str, "mixture_spread": str}
             summary = pd.read_csv(directory / "summary.csv", dtype={"layer": "Int64", **texts})
             skipped = pd.read_csv(directory / "skipped.csv", dtype=str)
@@ -243,5 +247,6 @@ def role_of(facts: dict[str, Any]) -> Role:
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table whole or not at all; the same table gives the same bytes."""
     buffer = io.StringIO()
+    # Not the system's own line ends, or the same table would be other bytes elsewhere.
     table.to_csv(buffer, index=False, lineterminator="\n")
     write_atomically(path, buffer.getvalue().encode())

@@ -30,6 +30,7 @@ def tabulate(entries: Sequence[Entry]) -> tuple[pd.DataFrame, pd.DataFrame, NDAr
     summary = pd.DataFrame([summary_row(entry) for entry in entries])
     for frame in (table, summary):
         frame["layer"] = frame["layer"].astype("Int64")
+    # float32: a thousand draws a row are kept, and scores are told to three digits.
     draws = np.stack([entry.draws for entry in entries]).astype(np.float32)
     mark_choices(summary, draws)
     return table, summary, draws

@@ -34,6 +34,7 @@ __all__ = ["MARGIN", "Difference", "Verdict", "best_on_test", "corrected", "deci
 MARGIN = 0.02
 #: What the interval of `Results` is: 1.96 deviations to either side of a normal score.
 LEVEL = 0.95
+#: 1.64 deviations for a test to one side at 5 %, 1.96 to either side of an interval.
 ONE_SIDED = float(stats.norm.ppf(LEVEL))
 TWO_SIDED = float(stats.norm.ppf((1 + LEVEL) / 2))
 ROLES: tuple[Role, ...] = ("plain", "untrained", "trained")
@@ -176,16 +177,20 @@ def decide(results: Results, task: str) -> Verdict:
     ('layer', 2)
     """
     trained, plain = best_trained(results, task), best_plain(results, task)
+    # Untrained models are controls; only a study of nothing else asks about their layers.
     layer = trained or (None if plain else best_untrained(results, task))
     open_choices = [choice for choice in (layer, plain) if choice]
     layer_shown, plain_shown = (
         choice is not None and beats_controls(results, choice.chosen) for choice in (layer, plain)
     )
+    # A study without plain features has none that must be beaten.
     if layer and layer_shown and (plain is None or compared(results, layer, plain).low > 0):
         return record(results, layer, "layer", [layer.chosen])
+    # A bound of NaN is not below the margin, so that too few clips recommend nothing.
     if plain and plain_shown and (layer is None or all(gap.high < MARGIN for gap in losses(results, plain))):
         return record(results, plain, "plain", [plain.chosen])
     if layer and plain and (layer_shown or plain_shown):
+        # By row, because the chosen layer may be the best on test as well.
         candidates = {row.name: row for row in (layer.chosen, plain.chosen, best_on_test(results, task))}
         leading = preferred([choice for choice, shown in ((layer, layer_shown), (plain, plain_shown)) if shown])
         needed = units_to_decide(results, layer, plain)
@@ -206,6 +211,7 @@ def compared(results: Results, ours: Choice[pd.Series], theirs: Choice[pd.Series
 
 def best_on_test(results: Results, task: str) -> pd.Series:
     """Return the layer of a trained model that scores highest on the test clips: a rival, never what is recommended."""
+    # Stable: of equal scores the first of the table.
     return candidates_of(results, task, "trained").sort_values("value", ascending=False, kind="stable").iloc[0]
 
 
@@ -248,6 +254,7 @@ def beats_controls(results: Results, row: pd.Series) -> bool:
 
     An interval that is not there, of too few clips or groups, shows nothing.
     """
+    # Without an interval the margin is NaN, and no comparison with NaN holds.
     return float(row.value) - margin_below(results, row) > chance_of(results, row) and all(
         row.value > score for score in controls(results, row)
     )
@@ -255,6 +262,7 @@ def beats_controls(results: Results, row: pd.Series) -> bool:
 
 def margin_below(results: Results, row: pd.Series) -> float:
     """Return how far below a row's score its true one may lie, one-sided at 5 %."""
+    # Half of the interval is 1.96 deviations, of which a one-sided test takes fewer.
     return deviations(results, row) / TWO_SIDED * float(row.value - row.ci_low)
 
 
@@ -271,10 +279,12 @@ def deviations(results: Results, row: pd.Series) -> float:
     family = candidates_of(results, row.task, role)
     noise = results.draws[family.index].astype(np.float64) - family.value.to_numpy()[:, None]
     noise = noise[:, ~np.isnan(noise).any(axis=0)]
+    # An input that scores alike in every resample has no deviation to be measured in.
     noise = noise[noise.std(axis=1) > 0] if noise.size else noise
     if not noise.size:
         return ONE_SIDED
     highest = (noise / noise.std(axis=1, keepdims=True)).max(axis=0)
+    # Never easier than for a single input that clips of its own have chosen.
     return max(ONE_SIDED, float(np.quantile(highest, LEVEL)))
 
 
@@ -298,6 +308,7 @@ def units_to_decide(results: Results, layer: Choice[pd.Series], plain: Choice[pd
 
 def units_for(distance: float, half: float, facts: dict[str, Any]) -> float:
     """Return how many units bring half of an interval's width down to a distance; infinite where none do."""
+    # Half of the width falls with the root of the number, so that the number grows with the square of the ratio.
     return float(facts["test_groups"]) * (half / distance) ** 2 if distance > 0 and not math.isnan(half) else math.inf
 
 
@@ -351,6 +362,7 @@ def over(results: Results, row: pd.Series, other: pd.Series) -> Difference | Non
 
 def luckier(results: Results, row: pd.Series, beside: pd.DataFrame) -> Difference | None:
     """Return the layer of a row's model that beats it on the test clips, if one does."""
+    # One that cannot be told apart from the best was not unlucky.
     if row.input != "layer" or row.in_best_set:
         return None
     best = beside.sort_values("value", ascending=False, kind="stable").iloc[0]
@@ -380,6 +392,7 @@ def corrected(gaps: Sequence[Comparison]) -> list[str]:
     probabilities = np.array([probability(gap) for gap in gaps])
     verdicts = ["not told apart"] * len(gaps)
     for rank, place in enumerate(np.argsort(probabilities, kind="stable")):
+        # Holm: from the smallest on, 5 % are shared by those that are left, and the first that fails ends it.
         if not probabilities[place] <= (1 - LEVEL) / (len(gaps) - rank):
             break
         verdicts[place] = "better" if gaps[place].difference > 0 else "worse"
@@ -388,8 +401,10 @@ def corrected(gaps: Sequence[Comparison]) -> list[str]:
 
 def probability(gap: Comparison) -> float:
     """Return the two-sided probability of a difference as large as this where there is none; 1 without an interval."""
+    # The end of the interval that is nearer to zero decides.
     half = gap.difference - gap.low if gap.difference > 0 else gap.high - gap.difference
     if math.isnan(half):
         return 1.0
+    # No width: every resample gave the same difference.
     deviations = math.inf if half <= 0 else TWO_SIDED * abs(gap.difference) / half
     return float(2 * stats.norm.sf(deviations)) if gap.difference else 1.0

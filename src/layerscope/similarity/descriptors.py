@@ -25,6 +25,7 @@ RATE = SAMPLE_RATE // HOP
 def onset(samples: Samples) -> Samples:
     """Return the onset strength, (frame, 1): the mean rise of mel bands in dB (spectral flux: Bello et al. 2005)."""
     bands = mel_bands(samples)
+    # Only rises: a band that dies away is no onset. The first frame rises by nothing, so that the count stays.
     rise = np.diff(bands, axis=0, prepend=bands[:1]).clip(min=0)
     strength: Samples = rise.mean(axis=1, keepdims=True)
     return strength
@@ -32,6 +33,7 @@ def onset(samples: Samples) -> Samples:
 
 def loudness(samples: Samples) -> Samples:
     """Return the loudness, (frame, 1): the power of all mel bands in dB."""
+    # Back to power before summing: decibels do not add up.
     power = np.power(10.0, mel_bands(samples) / 10).sum(axis=1, keepdims=True)
     return np.asarray(10 * np.log10(power), dtype=np.float32)
 

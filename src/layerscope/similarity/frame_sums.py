@@ -69,6 +69,7 @@ class ViewSample:
     def take(self, clips: NDArray[np.int64]) -> ViewSample:
         """Return the sample of some clips, by ascending number."""
         rows = np.isin(self.clip, clips)
+        # Numbered anew without gaps, which `clip_means` relies on; `clips` ascends.
         clip = np.searchsorted(clips, self.clip[rows])
         return ViewSample(self.view, self.frames[rows], clip, self.means[clips], self.steps[clips])
 
@@ -146,6 +147,7 @@ class ViewSums:
     def covariance(self, first: int, second: int) -> Array:
         """Return the covariance of two views, (width, width), over the frames of clips that weigh the same."""
         a, b = self.places[first], self.places[second]
+        # Divided by the count of clips: in ratios of covariances, which similarities are, the factor cancels.
         covariance: Array = self.cross[a, b] / self.clips - np.outer(self.sums[a], self.sums[b]) / self.clips**2
         return covariance
 
@@ -169,8 +171,10 @@ def sums_of(samples: Sequence[ViewSample], centres: Sequence[NDArray[np.floating
     views = tuple(sample.view for sample in samples)
     clip, places = samples[0].clip, places_of(views)
     counts = np.bincount(clip).astype(np.float64)
+    # Kept beside the centred rows: anisotropy is of the directions of frames as they are.
     raw = [np.asarray(sample.frames, np.float64) for sample in samples]
     rows = np.concatenate([frames - centre for frames, centre in zip(raw, centres, strict=True)], axis=1)
+    # A frame weighs one over the frames of its clip, so that every clip weighs 1.
     share = 1 / counts[clip]
     means = clip_means(rows, clip, counts)
     squares = np.stack([np.square(means[:, place]).sum(axis=1) for place in places], axis=1)
@@ -188,7 +192,9 @@ def sums_of(samples: Sequence[ViewSample], centres: Sequence[NDArray[np.floating
         within=within_clips([rows[:, place] for place in places], clip, counts),
         lengths=squares.T @ squares,
         weighted=squares.T @ means,
+        # M m is the clip's mean of x (x' m), so that no (width, width) matrix a clip is needed.
         turned=(aligned * share[:, None]).T @ rows,
+        # In the same way m' M m is the clip's mean of (m' x) (x' m).
         forms=aligned.T @ (aligned * share[:, None]),
         directions=units.sum(axis=0),
         direction_lengths=np.array([np.square(units[:, place]).sum() for place in places]),
@@ -199,6 +205,7 @@ def sums_of(samples: Sequence[ViewSample], centres: Sequence[NDArray[np.floating
 
 def clip_means(rows: Array, clip: NDArray[np.int64], counts: Array) -> Array:
     """Return the mean of each clip's rows, (clip, width)."""
+    # Rows ascend by clip and no clip is empty; of an empty one reduceat would return another's row.
     starts = np.searchsorted(clip, np.arange(len(counts)))
     means: Array = np.add.reduceat(rows, starts, axis=0) / counts[:, None]
     return means
@@ -215,6 +222,7 @@ def within_clips(views: Sequence[Array], clip: NDArray[np.int64], counts: Array)
     total = np.zeros((len(views), len(views)))
     for count in np.unique(counts):
         own = counts[clip] == count
+        # The squared norm of X'Y is the product of the Gram matrices XX' and YY', which are small: frames of one clip.
         grams = [frames[own].reshape(-1, int(count), frames.shape[1]) for frames in views]
         grams = [frames @ frames.swapaxes(1, 2) for frames in grams]
         total += np.array([[np.vdot(a, b) for b in grams] for a in grams]) / count**2

@@ -43,20 +43,24 @@ def geometry(sums: ViewSums) -> dict[str, float]:
         [-1/(n-1), 1], 1 where all frames point the same way; ``smoothness`` at most 1, 0 where successive frames
         differ as much as any two.
     """
+    # Rounding leaves tiny negative eigenvalues.
     variances = np.linalg.eigvalsh(sums.covariance(0, 0)).clip(min=0)
     spread, n = variances.sum(), sums.clips
     found = {
         "effective_rank": 0.0,
         "participation_ratio": 0.0,
+        # Squared sum less each clip with itself: the sum over pairs of different clips.
         "anisotropy": float((sums.directions @ sums.directions - sums.direction_lengths[0]) / (n * (n - 1))),
         "smoothness": float("nan"),
     }
     if spread > 0:
+        # The entropy is of singular values of the data: roots of the variances.
         sizes = np.sqrt(variances)
         shares = sizes[sizes > 0] / sizes.sum()
         found["effective_rank"] = float(np.exp(-(shares * np.log(shares)).sum()))
         found["participation_ratio"] = float(spread**2 / np.square(variances).sum())
         if sums.stepped[0]:
+            # The mean squared distance of two unrelated frames is twice the variance.
             found["smoothness"] = float(1 - sums.steps[0] / sums.stepped[0] / (2 * spread))
     return found
 
@@ -69,12 +73,14 @@ def quieter(samples: Samples, sample_rate: int) -> Samples:  # noqa: ARG001 - al
 def noisier(samples: Samples, sample_rate: int) -> Samples:  # noqa: ARG001
     """Return the sound with white noise 20 dB below it."""
     loudness = float(np.sqrt(np.mean(np.square(samples))))
+    # A tenth of the root mean square is 20 dB below it; the seed is fixed, so that a comparison repeats.
     noise = np.random.default_rng(0).normal(0, 0.1 * loudness, samples.shape)
     return samples + noise.astype(np.float32)
 
 
 def higher(samples: Samples, sample_rate: int) -> Samples:
     """Return the sound one semitone up, as long as before."""
+    # The resampler that decoding uses as well.
     shifted: Samples = librosa.effects.pitch_shift(samples, sr=sample_rate, n_steps=1.0, res_type="soxr_hq")
     return shifted.astype(np.float32)
 
@@ -120,4 +126,5 @@ def robustness(encoder: Encoder, windows: list[Samples]) -> dict[str, NDArray[np
 
 def layers_of(encoder: Encoder, window: Samples) -> list[torch.Tensor]:
     """Return the states of a stretch of sound, (frame, width) float64 for each layer."""
+    # float64, because a small change of large states would be lost in float32 sums.
     return [states[0].double() for states in encoder.layer_states(torch.from_numpy(window[None]))]

@@ -46,9 +46,11 @@ FLOOR = 1e-8
 KEPT = 0.99
 #: Frames for each dimension that canonical directions are fitted on; with fewer they fit noise.
 FRAMES_A_DIMENSION = 10
+#: As many as Huh et al. (2024) take.
 NEIGHBOURS = 10
 #: What an estimate without bias needs: two pairs of clips, all different.
 FEWEST_CLIPS = 4
+#: Of intervals, as in `scores.resampling`.
 LEVEL = 0.95
 
 
@@ -124,6 +126,7 @@ class Similarities:
 def cka(sums: ViewSums) -> float:
     """Return the linear CKA of two views, in [0, 1] (Kornblith et al. 2019, section 3); 0 where a view is constant."""
     xx, yy, xy = blocks(sums)
+    # In covariances, (width, width): Gram matrices of all frames would not fit into memory.
     scale = np.linalg.norm(xx) * np.linalg.norm(yy)
     return float(np.square(xy).sum() / scale) if scale > 0 else 0.0
 
@@ -142,6 +145,7 @@ def debiased_cka(sums: ViewSums) -> float:
     if sums.clips < FEWEST_CLIPS:
         raise ValueError(f"debiased CKA needs {FEWEST_CLIPS} clips, has {sums.clips:.0f}")
     own = [hsic(sums, number, number) for number in (0, 1)]
+    # Of a nearly constant view the unbiased estimate falls to 0 or below, where a ratio says nothing.
     if min(own) <= 0:
         return 0.0
     return float(hsic(sums, 0, 1) / np.sqrt(own[0] * own[1]))
@@ -157,11 +161,15 @@ def hsic(sums: ViewSums, first: int, second: int) -> float:
     a, b = sums.places[first], sums.places[second]
     mean_a, mean_b, cross, between = sums.sums[a], sums.sums[b], sums.cross[a, b], sums.between[a, b]
     lengths, form = sums.lengths[first, second], sums.forms[first, second]
+    # All pairs of clips, less each with itself.
     pairs = np.square(cross).sum() - sums.within[first, second]
     total_a = mean_a @ mean_a - np.trace(sums.between[a, a])
     total_b = mean_b @ mean_b - np.trace(sums.between[b, b])
+    # Products over clips i, j, k with i and k other than j (i may be k), by inclusion and exclusion.
     chain = mean_a @ between @ mean_b - sums.weighted[first, b] @ mean_b - sums.weighted[second, a] @ mean_a + lengths
+    # Four different clips: of all pairs of pairs, those that share one clip or both are taken off.
     apart = total_a * total_b - 4 * chain + 2 * (np.square(between).sum() - lengths)
+    # The same for a pair x, y of one frame in the middle, whose clip's mean of x y' is in `cross`; i is not k.
     third = mean_a @ cross @ mean_b - sums.turned[first, b] @ mean_b - sums.turned[second, a] @ mean_a
     third += 2 * form - np.vdot(cross, between)
     return float(
@@ -220,6 +228,7 @@ def directions(left: Array, right: Array, xy: Array) -> tuple[Array, Array]:
     xy : ndarray
         The covariance between both.
     """
+    # Canonical pairs (Hotelling 1936). The singular values are too high, being of the clips that were fitted.
     u, _, v = np.linalg.svd(left.T @ xy @ right, full_matrices=False)
     return left @ u, right @ v.T
 
@@ -227,14 +236,17 @@ def directions(left: Array, right: Array, xy: Array) -> tuple[Array, Array]:
 def principal(covariance: Array) -> tuple[Array, Array]:
     """Return the variances of the principal directions, falling, and the directions, (dim, direction)."""
     variances, axes = np.linalg.eigh(covariance)
+    # eigh sorts upwards, and rounding leaves tiny negative variances.
     return variances[::-1].clip(min=0), axes[:, ::-1]
 
 
 def whitening(variances: Array, axes: Array, share: float) -> Array:
     """Return a map to uncorrelated coordinates of unit variance, (dim, kept), that hold a share of the variance."""
+    # tiny, so that a constant view, all of whose variances are 0, keeps no direction instead of all.
     kept = variances > FLOOR * max(variances[0], np.finfo(np.float64).tiny)
     if share < 1:
         held = np.cumsum(variances) / max(variances.sum(), np.finfo(np.float64).tiny)
+        # Shifted by one: the direction with which the share is reached is kept as well.
         kept &= np.concatenate([[True], held[:-1] < share])
     whitened: Array = axes[:, kept] / np.sqrt(variances[kept])
     return whitened
@@ -245,6 +257,7 @@ def correlations(sums: ViewSums, x: Array, y: Array) -> Array:
     xx, yy, xy = blocks(sums)
     shared = np.einsum("ik,ik->k", x, xy @ y)
     scale = np.einsum("ik,ik->k", x, xx @ x) * np.einsum("ik,ik->k", y, yy @ y)
+    # A direction may be constant on these clips though it was not on those that it was fitted on.
     with np.errstate(divide="ignore", invalid="ignore"):
         found: Array = np.where(scale > 0, shared / np.sqrt(scale), 0.0)
     return found
@@ -291,6 +304,7 @@ def jackknife(fit: Sequence[ViewSums], score: Sequence[ViewSums], statistics: St
             found[name] = Estimate(value, float("nan"), float("nan"))
             continue
         error = np.sqrt((k - 1) / k * np.square(draws - draws.mean()).sum())
+        # Student's t, because of few parts the error is itself uncertain.
         reach = float(stats.t.ppf((1 + LEVEL) / 2, k - 1) * error)
         found[name] = Estimate(value, value - reach, value + reach)
     return found
@@ -330,10 +344,13 @@ def nearest(x: NDArray[np.floating], neighbours: int = NEIGHBOURS) -> NDArray[np
     """Return the nearest others of each sample, by the angle at the mean of all, (sample, neighbour)."""
     if len(x) <= 2 * neighbours:
         raise ValueError(f"{neighbours} neighbours need more than {2 * neighbours} samples, has {len(x)}")
+    # Centred, because beside a large common offset all angles are near 0 and their order is noise.
     centred = np.asarray(x, np.float64) - np.mean(x, axis=0)
+    # A sample at the mean has no direction: it becomes 0, at right angles to all.
     centred /= np.linalg.norm(centred, axis=1, keepdims=True).clip(min=1e-300)
     angles = centred @ centred.T
     np.fill_diagonal(angles, -np.inf)
+    # Stable, so that ties fall alike in both views.
     order: NDArray[np.int64] = np.argsort(-angles, axis=1, kind="stable")[:, :neighbours]
     return order
 

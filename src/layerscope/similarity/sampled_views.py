@@ -41,8 +41,10 @@ class SampledView:
         rows: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(frames)
         means: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(frames)
         steps = np.zeros(len(frames))
+        # `wanted` may name clips that have no frame in common.
         asked = {key: wanted[key] for key in frames}
         for key, sample in self.store.read_sample(asked, self.layer, self.view.width):
+            # The store holds frames in the order they were drawn in; searchsorted needs them ascending.
             order = np.argsort(sample.frames)
             number = numbers[key]
             rows[number] = sample.states[order[np.searchsorted(sample.frames[order], frames[key])]]
@@ -69,4 +71,5 @@ def common_frames(stores: Sequence[FeatureStore], wanted: Mapping[str, int]) -> 
     for store in stores:
         for key, sampled in store.sampled_frames(wanted):
             frames[key] = np.intersect1d(frames[key], sampled) if key in frames else np.sort(sampled)
+    # Where a wide encoder keeps less than a frame a clip, some clips have none.
     return {key: frames[key] for key in wanted if len(frames[key])}

@@ -34,6 +34,7 @@ __all__ = [
 KINDS: dict[str, Kind] = {
     kind.name: kind for kind in (Classes(), Key(), Tags(), Values(), Segments(), Chords(), Beats())
 }
+#: Before any package registers: these names stay ours.
 BUILT_IN = frozenset(KINDS)
 GROUP = "layerscope.kinds"
 
@@ -55,6 +56,7 @@ def register(kind: Kind) -> None:
         raise UsageError(f"kind '{kind.name}' is one of layerscope's own; choose another name")
     if not kind.metrics:
         raise UsageError(f"kind '{kind.name}' has no metrics; the first of them chooses layers")
+    # Out first, because a name that is there keeps its old place, and the last is asked first.
     KINDS.pop(kind.name, None)
     KINDS[kind.name] = kind
 
@@ -143,6 +145,7 @@ def labels_of(cells: Any, kind: str | None = None) -> Labels:
         table = np.asarray(cells)
         if np.isin(table, (0, 1)).all():
             return Labels(KINDS["tags"], tuple(map(str, range(table.shape[1]))), table.astype(np.float32))
+    # tolist makes Python's numbers of numpy's and torch's; kinds are told apart by these.
     column = Column("", cells.tolist() if hasattr(cells, "tolist") else list(cells))
     chosen = kind_named(kind) if kind else kind_of(column)
     if chosen.over_time:

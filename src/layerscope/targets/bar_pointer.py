@@ -15,6 +15,7 @@ Array = NDArray[np.float64]
 #: Times of beats in seconds, and which of them are downbeats.
 Path = tuple[Array, NDArray[np.bool_]]
 
+#: The range that madmom's downbeat tracker has by default.
 SLOWEST, FASTEST = 55.0, 215.0  # beats a minute
 BEATS_PER_BAR = (3, 4)
 #: How unlikely a change of tempo is, and the share of a beat in which its activation is expected (Krebs et al. 2015).
@@ -22,6 +23,7 @@ TRANSITION = 100.0
 OBSERVATION = 16
 #: A beat that is a frame longer or shorter is the rounding of 25 Hz, not a change of tempo; this much less likely.
 ROUNDING = 0.2
+#: No frame is certain: a probability of 0 would forbid a path for good.
 FLOOR = 1e-5
 
 
@@ -61,13 +63,16 @@ def state_space(rate: float) -> StateSpace:
         for tempo, length in enumerate(intervals):
             for beat in range(metre):
                 first[beat, tempo] = len(kinds)
+                # Rounded up: the fastest beat has a frame, too, in which it is heard.
                 near = max(1, int(np.ceil(length / OBSERVATION)))
                 kinds += [2 if beat == 0 else 1] * near + [0] * (length - near)
                 last[beat, tempo] = len(kinds) - 1
         starts.append(first)
         ends.append(last)
     apart = np.abs(intervals[None, :] - intervals[:, None])
+    # One frame of difference costs `ROUNDING` alone; beyond, the chance falls exponentially with the ratio.
     chances = np.exp(-TRANSITION * np.maximum(apart - 1, 0) / intervals[:, None]) * np.where(apart, ROUNDING, 1.0)
+    # Far jumps underflow to 0, which has no logarithm.
     changes = np.log(chances / chances.sum(axis=1, keepdims=True) + 1e-30).astype(np.float32)
     at_beat, at_downbeat = (np.flatnonzero(np.array(kinds) == kind) for kind in (1, 2))
     return StateSpace(at_beat, at_downbeat, starts, ends, changes, len(kinds))
@@ -100,6 +105,7 @@ def bar_pointer(activations: Sequence[NDArray[np.floating]], rate: float) -> lis
     >>> times[:5].round(2).tolist(), downbeat[:5].tolist()
     ([0.5, 0.98, 1.46, 1.94, 2.42], [True, False, False, False, True])
     """
+    # Tracks of like length, some 32 at a time: a batch runs as long as its longest, and holds every state of each.
     order = np.argsort([len(track) for track in activations])
     paths: dict[int, Path] = {}
     for batch in np.array_split(order, max(1, len(order) // 32)):
@@ -119,6 +125,7 @@ def decode_batch(activations: Sequence[NDArray[np.floating]], rate: float) -> li
     choices: list[list[NDArray[np.int8]]] = []
     final = score.copy()
     for frame in range(1, int(lengths.max())):
+        # Within a beat the position moves on by one state a frame: nothing is to be chosen.
         moved = np.empty_like(score)
         moved[:, 1:] = score[:, :-1]
         chosen = []
@@ -127,10 +134,12 @@ def decode_batch(activations: Sequence[NDArray[np.floating]], rate: float) -> li
             arriving = score[:, np.roll(ends, 1, axis=0)][..., None] + space.changes  # (track, beat, from, to)
             best = arriving.argmax(axis=2)
             moved[:, starts] = np.take_along_axis(arriving, best[:, :, None], axis=2)[:, :, 0]
+            # 23 tempi at 25 Hz fit into int8, and every choice of every frame is kept.
             chosen.append(best.astype(np.int8))
         score = moved
         hear(score, observed[:, frame], space)
         choices.append(chosen)
+        # A shorter track ends here; what follows is padding.
         ending = lengths == frame + 1
         final[ending] = score[ending]
     return [
@@ -150,8 +159,10 @@ def log_densities(activations: Sequence[NDArray[np.floating]], longest: int) -> 
     observed = np.zeros((len(activations), longest, 2), np.float32)
     for track, values in enumerate(activations):
         both = np.clip(np.asarray(values, np.float64), FLOOR, 1 - FLOOR)
+        # A downbeat is a beat: it cannot be likelier than one.
         down = np.minimum(both[:, 1], both[:, 0])
         beat = np.maximum(both[:, 0] - down, FLOOR)
+        # "No beat" is spread over the other positions within a beat (Krebs et al. 2015).
         rest = np.maximum(1 - both[:, 0], FLOOR) / (OBSERVATION - 1)
         observed[track, : len(values)] = np.log(np.stack([beat / rest, down / rest], axis=1))
     return observed
@@ -183,6 +194,7 @@ def trace(
         metre, beat, tempo = place
         frames.append((frame, beat))
         if frame:
+            # Choices begin with the second frame.
             before = int(choices[frame - 1][metre][track, beat, tempo])
             state = int(np.roll(space.ends[metre], 1, axis=0)[beat, before])
     frames.reverse()
@@ -199,6 +211,7 @@ def refine(activation: NDArray[np.floating], frame: int, rate: float) -> float:
     if 0 < peak < len(activation) - 1:
         left, middle, right = (float(value) for value in activation[peak - 1 : peak + 2])
         bend = left - 2 * middle + right
+        # Only a peak has a vertex; of a flat stretch the middle of the frame stands.
         if bend < -1e-9:
             offset = float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5))
     return (peak + 0.5 + offset) / rate

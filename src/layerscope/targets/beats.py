@@ -83,8 +83,10 @@ def beat_f(window: float, *, down: bool) -> Callable[[BeatTimes, BeatTimes], Sco
     def measure(reference: BeatTimes, estimate: BeatTimes) -> Scored:
         pair = [times.downbeats if down else times.beats for times in (reference, estimate)]
         if not len(pair[0]):
+            # Downbeats that nobody annotated: the track has no weight in the mean.
             return 0.0, 0.0
         if not len(pair[1]):
+            # mir_eval would say 0 as well, with a warning.
             return 0.0, 1.0
         return float(mir_eval.beat.f_measure(*pair, f_measure_threshold=window)), 1.0
 
@@ -134,6 +136,7 @@ class Beats(KindOverTime):
         if "," in column.name or not all(map(is_list, column.cells)):
             return False
         numeric = all(isinstance(item, (int, float)) for cell in column.cells for item in cell)
+        # Tracks have different numbers of beats; lists of one length are read as values.
         return numeric and len({len(cell) for cell in column.cells}) > 1
 
     def read_track(self, cell: Any, clip: str, start: float) -> BeatTimes:
@@ -167,6 +170,7 @@ class Beats(KindOverTime):
 
     def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         """Return a row a beat."""
+        # Equal to the last bit: downbeats are taken out of the same array as the beats.
         down = set(answer["downbeats"])
         return [{"time": time, "beat": "downbeat" if time in down else "beat"} for time in answer["beats"]]
 

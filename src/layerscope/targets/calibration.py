@@ -18,8 +18,10 @@ from sklearn.metrics import precision_recall_curve
 __all__ = ["Calibration", "best_threshold", "logistic_curves"]
 
 #: As far as a logistic curve goes where there is nothing to tell apart.
+#: A probability within 1e-13 of certainty, from a number that JSON can hold.
 CERTAIN = 30.0
 #: The least that a curve rises over a deviation of the scores.
+#: Not 0, which would give all scores one probability and lose their order.
 FLAT = 1e-3
 
 
@@ -64,7 +66,9 @@ def logistic_curves(scores: NDArray[np.float32], wanted: NDArray[np.bool_]) -> l
             curves.append([0.0, CERTAIN if yes.all() else -CERTAIN])
             continue
         known = scores[:, column][:, None].astype(np.float64)
+        # Scores that are all alike have no spread to divide by.
         mean, spread = float(known.mean()), max(float(known.std()), 1e-12)
+        # Next to no penalty: two parameters need none, but where the answers are separable the slope must stay finite.
         curve = LogisticRegression(C=1e6).fit((known - mean) / spread, yes)
         rise, level = float(curve.coef_[0, 0]), float(curve.intercept_[0])
         if rise < FLAT:
@@ -85,4 +89,5 @@ def best_threshold(shares: NDArray[np.float64], wanted: NDArray[np.bool_]) -> fl
         return 0.5
     precision, recall, thresholds = precision_recall_curve(wanted, shares)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    # scikit-learn's last point, of recall 0, has no threshold.
     return float(thresholds[int(f1[:-1].argmax())])

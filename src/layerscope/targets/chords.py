@@ -74,6 +74,7 @@ def chord_score(rule: str) -> Callable[[Spans, Spans], Scored]:
         if not len(reference.labels):
             return 0.0, 0.0
         start, end = reference.intervals[0, 0], reference.intervals[-1, 1]
+        # Merging needs both to cover the same seconds: what the estimate leaves open is "no chord".
         intervals, labels = mir_eval.util.adjust_intervals(
             estimate.intervals, list(estimate.labels), start, end, mir_eval.chord.NO_CHORD, mir_eval.chord.NO_CHORD
         )
@@ -82,6 +83,7 @@ def chord_score(rule: str) -> Callable[[Spans, Spans], Scored]:
         )
         seconds = mir_eval.util.intervals_to_durations(merged)
         hits = compare(left, right)
+        # mir_eval marks with -1 what the rule leaves out.
         scored = hits >= 0
         weight = float(seconds[scored].sum())
         return (float((hits * seconds)[scored].sum()) / weight if weight else 0.0), weight

@@ -62,6 +62,7 @@ class Classes(Kind):
 
     name, noun = "classes", "classes"
     form: Form = "classes"
+    # Of fewer than eight clips a class, intervals of macro F1 do not cover (docs/decisions.md).
     metrics: tuple[Metric, ...] = (ACCURACY, Metric("macro_f1", "macro F1", macro_f1, fewest_each=8))
 
     def recognises(self, column: Column) -> bool:
@@ -73,7 +74,9 @@ class Classes(Kind):
         listed = next(filter(is_list, column.cells), None)
         if listed is not None:
             raise DataError(f"label '{str(listed)[:60]}' is a list; a class is one name")
+        # Whole numbers stay numbers, so that 10 comes after 9.
         distinct = {cell if isinstance(cell, int) else str(cell) for cell in column.cells}
+        # By type first, because numbers and names do not compare.
         names = [str(name) for name in sorted(distinct, key=lambda name: (str(type(name)), name))]
         index = {name: number for number, name in enumerate(names)}
         return Labels(self, tuple(index), np.array([index[str(cell)] for cell in column.cells], dtype=np.int64))

@@ -74,6 +74,7 @@ def key_table(*, both_fifths: bool) -> Array:
     fifth below as well since 2017.
     """
     table = np.array([[mir_eval.key.weighted_score(right, guess) for guess in KEY_NAMES] for right in KEY_NAMES])
+    # A fifth below is a fifth above, seen from the estimate; what scores otherwise already keeps its score.
     return np.where((table.T == 0.5) & (table == 0.0), 0.5, table) if both_fifths else table
 
 

@@ -236,6 +236,7 @@ class Kind:
 
 def is_number(item: Any) -> bool:
     """Return whether an item of a cell is a number."""
+    # To Python, True and False are whole numbers.
     return isinstance(item, (int, float)) and not isinstance(item, bool)
 
 
@@ -260,4 +261,5 @@ def defined_mean(values: Array) -> Array:
     defined = ~np.isnan(values)
     count = defined.sum(axis=1)
     with np.errstate(invalid="ignore"):
+        # Divided by NaN instead of 0, so that a row with nothing defined is NaN.
         return np.where(defined, values, 0.0).sum(axis=1) / np.where(count, count, np.nan)

@@ -45,6 +45,7 @@ class KindOverTime(Kind):
 
     def read(self, column: Column) -> Labels:
         """Read the annotation of each track."""
+        # An array of objects, filled row by row: numpy would make a table of annotations of one length.
         tracks = np.empty(len(column.cells), dtype=object)
         for row, (cell, clip, start) in enumerate(zip(column.cells, column.clips, column.starts, strict=True)):
             tracks[row] = self.read_track(cell, clip, start)
@@ -89,6 +90,7 @@ class KindOverTime(Kind):
     def score(self, number: int, scores: Array, labels: Labels, weights: Array) -> Array:
         """Return the weighted mean over tracks, given value and weight of each metric, (track, metric, 2)."""
         value, weight = scores[:, number].T
+        # 0 / 0 is a resample in which no track has the metric.
         with np.errstate(invalid="ignore"):
             mean: Array = (weights @ (value * weight)) / (weights @ weight)
         return mean

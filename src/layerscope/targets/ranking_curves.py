@@ -72,11 +72,13 @@ def tag_curves(scores: Array, targets: Array, weights: Array) -> Iterator[Curve]
 def tag_curve(scores: Array, target: NDArray[np.bool_], by_clip: NDArray[np.float32]) -> Curve:
     """Count one tag, given weights of shape (clip, resample)."""
     order = np.argsort(-scores, kind="stable")
+    # Clips of one score share a threshold, which ends with the last of them.
     ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True)) + 1
     starts = np.concatenate([[0], ends[:-1]])
     hits = np.concatenate([[0], np.cumsum(target[order])])
     positive = hits[ends] > hits[starts]
     starts, ends = starts[positive], ends[positive]
+    # Indexing by an array copies, so that the zeros below are not written into the caller's weights.
     negative = by_clip[order]
     owners = np.flatnonzero(target[order])
     held = (
@@ -97,6 +99,7 @@ def segment_sums(rows: NDArray[np.float32], starts: NDArray[Any], ends: NDArray[
         return empty, empty, rows.sum(axis=0, dtype=np.float64)
     # One pass over the rows: the gap before each segment, and the segment itself, in turn.
     cuts = np.stack([starts, ends], axis=1).ravel()
+    # A row of zeros, because reduceat refuses a cut at the very end.
     padded = np.concatenate([rows, np.zeros((1, rows.shape[1]), np.float32)])
     before_first = rows[: starts[0]].sum(axis=0, dtype=np.float64)
     sums = np.add.reduceat(padded, cuts, axis=0).astype(np.float64)
@@ -117,6 +120,7 @@ def tag_auc(curve: Curve) -> Array:
 def tag_ap(curve: Curve) -> Array:
     """Return one tag's average precision, sum of (R_n - R_(n-1)) P_n, NaN where a resample lacks an answer."""
     with np.errstate(divide="ignore", invalid="ignore"):
+        # 0 / 0 is a threshold at which no clip of a resample has weight.
         precision = np.nan_to_num(curve.true / (curve.true + curve.false))
         area = (curve.positive * precision).sum(axis=0) / curve.positive.sum(axis=0)
     return np.where(curve.defined, area, np.nan)

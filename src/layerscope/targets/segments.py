@@ -71,9 +71,12 @@ def section_spans(probabilities: NDArray[np.floating], names: Sequence[str], rat
     sums = np.concatenate([np.zeros((1, probabilities.shape[1])), np.cumsum(probabilities, axis=0)])
     edges = np.arange(frames + 1)
     left, right = np.maximum(edges - reach, 0), np.minimum(edges + reach, frames)
+    # At the ends one side is empty: divided by 1 instead of 0, and set to 0 below.
     before = (sums[edges] - sums[left]) / np.maximum(edges - left, 1)[:, None]
     after = (sums[right] - sums[edges]) / np.maximum(right - edges, 1)[:, None]
+    # Smoothed, since flicker of single frames would make many peaks of one boundary.
     novelty = gaussian_filter1d(np.linalg.norm(after - before, axis=1), sigma=max(0.5, 0.5 * rate))
+    # Within a second of the ends one side has hardly any frames, whose mean says little.
     novelty[: round(rate)] = novelty[len(novelty) - round(rate) :] = 0.0
     height = novelty.mean() + PROMINENCE * novelty.std()
     peaks, _ = find_peaks(novelty, height=height, distance=max(1, round(SHORTEST_SECTION * rate)))

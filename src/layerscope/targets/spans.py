@@ -25,6 +25,7 @@ Array = NDArray[np.float64]
 
 #: The label of a frame that is not scored.
 IGNORED = -1
+#: The second are those of MARBLE v2's chords.
 SPAN_KEYS = (("start", "end", "label"), ("start_time", "end_time", "chord_str"))
 
 
@@ -72,11 +73,13 @@ def spans_of(cell: Any, where: str, shift: float = 0.0) -> Spans:
     rows = [span_row(entry, where) for entry in cell]
     intervals = np.array([row[:2] for row in rows], dtype=np.float64) - shift
     backwards = np.flatnonzero(intervals[:, 1] < intervals[:, 0])
+    # A millisecond of overlap is rounding in the table.
     overlapping = np.flatnonzero(intervals[1:, 0] < intervals[:-1, 1] - 1e-3)
     if len(backwards) or len(overlapping):
         number = int(backwards[0] if len(backwards) else overlapping[0] + 1)
         start, end, label = rows[number]
         raise DataError(f"{where}: span {number + 1} ({start:g}–{end:g} s, {label}) runs backwards or overlaps")
+    # Spans of no length, or that end before the clip begins, hold no frame of it.
     kept = [number for number, (start, end) in enumerate(intervals) if end > start and end > 0]
     return Spans(np.maximum(intervals[kept], 0.0), tuple(rows[number][2] for number in kept))
 
@@ -113,6 +116,7 @@ def span_targets(spans: Spans, numbers: Sequence[int], frames: int, rate: float)
     if not len(spans.labels):
         return np.full(frames, IGNORED)
     latest = np.searchsorted(spans.intervals[:, 0], times, side="right") - 1
+    # -1, before the first span, would look up the last.
     place = np.maximum(latest, 0)
     inside = (latest >= 0) & (times < spans.intervals[place, 1])
     return np.where(inside, np.array(numbers, dtype=np.int64)[place], IGNORED)

@@ -32,6 +32,7 @@ class Tags(Kind):
         Metric("roc_auc", "ROC-AUC", roc_auc, ranks=True),
         Metric("average_precision", "average precision", average_precision, ranks=True),
     )
+    # A constant answer ties all clips, and ties count half.
     chance = 0.5
 
     def recognises(self, column: Column) -> bool:
@@ -58,6 +59,7 @@ class Tags(Kind):
 
     def strata(self, labels: Labels) -> NDArray[np.int64]:
         """Return the rarest tag of each clip."""
+        # A tag that a clip does not have is never its rarest; clips without any are a stratum of their own.
         rarity = np.where(labels.values > 0, labels.values.sum(axis=0), np.inf)
         return np.where(labels.values.any(axis=1), rarity.argmin(axis=1), labels.values.shape[1]).astype(np.int64)
 

@@ -62,6 +62,7 @@ class Values(Kind):
     name, noun = "values", "values"
     form: Form = "values"
     metrics = (Metric("r2", "R²", r2, percent=False),)
+    # The mean of the targets has R² 0, and no other constant has more.
     chance = 0.0
 
     def recognises(self, column: Column) -> bool:
