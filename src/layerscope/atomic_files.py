@@ -53,6 +53,7 @@ def cache_directory() -> Path:
     if chosen := os.environ.get("LAYERSCOPE_CACHE"):
         return Path(chosen)
     try:
+        # Empty counts as not set, by the XDG specification.
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "layerscope"
     except RuntimeError as error:  # a container's user often has neither HOME nor an entry in passwd
         raise ResourceError("this user has no home directory; say where to keep things in LAYERSCOPE_CACHE") from error
@@ -162,6 +163,7 @@ def owned_directory(
     if before and before.isdisjoint(REQUESTS.values()):
         raise UsageError(f"{directory} is not empty and holds no {kind}; choose another --out")
     with sole_use(directory):
+        # As it will be read back: lists for tuples, text for paths.
         asked = json.loads(json.dumps(asked, default=str))
         if record.is_file():
             changed = differing_keys(record, asked, growing)
@@ -173,6 +175,7 @@ def owned_directory(
         try:
             yield
         except BaseException:
+            # An interrupt as well leaves the directory as it was.
             if visible_names(directory) - before == {record.name}:
                 record.unlink()
             raise
@@ -199,6 +202,7 @@ def sole_use(directory: Path) -> Iterator[None]:
     lock = filelock.FileLock(directory / ".lock")
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        # At once: a run that waits in silence looks as if it hung.
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
         raise ResourceError(f"{directory} is in use by another run; wait for it or choose another --out") from error
@@ -225,8 +229,10 @@ def unfinished(path: Path, *, replace: bool = True) -> Iterator[Path]:
         place = directory / "content"
         try:
             yield place
+            # On disk before it has its name, so that a power cut leaves no empty file under it.
             with place.open("rb+") as file:
                 os.fsync(file.fileno())
+            # A temporary file is closed to others; the result is as open as the user's other files.
             place.chmod(0o666 & ~current_umask())
             if replace:
                 place.replace(path)
@@ -270,10 +276,12 @@ def sweep(directory: Path) -> None:
 def is_alive(process: int) -> bool:
     """Return whether a process of this machine lives, as far as one may know."""
     try:
+        # Signal 0 asks whether there is such a process, and does it nothing.
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except OSError:
+        # It may not be signalled: it lives, and is another user's.
         return True
     return True
 
@@ -281,6 +289,7 @@ def is_alive(process: int) -> bool:
 @cache
 def current_umask() -> int:
     """Return the permissions that the user's new files lack; a temporary file lacks more."""
+    # It can be read only by setting it; meanwhile nothing is too open.
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
@@ -312,6 +321,7 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], header: Any, 
 
 def array_digest(array: NDArray[Any]) -> str:
     """Return the SHA-256 of an array's type, shape and bytes."""
+    # An empty array cannot be viewed as another type.
     content = np.ascontiguousarray(array).view(np.uint8).data if array.size else b""
     return digest(f"{array.dtype} {array.shape}", content)
 
@@ -329,6 +339,7 @@ def read_tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, ND
             digests = json.loads(file.metadata()[HEADER])["digests"]
             arrays = {name: file.get_tensor(name) for name in (digests if names is None else names)}
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        # A file of another writer has no metadata, or lacks our entry.
         raise damaged(path, error) from error
     for name, array in arrays.items():
         if digests.get(name) != array_digest(array):

@@ -38,6 +38,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Help says [default: all], which is no markup.
     rich_markup_mode=None,
     help="Which layer of a music model serves your task, is it better than plain features, and how sure are we?",
 )
@@ -56,6 +57,7 @@ def plan_of(study: Path | None, given: dict[str, Any]) -> Plan:
 def run(given: dict[str, Any], out: Out, study: StudyFile = None) -> None:
     """Score every layer, the inputs of all layers and plain features, with intervals, and write a page."""
     plan = plan_of(study, given)
+    # Here, as in all commands, so that help and a wrong option do not wait for torch.
     from layerscope.study.progress import Bars
     from layerscope.study.run import run as run_study
 
@@ -72,6 +74,7 @@ def check(given: dict[str, Any], study: StudyFile = None) -> None:
         print_encoders(checked(Sources, {name: given.get(name) for name in ("model", "layers")}, "command line"))
         return
     plan = plan_of(study, given)
+    # joblib's, which knows what a container may use.
     from joblib import cpu_count
 
     from layerscope.study.cost import check as look
@@ -162,9 +165,11 @@ def predict(
 
     predictor = load_predictor(directory, load_encoder(encoder) if encoder else None)
     paths = audio_files(places)
+    # Before the work, not after it.
     if out is not None and out.suffix not in (".csv", ".jsonl"):
         raise UsageError(f"{out}: answers are written as .csv or .jsonl")
     answers = []
+    # The answers may go through a pipe, where no bar belongs.
     with Bars(Console(stderr=True)).task("predicting", len(paths), "files") as step:
         for answer in answer_files(predictor, paths):
             answers.append(answer)
@@ -283,6 +288,7 @@ def guarded(arguments: list[str]) -> int:
     except SystemExit as leaving:  # so typer says how a command ended
         return int(leaving.code or 0)
     except OSError as error:
+        # A full or forbidden disk is the machine's; any other is a bug, and keeps its traceback.
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
             raise
         errors.print(f"error: {error.filename or 'a file'}: {error.strerror}", markup=False, soft_wrap=True)

@@ -27,6 +27,7 @@ def takes_fields(model: type[BaseModel]) -> Callable[[Command], Command]:
         @functools.wraps(command)
         def call(**arguments: Any) -> None:
             values = {name: arguments.pop(name) for name in model.model_fields}
+            # What was not given must not hide what a study file says.
             command({name: value for name, value in values.items() if value not in (None, [])}, **arguments)
 
         # What typer reads, whatever its version.

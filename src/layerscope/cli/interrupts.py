@@ -32,6 +32,7 @@ class Interrupts:
     def __init__(self) -> None:
         self.came = self.said = False
         self.told, woken_by = socket.socketpair()
+        # As Python asks of it: its signal handler must not wait.
         woken_by.setblocking(False)
         # Written by the interpreter's own handler, so that it works while the main thread is in a long computation.
         signal.set_wakeup_fd(woken_by.detach())
@@ -45,12 +46,14 @@ class Interrupts:
 
     def watch(self) -> None:
         """Wait for an interrupt, then for the end of the process, and end it with its workers if that does not come."""
+        # Other signals wake the thread as well.
         while self.told.recv(1)[0] != signal.SIGINT:
             pass
         time.sleep(GRACE)
         for worker in multiprocessing.active_children():
             worker.kill()
         self.say()
+        # sys.exit would wait for threads and locks that may never come free.
         os._exit(INTERRUPTED)
 
     def say(self) -> None:

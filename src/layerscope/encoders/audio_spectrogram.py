@@ -19,6 +19,7 @@ from layerscope.errors import ModelError
 
 __all__ = ["AudioSpectrogramModel", "build_audio_spectrogram"]
 
+#: Before the encoder's names in a classifier's checkpoint; a file of the encoder alone has none.
 PREFIX = "audio_spectrogram_transformer."
 #: The names of published files, and those that the library gave its modules in version 5.
 NEWER_NAMES = (
@@ -28,6 +29,7 @@ NEWER_NAMES = (
     (r"\.intermediate\.dense\.", ".mlp.fc1."),
     (r"(layers\.\d+)\.output\.dense\.", r"\1.mlp.fc2."),
 )
+#: AST begins from a distilled DeiT: a class and a distillation token come before the patches.
 CLASS_TOKENS = 2
 #: Samples of a mel frame and between two (25 and 10 ms), which the library's preprocessor does not let one choose.
 FRAME, HOP = 400, 160
@@ -40,18 +42,23 @@ class AudioSpectrogramModel(FixedLengthModel):
         sizes: Any = network.config
         super().__init__(network, config, preprocessor, FRAME + HOP * (int(sizes.max_length) - 1))
         self.patch, self.stride = int(sizes.patch_size), int(sizes.time_stride)
+        # Patches overlap and nothing is padded, so that the bands left over at the top stand in no row.
         self.rows = (int(sizes.num_mel_bins) - self.patch) // int(sizes.frequency_stride) + 1
         self.frame_rate = self.sample_rate / HOP / self.stride
+        # Of anything shorter not even the first patch would be all sound.
         self.minimum_samples = FRAME + HOP * (self.patch - 1)
 
     def heard(self, state: Tensor, samples: int) -> Tensor:
         """See `FixedLengthModel.heard`; a frame is the mean of the patches at its time."""
+        # Mel frames are not centred: one that reaches beyond the sound has heard padding and is left out.
         frames = ((samples - FRAME) // HOP + 1 - self.patch) // self.stride + 1
+        # Patches are flattened with frequency outermost, time running fastest.
         return state[:, CLASS_TOKENS:].unflatten(1, (self.rows, -1)).mean(dim=1)[:, :frames]
 
     @property
     def blocks(self) -> nn.ModuleList:
         """See `LayeredModel.blocks`."""
+        # Version 4 of the library keeps the blocks in `encoder.layer`, version 5 in `layers`.
         older = getattr(self.network, "encoder", None)
         return cast(nn.ModuleList, self.network.layers if older is None else older.layer)
 
@@ -68,6 +75,7 @@ def build_audio_spectrogram(directory: Path, *, weights: bool = True) -> AudioSp
     preprocessor = library().ASTFeatureExtractor(**preprocessor_settings(directory)[1])
     network = build_network("ASTConfig", "ASTModel", config)
     if weights:
+        # Version 4 of the library still calls its modules as the published files do.
         load_part(network, directory, [PREFIX], newer_name if hasattr(network, "layers") else str)
     return AudioSpectrogramModel(network, config, preprocessor)
 

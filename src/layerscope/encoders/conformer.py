@@ -37,6 +37,7 @@ class ConformerConfig(BlockSizes):
 
     depth: int = 12
     channels: int = 512
+    # In dB, of the Million Song Dataset: MusicFM's msd_stats.json, which MuQ's config.json repeats.
     mel_mean: float = 6.768444971712967
     mel_std: float = 18.417922652295623
 
@@ -50,6 +51,7 @@ class ResidualConvolution(nn.Module):
         self.bn1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.bn2 = nn.BatchNorm2d(outputs)
+        # The shortcut is convolved as well, because the main path has another shape than its input.
         self.conv3 = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
         self.bn3 = nn.BatchNorm2d(outputs)
 
@@ -67,11 +69,13 @@ class Subsampling(nn.Module):
         self.conv = nn.Sequential(
             ResidualConvolution(1, config.channels), ResidualConvolution(config.channels, config.channels)
         )
+        # Two halvings leave a quarter of the bands.
         self.linear = nn.Linear(config.channels * MEL_BINS // 4, config.dim)
 
     def forward(self, mel: Tensor) -> Tensor:
         """Map (batch, mel, frame) to (batch, frame / 4, dim)."""
         maps = self.conv(mel[:, None])
+        # Channels before bands: the order in which the published projection reads them.
         return self.linear(maps.flatten(1, 2).transpose(1, 2))
 
 
@@ -107,13 +111,16 @@ class SelfAttention(nn.Module):
 
     def queries_and_keys(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Return both, each (batch, frame, head, dim / heads)."""
+        # As in transformers' wav2vec2-conformer; most rotary models rotate after the projection instead.
         rotated = rotate(self.split(x), rotation).flatten(-2)
         return self.split(self.linear_q(rotated)), self.split(self.linear_k(rotated))
 
     def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
         """Map (batch, frame, dim) to the same shape; `rotation` holds cosine and sine, (frame, 1, dim / heads)."""
         query, key = self.queries_and_keys(x, rotation)
+        # Positions belong to where one looks, not to what is found there: the value is not rotated.
         value = self.split(self.linear_v(x))
+        # No mask: the published models are given none, and nothing here is padded.
         mixed = F.scaled_dot_product_attention(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2))
         return self.linear_out(mixed.transpose(1, 2).flatten(-2))
 
@@ -132,8 +139,10 @@ class ConvolutionModule(nn.Module):
         super().__init__()
         dim = config.dim
         self.layer_norm = nn.LayerNorm(dim)
+        # Twice the width, of which the gated linear unit takes half.
         self.pointwise_conv1 = nn.Conv1d(dim, 2 * dim, 1, bias=False)
         self.depthwise_conv = nn.Conv1d(dim, dim, config.kernel, padding="same", groups=dim, bias=False)
+        # Typed as any module: MERT-v2 puts a layer norm in its place.
         self.batch_norm: nn.Module = nn.BatchNorm1d(dim)
         self.pointwise_conv2 = nn.Conv1d(dim, dim, 1, bias=False)
 
@@ -167,6 +176,7 @@ class ConformerBlock(nn.Module):
 
     def forward(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
         """Map (batch, frame, dim) to the same shape."""
+        # Half a step for each of two feed-forwards (Gulati et al. 2020, section 2.4, after Macaron-Net).
         x = x + 0.5 * self.ffn1(self.ffn1_layer_norm(x))
         x = x + self.self_attn(self.self_attn_layer_norm(x), rotation)
         x = x + self.conv_module(x)
@@ -181,6 +191,7 @@ class RotaryPositions(nn.Module):
 
     def __init__(self, config: ConformerConfig) -> None:
         super().__init__()
+        # In the state dict, because the published files hold it.
         self.register_buffer("inv_freq", rotary_frequencies(config.dim // config.heads))
 
     def forward(self, frames: int) -> tuple[Tensor, Tensor]:
@@ -191,12 +202,14 @@ class RotaryPositions(nn.Module):
 def rotary_angles(frequencies: Tensor, frames: int) -> tuple[Tensor, Tensor]:
     """Return cosine and sine of positions times frequencies, both halves alike, each (frames, 1, 2 * frequencies)."""
     positions = torch.arange(frames, device=frequencies.device, dtype=frequencies.dtype)
+    # Once more for the second half of a head: `rotate` turns the pair of a place in either half.
     angles = torch.outer(positions, frequencies).repeat(1, 2)[:, None]
     return angles.cos(), angles.sin()
 
 
 def rotary_frequencies(width: int) -> Tensor:
     """Return the frequencies of a rotary embedding, base 10000, for heads of a width: (width / 2,)."""
+    # Su et al. 2021, section 3.2.2.
     return 10000.0 ** -(torch.arange(0, width, 2).float() / width)
 
 
@@ -212,9 +225,11 @@ class Conformer(nn.Module):
     def states(self, x: Tensor, last: int) -> Iterator[Tensor]:
         """Yield states 0 … `last`; state 0 is `x`, and the model's very last is taken after the final norm."""
         yield x
+        # Alike for all blocks.
         rotation = self.embed_positions(x.shape[1])
         for number, block in enumerate(self.layers[:last], start=1):
             x = block(x, rotation)
+            # As published: the last block's own output is never returned, only what the encoder's norm makes of it.
             yield self.layer_norm(x) if number == len(self.layers) else x
 
 
@@ -235,6 +250,7 @@ class ConformerModel(LayeredModel):
 
     def states(self, waveforms: Tensor, last: int) -> Iterator[Tensor]:
         """See `LayeredModel.states`; the very last is taken after the final norm."""
+        # One mean and deviation for all bands; a clip's own loudness stays, as in both published models.
         mel = (self.mel(waveforms) - self.config.mel_mean) / self.config.mel_std
         return self.conformer.states(self.conv(mel), last)
 

@@ -34,6 +34,7 @@ UNDERSTOOD = {
     "features": ["melspec_2048"],
     "is_flash": False,
 }
+#: Of facebook/wav2vec2-conformer-rope-large-960h-ft, from whose configuration both models took their blocks.
 UNDERSTOOD_BLOCK = {
     "position_embeddings_type": "rotary",
     "rotary_embedding_base": 10000,
@@ -90,6 +91,7 @@ def read_checkpoint(path: Path, num_heads: int | None = None) -> Checkpoint:
     """
     weights = weights_file(path)
     tensors = strip_prefix(read_tensors(weights), weights)
+    # Only MusicFM writes its mel front end beside the weights, and only MusicFM is published as .pt.
     if MEL_NAMES["mel.window"] in tensors or weights.suffix == ".pt":
         return musicfm_checkpoint(weights, tensors, num_heads)
     return muq_checkpoint(weights, tensors, num_heads)
@@ -104,6 +106,7 @@ def weights_file(path: Path) -> Path:
             f"model '{path}' does not exist; give a known name (`layerscope ls models`), a directory or a file"
         )
     found = sorted(path.glob("*.pt"))
+    # MusicFM's repository holds two models, trained on other music; neither is the one that is meant.
     if len(found) > 1:
         raise ModelError(f"{path} holds {', '.join(file.name for file in found)}: name the file, not the directory")
     if found:
@@ -123,6 +126,7 @@ def strip_prefix(tensors: Mapping[str, Tensor], weights: Path) -> dict[str, Tens
             f"{weights}: tensor '{foreign}' is of no layout known here; MuQ's and MusicFM's start with 'model.'"
         )
     renamed = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
+    # PyTorch's older weight norm wrote these; its successor, a parametrization, writes the names on the right.
     for old, new in (("weight_g", "original0"), ("weight_v", "original1")):
         key = f"conformer.pos_conv_embed.conv.{old}"
         if key in renamed:
@@ -150,6 +154,7 @@ def muq_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int | N
         **mel_statistics(path, setting(path, written, "stat", dict)),
     )
     quantized = setting(path, written, "use_rvq_target", bool)
+    # Without the residual target the file has no such quantizers to check.
     codebooks = setting(path, written, "rvq_n_codebooks", int) if quantized else 0
     pretraining = muq_pretraining(config, setting(path, written, "codebook_size", int), codebooks)
     return Checkpoint("muq", config, pretraining, tensors, weights)
@@ -167,6 +172,7 @@ def musicfm_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int
             depth=1 + max(int(name.split(".")[2]) for name in tensors if name.startswith("conformer.layers.")),
             heads=agreed_heads(weights, tensors, dim, num_heads),
             feedforward=tensors["conformer.layers.0.ffn1.intermediate_dense.weight"].shape[0],
+            # The projection reads all channels of a quarter of the bands.
             channels=inputs * 4 // MEL_BINS,
             kernel=tensors["conformer.layers.0.conv_module.depthwise_conv.weight"].shape[-1],
             **statistics,
@@ -174,6 +180,7 @@ def musicfm_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int
     except KeyError as error:
         raise ModelError(f"{weights}: {error} is missing; MusicFM's files have it") from error
     except ValueError as error:
+        # A tensor with another number of axes does not unpack, and a block may have no number.
         raise ModelError(f"{weights}: not MusicFM's layout ({error})") from error
     return Checkpoint("musicfm", config, musicfm_pretraining(config, outputs, (codes[0], codes[1])), tensors, weights)
 
@@ -181,6 +188,7 @@ def musicfm_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int
 def mel_statistics(path: Path, written: Mapping[str, Any]) -> dict[str, float]:
     """Return mean and deviation of mel, in dB, as `ConformerConfig` calls them."""
     values: list[Any] = [written.get("melspec_2048_mean"), written.get("melspec_2048_std")]
+    # By type and not isinstance, for which true is a number.
     if not all(type(value) in (int, float) and math.isfinite(value) for value in values) or not values[1] > 0:
         wanted = "expected two numbers of dB, the second above 0"
         raise ModelError(
@@ -195,6 +203,7 @@ def statistics_file(weights: Path) -> Path:
     if own.is_file():
         return own
     others = sorted(weights.parent.glob("*_stats.json"))
+    # Renamed weights may have one file of statistics beside them; of several, none is sure to be theirs.
     if len(others) != 1:
         raise ModelError(f"{weights}: no {own.name} beside it (MusicFM's layout has one)")
     return others[0]
@@ -204,11 +213,13 @@ def agreed_heads(path: Path, tensors: Mapping[str, Tensor], dim: int, said: int 
     """Return the number of heads, which the rotary table (half a head wide) and what was said must agree on."""
     table = tensors.get("conformer.embed_positions.inv_freq")
     if table is None:
+        # Both published models have heads of 64.
         heads = said or dim // 64
     else:
         heads = dim // (2 * table.numel())
         if said is not None and said != heads:
             raise ModelError(f"{path}: num_heads={said}, but its rotary table is for {heads} heads of {dim // heads}")
+    # Rotation pairs the two halves of a head, whose width must be even.
     if heads < 1 or dim % (2 * heads):
         raise ModelError(f"{path}: a width of {dim} does not divide into {heads} heads of even width; give num_heads")
     return heads
@@ -218,6 +229,7 @@ def common_pretraining(config: ConformerConfig, outputs: int) -> Shapes:
     """Return what both families hold beyond the encoder: an unused position convolution and the masked-token head."""
     return {
         "cls_token": (config.dim,),
+        # wav2vec 2.0's convolution for positions: kernel 128, 16 groups. With rotary positions nobody calls it.
         "conformer.pos_conv_embed.conv.bias": (config.dim,),
         "conformer.pos_conv_embed.conv.parametrizations.weight.original0": (1, 1, 128),
         "conformer.pos_conv_embed.conv.parametrizations.weight.original1": (config.dim, config.dim // 16, 128),
@@ -229,6 +241,7 @@ def common_pretraining(config: ConformerConfig, outputs: int) -> Shapes:
 def muq_pretraining(config: ConformerConfig, outputs: int, codebooks: int) -> Shapes:
     """Return MuQ's own: the residual vector quantizer of four stacked mel frames (512 values)."""
     shapes = common_pretraining(config, outputs)
+    # Fixed in MuQ's code; its codebook_size of 8,192 is that of the head, all codebooks together.
     codes, width, stacked = 1024, 16, 4 * MEL_BINS
     for number in range(codebooks):
         shapes |= {

@@ -45,6 +45,7 @@ def local_directory(repository: str, revision: str, names: Sequence[str]) -> Pat
     directory = own_directory(repository, revision)
     if all((directory / name).is_file() for name in names):
         return directory
+    # None for what is not there, a marker for what the hub is known to lack, a path for the rest.
     known = [try_to_load_from_cache(repository, name, revision=revision) for name in names]
     return Path(str(known[0])).parent if all(isinstance(place, str) for place in known) else None
 
@@ -69,6 +70,7 @@ def fetch_files(repository: str, revision: str, digests: Mapping[str, str | None
         path = directory / name
         if not path.is_file():
             download(repository, revision, name)
+        # Of files that were here before as well: another program may have put them there.
         if sha256 is not None and (given := file_digest(path)) != sha256:
             raise ModelError(
                 f"{path}: sha256 {given[:12]}… is not the pinned {sha256[:12]}…; delete it and fetch again"
@@ -83,10 +85,12 @@ def download(repository: str, revision: str, name: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(str(path) + ".lock"):
+            # Another process may have finished it while this one waited.
             if path.is_file():
                 return
             facts = get_hf_file_metadata(hf_hub_url(repository, name, revision=revision))
             held = part.stat().st_size if part.is_file() else 0
+            # A process killed just before the renaming leaves a whole part, of which no server sends more.
             if facts.size is not None and held < facts.size:
                 with part.open("ab") as file:
                     http_get(
@@ -112,6 +116,7 @@ def fetch_repository(address: str) -> Path:
         If it cannot be fetched; of a gated model the message says what to do.
     """
     repository, _, revision = address.partition("@")
+    # Forty digits are a commit, which does not move.
     commit = revision if len(revision) == 40 else commit_of(repository, revision or "main")
 
     def fetch(name: str) -> Path:
@@ -125,6 +130,7 @@ def fetch_repository(address: str) -> Path:
 
 def first_of(names: Sequence[str], repository: str, commit: str, fetch: Callable[[str], Path]) -> str:
     """Return the first of some names that is on disk, or else that the repository has."""
+    # What is here goes first, so that a model that has been fetched needs no network.
     for name in names:
         if local_directory(repository, commit, [name]):
             return name
@@ -142,8 +148,10 @@ def commit_of(repository: str, revision: str) -> str:
     except HFValidationError as error:
         raise UsageError(f"hf:{repository} is no address on the hub; write hf:owner/name") from error
     except (EntryNotFoundError, GatedRepoError) as error:
+        # The hub was reached and said no; what was seen earlier would hide that.
         raise unreachable(repository, revision, "config.json", error) from error
     except FAILURES as error:
+        # The hub was not reached: where we saw the branch last, else where the library did.
         known = try_to_load_from_cache(repository, "config.json", revision=revision)
         if seen.is_file():
             return seen.read_text(encoding="utf-8")

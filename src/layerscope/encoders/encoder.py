@@ -58,7 +58,9 @@ class Encoder(ABC):
     frame_rate: float
     layers: tuple[int, ...]
     dim: int
+    # MuQ and MusicFM were trained on 30 s.
     window: float = 30.0
+    # Half a window of their mel front end and one more, which its reflect padding needs.
     minimum_samples: int = 1025
     untrained: bool = False
     baseline: bool = False
@@ -147,6 +149,7 @@ def source_digest(*modules: str) -> str:
     """Return a digest of the source text of modules, so that a change of code is a change of fingerprint."""
     digest = hashlib.sha256()
     for module in modules:
+        # The text, because compiled code differs between versions of Python.
         path = inspect.getsourcefile(importlib.import_module(module))
         digest.update(Path(str(path)).read_bytes())
     return digest.hexdigest()
@@ -172,7 +175,9 @@ def fingerprint_of(description: Mapping[str, Any], tensors: Iterable[tuple[str, 
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for name, tensor in sorted(tensors, key=lambda item: item[0]):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        # As bytes, because numpy has no bfloat16.
         digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    # 128 bits: no two encoders meet by chance, and names of directories stay short.
     return digest.hexdigest()[:32]
 
 
@@ -249,6 +254,7 @@ class LayeredEncoder(Encoder):
         untrained: bool = False,
         device: str = "cpu",
     ) -> None:
+        # Evaluation: norms by their stored statistics and no dropout, so that a clip does not depend on its batch.
         self.model = model.eval().requires_grad_(False).to(device)
         self.name = name
         self.sample_rate = model.sample_rate
@@ -259,6 +265,7 @@ class LayeredEncoder(Encoder):
         self.dim = model.dim
         self.untrained = untrained
         self.device = device
+        # Conformer and mel in any case, on which models of other modules are built.
         sources = (type(model).__module__, "layerscope.encoders.conformer", "layerscope.encoders.mel", __name__)
         self.fingerprint = fingerprint_of(
             {**model.description(), "layers": self.layers, "source": source_digest(*sources)},

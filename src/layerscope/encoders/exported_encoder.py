@@ -44,6 +44,7 @@ def cut_encoder(encoder: Encoder, layers: tuple[int, ...]) -> Encoder:
     if not isinstance(encoder, LayeredEncoder):
         return encoder
     encoder.model.cut(layers[-1])
+    # Made anew, because its fingerprint is that of the blocks that are left.
     return LayeredEncoder(encoder.model, encoder.name, layers, untrained=encoder.untrained, device=encoder.device)
 
 
@@ -70,6 +71,7 @@ def write_portable(encoder: Encoder, directory: Path) -> dict[str, Any]:
         told["family"] = "huggingface"
     else:
         raise ModelError(f"{encoder.name}: a {type(model).__name__} cannot be written; export with --no-weights")
+    # Cloned, because safetensors refuses tensors that share memory.
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
     write_atomically(directory / WEIGHTS, save(tensors))
     return told
@@ -94,9 +96,11 @@ def read_portable(told: dict[str, Any], directory: Path) -> Encoder:
         if told["name"] not in BASELINES:
             raise ModelError(f"{directory}: needs the plain feature '{told['name']}', which this version does not have")
         return Baseline(told["name"])
+    # The weights drawn here are replaced at once; the caller's random numbers stay as they were.
     with torch.random.fork_rng(devices=[]):
         model = empty_model(told, directory)
     layers = tuple(told["layers"])
+    # Before the weights are read: of dropped blocks the file has none.
     model.cut(layers[-1])
     path = directory / WEIGHTS
     load_strictly(model, read_tensors(path), path)

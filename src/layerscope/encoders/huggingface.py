@@ -82,6 +82,7 @@ class WaveformModel(LibraryModel):
         super().__init__(network, config, preprocessor)
         self.sample_rate, self.normalise = preprocessor["sampling_rate"], preprocessor["do_normalize"]
         sizes: Any = network.config
+        # From the last convolution back to the waveform: how many samples stand behind one frame.
         hop, shortest = 1, 1
         for kernel, stride in zip(reversed(sizes.conv_kernel), reversed(sizes.conv_stride), strict=True):
             hop, shortest = hop * stride, (shortest - 1) * stride + kernel
@@ -91,6 +92,7 @@ class WaveformModel(LibraryModel):
     def states(self, waveforms: Tensor, last: int) -> Iterator[Tensor]:
         """See `LayeredModel.states`."""
         if self.normalise:
+            # Each window by its own; correction 0 is the deviation that numpy takes, and the library with it.
             deviation, mean = torch.std_mean(waveforms, dim=1, correction=0, keepdim=True)
             waveforms = (waveforms - mean) / torch.sqrt(deviation.square() + EPSILON)
         yield from hooked_states(self.network, waveforms, self.blocks, last)
@@ -119,6 +121,7 @@ class FixedLengthModel(LibraryModel):
 
     def __init__(self, network: nn.Module, config: dict[str, Any], preprocessor: Any, longest: int) -> None:
         told = preprocessor.to_dict()
+        # Those two are arrays: JSON cannot hold them, and they follow from the other settings.
         super().__init__(network, config, {key: told[key] for key in told.keys() - {"mel_filters", "window"}})
         self.preprocessor = preprocessor
         self.longest = longest
@@ -138,6 +141,7 @@ class FixedLengthModel(LibraryModel):
                 f"this model takes {self.longest / self.sample_rate:g} s at most, not "
                 f"{samples / self.sample_rate:.2f} s; choose a shorter --window"
             )
+        # The library's extractors take numpy arrays, and compute on the CPU.
         prepared = self.preprocessor(list(waveforms.cpu().numpy()), sampling_rate=self.sample_rate, return_tensors="pt")
         features = prepared[self.network.main_input_name].to(waveforms.device, torch.float32)
         for state in hooked_states(self.network, features, self.blocks, last):
@@ -153,9 +157,11 @@ def hooked_states(network: nn.Module, inputs: Tensor, blocks: nn.ModuleList, las
     states: list[Tensor] = []
 
     def entering(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        # A version of the library may pass it by position or by name.
         keep(arguments[0] if arguments else named["hidden_states"])
 
     def leaving(_: nn.Module, __: Any, output: Any) -> None:
+        # Some blocks return attention weights or caches beside the state, which comes first.
         keep(output[0] if isinstance(output, tuple) else output)
 
     def keep(state: Tensor) -> None:
@@ -163,11 +169,13 @@ def hooked_states(network: nn.Module, inputs: Tensor, blocks: nn.ModuleList, las
         if len(states) == last + 1:
             raise Enough
 
+    # Whatever happens, hooks come off: one that stayed would gather the states of later calls.
     with ExitStack() as hooks:
         hooks.callback(blocks[0].register_forward_pre_hook(entering, with_kwargs=True).remove)
         for block in list(blocks)[:-1]:  # the last state is what the network returns, after its final norm
             hooks.callback(block.register_forward_hook(leaving).remove)
         with suppress(Enough):
+            # Reached where the very last state is wanted; for any other a hook has raised by then.
             states.append(network(inputs).last_hidden_state)
     return states
 
@@ -212,6 +220,7 @@ def library() -> Any:
         If it is not installed.
     """
     try:
+        # Here, because the library is an optional dependency.
         import transformers
     except ImportError as error:
         raise ModelError("this model needs the transformers library: pip install 'layerscope[hf]'") from error
@@ -220,6 +229,7 @@ def library() -> Any:
 
 def build_network(config_class: str, model_class: str, config: dict[str, Any]) -> nn.Module:
     """Return the library's model for a configuration, with random weights."""
+    # The library's classes would fetch or run what these ask for.
     settings = {key: value for key, value in config.items() if key not in NOT_OF_THE_MODEL}
     network: nn.Module = getattr(library(), model_class)(getattr(library(), config_class)(**settings))
     return network
@@ -268,8 +278,10 @@ def load_part(
     tensors = read_tensors(path)
     known = [*prefixes, *(f"model.{prefix}" for prefix in prefixes)]
     prefix = next((prefix for prefix in known if any(name.startswith(prefix) for name in tensors)), "")
+    # Some training code puts it before the names of an encoder without a head.
     if not prefix and tensors and all(name.startswith("model.") for name in tensors):
         prefix = "model."
+    # What lacks the prefix is of the heads.
     part = {newer_name(name.removeprefix(prefix)): tensors[name] for name in tensors if name.startswith(prefix)}
     load_strictly(network, part, path, prefix=prefix, optional=optional)
 

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 
 __all__ = ["HOP", "MEL_BINS", "N_FFT", "SAMPLE_RATE", "MelSpectrogram", "mel_filter_bank"]
 
+#: As in MuQ, MusicFM and MERT-v2, which is why one front end serves all three.
 SAMPLE_RATE = 24_000
 N_FFT = 2048
 HOP = 240
 MEL_BINS = 128
+#: Of power: torchaudio's amin, with which the published models were trained. Silence is -100 dB.
 FLOOR = 1e-10
 
 
@@ -37,6 +39,7 @@ def mel_filter_bank(bins: int = MEL_BINS, n_fft: int = N_FFT, sample_rate: int =
     ((1025, 128), True)
     """
     nyquist = sample_rate / 2
+    # In double precision, rounded once at the end: slopes are differences of close numbers.
     frequencies = torch.linspace(0, nyquist, n_fft // 2 + 1, dtype=torch.float64)
     mels = torch.linspace(0, 2595.0 * math.log10(1.0 + nyquist / 700.0), bins + 2, dtype=torch.float64)
     edges = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
@@ -44,6 +47,7 @@ def mel_filter_bank(bins: int = MEL_BINS, n_fft: int = N_FFT, sample_rate: int =
     offset = edges[None, :] - frequencies[:, None]
     rising = -offset[:, :-2] / width[:-1]
     falling = offset[:, 2:] / width[1:]
+    # The lower of two slopes is the triangle; outside of it that is negative.
     return torch.minimum(rising, falling).clamp(min=0).float()
 
 
@@ -58,6 +62,7 @@ class MelSpectrogram(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        # Periodic; MusicFM's files bring the window they were trained with.
         self.register_buffer("window", torch.hann_window(N_FFT))
         self.register_buffer("filters", mel_filter_bank())
 
@@ -65,7 +70,9 @@ class MelSpectrogram(nn.Module):
         """Map (batch, samples) to (batch, mel, frame), in dB relative to 1.0."""
         spectrum = torch.stft(waveforms, N_FFT, HOP, window=self.window, center=True, pad_mode="reflect",
                               return_complex=True)  # fmt: skip
+        # Without the root of a magnitude, which the square would undo.
         power = spectrum.real.square() + spectrum.imag.square()
         mel = self.filters.T @ power
         decibels: Tensor = 10.0 * torch.log10(mel.clamp(min=FLOOR))
+        # Centred frames are one more than there are hops; the published models leave the last out.
         return decibels[..., :-1]

@@ -64,9 +64,11 @@ NAMES_IN_FILE = (
     (r"conv_module\.batch_norm\.", "conv_module.conv_block.4.1."),
     (r"conv_module\.pointwise_conv2\.", "conv_module.conv_block.6."),
 )
+#: As in MERT-v2's own code: a band that was always silent would be divided by zero.
 SMALLEST_DEVIATION = 1e-5
 #: Seconds that the variant for whole songs is given at once: six minutes.
 WHOLE_SONG = 360.0
+#: Of the three stages, as in MERT-v2's own code: 100 Hz of mel become 25 Hz.
 STRIDES = (1, 2, 2)
 
 
@@ -85,11 +87,13 @@ class ResponseNorm(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
+        # Zero, so that it begins as the identity (ConvNeXt V2).
         self.weight = nn.Parameter(torch.zeros(1, 1, dim))
         self.bias = nn.Parameter(torch.zeros(1, 1, dim))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, frame, dim) to the same shape."""
+        # Over all frames of a clip: padding would change every one, so that lengths must not be mixed in a batch.
         response = x.norm(dim=1, keepdim=True)
         return self.weight * x * (response / (response.mean(dim=-1, keepdim=True) + 1e-6)) + self.bias + x
 
@@ -99,6 +103,7 @@ class ConvNeXtLayer(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
+        # Kernel 7 as in ConvNeXt; half of it on either side keeps the length.
         self.depthwise_block = nn.ModuleDict({"1": nn.Conv1d(dim, dim, 7, padding=3, groups=dim)})
         self.pointwise_block = nn.ModuleDict(
             {
@@ -121,8 +126,10 @@ class Stage(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int, depth: int) -> None:
         super().__init__()
+        # The first stage of the published models keeps both, and its files hold no such layer.
         if inputs != outputs or stride != 1:
             self.resampling_layer = nn.ModuleDict(
+                # Kernel 2 without padding, as published: at stride 2 an odd last frame is dropped.
                 {"0": nn.LayerNorm(inputs, eps=1e-6), "2": nn.Conv1d(inputs, outputs, 2, stride=stride)}
             )
         self.convnext_layers = nn.ModuleList(ConvNeXtLayer(outputs) for _ in range(depth))
@@ -155,6 +162,7 @@ class Mert2Convolution(ConvolutionModule):
 
     def __init__(self, config: BlockSizes) -> None:
         super().__init__(config)
+        # Under the name that the shared module has for it.
         self.batch_norm = nn.LayerNorm(config.dim)
 
     def activate(self, x: Tensor) -> Tensor:
@@ -182,9 +190,11 @@ class Mert2Model(LayeredModel):
         self.config = config
         self.depth, self.dim, self.window = config.depth, config.dim, config.window
         self.mel = MelSpectrogram()
+        # One pair a band, which the checkpoint brings; these leave mel as it is.
         self.register_buffer("mel_mean", torch.zeros(MEL_BINS))
         self.register_buffer("mel_std", torch.ones(MEL_BINS))
         widths = (MEL_BINS, *config.channels)
+        # Not strict: the last width is an output alone.
         self.subsampling_module = nn.ModuleList(
             Stage(*sizes) for sizes in zip(widths, config.channels, STRIDES, config.depths, strict=False)
         )
@@ -196,7 +206,9 @@ class Mert2Model(LayeredModel):
         x = (self.mel(waveforms).transpose(1, 2) - self.mel_mean) / scale
         for stage in self.subsampling_module:
             x = stage(x)
+        # The official output has no such state: it begins after the first block.
         yield x
+        # No buffer, because the published files hold no table of them.
         rotation = rotary_angles(rotary_frequencies(self.dim // self.config.heads).to(x.device), x.shape[1])
         for block in self.layers[:last]:
             x = block(x, rotation)

@@ -88,6 +88,7 @@ def load_encoder(
         return load_custom(text)
     untrained = text.startswith(RANDOM)
     source = text.removeprefix(RANDOM)
+    # On a fork, so that the caller's random numbers stay as they were.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = make_model(source, num_heads, untrained=untrained)
@@ -110,6 +111,7 @@ def names_code(name: str) -> bool:
     """
     if name in installed_encoders():
         return True
+    # A path may hold a colon too: what is on disk is no address of code.
     return ":" in name and not name.startswith((RANDOM, HUB)) and not Path(name).exists()
 
 
@@ -125,6 +127,7 @@ def make_model(source: str, num_heads: int | None, *, untrained: bool) -> Layere
         path = packaged(source)
     else:
         path = MODELS[source].fetch() if source in MODELS else local(source)
+    # MuQ has a config.json as well, but without this key.
     if (path / "config.json").is_file() and "model_type" in read_json(path / "config.json", ModelError):
         return build_from_directory(path, weights=not untrained)
     checkpoint = read_checkpoint(path, num_heads)
@@ -154,6 +157,7 @@ def result_name(name: str) -> str:
         return name
     if name.startswith(HUB):
         return name.removeprefix(HUB).partition("@")[0].rpartition("/")[2]
+    # Resolved, because `.` has no name of its own.
     return Path(name).resolve().name
 
 
@@ -165,6 +169,7 @@ def pinned(name: str) -> str:
     source = name.removeprefix(RANDOM)
     prefix = RANDOM if source != name else ""
     if source.startswith(HUB):
+        # A fetched directory is called by its commit.
         return f"{prefix}{HUB}{source.removeprefix(HUB).partition('@')[0]}@{fetch_repository(source[3:]).name}"
     if source in (*MODELS, *PACKAGED, *UNTRAINED_SIZES) or not Path(source).exists():
         return name

@@ -32,6 +32,7 @@ ATTRIBUTES: dict[str, tuple[type, ...]] = {
 }
 #: A clip alone and in a batch may differ by rounding.
 ROUNDING = 1e-4
+#: Of noise to check with: long enough to tell a wrong frame rate from a frame lost at an edge.
 SECONDS = 2.0
 
 
@@ -64,6 +65,7 @@ def find_factory(address: str) -> Any:
     module_name, _, attribute = address.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:
+        # At the end, so that no file here takes the place of an installed package.
         sys.path.append(here)
     try:
         module = importlib.import_module(module_name)
@@ -105,15 +107,19 @@ def verify(encoder: Any, address: str) -> None:
     if len(widths) != len(encoder.layers) or not all(isinstance(width, int) for width in widths):
         found = repr(getattr(encoder, "dim", "not set"))
         raise ModelError(f"{address}: 'dim' is {found}; set it to a int, or 'widths' to one for each layer")
+    # It is held to its shapes file by file, as they are read.
     if encoder.reads_files:
         return
+    # Two clips, to see whether a batch mixes them.
     noise = torch.randn(2, int(SECONDS * encoder.sample_rate), generator=torch.Generator().manual_seed(0)) * 0.1
+    # First, because what follows takes shapes for granted.
     refuse_shape(encoder, encoder.encode(noise), address)
     states = encoder.layer_states(noise)
     if not all(map(torch.equal, states, encoder.layer_states(noise))):
         raise ModelError(f"{address}: the same waveforms gave other states: set evaluation mode, seed what is random")
     if not all(map(alike, encoder.layer_states(noise[:1]), (layer[:1] for layer in states))):
         raise ModelError(f"{address}: a clip alone differs from the clip in a batch: the clips of a batch must not mix")
+    # Silence is where logarithms and divisions fail.
     for what, waveforms in (("noise", noise), ("silence", torch.zeros_like(noise))):
         if not all(layer.isfinite().all() for layer in encoder.layer_states(waveforms)):
             raise ModelError(f"{address}: states of {what} are not finite")
@@ -149,6 +155,7 @@ def refuse_shape(encoder: Encoder, states: Any, address: str) -> None:
             f"widths {encoder.widths}"
         )
     expected = SECONDS * encoder.frame_rate
+    # Edges cost or add a frame or two, and rates are rounded where they are written down.
     if whole and abs(shapes[0][1] - expected) > 0.05 * expected + 2:
         said = f"frame_rate {encoder.frame_rate:g} says {expected:g}"
         raise ModelError(f"{address}: {SECONDS:g} s gave {shapes[0][1]} frames; {said}")

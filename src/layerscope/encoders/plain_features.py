@@ -25,7 +25,9 @@ Samples = NDArray[np.float32]
 
 #: 50 Hz, the rate of MARBLE v1's handcrafted features.
 SLOW_HOP = SAMPLE_RATE // 50
+#: C1 in Hz, where A4 is 440.
 LOWEST_C = 32.703195662574764
+#: Of magnitudes, librosa's own; its square is the floor of mel.
 FLOOR = 1e-5
 
 
@@ -50,6 +52,7 @@ def mfcc(windows: Samples) -> Samples:
 
 def chroma(windows: Samples) -> Samples:
     """Return 12 pitch classes from the constant-Q transform, (window, frame, 12), the loudest of a frame being 1."""
+    # Tuning is given, because librosa would estimate one for all windows of a call together.
     classes: Samples = librosa.feature.chroma_cqt(y=windows, sr=SAMPLE_RATE, hop_length=SLOW_HOP, tuning=0.0)
     return classes.swapaxes(1, 2)
 
@@ -59,6 +62,7 @@ def cqt(windows: Samples) -> Samples:
     magnitude = np.abs(
         librosa.cqt(windows, sr=SAMPLE_RATE, hop_length=SLOW_HOP, fmin=LOWEST_C, n_bins=336, bins_per_octave=48)
     )
+    # No top_db: it counts from the maximum of all windows, so that one would depend on the others.
     decibels: Samples = librosa.amplitude_to_db(magnitude, ref=1.0, amin=FLOOR, top_db=None)
     return decibels.swapaxes(1, 2)
 

@@ -73,6 +73,7 @@ MODELS: dict[str, PublishedModel] = {
     ),
     "musicfm": MUSICFM,
     "musicfm-fma": replace(
+        # Files fetched before 13 February 2024 were wrong; the digest refuses them.
         MUSICFM, weights="pretrained_fma.pt", settings="fma_stats.json",
         sha256="68392eee13d34c2941b3761934abb6b1e67b2e9df498695bda2ea5c1087d4b96",
     ),
@@ -106,6 +107,7 @@ class ModelFacts:
     width: int
     million: float
     licence: str
+    # Of MuQ, MusicFM and MERT-v2 alike.
     sample_rate: int = 24_000
     frame_rate: float = 25.0
     code: str = OURS
@@ -169,4 +171,5 @@ def licence_of(name: str) -> str:
     if name.startswith(RANDOM):
         return "none needed: the weights are random"
     known = {facts.name: facts.licence for facts in catalogue()}
+    # Any revision has the licence of its repository.
     return known.get(name.partition("@")[0], "not known here; it is that of the model that was given")

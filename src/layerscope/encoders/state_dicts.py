@@ -27,6 +27,7 @@ WEIGHTS = (
 )
 #: What training in parallel and compiling put before every name.
 WRAPPERS = ("module.", "_orig_mod.")
+#: Begins the few lines that a clone without Git LFS has in place of the weights.
 LFS_POINTER = b"version https://git-lfs"
 
 
@@ -44,8 +45,10 @@ def weights_beside(directory: Path) -> Path:
 
 def shard_names(index: Path) -> list[str]:
     """Return the names of the files that an index tells of, all of them beside it."""
+    # By their text: values that are no names must get as far as the refusal below.
     names = sorted(set(setting(index, read_json(index, ModelError), "weight_map", dict).values()), key=str)
     for name in names:
+        # A path could reach any file of the machine.
         if not isinstance(name, str) or name != Path(name).name:
             raise ModelError(f"{index}: names a shard {name!r}; expected files of its own directory")
     return names
@@ -68,10 +71,12 @@ def read_tensors(weights: Path) -> dict[str, Tensor]:
         raise ModelError(f"{weights}: not a readable checkpoint ({reason}); fetch it again") from error
     if pointer:
         raise ModelError(f"{weights}: is a Git LFS pointer, not the weights; fetch them with `git lfs pull`")
+    # Training frameworks write other things beside it, as MusicFM's file shows.
     tensors = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise ModelError(f"{weights}: no state dict in it; expected names and tensors")
     for wrapper in WRAPPERS:
+        # Where only some have it, it is a module of that name.
         if all(name.startswith(wrapper) for name in tensors):
             tensors = {name.removeprefix(wrapper): value for name, value in tensors.items()}
     return tensors
@@ -81,6 +86,7 @@ def load_any(weights: Path) -> Any:
     """Return what a file of weights holds."""
     if weights.suffix == ".safetensors":
         return load_file(weights)
+    # To the CPU, because a file written on a GPU wants one otherwise.
     return torch.load(weights, map_location="cpu", weights_only=True)
 
 
@@ -90,6 +96,7 @@ def setting(path: Path, settings: Mapping[str, Any], key: str, kind: type[T]) ->
         raise ModelError(f"{path}: '{key}' is missing")
     value: Any = settings[key]
     too_small = kind is int and isinstance(value, int) and value < 1
+    # By type and not isinstance, for which true is the number 1.
     if type(value) is not kind or too_small:
         expected = "whole number above 0" if kind is int else kind.__name__
         raise ModelError(f"{path}: '{key}' = {value!r}: a value is of the wrong type, expected a {expected}")
@@ -99,6 +106,7 @@ def setting(path: Path, settings: Mapping[str, Any], key: str, kind: type[T]) ->
 def refuse_others(path: Path, written: Mapping[str, Any], understood: Mapping[str, Any]) -> None:
     """Raise for a configured value that this project would not honour."""
     for key, value in understood.items():
+        # What is left out is what the family's own code takes by default.
         if written.get(key, value) != value:
             raise ModelError(f"{path}: {key} = {written[key]!r} is not understood (only {value!r} is)")
 
@@ -142,6 +150,7 @@ def load_strictly(
     complete = {name: own[name] for name in optional if name in own} | given
     refuse_mismatch(path, shapes(complete), shapes(own) | (unused or {}), prefix)
     for name, value in complete.items():
+        # One NaN would be in every state without a word.
         if not torch.isfinite(value).all():
             raise ModelError(f"{path}: tensor '{prefix}{name}' holds non-finite values")
     model.load_state_dict({name: complete[name_in_file(name)] for name in model.state_dict()}, strict=True)

@@ -46,6 +46,7 @@ class Precomputed(Encoder):
     def __init__(self, directory: Path) -> None:
         told = read_json(directory / FEATURES, ModelError)
         for key, kinds in KEYS.items():
+            # True and False are whole numbers for isinstance.
             if not isinstance(told.get(key), kinds) or isinstance(told[key], bool):
                 raise ModelError(f"{directory / FEATURES}: '{key}' is {told.get(key, 'not there')!r}; "
                                  f"expected a {kinds[-1].__name__}")  # fmt: skip
@@ -74,12 +75,15 @@ class Precomputed(Encoder):
         except (OSError, ValueError) as error:
             raise AudioError(f"{place}: not readable as an array ({error})") from error
         shape = (len(self.layers), "frame", self.dim)
+        # Averaged already: one frame stands for the file.
         if states.ndim == 2:
             states = states[:, None]
         if states.ndim != 3 or (states.shape[0], states.shape[2]) != (shape[0], shape[2]) or not states.shape[1]:
             raise ModelError(f"{place}: shape {states.shape}; expected (layer, frame, dim) = {shape}")
+        # One frame is the mean of all, whatever span is asked for.
         if states.shape[1] > 1:
             first = round(start * self.frame_rate)
+            # A span shorter than a frame has the one that it begins in.
             states = states[:, first : None if np.isnan(end) else max(first + 1, round(end * self.frame_rate))]
         if not states.shape[1]:
             raise AudioError(f"{place}: has no frames from {start:g} s on")
@@ -88,6 +92,7 @@ class Precomputed(Encoder):
     def array_of(self, path: Path) -> Path | None:
         """Return the array of an audio file: below as many of its folders as there are here, or by its name alone."""
         parts = path.with_suffix(".npy").parts
+        # Deepest first, so that files of one name in two folders are kept apart.
         for depth in range(min(len(parts) - 1, 4), 0, -1):
             place = self.directory.joinpath(*parts[-depth:])
             if place.is_file():
@@ -97,5 +102,6 @@ class Precomputed(Encoder):
 
 def listing(directory: Path) -> str:
     """Return a digest of the names, sizes and times of the arrays: another one when any of them is written anew."""
+    # Not of their contents, which every run would have to read in full.
     facts = [(place.relative_to(directory), place.stat()) for place in sorted(directory.rglob("*.npy"))]
     return digest(*(f"{place} {stat.st_size} {stat.st_mtime_ns}\n" for place, stat in facts))

@@ -29,12 +29,14 @@ class WhisperModel(FixedLengthModel):
     def __init__(self, network: nn.Module, config: dict[str, Any], preprocessor: Any) -> None:
         self.hop = STRIDE * int(preprocessor.hop_length)
         sizes: Any = network.config
+        # The table of positions fixes the length: 1,500 of them at 50 Hz are 30 s.
         super().__init__(network, config, preprocessor, int(sizes.max_source_positions) * self.hop)
         self.frame_rate = self.sample_rate / self.hop
         self.minimum_samples = int(preprocessor.n_fft)
 
     def heard(self, state: Tensor, samples: int) -> Tensor:
         """See `FixedLengthModel.heard`."""
+        # Rounded up: a frame that hears any of the sound counts.
         return state[:, : -(-samples // self.hop)]
 
     @property
@@ -53,6 +55,7 @@ def build_whisper(directory: Path, *, weights: bool = True) -> WhisperModel:
     """
     config = read_json(directory / "config.json", ModelError)
     preprocessor = library().WhisperFeatureExtractor(**preprocessor_settings(directory)[1])
+    # The decoder is never run, so that its weights need not be there.
     network = cast(nn.Module, build_network("WhisperConfig", "WhisperModel", config).encoder)
     if weights:
         load_part(network, directory, PREFIXES)

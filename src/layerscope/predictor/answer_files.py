@@ -84,6 +84,7 @@ def table_of(answers: Sequence[Answered], kind: Kind) -> pd.DataFrame:
         for row in ([{"error": one.error}] if one.error else kind.rows(one.answer))
     ]
     frame = pd.DataFrame(rows)
+    # Otherwise its place would depend on which file fails first.
     return frame[[name for name in frame.columns if name != "error"] + (["error"] if "error" in frame else [])]
 
 
@@ -134,6 +135,7 @@ def jams_of(predictor: Predictor, one: Answered) -> Any:
         If the library is not installed.
     """
     try:
+        # Here, because the library is an optional dependency.
         import jams
     except ImportError as error:
         raise UsageError("JAMS need their library: pip install 'layerscope[jams]'") from error
@@ -147,5 +149,6 @@ def jams_of(predictor: Predictor, one: Answered) -> Any:
     made = jams.JAMS(annotations=jams.AnnotationArray([annotation]))
     made.file_metadata.duration = duration
     made.file_metadata.title = one.path.name
+    # Better no file than one that other programs refuse.
     made.validate()
     return made

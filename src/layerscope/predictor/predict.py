@@ -174,6 +174,7 @@ class Predictor:
         """Return the probe's input for states of the encoder's layers, each (window, width)."""
         name, states = self.manifest.input, [layers[position] for position in self.positions]
         if name in BLOCKS:
+            # Blocks are kept with the mean, or the frame itself, in front.
             return states[0][:, : states[0].shape[1] // BLOCKS[name]]
         return np.stack(states, axis=1) if name.startswith("weighted") else np.concatenate(states, axis=1)
 
@@ -188,6 +189,7 @@ class Predictor:
 
 def digests(directory: Path) -> dict[str, str]:
     """Return the SHA-256 of every file that a predictor is made of."""
+    # Not the card, which people edit, nor the manifest, which cannot hold its own digest.
     kept = [path for path in sorted(directory.iterdir()) if path.suffix in (".safetensors", ".json")]
     return {path.name: file_digest(path) for path in kept if path.name != MANIFEST}
 
@@ -233,6 +235,7 @@ def load_predictor(directory: str | Path, encoder: Encoder | None = None) -> Pre
     try:
         manifest = Manifest(**read_json(path))
     except TypeError as error:
+        # Keys that another version writes, or that are missing.
         raise DataError(f"{path}: not readable as a predictor ({error}); export it again") from error
     found = digests(directory)
     for name, digest in manifest.files.items():

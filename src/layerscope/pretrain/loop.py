@@ -68,6 +68,7 @@ def train(recipe: Recipe, out: Path, report: Callable[[dict[str, float]], None])
         model, optimizer, step, seconds = begin(recipe, device)
     batches = sound_batches(recipe, first=step)
     model.train()
+    # As if the earlier part had just ended, so that the log's minutes go on.
     started = time.monotonic() - seconds
     while step < recipe.steps:
         for group in optimizer.param_groups:
@@ -130,6 +131,7 @@ def make_optimizer(model: MaskedModel, recipe: Recipe) -> torch.optim.AdamW:
     """Return the optimizer; norms and biases do not decay."""
     wanted = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
+        # This decay and the betas below are those of fairseq's recipes for wav2vec 2.0 and HuBERT.
         {"params": [one for one in wanted if one.ndim > 1], "weight_decay": 0.01},
         {"params": [one for one in wanted if one.ndim <= 1], "weight_decay": 0.0},
     ]
@@ -147,6 +149,7 @@ def save_checkpoint(path: Path, model: MaskedModel, optimizer: torch.optim.AdamW
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
+    # Masks and noise are drawn from it: a resumed training must draw the same.
     tensors["random"] = torch.get_rng_state()
     config = model.encoder.config
     header = {"step": step, "seconds": seconds, "mel_mean": config.mel_mean, "mel_std": config.mel_std}
@@ -169,6 +172,7 @@ def resume(path: Path, recipe: Recipe, device: torch.device) -> tuple[MaskedMode
             state.setdefault(int(number), {})[field] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     torch.set_rng_state(tensors["random"])
+    # A training that has diverged would go on to its end without learning.
     if not math.isfinite(float(sum(value.double().sum() for value in model.state_dict().values()))):
         raise DataError(f"{path}: holds values that are not finite; begin again with a lower learning rate")
     return model, optimizer, int(header["step"]), float(header["seconds"])

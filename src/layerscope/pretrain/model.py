@@ -17,6 +17,7 @@ __all__ = ["MaskedModel", "Outcome", "draw_mask"]
 
 SPAN_TOKENS = 10  # 0.4 s
 MASKED_SHARE = 0.6
+#: Deviation of what stands in the place of hidden mel, as in BEST-RQ (Chiu et al. 2022).
 NOISE = 0.1
 
 
@@ -98,6 +99,7 @@ class MaskedModel(nn.Module):
             mel = (sound.mel - config.mel_mean) / config.mel_std
             tokens = self.tokens(mel, sound.semitones)
             mask = draw_mask(*tokens.shape[:2]).to(mel.device)
+            # A token is four frames of mel.
             frames = mask.repeat_interleave(4, dim=1)[:, None]
             hidden = torch.where(frames, NOISE * torch.randn_like(mel), mel)
         with torch.autocast(mel.device.type, torch.bfloat16, enabled=self.autocasts):
@@ -105,9 +107,11 @@ class MaskedModel(nn.Module):
             logits = self.linear(state[mask]).unflatten(-1, (self.codebooks, self.codes))
             heard = self.linear(state[~mask]).unflatten(-1, logits.shape[1:]) if self.visible else None
         wanted = tokens[mask]
+        # bfloat16 has too few digits for a sum over a thousand codes.
         loss = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten())
         if heard is not None:
             seen = F.cross_entropy(heard.float().flatten(0, 1), tokens[~mask].flatten())
+            # A mean, so that steps do not grow with the weight.
             loss = (loss + self.visible * seen) / (1 + self.visible)
         first = wanted[:, 0]
         counts = torch.bincount(first, minlength=self.codes)

@@ -17,6 +17,7 @@ from layerscope.encoders.mel import MEL_BINS
 __all__ = ["RandomProjection", "ResidualQuantizer", "pitch_frames", "stack_frames"]
 
 STACKED = 4 * MEL_BINS
+#: As in MuQ's checkpoint, whose codebooks hold 1,024 codes of 16 numbers.
 WIDTH = 16
 CODES = 1024
 #: dB; about the deviation of semitones within a frame of music.
@@ -74,6 +75,7 @@ class Projection(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
+        # So scaled, outputs are about as large as inputs.
         self.weight_v = nn.Parameter(torch.randn(outputs, inputs, 1) / inputs**0.5)
         self.weight_g = nn.Parameter(self.weight_v.detach().norm(dim=1, keepdim=True))
         self.bias = nn.Parameter(torch.zeros(outputs))
@@ -100,7 +102,9 @@ class Codebook(nn.Module):
         projected = self.in_proj(residual)
         codes = (F.normalize(projected, dim=-1) @ F.normalize(self.codebook.weight, dim=-1).T).argmax(dim=-1)
         nearest = self.codebook(codes)
+        # A quarter for the commitment, as in DAC.
         loss = F.mse_loss(projected, nearest.detach()) * 0.25 + F.mse_loss(nearest, projected.detach())
+        # Straight through: the choice has no gradient, so that it is passed on as if nothing were chosen.
         passed = projected + (nearest - projected).detach()
         return self.out_proj(passed), codes, loss
 

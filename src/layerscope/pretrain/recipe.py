@@ -57,6 +57,7 @@ class Recipe(BaseModel):
     data: Path | None = None
     steps: int = Field(7_000, ge=1)
     batch: int = Field(8, ge=1)
+    # Two spans of a mask at the least: one is hidden, one is heard.
     seconds: float = Field(6.0, gt=0.8)
     clips: int | None = Field(None, ge=1)
     clip_seconds: float = Field(12.0, gt=0.8)

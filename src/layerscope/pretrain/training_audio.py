@@ -31,9 +31,11 @@ __all__ = ["SEMITONES", "Sound", "fitting_sound", "keep", "kept_directory", "sou
 Samples = NDArray[np.float32]
 
 #: The pieces of one training are far from those of another seed.
+#: Twenty-five of them fit below the seeds of development.
 SEED_STRIDE = 20_000_000
 #: Clips that statistics and codes are drawn from, and clips in a kept file.
 SHARD = 256
+#: MIDI numbers from E2, a guitar's lowest string, up to G7.
 LOWEST, SEMITONES = 40, 64
 #: 0.34 s: a semitone at E2 is 4.8 Hz, a bin 2.9 Hz.
 LONG_FFT = 8192
@@ -74,9 +76,11 @@ class Semitones(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("window", torch.hann_window(LONG_FFT))
+        # Without 0 Hz, which has no pitch.
         frequencies = torch.arange(1, LONG_FFT // 2 + 1) * SAMPLE_RATE / LONG_FFT
         pitches = 69 + 12 * torch.log2(frequencies / 440.0)
         distance = pitches[:, None] - torch.arange(LOWEST, LOWEST + SEMITONES)
+        # So narrow that less than 2 % of a tone is heard a semitone away.
         self.register_buffer("filters", torch.exp(-0.5 * (distance / 0.35).square()))
 
     def forward(self, waveforms: Tensor) -> Tensor:
@@ -99,6 +103,7 @@ def analyse(waveforms: list[Samples]) -> Sound:
     """Return mel and semitones of equally long waveforms, whole tokens of them."""
     mel, semitones = analysers()
     batch = torch.from_numpy(np.stack(waveforms))
+    # Whole tokens, so that mel has four frames to each of semitones.
     whole = batch[:, : batch.shape[1] // (4 * HOP) * 4 * HOP]
     return Sound(mel(whole), semitones(whole))
 
@@ -119,6 +124,7 @@ def fitting_sound(recipe: Recipe) -> Sound:
     """Return the clips that statistics and codes are drawn from: the first that are kept, or clips of their own."""
     if recipe.clips is not None:
         return read_shard(keep(recipe) / shard_name(0), slice(None))
+    # Far from every clip that is trained on.
     return whole_shard(waveforms_of(recipe, SEED_STRIDE // 2, recipe.seconds))
 
 
@@ -201,6 +207,7 @@ def folder_clips(folder: Path, seed: int, first: int, seconds: float) -> Iterato
     samples, bad, number = round(seconds * SAMPLE_RATE), 0, first
     while True:
         random = np.random.default_rng([seed, number])
+        # Some damaged files are passed over; so many in a row mean that there is no audio.
         if bad > 100 or not paths:
             raise DataError(f"{folder}: no audio that can be read, of {len(paths)} files")
         number += 1

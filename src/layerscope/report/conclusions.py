@@ -111,6 +111,7 @@ def layers_of_tasks(results: Results, models: list[str]) -> tuple[str, ...]:
             gains[task] = float(beside.value.max() - best.value)
         if not places:
             continue
+        # From the lowest layer up, as one reads a model.
         listed = ", ".join(text for _, text in sorted(places))
         sentences.append(f"{model}: {listed}; in brackets, all that may be best.")
         if len(sets) > 1:
@@ -147,6 +148,7 @@ def one_for_all(results: Results, model: str, tasks: list[str]) -> str:
 
 def optimism(results: Results, gains: dict[str, float]) -> str:
     """Return what choosing the layer on test would have added to the score of each task, which is not real."""
+    # Points and R² have no common mean; shares are what most tasks have.
     shares = [gain for task, gain in gains.items() if in_percent(results.primary(task))]
     kept, metric, unit = (shares, "accuracy", " points") if shares else (list(gains.values()), "r2", "")
     return (
@@ -165,8 +167,10 @@ def one_or_all(results: Results, models: list[str]) -> tuple[str, ...]:
             continue
         best = choice.chosen
         rows = results.of(task=task, model=model, metric=best.metric, input=name)
+        # Where the last layer is the chosen one, it would be held against itself.
         if rows.empty or (name == "last" and rows.layer.iloc[0] == best.layer):
             continue
+        # A mixture has no closed form, so that the layer's own probe may not have it.
         same_probe = rows[rows.probe == best.probe]
         gap = results.compare(best.name, (same_probe if len(same_probe) else rows).index[0])
         compared.append((model, name, results.title(task), gap))
@@ -200,6 +204,7 @@ def worth_of_scores(results: Results, similarities: Similarities) -> pd.DataFram
                 if len(both) >= FEWEST_LAYERS:
                     correlations[results.title(task)] = float(stats.spearmanr(both.value_x, both.value_y).statistic)
             if correlations:
+                # A task on which all layers score alike has no ranks, and so no correlation.
                 correlations["mean"] = float(np.nanmean(list(correlations.values())))
                 texts = {title: f"{rho:+.2f}".replace("-", "−") for title, rho in correlations.items()}
                 rows.append({"score": score_name(name), "model": model, **texts})

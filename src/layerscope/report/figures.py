@@ -26,7 +26,9 @@ INK, MUTED, GRID = "#1a1a1a", "#6a6a6a", "#dcdcdc"
 SERIES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 STYLE: dict[Any, Any] = {
     "font.size": 10,
+    # Text stays text, which is small, can be searched and takes the page's font.
     "svg.fonttype": "none",
+    # Identifiers follow from it and not from chance, so that the same figure gives the same text.
     "svg.hashsalt": "layerscope",
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -171,10 +173,12 @@ def draw_interval(axes: Axes, x: float, rows: pd.DataFrame, colour: str, *, fill
 def as_svg(figure: Figure) -> str:
     """Return a figure as inline SVG that takes the page's colours; the same figure gives the same text."""
     buffer = io.StringIO()
+    # A date would make every page another file.
     no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     with rc_context(STYLE):
         figure.savefig(buffer, format="svg", metadata=no_metadata, transparent=True)
     text = buffer.getvalue()
+    # Inside a page no XML declaration may stand.
     text = text[text.index("<svg") :]
     for colour, name in ((INK, "ink"), (MUTED, "muted"), (GRID, "grid")):
         text = text.replace(colour, f"var(--{name})")

@@ -48,6 +48,7 @@ def task_scores(results: Results, task: str, models: list[str]) -> pd.DataFrame:
     rows = results.of(task=task, metric=results.primary(task), probe=preferred_probe(results, task), input="layer")
     rows = rows[rows.model.isin(models)].copy()
     low, high = rows.value.min(), rows.value.max()
+    # Where all layers score alike, neither dark nor light would be true.
     rows["shade"] = (rows.value - low) / (high - low) if high > low else 0.5
     return rows
 
@@ -88,6 +89,7 @@ def draw_cells(axes: Axes, shades: NDArray[np.float64]) -> None:
 def ink_on(shade: float) -> str:
     """Return black or white, whichever is read on a cell."""
     red, green, blue, _ = COLOURS(float(shade))
+    # Luma of ITU-R BT.601: how bright a cell looks.
     return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "#ffffff"
 
 
@@ -102,6 +104,7 @@ def similarity_map(similarities: Similarities, measure: str) -> Figure:
     names = [(model, layer) for model, facts in similarities.facts["models"].items() for layer in facts["layers"]]
     place = {name: row for row, name in enumerate(names)}
     shades = np.full((len(names), len(names)), np.nan)
+    # A layer and itself, a pair that no comparison needs to measure.
     np.fill_diagonal(shades, 1.0)
     for pair in table.itertuples():
         a, b = place[pair.model, int(pair.layer)], place[pair.other, int(pair.other_layer)]
@@ -113,6 +116,7 @@ def similarity_map(similarities: Similarities, measure: str) -> Figure:
         draw_cells(axes, shades)
         if len(names) <= 2 * MOST_NUMBERED:
             for a, b in np.argwhere(np.isfinite(shades)):
+                # Debiased CKA may fall below 0, where the scale of colours ends.
                 axes.text(b, a, f"{100 * shades[a, b]:.0f}", ha="center", va="center", fontsize=6.5,
                           color=ink_on(min(1.0, max(0.0, shades[a, b]))))  # fmt: skip
         labels = [str(layer) for _, layer in names]
@@ -149,9 +153,11 @@ def descriptor_curves(similarities: Similarities, measure: str) -> Figure:
         for axes, model in zip(panels, models, strict=True):
             for colour, name in zip(cycle(len(names)), names, strict=True):
                 curve = table[(table.model == model) & (table.other == name)]
+                # Named once, for the legend that all panels share.
                 draw_band(axes, curve, colour, name if axes is panels[0] else None)
             axes.set_title(model, fontsize=10, loc="left")
             axes.set_xlabel("layer")
+        # Debiased CKA may fall below 0.
         panels[0].set_ylim(min(0.0, panels[0].get_ylim()[0]), 1.02)
         figure.suptitle(f"{measure_name(measure)} with descriptors of the sound", x=0.01, ha="left", fontsize=10)
         figure.legend(loc="outside lower left", ncols=6, frameon=False)

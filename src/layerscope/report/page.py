@@ -69,6 +69,7 @@ def write_report(results: Results | None, page: Path, similarities: Similarities
             write_atomically(page.parent / "tables" / f"{name}.{suffix}", text.encode())
     if results:
         answers = [decide(results, task).as_record() for task in results.tasks]
+        # NaN is no JSON, and strict readers would refuse the file.
         write_atomically(page.parent / "answer.json", json.dumps(answers, indent=1, allow_nan=False).encode())
     write_atomically(page, render(results, similarities, tables, drawn, maps).encode())
 
@@ -119,6 +120,7 @@ def as_file(figure: Figure, suffix: str) -> bytes:
     """Return a figure as a file's content; the same figure gives the same bytes."""
     buffer = io.BytesIO()
     metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None}}[suffix]
+    # Files go into papers, whose page is white.
     figure.savefig(buffer, format=suffix, dpi=DPI, metadata=metadata, facecolor="white")
     return buffer.getvalue()
 
@@ -131,6 +133,7 @@ def render(
     maps: dict[str, Figure],
 ) -> str:
     """Return the HTML."""
+    # Escaped, because names of clips and classes are the user's and may hold markup.
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("layerscope", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )

@@ -49,6 +49,7 @@ def mixture_rank(results: Results, row: pd.Series) -> float:
     NaN where all weights or all scores are equal.
     """
     weights = json.loads(row.mixture)
+    # A mixture without layer 0 has a weight less than there are layers.
     scores = layers_beside(results, row).sort_values("layer").value.to_numpy()[-len(weights) :]
     if min(np.ptp(weights), np.ptp(scores)) == 0:
         return float("nan")

@@ -62,6 +62,7 @@ def score_name(score: str) -> str:
 
 def number(metric: str, value: float, *, signed: bool = False) -> str:
     """Return a score as it is written in prose: shares in percent, others with three decimals."""
+    # NaN alone differs from itself.
     if value != value:
         return "undefined"
     text = (f"{100 * value:+.1f}" if in_percent(metric) else f"{value:+.3f}").replace("-", "−")
@@ -227,6 +228,7 @@ def cautions_of(answer: Verdict, row: pd.Series) -> list[str]:
             f"Validation chose unluckily: {describe(row)} is outside the set of its best layers, "
             f"{layer_list(answer.best_set)}; {gap.input} scores {number(metric, gap.value)} on the test clips."
         )
+    # Not `low <= 0`: without an interval it is NaN, and nothing is told apart.
     if answer.twin and answer.verdict == "layer" and not answer.twin.low > 0:
         cautions.append(f"It is not told apart from random weights ({answer.twin.name}), so need not have been learnt.")
     if answer.verdict == "layer" and not answer.plain:

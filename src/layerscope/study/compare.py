@@ -52,8 +52,10 @@ __all__ = ["compare"]
 #: Parts that the clips are put in: half of them fit directions, the others score them, and each is left out once.
 PARTS = 8
 #: Clips whose mean states are kept for neighbours.
+#: Each is held against each, so that time grows with the square of their number.
 MOST_MEANS = 2000
 #: Clips, and seconds of each, that are changed to see what a layer minds.
+#: No cache keeps them, so few: half a minute of MuQ on two cores (docs/decisions.md).
 CHANGED_CLIPS = 8
 CHANGED_SECONDS = 5.0
 
@@ -93,6 +95,7 @@ def compare_clips(asked: Comparison, progress: Progress) -> Similarities:
     dataset = Dataset.load(asked.data, asked.root)
     with progress.task("reading files", dataset.clips.path.nunique(), "files") as step:
         dataset = dataset.survey(lambda files: step(files, 0.0))
+    # A span that two rows name is one sample of music.
     clips = dataset.clips.drop_duplicates("clip_key").reset_index(drop=True)
     parts_of_clips(group_codes(clips))  # too few groups are an error before the passes, not after
     encoders = load_models(asked)
@@ -100,10 +103,12 @@ def compare_clips(asked: Comparison, progress: Progress) -> Similarities:
     for encoder in [*encoders, *(descriptor(name) for name in DESCRIPTORS)]:
         store, reasons = take_over(encoder, clips, asked.frames, progress)
         stores.append(store)
+        # The first encoder's reason stands.
         failed |= {**reasons, **failed}
     used = clips[~clips.clip_key.isin(list(failed))].reset_index(drop=True)
     if used.empty:
         raise DataError(f"none of {len(clips)} clips can be used; the first: {next(iter(failed.values()))}")
+    # Of a wide model fewer frames are kept; only those that all models have can be compared.
     width = max(sum(store.description["widths"]) for store in stores)
     sampled = sampled_of_clips(clips, width, max(asked.frames, FRAMES_A_CLIP))
     wanted = {key: min(asked.frames, sampled[key]) for key in used.clip_key}
@@ -155,6 +160,7 @@ def take_over(
     stores = [one_pass.store(cache_directory()) for one_pass in passes]
     sample = max(frames, FRAMES_A_CLIP)
     missing = [len(one.missing(clips, store, sample)) for one, store in zip(passes, stores, strict=True)]
+    # Both sample the same frames; to have the windows alike would cost a pass.
     best = int(np.argmin(missing))
     with progress.task(f"encoding {encoder.name}", len(clips), "clips") as step:
         extraction = passes[best].extract(clips, stores[best], step, sample)
@@ -172,6 +178,7 @@ def parts_of_clips(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     count = len(np.unique(groups))
     if count < 2:
         raise DataError("comparing needs two clips of different groups at least")
+    # In turn, so that parts differ by one group at most.
     numbers = np.unique(groups, return_inverse=True)[1] % min(PARTS, count)
     return [np.flatnonzero(numbers == number) for number in range(min(PARTS, count))]
 
@@ -239,12 +246,14 @@ def compare_views(samples: Samples, progress: Progress) -> tuple[pd.DataFrame, l
     if not neighbours:
         refused.append("Mutual nearest neighbours need more than 20 clips")
     table = pd.DataFrame(rows)
+    # Descriptors have no layer, which numpy's whole numbers cannot say.
     table[["layer", "other_layer"]] = table[["layer", "other_layer"]].astype("Int64")
     return table, refused
 
 
 def neighbours_of(samples: Samples) -> list[NDArray[np.int64]]:
     """Return the nearest neighbours of each clip in each view; none where there are too few clips."""
+    # Of fewer clips half are neighbours of each, and any two views share many by chance.
     if len(samples.frames) <= 2 * NEIGHBOURS:
         return []
     return [nearest(samples.read(number).means[:MOST_MEANS]) for number in range(len(samples.views))]
@@ -260,11 +269,14 @@ def pair_row(first: View, second: View, measure: str, estimate: Estimate) -> dic
 
 def compare_pair(samples: Samples, pair: tuple[int, int]) -> tuple[dict[str, Estimate], float]:
     """Return all measures of two views that follow from sums, and on how many frames directions were fitted."""
+    # All cores are taken by other pairs.
     with threadpool_limits(limits=1):
         sums = samples.sums(*pair)
+        # Directions are never scored on clips that they were fitted on.
         fit, score = sums[0::2], sums[1::2]
         fitted = sum(part.frames for part in fit)
         enough = fitted >= frames_needed(*(view.width for view in sums[0].views))
+        # What is left where the jackknife leaves the largest part out.
         clips = sum(part.clips for part in sums) - max(part.clips for part in sums)
 
         def statistics(fitting: ViewSums, scoring: ViewSums) -> dict[str, float]:
@@ -275,6 +287,7 @@ def compare_pair(samples: Samples, pair: tuple[int, int]) -> tuple[dict[str, Est
             return measures | (canonical(fitting, scoring) if enough else {})
 
         estimates = jackknife(fit, score, statistics)
+    # An interval from a deviation knows no bounds, and these measures end at 1.
     return {name: replace(estimate, high=min(1.0, estimate.high)) for name, estimate in estimates.items()}, fitted
 
 
@@ -293,9 +306,11 @@ def label_free_scores(
              "value": estimate.value, "ci_low": estimate.low, "ci_high": estimate.high}
             for name, estimate in estimates.items()
         ]  # fmt: skip
+    # Evenly from the table, which may be sorted by class.
     chosen = clips.iloc[np.unique(np.linspace(0, len(clips) - 1, CHANGED_CLIPS).astype(int))]
     with progress.task("changing the sound", len(encoders), "models") as step:
         for encoder in encoders:
+            # States on disk say nothing of changed sound.
             changed = {} if encoder.reads_files else robustness(encoder, stretches(encoder, chosen))
             for name, values in changed.items():
                 rows += [
@@ -316,6 +331,7 @@ def stretches(encoder: Encoder, clips: pd.DataFrame) -> list[NDArray[np.float32]
         try:
             samples = load(Path(row.path), encoder.sample_rate, row.start, None if np.isnan(row.end) else row.end)
         except AudioError:
+            # The file may be gone since its states were stored.
             continue
         first = max(0, (len(samples) - length) // 2)
         if len(samples) >= encoder.minimum_samples:

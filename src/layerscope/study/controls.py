@@ -52,8 +52,10 @@ def score_controls(
     with progress.task(f"shuffled labels, {task.name}", sum(times), "trainings") as step:
         for number in range(max(times)):
             due = [place for place, count in enumerate(times) if number < count]
+            # Another permutation each time, and the same ones when a run is continued.
             given = shuffled(target, groups, asked.split_seed + number)
             asking = (
+                # Tracks are scored by their annotations: shuffled frames make up no chords or beats to ask for.
                 splits if target.tracks else {name: relabelled(each, given.labels) for name, each in splits.items()}
             )
             outcomes = run_jobs([jobs[place] for place in due], given, [number], keep, progress=lambda n: step(n, 0.0))
@@ -95,15 +97,18 @@ def permuted(groups: NDArray[np.int64], random: np.random.Generator) -> NDArray[
     [2, 2, 0, 0, 1, 1]
     """
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    # Every row is a group of its own.
     if len(members) == len(groups):
         return random.permutation(len(groups))
     order = np.zeros(len(groups), np.int64)
     for rows, donor in zip(members, random.permutation(len(members)), strict=True):
+        # Groups differ in size: labels of a smaller one repeat, of a larger one some are left.
         order[rows] = np.resize(random.permutation(members[donor]), len(rows))
     return order
 
 
 def relabelled(split: Evaluation, labels: Labels) -> Evaluation:
     """Return an evaluation that asks for other labels, given for all clips."""
+    # Clips of a unit share their label, so that the first stands for it.
     first = np.unique(split.units, return_index=True)[1]
     return replace(split, labels=labels.take(split.rows[first]))

@@ -45,6 +45,7 @@ from layerscope.tasks.task import Schedule
 __all__ = ["Check", "Cost", "TaskCheck", "check"]
 
 #: Windows that are encoded to measure a speed.
+#: Of three the median stands, although another program may have disturbed one.
 MEASURED = 3
 #: Numbers (rows by columns) that a probe is timed on; the time of more rows is taken to grow with their number. Beyond
 #: 10,000 rows probes work in larger batches and single precision: as many are timed where there are more.
@@ -149,6 +150,7 @@ def check(plan: Plan, workers: int) -> Check:
     workers : int
         Processes that would train probes.
     """
+    # Leaks are to be shown with all else, not raised one by one.
     tasks = load_tasks(plan.model_copy(update={"allow_leaks": True}))
     divided = [target_of(task, plan) for task in tasks]
     costs: list[Cost] = []
@@ -164,6 +166,7 @@ def check(plan: Plan, workers: int) -> Check:
         for task, (clips, target), shapes in zip(tasks, divided, features, strict=True)
     ]
     cache = cache_directory()
+    # The system tells free space of directories that exist alone.
     cache.mkdir(parents=True, exist_ok=True)
     return Check(checks, costs, shutil.disk_usage(cache).free / 1e6)
 
@@ -185,8 +188,10 @@ def task_check(
 ) -> TaskCheck:
     """Return what a task would meet."""
     jobs, parts = plan_jobs(features, plan.probe), len(target.parts)
+    # The other probes have no randomness, and are trained once.
     seeds = [plan.seeds if job.probe == "mlp" else 1 for job in jobs]
     scoring = sum(seeds) * scoring_seconds(task.labels(), target, clips, plan.split_seed)
+    # An input is trained by one process, so that more of them than inputs would be idle.
     training = parts * probing_seconds(features, target, plan) / max(1, min(workers, len(jobs)))
     return TaskCheck(
         name=task.name,
@@ -218,6 +223,7 @@ def encoding_cost(encoder: Encoder, tasks: Sequence[Question], download: bool) -
         samples = max(encoder.minimum_samples, round(float(np.median(lengths)) * rate))
         windows += len(lengths)
         at_once = min(batch_size(encoder, samples), len(lengths))
+        # Time is taken to grow with the seconds of sound, which longer windows somewhat exceed.
         seconds += seconds_of_encoding(encoder, at_once, samples) / samples * rate * sum(lengths)
         size += one_pass.stored_bytes(clips)
         pooled = sum(len(one_pass.cutting.pooled_spans(duration)) for duration in clips.clip_seconds)
@@ -299,6 +305,7 @@ def probing_seconds(features: list[Features], target: Target, plan: Plan) -> flo
         key = (probe, columns(single), len(shape.window_clip))
         if key not in timed:
             timed[key] = training_seconds(single, target, plan.seeds)
+        # An mlp has one permutation a seed: together they cost what one more input does.
         trained = [*jobs, *[single] * PERMUTATIONS.get(probe, 1)]
         ratios = np.array([columns(job) for job in trained]) / columns(single)
         times = np.array([1 + len(target.choosing) * is_cross_validated(job, target) for job in trained])

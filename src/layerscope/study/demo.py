@@ -94,8 +94,10 @@ def demo(
         clock(f"composed {notes} notes and {pieces} pieces of {SECONDS:g} s")
         plans = {name: plan_of(table, TARGETS[name], models) for name, table in tables.items()}
         music = f"{notes} notes and {pieces} pieces, composed from seed {first_seed}"
+        # The tables lie elsewhere each time: what is on record is the music, not a path.
         with owned_directory(out, "study", plans["pieces"].model_dump(mode="json") | {"data": music}):
             found = [study(plan, progress or Silent(), clock) for plan in plans.values()]
+            # What is combined can neither answer nor draw.
             results = StudyResults(**vars(combine(found)))
             results.facts["note"] = NOTE
             for name, told in results.facts["tasks"].items():
@@ -133,6 +135,7 @@ def splits_of(count: int) -> list[str]:
 
 def plan_of(table: Path, targets: list[str], models: Sequence[str]) -> Plan:
     """Return the study of a table."""
+    # The closed form is exact, so that the page is the same to the byte (docs/decisions.md).
     return make_plan({"data": table, "target": targets, "model": list(models), "probe": ["closed"], "seeds": 1}, "demo")
 
 

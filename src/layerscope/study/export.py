@@ -37,6 +37,7 @@ from layerscope.study.task_probing import divide
 __all__ = ["Costs", "Exported", "export"]
 
 #: Encodings that a time is the median of.
+#: The median of three stands, although another program may have disturbed one.
 TIMED = 3
 
 
@@ -141,13 +142,16 @@ def export(
     prediction = trained_again(job, target, plan, run)
     window = float(stores[0].description["window_seconds"])
     layers = used_layers(encoder, chosen)
+    # Before `written_encoder` drops blocks of this very model.
     whole = costs_of(encoder, window)
     told, cut = written_encoder(encoder, layers, out, source, copied=weights)
     write_tensors(out / PROBE, {name: np.ascontiguousarray(value) for name, value in prediction.weights.items()}, {})
     valid = target.parts[0].valid
+    # Not on clips of training, of which a probe is surer than of new ones.
     calibration = labels.kind.calibrate(prediction.scores[valid], target.labels.values[valid])
     scores = {name: row[name] for name in ("metric", "value", "ci_low", "ci_high", "n")}
     write_atomically(out / "README.md", card(own, row, why, source, told, whole, cut).encode())
+    # Last, because it holds the digests of the other files.
     manifest = Manifest(
         task=question.name,
         target=question.target,
@@ -155,6 +159,7 @@ def export(
         kind=labels.kind.name,
         names=list(labels.names),
         window=window,
+        # Of what is said over time the kind says so already.
         stitched=stores[0].keeps_frames and not labels.kind.over_time,
         input=chosen.name,
         layers=list(layers),
@@ -232,6 +237,7 @@ def task_of(plan: Plan, results: Results, task: str, encoder: Encoder, progress:
     """Return a task with the clips that the run used, and what the pass left of them in the cache."""
     tasks = load_tasks(plan, progress)
     for one in tasks:
+        # A run of several tasks writes the task before each clip that it left out.
         prefix = f"{one.name}: " if len(tasks) > 1 else ""
         names = set(one.dataset.clips["clip"])
         lost = {clip: why for clip, why in results.skipped.items() if clip.removeprefix(prefix) in names}
@@ -245,6 +251,7 @@ def task_of(plan: Plan, results: Results, task: str, encoder: Encoder, progress:
 def trained_again(job: Job, target: Target, plan: Plan, run: Path) -> Prediction:
     """Train the probe of the first seed (and fold) as the run did, and see that it says what it said there."""
     seeds = list(range(plan.seeds))
+    # Its name is a digest of all that the training depended on.
     kept = run / "probes" / f"{job_digest(job, target, seeds)}.safetensors"
     if not kept.is_file():
         raise DataError(f"{run}: its data, labels or models have changed since; run the study again")
@@ -264,6 +271,7 @@ def used_layers(encoder: Encoder, chosen: Input) -> tuple[int, ...]:
     """Return the layers that an input is made of."""
     if chosen.layer is not None:
         return (chosen.layer,)
+    # MARBLE v1's mixture leaves layer 0 out.
     return encoder.layers[1:] if chosen.name == "weighted[1:]" else encoder.layers
 
 
@@ -289,6 +297,7 @@ def costs_of(encoder: Encoder, window: float) -> Costs:
     """Measure an encoder on a window of noise."""
     noise = np.random.default_rng(0).normal(0, 0.1, (1, round(min(window, encoder.window) * encoder.sample_rate)))
     waveform = torch.from_numpy(noise.astype(np.float32))
+    # The first call pays for what later ones find ready.
     encoder.encode(waveform)
     times = []
     for _ in range(TIMED):

@@ -27,6 +27,7 @@ def score_job(
     """Score a job; the last layer's scores are those of the input ``last`` as well."""
     inputs = [job.chosen]
     layers = job.features.layers
+    # A plain feature has one layer, and `last` would say it twice.
     if job.chosen.name == "layer" and job.chosen.layer == layers[-1] and len(layers) > 1:
         inputs.append(Input("last", layers[-1]))
     label = {"model": job.features.model, "probe": job.probe, **names}

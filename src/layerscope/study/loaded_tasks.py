@@ -95,6 +95,7 @@ def load_tasks(plan: Plan, progress: Progress | None = None) -> list[Question]:
     if plan.data is not None:
         dataset = survey(Dataset.load(plan.data, plan.root), progress)
         for target in plan.target:
+            # Tasks of one table need names of their own; one of several columns goes by the first.
             name = dataset.name if len(plan.target) == 1 else f"{dataset.name}-{target.partition(',')[0]}"
             found.append(Question(name, dataset.with_target(target), target, plan.kind, plan.window))
     for one in found:
@@ -113,6 +114,7 @@ def read_tasks(plan: Plan) -> dict[str, Dataset]:
     for name in plan.task:
         try:
             dataset = TASKS[name].load(plan.root, plan.preset or "robust")
+            # By the lists alone, before any file is read.
             refuse_short(TASKS[name], dataset, plan)
             datasets[name] = dataset
         except DataError as error:
@@ -135,6 +137,7 @@ def tasks_left_out(plan: Plan, tasks: Sequence[Question]) -> str:
 def survey_task(task: Task, dataset: Dataset, plan: Plan, progress: Progress) -> Question:
     """Return one task of the benchmark; a clip whose annotation cannot be read is set aside."""
     surveyed = survey(dataset, progress)
+    # Again, because reading has set aside what is damaged.
     short = refuse_short(task, surveyed, plan)
     readable = task.with_readable_labels(surveyed)
     window = plan.window or task.window
@@ -173,6 +176,7 @@ def passes_of(encoder: Encoder, questions: Sequence[Question]) -> dict[tuple[str
     found: dict[tuple[str, float], list[int]] = {}
     for number, question in enumerate(questions):
         window = question.window or encoder.window
+        # Of one's own data a window that was given stands, though it be longer than the encoder's.
         if question.task or encoder.reads_files:
             window = encoder.window if encoder.reads_files else min(window, encoder.window)
         found.setdefault((question.source, window), []).append(number)

@@ -97,6 +97,7 @@ class Probing(Options):
         default_factory=lambda: list(known_names("probe")), description="mlp, linear, closed.  [default: all]"
     )
     seeds: int = Field(5, ge=1, description="Trainings of each probe that has randomness.")
+    # One fold tests and the next chooses, so that a third is left to train on.
     folds: int | None = Field(None, ge=3, description="Cross-validate with folds that are made.")
     split_seed: int = Field(0, ge=0, description="Seed of the split that is made, and of the resamples.")
     window: float | None = Field(None, gt=0, description="Longest window in seconds.  [default: the model's]")
@@ -126,6 +127,7 @@ class Plan(Probing, Sources):
 
         preset = str(given.get("preset"))
         tasks = {"task": list(PAPER_TASKS)} if preset == "paper" and "data" not in given else {}
+        # The later wins: a preset lies under all that is said.
         return {**PRESETS.get(preset, {}), **given, **({} if given.get("task") else tasks)}
 
     @model_validator(mode="after")
@@ -156,6 +158,7 @@ class Comparison(Sources):
 
     data: Path = Field(description="A folder, a CSV or a JSONL; no label of it is used.")
     model: Names = Field(min_length=1, description=Sources.model_fields["model"].description)
+    # As many as every pass keeps of a clip (FRAMES_A_CLIP), so that none is encoded again for them.
     frames: int = Field(100, ge=2, description="Frames that are drawn of each clip, so that no long one dominates.")
 
 
@@ -164,6 +167,7 @@ def checked(options: type[AnyOptions], given: dict[str, Any], source: str) -> An
     try:
         return options.model_validate(given)
     except ValidationError as error:
+        # One at a time: the others may follow from it.
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
@@ -193,6 +197,7 @@ def read_plan(path: Path, given: dict[str, Any] | None = None) -> Plan:
         Naming the key that is wrong.
     """
     if sys.version_info >= (3, 11):
+        # Part of Python since 3.11.
         import tomllib
     else:
         import tomli as tomllib
@@ -200,6 +205,7 @@ def read_plan(path: Path, given: dict[str, Any] | None = None) -> Plan:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: not readable as TOML ({error})") from error
+    # A study file may be run from any directory.
     for key in ("data", "root"):
         if isinstance(written.get(key), str):
             written[key] = str(path.parent / Path(written[key]).expanduser())

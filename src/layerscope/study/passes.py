@@ -48,6 +48,7 @@ def extract_all(encoders: Iterable[Encoder], tasks: Sequence[Question], progress
     """
     passes = Passes([[] for _ in tasks], [{} for _ in tasks], {})
     for encoder in encoders:
+        # Results tell models apart by name alone.
         if encoder.name in passes.counts:
             raise UsageError(f"two models are called '{encoder.name}'; rename one directory")
         passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0)
@@ -61,6 +62,7 @@ def extract_all(encoders: Iterable[Encoder], tasks: Sequence[Question], progress
                 passes.counts[encoder.name][name] += count
             for number in members:
                 passes.stores[number].append(store)
+                # The first encoder's reason stands.
                 passes.failed[number].update({**extraction.failed, **passes.failed[number]})
     return passes
 
@@ -71,6 +73,7 @@ def keep_usable(tasks: Sequence[Question], passes: Passes) -> list[Question]:
     A clip that fails in any encoder is used for none: scores on different clips do not compare.
     """
     return [
+        # Of one store for all clips: another encoder may have decoded at another rate.
         task.with_sounds(stores[0], failed)
         for task, stores, failed in zip(tasks, passes.stores, passes.failed, strict=True)
     ]

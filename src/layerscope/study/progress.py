@@ -57,12 +57,14 @@ class Bars:
             TimeRemainingColumn(),
         )
         with RichProgress(*columns, console=self.console, disable=not self.console.is_terminal) as bars:
+            # To one width, so that the bars of a study begin below each other.
             bar = bars.add_task(f"{description:<24}", total=total, unit=unit, speed="")
             started, audio = time.monotonic(), 0.0
 
             def step(count: int, seconds: float) -> None:
                 nonlocal audio
                 audio += seconds
+                # A first step from the cache may take no time that the clock can tell.
                 elapsed = max(time.monotonic() - started, 1e-3)
                 bars.update(bar, advance=count, speed=f"· {audio / elapsed:,.0f} h of audio/h" if audio else "")
 

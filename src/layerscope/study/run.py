@@ -81,6 +81,7 @@ def probe_tasks(
         entries += found
         facts["models"] |= told.pop("models")
         facts["tasks"][task.name] = told
+        # Clips of two data sets may have one name.
         prefix = f"{task.name}: " if len(tasks) > 1 else ""
         skipped |= {f"{prefix}{clip}": reason for clip, reason in task.dataset.skipped.items()}
     return StudyResults(*tabulate(entries), facts, skipped)
@@ -103,4 +104,5 @@ def finish(results: StudyResults, out: Path, plan: Plan, command: Sequence[str])
     }
     write_json(out / "provenance.json", provenance)
     results.save(out)
+    # Last: should drawing fail, the numbers are on disk.
     results.to_html(out / "report.html")

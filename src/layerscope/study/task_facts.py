@@ -70,6 +70,7 @@ def class_facts(labels: Labels) -> dict[str, Any]:
         return {"rare": [], "majority": 0.0}
     single = labels.kind.form == "classes"
     counts = np.bincount(labels.values, minlength=len(labels.names)) if single else labels.values.sum(axis=0)
+    # A class without clips is not rare: nothing is said of it.
     rare = [name for name, count in zip(labels.names, counts, strict=True) if 0 < count < RARE]
     return {"rare": rare, "majority": float(counts.max() / counts.sum()) if single else 0.0}
 
@@ -81,8 +82,10 @@ def digest_of(clips: pd.DataFrame, labels: Labels, splits: dict[str, Evaluation]
         values = [kind.as_answer(track) for track in values]
     digest = hashlib.sha256(json.dumps([kind.name, labels.names, values]).encode())
     for column in ("clip_key", "clip", "split", "fold"):
+        # Names count only where nobody knows the sound; a file that was moved is the same clip.
         if column in clips and not (column == "clip" and "clip_key" in clips):
             digest.update("|".join(map(str, clips[column])).encode())
+    # Differences are paired, which needs the same resamples.
     weights = splits["test"].weights
     digest.update(b"" if weights is None else weights.tobytes())
     return digest.hexdigest()[:32]
@@ -96,6 +99,7 @@ def chance_level(labels: Labels, target: Target, test: Evaluation) -> float:
     for number, part in enumerate(target.parts):
         constant = target.labels.kind.constant(target.labels.take(part.train)).astype(np.float32)
         left.append(left_of(target, number, np.tile(constant, (len(target.labels.values), 1)), "test"))
+    # What no part tests stays NaN, and is not asked for.
     whole = np.full((int(test.rows.max()) + 1, *left[0].shape[1:]), np.nan, np.float32)
     for number, values in enumerate(left):
         whole[clip_part(target, number).test] = values

@@ -42,6 +42,7 @@ def probe_task(
 ) -> tuple[list[Entry], dict[str, Any]]:
     """Split the clips of a task, and probe the features that the pass left of them."""
     labels = task.labels()
+    # Again, now that decoded sound shows copies which the files' bytes did not.
     leaks = refuse_leaks(task.dataset.clips, allow=asked.allow_leaks or task.published)
     features, target, clips = divide(task, labels, stores, asked)
     entries, facts = probe_features(features, target, labels, clips, asked, task, progress, keep)
@@ -64,7 +65,9 @@ def divide(
             cross_validated(Target(labels, parts, schedule=schedule), clips, asked),
             clips,
         )
+    # Every encoder's frames are kept at 25 Hz, so that the first store counts for all.
     tracks = plan_tracks(labels, [stores[0].entry(key).frames for key in clips.clip_key], parts)
+    # Again: among the frames that are taken a short class may have none.
     refuse_unlearnable(tracks.targets, tracks.parts)
     features = [frame_features(store, clips, tracks) for store in stores]
     return features, Target(tracks.targets, tracks.parts, tracks, schedule), clips

@@ -11,6 +11,7 @@ from layerscope.tasks import gtzan, harmonix, hooktheory, magnatagatune, mtg_jam
 from layerscope.tasks.task import Archive, Reader, Schedule, Source, Task
 
 if sys.version_info >= (3, 11):
+    # Part of Python since 3.11.
     import tomllib
 else:
     import tomli as tomllib

@@ -64,6 +64,7 @@ def header_fault(row: Any) -> str:
     wanted = getattr(row, "sample_rate", header.samplerate)
     if wanted == wanted and wanted != header.samplerate:  # NaN where the record does not say
         return f"its sample rate is {header.samplerate} Hz, its record says {wanted:g}"
+    # The end of a clip is NaN where it is the whole file.
     seconds = max(getattr(row, "duration", 0.0), row.end if row.end == row.end else 0.0)
     if header.duration < seconds - SLACK:
         return f"it lasts {header.duration:.2f} s, its record says {seconds:.2f}"

@@ -77,6 +77,7 @@ def archives_in(directory: Path) -> Iterator[tuple[Path, Path]]:
     """Yield the archives of a data set, and where each belongs: those in ``zips/NAME`` hold the files of ``NAME``."""
     for pattern in ("*.tar*", "*.zip", "zips/*/*.tar"):
         for path in sorted(directory.glob(pattern)):
+            # A download that is not finished yet.
             if path.suffix != ".part":
                 yield path, directory if path.parent == directory else directory / path.parent.name
 
@@ -107,6 +108,7 @@ def fetch_archive(archive: Archive, directory: Path) -> Path:
         held = part.stat().st_size if part.is_file() else 0
         try:
             with part.open("ab") as file:
+                # No headers: a token for the hub is nobody else's business.
                 http_get(url, file, resume_size=held, headers={}, displayed_filename=path.name)
         except (HfHubHTTPError, OSError) as error:
             raise DataError(
@@ -143,6 +145,7 @@ def unpack(path: Path, directory: Path) -> None:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
+                # zipfile would take `..` out of a name in silence, and so write another file than was named.
                 refuse_outside(path, archive.namelist())
                 archive.extractall(directory)
         else:
@@ -152,6 +155,7 @@ def unpack(path: Path, directory: Path) -> None:
                 odd = next((member.name for member in members if not (member.isfile() or member.isdir())), None)
                 if odd is not None:
                     raise DataError(f"{path}: '{odd}' is neither a file nor a directory; nothing was unpacked")
+                # The filter also ignores owners and permissions that an archive asks for.
                 archive_tar.extractall(directory, members=members, filter="data")
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
         raise DataError(f"{path}: cannot be unpacked ({error}); delete it and fetch again") from error
@@ -161,5 +165,6 @@ def refuse_outside(path: Path, names: Iterable[str]) -> None:
     """Raise if a member's name is absolute or climbs out of its directory."""
     for name in names:
         parts = PurePosixPath(name.replace("\\", "/"))
+        # A colon is that of a drive on Windows.
         if parts.is_absolute() or ".." in parts.parts or ":" in name.partition("/")[0]:
             raise DataError(f"{path}: member '{name}' points outside; nothing was unpacked")

@@ -16,6 +16,7 @@ def listed_clips(directory: Path, preset: Preset) -> list[Record]:
 
     Audio lies in ``genres/``, or as mirdata puts it in ``gtzan_genre/genres/``.
     """
+    # The published split serves both presets (docs/decisions.md).
     del preset
     records = []
     audio = "gtzan_genre/genres" if (directory / "gtzan_genre" / "genres").is_dir() else "genres"
@@ -40,6 +41,7 @@ def annotated_clips(directory: Path, preset: Preset) -> list[Record]:
         try:
             records.append({**record, "label": read_beat_file(path)})
         except (OSError, ValueError) as error:
+            # A reason that the list gave already stands over this one.
             records.append({ASIDE: f"its beats cannot be read ({error})", **record, "label": None})
     return records
 

@@ -30,6 +30,7 @@ def annotated_clips(directory: Path, preset: Preset) -> list[Record]:
         raise DataError(f"{table}: no rows with clip_id and mp3_path; fetch it again")
     tags = [name for name in rows[0] if name not in ("clip_id", "mp3_path")]
     counts = {tag: sum(row[tag] == "1" for row in rows) for tag in tags}
+    # Sorting is stable: tags of one count keep the table's order, so that the fifty are the same everywhere.
     chosen = sorted(tags, key=lambda tag: -counts[tag])[:COMMONEST]
     return [
         {

@@ -21,6 +21,7 @@ def listed_tracks(directory: Path, preset: Preset, subset: str) -> list[Record]:
         if not table.is_file():
             raise DataError(f"{table} is missing, and so are MARBLE's MTG*.jsonl")
         with table.open(encoding="utf-8", newline="") as file:
+            # A track has as many tags as it needs, each in a column beyond the header's last.
             for row in csv.DictReader(file, delimiter="\t", restkey="MORE"):
                 if not {"PATH", "ARTIST_ID", "TAGS"} <= row.keys() or not row["TAGS"]:
                     raise DataError(f"{table}: a row without PATH, ARTIST_ID or TAGS: {row}")

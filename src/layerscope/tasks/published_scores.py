@@ -39,6 +39,7 @@ def published_rows() -> tuple[Published, ...]:
     """Return all published scores that the package knows."""
     text = files("layerscope.tasks").joinpath("published_scores.csv").read_text(encoding="utf-8")
     return tuple(
+        # Papers print percent, and the table keeps what they print.
         Published(row["model"], row["task"], row["metric"], float(row["value"]) / 100, row["layer"], row["source"])
         for row in csv.DictReader(text.splitlines())
     )

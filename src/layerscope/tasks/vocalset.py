@@ -19,7 +19,9 @@ TECHNIQUES = (
     "belt", "breathy", "inhaled", "lip_trill", "spoken", "straight", "trill", "trillo", "vibrato", "vocal_fry",
 )  # fmt: skip
 TEST_SINGERS = {"f2", "f8", "m3", "m5", "m10"}
+#: Seconds of MARBLE v1's pieces, whose 132,000 samples come of 44,100 // 1000 * 3000.
 PIECE = 132_000 / 44_100
+#: MARBLE v1's own.
 SEED = 42_617
 #: The singer begins the name, or where 28 recordings leave it out is the folder: ``FULL/female4``, ``FULL/male10``.
 SINGER = re.compile(r"^([fm]\d{1,2})_")

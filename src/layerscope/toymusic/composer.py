@@ -86,6 +86,7 @@ class Piece:
 
 def compose_note(seed: int, seconds: float = 1.5) -> Piece:
     """Return a single note of a random pitch between MIDI 45 and 74, on a random instrument."""
+    # Notes, pieces and their sound draw from streams of their own, whatever the seed.
     random = np.random.default_rng([seed, 1])
     piece = Piece(seed, seconds, instrument=str(random.choice(INSTRUMENTS)))
     piece.brightness = float(random.uniform(-1, 1))
@@ -119,6 +120,7 @@ def compose(seed: int, seconds: float = 12.0) -> Piece:
     piece.mode = str(random.choice(list(MODES)))
     tonic = int(random.integers(12))
     piece.key = f"{PITCH_CLASSES[tonic]} {piece.mode}"
+    # Even in ratios, by which tempo is heard.
     piece.tempo = float(np.exp(random.uniform(np.log(SLOWEST), np.log(FASTEST))))
     piece.metre = STYLES[piece.style].metre
     piece.energy, piece.brightness = (float(value) for value in random.uniform(-1, 1, 2))
@@ -131,6 +133,7 @@ def lay_out(piece: Piece, tonic: int, random: Random) -> None:
     """Fill the piece with sections, bar by bar, until it is long enough."""
     style = STYLES[piece.style]
     bar = piece.metre * 60.0 / piece.tempo
+    # So that a section lasts four to eight seconds at any tempo.
     length = 4 if bar < 1.9 else 2
     letters = list(random.choice(FORMS))
     ideas = {letter: section_idea(piece, style, random) for letter in "ABC"}
@@ -201,8 +204,10 @@ def play_bar(
     last = number == length - 1
     degree = idea.degrees[number % len(idea.degrees)]
     if last and section != "intro" and random.random() < 0.5:
+        # A half or a full cadence: on the dominant, or home.
         degree = 4 if random.random() < 0.5 else 0
     triad, label = chord(piece.mode, degree, tonic, raised=degree == 4 and last)
+    # Labels say what sounds, not what was meant.
     silent = not (band.has_bass or band.has_chords) or (section == "intro" and number % 2 == 1 and not band.has_chords)
     if start < piece.seconds and end > 0:
         piece.chords.append((max(0.0, start), min(end, piece.seconds), "N" if silent else label))
@@ -232,6 +237,7 @@ class Bar:
         """Return the seconds of a step (four a beat); the second half of a beat comes late by the swing."""
         whole, part = divmod(step / STEPS, 1.0)
         late = self.style.swing * 0.5 * (1 - abs(2 * part - 1)) if part else 0.0
+        # Players are some milliseconds off the beat; labels are not.
         return float(self.start + (whole + part + late) * self.beat + self.random.normal(0, 0.003))
 
     def hits(self, pattern: str, often: float) -> list[int]:
@@ -284,6 +290,7 @@ def bass(piece: Piece, bar: Bar, band: Band, triad: Sequence[int]) -> None:
 def accompany(piece: Piece, bar: Bar, band: Band, triad: Sequence[int], section: str) -> None:
     """Play the chord in the style's rhythm; a chorus is fuller."""
     steps = bar.hits(bar.style.chords, 0.5)
+    # The seventh colours the sound; labels name triads alone.
     tones = [*triad, (triad[0] + 10) % 12] if band.sevenths and section == "bridge" else list(triad)
     pitches = sorted(55 + (tone - 55) % 12 for tone in tones)
     if section == "chorus":

@@ -15,7 +15,9 @@ __all__ = ["RATE", "render"]
 Samples = NDArray[np.float32]
 Random = np.random.Generator
 
+#: That of the encoders that are pretrained on it, so that nothing is resampled.
 RATE = 24_000
+#: Samples of a period; a power of two, so that a phase wraps by its lower bits.
 TABLE = 2048
 #: attack and release in seconds, decay rate a second (0 sustains), vibrato depth
 ENVELOPES = {
@@ -44,6 +46,7 @@ def render(piece: Piece) -> Samples:
         add(mix, hit.start, strike(hit, kit))
     mix = room(mix, piece, random)
     drive = 1.0 + 1.5 * max(0.0, piece.energy)
+    # A piece may be silent.
     mix = np.tanh(drive * mix / (np.abs(mix).max() + 1e-9)).astype(np.float32)
     mix += (10 ** random.uniform(-3.5, -2.2)) * random.standard_normal(count, dtype=np.float32)
     loudness = 10 ** random.uniform(-1.0, -0.05)
@@ -69,13 +72,17 @@ def tone(note: Note, piece: Piece, tuning: float, tilt: float, random: Random) -
     if vibrato:
         rate = float(random.uniform(4.5, 6.5))
         swing = frequency * vibrato / (2 * np.pi * rate)
+        # It sets in over a quarter of a second, as players let it.
         phase -= np.float32(swing) * np.cos(np.float32(2 * np.pi * rate) * time) * np.minimum(time * 4, 1)
     if note.instrument == "bell":
         depth = (1.2 + 0.8 * piece.brightness + tilt) * np.exp(-4 * time)
+        # A modulator at no whole multiple of the pitch gives partials that are inharmonic, as a bell's are.
         wave = np.sin(2 * np.pi * phase + depth * np.sin(2 * np.pi * 3.5 * phase)).astype(np.float32)
     else:
         index = (phase * TABLE).astype(np.int64) & (TABLE - 1)
+        # Partials beyond half the rate would come back as other pitches.
         partials = int(min(24, max(1, 0.45 * RATE // frequency)))
+        # Rounded, so that kept periods serve many notes.
         slope = round(ROLL_OFF[note.instrument] - 0.35 * piece.brightness + tilt, 1)
         wave = table(note.instrument, partials, slope)[index]
         if note.instrument in ("plucked", "struck"):  # the treble dies first
@@ -120,6 +127,7 @@ def make_drum(drum: str, piece: Piece, random: Random) -> Samples:
         wave = 0.6 * body + 0.7 * random.standard_normal(len(time)) * np.exp(-time * random.uniform(18, 32))
     else:
         time = np.arange(int(0.09 * RATE)) / RATE
+        # Differences of noise are noise without bass.
         hiss = np.diff(random.standard_normal(len(time) + 2), n=2)
         wave = (0.25 + 0.1 * piece.brightness) * hiss * np.exp(-time * random.uniform(45, 90))
     return (0.8 * wave).astype(np.float32)
@@ -134,6 +142,7 @@ def room(mix: Samples, piece: Piece, random: Random) -> Samples:
     """Add decaying echoes and tilt the spectrum, in one product of spectra."""
     length = float(random.uniform(0.05, 0.4))
     time = np.arange(int(length * RATE)) / RATE
+    # 6.9 is ln 1000: down by 60 dB at the end, as reverberation times are given.
     echo = random.standard_normal(len(time)) * np.exp(-6.9 * time / length)
     echo *= random.uniform(0.0, 0.35) / np.sqrt(np.sum(echo**2))
     echo[0] += 1.0
