@@ -7,10 +7,11 @@ import pytest
 
 from layerscope.data.audio import load
 from layerscope.encoders import load_encoder
-from layerscope.errors import ModelError
+from layerscope.errors import ModelError, UsageError
 from layerscope.features.encode import Pass
 from layerscope.scores.score_table import Results
-from layerscope.study.options import make_plan
+from layerscope.study.compare import compare
+from layerscope.study.options import Comparison, make_plan
 from layerscope.study.run import run
 
 
@@ -85,3 +86,11 @@ def test_a_wrong_key_is_named(key, value, tmp_path):
     (tmp_path / "features.json").write_text(json.dumps(told))
     with pytest.raises(ModelError, match=f"'{key}' is {value!r}"):
         load_encoder(tmp_path)
+
+
+def test_averages_are_not_compared_with_frames(tones, tmp_path):
+    write_features(tmp_path / "mine", tones, load_encoder("random:small"))
+    for place in (tmp_path / "mine").rglob("*.npy"):
+        np.save(place, np.load(place).mean(axis=1))
+    with pytest.raises(UsageError, match="mine holds one average a clip"):
+        compare(Comparison(model=[str(tmp_path / "mine")], data=tones), tmp_path / "compared")

@@ -49,3 +49,13 @@ def test_fingerprint_follows_the_values():
 def test_arrays_that_do_not_fit_are_refused(states, options, words):
     with pytest.raises(DataError, match=words):
         Features.from_arrays(states, list("ababab"), **options)
+
+
+def test_a_list_of_layers_is_read_by_the_number_of_clips():
+    layers = [np.full((6, 5), float(number)) for number in range(3)]
+    features = Features.from_arrays(layers, ["a", "b"] * 3)
+    assert [float(features.read(position)[0, 0]) for position in range(3)] == [0.0, 1.0, 2.0]
+    clips = [np.arange(6.0).reshape(2, 3)] * 4
+    assert Features.from_arrays(clips, ["a", "b"] * 2).read(1)[0].tolist() == [3.0, 4.0, 5.0]
+    with pytest.raises(DataError, match="may be clips or layers"):
+        Features.from_arrays([np.zeros((6, 5))] * 6, ["a", "b"] * 3)

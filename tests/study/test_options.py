@@ -157,3 +157,18 @@ def test_every_field_is_a_key_of_a_study_file(tmp_path):
         plan = read_plan(tmp_path / "study.toml")
         assert name in plan.model_fields_set
         assert getattr(plan, name) != getattr(make_plan({"data": "z"}, ""), name)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"), [({"probe": "none"}, "probe"), ({"target": []}, "target"), ({"window": float("inf")}, "window")]
+)
+def test_nothing_and_infinity_are_no_options(given, words):
+    with pytest.raises(UsageError, match=words):
+        make_plan({"data": "x", **given}, "test")
+
+
+def test_a_place_means_the_same_from_every_directory(tmp_path, monkeypatch):
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert make_plan({"data": "tones", "root": ".."}, "test").data == tmp_path / name / "tones"

@@ -251,7 +251,7 @@ class Dataset:
         # A copy, so that the caller's table gets no new columns.
         surveyed = self.without({row.clip: reasons[row.path] for row in unread.itertuples()})
         clips = surveyed.clips
-        clips["clip_key"] = [f"{facts[row.path].digest}@{row.start:g}-{row.end:g}" for row in clips.itertuples()]
+        clips["clip_key"] = [f"{facts[row.path].digest}@{row.start:.10g}-{row.end:.10g}" for row in clips.itertuples()]
         clips["clip_seconds"] = [
             # A span that begins after the end of its file has no length here; decoding says what is wrong with it.
             max(0.0, (facts[row.path].duration if math.isnan(row.end) else row.end) - row.start)

@@ -173,7 +173,8 @@ def read_row(row: Record, where: str) -> Record:
         record["split"] = split_named(record["split"], where)
     record |= {key: str(record[key]) for key in ("group", "fold") if key in record}
     # Clips of one file differ by their spans.
-    span = f"@{start:g}-{f'{end:g}' if 'end' in record else ''}" if {"start", "end"} & record.keys() else ""
+    # Ten digits tell spans of a millisecond apart in an hour of sound; the six of a plain "g" do not.
+    span = f"@{start:.10g}-{f'{end:.10g}' if 'end' in record else ''}" if {"start", "end"} & record.keys() else ""
     return {**record, "path": str(path), "clip": f"{path}{span}"}
 
 

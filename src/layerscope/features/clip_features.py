@@ -110,7 +110,7 @@ class Features:
         >>> features.layers
         (0, 1, 2)
         """
-        arrays = layer_arrays(states)
+        arrays = layer_arrays(states, len(np.asarray(labels)))
         count = len(arrays[0])
         numbers = tuple(layers) if layers is not None else tuple(range(len(arrays)))
         columns: dict[str, Sequence[object] | None] = {"split": splits, "fold": folds, "group": groups}
@@ -197,14 +197,21 @@ def difference_of(first: Features, other: Features) -> str:
     return f"the label of clip {unequal.argmax()}" if unequal.any() else ""
 
 
-def layer_arrays(states: ArrayLike | Sequence[ArrayLike]) -> list[NDArray[np.float32]]:
+def layer_arrays(states: ArrayLike | Sequence[ArrayLike], clips: int) -> list[NDArray[np.float32]]:
     """Return an array (clip, width) for each layer of states that come as one array, or as one a layer."""
-    # Only unequal shapes say that the outer axis is layers; a list of equal ones reads as (clip, layer, dim).
-    if isinstance(states, (list, tuple)) and len({np.shape(layer) for layer in states}) > 1:
+    shapes = {np.shape(layer) for layer in states} if isinstance(states, (list, tuple)) else set()
+    by_layer = bool(shapes) and all(len(shape) == 2 and shape[0] == clips for shape in shapes)
+    if by_layer and len(states) == clips and len(shapes) == 1:  # type: ignore[arg-type]
+        raise DataError(
+            f"a list of {clips} arrays of {clips} rows may be clips or layers; give one array (clip, layer, dim)"
+        )
+    # A list of clips, each (layer, dim), has another length than its arrays; one of unequal shapes can be layers alone.
+    if by_layer or len(shapes) > 1:
+        assert isinstance(states, (list, tuple))
         arrays = [np.ascontiguousarray(layer, dtype=np.float32) for layer in states]
-        shapes = [array.shape for array in arrays]
-        if any(len(shape) != 2 or shape[0] != shapes[0][0] for shape in shapes):
-            raise DataError(f"states have shapes {shapes}; expected (clip, width) for each layer, of the same clips")
+        found = [array.shape for array in arrays]
+        if any(len(shape) != 2 or shape[0] != found[0][0] for shape in found):
+            raise DataError(f"states have shapes {found}; expected (clip, width) for each layer, of the same clips")
         return arrays
     array = np.asarray(states, dtype=np.float32)
     if array.ndim != 3:

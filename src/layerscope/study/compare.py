@@ -26,6 +26,7 @@ from layerscope.errors import AudioError, DataError, UsageError
 from layerscope.features.encode import Pass
 from layerscope.features.frame_sample import FRAMES_A_CLIP, sampled_of_clips
 from layerscope.features.store import FeatureStore
+from layerscope.features.windows import frame_count
 from layerscope.similarity.descriptors import DESCRIPTORS, descriptor
 from layerscope.similarity.frame_sums import View, ViewSample, ViewSums, sums_of
 from layerscope.similarity.label_free import geometry, robustness
@@ -109,6 +110,7 @@ def compare_clips(asked: Comparison, progress: Progress) -> Similarities:
     if used.empty:
         raise DataError(f"none of {len(clips)} clips can be used; the first: {next(iter(failed.values()))}")
     # Of a wide model fewer frames are kept; only those that all models have can be compared.
+    refuse_averaged(encoders, stores, used)
     width = max(sum(store.description["widths"]) for store in stores)
     sampled = sampled_of_clips(clips, width, max(asked.frames, FRAMES_A_CLIP))
     wanted = {key: min(asked.frames, sampled[key]) for key in used.clip_key}
@@ -136,6 +138,16 @@ def compare_clips(asked: Comparison, progress: Progress) -> Similarities:
     }
     reasons = {row.clip: failed[row.clip_key] for row in clips.itertuples() if row.clip_key in failed}
     return Similarities(table, scores, facts, {**dataset.skipped, **reasons})
+
+
+def refuse_averaged(encoders: Sequence[Encoder], stores: Sequence[FeatureStore], clips: pd.DataFrame) -> None:
+    """Raise for states on disk that are one average a clip: they do not compare with single frames of other views."""
+    for encoder, store in zip(encoders, stores, strict=False):
+        lengths = [store.entry(key).length for key in clips.clip_key]
+        if encoder.reads_files and max(lengths) == 1 < frame_count(float(clips.clip_seconds.max())):
+            raise UsageError(
+                f"{encoder.name} holds one average a clip; a comparison needs states of frames, (layer, frame, dim)"
+            )
 
 
 def load_models(asked: Comparison) -> list[Encoder]:

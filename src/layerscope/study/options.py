@@ -6,6 +6,7 @@ What a value is checked against is imported when there is one to check, so that 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -81,12 +82,19 @@ class Sources(Options):
     )
     layers: str | None = Field(None, description="Layers of every model, such as 0-5.")
 
+    @field_validator("data", "root", check_fields=False)
+    @classmethod
+    def make_absolute(cls, value: Path | None) -> Path | None:
+        """Return a place that means the same from every directory: what is on record is compared with it."""
+        return None if value is None else Path(os.path.abspath(value.expanduser()))  # noqa: PTH100 - links stay
+
 
 class Probing(Options):
     """How features are probed."""
 
     target: Annotated[list[str], BeforeValidator(one_or_more)] = Field(
         ["label"],
+        min_length=1,
         description="The column to predict, or several with commas as one target (values; beats,downbeats); repeated, "
         "each is a task of its own.",
     )
@@ -94,13 +102,17 @@ class Probing(Options):
         None, description="What the target is (`layerscope ls metrics`), if it should not be worked out."
     )
     probe: Names = Field(
-        default_factory=lambda: list(known_names("probe")), description="mlp, linear, closed.  [default: all]"
+        default_factory=lambda: list(known_names("probe")),
+        min_length=1,
+        description="mlp, linear, closed.  [default: all]",
     )
     seeds: int = Field(5, ge=1, description="Trainings of each probe that has randomness.")
     # One fold tests and the next chooses, so that a third is left to train on.
     folds: int | None = Field(None, ge=3, description="Cross-validate with folds that are made.")
     split_seed: int = Field(0, ge=0, description="Seed of the split that is made, and of the resamples.")
-    window: float | None = Field(None, gt=0, description="Longest window in seconds.  [default: the model's]")
+    window: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="Longest window in seconds.  [default: the model's]"
+    )
     allow_leaks: bool = Field(default=False, description="Go on although splits share groups or audio.")
 
 
