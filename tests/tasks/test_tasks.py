@@ -41,7 +41,8 @@ def test_data_check_run_report(task, layout, tmp_path, capsys):
     facts = results.facts["tasks"][task]
     assert set(facts["splits"]) == {"train", "valid", "test"}
     primary = results.of(task=task, metric=facts["primary"])
-    assert np.isfinite(primary.value).all()
+    # Shuffled, the labels of so few test clips may all be one, of which nothing can be scored.
+    assert np.isfinite(primary[primary.input != "shuffled"].value).all()
     page = (tmp_path / "robust" / "report.html").read_text()
     assert TASKS[task].title in page
     if any(row.task == task for row in published_rows()):

@@ -135,10 +135,11 @@ class Evaluation:
         self, metric: str, draws: NDArray[np.float64], value: float, name: str
     ) -> NDArray[np.float64]:
         """Return resampled values with `add_pseudo_group`, of a metric that is a share."""
-        # Of other metrics "all right" and "all wrong" are not 1 and 0.
-        if not self.labels.metric(metric).percent:
+        # Of other metrics "all right" and "all wrong" are not 1 and 0; of too few units there is nothing to add to.
+        if self.weights is None or not self.labels.metric(metric).percent:
             return draws
-        return add_pseudo_group(draws, value, len(np.unique(self.groups)), len(self.groups), name)
+        shares = add_pseudo_group(draws, value, len(np.unique(self.groups)), len(self.groups), name)
+        return np.clip(shares, 0.0, 1.0)  # moved onto the value, a share may lie beyond its ends
 
 
 def evaluations(
