@@ -126,7 +126,7 @@ def test_ls_lists(what, capsys):
         (["run", "--data", "DATA", "--baseline", "mfc", "--out", "OUT"], 2, "did you mean 'mfcc'"),
         (["run", "--data", "DATA", "--model", "muq", "--probe", "mpl", "--out", "OUT"], 2, "did you mean 'mlp'"),
         (["run", "--data", "DATA", "--target", "lable", "--out", "OUT"], 2, "did you mean 'label'"),
-        (["run", "--data", "absent", "--out", "OUT"], 3, "data 'absent' does not exist"),
+        (["run", "--data", "absent", "--out", "OUT"], 3, "absent' does not exist; give a folder"),
         (["run", "--out", "OUT"], 2, "no data; give --data, --task"),
         (["run", "--data", "DATA"], 2, "Missing option '--out'"),
         (["run", "--data", "DATA", "--seeds", "0", "--out", "OUT"], 2, "'seeds'"),

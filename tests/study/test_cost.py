@@ -22,8 +22,10 @@ def test_the_plan_and_its_cost_are_told(tones):
     assert found.tasks[0].hours == pytest.approx(30 * 0.4 / 3600)
     small, mel = found.costs
     assert (small.model, small.windows, small.download) == ("random:small", 30, False)
-    assert small.megabytes == pytest.approx(30 * 5 * 64 * 4 / 1e6)
-    assert mel.megabytes == pytest.approx(30 * 128 * 6 * 4 / 1e6)
+    assert small.megabytes == pytest.approx(
+        30 * 5 * 64 * (4 + 10 * 2) / 1e6
+    )  # a window in float32, ten frames in float16
+    assert mel.megabytes == pytest.approx(30 * 128 * (6 * 4 + 10 * 2) / 1e6)
     # 8 inputs of the model (5 layers, 2 mixtures, concat), 2 of the feature: 7 mlps each (6 rates, 1 more seed);
     # linear takes the same 10, closed all but the mixtures.
     assert found.tasks[0].trainings == 10 * 7 + 10 + 8

@@ -75,6 +75,7 @@ def probe(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from layerscope import Features
     >>> states = np.random.default_rng(0).normal(size=(100, 3, 4))  # 100 clips, 3 layers, 4 dimensions
     >>> states[:, 1, 0] += 3.0 * (np.arange(100) % 2)  # the second layer knows
