@@ -39,6 +39,7 @@ def contents(out, cache):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # a whole study of real songs, or of one that is killed again and again
 def test_five_kills_leave_no_trace(tmp_path):
     for number in range(48):
         write_tone(tmp_path / "data" / "ab"[number % 2] / f"{number}.wav", 200 + 20 * number, seconds=25, seed=number)
