@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from layerscope.report.conclusions import one_for_all
-from layerscope.report.score_tables import as_markdown
+from layerscope.report.paper_tables import as_markdown
 from layerscope.report.sentences import difference, metric_name, number, span
 from layerscope.scores.layer_selection import best_plain, chosen_layer
 from layerscope.scores.score_table import Results

@@ -22,7 +22,7 @@ from benchmarks.sweep import timed, write_clips
 from layerscope.data.audio import load
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import Encoder, load_encoder
-from layerscope.features.encode import Pass
+from layerscope.features.encoder_pass import Pass
 from layerscope.similarity.descriptors import DESCRIPTORS, descriptor
 
 REPEATS = 3

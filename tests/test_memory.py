@@ -11,7 +11,7 @@ SCRIPT = """
 import resource, sys
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import load_encoder
-from layerscope.features.encode import Pass
+from layerscope.features.encoder_pass import Pass
 from layerscope.atomic_files import cache_directory
 encoder = load_encoder("random:small")
 clips = Dataset.load(sys.argv[1]).survey().clips

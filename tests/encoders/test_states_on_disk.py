@@ -8,7 +8,7 @@ import pytest
 from layerscope.data.audio import load
 from layerscope.encoders import load_encoder
 from layerscope.errors import ModelError, UsageError
-from layerscope.features.encode import Pass
+from layerscope.features.encoder_pass import Pass
 from layerscope.scores.score_table import Results
 from layerscope.study.compare import compare
 from layerscope.study.options import Comparison, make_plan

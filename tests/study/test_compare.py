@@ -92,7 +92,7 @@ def test_one_command_spares_the_other_its_passes(sounds, tmp_path, monkeypatch, 
 
 def test_a_killed_comparison_continues_and_ends_the_same(sounds, tmp_path, monkeypatch):
     asked = Comparison(model=["random:small"], data=sounds, layers="0-1")
-    monkeypatch.setattr("layerscope.features.encode.SHARD_SECONDS", 4.0)
+    monkeypatch.setattr("layerscope.features.encoder_pass.SHARD_SECONDS", 4.0)
     compare(asked, tmp_path / "whole")
     monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "other"))
     stepped = []

@@ -21,9 +21,9 @@ from layerscope.errors import DataError, UsageError
 from layerscope.predictor.predict import load_predictor
 from layerscope.scores.evaluation import evaluations
 from layerscope.study import export as exporting
-from layerscope.study.loaded_tasks import load_tasks
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
+from layerscope.study.study_tasks import load_tasks
 from layerscope.targets.beats import BeatTimes
 from layerscope.targets.spans import Spans
 from layerscope.toymusic import write_pieces

@@ -16,8 +16,8 @@ from layerscope.data.label_tables import ASIDE
 from layerscope.data.splits import Part
 from layerscope.errors import DataError
 from layerscope.probes.frame_targets import plan_tracks
-from layerscope.study.loaded_tasks import load_tasks, refuse_leaks, tasks_left_out
 from layerscope.study.options import make_plan
+from layerscope.study.study_tasks import load_tasks, refuse_leaks, tasks_left_out
 from layerscope.targets.key import key_name
 from layerscope.tasks import TASKS
 from layerscope.tasks.gtzan import annotated_clips, listed_clips

@@ -126,7 +126,7 @@ def print_frame(frame: Any) -> None:
 def print_results(results: Any, out: Path, seconds: float) -> None:
     """Print the overview, the recommendation for each task, and where the files are."""
     from layerscope.report import advise
-    from layerscope.report.score_tables import overview
+    from layerscope.report.paper_tables import overview
 
     for task in results.tasks:
         own = results.only(task)
@@ -150,7 +150,7 @@ def print_answers(results: Any) -> None:
 
 def print_similarities(similarities: Any, out: Path, seconds: float) -> None:
     """Print how alike each layer is to the layer before it and to each descriptor, and what could not be told."""
-    from layerscope.report.score_tables import similarity_overview
+    from layerscope.report.paper_tables import similarity_overview
 
     facts = similarities.facts
     console.print(

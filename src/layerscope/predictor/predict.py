@@ -20,7 +20,8 @@ from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.exported_encoder import read_portable
 from layerscope.encoders.model_names import names_code
 from layerscope.errors import AudioError, DataError, UsageError
-from layerscope.features.encode import ClipStates, Pass
+from layerscope.features.clip_states import ClipStates
+from layerscope.features.encoder_pass import Pass
 from layerscope.features.pooling import half_precision
 from layerscope.features.windows import FRAME_RATE
 from layerscope.probes import apply_probe

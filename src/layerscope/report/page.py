@@ -17,7 +17,7 @@ from layerscope.atomic_files import write_atomically
 from layerscope.report.conclusions import answer_questions, worth_of_scores
 from layerscope.report.figures import as_svg, layer_curves
 from layerscope.report.heat_maps import descriptor_curves, label_free_curves, similarity_map, task_map
-from layerscope.report.score_tables import (
+from layerscope.report.paper_tables import (
     MIXTURE_CAUTION,
     as_latex,
     as_markdown,

@@ -23,7 +23,7 @@ from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import group_codes
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.errors import AudioError, DataError, UsageError
-from layerscope.features.encode import Pass
+from layerscope.features.encoder_pass import Pass
 from layerscope.features.frame_sample import FRAMES_A_CLIP, sampled_of_clips
 from layerscope.features.store import FeatureStore
 from layerscope.features.windows import frame_count

@@ -18,9 +18,9 @@ from layerscope.probes.fitting import (
 from layerscope.scores.evaluation import Entry, Evaluation
 from layerscope.scores.resampling import resample_seeds
 from layerscope.study.job_scores import score_job, splits_of
-from layerscope.study.loaded_tasks import Question
 from layerscope.study.options import Probing
 from layerscope.study.progress import Progress
+from layerscope.study.study_tasks import StudyTask
 from layerscope.targets.kind import Labels
 
 __all__ = ["PERMUTATIONS", "score_controls", "shuffled"]
@@ -42,7 +42,7 @@ def score_controls(
     groups: NDArray[np.int64],
     names: dict[str, str],
     asked: Probing,
-    task: Question,
+    task: StudyTask,
     progress: Progress,
     keep: Path | None,
 ) -> list[Entry]:

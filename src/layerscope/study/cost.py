@@ -19,7 +19,7 @@ from layerscope.data.leaks import find_leaks, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, parts_of, refuse_unlearnable
 from layerscope.encoders import MODELS, Encoder, load_encoder
 from layerscope.features.clip_features import Features
-from layerscope.features.encode import Pass, batch_size
+from layerscope.features.encoder_pass import Pass, batch_size
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
 from layerscope.probes import assemble
 from layerscope.probes.fitting import (
@@ -37,8 +37,8 @@ from layerscope.probes.inputs import BLOCKS
 from layerscope.probes.mlp import LEARNING_RATES
 from layerscope.scores.evaluation import Outcome, evaluations, score_outcome
 from layerscope.study.controls import PERMUTATIONS
-from layerscope.study.loaded_tasks import Question, load_tasks, passes_of
 from layerscope.study.options import Plan
+from layerscope.study.study_tasks import StudyTask, load_tasks, passes_of
 from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
 
@@ -171,7 +171,7 @@ def check(plan: Plan, workers: int) -> Check:
     return Check(checks, costs, shutil.disk_usage(cache).free / 1e6)
 
 
-def target_of(task: Question, plan: Plan) -> tuple[pd.DataFrame, Target]:
+def target_of(task: StudyTask, plan: Plan) -> tuple[pd.DataFrame, Target]:
     """Return the clips of a task with their split, and what probes would be given to predict."""
     labels = task.labels()
     clips = assign(task.dataset.clips, labels, plan.split_seed, plan.folds)
@@ -184,7 +184,7 @@ def target_of(task: Question, plan: Plan) -> tuple[pd.DataFrame, Target]:
 
 
 def task_check(
-    task: Question, clips: pd.DataFrame, target: Target, features: list[Features], plan: Plan, workers: int
+    task: StudyTask, clips: pd.DataFrame, target: Target, features: list[Features], plan: Plan, workers: int
 ) -> TaskCheck:
     """Return what a task would meet."""
     jobs, parts = plan_jobs(features, plan.probe), len(target.parts)
@@ -211,7 +211,7 @@ def stand_in(name: str, layers: str | None) -> tuple[Encoder, bool]:
     return load_encoder(f"random:{name}" if download else name, layers=layers), download
 
 
-def encoding_cost(encoder: Encoder, tasks: Sequence[Question], download: bool) -> Cost:
+def encoding_cost(encoder: Encoder, tasks: Sequence[StudyTask], download: bool) -> Cost:
     """Measure a few windows of the commonest length, for each window length that is asked for."""
     rate = encoder.sample_rate
     windows, seconds, size, rows = 0, 0.0, 0.0, 0.0
@@ -264,7 +264,7 @@ def seconds_of_encoding(encoder: Encoder, windows: int, samples: int) -> float:
     return float(np.median(times[1:])) / windows  # the first call pays for what later ones find ready
 
 
-def shape_of(encoder: Encoder, task: Question, clips: pd.DataFrame, target: Target) -> Features:
+def shape_of(encoder: Encoder, task: StudyTask, clips: pd.DataFrame, target: Target) -> Features:
     """Return features of the right shape, whose layers read as one row of zeros: jobs follow from the shape alone."""
     frames = target.tracks is not None
     widths = widths_of(encoder, frames)

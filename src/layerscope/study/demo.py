@@ -9,12 +9,12 @@ from pathlib import Path
 
 from layerscope.atomic_files import owned_directory
 from layerscope.scores.combine import combine
-from layerscope.study.loaded_tasks import load_tasks
+from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.options import Plan, make_plan
-from layerscope.study.passes import extract_all, keep_usable
 from layerscope.study.progress import Progress, Silent
 from layerscope.study.run import finish, probe_tasks
 from layerscope.study.study_results import StudyResults
+from layerscope.study.study_tasks import load_tasks
 from layerscope.toymusic import write_notes, write_pieces
 from layerscope.toymusic.composed_dataset import REPORTED
 

@@ -28,11 +28,11 @@ from layerscope.report.sentences import advise, headline, input_name, metric_nam
 from layerscope.scores.layer_selection import choose_row
 from layerscope.scores.score_table import Results
 from layerscope.scores.verdict import Verdict, decide
-from layerscope.study.loaded_tasks import Question, load_tasks
+from layerscope.study.extraction import Stores, extract_all, keep_usable
 from layerscope.study.options import Plan, make_plan
-from layerscope.study.passes import Stores, extract_all, keep_usable
 from layerscope.study.progress import Progress, Silent
-from layerscope.study.task_probing import divide
+from layerscope.study.run_task import divide
+from layerscope.study.study_tasks import StudyTask, load_tasks
 
 __all__ = ["Costs", "Exported", "export"]
 
@@ -134,9 +134,9 @@ def export(
     source, encoder = encoder_named(plan, str(row.model))
     if encoder.reads_files:
         raise UsageError(f"{encoder.name} holds states of files and encodes no new sound; export a model (--model)")
-    question, stores = task_of(plan, results, own.facts["task"], encoder, progress or Silent())
-    labels = question.labels()
-    features, target, _ = divide(question, labels, stores, plan)
+    study_task, stores = task_of(plan, results, own.facts["task"], encoder, progress or Silent())
+    labels = study_task.labels()
+    features, target, _ = divide(study_task, labels, stores, plan)
     chosen = input_of(features[0], row)
     job = Job(features[0], chosen, str(row.probe))
     prediction = trained_again(job, target, plan, run)
@@ -153,8 +153,8 @@ def export(
     write_atomically(out / "README.md", card(own, row, why, source, told, whole, cut).encode())
     # Last, because it holds the digests of the other files.
     manifest = Manifest(
-        task=question.name,
-        target=question.target,
+        task=study_task.name,
+        target=study_task.target,
         title=own.facts["title"],
         kind=labels.kind.name,
         names=list(labels.names),
@@ -233,7 +233,7 @@ def encoder_named(plan: Plan, name: str) -> tuple[str, Encoder]:
     raise UsageError(f"no model of the study is called '{name}'; it has {', '.join(sources)}")
 
 
-def task_of(plan: Plan, results: Results, task: str, encoder: Encoder, progress: Progress) -> tuple[Question, Stores]:
+def task_of(plan: Plan, results: Results, task: str, encoder: Encoder, progress: Progress) -> tuple[StudyTask, Stores]:
     """Return a task with the clips that the run used, and what the pass left of them in the cache."""
     tasks = load_tasks(plan, progress)
     for one in tasks:

@@ -13,13 +13,13 @@ from layerscope.probes.fitting import (
     Target,
 )
 from layerscope.scores.tabulate import tabulate
-from layerscope.study.loaded_tasks import Question, refuse_leaks
+from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.options import Probing, checked
-from layerscope.study.passes import extract_all, keep_usable
 from layerscope.study.progress import Silent
 from layerscope.study.run import probe_tasks
+from layerscope.study.run_task import cross_validated, probe_features
 from layerscope.study.study_results import StudyResults
-from layerscope.study.task_probing import cross_validated, probe_features
+from layerscope.study.study_tasks import StudyTask, refuse_leaks
 
 __all__ = ["probe"]
 
@@ -95,7 +95,7 @@ def probe(
         raise UsageError("encoders need a dataset, and features of one's own stand alone")
     surveyed = dataset.survey()
     tasks = [
-        Question(dataset.name if len(asked.target) == 1 else f"{dataset.name}-{one.partition(',')[0]}",
+        StudyTask(dataset.name if len(asked.target) == 1 else f"{dataset.name}-{one.partition(',')[0]}",
               surveyed.with_target(one), one, kind, window)
         for one in asked.target
     ]  # fmt: skip
@@ -116,7 +116,7 @@ def probe_own(features: Sequence[Features], asked: Probing) -> StudyResults:
     clips = assign(features[0].clips, labels, asked.split_seed, asked.folds)
     parts = parts_of(clips)
     refuse_unlearnable(labels, parts)
-    task = Question("features", Dataset("features", clips), asked.target[0], labels.kind.name)
+    task = StudyTask("features", Dataset("features", clips), asked.target[0], labels.kind.name)
     target = cross_validated(Target(labels, parts), clips, asked)
     entries, facts = probe_features(features, target, labels, clips, asked, task, Silent())
     models = facts.pop("models")

@@ -11,12 +11,12 @@ from typing import Any
 from layerscope.atomic_files import owned_directory, write_json
 from layerscope.scores.evaluation import Entry
 from layerscope.scores.tabulate import tabulate
-from layerscope.study.loaded_tasks import Question, load_tasks, tasks_left_out
+from layerscope.study.extraction import Stores, extract_all, keep_usable
 from layerscope.study.options import Plan, Probing
-from layerscope.study.passes import Stores, extract_all, keep_usable
 from layerscope.study.progress import Progress, Silent
+from layerscope.study.run_task import run_task
 from layerscope.study.study_results import StudyResults
-from layerscope.study.task_probing import probe_task
+from layerscope.study.study_tasks import StudyTask, load_tasks, tasks_left_out
 
 __all__ = ["finish", "probe_tasks", "run"]
 
@@ -56,13 +56,13 @@ def run(
 
 
 def probe_tasks(
-    tasks: Sequence[Question], stores: Sequence[Stores], asked: Probing, progress: Progress, keep: Path | None = None
+    tasks: Sequence[StudyTask], stores: Sequence[Stores], asked: Probing, progress: Progress, keep: Path | None = None
 ) -> StudyResults:
     """Probe every task of a study, and put the results together.
 
     Parameters
     ----------
-    tasks : sequence of Question
+    tasks : sequence of StudyTask
         With the clips that are left.
     stores : sequence of list of FeatureStore
         See `extract_all`.
@@ -77,7 +77,7 @@ def probe_tasks(
     facts: dict[str, Any] = {"models": {}, "tasks": {}, "seeds": asked.seeds, "note": ""}
     skipped: dict[str, str] = {}
     for task, own in zip(tasks, stores, strict=True):
-        found, told = probe_task(task, own, asked, progress, keep)
+        found, told = run_task(task, own, asked, progress, keep)
         entries += found
         facts["models"] |= told.pop("models")
         facts["tasks"][task.name] = told

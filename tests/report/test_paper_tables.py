@@ -3,7 +3,7 @@ import pytest
 from made_study import made_study
 from test_sentences import study
 
-from layerscope.report.score_tables import as_latex, as_markdown, mixture_rank, overview
+from layerscope.report.paper_tables import as_latex, as_markdown, mixture_rank, overview
 
 TABLE = pd.DataFrame({"model": ["a_b", "c"], "R²": ["50 %", "−1"], "x": ["1–2", "&"]})
 

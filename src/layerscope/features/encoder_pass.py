@@ -24,14 +24,15 @@ from torch import Tensor
 from layerscope.atomic_files import sweep
 from layerscope.data.audio import load, sound_digest
 from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
-from layerscope.errors import AudioError, ModelError
+from layerscope.errors import AudioError
 from layerscope.features.clip_features import Features
+from layerscope.features.clip_states import Assembly, ClipStates
 from layerscope.features.frame_sample import FRAMES_A_CLIP, sampled_frames, sampled_of_clips
-from layerscope.features.pooling import MOMENTS, Pooling, half_precision, pool, to_frame_rate
+from layerscope.features.pooling import MOMENTS, Pooling, half_precision
 from layerscope.features.store import ClipEntry, FeatureStore
-from layerscope.features.windows import FRAME_RATE, Cutting, frame_count, window_spans
+from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
 
-__all__ = ["ClipStates", "Extraction", "Pass", "batch_size", "stored_features"]
+__all__ = ["Extraction", "Pass", "batch_size", "stored_features"]
 
 Samples = NDArray[np.float32]
 Progress = Callable[[int, float], None]
@@ -46,6 +47,8 @@ BATCH_SECONDS = 30.0
 PLAIN_BATCH_SECONDS = 120.0
 #: Threads that decode while an encoder works.
 DECODERS = 2
+#: Files of this room that decide what states are.
+SOURCES = ("encoder_pass", "clip_states", "pooling", "windows")
 
 
 @dataclass
@@ -89,28 +92,6 @@ class Decoded:
     spans: list[tuple[float, float]]
     sound: str
     seconds: float
-
-
-@dataclass(frozen=True)
-class ClipStates:
-    """What an encoder leaves of a clip, a list with an entry for each layer.
-
-    Attributes
-    ----------
-    pooled : list of Tensor, each (window, width) or (window, 6 * width)
-        Summarised windows.
-    frames : list of Tensor, each (frame, width)
-        At `FRAME_RATE`, where tracks are kept.
-    sample : list of Tensor, each (row, width)
-        The frames that are sampled.
-    steps : list of float
-        Mean squared distance of successive frames.
-    """
-
-    pooled: list[Tensor]
-    frames: list[Tensor]
-    sample: list[Tensor]
-    steps: list[float]
 
 
 @dataclass(frozen=True)
@@ -166,9 +147,7 @@ class Pass:
             "pooling": self.pooling,
             "resampler": f"soxr {soxr.__version__} HQ",
             # States of code that has changed since must not be found (docs/decisions.md, "Keys are contents").
-            "source": source_digest(
-                "layerscope.data.audio", *(f"layerscope.features.{name}" for name in ("encode", "pooling", "windows"))
-            ),
+            "source": source_digest("layerscope.data.audio", *(f"layerscope.features.{name}" for name in SOURCES)),
         }
         # The name is left out, so that the same network under another name finds the same states.
         anonymous = {key: value for key, value in description.items() if key != "encoder"}
@@ -194,7 +173,7 @@ class Pass:
         refuse_short(self.encoder, samples, name)
         windows, spans = self.cutting.cut(samples, self.encoder.sample_rate)
         # Nothing is sampled: samples serve comparisons, which read the store.
-        clip = Assembly(self, spans, name, np.zeros(0, np.int64))
+        clip = Assembly(self.encoder, self.cutting, self.pooling, spans, name, np.zeros(0, np.int64))
         for number, states in batches(self.encoder, list(windows), lambda _: None):
             clip.take(number, states)
         return clip.finish()
@@ -321,7 +300,7 @@ class Pass:
             frames = sampled_frames(row.clip_key, length, sampled[row.clip_key])
             owners += [(len(clips), number) for number in range(len(decoded.spans))]
             windows += list(decoded.windows)
-            clips.append(Assembly(self, decoded.spans, row.clip, frames))
+            clips.append(Assembly(self.encoder, self.cutting, self.pooling, decoded.spans, row.clip, frames))
             entries.append(ClipEntry(row.clip_key, len(decoded.spans), decoded.seconds, decoded.sound, length))
         if not clips:
             return
@@ -373,96 +352,6 @@ class Pass:
         return {name: value.numpy() for name, value in arrays.items()}, counted
 
 
-class Assembly:
-    """The windows of a clip, taken as they come and put together.
-
-    Parameters
-    ----------
-    of : Pass
-        Which says what is kept.
-    spans : list of (float, float)
-        Of the windows, in seconds.
-    name : str
-        Of the clip, for messages.
-    rows : ndarray of int
-        The frames that are sampled, on the grid of `FRAME_RATE`.
-    """
-
-    def __init__(self, of: Pass, spans: list[tuple[float, float]], name: str, rows: NDArray[np.int64]) -> None:
-        self.of = of
-        self.name = name
-        self.rows = rows
-        self.bounds = [(round(first * FRAME_RATE), round(stop * FRAME_RATE)) for first, stop in spans]
-        starts = np.array([first for first, _ in spans])
-        self.seconds = [stop - first for first, stop in spans]
-        middles = (rows + 0.5) / FRAME_RATE
-        #: The window in which each sampled frame lies, and its number there; a window's last frame may be cut short.
-        self.owner = np.maximum(np.searchsorted(starts, middles, side="right") - 1, 0)
-        self.place = ((middles - starts[self.owner]) * FRAME_RATE).astype(np.int64)
-        layers = len(of.encoder.layers)
-        self.pooled: list[list[Tensor]] = [[torch.empty(0)] * len(spans) for _ in range(layers)]
-        self.tracks: list[Tensor] = []
-        self.sample = [torch.empty(len(rows), width) for width in of.encoder.widths]
-        self.steps = np.zeros(layers)
-        self.pairs = 0
-
-    def take(self, number: int, states: Sequence[Tensor]) -> None:
-        """Take the states of a window, each layer's (frame, width)."""
-        if self.of.frames:
-            self.stitch(number, states)
-            return
-        for position, layer in enumerate(states):
-            self.pooled[position][number] = pool(layer, self.of.pooling)
-            refuse_non_finite(self.pooled[position][number], self.of.encoder, position, self.name)
-        # Where the budget leaves less than a frame a clip, some clips have none.
-        if not len(self.rows):
-            return
-        count, inside = frame_count(self.seconds[number]), self.owner == number
-        frames = [to_frame_rate(layer, self.of.encoder.frame_rate, count) for layer in states]
-        # Steps within windows alone: one across a border would be the encoder's, not the sound's.
-        self.pairs += count - 1
-        for position, layer in enumerate(frames):
-            # A frame whose middle lies past the window's last whole frame takes that last one.
-            self.sample[position][inside] = layer[np.minimum(self.place[inside], count - 1)]
-            self.steps[position] += squared_steps(layer)
-
-    def stitch(self, number: int, states: Sequence[Tensor]) -> None:
-        """Put the states of a window where they belong in their track."""
-        bounds = self.bounds
-        first, stop = bounds[number]
-        frames = [to_frame_rate(layer, self.of.encoder.frame_rate, max(1, stop - first)) for layer in states]
-        for position, layer in enumerate(frames):
-            refuse_non_finite(layer.mean(dim=0), self.of.encoder, position, self.name)
-        if not self.tracks:
-            self.tracks = [layer.new_empty(max(1, bounds[-1][1]), layer.shape[1]) for layer in frames]
-        # Neighbours meet in the middle of their overlap, as far as may be from both edges.
-        begin = first if number == 0 else (first + bounds[number - 1][1]) // 2
-        end = max(1, stop) if number == len(bounds) - 1 else (stop + bounds[number + 1][0]) // 2
-        for track, layer in zip(self.tracks, frames, strict=True):
-            track[begin:end] = layer[begin - first : end - first]
-
-    def finish(self) -> ClipStates:
-        """Return what is left of the clip."""
-        if self.of.frames:
-            count = len(self.tracks[0])
-            # Summaries are of stretches that do not overlap, so that no frame counts twice.
-            cuts = window_spans(count, self.of.cutting.window_frames)
-            self.pairs = count - 1
-            for position, track in enumerate(self.tracks):
-                self.pooled[position] = [pool(track[first:stop], self.of.pooling) for first, stop in cuts]
-                self.sample[position] = track[np.minimum(self.rows, count - 1)]
-                self.steps[position] = squared_steps(track) if len(self.rows) else 0.0
-        # A clip of a single frame has no step: NaN, which sums over clips leave out.
-        steps = self.steps / self.pairs if self.pairs else np.full_like(self.steps, np.nan)
-        return ClipStates([torch.stack(windows) for windows in self.pooled], self.tracks, self.sample, steps.tolist())
-
-
-def squared_steps(frames: Tensor) -> float:
-    """Return the sum of squared distances between frames that follow one another, (frame, width)."""
-    # float64, since small steps would be lost in a float32 sum over many frames.
-    return float(frames.diff(dim=0).double().square().sum())
-
-
 @contextmanager
 def decoders() -> Iterator[ThreadPoolExecutor]:
     """Yield the threads that decode; what has not begun when the pass is interrupted is dropped."""
@@ -489,15 +378,6 @@ def refuse_short(encoder: Encoder, samples: Samples, path: str) -> None:
         needed = encoder.minimum_samples / encoder.sample_rate
         raise AudioError(
             f"{path}: too short: {len(samples) / encoder.sample_rate:.4f} s, {encoder.name} needs {needed:.4f} s"
-        )
-
-
-def refuse_non_finite(summary: Tensor, encoder: Encoder, position: int, name: str) -> None:
-    """Raise if the summary of a layer of a clip is not finite: then so was a state, as no finite states sum to that."""
-    if not torch.isfinite(summary).all():
-        raise ModelError(
-            f"{encoder.name}: layer {encoder.layers[position]} is not finite for clip '{name}'; check the weights, or "
-            "leave the clip out"
         )
 
 

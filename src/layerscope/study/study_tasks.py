@@ -18,11 +18,11 @@ from layerscope.targets import Labels, kind_named
 from layerscope.tasks import TASKS, Task
 from layerscope.tasks.copy_check import missing_clips
 
-__all__ = ["Question", "load_tasks", "passes_of", "refuse_leaks", "tasks_left_out"]
+__all__ = ["StudyTask", "load_tasks", "passes_of", "refuse_leaks", "tasks_left_out"]
 
 
 @dataclass
-class Question:
+class StudyTask:
     """One task of a study, with its clips.
 
     Attributes
@@ -79,7 +79,7 @@ class Question:
         """Return the labels of the clips."""
         return self.dataset.labels(self.target, self.kind)
 
-    def with_sounds(self, store: FeatureStore, failed: Mapping[str, str]) -> Question:
+    def with_sounds(self, store: FeatureStore, failed: Mapping[str, str]) -> StudyTask:
         """Return the task without the clips that failed, by their keys, and with ``clip_sound`` of the others."""
         clips = self.dataset.clips
         reasons = {row.clip: failed[row.clip_key] for row in clips.itertuples() if row.clip_key in failed}
@@ -88,7 +88,7 @@ class Question:
         return replace(self, dataset=dataset)
 
 
-def load_tasks(plan: Plan, progress: Progress | None = None) -> list[Question]:
+def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
     """Return the tasks of a plan with their clips, refusing leaks that the files' bytes show already."""
     progress = progress or Silent()
     found = [survey_task(TASKS[name], dataset, plan, progress) for name, dataset in read_tasks(plan).items()]
@@ -97,7 +97,7 @@ def load_tasks(plan: Plan, progress: Progress | None = None) -> list[Question]:
         for target in plan.target:
             # Tasks of one table need names of their own; one of several columns goes by the first.
             name = dataset.name if len(plan.target) == 1 else f"{dataset.name}-{target.partition(',')[0]}"
-            found.append(Question(name, dataset.with_target(target), target, plan.kind, plan.window))
+            found.append(StudyTask(name, dataset.with_target(target), target, plan.kind, plan.window))
     for one in found:
         refuse_leaks(one.dataset.clips, allow=plan.allow_leaks or one.published)
         one.labels()  # a label that cannot be read is an error before the pass, not after
@@ -128,20 +128,20 @@ def read_tasks(plan: Plan) -> dict[str, Dataset]:
     return datasets
 
 
-def tasks_left_out(plan: Plan, tasks: Sequence[Question]) -> str:
+def tasks_left_out(plan: Plan, tasks: Sequence[StudyTask]) -> str:
     """Return which tasks of a plan are not run because their data are not there, in words, or nothing."""
     absent = [name for name in plan.task if name not in {task.name for task in tasks}]
     return f"Not run, as their data are not there (--partial): {', '.join(absent)}." if absent else ""
 
 
-def survey_task(task: Task, dataset: Dataset, plan: Plan, progress: Progress) -> Question:
+def survey_task(task: Task, dataset: Dataset, plan: Plan, progress: Progress) -> StudyTask:
     """Return one task of the benchmark; a clip whose annotation cannot be read is set aside."""
     surveyed = survey(dataset, progress)
     # Again, because reading has set aside what is damaged.
     short = refuse_short(task, surveyed, plan)
     readable = task.with_readable_labels(surveyed)
     window = plan.window or task.window
-    return Question(task.name, readable, task.target, task.kind, window, task, plan.preset == "paper", short)
+    return StudyTask(task.name, readable, task.target, task.kind, window, task, plan.preset == "paper", short)
 
 
 def refuse_short(task: Task, dataset: Dataset, plan: Plan) -> str:
@@ -167,17 +167,17 @@ def refuse_leaks(clips: pd.DataFrame, *, allow: bool) -> list[str]:
     return leaks
 
 
-def passes_of(encoder: Encoder, questions: Sequence[Question]) -> dict[tuple[str, float], list[int]]:
-    """Return which questions share a pass: the numbers of those of one data set and window.
+def passes_of(encoder: Encoder, tasks: Sequence[StudyTask]) -> dict[tuple[str, float], list[int]]:
+    """Return which tasks share a pass: the numbers of those of one data set and window.
 
     Of different data sets they do not, though windows be equal: one that needs frames would have them kept for all.
     No window of the benchmark is longer than the encoder's own.
     """
     found: dict[tuple[str, float], list[int]] = {}
-    for number, question in enumerate(questions):
-        window = question.window or encoder.window
+    for number, task in enumerate(tasks):
+        window = task.window or encoder.window
         # Of one's own data a window that was given stands, though it be longer than the encoder's.
-        if question.task or encoder.reads_files:
+        if task.task or encoder.reads_files:
             window = encoder.window if encoder.reads_files else min(window, encoder.window)
-        found.setdefault((question.source, window), []).append(number)
+        found.setdefault((task.source, window), []).append(number)
     return found

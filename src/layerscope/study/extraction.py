@@ -10,10 +10,10 @@ import pandas as pd
 from layerscope.atomic_files import cache_directory
 from layerscope.encoders import Encoder
 from layerscope.errors import UsageError
-from layerscope.features.encode import Extraction, Pass
+from layerscope.features.encoder_pass import Extraction, Pass
 from layerscope.features.store import FeatureStore
-from layerscope.study.loaded_tasks import Question, passes_of
 from layerscope.study.progress import Progress
+from layerscope.study.study_tasks import StudyTask, passes_of
 
 __all__ = ["Passes", "Stores", "extract_all", "keep_usable"]
 
@@ -41,7 +41,7 @@ class Passes:
     counts: dict[str, dict[str, int]]
 
 
-def extract_all(encoders: Iterable[Encoder], tasks: Sequence[Question], progress: Progress) -> Passes:
+def extract_all(encoders: Iterable[Encoder], tasks: Sequence[StudyTask], progress: Progress) -> Passes:
     """Take every encoder over the clips of all tasks once.
 
     Tasks of one data set and window share a pass; frames are kept where one of them is over time.
@@ -67,7 +67,7 @@ def extract_all(encoders: Iterable[Encoder], tasks: Sequence[Question], progress
     return passes
 
 
-def keep_usable(tasks: Sequence[Question], passes: Passes) -> list[Question]:
+def keep_usable(tasks: Sequence[StudyTask], passes: Passes) -> list[StudyTask]:
     """Return the tasks with the clips that every encoder could use, and with the digests of their sound.
 
     A clip that fails in any encoder is used for none: scores on different clips do not compare.

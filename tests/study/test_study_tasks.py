@@ -6,8 +6,8 @@ from test_run import leaking_table
 
 from layerscope import load_encoder
 from layerscope.errors import DataError
-from layerscope.study.loaded_tasks import load_tasks, passes_of
 from layerscope.study.options import make_plan
+from layerscope.study.study_tasks import load_tasks, passes_of
 
 
 def test_tasks_of_one_data_set_share_a_pass_and_others_do_not_keep_its_frames(tmp_path):

@@ -12,7 +12,7 @@ import pandas as pd
 from layerscope.data.leaks import group_codes
 from layerscope.data.splits import assign, choosing_parts, parts_of, refuse_unlearnable
 from layerscope.features.clip_features import Features
-from layerscope.features.encode import stored_features
+from layerscope.features.encoder_pass import stored_features
 from layerscope.probes.fitting import (
     Job,
     Target,
@@ -25,20 +25,20 @@ from layerscope.scores.evaluation import Entry, evaluations
 from layerscope.scores.layer_selection import choose
 from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.study.controls import score_controls
+from layerscope.study.extraction import Stores
 from layerscope.study.job_scores import score_job, splits_of
-from layerscope.study.loaded_tasks import Question, refuse_leaks
 from layerscope.study.options import Probing
-from layerscope.study.passes import Stores
 from layerscope.study.progress import Progress
+from layerscope.study.study_tasks import StudyTask, refuse_leaks
 from layerscope.study.task_facts import chance_level, facts_of
 from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
 
-__all__ = ["cross_validated", "divide", "probe_features", "probe_task"]
+__all__ = ["cross_validated", "divide", "probe_features", "run_task"]
 
 
-def probe_task(
-    task: Question, stores: Stores, asked: Probing, progress: Progress, keep: Path | None
+def run_task(
+    task: StudyTask, stores: Stores, asked: Probing, progress: Progress, keep: Path | None
 ) -> tuple[list[Entry], dict[str, Any]]:
     """Split the clips of a task, and probe the features that the pass left of them."""
     labels = task.labels()
@@ -52,7 +52,7 @@ def probe_task(
 
 
 def divide(
-    task: Question, labels: Labels, stores: Stores, asked: Probing
+    task: StudyTask, labels: Labels, stores: Stores, asked: Probing
 ) -> tuple[list[Features], Target, pd.DataFrame]:
     """Return the features of a task, what probes are to predict of them, and its clips with their splits."""
     clips = assign(task.dataset.clips, labels, asked.split_seed, asked.folds)
@@ -84,7 +84,7 @@ def probe_features(
     labels: Labels,
     clips: pd.DataFrame,
     asked: Probing,
-    task: Question,
+    task: StudyTask,
     progress: Progress,
     keep: Path | None = None,
 ) -> tuple[list[Entry], dict[str, Any]]:

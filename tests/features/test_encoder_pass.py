@@ -11,7 +11,7 @@ from layerscope.data.audio import load
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.errors import ModelError
-from layerscope.features.encode import Pass, batches, plan_shards, stored_features
+from layerscope.features.encoder_pass import Pass, batches, plan_shards, stored_features
 
 
 def run(encoder, folder, window=30.0):
@@ -105,7 +105,7 @@ def test_states_that_are_not_finite_name_clip_and_layer(tones):
 
 
 def test_shards_do_not_depend_on_what_is_stored(tones, monkeypatch):
-    monkeypatch.setattr("layerscope.features.encode.SHARD_SECONDS", 3.0)
+    monkeypatch.setattr("layerscope.features.encoder_pass.SHARD_SECONDS", 3.0)
     clips = Dataset.load(tones).survey().clips
     shards = list(plan_shards(clips))
     assert sum(map(len, shards)) == 30
@@ -114,7 +114,7 @@ def test_shards_do_not_depend_on_what_is_stored(tones, monkeypatch):
 
 
 def test_an_interrupted_pass_ends_with_the_same_bytes(tones, monkeypatch, tmp_path):
-    monkeypatch.setattr("layerscope.features.encode.SHARD_SECONDS", 2.0)
+    monkeypatch.setattr("layerscope.features.encoder_pass.SHARD_SECONDS", 2.0)
     _, undisturbed, _ = run(load_encoder("random:small"), tones)
     monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "other"))
     seen = []
