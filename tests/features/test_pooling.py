@@ -32,6 +32,11 @@ def test_a_layer_of_that_very_rate_keeps_its_frames():
     assert torch.equal(to_frame_rate(states, 25.0, 26)[25], states[24])
 
 
+def test_a_slow_layer_of_few_frames_is_stretched_not_taken_for_rounding():
+    states = torch.tensor([[0.0], [1.0]])
+    assert to_frame_rate(states, 25.0, 4)[:, 0].tolist() == [0.0, 0.0, 1.0, 1.0]
+
+
 def test_halves_hold_what_float16_has_no_room_for():
     states = torch.randn(40, 5) * 1e7
     halves, scale = half_precision(states)

@@ -51,6 +51,15 @@ def test_frames_are_read_back_with_their_scale(tmp_path):
     np.testing.assert_allclose(read["b"], frames[3][4:].astype(np.float32) * np.float32(1e-3))
 
 
+def test_a_shard_of_another_store_is_not_taken_for_this_ones(tmp_path):
+    for name in ("one", "other"):
+        FeatureStore(tmp_path / name, ABOUT).write(arrays(2), entries(2))
+    shard = next((tmp_path / "one").glob("*.safetensors"))
+    (tmp_path / "other" / shard.name).write_bytes(shard.read_bytes())
+    with pytest.raises(ResourceError, match="made for another store"):
+        FeatureStore(tmp_path / "other", ABOUT)
+
+
 def test_a_sample_is_what_its_frames_differ_from_the_mean(tmp_path):
     store, tensors = FeatureStore(tmp_path, ABOUT), arrays(3, 10, 2)
     store.write(tensors, entries(2, 1, sampled=5))
@@ -136,4 +145,5 @@ def test_a_flipped_byte_of_a_layer_is_noticed_before_its_numbers_are_used(tmp_pa
 
 def test_a_shard_is_named_by_its_clips():
     assert asdict(entries(1)[0])["sampled"] == 0
-    assert shard_name(entries(1)) == shard_name(entries(1)) != shard_name(entries(2))
+    assert shard_name("a", entries(1)) == shard_name("a", entries(1)) != shard_name("a", entries(2))
+    assert shard_name("a", entries(1)) != shard_name("b", entries(1))

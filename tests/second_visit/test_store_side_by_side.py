@@ -12,7 +12,7 @@ from conftest import write_tone
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import load_encoder
 from layerscope.errors import ResourceError
-from layerscope.features import encode
+from layerscope.features import encoder_pass
 
 #: Two clips a shard, so that there are many to be killed between.
 CLIPS, SECONDS, SHARD_SECONDS = 40, 1.5, 3.0
@@ -21,10 +21,10 @@ import sys
 from pathlib import Path
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import load_encoder
-from layerscope.features import encode
+from layerscope.features import encoder_pass
 
-encode.SHARD_SECONDS = {SHARD_SECONDS}
-one_pass = encode.Pass(load_encoder("random:small", device="cpu"), 1.0, frames=sys.argv[3] == "frames")
+encoder_pass.SHARD_SECONDS = {SHARD_SECONDS}
+one_pass = encoder_pass.Pass(load_encoder("random:small", device="cpu"), 1.0, frames=sys.argv[3] == "frames")
 clips = Dataset.from_folder(sys.argv[1]).survey().clips
 print("ready", flush=True)
 sys.stdin.readline()
@@ -88,10 +88,10 @@ def test_two_processes_of_which_one_is_killed_leave_what_one_alone_leaves(tmp_pa
 @pytest.fixture
 def visited(tmp_path, monkeypatch):
     """Return a pass, and a function that surveys the clips and takes the pass over them."""
-    monkeypatch.setattr(encode, "SHARD_SECONDS", SHARD_SECONDS)
+    monkeypatch.setattr(encoder_pass, "SHARD_SECONDS", SHARD_SECONDS)
     for number in range(8):
         write_tone(tmp_path / "data" / "a" / f"{number}.wav", 200 + 150 * number, SECONDS, seed=number)
-    return encode.Pass(load_encoder("random:small", device="cpu"), 1.0), tmp_path / "data"
+    return encoder_pass.Pass(load_encoder("random:small", device="cpu"), 1.0), tmp_path / "data"
 
 
 def states_of(store, clips):

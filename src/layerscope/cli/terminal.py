@@ -160,6 +160,8 @@ def print_similarities(similarities: Any, out: Path, seconds: float) -> None:
     )
     print_frame(similarity_overview(similarities))
     print_lines(f"not told: {line}" for line in facts["refused"])
+    if names := facts.get("overlapping"):
+        print_lines([f"{', '.join(names)}: read from the overlapping windows that a run over time has left"])
     console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)", highlight=False)
 
 

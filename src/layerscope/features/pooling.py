@@ -61,8 +61,9 @@ def to_frame_rate(states: Tensor, rate: float, frames: int) -> Tensor:
     is brought to the same frames.
     """
     missing = frames - states.shape[0]
-    # Strides and their padding leave a frame or two more or less; averaging would blur all frames for that.
-    if abs(rate - FRAME_RATE) < 1e-3 and abs(missing) <= 2:
+    # Strides and their padding leave a frame or two more or less; averaging would blur all frames for that. Of a window
+    # of few frames that may as well be a layer at half the rate, which is brought to the same frames.
+    if abs(rate - FRAME_RATE) < 1e-3 and abs(missing) <= min(2, (frames - 1) // 2):
         return torch.cat([states[:frames], states[-1:].expand(max(0, missing), -1)])
     # Works both ways: of a slower encoder the stretches overlap, and frames are repeated.
     return adaptive_avg_pool1d(states.T[None], frames)[0].T

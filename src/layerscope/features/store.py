@@ -178,7 +178,7 @@ class FeatureStore:
         # The first run's stays: in one directory only the encoder's name could differ, and that is for people.
         if not about.is_file():
             write_atomically(about, json.dumps(self.description, indent=1, sort_keys=True).encode())
-        path = self.directory / f"{shard_name(entries)}.safetensors"
+        path = self.directory / f"{shard_name(self.directory.name, entries)}.safetensors"
         # Of two runs that make one shard the first one's stays: no lock, and what was read before does not change.
         write_tensors(path, tensors, [asdict(entry) for entry in entries], replace=False)
         self._read_shards([path])
@@ -229,10 +229,11 @@ class FeatureStore:
                 yield place.entry.key, ClipSample(frames[rows], states, windows.mean(axis=0), step)
 
 
-def shard_name(entries: Sequence[ClipEntry]) -> str:
-    """Return the name of a shard with these clips in it."""
-    # Not by its arrays, which another machine may round differently: the same clips are the same shard.
-    return hashlib.sha256(json.dumps([asdict(entry) for entry in entries]).encode()).hexdigest()[:32]
+def shard_name(store: str, entries: Sequence[ClipEntry]) -> str:
+    """Return the name of a shard with these clips in it, in the store of that name."""
+    # Not by its arrays, which another machine may round differently: the same clips are the same shard. With the
+    # store's name, so that a shard that was copied from another encoder's store is not taken for this one's.
+    return hashlib.sha256(json.dumps([store, *map(asdict, entries)]).encode()).hexdigest()[:32]
 
 
 def entries_of(path: Path) -> list[ClipEntry]:
@@ -242,8 +243,8 @@ def entries_of(path: Path) -> list[ClipEntry]:
         entries = [ClipEntry(**fields) for fields in header]
     except TypeError as error:
         raise damaged(path, error) from error
-    if shard_name(entries) != path.stem:
-        raise damaged(path, "its clips are not those that its name tells of")
+    if shard_name(path.parent.name, entries) != path.stem:
+        raise damaged(path, "its clips are not those that its name tells of, or it was made for another store")
     return entries
 
 

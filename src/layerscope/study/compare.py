@@ -120,6 +120,11 @@ def compare_clips(asked: Comparison, progress: Progress) -> Similarities:
     samples = Samples([view for store in stores for view in sampled_views(store)], wanted, frames, parts)
     table, refused = compare_views(samples, progress)
     scores = label_free_scores(encoders, used, samples, progress)
+    overlapping = sorted(
+        encoder.name
+        for encoder, store in zip(encoders, stores, strict=False)
+        if store.keeps_frames and float(used.clip_seconds.max()) > encoder.window
+    )
     facts: dict[str, Any] = {
         "dataset": dataset.name,
         "clips": len(used),
@@ -127,6 +132,8 @@ def compare_clips(asked: Comparison, progress: Progress) -> Similarities:
         "frames": sum(map(len, frames.values())),
         "parts": len(parts),
         "refused": refused,
+        # Frames of the same clips in windows that lie otherwise have heard other surroundings.
+        "overlapping": overlapping,
         "models": {
             encoder.name: {
                 "layers": list(encoder.layers),
