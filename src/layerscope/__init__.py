@@ -1,6 +1,7 @@
 """What each layer of a music model hears, measured once and told straight."""
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,8 +11,8 @@ if TYPE_CHECKING:
     from layerscope.errors import LayerscopeError
     from layerscope.features.clip_features import Features
     from layerscope.predictor.predict import Predictor, load_predictor
-    from layerscope.scores.score_table import Results
     from layerscope.study.probe import probe
+    from layerscope.study.study_results import Results
 
 __all__ = [
     "Dataset",
@@ -33,7 +34,7 @@ _ROOMS = {
     "Features": "features.clip_features",
     "LayerscopeError": "errors",
     "Predictor": "predictor.predict",
-    "Results": "scores.score_table",
+    "Results": "study.study_results",
     "fingerprint_of": "encoders.encoder",
     "load_encoder": "encoders",
     "load_predictor": "predictor.predict",
@@ -41,8 +42,15 @@ _ROOMS = {
 }
 
 
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return [*__all__, "__version__"]
+
+
 def __getattr__(name: str) -> Any:
     """Return a public name."""
+    if name == "__version__":
+        return version("layerscope")
     if name not in _ROOMS:
         raise AttributeError(f"module 'layerscope' has no attribute '{name}'")
     return getattr(import_module(f"layerscope.{_ROOMS[name]}"), name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +36,6 @@ from layerscope.study.options import Comparison, Plan, Sources, checked, make_pl
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     # Help says [default: all], which is no markup.
@@ -50,6 +50,22 @@ StudyFile = Annotated[Path | None, typer.Argument(help="A study.toml with these 
 def plan_of(study: Path | None, given: dict[str, Any]) -> Plan:
     """Return the study that a file and the options over it describe."""
     return read_plan(study, given) if study else make_plan(given, "command line")
+
+
+def print_version(asked: bool) -> None:
+    """Print the version and end, where that was asked."""
+    if asked:
+        console.print(f"layerscope {version('layerscope')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 @app.command()

@@ -20,7 +20,7 @@ from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import WIDE_INPUTS, Results
 from layerscope.tasks import published_rows
 
-__all__ = ["as_svg", "layer_curves"]
+__all__ = ["as_svg", "draw_layers", "layer_curves"]
 
 INK, MUTED, GRID = "#1a1a1a", "#6a6a6a", "#dcdcdc"
 SERIES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
@@ -75,6 +75,16 @@ def layer_curves(results: Results, probe: str) -> Figure:
         if models:
             figure.legend(loc="outside lower left", ncols=3, frameon=False)
     return figure
+
+
+def draw_layers(axes: Axes, results: Results, probe: str) -> None:
+    """Draw the curves alone, of the one task that results are of, on axes of someone else's figure."""
+    metric = results.facts["primary"]
+    rows = results.of(probe=probe, metric=metric)
+    draw_curves(axes, rows, [name for name in rows.model.unique() if name not in results.models("plain")], results)
+    draw_plain_level(axes, results, probe)
+    axes.set_ylabel(metric_name(metric))
+    draw_chance([axes], results.facts["chance"])
 
 
 def draw_chance(panels: list[Axes], chance: float) -> None:

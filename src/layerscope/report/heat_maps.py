@@ -16,7 +16,15 @@ from layerscope.scores.score_table import Results
 from layerscope.similarity.label_free import SCORES
 from layerscope.similarity.measures import MEASURES, Similarities
 
-__all__ = ["descriptor_curves", "label_free_curves", "similarity_map", "task_map"]
+__all__ = [
+    "descriptor_curves",
+    "draw_similarities",
+    "draw_task_panel",
+    "label_free_curves",
+    "similarity_map",
+    "task_map",
+    "task_scores",
+]
 
 #: Perceptually uniform and safe for colour-blind readers (Nuñez et al. 2018).
 COLOURS = colormaps["cividis"]
@@ -99,6 +107,17 @@ def short_number(metric: str, value: float) -> str:
 
 
 def similarity_map(similarities: Similarities, measure: str) -> Figure:
+    """Draw how alike all layers of all models are, on a figure of a size that fits them."""
+    layers = sum(len(facts["layers"]) for facts in similarities.facts["models"].values())
+    size = max(4.2, 1.4 + 0.34 * layers)
+    with rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(size + 0.8, size), layout="constrained")
+        draw_similarities(figure.subplots(), similarities, measure)
+        figure.suptitle(f"{measure_name(measure)}, in percent", x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def draw_similarities(axes: Axes, similarities: Similarities, measure: str) -> None:
     """Draw how alike all layers of all models are."""
     table = similarities.table[(similarities.table.measure == measure) & similarities.table.other_layer.notna()]
     names = [(model, layer) for model, facts in similarities.facts["models"].items() for layer in facts["layers"]]
@@ -109,32 +128,26 @@ def similarity_map(similarities: Similarities, measure: str) -> Figure:
     for pair in table.itertuples():
         a, b = place[pair.model, int(pair.layer)], place[pair.other, int(pair.other_layer)]
         shades[a, b] = shades[b, a] = pair.value
-    size = max(4.2, 1.4 + 0.34 * len(names))
-    with rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(size + 0.8, size), layout="constrained")
-        axes = figure.subplots()
-        draw_cells(axes, shades)
-        if len(names) <= 2 * MOST_NUMBERED:
-            for a, b in np.argwhere(np.isfinite(shades)):
-                # Debiased CKA may fall below 0, where the scale of colours ends.
-                axes.text(b, a, f"{100 * shades[a, b]:.0f}", ha="center", va="center", fontsize=6.5,
-                          color=ink_on(min(1.0, max(0.0, shades[a, b]))))  # fmt: skip
-        labels = [str(layer) for _, layer in names]
-        axes.set_xticks(range(len(names)), labels)
-        axes.set_yticks(range(len(names)), labels)
-        axes.invert_yaxis()
-        axes.set_aspect("equal")
-        first = 0
-        for model, facts in similarities.facts["models"].items():
-            middle = first + (len(facts["layers"]) - 1) / 2
-            axes.text(middle, -1.0, model, ha="center", fontsize=9)
-            axes.text(len(names) - 0.2, middle, model, va="center", rotation=-90, fontsize=9)
-            if first:
-                axes.axhline(first - 0.5, color=SERIES[1], linewidth=1.2)
-                axes.axvline(first - 0.5, color=SERIES[1], linewidth=1.2)
-            first += len(facts["layers"])
-        figure.suptitle(f"{measure_name(measure)}, in percent", x=0.01, ha="left", fontsize=10)
-    return figure
+    draw_cells(axes, shades)
+    if len(names) <= 2 * MOST_NUMBERED:
+        for a, b in np.argwhere(np.isfinite(shades)):
+            # Debiased CKA may fall below 0, where the scale of colours ends.
+            axes.text(b, a, f"{100 * shades[a, b]:.0f}", ha="center", va="center", fontsize=6.5,
+                      color=ink_on(min(1.0, max(0.0, shades[a, b]))))  # fmt: skip
+    labels = [str(layer) for _, layer in names]
+    axes.set_xticks(range(len(names)), labels)
+    axes.set_yticks(range(len(names)), labels)
+    axes.invert_yaxis()
+    axes.set_aspect("equal")
+    first = 0
+    for model, facts in similarities.facts["models"].items():
+        middle = first + (len(facts["layers"]) - 1) / 2
+        axes.text(middle, -1.0, model, ha="center", fontsize=9)
+        axes.text(len(names) - 0.2, middle, model, va="center", rotation=-90, fontsize=9)
+        if first:
+            axes.axhline(first - 0.5, color=SERIES[1], linewidth=1.2)
+            axes.axvline(first - 0.5, color=SERIES[1], linewidth=1.2)
+        first += len(facts["layers"])
 
 
 def measure_name(measure: str) -> str:

@@ -52,7 +52,7 @@ def write_report(results: Results | None, page: Path, similarities: Similarities
         Of a comparison.
     """
     drawn = draw_tasks(results) if results else {}
-    maps = draw_similarities(similarities) if similarities else {}
+    maps = similarity_figures(similarities) if similarities else {}
     if results and len(results.tasks) > 1 and results.models("trained", "untrained"):
         maps = {"tasks": task_map(results), **maps}
     curves = {
@@ -86,7 +86,7 @@ def draw_tasks(results: Results) -> dict[str, dict[str, Figure]]:
 DRAWN_MEASURES = ("cka_debiased", "pwcca_x")
 
 
-def draw_similarities(similarities: Similarities) -> dict[str, Figure]:
+def similarity_figures(similarities: Similarities) -> dict[str, Figure]:
     """Return the pictures of a comparison."""
     shown = [measure for measure in DRAWN_MEASURES if measure in similarities.measures]
     layers = sum(len(facts["layers"]) for facts in similarities.facts["models"].values())

@@ -152,7 +152,7 @@ class Results:
             raise unknown("task", task, self.facts["tasks"])
         # Index and draws stay in step, since `compare` looks rows up by the index in both.
         rows = self.summary.task == task
-        return Results(
+        return type(self)(
             self.table[self.table.task == task].reset_index(drop=True),
             self.summary[rows].reset_index(drop=True),
             self.draws[rows.to_numpy()],

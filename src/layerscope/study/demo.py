@@ -13,7 +13,7 @@ from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.options import Plan, make_plan
 from layerscope.study.progress import Progress, Silent
 from layerscope.study.run import finish, probe_tasks
-from layerscope.study.study_results import StudyResults
+from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import load_tasks
 from layerscope.toymusic import write_notes, write_pieces
 from layerscope.toymusic.composed_dataset import REPORTED
@@ -53,7 +53,7 @@ def demo(
     progress: Progress | None = None,
     command: Sequence[str] = (),
     stage: Stage = lambda *_: None,
-) -> StudyResults:
+) -> Results:
     """Compose, encode, probe and report.
 
     Parameters
@@ -75,7 +75,7 @@ def demo(
 
     Returns
     -------
-    StudyResults
+    Results
         Of all tasks, read by the closed form, which takes seconds where an mlp takes minutes.
 
     Raises
@@ -98,7 +98,7 @@ def demo(
         with owned_directory(out, "study", plans["pieces"].model_dump(mode="json") | {"data": music}):
             found = [study(plan, progress or Silent(), clock) for plan in plans.values()]
             # What is combined can neither answer nor draw.
-            results = StudyResults(**vars(combine(found)))
+            results = Results(**vars(combine(found)))
             results.facts["note"] = NOTE
             for name, told in results.facts["tasks"].items():
                 told["title"] = TITLES[name]
@@ -139,7 +139,7 @@ def plan_of(table: Path, targets: list[str], models: Sequence[str]) -> Plan:
     return make_plan({"data": table, "target": targets, "model": list(models), "probe": ["closed"], "seeds": 1}, "demo")
 
 
-def study(plan: Plan, progress: Progress, clock: Clock) -> StudyResults:
+def study(plan: Plan, progress: Progress, clock: Clock) -> Results:
     """Take the encoders over the clips of a plan once, and probe its tasks."""
     tasks = load_tasks(plan, progress)
     passes = extract_all(plan.encoders(), tasks, progress)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from layerscope.data.dataset import Dataset
 from layerscope.data.splits import assign, parts_of, refuse_unlearnable
-from layerscope.encoders import Encoder
+from layerscope.encoders import Encoder, load_encoder
 from layerscope.errors import UsageError
 from layerscope.features.clip_features import Features, refuse_different
 from layerscope.probes.fitting import (
@@ -18,15 +19,15 @@ from layerscope.study.options import Probing, checked
 from layerscope.study.progress import Silent
 from layerscope.study.run import probe_tasks
 from layerscope.study.run_task import cross_validated, probe_features
-from layerscope.study.study_results import StudyResults
+from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, refuse_leaks
 
 __all__ = ["probe"]
 
 
 def probe(
-    subject: Encoder | Features | Sequence[Encoder | Features],
-    dataset: Dataset | None = None,
+    subject: str | Encoder | Features | Sequence[str | Encoder | Features],
+    dataset: str | Path | Dataset | None = None,
     *,
     target: str | Sequence[str] = "label",
     kind: str | None = None,
@@ -36,15 +37,15 @@ def probe(
     split_seed: int = 0,
     window: float | None = None,
     allow_leaks: bool = False,
-) -> StudyResults:
+) -> Results:
     """Probe every layer of encoders on a dataset, or features that someone has already.
 
     Parameters
     ----------
-    subject : Encoder, Features, or several of one sort
-        What is probed.
-    dataset : Dataset, optional
-        The clips; features bring their own labels.
+    subject : str, Encoder, Features, or several
+        What is probed; a text is a model or a plain feature by its name, as `layerscope.load_encoder` takes it.
+    dataset : Dataset, str or Path, optional
+        The clips, or the folder or table to load them from; features bring their own labels.
     target : str or sequence of str
         The column to predict, or several with commas as one target; each of a sequence is a task of its own.
     kind : str, optional
@@ -64,7 +65,7 @@ def probe(
 
     Returns
     -------
-    StudyResults
+    Results
 
     Raises
     ------
@@ -86,13 +87,18 @@ def probe(
     given = {"target": target, "kind": kind, "probe": probes, "seeds": seeds, "folds": folds, "split_seed": split_seed,
              "window": window, "allow_leaks": allow_leaks}  # fmt: skip
     asked = checked(Probing, given, "probe()")
-    subjects = [subject] if isinstance(subject, (Encoder, Features)) else list(subject)
-    encoders = [one for one in subjects if isinstance(one, Encoder)]
+    subjects = list(subject) if isinstance(subject, Sequence) and not isinstance(subject, str) else [subject]
+    strangers = [type(one).__name__ for one in subjects if not isinstance(one, (str, Encoder, Features))]
+    if strangers or not subjects:
+        raise UsageError(f"probe() takes names, encoders or features, not {', '.join(strangers) or 'nothing'}")
     features = [one for one in subjects if isinstance(one, Features)]
+    encoders = [load_encoder(one) if isinstance(one, str) else one for one in subjects if not isinstance(one, Features)]
     if features and not encoders and dataset is None:
         return probe_own(features, asked)
     if features or dataset is None:
         raise UsageError("encoders need a dataset, and features of one's own stand alone")
+    if not isinstance(dataset, Dataset):
+        dataset = Dataset.load(dataset)
     surveyed = dataset.survey()
     tasks = [
         StudyTask(dataset.name if len(asked.target) == 1 else f"{dataset.name}-{one.partition(',')[0]}",
@@ -107,7 +113,7 @@ def probe(
     return results
 
 
-def probe_own(features: Sequence[Features], asked: Probing) -> StudyResults:
+def probe_own(features: Sequence[Features], asked: Probing) -> Results:
     """Probe features that someone has already, with the labels they bring."""
     refuse_different(features)
     labels = features[0].labels
@@ -122,4 +128,4 @@ def probe_own(features: Sequence[Features], asked: Probing) -> StudyResults:
     models = facts.pop("models")
     facts |= {"leaks": leaks, "skipped": 0}
     whole = {"models": models, "tasks": {task.name: facts}, "seeds": asked.seeds, "note": ""}
-    return StudyResults(*tabulate(entries), whole, {})
+    return Results(*tabulate(entries), whole, {})

@@ -15,7 +15,7 @@ from layerscope.study.extraction import Stores, extract_all, keep_usable
 from layerscope.study.options import Plan, Probing
 from layerscope.study.progress import Progress, Silent
 from layerscope.study.run_task import run_task
-from layerscope.study.study_results import StudyResults
+from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, load_tasks, tasks_left_out
 
 __all__ = ["finish", "probe_tasks", "run"]
@@ -23,7 +23,7 @@ __all__ = ["finish", "probe_tasks", "run"]
 
 def run(
     plan: Plan, out: Path, *, progress: Progress | None = None, command: Sequence[str] = (), note: str = ""
-) -> StudyResults:
+) -> Results:
     """Run a study, or continue one, and write its directory.
 
     Parameters
@@ -57,7 +57,7 @@ def run(
 
 def probe_tasks(
     tasks: Sequence[StudyTask], stores: Sequence[Stores], asked: Probing, progress: Progress, keep: Path | None = None
-) -> StudyResults:
+) -> Results:
     """Probe every task of a study, and put the results together.
 
     Parameters
@@ -84,10 +84,10 @@ def probe_tasks(
         # Clips of two data sets may have one name.
         prefix = f"{task.name}: " if len(tasks) > 1 else ""
         skipped |= {f"{prefix}{clip}": reason for clip, reason in task.dataset.skipped.items()}
-    return StudyResults(*tabulate(entries), facts, skipped)
+    return Results(*tabulate(entries), facts, skipped)
 
 
-def finish(results: StudyResults, out: Path, plan: Plan, command: Sequence[str]) -> None:
+def finish(results: Results, out: Path, plan: Plan, command: Sequence[str]) -> None:
     """Write the tables, the provenance and the report."""
     provenance = {
         "command": list(command),

@@ -1,23 +1,175 @@
-"""What a study leaves in memory: scores that can answer and draw themselves."""
+"""What a study leaves in memory: scores that answer, print and draw themselves."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from layerscope.errors import UsageError, unknown
 from layerscope.report import write_report
-from layerscope.scores.score_table import Results
+from layerscope.report.figures import draw_layers, layer_curves
+from layerscope.report.heat_maps import draw_similarities, draw_task_panel, similarity_map, task_map, task_scores
+from layerscope.report.sentences import describe, metric_name, number, span
+from layerscope.scores.layer_selection import preferred_probe
+from layerscope.scores.score_table import Results as ScoreTable
 from layerscope.scores.verdict import Verdict, decide
-from layerscope.similarity.measures import Similarities
+from layerscope.similarity.measures import MEASURES, Similarities
 
-__all__ = ["StudyResults"]
+__all__ = ["Results"]
 
 
-class StudyResults(Results):
-    """Results that can answer and draw themselves."""
+class Results(ScoreTable):
+    """Results of a study, as `layerscope.probe` returns them and `read` finds them in a run's directory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import layerscope as ls
+    >>> states = np.random.default_rng(0).normal(size=(120, 3, 4))  # 120 clips, 3 layers, 4 dimensions
+    >>> states[:, 2, 0] += 4.0 * (np.arange(120) % 2)  # the last layer knows
+    >>> results = ls.probe(ls.Features.from_arrays(states, ["minor", "major"] * 60), probes="closed")
+    >>> results.answer().verdict, results.answer().layer
+    ('layer', 2)
+    >>> results.layer_table().shape  # 3 layers, one task
+    (3, 1)
+    """
+
+    #: What `layerscope compare` left beside a run that was read.
+    similarities: Similarities | None = None
+
+    @classmethod
+    def read(cls, directory: str | Path) -> Results:
+        """Read a run's directory, with the comparison of layers beside it, if there is one.
+
+        Raises
+        ------
+        DataError
+            If the directory is not that of a finished run.
+        """
+        results = super().read(directory)
+        assert isinstance(results, cls)
+        results.similarities = Similarities.read(Path(directory))
+        return results
 
     def answers(self) -> list[Verdict]:
         """Return the answer for each task, as ``answer.json`` holds it (see `layerscope.scores.verdict.decide`)."""
         return [decide(self, task) for task in self.tasks]
+
+    def answer(self, task: str | None = None) -> Verdict:
+        """Return the answer for a task; a study of one need not name it.
+
+        Raises
+        ------
+        UsageError
+            If the study has no such task, or several and none is named.
+        """
+        return decide(self, self.sole_task(task))
+
+    def sole_task(self, task: str | None) -> str:
+        """Return the task that is meant, or raise."""
+        if task is None and len(self.tasks) > 1:
+            raise UsageError(f"the study has several tasks; name one: {', '.join(self.tasks)}")
+        if task is not None and task not in self.tasks:
+            raise unknown("task", task, self.tasks)
+        return task or self.tasks[0]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the tidy table, a row a seed, split and metric (the columns of ``results.csv``)."""
+        return self.table.copy()
+
+    def layer_table(self, probe: str | None = None) -> pd.DataFrame:
+        """Return test scores by layer, the table that papers print.
+
+        Parameters
+        ----------
+        probe : str, optional
+            By default the one that validation prefers, task by task.
+
+        Returns
+        -------
+        DataFrame
+            A row for each model and layer (a MultiIndex), a column a task, in its primary metric.
+
+        Raises
+        ------
+        UsageError
+            For a probe that the study does not have.
+        """
+        columns = {}
+        for task in self.tasks:
+            chosen = probe or preferred_probe(self, task)
+            rows = self.of(task=task, input="layer", metric=self.primary(task), probe=chosen)
+            if rows.empty:
+                raise unknown("probe", chosen, self.summary.probe.unique())
+            columns[task] = rows.set_index(["model", "layer"]).value
+        return pd.DataFrame(columns)
+
+    def plot(
+        self,
+        what: Literal["layers", "map", "similarity"] = "layers",
+        *,
+        task: str | None = None,
+        probe: str | None = None,
+        model: str | None = None,
+        measure: str = "cka_debiased",
+        ax: Axes | None = None,
+    ) -> Figure | Axes:
+        """Draw the study.
+
+        Parameters
+        ----------
+        what : {"layers", "map", "similarity"}
+            Scores over layers with 95 % bands, tasks by layers, or how alike layers are to one another, which needs a
+            run's directory with a comparison in it.
+        task, probe : str, optional
+            For ``"layers"``; the sole task, and the probe that validation prefers, by default.
+        model : str, optional
+            For ``"map"`` on given axes, which have room for one.
+        measure : str
+            For ``"similarity"``: ``"cka_debiased"``, ``"pwcca_x"``, …
+        ax : matplotlib Axes, optional
+            Where to draw; on a figure of its own by default.
+
+        Returns
+        -------
+        Figure or Axes
+            The axes that were given, else the figure.
+
+        Raises
+        ------
+        UsageError
+            If the study does not have what is to be drawn.
+        """
+        if what == "layers":
+            own = self.only(self.sole_task(task))
+            chosen = probe or preferred_probe(own, own.facts["task"])
+            if chosen not in set(own.summary.probe):
+                raise unknown("probe", chosen, own.summary.probe.unique())
+            if ax is None:
+                return layer_curves(own, chosen)
+            draw_layers(ax, own, chosen)
+        elif what == "map":
+            if ax is None:
+                return task_map(self)
+            models = self.models("trained", "untrained")
+            if model not in models:
+                raise unknown("model", str(model), models)
+            draw_task_panel(ax, self, {name: task_scores(self, name, models) for name in self.tasks}, model)
+        elif what == "similarity":
+            if self.similarities is None:
+                raise UsageError("no comparison of layers beside these results; `layerscope compare` makes one")
+            if measure not in self.similarities.measures:
+                raise unknown("measure", measure, [name for name in MEASURES if name in self.similarities.measures])
+            if ax is None:
+                return similarity_map(self.similarities, measure)
+            draw_similarities(ax, self.similarities, measure)
+        else:
+            raise unknown("plot", what, ["layers", "map", "similarity"])
+        return ax
 
     def to_html(self, path: str | Path) -> None:
         """Write the page, with figures and tables beside it, into the page's directory.
@@ -28,3 +180,23 @@ class StudyResults(Results):
             The page; its figures and tables get sub-directories beside it.
         """
         write_report(self, Path(path), Similarities.read(Path(path).parent))
+
+    def answer_table(self) -> pd.DataFrame:
+        """Return a row a task: the verdict, what it is of, and its test score with the 95 % interval."""
+        rows = []
+        for answer in self.answers():
+            metric = answer.metric
+            score = f"{number(metric, answer.value)} {span(metric, answer.low, answer.high)}"
+            what = describe(self.summary.loc[answer.row])
+            rows.append([answer.task, answer.verdict, what, f"{metric_name(metric)} {score}"])
+        return pd.DataFrame(rows, columns=["task", "verdict", "input", "score [95 %]"])
+
+    def __repr__(self) -> str:
+        """Return the answers as a table of at most 80 columns."""
+        # A quarter each, the cells cut: `answers` has them whole.
+        table = self.answer_table().map(lambda cell: cell if len(cell) < 30 else f"{cell[:28]}…")
+        return table.to_string(index=False, justify="left", line_width=80)
+
+    def _repr_html_(self) -> str:
+        """Return the answers as a table for notebooks."""
+        return self.answer_table().to_html(index=False, border=0)

@@ -1,0 +1,104 @@
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_study import made_similarities, made_study
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import layerscope as ls
+from layerscope.errors import UsageError
+from layerscope.study.study_results import Results
+
+
+@pytest.fixture(scope="module")
+def study():
+    return Results(**vars(made_study(["a", "b"], layers=3)))
+
+
+def test_the_names_that_users_call_are_listed():
+    assert {"probe", "load_encoder", "Dataset", "Features", "Results", "load_predictor", "__version__"} <= set(dir(ls))
+    told = subprocess.run(
+        [sys.executable, "-m", "layerscope", "--version"], check=True, capture_output=True, text=True
+    ).stdout
+    assert ls.__version__ in told
+
+
+def test_the_table_of_layers_holds_the_scores_of_the_summary(study):
+    table = study.layer_table("linear")
+    assert list(table.columns) == ["a", "b"]
+    for (model, layer), scores in table.iterrows():
+        for task, score in scores.items():
+            rows = study.of(model=model, layer=layer, task=task, input="layer", probe="linear", metric="accuracy")
+            assert score == rows.value.item()
+    assert len(table) == 2 * 3
+    with pytest.raises(UsageError, match="unknown probe 'svm'"):
+        study.layer_table("svm")
+
+
+def test_an_answer_is_of_the_sole_task_or_of_the_one_that_is_named(study):
+    assert study.answer("b") == study.answers()[1]
+    with pytest.raises(UsageError, match="several tasks; name one: a, b"):
+        study.answer()
+    with pytest.raises(UsageError, match="unknown task 'c'"):
+        study.answer("c")
+
+
+def test_results_print_in_eighty_columns_and_as_html_that_is_escaped():
+    study = Results(**vars(made_study(["<b>a task whose name takes more than a line of eighty columns to write</b>"])))
+    assert max(map(len, repr(study).splitlines())) <= 80
+    assert "<b>a task" not in study._repr_html_()
+    assert "&lt;b&gt;a task" in study._repr_html_()
+
+
+def test_a_copy_is_given_not_the_table_itself(study):
+    pd.testing.assert_frame_equal(study.to_pandas(), study.table)
+    copied = study.to_pandas()
+    copied["value"] = 0.0
+    assert (study.table.value != 0.0).all()
+
+
+def test_what_is_drawn_fits_figures_of_ones_own_and_axes_that_are_given(study):
+    study.similarities = made_similarities(layers=3)
+    for what, asked in (("layers", {"task": "a"}), ("map", {"model": "m"}), ("similarity", {})):
+        assert isinstance(study.plot(what, **asked), Figure)
+        axes = Figure().subplots()
+        assert study.plot(what, **asked, ax=axes) is axes
+        assert isinstance(axes, Axes)
+        assert axes.has_data()
+
+
+@pytest.mark.parametrize(
+    ("what", "asked", "message"),
+    [
+        ("curves", {}, "unknown plot 'curves'"),
+        ("layers", {"task": "a", "probe": "svm"}, "unknown probe 'svm'"),
+        ("layers", {"task": "c"}, "unknown task 'c'"),
+        ("map", {"model": "x", "ax": Figure().subplots()}, "unknown model 'x'; known: m, n"),
+        ("similarity", {}, "no comparison of layers"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(what, asked, message):
+    study = Results(**vars(made_study(["a", "b"], layers=3)))
+    with pytest.raises(UsageError, match=message):
+        study.plot(what, **asked)
+
+
+def test_names_and_paths_stand_for_encoders_and_data(tmp_path):
+    random = np.random.default_rng(0)
+    import soundfile
+
+    for label, pitch in (("low", 200), ("high", 900)):
+        for number in range(10):
+            path = tmp_path / label / f"{number}.wav"
+            path.parent.mkdir(exist_ok=True)
+            sound = np.sin(2 * np.pi * pitch * np.arange(12_000) / 24_000) + 0.1 * random.normal(size=12_000)
+            soundfile.write(path, sound / 2, 24_000)
+    results = ls.probe("mel", str(tmp_path), probes="closed")
+    assert isinstance(results, ls.Results)
+    assert results.models("plain") == ["mel"]
+    for subject in (3, [], [None]):
+        with pytest.raises(UsageError, match="probe\\(\\) takes names, encoders or features"):
+            ls.probe(subject, tmp_path)
