@@ -51,9 +51,29 @@ def test_names_from_outside_are_text_not_markup(page):
     assert "&lt;script&gt;alert(1)" in page.read_text()
 
 
+def pictures(text):
+    """Count drawings but for the bars of the first table, which repeat the number beside them and are hidden."""
+    bars = text.count('<svg class="bar"')
+    assert bars == len(re.findall(r'<svg class="bar"[^>]*aria-hidden="true">', text))
+    return text.count("<svg ") - bars
+
+
+def words(text):
+    """Return what is read before anything is opened."""
+    return re.sub(r"<(style|svg|details|title).*?</\1>|<[^>]+>", " ", text, flags=re.DOTALL).split()
+
+
+def test_a_page_of_twelve_tasks_is_read_in_minutes(tmp_path):
+    write_report(made_study([f"task {number}" for number in range(12)], probes=("mlp",)), tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    # The answers of twelve tasks, two models and a plain feature in at most 1,200 words.
+    assert len(words(text)) <= 1200
+    assert len(re.findall('class="badge', text)) == 12
+
+
 def test_every_picture_has_a_text_alternative(page):
     text = page.read_text()
-    assert text.count('role="img" aria-label="accuracy with the') == text.count("<svg ") == 1
+    assert text.count('role="img" aria-label="accuracy with the') == pictures(text) == 1
 
 
 @pytest.mark.slow
@@ -77,7 +97,7 @@ def test_a_study_of_many_tasks_and_a_comparison_share_a_page(tmp_path):
     text = (tmp_path / "report.html").read_text()
     collector = Collector()
     collector.feed(text)
-    assert text.count("<svg ") == text.count('role="img"') == 10  # a map, four curves, five of the comparison
+    assert pictures(text) == text.count('role="img"') == 10  # a map, four curves, five of the comparison
     assert all(re.findall(r'role="img" aria-label="(.*?)"', text))
     for words in ("The three questions", "How alike the layers are", "What label-free scores are worth here",
                   "25 ± 0, 25 ± 0", "CCA of width 9: too few", "similarity.csv", "label_free_scores.csv"):  # fmt: skip

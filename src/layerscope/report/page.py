@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from layerscope.atomic_files import write_atomically
+from layerscope.report.answer_table import answer_rows
 from layerscope.report.conclusions import answer_questions, worth_of_scores
 from layerscope.report.figures import as_svg, layer_curves
 from layerscope.report.heat_maps import descriptor_curves, label_free_curves, similarity_map, task_map
@@ -139,6 +140,9 @@ def render(
     )
     environment.globals |= {text.__name__: text for text in (input_name, metric_name, mixture_text, number, span)}
     tasks = [task_section(results.only(task), figures) for task, figures in drawn.items()] if results else []
+    common = common_cautions(tasks)
+    for task in tasks:
+        task["cautions"] = [caution for caution in task["advice"].cautions if caution not in common]
     downloads = {f"{name}.csv": as_link(table) for name, table in tables.items() if name != "similarity"}
     if results:
         downloads = {"results.csv": as_link(results.table), "summary.csv": as_link(results.summary), **downloads}
@@ -154,6 +158,8 @@ def render(
         results=results,
         mixture_caution=MIXTURE_CAUTION,
         tasks=tasks,
+        common_cautions=common,
+        answer_rows=answer_rows(results) if results else [],
         answers=answer_questions(results) if results else [],
         map={"svg": as_svg(maps["tasks"]), "text": map_text(results)} if results and "tasks" in maps else None,
         similarity=similarity_section(similarities, maps, tables) if similarities else None,
@@ -161,6 +167,14 @@ def render(
         skipped={**(similarities.skipped if similarities else {}), **(results.skipped if results else {})},
         downloads=downloads,
     )
+
+
+def common_cautions(tasks: list[dict[str, Any]]) -> list[str]:
+    """Return the cautions that every one of several tasks has, which are said once."""
+    if len(tasks) < 2:
+        return []
+    first, *others = (task["advice"].cautions for task in tasks)
+    return [caution for caution in first if all(caution in cautions for cautions in others)]
 
 
 def title_of(tasks: list[dict[str, Any]]) -> str:

@@ -1,0 +1,176 @@
+"""The answers of a study as a table, a row a task: what the page shows first.
+
+Conventions: a score's bar runs from 0 to 1 (what is below 0, as R² may be, is drawn at its left end), with a tick at
+what the constant answer scores; a difference's bar is centred on 0 and as wide as the widest of the table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from layerscope.report.sentences import describe, input_name, layer_list, metric_name, number, span
+from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained
+from layerscope.scores.score_table import Comparison, Results
+from layerscope.scores.verdict import Verdict, decide
+
+__all__ = ["AnswerRow", "answer_rows"]
+
+#: Of a bar, in CSS pixels.
+WIDTH, HEIGHT = 120, 16
+#: Half of a mark, which must not be cut off at the ends.
+MARGIN = 4
+#: Inputs of all layers that one layer is held against.
+ALL_LAYERS = ("weighted", "concat")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number as text and as a drawing.
+
+    Attributes
+    ----------
+    name : str
+        Of what a layer is held against; empty for a score.
+    text : str
+        The number and its interval.
+    bar : str
+        The same as SVG.
+    """
+
+    name: str
+    text: str
+    bar: str
+
+
+@dataclass(frozen=True)
+class AnswerRow:
+    """What the page says of a task in one row.
+
+    Attributes
+    ----------
+    title, metric, verdict : str
+        Of the task.
+    use : str
+        What is recommended, or what is open.
+    beside : str
+        In small: the layers that may be best, or what validation prefers where nothing is to be used.
+    score : Cell
+        Test score and interval of what is used.
+    plain, twin, all_layers : list of Cell
+        The layer that validation prefers less the best plain feature, less the best untrained layer, and less all
+        layers of its model together; empty where the study has none.
+    """
+
+    title: str
+    metric: str
+    verdict: str
+    use: str
+    beside: str
+    score: Cell
+    plain: list[Cell]
+    twin: list[Cell]
+    all_layers: list[Cell]
+
+
+def answer_rows(results: Results) -> list[AnswerRow]:
+    """Return a row for each task of a study, in its order."""
+    gaps = {task: layer_differences(results, task) for task in results.tasks}
+    bounds = [
+        abs(bound)
+        for columns in gaps.values()
+        for column in columns
+        for _, gap in column
+        for bound in (gap.difference, gap.low, gap.high)
+        if bound == bound  # not NaN
+    ]
+    widest = max(bounds, default=0.0) or 1.0
+    rows = []
+    for task, columns in gaps.items():
+        answer = decide(results, task)
+        cells = [[difference_cell(answer.metric, name, gap, widest) for name, gap in column] for column in columns]
+        rows.append(answer_row(results, answer, *cells))
+    return rows
+
+
+def answer_row(
+    results: Results, answer: Verdict, plain: list[Cell], twin: list[Cell], all_layers: list[Cell]
+) -> AnswerRow:
+    """Return the row of a task, given what its best layer has over others."""
+    row = results.summary.loc[answer.row]
+    open_rows = dict.fromkeys(describe(results.summary.loc[number]) for number in answer.candidate_rows)
+    return AnswerRow(
+        title=results.title(answer.task),
+        metric=metric_name(answer.metric),
+        verdict=answer.verdict,
+        use={"undecided": " or ".join(open_rows), "nothing": "nothing yet"}.get(answer.verdict, describe(row)),
+        beside=beside(answer, describe(row)),
+        score=Cell(
+            "",
+            f"{number(answer.metric, answer.value)} {span(answer.metric, answer.low, answer.high)}",
+            score_bar(answer.value, answer.low, answer.high, answer.chance),
+        ),
+        plain=plain,
+        twin=twin,
+        all_layers=all_layers,
+    )
+
+
+def beside(answer: Verdict, preferred: str) -> str:
+    """Return what stands in small below what is to be used."""
+    if answer.verdict == "nothing":
+        return f"validation prefers {preferred}"
+    several = answer.layer is not None and len(answer.best_set) > 1
+    return f"may be best: layers {layer_list(answer.best_set)}" if several else ""
+
+
+def layer_differences(results: Results, task: str) -> list[list[tuple[str, Comparison]]]:
+    """Return what the chosen layer of a task has over the best plain feature, the best twin, and all layers."""
+    layer = best_trained(results, task)
+    if layer is None:
+        return [[], [], []]
+    best = layer.chosen
+    singles = [
+        [choice.chosen] if choice else [] for choice in (best_plain(results, task), best_untrained(results, task))
+    ]
+    rows = results.of(task=task, model=best.model, probe=best.probe, metric=best.metric)
+    wide = [row for _, row in rows[rows.input.isin(ALL_LAYERS)].iterrows()]
+    return [
+        [(f"{row.model} {input_name(row)}" if row.model != best.model else row.input,
+          results.compare(best.name, row.name)) for row in column]
+        for column in (*singles, wide)
+    ]  # fmt: skip
+
+
+def difference_cell(metric: str, name: str, gap: Comparison, widest: float) -> Cell:
+    """Return a paired difference in words and drawn."""
+    text = f"{number(metric, gap.difference, signed=True)} {span(metric, gap.low, gap.high, signed=True)}"
+    return Cell(name, text, difference_bar(gap, widest))
+
+
+def score_bar(value: float, low: float, high: float, chance: float) -> str:
+    """Return a score, its interval and the constant answer on a line from 0 to 1."""
+    tick = f'<path class="tick" d="M{place(chance):.1f} 1V{HEIGHT - 1}"/>'
+    return drawing(f'<path class="axis" d="M0 {HEIGHT / 2}H{WIDTH}"/>{tick}{mark(value, low, high)}')
+
+
+def difference_bar(gap: Comparison, widest: float) -> str:
+    """Return a difference and its interval on a line with 0 in the middle."""
+    shares = (0.5 + 0.5 * bound / widest for bound in (gap.difference, gap.low, gap.high))
+    return drawing(f'<path class="tick" d="M{WIDTH / 2} 1V{HEIGHT - 1}"/>{mark(*shares)}')
+
+
+def mark(value: float, low: float, high: float) -> str:
+    """Return a dot with its interval, where there is one."""
+    line = f'<path class="interval" d="M{place(low):.1f} {HEIGHT / 2}H{place(high):.1f}"/>' if low == low else ""
+    return f'{line}<circle cx="{place(value):.1f}" cy="{HEIGHT / 2}" r="3.5"/>' if value == value else line
+
+
+def place(share: float) -> float:
+    """Return where a share of the width lies, in pixels; what is outside lies at the end."""
+    return MARGIN + (WIDTH - 2 * MARGIN) * min(1.0, max(0.0, share))
+
+
+def drawing(content: str) -> str:
+    """Return a drawing beside a number that says the same."""
+    size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
+    return f'<svg class="bar" {size} aria-hidden="true">{content}</svg>'
