@@ -48,7 +48,7 @@ class AnswerRow:
 
     Attributes
     ----------
-    title, metric, verdict : str
+    task, title, metric, verdict : str
         Of the task.
     use : str
         What is recommended, or what is open.
@@ -61,6 +61,7 @@ class AnswerRow:
         layers of its model together; empty where the study has none.
     """
 
+    task: str
     title: str
     metric: str
     verdict: str
@@ -99,6 +100,7 @@ def answer_row(
     row = results.summary.loc[answer.row]
     open_rows = dict.fromkeys(describe(results.summary.loc[number]) for number in answer.candidate_rows)
     return AnswerRow(
+        task=answer.task,
         title=results.title(answer.task),
         metric=metric_name(answer.metric),
         verdict=answer.verdict,

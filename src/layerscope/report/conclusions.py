@@ -28,6 +28,7 @@ AGAINST_PLAIN = {
     "worse": "is beaten on",
     "not told apart": "is not told apart from it on",
 }
+SIGNS = {"better": "▲", "worse": "▼", "not told apart": "▬"}
 ONE_AGAINST_ALL = {"better": "beats", "worse": "loses to", "not told apart": "is not told apart from"}
 
 
@@ -39,11 +40,17 @@ class Answer:
     ----------
     question : str
         In words.
+    caption : str
+        What the signs of the matrix are.
+    matrix : dict of str to dict of str to str
+        A row a model (and input), a column a task: a sign or a layer.
     sentences : tuple of str
-        The answer.
+        The same with numbers.
     """
 
     question: str
+    caption: str
+    matrix: dict[str, dict[str, str]]
     sentences: tuple[str, ...]
 
 
@@ -54,26 +61,28 @@ def answer_questions(results: Results) -> list[Answer]:
         return []
     answers = []
     if results.models("plain"):
-        answers.append(Answer("Do the models beat plain features, and where?", against_plain(results, models)))
-    answers.append(Answer("Which layers serve which task?", layers_of_tasks(results, models)))
+        answers.append(against_plain(results, models))
+    answers.append(layers_of_tasks(results, models))
     if results.summary.input.isin(["weighted", "concat"]).any():
-        answers.append(Answer("One layer, or all of them?", one_or_all(results, models)))
+        answers.append(one_or_all(results, models))
     return answers
 
 
-def against_plain(results: Results, models: list[str]) -> tuple[str, ...]:
+def against_plain(results: Results, models: list[str]) -> Answer:
     """Return, for each model, the tasks on which it beats the best plain feature, and those on which it does not."""
-    compared: list[tuple[str, str, Comparison]] = []
+    compared: list[tuple[str, str, str, Comparison]] = []
     for model in models:
         for task in results.tasks:
             best, plain = chosen_layer(results, task, model), best_plain(results, task)
             if best and plain:
                 gap = results.compare(best.chosen.name, plain.chosen.name)
                 points = number(results.primary(task), gap.difference, signed=True)
-                compared.append((model, f"{results.title(task)} ({points} to {plain.chosen.model})", gap))
+                compared.append((model, task, f"{results.title(task)} ({points} to {plain.chosen.model})", gap))
     tasks: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for (model, text, _), verdict in zip(compared, corrected([gap for *_, gap in compared]), strict=True):
+    matrix: dict[str, dict[str, str]] = {model: {} for model in models}
+    for (model, task, text, _), verdict in zip(compared, corrected([gap for *_, gap in compared]), strict=True):
         tasks[model, verdict].append(text)
+        matrix[model][task] = SIGNS[verdict]
     sentences = []
     for model in models:
         named = {verdict: tasks[model, verdict] for verdict in AGAINST_PLAIN}
@@ -84,7 +93,12 @@ def against_plain(results: Results, models: list[str]) -> tuple[str, ...]:
         count = sum(model == name for name, *_ in compared)
         sentences.append(f"{model}, of {count} task{'s' if count != 1 else ''}: {'; '.join(parts)}.")
     last = "The best plain feature, like the layer, is the one that validation prefers; paired differences. "
-    return (*sentences, last + family_of(len(compared)))
+    return Answer(
+        "Do the models beat plain features, and where?",
+        "▲ the chosen layer beats the best plain feature, ▼ is beaten by it, ▬ is not told apart from it.",
+        matrix,
+        (*sentences, last + family_of(len(compared))),
+    )
 
 
 def family_of(count: int) -> str:
@@ -94,9 +108,10 @@ def family_of(count: int) -> str:
     return f"All {count} comparisons are corrected together (Holm): that any of them is wrong has 5 % at most."
 
 
-def layers_of_tasks(results: Results, models: list[str]) -> tuple[str, ...]:
+def layers_of_tasks(results: Results, models: list[str]) -> Answer:
     """Return, for each model, the layer chosen for each task, and how many pairs of tasks cannot share one."""
     sentences = []
+    matrix: dict[str, dict[str, str]] = {}
     for model in models:
         sets: dict[str, set[int]] = {}
         places, gains = [], {}
@@ -108,6 +123,7 @@ def layers_of_tasks(results: Results, models: list[str]) -> tuple[str, ...]:
             sets[task] = set(map(int, beside.layer[beside.in_best_set]))
             equals = layer_list(sorted(sets[task]))
             places.append((int(best.layer), f"{results.title(task)} {best.layer} (of {equals})"))
+            matrix.setdefault(model, {})[task] = f"{best.layer} ({equals})"
             gains[task] = float(beside.value.max() - best.value)
         if not places:
             continue
@@ -120,7 +136,12 @@ def layers_of_tasks(results: Results, models: list[str]) -> tuple[str, ...]:
             sentences.append(f"{model}: {apart} have no layer that may be best for both.")
             sentences.append(f"{model}: {one_for_all(results, model, list(sets))}")
         sentences.append(f"{model}: {optimism(results, gains)}")
-    return tuple(sentences)
+    return Answer(
+        "Which layers serve which task?",
+        "The chosen layer; in brackets, all that may be best on the test clips.",
+        matrix,
+        tuple(sentences),
+    )
 
 
 def one_for_all(results: Results, model: str, tasks: list[str]) -> str:
@@ -158,7 +179,7 @@ def optimism(results: Results, gains: dict[str, float]) -> str:
     )
 
 
-def one_or_all(results: Results, models: list[str]) -> tuple[str, ...]:
+def one_or_all(results: Results, models: list[str]) -> Answer:
     """Return, for each model and input of all layers, on how many tasks it is better or worse than the one layer."""
     compared: list[tuple[str, str, str, Comparison]] = []
     for model, name, task in product(models, ("weighted", "weighted[1:]", "concat", "last"), results.tasks):
@@ -173,16 +194,23 @@ def one_or_all(results: Results, models: list[str]) -> tuple[str, ...]:
         # A mixture has no closed form, so that the layer's own probe may not have it.
         same_probe = rows[rows.probe == best.probe]
         gap = results.compare(best.name, (same_probe if len(same_probe) else rows).index[0])
-        compared.append((model, name, results.title(task), gap))
+        compared.append((model, name, task, gap))
     tasks: defaultdict[tuple[str, str], defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for (model, name, title, _), verdict in zip(compared, corrected([gap for *_, gap in compared]), strict=True):
-        tasks[model, name][verdict].append(title)
+    matrix: dict[str, dict[str, str]] = {}
+    for (model, name, task, _), verdict in zip(compared, corrected([gap for *_, gap in compared]), strict=True):
+        tasks[model, name][verdict].append(results.title(task))
+        matrix.setdefault(f"{model}, {name}", {})[task] = SIGNS[verdict]
     sentences = []
     for (model, name), titles in tasks.items():
         parts = [f"{text} “{name}” on {', '.join(titles[verdict])}"
                  for verdict, text in ONE_AGAINST_ALL.items() if verdict in titles]  # fmt: skip
         sentences.append(f"{model}, one layer {'; '.join(parts)}.")
-    return (*sentences, family_of(len(compared)))
+    return Answer(
+        "One layer, or all of them?",
+        "▲ the chosen layer beats the input of all layers, ▼ loses to it, ▬ is not told apart from it.",
+        matrix,
+        (*sentences, family_of(len(compared))),
+    )
 
 
 def worth_of_scores(results: Results, similarities: Similarities) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -28,12 +29,14 @@ __all__ = [
 
 #: Perceptually uniform and safe for colour-blind readers (Nuñez et al. 2018).
 COLOURS = colormaps["cividis"]
+#: Of a cell that is not told apart from chance: none of the map's colours, and read in light and dark.
+UNTOLD = "#bdbdbd"
 #: More columns than this and numbers in cells are too small to read.
 MOST_NUMBERED = 14
 
 
 def task_map(results: Results) -> Figure:
-    """Draw the primary metric of every layer of every model on every task, scaled within a task.
+    """Draw the primary metric of every layer of every model on every task, as a share of the way to perfect.
 
     A ring marks the layer that validation prefers, a dot those that cannot be told apart from the best on test.
     """
@@ -52,12 +55,15 @@ def task_map(results: Results) -> Figure:
 
 
 def task_scores(results: Results, task: str, models: list[str]) -> pd.DataFrame:
-    """Return the rows of all layers of a task, with ``shade`` between 0 (its lowest score) and 1 (its highest)."""
+    """Return the rows of all layers of a task, with ``shade`` from 0 (chance) to 1 (perfect).
+
+    It is NaN where the interval holds chance, or where there is none: such a cell tells nothing.
+    """
     rows = results.of(task=task, metric=results.primary(task), probe=preferred_probe(results, task), input="layer")
     rows = rows[rows.model.isin(models)].copy()
-    low, high = rows.value.min(), rows.value.max()
-    # Where all layers score alike, neither dark nor light would be true.
-    rows["shade"] = (rows.value - low) / (high - low) if high > low else 0.5
+    chance = float(results.facts["tasks"][task]["chance"])
+    # Of every kind's primary metric 1 is perfect.
+    rows["shade"] = ((rows.value - chance) / (1 - chance)).clip(0, 1).where(rows.ci_low > chance)
     return rows
 
 
@@ -86,8 +92,9 @@ def draw_task_panel(axes: Axes, results: Results, grids: dict[str, pd.DataFrame]
 
 
 def draw_cells(axes: Axes, shades: NDArray[np.float64]) -> None:
-    """Draw a grid of cells, 0 dark and 1 light."""
+    """Draw a grid of cells, 0 dark, 1 light, and what is not known grey."""
     edges = [np.arange(size + 1) - 0.5 for size in shades.shape]
+    axes.set_facecolor(UNTOLD)
     axes.pcolormesh(edges[1], edges[0], np.ma.masked_invalid(shades), cmap=COLOURS, vmin=0, vmax=1, zorder=0)
     axes.tick_params(length=0)
     for spine in axes.spines.values():
@@ -96,7 +103,7 @@ def draw_cells(axes: Axes, shades: NDArray[np.float64]) -> None:
 
 def ink_on(shade: float) -> str:
     """Return black or white, whichever is read on a cell."""
-    red, green, blue, _ = COLOURS(float(shade))
+    red, green, blue, _ = to_rgba(UNTOLD) if np.isnan(shade) else COLOURS(float(shade))
     # Luma of ITU-R BT.601: how bright a cell looks.
     return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "#ffffff"
 
