@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from layerscope.data.dataset import Dataset
@@ -13,11 +14,10 @@ from layerscope.features.clip_features import Features, refuse_different
 from layerscope.probes.fitting import (
     Target,
 )
-from layerscope.scores.tabulate import tabulate
 from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.options import Probing, checked
 from layerscope.study.progress import Silent
-from layerscope.study.run import probe_tasks
+from layerscope.study.run import probe_tasks, results_of
 from layerscope.study.run_task import cross_validated, probe_features
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, refuse_leaks
@@ -124,8 +124,5 @@ def probe_own(features: Sequence[Features], asked: Probing) -> Results:
     refuse_unlearnable(labels, parts)
     task = StudyTask("features", Dataset("features", clips), asked.target[0], labels.kind.name)
     target = cross_validated(Target(labels, parts), clips, asked)
-    entries, facts = probe_features(features, target, labels, clips, asked, task, Silent())
-    models = facts.pop("models")
-    facts |= {"leaks": leaks, "skipped": 0}
-    whole = {"models": models, "tasks": {task.name: facts}, "seeds": asked.seeds, "note": ""}
-    return Results(*tabulate(entries), whole, {})
+    scores = probe_features(features, target, labels, clips, asked, task, Silent())
+    return results_of([replace(scores, facts=scores.facts | {"leaks": leaks, "skipped": 0})], {}, asked)

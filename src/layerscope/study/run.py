@@ -8,17 +8,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from layerscope.atomic_files import owned_directory, write_json
-from layerscope.scores.evaluation import Entry
+from layerscope.scores.score_table import write_csv
 from layerscope.scores.tabulate import tabulate
 from layerscope.study.extraction import Stores, extract_all, keep_usable
 from layerscope.study.options import Plan, Probing
+from layerscope.study.predictions import recommended
 from layerscope.study.progress import Progress, Silent
-from layerscope.study.run_task import run_task
+from layerscope.study.run_task import TaskScores, run_task
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, load_tasks, tasks_left_out
 
-__all__ = ["finish", "probe_tasks", "run"]
+__all__ = ["finish", "probe_tasks", "results_of", "run"]
 
 
 def run(
@@ -73,18 +76,27 @@ def probe_tasks(
     keep : Path, optional
         Where finished trainings are kept.
     """
-    entries: list[Entry] = []
-    facts: dict[str, Any] = {"models": {}, "tasks": {}, "seeds": asked.seeds, "note": ""}
-    skipped: dict[str, str] = {}
+    scores, skipped = [], dict[str, str]()
     for task, own in zip(tasks, stores, strict=True):
-        found, told = run_task(task, own, asked, progress, keep)
-        entries += found
-        facts["models"] |= told.pop("models")
-        facts["tasks"][task.name] = told
+        scores.append(run_task(task, own, asked, progress, keep))
         # Clips of two data sets may have one name.
         prefix = f"{task.name}: " if len(tasks) > 1 else ""
         skipped |= {f"{prefix}{clip}": reason for clip, reason in task.dataset.skipped.items()}
-    return Results(*tabulate(entries), facts, skipped)
+    return results_of(scores, skipped, asked)
+
+
+def results_of(scores: Sequence[TaskScores], skipped: dict[str, str], asked: Probing) -> Results:
+    """Put the scores of tasks together."""
+    facts: dict[str, Any] = {"models": {}, "tasks": {}, "seeds": asked.seeds, "note": ""}
+    for task in scores:
+        own = dict(task.facts)
+        facts["models"] |= own.pop("models")
+        facts["tasks"][own["task"]] = own
+    results = Results(*tabulate([entry for task in scores for entry in task.entries]), facts, skipped)
+    results.splits = pd.concat([task.splits for task in scores], ignore_index=True)
+    predictions = pd.concat([task.predictions for task in scores], ignore_index=True)
+    results.predictions = recommended(results, predictions)
+    return results
 
 
 def finish(results: Results, out: Path, plan: Plan, command: Sequence[str]) -> None:
@@ -104,5 +116,8 @@ def finish(results: Results, out: Path, plan: Plan, command: Sequence[str]) -> N
     }
     write_json(out / "provenance.json", provenance)
     results.save(out)
+    for name, table in (("splits", results.splits), ("predictions", results.predictions)):
+        if table is not None:
+            write_csv(out / f"{name}.csv", table)
     # Last: should drawing fail, the numbers are on disk.
     results.to_html(out / "report.html")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,34 +21,54 @@ from layerscope.probes.fitting import (
     run_jobs,
 )
 from layerscope.probes.frame_targets import frame_features, plan_tracks
-from layerscope.scores.evaluation import Entry, evaluations
+from layerscope.scores.evaluation import Entry, Outcome, evaluations
 from layerscope.scores.layer_selection import choose
 from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.study.controls import score_controls
 from layerscope.study.extraction import Stores
 from layerscope.study.job_scores import score_job, splits_of
 from layerscope.study.options import Probing
+from layerscope.study.predictions import predictions_of, splits_of_clips
 from layerscope.study.progress import Progress
 from layerscope.study.study_tasks import StudyTask, refuse_leaks
 from layerscope.study.task_facts import chance_level, facts_of
 from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
 
-__all__ = ["cross_validated", "divide", "probe_features", "run_task"]
+__all__ = ["TaskScores", "cross_validated", "divide", "probe_features", "run_task"]
 
 
-def run_task(
-    task: StudyTask, stores: Stores, asked: Probing, progress: Progress, keep: Path | None
-) -> tuple[list[Entry], dict[str, Any]]:
+@dataclass(frozen=True)
+class TaskScores:
+    """What probing a task leaves.
+
+    Attributes
+    ----------
+    entries : list of Entry
+        The scores.
+    facts : dict
+        What a reader must know beside them.
+    splits, predictions : DataFrame
+        Where each clip stands, and what the chosen input of each model and probe says of those that are tested (see
+        `study.predictions`).
+    """
+
+    entries: list[Entry]
+    facts: dict[str, Any]
+    splits: pd.DataFrame
+    predictions: pd.DataFrame
+
+
+def run_task(task: StudyTask, stores: Stores, asked: Probing, progress: Progress, keep: Path | None) -> TaskScores:
     """Split the clips of a task, and probe the features that the pass left of them."""
     labels = task.labels()
     # Again, now that decoded sound shows copies which the files' bytes did not.
     leaks = refuse_leaks(task.dataset.clips, allow=asked.allow_leaks or task.published)
     features, target, clips = divide(task, labels, stores, asked)
-    entries, facts = probe_features(features, target, labels, clips, asked, task, progress, keep)
-    facts |= {"leaks": leaks, "skipped": len(task.dataset.skipped)}
-    facts |= {"published": task.published, "shared": task.shared, "short": task.short}
-    return entries, facts
+    scores = probe_features(features, target, labels, clips, asked, task, progress, keep)
+    more = {"leaks": leaks, "skipped": len(task.dataset.skipped)}
+    more |= {"published": task.published, "shared": task.shared, "short": task.short}
+    return replace(scores, facts=scores.facts | more)
 
 
 def divide(
@@ -87,16 +107,8 @@ def probe_features(
     task: StudyTask,
     progress: Progress,
     keep: Path | None = None,
-) -> tuple[list[Entry], dict[str, Any]]:
-    """Train every probe on every input of all features of a task, and score.
-
-    Returns
-    -------
-    entries : list of Entry
-        The scores.
-    facts : dict
-        What a reader must know beside them.
-    """
+) -> TaskScores:
+    """Train every probe on every input of all features of a task, and score."""
     jobs = plan_jobs(features, asked.probe)
     seeds = list(range(asked.seeds))
     with progress.task(f"training, {task.name}", len(jobs), "inputs") as step:
@@ -109,17 +121,21 @@ def probe_features(
         splits["choosing"] = evaluations(labels, target.choosing, groups, asked.split_seed, units)["valid"]
     names = {"dataset": task.dataset.name, "task": task.name, "target": task.target}
     entries: list[Entry] = []
-    layers: dict[tuple[str, str], list[tuple[Job, Entry]]] = {}
+    layers: dict[tuple[str, str], list[tuple[Job, Entry, Outcome]]] = {}
     with progress.task(f"resampling, {task.name}", len(jobs), "inputs") as step:
         for job, outcome in zip(jobs, outcomes, strict=True):
             scored = score_job(job, outcome, splits_of(job, target, splits), names, seeds)
             entries += scored
             if job.chosen.name in SINGLE_INPUTS:
-                layers.setdefault((job.features.model, job.probe), []).append((job, scored[0]))
+                layers.setdefault((job.features.model, job.probe), []).append((job, scored[0], outcome))
             step(1, 0.0)
-    controls = [choose(pairs, lambda pair: pair[1].valid).chosen[0] for pairs in layers.values()]
-    entries += score_controls(controls, target, splits, groups, names, asked, task, progress, keep)
+    chosen = [choose(triples, lambda triple: triple[1].valid).chosen for triples in layers.values()]
+    entries += score_controls([job for job, *_ in chosen], target, splits, groups, names, asked, task, progress, keep)
     facts = facts_of(features, labels, clips, groups, splits)
     facts["chance"] = chance_level(labels, target, splits["test"])
     facts["folds"] = len(target.parts)
-    return entries, facts | names | {"title": task.task.title if task.task else task.name}
+    facts |= names | {"title": task.task.title if task.task else task.name}
+    tested = splits["test"].rows
+    predictions = [predictions_of(job, outcome, labels, clips, tested, task.name) for job, _, outcome in chosen]
+    table = pd.concat(predictions, ignore_index=True)
+    return TaskScores(entries, facts, splits_of_clips(clips, task.name), table)

@@ -40,6 +40,10 @@ class Results(ScoreTable):
 
     #: What `layerscope compare` left beside a run that was read.
     similarities: Similarities | None = None
+    #: Where each clip stands, and what the recommended input and the plain feature say of those that were tested; not
+    #: read back.
+    splits: pd.DataFrame | None = None
+    predictions: pd.DataFrame | None = None
 
     @classmethod
     def read(cls, directory: str | Path) -> Results:

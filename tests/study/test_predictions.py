@@ -1,0 +1,52 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+import layerscope as ls
+from layerscope.study.options import make_plan
+from layerscope.study.run import run
+from layerscope.toymusic.composed_dataset import write_notes
+
+
+def made(labels, **given):
+    states = np.random.default_rng(0).normal(size=(120, 3, 4))
+    states[:, 1, 0] += 4.0 * (np.arange(120) % 2)
+    return ls.probe(ls.Features.from_arrays(states, labels, **given), probes="closed")
+
+
+def test_the_share_of_right_answers_is_the_accuracy_of_the_table():
+    results = made(["minor", "major"] * 60)
+    answer, said = results.answer(), results.predictions
+    assert (said.layer == answer.layer).all()
+    assert len(said) == answer.clips
+    assert (said.truth == said.answer).mean() == pytest.approx(answer.value)
+    assert said.score.mean() == pytest.approx(answer.value)
+    assert said.probability.between(0.5, 1).all()  # of two classes the likelier
+
+
+def test_every_clip_has_a_place_in_a_split_or_fold():
+    results = made(["minor", "major"] * 60, folds=np.arange(120) % 5)
+    assert results.splits.fold.value_counts().tolist() == [24] * 5
+    assert set(results.splits["clip"]) == set(results.predictions["clip"])
+    assert made(["minor", "major"] * 60).splits.split.value_counts().to_dict() == {"train": 72, "valid": 24, "test": 24}
+
+
+def test_tags_and_values_are_written_as_their_tables_have_them():
+    number = np.arange(120)
+    tags = made(np.stack([number % 2, number % 3 > 0], axis=1)).predictions
+    assert set(tags.truth) == {"", "0", "1", "0|1"}
+    values = made(list(np.arange(120) % 2 + np.linspace(0, 0.5, 120))).predictions
+    np.testing.assert_allclose(values.truth.astype(float).clip(0, 1.5), values.truth.astype(float))
+    assert np.corrcoef(values.truth.astype(float), values.answer.astype(float))[0, 1] > 0.8
+
+
+def test_a_run_leaves_both_tables(tmp_path):
+    notes = write_notes(tmp_path / "notes", count=40, first_seed=0, seconds=0.3)
+    plan = {"data": str(notes), "target": "instrument", "baseline": ["mel", "mfcc"], "probe": "closed"}
+    results = run(make_plan(plan, "test"), tmp_path / "run")
+    splits, said = (pd.read_csv(tmp_path / "run" / f"{name}.csv", dtype=str) for name in ("splits", "predictions"))
+    assert len(splits) == 40
+    assert set(said["clip"]) == set(splits["clip"][splits.split == "test"])
+    columns = ["task", "model", "input", "layer", "probe", "clip", "truth", "answer", "probability", "score"]
+    assert list(said.columns) == columns
+    assert said.model.unique().tolist() == [results.answer().model]
