@@ -206,10 +206,12 @@ def write_page(directory: Path) -> None:
     from layerscope.report import write_report
     from layerscope.scores.score_table import Results
     from layerscope.similarity.measures import Similarities
+    from layerscope.study.predictions import read_predictions
 
     similarities = Similarities.read(directory)
     alone = similarities is not None and not (directory / "results.csv").is_file()
-    write_report(None if alone else Results.read(directory), directory / "report.html", similarities)
+    results = None if alone else Results.read(directory)
+    write_report(results, directory / "report.html", similarities, read_predictions(directory) if results else None)
 
 
 @app.command()

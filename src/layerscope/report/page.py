@@ -18,6 +18,7 @@ from layerscope.report.answer_table import answer_rows
 from layerscope.report.conclusions import answer_questions, worth_of_scores
 from layerscope.report.figures import as_svg, layer_curves
 from layerscope.report.heat_maps import descriptor_curves, label_free_curves, similarity_map, task_map
+from layerscope.report.mistakes import mistakes_of
 from layerscope.report.paper_tables import (
     MIXTURE_CAUTION,
     as_latex,
@@ -40,7 +41,12 @@ __all__ = ["write_report"]
 DPI = 200
 
 
-def write_report(results: Results | None, page: Path, similarities: Similarities | None = None) -> None:
+def write_report(
+    results: Results | None,
+    page: Path,
+    similarities: Similarities | None = None,
+    predictions: pd.DataFrame | None = None,
+) -> None:
     """Write the page, ``answer.json``, ``figures/*.png|pdf`` and ``tables/*.csv|md|tex`` beside it.
 
     Parameters
@@ -51,6 +57,8 @@ def write_report(results: Results | None, page: Path, similarities: Similarities
         The HTML file.
     similarities : Similarities, optional
         Of a comparison.
+    predictions : DataFrame, optional
+        Of the tested clips (see `layerscope.study.predictions`).
     """
     drawn = draw_tasks(results) if results else {}
     maps = similarity_figures(similarities) if similarities else {}
@@ -72,7 +80,7 @@ def write_report(results: Results | None, page: Path, similarities: Similarities
         answers = [decide(results, task).as_record() for task in results.tasks]
         # NaN is no JSON, and strict readers would refuse the file.
         write_atomically(page.parent / "answer.json", json.dumps(answers, indent=1, allow_nan=False).encode())
-    write_atomically(page, render(results, similarities, tables, drawn, maps).encode())
+    write_atomically(page, render(results, similarities, tables, drawn, maps, predictions).encode())
 
 
 def draw_tasks(results: Results) -> dict[str, dict[str, Figure]]:
@@ -132,6 +140,7 @@ def render(
     tables: dict[str, pd.DataFrame],
     drawn: dict[str, dict[str, Figure]],
     maps: dict[str, Figure],
+    predictions: pd.DataFrame | None = None,
 ) -> str:
     """Return the HTML."""
     # Escaped, because names of clips and classes are the user's and may hold markup.
@@ -142,6 +151,8 @@ def render(
     tasks = [task_section(results.only(task), figures) for task, figures in drawn.items()] if results else []
     common = common_cautions(tasks)
     for task in tasks:
+        answer = decide(results, task["facts"]["task"]) if results else None
+        task["mistakes"] = mistakes_of(predictions, answer) if predictions is not None and answer else None
         task["cautions"] = [caution for caution in task["advice"].cautions if caution not in common]
     downloads = {f"{name}.csv": as_link(table) for name, table in tables.items() if name != "similarity"}
     if results:

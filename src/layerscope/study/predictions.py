@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from layerscope.errors import DataError
 from layerscope.probes.fitting import Job
 from layerscope.scores.evaluation import Outcome
 from layerscope.scores.score_table import Results
 from layerscope.scores.verdict import decide
 from layerscope.targets.kind import Labels
 
-__all__ = ["predictions_of", "recommended", "splits_of_clips"]
+__all__ = ["predictions_of", "read_predictions", "recommended", "splits_of_clips"]
 
 
 def splits_of_clips(clips: pd.DataFrame, task: str) -> pd.DataFrame:
@@ -94,3 +96,23 @@ def recommended(results: Results, predictions: pd.DataFrame) -> pd.DataFrame:
         rows = predictions[predictions.task == task]
         kept += [rows[(rows.model == model) & (rows.probe == probe)] for model, probe in wanted]
     return pd.concat(kept, ignore_index=True)
+
+
+def read_predictions(directory: Path) -> pd.DataFrame | None:
+    """Read ``predictions.csv`` of a run's directory; nothing where there is none, as of several runs together.
+
+    Raises
+    ------
+    DataError
+        If it is damaged.
+    """
+    path = directory / "predictions.csv"
+    if not path.is_file():
+        return None
+    try:
+        # As text: a class may be called 1 or NA.
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        numbers = {name: pd.to_numeric(table[name]) for name in ("probability", "score")}
+        return table.assign(**numbers, layer=pd.to_numeric(table.layer).astype("Int64"))
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise DataError(f"{path}: not readable as predictions ({error}); run the study again") from error

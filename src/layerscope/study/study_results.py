@@ -18,6 +18,7 @@ from layerscope.scores.layer_selection import preferred_probe
 from layerscope.scores.score_table import Results as ScoreTable
 from layerscope.scores.verdict import Verdict, decide
 from layerscope.similarity.measures import MEASURES, Similarities
+from layerscope.study.predictions import read_predictions
 
 __all__ = ["Results"]
 
@@ -40,9 +41,9 @@ class Results(ScoreTable):
 
     #: What `layerscope compare` left beside a run that was read.
     similarities: Similarities | None = None
-    #: Where each clip stands, and what the recommended input and the plain feature say of those that were tested; not
-    #: read back.
+    #: Where each clip stands; not read back.
     splits: pd.DataFrame | None = None
+    #: What the recommended input and the plain feature say of each tested clip.
     predictions: pd.DataFrame | None = None
 
     @classmethod
@@ -57,6 +58,7 @@ class Results(ScoreTable):
         results = super().read(directory)
         assert isinstance(results, cls)
         results.similarities = Similarities.read(Path(directory))
+        results.predictions = read_predictions(Path(directory))
         return results
 
     def answers(self) -> list[Verdict]:
@@ -183,7 +185,7 @@ class Results(ScoreTable):
         path : str or Path
             The page; its figures and tables get sub-directories beside it.
         """
-        write_report(self, Path(path), Similarities.read(Path(path).parent))
+        write_report(self, Path(path), Similarities.read(Path(path).parent), self.predictions)
 
     def answer_table(self) -> pd.DataFrame:
         """Return a row a task: the verdict, what it is of, and its test score with the 95 % interval."""
