@@ -20,6 +20,7 @@ from layerscope.cli.field_options import takes_fields
 from layerscope.cli.interrupts import INTERRUPTED, Interrupts
 from layerscope.cli.terminal import (
     LISTS,
+    cache_table,
     console,
     print_answers,
     print_check,
@@ -271,6 +272,29 @@ def pretrain(
     settings = read_recipe(recipe, **{name: value for name, value in given.items() if value is not None})
     encoder = train(settings, out, lambda line: console.print(line, highlight=False))
     console.print(f"\n{encoder}: give it as --model", highlight=False)
+
+
+@app.command()
+def cache(
+    prune: Annotated[
+        str | None, typer.Option(help="Delete the features of this model or plain feature; a run makes them again.")
+    ] = None,
+) -> None:
+    """Say where features are kept between runs, how large they are, and of which models."""
+    from layerscope.atomic_files import cache_directory
+    from layerscope.features.cached_stores import cached_stores
+    from layerscope.features.cached_stores import prune as delete
+
+    stores = cached_stores(cache_directory())
+    if prune is not None:
+        chosen = [store for store in stores if store.encoder == prune]
+        if not chosen:
+            raise unknown("model in the cache", prune, {store.encoder for store in stores})
+        delete(chosen)
+        print_lines([f"deleted {sum(store.size for store in chosen) / 1e6:,.1f} MB of {prune}"])
+        return
+    print_lines([f"{cache_directory()}: {sum(store.size for store in stores) / 1e6:,.1f} MB of features"])
+    print_table(cache_table(stores))
 
 
 @app.command()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from layerscope.study.options import Sources
 
+if TYPE_CHECKING:
+    from layerscope.features.cached_stores import CachedStore
+
 __all__ = [
     "LISTS",
+    "cache_table",
     "console",
     "print_answers",
     "print_check",
@@ -113,6 +118,16 @@ def print_lines(lines: Iterable[str]) -> None:
 def print_table(table: Table) -> None:
     """Print a table as wide as it is: a narrow window may wrap its lines, but no cell loses a letter."""
     Console(width=max(console.width, WIDEST), soft_wrap=True).print(table)
+
+
+def cache_table(stores: list[CachedStore]) -> Table:
+    """Return a row for each store of the cache."""
+    table = plain_table("model", "window", "kept", "MB", "last added")
+    for store in stores:
+        day = time.strftime("%Y-%m-%d", time.localtime(store.changed)) if store.changed else ""
+        kept = "frames" if store.frames else "summaries"
+        table.add_row(store.encoder, f"{store.window:g} s", kept, f"{store.size / 1e6:,.1f}", day)
+    return table
 
 
 def print_frame(frame: Any) -> None:
