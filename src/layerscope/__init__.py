@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from layerscope.encoders.encoder import fingerprint_of
     from layerscope.errors import LayerscopeError
     from layerscope.features.clip_features import Features
+    from layerscope.features.layer_features import LayerFeatures
     from layerscope.predictor.predict import Predictor, load_predictor
     from layerscope.study.probe import probe
     from layerscope.study.study_results import Results
@@ -18,6 +19,7 @@ __all__ = [
     "Dataset",
     "Encoder",
     "Features",
+    "LayerFeatures",
     "LayerscopeError",
     "Predictor",
     "Results",
@@ -32,6 +34,7 @@ _ROOMS = {
     "Dataset": "data.dataset",
     "Encoder": "encoders",
     "Features": "features.clip_features",
+    "LayerFeatures": "features.layer_features",
     "LayerscopeError": "errors",
     "Predictor": "predictor.predict",
     "Results": "study.study_results",

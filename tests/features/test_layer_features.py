@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from conftest import write_tone
+from layerscope.data.audio import load
+from layerscope.encoders import load_encoder
+from layerscope.encoders.encoder import LayeredEncoder
+from layerscope.errors import AudioError, DataError, UsageError
+from layerscope.features.layer_features import LayerFeatures
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))
+    paths = [tmp_path / f"{number}.wav" for number in range(12)]
+    for number, path in enumerate(paths):
+        write_tone(path, 200 if number % 2 else 1500, 0.5, seed=number)
+    return paths
+
+
+def test_a_row_is_the_mean_of_the_layers_states(files):
+    encoder = load_encoder("random:small")
+    rows = LayerFeatures("random:small", layer=1).fit(files).transform(files[:2])
+    for row, path in zip(rows, files, strict=False):
+        states = encoder.layer_states(torch.from_numpy(load(path, encoder.sample_rate))[None])
+        np.testing.assert_allclose(row, states[1][0].mean(dim=0), atol=1e-5)
+
+
+def test_a_search_over_layers_encodes_each_file_once(files, monkeypatch):
+    waveforms = []
+    encode = LayeredEncoder.encode
+    monkeypatch.setattr(
+        LayeredEncoder, "encode", lambda encoder, batch: waveforms.extend(batch) or encode(encoder, batch)
+    )
+    pipeline = make_pipeline(LayerFeatures("random:small"), LogisticRegression())
+    search = GridSearchCV(pipeline, {"layerfeatures__layer": [0, 1]}, cv=2)
+    search.fit(np.array(files, dtype=object), np.arange(12) % 2)
+    assert search.score(np.array(files, dtype=object), np.arange(12) % 2) == 1
+    assert len(waveforms) == 12
+
+
+def test_it_is_a_transformer_as_scikit_learn_means_it(files):
+    step = LayerFeatures("mel")
+    assert clone(step).get_params() == {"model": "mel", "layer": None, "window": None}
+    rows = step.fit_transform([*files, files[0]])
+    np.testing.assert_array_equal(rows[0], rows[-1])
+    assert list(step.get_feature_names_out())[:1] == ["mel_0_0"]
+    assert rows.shape == (13, len(step.get_feature_names_out()))
+
+
+def test_what_cannot_be_used_is_named(files, tmp_path):
+    (tmp_path / "text.wav").write_text("no sound")
+    step = LayerFeatures("mel").fit(files)
+    with pytest.raises(AudioError, match=r"1 of 2 files cannot be used; .*text.wav"):
+        step.transform([files[0], tmp_path / "text.wav"])
+    with pytest.raises(AudioError, match=r"nothing\.wav"):
+        step.transform([files[0], tmp_path / "nothing.wav"])
+    for wrong in ([[1.0, 2.0]], [], [1], [None]):
+        with pytest.raises(DataError, match="expected"):
+            step.fit(wrong)
+    with pytest.raises(UsageError, match="mel has layers 0 to 0, not 7"):
+        LayerFeatures("mel", layer=7).fit(files)
