@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -113,15 +114,17 @@ class Predictor:
         self.kind = kind_named(manifest.kind)
         self.positions = [encoder.layers.index(layer) for layer in manifest.layers]
 
-    def __call__(self, waveform: Samples | torch.Tensor, sample_rate: int) -> dict[str, Any]:
-        """Return the answer for a waveform.
+    def __call__(self, sound: str | Path | Samples | torch.Tensor, sample_rate: int | None = None) -> dict[str, Any]:
+        """Return the answer for a file or a waveform.
 
         Parameters
         ----------
-        waveform : ndarray or Tensor, shape (samples,) or (channel, samples)
-            Nominally in [-1, 1]; channels are averaged.
-        sample_rate : int
-            In Hz; it is resampled where the encoder wants another.
+        sound : str, Path, ndarray or Tensor
+            A file, or samples, (samples,), (channel, samples) as torchaudio has them or (samples, channel) as soundfile
+            does: the longer axis is time. Nominally in [-1, 1]; whole numbers are taken as a file's of their width.
+            Channels are averaged.
+        sample_rate : int, optional
+            In Hz, of samples; they are resampled where the encoder wants another.
 
         Returns
         -------
@@ -133,8 +136,15 @@ class Predictor:
         ------
         AudioError
             If there is less sound than the encoder needs, or it is not finite.
+        UsageError
+            If samples have no rate, or are no waveform.
         """
-        samples = np.atleast_2d(np.asarray(waveform, dtype=np.float32)).mean(axis=0)
+        if isinstance(sound, (str, os.PathLike)):
+            return self.predict_file(sound)
+        # False and NaN are no rates either.
+        if isinstance(sample_rate, bool) or not isinstance(sample_rate, (int, np.integer)) or sample_rate <= 0:
+            raise UsageError(f"a waveform needs its sample rate in Hz, a whole number above 0, not {sample_rate!r}")
+        samples = mono(sound)
         if sample_rate != self.encoder.sample_rate:
             samples = soxr.resample(samples, sample_rate, self.encoder.sample_rate)
         return self.answer(self.scores(samples))
@@ -186,6 +196,34 @@ class Predictor:
             rate = FRAME_RATE / self.kind.divisor
             return self.kind.as_answer(self.kind.decode([scores], self.manifest.names, rate, calibration)[0])
         return self.kind.answer(scores, self.manifest.names, calibration)
+
+
+def mono(sound: Any) -> NDArray[np.float32]:
+    """Return samples, (samples,), of a waveform in any of the usual shapes.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+
+    Examples
+    --------
+    >>> mono(np.array([[0, 16384], [0, 16384], [16384, 16384]], np.int16))  # (samples, channel)
+    array([0.25, 0.25, 0.5 ], dtype=float32)
+    """
+    waveform = np.asarray(sound.detach().cpu() if isinstance(sound, torch.Tensor) else sound)
+    if waveform.dtype.kind not in "fiu" or waveform.ndim not in (1, 2) or not waveform.size:
+        raise UsageError(
+            f"a waveform is an array of numbers, (samples,) or (channel, samples), not {waveform.dtype} of shape "
+            f"{waveform.shape}"
+        )
+    if waveform.dtype.kind == "u":
+        raise UsageError("a waveform of unsigned whole numbers has no zero that is known; give signed ones or floats")
+    # Whole numbers are read as a file of that width would be.
+    scale = 2.0 ** (8 * waveform.itemsize - 1) if waveform.dtype.kind == "i" else 1.0
+    if waveform.ndim == 2:
+        waveform = waveform.mean(axis=int(np.argmin(waveform.shape)))
+    return (waveform / scale).astype(np.float32)
 
 
 def digests(directory: Path) -> dict[str, str]:
