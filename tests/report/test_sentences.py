@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from test_score_table import entry
 
@@ -33,9 +35,9 @@ def study(plain, untrained=0.4):
 
 def test_a_model_that_beats_plain_features_is_recommended():
     advice = advise(study(plain=0.6))
-    assert advice.headline == "Use layer 1 of m: it beats plain features."
+    assert advice.headline == "Use layer 1 of m: it beats plain features and random weights."
     assert any("Layer 1 of m minus mel (mean over time): +20.0 points [" in reason for reason in advice.reasons)
-    assert any("better" in reason and "random weights" in reason for reason in advice.reasons)
+    assert any("better" in reason and "random weights" in reason and "one draw" in reason for reason in advice.reasons)
 
 
 def test_a_plain_feature_that_loses_nothing_is_recommended():
@@ -56,6 +58,25 @@ def test_noise_is_not_recommended():
         chance=0.5,
     )  # fmt: skip
     assert advise(results).headline.startswith("Nothing to use yet: no input is shown to beat chance")
+
+
+def test_probes_that_disagree_are_said_to():
+    def with_probe(probe, *values):
+        made = [entry(number, value, value) for number, value in enumerate(values)]
+        return [replace(each, label={**each.label, "probe": probe}) for each in made]
+
+    def reasons(mlp, linear):
+        return advise(results_of(*with_probe("mlp", *mlp), *with_probe("linear", *linear), models=MODELS)).reasons
+
+    assert (
+        "The probes disagree on the best layer (mlp 3, linear 0): none may be best with all of them; "
+        "their orders of the layers correlate by −0.400 (Spearman)."
+    ) in reasons((0.5, 0.6, 0.7, 0.9), (0.9, 0.6, 0.5, 0.7))
+    assert "All 2 probes prefer layer 1." in reasons((0.5, 0.9), (0.5, 0.8))
+    assert (
+        "The probes prefer different layers (mlp 1, linear 0), which the test clips do not contradict: "
+        "with every probe layer 0–1 may be best."
+    ) in reasons((0.8, 0.801), (0.801, 0.8))
 
 
 def test_the_layer_is_compared_with_the_inputs_of_all_layers():

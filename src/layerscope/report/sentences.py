@@ -127,10 +127,10 @@ def advise(results: Results) -> Advice:
             f"{sentence(describe(layer))} minus {describe(rival)}: {gap}, paired on the same clips.",
         ]
     if row.input == "layer":
-        reasons += layer_reasons(results, row)
+        reasons += [*layer_reasons(results, row), *agreement_of_probes(answer)]
     if untrained and untrained.chosen.name != row.name:
         gap = difference(metric, results.compare(row.name, untrained.chosen.name))
-        reasons.append(f"Against random weights ({describe(untrained.chosen)}): {gap}.")
+        reasons.append(f"Against random weights ({describe(untrained.chosen)}; {draws_of(results, answer)}): {gap}.")
     cautions = [*cautions_of(answer, row), *list_cautions(results)]
     if not trained:
         cautions.insert(0, "No trained model was studied; this says nothing about one.")
@@ -141,15 +141,15 @@ def headline(results: Results, answer: Verdict) -> str:
     """Return an answer in one sentence."""
     row = describe(results.summary.loc[answer.row])
     if answer.verdict == "layer":
-        rival = "plain features" if answer.plain else "chance and shuffled labels"
-        return f"Use {row}: it beats {rival}."
+        beaten = [*(["plain features"] if answer.plain else []), *(["random weights"] if answer.twin else [])]
+        return f"Use {row}: it beats {' and '.join(beaten) or 'chance and shuffled labels'}."
     if answer.verdict == "plain":
         if not results.models("trained"):
             return f"Use a plain feature, {row}: it beats chance and shuffled labels."
         unit = " points" if in_percent(answer.metric) else ""
         return f"Use a plain feature, {row}: no layer is better by {number(answer.metric, MARGIN)}{unit} or more."
     if answer.verdict == "undecided":
-        names = dict.fromkeys(describe(results.summary.loc[candidate]) for candidate in answer.candidate_rows)
+        names = dict.fromkeys(candidate_name(results, candidate) for candidate in answer.candidate_rows)
         return f"Undecided: {' or '.join(names)}; {more_needed(answer, 'decide')}."
     return (
         f"Nothing to use yet: no input is shown to beat chance and shuffled labels; {more_needed(answer, 'show it')}."
@@ -159,6 +159,8 @@ def headline(results: Results, answer: Verdict) -> str:
 def more_needed(answer: Verdict, what: str) -> str:
     """Return how much more data an answer needs, in words."""
     units = "clips" if answer.groups == answer.clips else "groups of clips"
+    if answer.better and answer.needed is None:
+        return "validation prefers the first, the test clips another, and another split (or folds) may"
     if answer.needed is None:
         return f"more {units} of these kinds would hardly {what}"
     return f"about {rounded(answer.needed):,} more test {units} would {what}, if the scores stay"
@@ -173,6 +175,43 @@ def rounded(count: int) -> int:
     (7, 1200)
     """
     return round(count, min(0, 2 - len(str(count))))
+
+
+def candidate_name(results: Results, number: int) -> str:
+    """Return what a row of the summary is about, and of a control that it is one."""
+    row = results.summary.loc[number]
+    untrained = results.models("trained") and row.model in results.models("untrained")
+    return f"random weights ({describe(row)})" if untrained else describe(row)
+
+
+def draws_of(results: Results, answer: Verdict) -> str:
+    """Return of how many draws of random weights a twin's score is."""
+    assert answer.twin is not None
+    count = results.facts["models"][answer.twin.name].get("draws", 1)
+    return "one draw of them" if count == 1 else f"the mean of {count} draws"
+
+
+def agreement_of_probes(answer: Verdict) -> list[str]:
+    """Return whether the probes prefer the same layer, in a sentence, where there are several."""
+    if len(answer.probes) < 2:
+        return []
+    named = ", ".join(f"{each.probe} {each.layer}" for each in answer.probes)
+    common = set.intersection(*(set(each.best_set) for each in answer.probes))
+    if len({each.layer for each in answer.probes}) == 1:
+        start = f"All {len(answer.probes)} probes prefer layer {answer.probes[0].layer}"
+    elif common:
+        start = (
+            f"The probes prefer different layers ({named}), which the test clips do not contradict: "
+            f"with every probe layer {layer_list(sorted(common))} may be best"
+        )
+    else:
+        start = f"The probes disagree on the best layer ({named}): none may be best with all of them"
+    rank = answer.rank_correlation
+    # Without one it is NaN, which differs from itself.
+    if rank != rank:
+        return [f"{start}."]
+    least = " at least" if len(answer.probes) > 2 else ""
+    return [f"{start}; their orders of the layers correlate by {number('r2', rank)}{least} (Spearman)."]
 
 
 def against_controls(answer: Verdict) -> str:
@@ -225,12 +264,15 @@ def cautions_of(answer: Verdict, row: pd.Series) -> list[str]:
     if answer.better:
         gap, metric = answer.better, answer.metric
         cautions.append(
-            f"Validation chose unluckily: {describe(row)} is outside the set of its best layers, "
-            f"{layer_list(answer.best_set)}; {gap.input} scores {number(metric, gap.value)} on the test clips."
+            f"Validation chose unluckily: on the test clips {gap.input} of {gap.name} with the {gap.probe} probe is "
+            f"better than {describe(row)}, {number(metric, gap.value)} to {number(metric, answer.value)}."
         )
     # Not `low <= 0`: without an interval it is NaN, and nothing is told apart.
-    if answer.twin and answer.verdict == "layer" and not answer.twin.low > 0:
-        cautions.append(f"It is not told apart from random weights ({answer.twin.name}), so need not have been learnt.")
+    if answer.twin and answer.verdict == "undecided" and row.input == "layer" and not answer.twin.low > 0:
+        cautions.append(
+            f"{sentence(describe(row))} is not told apart from random weights ({answer.twin.name}): what it knows "
+            "need not have been learnt."
+        )
     if answer.verdict == "layer" and not answer.plain:
         cautions.append("No plain feature was studied: one may do as well.")
     return cautions

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from layerscope.data.leaks import group_codes
@@ -106,7 +107,11 @@ def probe_features(
     parts = [clip_part(target, number) for number in range(len(target.parts))]
     splits = evaluations(labels, parts, groups, asked.split_seed, units)
     if target.choosing:
-        splits["choosing"] = evaluations(labels, target.choosing, groups, asked.split_seed, units)["valid"]
+        # What other probes choose by, of each training that cross-validates its own part of it.
+        valid = target.parts[0].valid
+        shared = [replace(part, valid=np.intersect1d(part.valid, valid)) for part in target.choosing]
+        for name, choosing in (("choosing", target.choosing), ("shared", shared)):
+            splits[name] = evaluations(labels, choosing, groups, asked.split_seed, units)["valid"]
     names = {"dataset": task.dataset.name, "task": task.name, "target": task.target}
     entries: list[Entry] = []
     layers: dict[tuple[str, str], list[tuple[Job, Entry]]] = {}
