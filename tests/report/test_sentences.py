@@ -1,9 +1,10 @@
 from dataclasses import replace
 
 import pytest
+from made_study import made_study
 from test_score_table import entry
 
-from layerscope.report.sentences import advise, layer_list, metric_name, number
+from layerscope.report.sentences import advise, layer_list, metric_name, number, seeds_text
 from layerscope.scores.score_table import Results
 from layerscope.scores.tabulate import tabulate
 
@@ -11,6 +12,15 @@ from layerscope.scores.tabulate import tabulate
 def test_a_probe_without_randomness_is_not_said_to_have_seeds():
     reasons = advise(study(plain=0.6)).reasons
     assert "with the mlp probe on 50 test clips, 2 trainings" in reasons[0]
+
+
+def test_the_header_says_which_probes_have_seeds():
+    results = made_study(("pitch",))
+    assert seeds_text(results) == "mlp, linear: 2 seeds"
+    results.summary.loc[results.summary.probe == "linear", "seeds"] = 1
+    assert seeds_text(results) == "mlp: 2 seeds; linear: none needed"
+    results.facts["seeds"], results.summary["seeds"] = 1, 1
+    assert seeds_text(results) == "1 seed"
 
 
 def results_of(*entries, models, **facts):

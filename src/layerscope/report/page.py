@@ -25,7 +25,7 @@ from layerscope.report.paper_tables import (
     overview,
     similarity_overview,
 )
-from layerscope.report.sentences import advise, input_name, metric_name, number, span
+from layerscope.report.sentences import advise, input_name, metric_name, number, seeds_text, span
 from layerscope.scores.layer_selection import preferred_probe
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
 from layerscope.scores.verdict import decide
@@ -137,7 +137,9 @@ def render(
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("layerscope", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals |= {text.__name__: text for text in (input_name, metric_name, mixture_text, number, span)}
+    environment.globals |= {
+        text.__name__: text for text in (input_name, metric_name, mixture_text, number, seeds_text, span)
+    }
     tasks = [task_section(results.only(task), figures) for task, figures in drawn.items()] if results else []
     downloads = {f"{name}.csv": as_link(table) for name, table in tables.items() if name != "similarity"}
     if results:

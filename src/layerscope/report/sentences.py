@@ -15,7 +15,7 @@ from layerscope.targets import metric_named
 
 __all__ = [
     "RARE", "Advice", "advise", "difference", "headline", "in_percent", "input_name", "layer_list", "metric_name",
-    "number", "score_name", "span",
+    "number", "score_name", "seeds_text", "span",
 ]  # fmt: skip
 
 #: Fewer clips of a class than this are three or so in a test split: its share of the score is a coin's.
@@ -96,6 +96,28 @@ def layer_list(layers: list[int]) -> str:
 def sentence(text: str) -> str:
     """Return a text as a sentence begins; a name in front keeps its case."""
     return text[:1].upper() + text[1:] if text.startswith(("layer ", "the ", "all ")) else text
+
+
+def seeds_text(results: Results) -> str:
+    """Return how many seeds each probe was trained with, and which need none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import layerscope as ls
+    >>> states = np.random.default_rng(0).normal(size=(60, 2, 4))
+    >>> features = ls.Features.from_arrays(states, ["minor", "major"] * 30)
+    >>> seeds_text(ls.probe(features, probes=["closed", "linear"]))
+    'closed, linear: no seeds needed'
+    """
+    asked = int(results.facts["seeds"])
+    # The fewest of any row: shuffled labels and random weights have draws of their own beside.
+    trained = results.summary.groupby("probe", sort=False).seeds.min()
+    seeded = [str(probe) for probe, count in trained.items() if count == asked > 1]
+    exact = [str(probe) for probe, count in trained.items() if count < asked]
+    parts = [f"{', '.join(seeded)}: {asked} seeds"] if seeded else []
+    parts += [f"{', '.join(exact)}: {'none' if seeded else 'no seeds'} needed"] if exact else []
+    return "; ".join(parts) or "1 seed"
 
 
 def input_name(row: pd.Series) -> str:
@@ -185,10 +207,12 @@ def candidate_name(results: Results, number: int) -> str:
 
 
 def draws_of(results: Results, answer: Verdict) -> str:
-    """Return of how many draws of random weights a twin's score is."""
+    """Return of how many draws of random weights a twin's score is, and what else is that network."""
     assert answer.twin is not None
-    count = results.facts["models"][answer.twin.name].get("draws", 1)
-    return "one draw of them" if count == 1 else f"the mean of {count} draws"
+    facts = results.facts["models"][answer.twin.name]
+    count, others = facts.get("draws", 1), facts.get("also", [])
+    same = f", the same network as {', '.join(others)}" if others else ""
+    return f"{'one draw of them' if count == 1 else f'the mean of {count} draws'}{same}"
 
 
 def agreement_of_probes(answer: Verdict) -> list[str]:
