@@ -82,11 +82,24 @@ def test_probes_that_disagree_are_said_to():
         "The probes disagree on the best layer (mlp 3, linear 0): none may be best with all of them; "
         "their orders of the layers correlate by −0.400 (Spearman)."
     ) in reasons((0.5, 0.6, 0.7, 0.9), (0.9, 0.6, 0.5, 0.7))
-    assert "All 2 probes prefer layer 1." in reasons((0.5, 0.9), (0.5, 0.8))
+    assert "Both probes prefer layer 1." in reasons((0.5, 0.9), (0.5, 0.8))
     assert (
         "The probes prefer different layers (mlp 1, linear 0), which the test clips do not contradict: "
         "with every probe layer 0–1 may be best."
     ) in reasons((0.8, 0.801), (0.801, 0.8))
+
+
+def test_inputs_of_all_layers_that_win_are_a_caution():
+    results = results_of(entry(0, 0.8, 0.6), entry(None, 0.7, 0.9, input="concat"), models=MODELS)
+    caution = "Where one layer is not all that can be had: layer 0 of m scores less than all layers of m side by side."
+    assert caution in advise(results).cautions
+    assert not any("not all that can be had" in caution for caution in advise(study(plain=0.6)).cautions)
+
+
+def test_few_clips_are_not_said_to_be_hopeless():
+    results = results_of(entry(0, 0.8, 0.8), models=MODELS, test_groups=6)
+    results.summary[["ci_low", "ci_high"]] = float("nan")
+    assert "6 test groups of clips are too few to show it: 10 are the least." in advise(results).headline
 
 
 def test_the_layer_is_compared_with_the_inputs_of_all_layers():

@@ -151,10 +151,11 @@ def optimism(results: Results, gains: dict[str, float]) -> str:
     # Points and R² have no common mean; shares are what most tasks have.
     shares = [gain for task, gain in gains.items() if in_percent(results.primary(task))]
     kept, metric, unit = (shares, "accuracy", " points") if shares else (list(gains.values()), "r2", "")
+    mean = f"{number(metric, float(np.mean(kept)))}{unit}"
+    most = f" on average, {number(metric, max(kept))} at most" if len(kept) > 1 else ""
     return (
-        f"choosing the layer on the test clips would have flattered the score by "
-        f"{number(metric, float(np.mean(kept)))}{unit} on average, "
-        f"{number(metric, max(kept))} at most; all scores here are of layers chosen on validation."
+        f"choosing the layer on the test clips would have flattered the score by {mean}{most}; "
+        "all scores here are of layers chosen on validation."
     )
 
 

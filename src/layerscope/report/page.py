@@ -68,10 +68,17 @@ def write_report(results: Results | None, page: Path, similarities: Similarities
         for suffix, text in (("csv", table.to_csv(index=False)), ("md", as_markdown(table)), ("tex", as_latex(table))):
             write_atomically(page.parent / "tables" / f"{name}.{suffix}", text.encode())
     if results:
-        answers = [decide(results, task).as_record() for task in results.tasks]
+        answers = [answer_record(results.only(task)) for task in results.tasks]
         # NaN is no JSON, and strict readers would refuse the file.
         write_atomically(page.parent / "answer.json", json.dumps(answers, indent=1, allow_nan=False).encode())
     write_atomically(page, render(results, similarities, tables, drawn, maps).encode())
+
+
+def answer_record(results: Results) -> dict[str, Any]:
+    """Return what ``answer.json`` says of the task that results are of: the verdict, and what limits it in words."""
+    advice = advise(results)
+    record = decide(results, results.facts["task"]).as_record()
+    return {**record, "headline": advice.headline, "cautions": list(advice.cautions)}
 
 
 def draw_tasks(results: Results) -> dict[str, dict[str, Figure]]:

@@ -10,7 +10,7 @@ import pandas as pd
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
 from layerscope.scores.resampling import FEWEST_GROUPS
 from layerscope.scores.score_table import PLAIN_INPUTS, WIDE_INPUTS, Comparison, Results
-from layerscope.scores.verdict import MARGIN, Verdict, decide
+from layerscope.scores.verdict import MARGIN, Verdict, corrected, decide
 from layerscope.targets import metric_named
 
 __all__ = [
@@ -129,7 +129,11 @@ def describe(row: pd.Series) -> str:
     """Return what a row of the summary is about."""
     if row.input in PLAIN_INPUTS:
         return f"{row.model} ({row.input} over time)"
-    texts = {"layer": f"layer {row.layer} of {row.model}", "concat": f"all layers of {row.model} side by side"}
+    texts = {
+        "layer": f"layer {row.layer} of {row.model}",
+        "last": f"the last layer of {row.model}",
+        "concat": f"all layers of {row.model} side by side",
+    }
     return texts.get(row.input, f"the {row.input} input of {row.model}")
 
 
@@ -152,8 +156,11 @@ def advise(results: Results) -> Advice:
         reasons += [*layer_reasons(results, row), *agreement_of_probes(answer)]
     if untrained and untrained.chosen.name != row.name:
         gap = difference(metric, results.compare(row.name, untrained.chosen.name))
-        reasons.append(f"Against random weights ({describe(untrained.chosen)}; {draws_of(results, answer)}): {gap}.")
-    cautions = [*cautions_of(answer, row), *list_cautions(results)]
+        reasons.append(
+            f"{sentence(describe(row))} minus random weights ({describe(untrained.chosen)}; "
+            f"{draws_of(results, answer)}): {gap}."
+        )
+    cautions = [*cautions_of(answer, row), *wider_inputs_that_win(results, row), *list_cautions(results)]
     if not trained:
         cautions.insert(0, "No trained model was studied; this says nothing about one.")
     return Advice(headline(results, answer), tuple(reasons), tuple(cautions))
@@ -183,8 +190,10 @@ def more_needed(answer: Verdict, what: str) -> str:
     units = "clips" if answer.groups == answer.clips else "groups of clips"
     if answer.better and answer.needed is None:
         return "validation prefers the first, the test clips another, and another split (or folds) may"
+    if answer.groups < FEWEST_GROUPS:
+        return f"{answer.groups} test {units} are too few to {what}: {FEWEST_GROUPS} are the least"
     if answer.needed is None:
-        return f"more {units} of these kinds would hardly {what}"
+        return f"if the scores stay, more {units} would hardly {what}"
     return f"about {rounded(answer.needed):,} more test {units} would {what}, if the scores stay"
 
 
@@ -222,7 +231,8 @@ def agreement_of_probes(answer: Verdict) -> list[str]:
     named = ", ".join(f"{each.probe} {each.layer}" for each in answer.probes)
     common = set.intersection(*(set(each.best_set) for each in answer.probes))
     if len({each.layer for each in answer.probes}) == 1:
-        start = f"All {len(answer.probes)} probes prefer layer {answer.probes[0].layer}"
+        all_of_them = "Both probes" if len(answer.probes) == 2 else f"All {len(answer.probes)} probes"
+        start = f"{all_of_them} prefer layer {answer.probes[0].layer}"
     elif common:
         start = (
             f"The probes prefer different layers ({named}), which the test clips do not contradict: "
@@ -273,13 +283,32 @@ def layer_reasons(results: Results, best: pd.Series) -> list[str]:
         if len(layers) > 1
         else f"On the test clips, layer {layers[0]} is told apart from every other layer."
     ]
-    rows = results.of(model=best.model, probe=best.probe, metric=best.metric)
-    for _, row in rows[rows.input.isin(WIDE_INPUTS)].iterrows():
-        if row.input == "last" and row.layer == best.layer:
-            continue  # the same thing by its other name
-        gap = results.compare(best.name, row.name)
+    for row, gap in against_wider_inputs(results, best):
         reasons.append(f"Layer {best.layer} minus {describe(row)}: {difference(best.metric, gap)}.")
     return reasons
+
+
+def against_wider_inputs(results: Results, best: pd.Series) -> list[tuple[pd.Series, Comparison]]:
+    """Return the inputs that a layer is shown beside, with what it has over each."""
+    rows = results.of(model=best.model, probe=best.probe, metric=best.metric)
+    wide = [row for _, row in rows[rows.input.isin(WIDE_INPUTS)].iterrows()]
+    # The last layer may be the very same thing by its other name.
+    others = [row for row in wide if not (row.input == "last" and row.layer == best.layer)]
+    return [(row, results.compare(best.name, row.name)) for row in others]
+
+
+def wider_inputs_that_win(results: Results, best: pd.Series) -> list[str]:
+    """Return that a layer is beaten by inputs of all layers, in a sentence, where that is shown (Holm)."""
+    pairs = against_wider_inputs(results, best) if best.input == "layer" else []
+    winners = [
+        describe(row)
+        for (row, _), verdict in zip(pairs, corrected([gap for _, gap in pairs]), strict=True)
+        if verdict == "worse"
+    ]
+    if not winners:
+        return []
+    named = " and ".join(winners)
+    return [f"Where one layer is not all that can be had: {describe(best)} scores less than {named}."]
 
 
 def cautions_of(answer: Verdict, row: pd.Series) -> list[str]:
