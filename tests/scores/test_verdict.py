@@ -194,6 +194,26 @@ def test_nine_to_one_at_the_majoritys_rate_recommends_nothing():
     assert results.facts["tasks"]["features"]["majority"] == pytest.approx(0.9)
 
 
+def test_what_was_not_cross_validated_alike_is_scored_on_shared_clips_too():
+    states = np.random.default_rng(0).normal(size=(120, 3, 8))
+    summary = probe(Features.from_arrays(states, ["a", "b"] * 60), probes=["closed"]).of(metric="accuracy")
+    layers, concat = summary[summary.input == "layer"], summary[summary.input == "concat"]
+    assert (set(layers.valid_n), set(concat.valid_n)) == ({96}, {24})  # train and validation, validation alone
+    assert (layers.valid * 96 % 1).tolist() == pytest.approx([0.0] * 3)
+    assert (layers.valid_shared * 24 % 1).tolist() == pytest.approx([0.0] * 3)
+    assert concat.valid_shared.tolist() == concat.valid.tolist()
+
+
+def test_a_benchmark_that_is_killed_goes_on_where_it_was(tmp_path):
+    from benchmarks.noise import Study, verdicts_of
+
+    study, kept = Study("classes", 0, clips=60, plain=0), tmp_path / "kept.jsonl"
+    first = verdicts_of(study, 1, kept)
+    kept.write_text(kept.read_text().replace(next(iter(first)), "told"))  # what is there is not simulated again
+    assert verdicts_of(study, 1, kept) == {"told": 1}
+    assert len(kept.read_text().splitlines()) == 1
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("folds", [0, 5])
 def test_noise_is_seldom_recommended_and_a_weak_signal_mostly_found(folds):
