@@ -8,17 +8,24 @@ something is found where it is not nothing.
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
+import os
+import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+import layerscope
 from layerscope import Features, probe
+from layerscope.report.paper_tables import as_markdown
 from layerscope.scores.verdict import decide
 
 __all__ = [
@@ -32,6 +39,11 @@ __all__ = [
     "weak_studies",
 ]
 
+#: Studies of each kind: some 200 of noise in all.
+EACH = 17
+VERDICTS = ("layer", "plain", "undecided", "nothing")
+#: Where finished studies are kept, so that a benchmark that is killed goes on where it was.
+KEPT = Path(tempfile.gettempdir()) / "layerscope-noise.jsonl"
 #: Layers of the model, and the width of each.
 LAYERS, WIDTH = 13, 16
 #: Classes that are even, and how far a signal lies from noise, in deviations: what is written is read for certain.
@@ -119,9 +131,32 @@ def verdict_of(study: Study, seed: int) -> str:
     return decide(probe(features, probes=["closed"], split_seed=seed), "features").verdict
 
 
-def verdicts_of(study: Study, count: int) -> Counter[str]:
-    """Return how often each verdict is given in so many simulations."""
-    return Counter(verdict_of(study, seed) for seed in range(count))
+def verdicts_of(study: Study, count: int, kept: Path | None = None) -> Counter[str]:
+    """Return how often each verdict is given in so many simulations.
+
+    Each is added to the file `kept` as soon as it is known, and what is there of the same code is not simulated again.
+    """
+    source = digest_of_package()
+    known = {}
+    for line in kept.read_text().splitlines() if kept and kept.is_file() else ():
+        record = json.loads(line)
+        if (record["source"], record["study"]) == (source, repr(study)):
+            known[record["seed"]] = record["verdict"]
+    for seed in set(range(count)) - known.keys():
+        known[seed] = verdict_of(study, seed)
+        if kept:
+            record = {"source": source, "study": repr(study), "seed": seed, "verdict": known[seed]}
+            with kept.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+    return Counter(known[seed] for seed in range(count))
+
+
+def digest_of_package() -> str:
+    """Return a digest of the code that judges."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(layerscope.__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def recommended(verdicts: Counter[str]) -> float:
@@ -134,30 +169,35 @@ def found(verdicts: Counter[str]) -> float:
     return 1 - verdicts["nothing"] / verdicts.total()
 
 
-def table_of(studies: Iterator[Study], count: int) -> pd.DataFrame:
-    """Return a row a kind of study: how often it recommends, and its verdicts."""
-    rows = []
-    for study in studies:
-        verdicts = verdicts_of(study, count)
-        rows.append({"study": str(study), "clips": study.clips, "studies": count,
-                     "recommended": f"{100 * recommended(verdicts):.1f} %", "found": f"{100 * found(verdicts):.1f} %",
-                     **{name: verdicts[name] for name in ("layer", "plain", "undecided", "nothing")}})  # fmt: skip
-    return pd.DataFrame(rows)
+def table_of(studies: Iterable[Study], count: int, kept: Path | None) -> pd.DataFrame:
+    """Return a row a kind of study, and one of all: how often it recommends, and its verdicts."""
+    counted = {f"{study}, {study.clips} clips": verdicts_of(study, count, kept) for study in studies}
+    counted["all"] = sum(counted.values(), Counter())
+    return pd.DataFrame(
+        {"study": name, "studies": verdicts.total(), **{verdict: verdicts[verdict] for verdict in VERDICTS},
+         "recommended, %": f"{100 * recommended(verdicts):.1f}", "found, %": f"{100 * found(verdicts):.1f}"}
+        for name, verdicts in counted.items()
+    )  # fmt: skip
 
 
-def print_tables(count: int = 200) -> None:
-    """Print how many studies of noise are recommended, and how many weak signals found, of so many each."""
-    print(f"Noise: at most {100 * MOST_NOISE:.0f} % may be recommended.\n")
-    print(table_of(noise_studies(), count).to_string(index=False))
-    print(f"\nA signal {100 * WEAK:.0f} points above chance in all layers: at least {100 * FEWEST_WEAK:.0f} % found.\n")
-    print(table_of(weak_studies(), count).to_string(index=False))
+def print_tables(count: int = EACH, kept: Path | None = KEPT) -> None:
+    """Print how many studies of noise are recommended, and how many weak signals found."""
+    # Studies this small gain nothing by more processes.
+    os.environ["LOKY_MAX_CPU_COUNT"] = "1"
+    print(f"\nStudies of noise. Target: at most {100 * MOST_NOISE:.0f} % recommend a layer or a plain feature.\n")
+    print(as_markdown(table_of(noise_studies(), count, kept)), flush=True)
+    print(f"A signal {100 * WEAK:.0f} points above chance in every layer, judged on 200 clips. "
+          f"Target: at least {100 * FEWEST_WEAK:.0f} % found.\n")  # fmt: skip
+    print(as_markdown(table_of(weak_studies(), 2 * count, kept)), flush=True)
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--studies", type=int, default=200, help="of each kind")
-    print_tables(parser.parse_args().studies)
+    parser.add_argument("--studies", type=int, default=EACH, help="of noise, of each kind; twice as many weak signals")
+    parser.add_argument("--kept", type=Path, default=KEPT, help="where finished studies are kept")
+    given = parser.parse_args()
+    print_tables(given.studies, given.kept)
 
 
 if __name__ == "__main__":

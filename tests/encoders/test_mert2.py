@@ -86,6 +86,21 @@ def test_an_untrained_twin_has_its_sizes(golden):
     assert torch.isfinite(twin.encode(torch.zeros(1, 4800))).all()
 
 
+def test_an_untrained_twin_hears_what_the_model_hears(mert2):
+    tensors = load_file(mert2 / "model.safetensors")
+    tensors["feature_extractor.mel_mean"] += 5.0
+    tensors["feature_extractor.mel_std"] *= 3.0
+    save_file(tensors, mert2 / "model.safetensors")
+    twin, model = (load_encoder(f"{before}{mert2}").model for before in ("random:", ""))
+    for name, value in model.named_buffers():
+        torch.testing.assert_close(dict(twin.named_buffers())[name], value)
+    assert all(
+        not torch.equal(value, dict(twin.named_parameters())[name])
+        for name, value in model.named_parameters()
+        if value.std() > 0.0 and "linear" in name and name.endswith("weight")
+    )
+
+
 def test_the_variant_for_whole_songs_is_given_whole_songs(mert2):
     assert load_encoder(mert2).window == 30.0
     config = json.loads((mert2 / "config.json").read_text())

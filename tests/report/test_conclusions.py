@@ -65,13 +65,23 @@ def test_that_no_layer_can_be_best_for_all_is_a_test_at_five_percent_in_all():
     assert "(sets at 98.3 %, Bonferroni)" in text
 
 
+def test_a_layer_is_never_one_of_a_set_that_leaves_it_out():
+    results = made_study(("pitch",), best={"pitch": 0})
+    results.summary["in_best_set"] = results.summary.layer == 1
+    assert "m: pitch 0 (though the test clips prefer 1); " in said(results)["Which layers serve which task?"]
+
+
 def test_the_optimism_of_choosing_on_test_is_printed():
     results = made_study(("pitch",), best={"pitch": 0})
     layers = results.summary.input == "layer"
     results.summary.loc[layers & (results.summary.layer == 1), "value"] = 0.9  # by luck, after validation chose 0
-    assert (
-        "flattered the score by 10.0 points on average, 10.0 at most" in said(results)["Which layers serve which task?"]
-    )
+    text = said(results)["Which layers serve which task?"]
+    assert "flattered the score by 10.0 points; all scores" in text
+    twice = made_study(("pitch", "genre"), best={"pitch": 0, "genre": 0})
+    layers = (twice.summary.input == "layer") & (twice.summary.task == "pitch")
+    twice.summary.loc[layers & (twice.summary.layer == 1), "value"] = 0.9
+    text = said(twice)["Which layers serve which task?"]
+    assert "flattered the score by 5.0 points on average, 10.0 at most" in text
 
 
 def test_without_plain_features_or_models_nothing_is_said_of_them():

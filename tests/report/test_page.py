@@ -1,4 +1,5 @@
 import base64
+import json
 import re
 import shutil
 import subprocess
@@ -106,6 +107,17 @@ def test_a_study_of_many_tasks_and_a_comparison_share_a_page(tmp_path):
     assert {"tasks.pdf", "similarity-cka_debiased.png", "sound-pwcca_x.pdf", "pitch-layers-mlp.png"} <= figures
     tables = {path.name for path in (tmp_path / "tables").iterdir()}
     assert {"overview.tex", "similarity.md", "label_free.csv"} <= tables
+
+
+def test_the_answer_file_says_what_limits_it(tmp_path):
+    results = made_study(("pitch",))
+    facts = results.facts["tasks"]["pitch"]
+    facts |= {"rare": ["oboe"], "majority": 0.9, "grouped": False}
+    write_report(results, tmp_path / "report.html")
+    record = json.loads((tmp_path / "answer.json").read_text())[0]
+    assert record["headline"].startswith("Use layer 0 of m")
+    for words in ("Fewer than 10 clips in all: oboe", "90 % of the clips are of one class", "No groups were given"):
+        assert any(words in caution for caution in record["cautions"]), words
 
 
 def test_a_comparison_alone_has_a_page(tmp_path):

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
+from made_study import made_study
 from test_score_table import entry
 
-from layerscope.report.sentences import advise, layer_list, metric_name, number
+from layerscope.report.sentences import advise, layer_list, metric_name, number, seeds_text
 from layerscope.scores.score_table import Results
 from layerscope.scores.tabulate import tabulate
 
@@ -9,6 +12,15 @@ from layerscope.scores.tabulate import tabulate
 def test_a_probe_without_randomness_is_not_said_to_have_seeds():
     reasons = advise(study(plain=0.6)).reasons
     assert "with the mlp probe on 50 test clips, 2 trainings" in reasons[0]
+
+
+def test_the_header_says_which_probes_have_seeds():
+    results = made_study(("pitch",))
+    assert seeds_text(results) == "mlp, linear: 2 seeds"
+    results.summary.loc[results.summary.probe == "linear", "seeds"] = 1
+    assert seeds_text(results) == "mlp: 2 seeds; linear: none needed"
+    results.facts["seeds"], results.summary["seeds"] = 1, 1
+    assert seeds_text(results) == "1 seed"
 
 
 def results_of(*entries, models, **facts):
@@ -33,9 +45,9 @@ def study(plain, untrained=0.4):
 
 def test_a_model_that_beats_plain_features_is_recommended():
     advice = advise(study(plain=0.6))
-    assert advice.headline == "Use layer 1 of m: it beats plain features."
+    assert advice.headline == "Use layer 1 of m: it beats plain features and random weights."
     assert any("Layer 1 of m minus mel (mean over time): +20.0 points [" in reason for reason in advice.reasons)
-    assert any("better" in reason and "random weights" in reason for reason in advice.reasons)
+    assert any("better" in reason and "random weights" in reason and "one draw" in reason for reason in advice.reasons)
 
 
 def test_a_plain_feature_that_loses_nothing_is_recommended():
@@ -56,6 +68,38 @@ def test_noise_is_not_recommended():
         chance=0.5,
     )  # fmt: skip
     assert advise(results).headline.startswith("Nothing to use yet: no input is shown to beat chance")
+
+
+def test_probes_that_disagree_are_said_to():
+    def with_probe(probe, *values):
+        made = [entry(number, value, value) for number, value in enumerate(values)]
+        return [replace(each, label={**each.label, "probe": probe}) for each in made]
+
+    def reasons(mlp, linear):
+        return advise(results_of(*with_probe("mlp", *mlp), *with_probe("linear", *linear), models=MODELS)).reasons
+
+    assert (
+        "The probes disagree on the best layer (mlp 3, linear 0): none may be best with all of them; "
+        "their orders of the layers correlate by −0.400 (Spearman)."
+    ) in reasons((0.5, 0.6, 0.7, 0.9), (0.9, 0.6, 0.5, 0.7))
+    assert "Both probes prefer layer 1." in reasons((0.5, 0.9), (0.5, 0.8))
+    assert (
+        "The probes prefer different layers (mlp 1, linear 0), which the test clips do not contradict: "
+        "with every probe layer 0–1 may be best."
+    ) in reasons((0.8, 0.801), (0.801, 0.8))
+
+
+def test_inputs_of_all_layers_that_win_are_a_caution():
+    results = results_of(entry(0, 0.8, 0.6), entry(None, 0.7, 0.9, input="concat"), models=MODELS)
+    caution = "Where one layer is not all that can be had: layer 0 of m scores less than all layers of m side by side."
+    assert caution in advise(results).cautions
+    assert not any("not all that can be had" in caution for caution in advise(study(plain=0.6)).cautions)
+
+
+def test_few_clips_are_not_said_to_be_hopeless():
+    results = results_of(entry(0, 0.8, 0.8), models=MODELS, test_groups=6)
+    results.summary[["ci_low", "ci_high"]] = float("nan")
+    assert "6 test groups of clips are too few to show it: 10 are the least." in advise(results).headline
 
 
 def test_the_layer_is_compared_with_the_inputs_of_all_layers():

@@ -73,6 +73,20 @@ def test_queries_name_the_rows_that_validation_prefers():
     assert set(layers_beside(results, row).model) == {"n"}
 
 
+def test_what_was_cross_validated_is_compared_on_the_clips_that_all_share():
+    results = made_study(("pitch",))
+    linear = results.summary.probe == "linear"
+    results.summary.loc[linear, ["valid", "valid_n", "valid_shared"]] = [0.95, 80, 0.7]
+    choice = best_trained(results, "pitch")
+    assert choice.chosen.probe == "mlp"  # 0.8 on the clips of which the linear probe's score is 0.7
+    assert (
+        choice.why == "the highest accuracy on the validation clips that all share, 0.800, of 4 candidates; "
+        "the first of 2 equals"
+    )
+    # Among those that were all cross-validated, all of their clips count.
+    assert best_plain(results, "pitch", probe="linear").scores == (0.95,)
+
+
 def test_layers_without_a_validation_score_are_passed_over():
     results = made_study(("pitch",), models=("m", "n"), best={"pitch": 2})
     results.summary.loc[results.summary.model == "m", "valid"] = NAN

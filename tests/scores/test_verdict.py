@@ -13,7 +13,7 @@ from layerscope.scores.tabulate import tabulate
 from layerscope.scores.verdict import corrected, decide
 
 NAN = float("nan")
-KINDS = {"m": {}, "mel": {"baseline": True}, "r": {"untrained": True}}
+KINDS = {"m": {}, "n": {}, "mel": {"baseline": True}, "r": {"untrained": True}}
 
 
 def results_of(*entries, chance=0.1, **facts):
@@ -66,9 +66,29 @@ def test_a_plain_feature_must_lose_nothing_to_any_layer_of_the_table():
 
 def test_an_unlucky_choice_is_said():
     answer = decide(results_of(layer(0, 0.85, 0.81), layer(1, 0.8, 0.91), layer(2, 0.8, 0.91), mel(0.5)), "d")
+    assert answer.verdict == "undecided"  # never a layer outside its own best set
     assert answer.layer == 0
     assert 0 not in answer.best_set
     assert answer.better.difference == pytest.approx(-0.1)
+    assert (answer.candidates, answer.needed) == (["m, layer 0, mlp", "m, layer 1, mlp"], None)
+
+
+def test_a_layer_that_another_model_is_shown_to_beat_is_undecided():
+    answer = decide(results_of(layer(1, 0.8, 0.7), entry(0, 0.75, 0.9, model="n"), mel(0.4)), "d")
+    assert (answer.verdict, answer.better.name, answer.best_set) == ("undecided", "n", [1])
+
+
+def test_what_the_probes_say_stands_beside_the_answer():
+    def with_probe(probe, *values):
+        made = [layer(number, value, value) for number, value in enumerate(values)]
+        return [replace(each, label={**each.label, "probe": probe}) for each in made]
+
+    results = results_of(*with_probe("mlp", 0.5, 0.6, 0.7, 0.9), *with_probe("linear", 0.9, 0.6, 0.5, 0.7))
+    answer = decide(results, "d")
+    assert [(each.probe, each.layer, each.best_set) for each in answer.probes] == [("mlp", 3, [3]), ("linear", 0, [0])]
+    assert answer.rank_correlation == pytest.approx(-0.4)  # ranks 1 2 3 4 and 4 2 1 3
+    assert answer.as_record()["probes"][0] == {"probe": "mlp", "layer": 3, "best_set": [3]}
+    assert math.isnan(decide(results_of(layer(0, 0.5, 0.5)), "d").rank_correlation)
 
 
 def test_how_many_more_clips_would_decide_follows_from_the_width():
@@ -124,11 +144,18 @@ def test_an_untrained_model_is_the_answer_only_where_there_is_nothing_else():
     assert decide(results_of(twin), "d").model == "r"
 
 
-def test_the_twin_stands_beside_the_answer():
+def test_a_layer_that_is_not_told_apart_from_random_weights_is_undecided():
     answer = decide(results_of(layer(1, 0.8, 0.8), mel(0.5), entry(0, 0.7, 0.79, model="r")), "d")
-    assert answer.verdict == "layer"
+    assert answer.verdict == "undecided"
+    assert answer.candidates == ["m, layer 1, mlp", "r, layer 0, mlp"]  # the plain feature is beaten
     assert answer.twin.name == "r"
     assert answer.twin.low < 0
+    assert decide(results_of(layer(1, 0.8, 0.8), entry(0, 0.7, 0.79, model="r")), "d").verdict == "undecided"
+
+
+def test_a_layer_that_beats_random_weights_too_is_the_answer():
+    answer = decide(results_of(layer(1, 0.8, 0.8), mel(0.5), entry(0, 0.6, 0.6, model="r")), "d")
+    assert (answer.verdict, answer.twin.low > 0) == ("layer", True)
 
 
 def test_the_record_is_json_with_the_stated_fields():
@@ -165,6 +192,26 @@ def test_nine_to_one_at_the_majoritys_rate_recommends_nothing():
     results = probe(Features.from_arrays(random.normal(size=(200, 3, 4)), labels.astype(int)), probes=["linear"])
     assert decide(results, "features").verdict == "nothing"
     assert results.facts["tasks"]["features"]["majority"] == pytest.approx(0.9)
+
+
+def test_what_was_not_cross_validated_alike_is_scored_on_shared_clips_too():
+    states = np.random.default_rng(0).normal(size=(120, 3, 8))
+    summary = probe(Features.from_arrays(states, ["a", "b"] * 60), probes=["closed"]).of(metric="accuracy")
+    layers, concat = summary[summary.input == "layer"], summary[summary.input == "concat"]
+    assert (set(layers.valid_n), set(concat.valid_n)) == ({96}, {24})  # train and validation, validation alone
+    assert (layers.valid * 96 % 1).tolist() == pytest.approx([0.0] * 3)
+    assert (layers.valid_shared * 24 % 1).tolist() == pytest.approx([0.0] * 3)
+    assert concat.valid_shared.tolist() == concat.valid.tolist()
+
+
+def test_a_benchmark_that_is_killed_goes_on_where_it_was(tmp_path):
+    from benchmarks.noise import Study, verdicts_of
+
+    study, kept = Study("classes", 0, clips=60, plain=0), tmp_path / "kept.jsonl"
+    first = verdicts_of(study, 1, kept)
+    kept.write_text(kept.read_text().replace(next(iter(first)), "told"))  # what is there is not simulated again
+    assert verdicts_of(study, 1, kept) == {"told": 1}
+    assert len(kept.read_text().splitlines()) == 1
 
 
 @pytest.mark.slow

@@ -5,7 +5,11 @@ import pytest
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from layerscope.targets.calibration import logistic_curves
+from layerscope import Features
+from layerscope.data.splits import parts_of
+from layerscope.probes import assemble, inputs_of
+from layerscope.probes.fitting import Job, Target, single_thread, train_part
+from layerscope.targets.calibration import Calibration, logistic_curves, softmax_slope
 
 
 def test_curves_of_scores_are_those_of_logistic_regression_and_never_fall():
@@ -28,3 +32,37 @@ def test_curves_of_scores_are_those_of_logistic_regression_and_never_fall():
     assert flat.std() < 0.001
     assert flat.mean() == pytest.approx(wanted[:, 1].mean(), abs=0.001)
     assert expit(slope[2] * scores[:, 2] + intercept[2]).min() > 0.999
+
+
+@pytest.mark.parametrize("probe", ["closed", "linear", pytest.param("mlp", marks=pytest.mark.slow)])
+def test_probabilities_of_classes_say_how_often_they_are_right(probe):
+    """Calibrated on 75 validation clips, and judged on 2,000 new ones, for which the raw softmax is off by far more."""
+    count, tested, gaps = 300, 2000, []
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+        classes = np.arange(count + tested) % 4
+        states = random.normal(size=(4, 40))[classes] * 0.4 + random.normal(size=(len(classes), 40))
+        split = np.where(np.arange(len(classes)) < count, "train", "test").astype("<U5")
+        split[: count // 4] = "valid"
+        features = Features.from_arrays(states[:, None], classes.astype(str), splits=list(split))
+        part = parts_of(features.clips)[0]
+        job = Job(features, inputs_of(features)[0], probe)
+        with single_thread():
+            target = Target(features.labels, [part])
+            scores = train_part(job, assemble(features, job.chosen), target, 0, [0])[0].scores
+        values = features.labels.values
+        calibration = features.labels.kind.calibrate(scores[part.valid], values[part.valid])
+        highest = calibration.class_probabilities(scores[part.test]).max(axis=1)
+        gaps.append(highest.mean() - (scores[part.test].argmax(axis=1) == values[part.test]).mean())
+    # An accuracy on 75 clips is known to 4 points (one standard error), the mean of three to 2.5.
+    assert abs(np.mean(gaps)) < 0.05
+
+
+def test_a_slope_keeps_the_order_and_is_finite_where_all_is_right_or_nothing_told_apart():
+    right = np.eye(3, dtype=np.float32)[np.arange(30) % 3]
+    slope = softmax_slope(right, np.arange(30) % 3)
+    assert 0.95 < Calibration([[slope, 0.0]]).class_probabilities(right).max() < 0.999
+    flat = softmax_slope(np.ones((30, 3), np.float32), np.arange(30) % 3)
+    assert Calibration([[flat, 0.0]]).class_probabilities(np.ones(3)) == pytest.approx([1 / 3] * 3)
+    wrong = softmax_slope(right, (np.arange(30) + 1) % 3)  # never falls, though all is wrong
+    assert np.array_equal(np.argmax(Calibration([[wrong, 0.0]]).class_probabilities(right), axis=1), np.arange(30) % 3)

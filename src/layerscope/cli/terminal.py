@@ -201,7 +201,7 @@ def print_check(expected: Any) -> None:
         note = "its weights must be downloaded first" if cost.download else ""
         if cost.too_short:
             note += f" {cost.too_short} clips are too short for it, and would be used for none"
-        table.add_row(cost.model, "1", str(cost.windows), f"{cost.minutes:.1f}", f"{cost.megabytes:.1f}",
+        table.add_row(cost.model, str(cost.passes), str(cost.windows), f"{cost.minutes:.1f}", f"{cost.megabytes:.1f}",
                       f"{cost.probe_megabytes:.0f}", note)  # fmt: skip
     print_table(table)
     minutes, disk = (sum(getattr(cost, name) for cost in expected.costs) for name in ("minutes", "megabytes"))

@@ -236,7 +236,7 @@ def build_mert2(directory: Path, *, weights: bool = True) -> Mert2Model:
     directory : Path
         With ``config.json`` and weights.
     weights : bool
-        Whether the weights are read; otherwise they are random.
+        Whether the weights are taken; otherwise they are random, and the mel front end's statistics alone are read.
 
     Raises
     ------
@@ -257,9 +257,12 @@ def build_mert2(directory: Path, *, weights: bool = True) -> Mert2Model:
         window=WHOLE_SONG if "full" in str(written.get("variant")).lower() else Mert2Config.window,
     )
     model = Mert2Model(config)
-    if weights:
-        place = weights_beside(directory)
-        load_strictly(model, read_tensors(place), place, name_in_file=name_in_file)
+    place = weights_beside(directory)
+    tensors = read_tensors(place)
+    if not weights:
+        # Its statistics are preprocessing, which the twin shares; all that was learnt stays random.
+        tensors |= {name_in_file(name): value for name, value in model.named_parameters()}
+    load_strictly(model, tensors, place, name_in_file=name_in_file)
     return model
 
 

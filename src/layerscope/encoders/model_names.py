@@ -22,7 +22,7 @@ from layerscope.encoders.states_on_disk import FEATURES, Precomputed
 from layerscope.encoders.whisper import build_whisper
 from layerscope.errors import ModelError, unknown
 
-__all__ = ["build_from_directory", "load_encoder", "names_code", "pinned", "result_name"]
+__all__ = ["build_from_directory", "load_encoder", "names_code", "pinned", "result_name", "without_seed"]
 
 #: ``model_type`` of a configuration → what reads the directory; MuQ's and MusicFM's have none.
 BUILDERS: dict[str, Callable[..., LayeredModel]] = {
@@ -31,6 +31,8 @@ BUILDERS: dict[str, Callable[..., LayeredModel]] = {
     "whisper": build_whisper,
     **dict.fromkeys(FAMILIES, build_waveform_model),
 }
+#: Between the name of an untrained twin and the seed of its weights.
+SEED = "#"
 #: Sizes that exist untrained only, for demonstrations: ``random:small``.
 UNTRAINED_SIZES = {"small": ConformerConfig(dim=64, depth=4, heads=4, feedforward=128, channels=16)}
 
@@ -59,7 +61,7 @@ def load_encoder(
     num_heads : int, optional
         Attention heads, where the files do not say.
     seed : int
-        Of the weights of an untrained twin.
+        Of the weights of an untrained twin, whose name ends in ``#`` and the seed where it is not 0.
     device : str
         ``"auto"`` takes a GPU where there is one.
 
@@ -94,7 +96,7 @@ def load_encoder(
         model = make_model(source, num_heads, untrained=untrained)
     return LayeredEncoder(
         model,
-        name=result_name(text),
+        name=result_name(text) + (f"{SEED}{seed}" if untrained and seed else ""),
         layers=parse_layers(layers, model.depth) if layers else None,
         untrained=untrained,
         device=("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device,
@@ -159,6 +161,17 @@ def result_name(name: str) -> str:
         return name.removeprefix(HUB).partition("@")[0].rpartition("/")[2]
     # Resolved, because `.` has no name of its own.
     return Path(name).resolve().name
+
+
+def without_seed(name: str) -> str:
+    """Return the name of an untrained twin, whichever draw of its weights results tell of.
+
+    Examples
+    --------
+    >>> without_seed(load_encoder("random:small", seed=2).name), without_seed("random:small")
+    ('random:small', 'random:small')
+    """
+    return name.partition(SEED)[0] if name.startswith(RANDOM) else name
 
 
 def pinned(name: str) -> str:

@@ -59,7 +59,8 @@ class Manifest:
     probe : str
         Which kind.
     calibration : list of [slope, intercept]
-        Of tags and beats: scores become probabilities by a logistic curve through the validation clips.
+        Scores become probabilities by a logistic curve of each tag or beat, by one slope of all classes, fitted to
+        the validation clips.
     thresholds : list of float
         Of tags: the probability from which on a tag is given, best for F1 on the validation clips.
     encoder : dict

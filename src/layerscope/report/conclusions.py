@@ -12,6 +12,7 @@ from scipy import stats
 
 from layerscope.report.sentences import in_percent, layer_list, number, score_name
 from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_beside, preferred_probe
+from layerscope.scores.probe_agreement import FEWEST_LAYERS
 from layerscope.scores.resampling import best_set
 from layerscope.scores.score_table import Comparison, Results
 from layerscope.scores.verdict import corrected
@@ -20,8 +21,6 @@ from layerscope.similarity.measures import Similarities
 
 __all__ = ["Answer", "answer_questions", "one_for_all", "worth_of_scores"]
 
-#: Layers that two of a model's tasks must have for a rank correlation to be worth a line.
-FEWEST_LAYERS = 4
 #: What a verdict on a model is called, against plain features and, of its best layer, against all of its layers.
 AGAINST_PLAIN = {
     "better": "beats the best plain feature on",
@@ -122,7 +121,8 @@ def layers_of_tasks(results: Results, models: list[str]) -> Answer:
             best, beside = choice.chosen, layers_beside(results, choice.chosen)
             sets[task] = set(map(int, beside.layer[beside.in_best_set]))
             equals = layer_list(sorted(sets[task]))
-            places.append((int(best.layer), f"{results.title(task)} {best.layer} (of {equals})"))
+            inside = "of" if best.in_best_set else "though the test clips prefer"
+            places.append((int(best.layer), f"{results.title(task)} {best.layer} ({inside} {equals})"))
             matrix.setdefault(model, {})[task] = f"{best.layer} ({equals})"
             gains[task] = float(beside.value.max() - best.value)
         if not places:
@@ -172,10 +172,11 @@ def optimism(results: Results, gains: dict[str, float]) -> str:
     # Points and R² have no common mean; shares are what most tasks have.
     shares = [gain for task, gain in gains.items() if in_percent(results.primary(task))]
     kept, metric, unit = (shares, "accuracy", " points") if shares else (list(gains.values()), "r2", "")
+    mean = f"{number(metric, float(np.mean(kept)))}{unit}"
+    most = f" on average, {number(metric, max(kept))} at most" if len(kept) > 1 else ""
     return (
-        f"choosing the layer on the test clips would have flattered the score by "
-        f"{number(metric, float(np.mean(kept)))}{unit} on average, "
-        f"{number(metric, max(kept))} at most; all scores here are of layers chosen on validation."
+        f"choosing the layer on the test clips would have flattered the score by {mean}{most}; "
+        "all scores here are of layers chosen on validation."
     )
 
 

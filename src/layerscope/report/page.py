@@ -27,7 +27,7 @@ from layerscope.report.paper_tables import (
     overview,
     similarity_overview,
 )
-from layerscope.report.sentences import advise, input_name, metric_name, number, span
+from layerscope.report.sentences import advise, input_name, metric_name, number, seeds_text, span
 from layerscope.scores.layer_selection import preferred_probe
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
 from layerscope.scores.verdict import decide
@@ -77,10 +77,17 @@ def write_report(
         for suffix, text in (("csv", table.to_csv(index=False)), ("md", as_markdown(table)), ("tex", as_latex(table))):
             write_atomically(page.parent / "tables" / f"{name}.{suffix}", text.encode())
     if results:
-        answers = [decide(results, task).as_record() for task in results.tasks]
+        answers = [answer_record(results.only(task)) for task in results.tasks]
         # NaN is no JSON, and strict readers would refuse the file.
         write_atomically(page.parent / "answer.json", json.dumps(answers, indent=1, allow_nan=False).encode())
     write_atomically(page, render(results, similarities, tables, drawn, maps, predictions).encode())
+
+
+def answer_record(results: Results) -> dict[str, Any]:
+    """Return what ``answer.json`` says of the task that results are of: the verdict, and what limits it in words."""
+    advice = advise(results)
+    record = decide(results, results.facts["task"]).as_record()
+    return {**record, "headline": advice.headline, "cautions": list(advice.cautions)}
 
 
 def draw_tasks(results: Results) -> dict[str, dict[str, Figure]]:
@@ -147,7 +154,9 @@ def render(
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("layerscope", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals |= {text.__name__: text for text in (input_name, metric_name, mixture_text, number, span)}
+    environment.globals |= {
+        text.__name__: text for text in (input_name, metric_name, mixture_text, number, seeds_text, span)
+    }
     tasks = [task_section(results.only(task), figures) for task, figures in drawn.items()] if results else []
     common = common_cautions(tasks)
     for task in tasks:

@@ -10,12 +10,12 @@ import pandas as pd
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
 from layerscope.scores.resampling import FEWEST_GROUPS
 from layerscope.scores.score_table import PLAIN_INPUTS, WIDE_INPUTS, Comparison, Results
-from layerscope.scores.verdict import MARGIN, Verdict, decide
+from layerscope.scores.verdict import MARGIN, Verdict, corrected, decide
 from layerscope.targets import metric_named
 
 __all__ = [
     "RARE", "Advice", "advise", "difference", "headline", "in_percent", "input_name", "layer_list", "metric_name",
-    "number", "score_name", "span",
+    "number", "score_name", "seeds_text", "span",
 ]  # fmt: skip
 
 #: Fewer clips of a class than this are three or so in a test split: its share of the score is a coin's.
@@ -98,6 +98,28 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] if text.startswith(("layer ", "the ", "all ")) else text
 
 
+def seeds_text(results: Results) -> str:
+    """Return how many seeds each probe was trained with, and which need none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import layerscope as ls
+    >>> states = np.random.default_rng(0).normal(size=(60, 2, 4))
+    >>> features = ls.Features.from_arrays(states, ["minor", "major"] * 30)
+    >>> seeds_text(ls.probe(features, probes=["closed", "linear"]))
+    'closed, linear: no seeds needed'
+    """
+    asked = int(results.facts["seeds"])
+    # The fewest of any row: shuffled labels and random weights have draws of their own beside.
+    trained = results.summary.groupby("probe", sort=False).seeds.min()
+    seeded = [str(probe) for probe, count in trained.items() if count == asked > 1]
+    exact = [str(probe) for probe, count in trained.items() if count < asked]
+    parts = [f"{', '.join(seeded)}: {asked} seeds"] if seeded else []
+    parts += [f"{', '.join(exact)}: {'none' if seeded else 'no seeds'} needed"] if exact else []
+    return "; ".join(parts) or "1 seed"
+
+
 def input_name(row: pd.Series) -> str:
     """Return the input of a row of the summary: a layer by its number, others by their name."""
     return f"layer {row.layer}" if row.input == "layer" else str(row.input)
@@ -107,7 +129,11 @@ def describe(row: pd.Series) -> str:
     """Return what a row of the summary is about."""
     if row.input in PLAIN_INPUTS:
         return f"{row.model} ({row.input} over time)"
-    texts = {"layer": f"layer {row.layer} of {row.model}", "concat": f"all layers of {row.model} side by side"}
+    texts = {
+        "layer": f"layer {row.layer} of {row.model}",
+        "last": f"the last layer of {row.model}",
+        "concat": f"all layers of {row.model} side by side",
+    }
     return texts.get(row.input, f"the {row.input} input of {row.model}")
 
 
@@ -127,11 +153,14 @@ def advise(results: Results) -> Advice:
             f"{sentence(describe(layer))} minus {describe(rival)}: {gap}, paired on the same clips.",
         ]
     if row.input == "layer":
-        reasons += layer_reasons(results, row)
+        reasons += [*layer_reasons(results, row), *agreement_of_probes(answer)]
     if untrained and untrained.chosen.name != row.name:
         gap = difference(metric, results.compare(row.name, untrained.chosen.name))
-        reasons.append(f"Against random weights ({describe(untrained.chosen)}): {gap}.")
-    cautions = [*cautions_of(answer, row), *list_cautions(results)]
+        reasons.append(
+            f"{sentence(describe(row))} minus random weights ({describe(untrained.chosen)}; "
+            f"{draws_of(results, answer)}): {gap}."
+        )
+    cautions = [*cautions_of(answer, row), *wider_inputs_that_win(results, row), *list_cautions(results)]
     if not trained:
         cautions.insert(0, "No trained model was studied; this says nothing about one.")
     return Advice(headline(results, answer), tuple(reasons), tuple(cautions))
@@ -141,15 +170,15 @@ def headline(results: Results, answer: Verdict) -> str:
     """Return an answer in one sentence."""
     row = describe(results.summary.loc[answer.row])
     if answer.verdict == "layer":
-        rival = "plain features" if answer.plain else "chance and shuffled labels"
-        return f"Use {row}: it beats {rival}."
+        beaten = [*(["plain features"] if answer.plain else []), *(["random weights"] if answer.twin else [])]
+        return f"Use {row}: it beats {' and '.join(beaten) or 'chance and shuffled labels'}."
     if answer.verdict == "plain":
         if not results.models("trained"):
             return f"Use a plain feature, {row}: it beats chance and shuffled labels."
         unit = " points" if in_percent(answer.metric) else ""
         return f"Use a plain feature, {row}: no layer is better by {number(answer.metric, MARGIN)}{unit} or more."
     if answer.verdict == "undecided":
-        names = dict.fromkeys(describe(results.summary.loc[candidate]) for candidate in answer.candidate_rows)
+        names = dict.fromkeys(candidate_name(results, candidate) for candidate in answer.candidate_rows)
         return f"Undecided: {' or '.join(names)}; {more_needed(answer, 'decide')}."
     return (
         f"Nothing to use yet: no input is shown to beat chance and shuffled labels; {more_needed(answer, 'show it')}."
@@ -159,8 +188,12 @@ def headline(results: Results, answer: Verdict) -> str:
 def more_needed(answer: Verdict, what: str) -> str:
     """Return how much more data an answer needs, in words."""
     units = "clips" if answer.groups == answer.clips else "groups of clips"
+    if answer.better and answer.needed is None:
+        return "validation prefers the first, the test clips another, and another split (or folds) may"
+    if answer.groups < FEWEST_GROUPS:
+        return f"{answer.groups} test {units} are too few to {what}: {FEWEST_GROUPS} are the least"
     if answer.needed is None:
-        return f"more {units} of these kinds would hardly {what}"
+        return f"if the scores stay, more {units} would hardly {what}"
     return f"about {rounded(answer.needed):,} more test {units} would {what}, if the scores stay"
 
 
@@ -173,6 +206,46 @@ def rounded(count: int) -> int:
     (7, 1200)
     """
     return round(count, min(0, 2 - len(str(count))))
+
+
+def candidate_name(results: Results, number: int) -> str:
+    """Return what a row of the summary is about, and of a control that it is one."""
+    row = results.summary.loc[number]
+    untrained = results.models("trained") and row.model in results.models("untrained")
+    return f"random weights ({describe(row)})" if untrained else describe(row)
+
+
+def draws_of(results: Results, answer: Verdict) -> str:
+    """Return of how many draws of random weights a twin's score is, and what else is that network."""
+    assert answer.twin is not None
+    facts = results.facts["models"][answer.twin.name]
+    count, others = facts.get("draws", 1), facts.get("also", [])
+    same = f", the same network as {', '.join(others)}" if others else ""
+    return f"{'one draw of them' if count == 1 else f'the mean of {count} draws'}{same}"
+
+
+def agreement_of_probes(answer: Verdict) -> list[str]:
+    """Return whether the probes prefer the same layer, in a sentence, where there are several."""
+    if len(answer.probes) < 2:
+        return []
+    named = ", ".join(f"{each.probe} {each.layer}" for each in answer.probes)
+    common = set.intersection(*(set(each.best_set) for each in answer.probes))
+    if len({each.layer for each in answer.probes}) == 1:
+        all_of_them = "Both probes" if len(answer.probes) == 2 else f"All {len(answer.probes)} probes"
+        start = f"{all_of_them} prefer layer {answer.probes[0].layer}"
+    elif common:
+        start = (
+            f"The probes prefer different layers ({named}), which the test clips do not contradict: "
+            f"with every probe layer {layer_list(sorted(common))} may be best"
+        )
+    else:
+        start = f"The probes disagree on the best layer ({named}): none may be best with all of them"
+    rank = answer.rank_correlation
+    # Without one it is NaN, which differs from itself.
+    if rank != rank:
+        return [f"{start}."]
+    least = " at least" if len(answer.probes) > 2 else ""
+    return [f"{start}; their orders of the layers correlate by {number('r2', rank)}{least} (Spearman)."]
 
 
 def against_controls(answer: Verdict) -> str:
@@ -210,13 +283,32 @@ def layer_reasons(results: Results, best: pd.Series) -> list[str]:
         if len(layers) > 1
         else f"On the test clips, layer {layers[0]} is told apart from every other layer."
     ]
-    rows = results.of(model=best.model, probe=best.probe, metric=best.metric)
-    for _, row in rows[rows.input.isin(WIDE_INPUTS)].iterrows():
-        if row.input == "last" and row.layer == best.layer:
-            continue  # the same thing by its other name
-        gap = results.compare(best.name, row.name)
+    for row, gap in against_wider_inputs(results, best):
         reasons.append(f"Layer {best.layer} minus {describe(row)}: {difference(best.metric, gap)}.")
     return reasons
+
+
+def against_wider_inputs(results: Results, best: pd.Series) -> list[tuple[pd.Series, Comparison]]:
+    """Return the inputs that a layer is shown beside, with what it has over each."""
+    rows = results.of(model=best.model, probe=best.probe, metric=best.metric)
+    wide = [row for _, row in rows[rows.input.isin(WIDE_INPUTS)].iterrows()]
+    # The last layer may be the very same thing by its other name.
+    others = [row for row in wide if not (row.input == "last" and row.layer == best.layer)]
+    return [(row, results.compare(best.name, row.name)) for row in others]
+
+
+def wider_inputs_that_win(results: Results, best: pd.Series) -> list[str]:
+    """Return that a layer is beaten by inputs of all layers, in a sentence, where that is shown (Holm)."""
+    pairs = against_wider_inputs(results, best) if best.input == "layer" else []
+    winners = [
+        describe(row)
+        for (row, _), verdict in zip(pairs, corrected([gap for _, gap in pairs]), strict=True)
+        if verdict == "worse"
+    ]
+    if not winners:
+        return []
+    named = " and ".join(winners)
+    return [f"Where one layer is not all that can be had: {describe(best)} scores less than {named}."]
 
 
 def cautions_of(answer: Verdict, row: pd.Series) -> list[str]:
@@ -225,12 +317,15 @@ def cautions_of(answer: Verdict, row: pd.Series) -> list[str]:
     if answer.better:
         gap, metric = answer.better, answer.metric
         cautions.append(
-            f"Validation chose unluckily: {describe(row)} is outside the set of its best layers, "
-            f"{layer_list(answer.best_set)}; {gap.input} scores {number(metric, gap.value)} on the test clips."
+            f"Validation chose unluckily: on the test clips {gap.input} of {gap.name} with the {gap.probe} probe is "
+            f"better than {describe(row)}, {number(metric, gap.value)} to {number(metric, answer.value)}."
         )
     # Not `low <= 0`: without an interval it is NaN, and nothing is told apart.
-    if answer.twin and answer.verdict == "layer" and not answer.twin.low > 0:
-        cautions.append(f"It is not told apart from random weights ({answer.twin.name}), so need not have been learnt.")
+    if answer.twin and answer.verdict == "undecided" and row.input == "layer" and not answer.twin.low > 0:
+        cautions.append(
+            f"{sentence(describe(row))} is not told apart from random weights ({answer.twin.name}): what it knows "
+            "need not have been learnt."
+        )
     if answer.verdict == "layer" and not answer.plain:
         cautions.append("No plain feature was studied: one may do as well.")
     return cautions

@@ -58,12 +58,15 @@ class Entry:
         The test metric when clips and seeds are resampled; NaN where there are too few for an interval.
     mixture : list of list of float
         Learned weights of layers, one list a training; empty where none are learned.
+    shared : float, optional
+        The validation score on the clips by which every probe chooses, where it is not that of the rows.
     """
 
     label: dict[str, Any]
     rows: list[dict[str, Any]]
     draws: NDArray[np.float64]
     mixture: list[list[float]]
+    shared: float | None = None
 
     @property
     def valid(self) -> float:
@@ -191,7 +194,7 @@ def score_outcome(
     outcome : Outcome
         What it left.
     splits : dict of str to Evaluation
-        See `evaluations`.
+        See `evaluations`; ``shared`` beside ``valid``, where not every probe chooses by the same clips.
     seeds : sequence of int
         Those of the probe; a probe without randomness has one.
 
@@ -220,5 +223,7 @@ def score_outcome(
         mean = float(np.mean([row["value"] for row in rows if row["split"] == "test"]))
         # After the seeds are drawn: the pseudo-group stands for clips, once, and not once a seed.
         drawn = test.with_pseudo_group(metric, resample_seeds(np.stack(draws)), mean, name)
-        entries.append(Entry({**label, "metric": metric}, rows, drawn, outcome.mixtures))
+        shared = [splits["shared"].score(metric, left)[0] for left in outcome.valid] if "shared" in splits else []
+        common = float(np.mean(shared)) if shared else None
+        entries.append(Entry({**label, "metric": metric}, rows, drawn, outcome.mixtures, common))
     return entries

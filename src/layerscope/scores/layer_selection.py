@@ -43,12 +43,15 @@ class Choice(Generic[T]):
         Of each candidate on validation, NaN where undefined.
     metric : str
         What the scores are.
+    clips : str
+        Of which clips, in words.
     """
 
     chosen: T
     candidates: tuple[T, ...]
     scores: tuple[float, ...]
     metric: str
+    clips: str = "validation"
 
     @property
     def why(self) -> str:
@@ -64,13 +67,15 @@ class Choice(Generic[T]):
         count = f"{len(self.scores)} candidate{'s' if len(self.scores) > 1 else ''}"
         known = [score for score in self.scores if not math.isnan(score)]
         if not known:
-            return f"the first of {count}: {self.metric} is undefined on validation"
+            return f"the first of {count}: {self.metric} is undefined on {self.clips}"
         equals = known.count(max(known))
         tie = f"; the first of {equals} equals" if equals > 1 else ""
-        return f"the highest {self.metric} on validation, {max(known):.3f}, of {count}{tie}"
+        return f"the highest {self.metric} on {self.clips}, {max(known):.3f}, of {count}{tie}"
 
 
-def choose(candidates: Iterable[T], score: Callable[[T], Rank], metric: str = "score") -> Choice[T]:
+def choose(
+    candidates: Iterable[T], score: Callable[[T], Rank], metric: str = "score", clips: str = "validation"
+) -> Choice[T]:
     """Choose the candidate with the highest validation score, the first of equals.
 
     Parameters
@@ -79,8 +84,8 @@ def choose(candidates: Iterable[T], score: Callable[[T], Rank], metric: str = "s
         At least one, in the order of preference between equals.
     score : callable
         Candidate to its validation score, or to a tuple of that and what decides between equals; NaN is undefined.
-    metric : str
-        What the score is, for the record.
+    metric, clips : str
+        What the score is, and of which clips, for the record.
 
     Returns
     -------
@@ -103,14 +108,20 @@ def choose(candidates: Iterable[T], score: Callable[[T], Rank], metric: str = "s
     # NaN compares with nothing, so that the highest would depend on the order of the candidates.
     known = [tuple(-math.inf if math.isnan(part) else part for part in rank) for rank in ranks]
     first = known.index(max(known))
-    return Choice(options[first], options, tuple(rank[0] for rank in ranks), metric)
+    return Choice(options[first], options, tuple(rank[0] for rank in ranks), metric, clips)
 
 
 def choose_row(rows: pd.DataFrame) -> Choice[pd.Series] | None:
-    """Return the row of a summary that validation prefers; nothing of no rows."""
+    """Return the row of a summary that validation prefers; nothing of no rows.
+
+    Where some rows were cross-validated and others were not, all are compared on the clips that they share.
+    """
     if rows.empty:
         return None
-    return choose([row for _, row in rows.iterrows()], lambda row: row.valid, rows.metric.iloc[0])
+    options, metric = [row for _, row in rows.iterrows()], rows.metric.iloc[0]
+    if rows.valid_n.nunique() == 1:
+        return choose(options, lambda row: row.valid, metric)
+    return choose(options, lambda row: row.valid_shared, metric, "the validation clips that all share")
 
 
 def mark_choices(summary: pd.DataFrame, draws: NDArray[np.float32]) -> None:

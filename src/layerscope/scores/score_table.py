@@ -75,7 +75,8 @@ class Results:
         Columns `COLUMNS`, one row a seed and split; intervals for the test split alone.
     summary : DataFrame
         One row for each model, dataset, task, target, input, layer, probe and metric: ``valid`` and ``value``
-        (test), means over seeds; ``ci_low``, ``ci_high`` (clips and seeds resampled); ``n`` clips tested;
+        (test), means over seeds; ``valid_n``, the clips that ``valid`` is of, and ``valid_shared``, the score on those
+        of them by which every probe chooses; ``ci_low``, ``ci_high`` (clips and seeds resampled); ``n`` clips tested;
         ``seeds``; ``chosen``, whether validation prefers this layer (or, for plain features, this summary) of its
         model and probe; ``in_best_set``, whether it cannot be told apart from the best layer on test; ``mixture``
         and ``mixture_spread``, the learned weights of layers and their standard deviation over seeds and folds.
@@ -236,6 +237,9 @@ class Results:
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise DataError(f"{directory}: not the directory of a finished run ({error})") from error
         summary[list(texts)] = summary[list(texts)].fillna("")
+        if "valid_n" not in summary:
+            # Written before there were two: all of its rows chose alike.
+            summary = summary.assign(valid_n=0, valid_shared=summary.valid)
         return cls(table, summary, draws, facts, dict(zip(skipped["clip"], skipped["reason"], strict=True)))
 
 

@@ -40,10 +40,13 @@ def summary_row(entry: Entry) -> dict[str, Any]:
     """Return an entry with its seeds averaged."""
     tests = [row for row in entry.rows if row["split"] == "test"]
     value = float(np.mean([row["value"] for row in tests]))
+    valid_clips = [row["n"] for row in entry.rows if row["split"] == "valid"]
     low, high = interval(entry.draws, value)
     return {
         **entry.label,
         "valid": entry.valid,
+        "valid_n": valid_clips[0],
+        "valid_shared": entry.valid if entry.shared is None else entry.shared,
         "value": value,
         "ci_low": low,
         "ci_high": high,

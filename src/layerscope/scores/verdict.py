@@ -2,8 +2,9 @@
 
 The page, the terminal, the exported card and ``answer.json`` all say what `decide` says. It has four verdicts, of which
 ``layer`` and ``plain`` recommend. That an input beats its controls is shown one-sided at 5 %: of studies of noise, 5 %
-do. That a layer beats the plain feature as well, or that a plain feature is shown to lose nothing, are further
-conditions, all of which must hold, so that they only lower that share (intersection-union test: Berger 1982).
+do. That a layer beats the plain feature and the untrained twin as well, and is none that the test clips show another
+layer to be better than, or that a plain feature is shown to lose nothing, are further conditions, all of which must
+hold, so that they only lower that share (intersection-union test: Berger 1982).
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from layerscope.scores.layer_selection import (
     best_plain,
     best_trained,
     best_untrained,
-    choose,
+    choose_row,
     layers_beside,
 )
+from layerscope.scores.probe_agreement import ProbeLayer, layers_of_probes, lowest_rank_correlation
+from layerscope.scores.resampling import best_set
 from layerscope.scores.score_table import SINGLE_INPUTS, Comparison, Results, Role
 
 __all__ = ["MARGIN", "Difference", "Verdict", "best_on_test", "corrected", "decide"]
@@ -74,8 +77,9 @@ class Verdict:
     task : str
         Which.
     verdict : {"layer", "plain", "undecided", "nothing"}
-        ``layer``: it is shown to beat the constant answer, shuffled labels and the best plain feature. ``plain``: a
-        plain feature beats these controls, and no layer is better by more than `MARGIN`, which is shown as well.
+        ``layer``: it is shown to beat the constant answer, shuffled labels, the best plain feature and the untrained
+        twin, and may be the best layer. ``plain``: a plain feature beats the constant answer and shuffled labels, and
+        no layer is better by more than `MARGIN`, which is shown as well.
         ``undecided``: something beats the controls, and which of the candidates to use is not shown. ``nothing``: no
         input is shown to beat the controls.
     model, input, probe : str
@@ -107,7 +111,11 @@ class Verdict:
     chosen : str
         How the input was chosen.
     better : Difference or None
-        The best layer on the test clips, where it beats the chosen one: the choice was unlucky.
+        The best layer on the test clips, where it beats the chosen one: the choice was unlucky, and is undecided.
+    probes : list of ProbeLayer
+        What each probe says of the model's layers.
+    rank_correlation : float
+        How alike they order the layers, of the two probes that differ most; NaN where nothing can be said.
     row, candidate_rows : int, list of int
         Their rows of the summary.
     """
@@ -134,6 +142,8 @@ class Verdict:
     groups: int
     chosen: str
     better: Difference | None
+    probes: list[ProbeLayer]
+    rank_correlation: float
     row: int
     candidate_rows: list[int]
 
@@ -184,24 +194,34 @@ def decide(results: Results, task: str) -> Verdict:
         choice is not None and beats_controls(results, choice.chosen) for choice in (layer, plain)
     )
     # A study without plain features has none that must be beaten.
-    if layer and layer_shown and (plain is None or compared(results, layer, plain).low > 0):
+    twin = best_untrained(results, task) if trained else None
+    rivals = [rival for rival in (plain, twin) if rival and layer and not compared(results, layer, rival).low > 0]
+    if layer and layer_shown and not rivals and may_be_best(results, layer.chosen):
         return record(results, layer, "layer", [layer.chosen])
     # A bound of NaN is not below the margin, so that too few clips recommend nothing.
     if plain and plain_shown and (layer is None or all(gap.high < MARGIN for gap in losses(results, plain))):
         return record(results, plain, "plain", [plain.chosen])
-    if layer and plain and (layer_shown or plain_shown):
+    if layer and (layer_shown or plain_shown):
+        shown = [choice for choice, is_shown in ((layer, layer_shown), (plain, plain_shown)) if choice and is_shown]
+        # A plain feature that is shown to hear something stays open beside a layer that is not.
+        open_rivals = rivals if layer_shown else [plain] if plain else []
+        rows = [
+            layer.chosen,
+            *(rival.chosen for rival in open_rivals),
+            best_on_test(results, task, role_in(results, layer.chosen)),
+        ]
         # By row, because the chosen layer may be the best on test as well.
-        candidates = {row.name: row for row in (layer.chosen, plain.chosen, best_on_test(results, task))}
-        leading = preferred([choice for choice, shown in ((layer, layer_shown), (plain, plain_shown)) if shown])
-        needed = units_to_decide(results, layer, plain)
-        return record(results, leading, "undecided", list(candidates.values()), needed)
+        candidates = {row.name: row for row in rows}
+        needed = units_to_decide(results, layer, plain, rivals)
+        return record(results, preferred(shown), "undecided", list(candidates.values()), needed)
     needed = min(units_to_beat_controls(results, choice.chosen) for choice in open_choices)
     return record(results, preferred(open_choices), "nothing", [], needed)
 
 
 def preferred(choices: Sequence[Choice[pd.Series]]) -> Choice[pd.Series]:
     """Return what validation prefers of one or two choices."""
-    return choose(choices, lambda choice: choice.chosen.valid).chosen
+    best = choose_row(pd.DataFrame([choice.chosen for choice in choices]))
+    return next(choice for choice in choices if best and choice.chosen.name == best.chosen.name)
 
 
 def compared(results: Results, ours: Choice[pd.Series], theirs: Choice[pd.Series]) -> Comparison:
@@ -209,10 +229,22 @@ def compared(results: Results, ours: Choice[pd.Series], theirs: Choice[pd.Series
     return results.compare(ours.chosen.name, theirs.chosen.name)
 
 
-def best_on_test(results: Results, task: str) -> pd.Series:
-    """Return the layer of a trained model that scores highest on the test clips: a rival, never what is recommended."""
+def best_on_test(results: Results, task: str, role: Role = "trained") -> pd.Series:
+    """Return the layer of such a model that scores highest on the test clips: a rival, never what is recommended."""
     # Stable: of equal scores the first of the table.
-    return candidates_of(results, task, "trained").sort_values("value", ascending=False, kind="stable").iloc[0]
+    return candidates_of(results, task, role).sort_values("value", ascending=False, kind="stable").iloc[0]
+
+
+def may_be_best(results: Results, row: pd.Series) -> bool:
+    """Return whether no other layer is shown to be better: of its own model and probe, or of all that were open."""
+    rows = candidates_of(results, row.task, role_in(results, row))
+    inside = best_set(list(rows.value), results.draws[rows.index].astype(np.float64))
+    return bool(row.in_best_set and inside[rows.index.get_loc(row.name)])
+
+
+def role_in(results: Results, row: pd.Series) -> Role:
+    """Return what a row's model is in a study."""
+    return next(role for role in ROLES if row.model in results.models(role))
 
 
 def candidates_of(results: Results, task: str, *roles: Role) -> pd.DataFrame:
@@ -275,8 +307,7 @@ def deviations(results: Results, row: pd.Series) -> float:
     """
     if results.facts["tasks"][row.task].get("folds", 1) == 1:
         return ONE_SIDED
-    role: Role = next(role for role in ROLES if row.model in results.models(role))
-    family = candidates_of(results, row.task, role)
+    family = candidates_of(results, row.task, role_in(results, row))
     noise = results.draws[family.index].astype(np.float64) - family.value.to_numpy()[:, None]
     noise = noise[:, ~np.isnan(noise).any(axis=0)]
     # An input that scores alike in every resample has no deviation to be measured in.
@@ -294,16 +325,26 @@ def units_to_beat_controls(results: Results, row: pd.Series) -> float:
     return units_for(float(row.value) - chance_of(results, row), half, results.facts["tasks"][row.task])
 
 
-def units_to_decide(results: Results, layer: Choice[pd.Series], plain: Choice[pd.Series]) -> float:
-    """Return how many test clips or groups there must be for the sooner of `layer` and `plain` to be shown."""
+def units_to_decide(
+    results: Results,
+    layer: Choice[pd.Series],
+    plain: Choice[pd.Series] | None,
+    rivals: Sequence[Choice[pd.Series]],
+) -> float:
+    """Return how many test clips or groups there must be for the sooner of `layer` and `plain` to be shown.
+
+    For a layer, these are needed against each of the rivals that it is not yet shown to beat.
+    """
     facts = results.facts["tasks"][layer.chosen.task]
-    gap = compared(results, layer, plain)
-    for_layer = units_for(gap.difference, gap.difference - gap.low, facts)
+    gaps = [compared(results, layer, rival) for rival in rivals]
+    for_layer = [units_for(gap.difference, gap.difference - gap.low, facts) for gap in gaps]
+    needed = max(*for_layer, units_to_beat_controls(results, layer.chosen), 0.0)
+    # A layer that is shown to be worse than another is not helped by more clips like these.
+    needed = needed if may_be_best(results, layer.chosen) else math.inf
+    if plain is None:
+        return needed
     for_plain = [units_for(MARGIN - gap.difference, gap.high - gap.difference, facts) for gap in losses(results, plain)]
-    return min(
-        max(for_layer, units_to_beat_controls(results, layer.chosen)),
-        max(*for_plain, units_to_beat_controls(results, plain.chosen)),
-    )
+    return min(needed, max(*for_plain, units_to_beat_controls(results, plain.chosen)))
 
 
 def units_for(distance: float, half: float, facts: dict[str, Any]) -> float:
@@ -344,7 +385,9 @@ def record(
         clips=int(row.n),
         groups=units,
         chosen=choice.why,
-        better=luckier(results, row, beside),
+        better=luckier(results, row),
+        probes=layers_of_probes(results, task, str(row.model)),
+        rank_correlation=lowest_rank_correlation(results, task, str(row.model)),
         row=int(row.name),
         candidate_rows=[int(each.name) for each in candidates],
     )  # fmt: skip
@@ -360,12 +403,12 @@ def over(results: Results, row: pd.Series, other: pd.Series) -> Difference | Non
     )
 
 
-def luckier(results: Results, row: pd.Series, beside: pd.DataFrame) -> Difference | None:
-    """Return the layer of a row's model that beats it on the test clips, if one does."""
+def luckier(results: Results, row: pd.Series) -> Difference | None:
+    """Return the layer, of any model and probe, that beats a layer on the test clips, if one does."""
     # One that cannot be told apart from the best was not unlucky.
-    if row.input != "layer" or row.in_best_set:
+    if row.input != "layer" or may_be_best(results, row):
         return None
-    best = beside.sort_values("value", ascending=False, kind="stable").iloc[0]
+    best = best_on_test(results, row.task, role_in(results, row))
     gap = over(results, row, best)
     return Difference(**{**asdict(gap), "input": f"layer {best.layer}"}) if gap else None
 

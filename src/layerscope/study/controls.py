@@ -16,11 +16,11 @@ from layerscope.probes.fitting import (
     run_jobs,
 )
 from layerscope.scores.evaluation import Entry, Evaluation
-from layerscope.scores.resampling import resample_seeds
 from layerscope.study.job_scores import score_job, splits_of
 from layerscope.study.options import Probing
 from layerscope.study.progress import Progress
 from layerscope.study.study_tasks import StudyTask
+from layerscope.study.twins import joined
 from layerscope.targets.kind import Labels
 
 __all__ = ["PERMUTATIONS", "score_controls", "shuffled"]
@@ -63,12 +63,6 @@ def score_controls(
                 control = replace(jobs[place], chosen=Input("shuffled", jobs[place].chosen.layer))
                 scored[place].append(score_job(control, outcome, splits_of(control, given, asking), names, [number]))
     return [joined(permutations) for entries in scored for permutations in zip(*entries, strict=True)]
-
-
-def joined(permutations: Sequence[Entry]) -> Entry:
-    """Return the entries of several permutations as one, of which each is a seed."""
-    draws = resample_seeds(np.stack([entry.draws for entry in permutations]))
-    return replace(permutations[0], rows=[row for entry in permutations for row in entry.rows], draws=draws, mixture=[])
 
 
 def shuffled(target: Target, groups: NDArray[np.int64], seed: int) -> Target:

@@ -64,6 +64,8 @@ class Cost:
     ----------
     model : str
         Which.
+    passes : int
+        Over the clips: one, or one a draw of an untrained twin. Windows are of one, minutes and megabytes of all.
     download : bool
         Whether its weights must be fetched first; its speed is then that of its untrained twin.
     windows : int
@@ -79,6 +81,7 @@ class Cost:
     """
 
     model: str
+    passes: int
     download: bool
     windows: int
     minutes: float
@@ -157,9 +160,10 @@ def check(plan: Plan, workers: int) -> Check:
     features: list[list[Features]] = [[] for _ in tasks]
     for name in [*plan.model, *plan.baseline]:
         encoder, download = stand_in(name, plan.layers if name in plan.model else None)
-        costs.append(encoding_cost(encoder, tasks, download))
+        draws = plan.draws(name)
+        costs.append(encoding_cost(encoder, tasks, download, draws))
         for task, (clips, target), shapes in zip(tasks, divided, features, strict=True):
-            shapes.append(shape_of(encoder, task, clips, target))
+            shapes += [shape_of(encoder, task, clips, target)] * draws
     probing_seconds(features[0][:1], divided[0][1], plan)  # the first trainings pay for what later ones find ready
     checks = [
         task_check(task, clips, target, shapes, plan, workers)
@@ -211,7 +215,7 @@ def stand_in(name: str, layers: str | None) -> tuple[Encoder, bool]:
     return load_encoder(f"random:{name}" if download else name, layers=layers), download
 
 
-def encoding_cost(encoder: Encoder, tasks: Sequence[StudyTask], download: bool) -> Cost:
+def encoding_cost(encoder: Encoder, tasks: Sequence[StudyTask], download: bool, passes: int) -> Cost:
     """Measure a few windows of the commonest length, for each window length that is asked for."""
     rate = encoder.sample_rate
     windows, seconds, size, rows = 0, 0.0, 0.0, 0.0
@@ -232,11 +236,12 @@ def encoding_cost(encoder: Encoder, tasks: Sequence[StudyTask], download: bool) 
     durations = pd.concat([task.dataset.clips.clip_seconds for task in tasks])
     return Cost(
         model=encoder.name.removeprefix("random:") if download else encoder.name,
+        passes=passes,
         download=download,
         windows=windows,
-        minutes=seconds / 60,
+        minutes=passes * seconds / 60,
         too_short=int((durations * rate < encoder.minimum_samples - 1).sum()),
-        megabytes=size / 1e6,
+        megabytes=passes * size / 1e6,
         # The states of all layers side by side, and their standardised copy.
         probe_megabytes=2 * 4 * rows * sum(columns) / 1e6,
     )

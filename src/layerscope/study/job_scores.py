@@ -18,7 +18,10 @@ __all__ = ["score_job", "splits_of"]
 
 def splits_of(job: Job, target: Target, splits: dict[str, Evaluation]) -> dict[str, Evaluation]:
     """Return what a job is scored on: one that was cross-validated chooses by all clips that are not tested."""
-    return {**splits, "valid": splits["choosing"]} if is_cross_validated(job, target) else splits
+    kept = {name: splits[name] for name in ("valid", "test")}
+    if is_cross_validated(job, target):
+        return {**kept, "valid": splits["choosing"], "shared": splits["shared"]}
+    return kept
 
 
 def score_job(

@@ -128,6 +128,7 @@ class Plan(Probing, Sources):
         description="paper: one mlp on published splits, and without tasks all fourteen; robust: no shared singers or "
         "songs.  [default: robust]",
     )
+    twins: int = Field(1, ge=1, description="Draws of the weights of each untrained twin (random:NAME), a pass each.")
     strict: bool = Field(default=False, description="Refuse a task whose copy is not complete.")
     partial: bool = Field(default=False, description="Run the tasks whose data are there, and say which are not.")
 
@@ -160,9 +161,16 @@ class Plan(Probing, Sources):
         from layerscope.encoders import load_encoder
 
         for name in self.model:
-            yield load_encoder(name, layers=self.layers)
+            for seed in range(self.draws(name)):
+                yield load_encoder(name, layers=self.layers, seed=seed)
         for name in self.baseline:
             yield load_encoder(name)
+
+    def draws(self, name: str) -> int:
+        """Return how many networks a model stands for: several of an untrained twin, one of any other."""
+        from layerscope.encoders.published_models import RANDOM
+
+        return self.twins if name.startswith(RANDOM) else 1
 
 
 class Comparison(Sources):

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from layerscope.data.leaks import group_codes
 from layerscope.data.splits import assign, choosing_parts, parts_of, refuse_unlearnable
@@ -21,7 +23,8 @@ from layerscope.probes.fitting import (
     run_jobs,
 )
 from layerscope.probes.frame_targets import frame_features, plan_tracks
-from layerscope.scores.evaluation import Entry, Outcome, evaluations
+from layerscope.probes.inputs import Input
+from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations
 from layerscope.scores.layer_selection import choose
 from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.study.controls import score_controls
@@ -29,9 +32,10 @@ from layerscope.study.extraction import Stores
 from layerscope.study.job_scores import score_job, splits_of
 from layerscope.study.options import Probing
 from layerscope.study.predictions import predictions_of, splits_of_clips
-from layerscope.study.progress import Progress
+from layerscope.study.progress import Progress, Step
 from layerscope.study.study_tasks import StudyTask, refuse_leaks
 from layerscope.study.task_facts import chance_level, facts_of
+from layerscope.study.twins import distinct_networks, draws_of_twins, joined, twin_of
 from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
 
@@ -109,33 +113,72 @@ def probe_features(
     keep: Path | None = None,
 ) -> TaskScores:
     """Train every probe on every input of all features of a task, and score."""
+    features, others = distinct_networks(features)
     jobs = plan_jobs(features, asked.probe)
-    seeds = list(range(asked.seeds))
     with progress.task(f"training, {task.name}", len(jobs), "inputs") as step:
-        outcomes = run_jobs(jobs, target, seeds, keep, progress=lambda finished: step(finished, 0.0))
+        outcomes = run_jobs(jobs, target, range(asked.seeds), keep, progress=lambda finished: step(finished, 0.0))
     groups = group_codes(clips)
     units = group_codes(clips[["group"]]) if task.task and task.task.unit == "group" else None
-    parts = [clip_part(target, number) for number in range(len(target.parts))]
-    splits = evaluations(labels, parts, groups, asked.split_seed, units)
-    if target.choosing:
-        splits["choosing"] = evaluations(labels, target.choosing, groups, asked.split_seed, units)["valid"]
+    splits = evaluations_of(target, labels, groups, units, asked.split_seed)
     names = {"dataset": task.dataset.name, "task": task.name, "target": task.target}
-    entries: list[Entry] = []
-    layers: dict[tuple[str, str], list[tuple[Job, Entry, Outcome]]] = {}
     with progress.task(f"resampling, {task.name}", len(jobs), "inputs") as step:
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            scored = score_job(job, outcome, splits_of(job, target, splits), names, seeds)
-            entries += scored
-            if job.chosen.name in SINGLE_INPUTS:
-                layers.setdefault((job.features.model, job.probe), []).append((job, scored[0], outcome))
-            step(1, 0.0)
-    chosen = [choose(triples, lambda triple: triple[1].valid).chosen for triples in layers.values()]
-    entries += score_controls([job for job, *_ in chosen], target, splits, groups, names, asked, task, progress, keep)
-    facts = facts_of(features, labels, clips, groups, splits)
+        scored = score_draws(list(zip(jobs, outcomes, strict=True)), target, splits, names, asked.seeds, step)
+    layers: dict[tuple[str, str], list[tuple[Job, list[Entry]]]] = {}
+    for job, of_job in scored:
+        if job.chosen.name in SINGLE_INPUTS:
+            layers.setdefault((job.features.model, job.probe), []).append((job, of_job))
+    chosen = [choose(pairs, lambda pair: pair[1][0].valid).chosen[0] for pairs in layers.values()]
+    entries = [entry for _, of_job in scored for entry in of_job]
+    entries += score_controls(chosen, target, splits, groups, names, asked, task, progress, keep)
+    draws = draws_of_twins(features)
+    facts = facts_of([drawn[0] for drawn in draws], labels, clips, groups, splits)
+    for drawn in draws:
+        facts["models"][drawn[0].model] |= {"draws": len(drawn), "also": others.get(drawn[0].model, [])}
     facts["chance"] = chance_level(labels, target, splits["test"])
     facts["folds"] = len(target.parts)
     facts |= names | {"title": task.task.title if task.task else task.name}
+    # By identity: jobs hold features, which have no digest of their own.
+    left = {id(job): outcome for job, outcome in zip(jobs, outcomes, strict=True)}
     tested = splits["test"].rows
-    predictions = [predictions_of(job, outcome, labels, clips, tested, task.name) for job, _, outcome in chosen]
-    table = pd.concat(predictions, ignore_index=True)
-    return TaskScores(entries, facts, splits_of_clips(clips, task.name), table)
+    predictions = [predictions_of(job, left[id(job)], labels, clips, tested, task.name) for job in chosen]
+    return TaskScores(entries, facts, splits_of_clips(clips, task.name), pd.concat(predictions, ignore_index=True))
+
+
+def evaluations_of(
+    target: Target, labels: Labels, groups: NDArray[np.int64], units: NDArray[np.int64] | None, seed: int
+) -> dict[str, Evaluation]:
+    """Return how the splits of a task are scored; see `splits_of`."""
+    parts = [clip_part(target, number) for number in range(len(target.parts))]
+    splits = evaluations(labels, parts, groups, seed, units)
+    if target.choosing:
+        # What other probes choose by, of each training that cross-validates its own part of it.
+        valid = target.parts[0].valid
+        shared = [replace(part, valid=np.intersect1d(part.valid, valid)) for part in target.choosing]
+        for name, choosing in (("choosing", target.choosing), ("shared", shared)):
+            splits[name] = evaluations(labels, choosing, groups, seed, units)["valid"]
+    return splits
+
+
+def score_draws(
+    finished: Sequence[tuple[Job, Outcome]],
+    target: Target,
+    splits: dict[str, Evaluation],
+    names: dict[str, str],
+    seeds: int,
+    step: Step,
+) -> list[tuple[Job, list[Entry]]]:
+    """Return each job with its entries; of several draws of a twin, the first one's job with the entries of all."""
+    draws: dict[tuple[str, str, Input], list[tuple[Job, Outcome]]] = {}
+    for job, outcome in finished:
+        draws.setdefault((twin_of(job.features), job.probe, job.chosen), []).append((job, outcome))
+    scored = []
+    for drawn in draws.values():
+        job, asking = drawn[0][0], splits_of(drawn[0][0], target, splits)
+        entries = [
+            # Seeds go on from draw to draw, so that no two rows of the table are called alike.
+            score_job(job, outcome, asking, names, range(number * seeds, (number + 1) * seeds))
+            for number, (_, outcome) in enumerate(drawn)
+        ]
+        scored.append((job, [joined(each) if len(each) > 1 else each[0] for each in zip(*entries, strict=True)]))
+        step(len(drawn), 0.0)
+    return scored

@@ -1,7 +1,8 @@
-"""From the scores of tags or beats to probabilities, and from these to yes or no.
+"""From scores to probabilities, and from those of tags to yes or no.
 
-A curve is a slope and an intercept: the probability of a score s is ``1 / (1 + exp(-(slope * s + intercept)))``. Curves
-are fitted to validation clips or frames, so that probes with and without a sigmoid are read alike.
+A curve is a slope and an intercept: the probability of a score s of a tag or beat is ``1 / (1 + exp(-(slope * s +
+intercept)))``. Classes share one slope, and their probabilities are the softmax of ``slope * s`` (temperature scaling:
+Guo et al. 2017). All is fitted to validation clips or frames, so that probes of any scale are read alike.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, log_softmax, logit, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import precision_recall_curve
 
-__all__ = ["Calibration", "best_threshold", "logistic_curves"]
+__all__ = ["Calibration", "best_threshold", "logistic_curves", "softmax_slope"]
 
 #: As far as a logistic curve goes where there is nothing to tell apart.
 #: A probability within 1e-13 of certainty, from a number that JSON can hold.
@@ -23,6 +25,8 @@ CERTAIN = 30.0
 #: The least that a curve rises over a deviation of the scores.
 #: Not 0, which would give all scores one probability and lose their order.
 FLAT = 1e-3
+#: Slopes that are looked at, as logarithms, of scores with a deviation of 1: from all classes alike to certainty.
+LOG_SLOPES = (-7.0, 7.0)
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Calibration:
     Attributes
     ----------
     curves : sequence of [slope, intercept]
-        One an output.
+        One an output; of classes one for all.
     thresholds : sequence of float
         Of tags: the probability from which on each is given.
     """
@@ -51,6 +55,46 @@ class Calibration:
         slope, intercept = np.array(self.curves).T
         shares: NDArray[np.float64] = expit(scores.astype(np.float64) * slope + intercept)
         return shares
+
+    def class_probabilities(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the probabilities of classes, of sum 1, for scores (…, class).
+
+        Examples
+        --------
+        >>> Calibration(curves=[[2.0, 0.0]]).class_probabilities(np.array([0.0, 1.0])).round(3).tolist()
+        [0.119, 0.881]
+        """
+        # Exported before classes had a slope: their scores as they are.
+        slope = self.curves[0][0] if self.curves else 1.0
+        shares: NDArray[np.float64] = softmax(slope * scores.astype(np.float64), axis=-1)
+        return shares
+
+
+def softmax_slope(scores: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
+    """Return the slope with which the softmax of scores (row, class) says best how often each class is right.
+
+    The likeliest one. Half a row is taken to be wrong, as in Jeffreys' prior: of few rows that are all right nobody
+    knows that the next one is.
+
+    Examples
+    --------
+    >>> scores = np.array([[1.0, 0.0]] * 100, np.float32)  # the first class, three times in four
+    >>> slope = softmax_slope(scores, np.arange(100) % 4 // 3)
+    >>> round(float(Calibration(curves=[[slope, 0.0]]).class_probabilities(scores[0])[0]), 2)
+    0.75
+    """
+    rows, classes = scores.shape
+    wrong = 0.5 / (rows + 1)
+    wanted = np.full((rows, classes), wrong / (classes - 1))
+    wanted[np.arange(rows), targets] = 1 - wrong
+    # Scores that are all alike have no spread to divide by.
+    spread = max(float(scores.std()), 1e-12)
+    unit = scores.astype(np.float64) / spread
+
+    def loss(log_slope: float) -> float:
+        return -float((wanted * log_softmax(np.exp(log_slope) * unit, axis=1)).sum())
+
+    return float(np.exp(minimize_scalar(loss, bounds=LOG_SLOPES, method="bounded").x)) / spread
 
 
 def logistic_curves(scores: NDArray[np.float32], wanted: NDArray[np.bool_]) -> list[list[float]]:

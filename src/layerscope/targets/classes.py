@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from layerscope.errors import DataError
-from layerscope.targets.calibration import Calibration
+from layerscope.targets.calibration import Calibration, softmax_slope
 from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, defined_mean, is_list
 
 __all__ = ["ACCURACY", "Classes", "accuracy", "macro_f1"]
@@ -93,6 +92,10 @@ class Classes(Kind):
         """Return how often each class is there: the commonest wins."""
         return np.bincount(train.values, minlength=len(train.names))
 
+    def calibrate(self, scores: NDArray[np.float32], values: NDArray[Any]) -> Calibration:
+        """Return the slope with which all classes' scores become probabilities."""
+        return Calibration([[softmax_slope(scores, values), 0.0]])
+
     def answer(self, scores: NDArray[np.float32], names: Sequence[str], calibration: Calibration) -> dict[str, Any]:
         """Return the likeliest name and the probabilities of all.
 
@@ -101,7 +104,7 @@ class Classes(Kind):
         >>> Classes().answer(np.array([0.0, 0.0], np.float32), ["jazz", "rock"], Calibration())
         {'label': 'jazz', 'probabilities': {'jazz': 0.5, 'rock': 0.5}}
         """
-        shares = softmax(scores.astype(np.float64))
+        shares = calibration.class_probabilities(scores)
         probabilities = dict(zip(names, map(float, shares), strict=True))
         return {"label": names[int(shares.argmax())], "probabilities": probabilities}
 
