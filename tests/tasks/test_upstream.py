@@ -12,6 +12,7 @@ import pytest
 from miniatures import sound
 
 from conftest import SHARED, needed
+from layerscope.cli.commands import guarded
 from layerscope.data.label_tables import ASIDE
 from layerscope.data.splits import Part
 from layerscope.errors import DataError
@@ -188,7 +189,7 @@ def nsynth(tmp_path):
     return tmp_path
 
 
-def test_nsynth_stands_as_published_and_is_mended(nsynth):
+def test_nsynth_stands_as_published_and_is_mended(nsynth, capsys):
     plan = {"task": ["nsynth-pitch"], "root": nsynth, "baseline": ["mel"]}
     paper = load_tasks(make_plan({**plan, "preset": "paper"}, "test"))[0]
     assert paper.dataset.clips.split.value_counts().to_dict() == {"train": 33, "test": 5, "valid": 4}
@@ -196,6 +197,9 @@ def test_nsynth_stands_as_published_and_is_mended(nsynth):
         "group 'guitar_acoustic_010' is in valid and test", "group 'string_acoustic_080' is in valid and test",
     ]  # fmt: skip
     assert "instruments" in paper.shared
+    asked = ["--task", "nsynth-pitch", "--root", str(nsynth), "--baseline", "mel", "--probe", "closed"]
+    assert guarded(["check", *asked, "--preset", "paper"]) == 0
+    assert "leak, as published: group 'guitar_acoustic_010' is in valid and test" in capsys.readouterr().out
     robust = load_tasks(make_plan(plan, "test"))[0]
     assert refuse_leaks(robust.dataset.clips, allow=robust.published) == []
     assert robust.shared == ""

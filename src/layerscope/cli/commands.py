@@ -81,7 +81,7 @@ def check(given: dict[str, Any], study: StudyFile = None) -> None:
 
     expected = look(plan, cpu_count())
     print_check(expected)
-    leaks = sum(len(task.leaks) for task in expected.tasks)
+    leaks = sum(len(task.leaks) for task in expected.tasks if not task.published)
     if leaks and not plan.allow_leaks:
         raise DataError(f"{leaks} leaks between splits; mend the splits, or insist with --allow-leaks")
     if sum(cost.megabytes for cost in expected.costs) > expected.free_megabytes:

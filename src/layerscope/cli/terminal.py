@@ -237,7 +237,7 @@ def print_task_check(task: Any) -> None:
     if len(task.dataset.skipped) > 10:
         console.print(f"  … and {len(task.dataset.skipped) - 10} more skipped")
     for leak in task.leaks:
-        console.print(f"  leak: {leak}", markup=False, highlight=False)
+        console.print(f"  leak{', as published' if task.published else ''}: {leak}", markup=False, highlight=False)
 
 
 #: What `layerscope ls` can list.
