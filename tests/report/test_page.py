@@ -3,6 +3,7 @@ import re
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from statistics import median
 
@@ -86,6 +87,19 @@ def test_a_study_of_many_tasks_and_a_comparison_share_a_page(tmp_path):
     assert {"tasks.pdf", "similarity-cka_debiased.png", "sound-pwcca_x.pdf", "pitch-layers-mlp.png"} <= figures
     tables = {path.name for path in (tmp_path / "tables").iterdir()}
     assert {"overview.tex", "similarity.md", "label_free.csv"} <= tables
+
+
+def test_a_copy_of_which_most_is_absent_makes_no_page_of_megabytes(tmp_path):
+    results = made_study(["mtg"], models=("m",), layers=2)
+    write_report(results, tmp_path / "small.html")
+    absent = {f"{n % 100:02d}/{n}.mp3": f"MTG record {n}: 'path' audio/{n}.mp3 does not exist" for n in range(55_000)}
+    damaged = {f"broken {n}": f"reason {'x' * n}" for n in range(30)}
+    write_report(replace(results, skipped={**damaged, **absent}), tmp_path / "large.html")
+    text = (tmp_path / "large.html").read_text()
+    assert (tmp_path / "large.html").stat().st_size - (tmp_path / "small.html").stat().st_size < 20_000
+    assert text.count("does not exist") == 20
+    for words in ("55,030 clips", "54,980 more like these", "11 reasons that are not shown", "skipped.csv"):
+        assert words in text
 
 
 def test_a_comparison_alone_has_a_page(tmp_path):

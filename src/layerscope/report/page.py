@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from layerscope.atomic_files import write_atomically
+from layerscope.data.reasons import reasons_by_kind
 from layerscope.report.conclusions import answer_questions, worth_of_scores
 from layerscope.report.figures import as_svg, layer_curves
 from layerscope.report.heat_maps import descriptor_curves, label_free_curves, similarity_map, task_map
@@ -158,9 +160,23 @@ def render(
         map={"svg": as_svg(maps["tasks"]), "text": map_text(results)} if results and "tasks" in maps else None,
         similarity=similarity_section(similarities, maps, tables) if similarities else None,
         scores=list(results.summary.itertuples()) if results else [],
-        skipped={**(similarities.skipped if similarities else {}), **(results.skipped if results else {})},
+        skipped=skipped_section(
+            {**(similarities.skipped if similarities else {}), **(results.skipped if results else {})},
+            " and ".join(["skipped.csv"] * bool(results) + ["similarity.json"] * bool(similarities)),
+        ),
         downloads=downloads,
     )
+
+
+#: Of the clips that were skipped: a copy of which most is absent would else fill megabytes.
+MOST_REASONS, MOST_CLIPS = 20, 20
+
+
+def skipped_section(skipped: Mapping[str, str], file: str) -> dict[str, Any]:
+    """Return what the page says of skipped clips: the commonest reasons, the first clips of each, the file of all."""
+    kinds = reasons_by_kind(skipped)
+    shown = [{"count": len(alike), "clips": list(alike.items())[:MOST_CLIPS]} for alike in kinds[:MOST_REASONS]]
+    return {"count": len(skipped), "kinds": shown, "more": len(kinds) - len(shown), "file": file}
 
 
 def title_of(tasks: list[dict[str, Any]]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import soundfile
 
 from layerscope.data.audio import unreadable
 from layerscope.data.dataset import Dataset
+from layerscope.data.reasons import reasons_by_kind
 from layerscope.errors import DataError
 from layerscope.tasks.task import Task
 
@@ -45,10 +45,9 @@ def copy_report(task: Task, root: Path) -> list[str]:
     sizes = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     reasons = {**dataset.skipped, **reasons}
     lines = [f"on disk: {sizes or 'nothing'}; {len(reasons):,} clips of its lists missing or set aside"]
-    kinds = Counter(kind_of_reason(reason) for reason in reasons.values())
-    for kind, count in kinds.most_common():
-        clip, reason = next((clip, reason) for clip, reason in reasons.items() if kind_of_reason(reason) == kind)
-        lines.append(f"  {count:,} such as {clip}: {reason}")
+    for alike in reasons_by_kind(reasons):
+        clip, reason = next(iter(alike.items()))
+        lines.append(f"  {len(alike):,} such as {clip}: {reason}")
     short = missing_clips(task, dataset.without(reasons) if len(counts) else dataset)
     if short:
         return [*lines, short, *layout_of(directory)]
@@ -69,11 +68,6 @@ def header_fault(row: Any) -> str:
     if header.duration < seconds - SLACK:
         return f"it lasts {header.duration:.2f} s, its record says {seconds:.2f}"
     return ""
-
-
-def kind_of_reason(reason: str) -> str:
-    """Return a reason without paths, names and numbers, so that equal ones can be counted."""
-    return re.sub(r"\S*[/.]\S*|'[^']*'|\d+", "…", reason)
 
 
 def layout_of(directory: Path) -> list[str]:
