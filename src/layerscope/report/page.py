@@ -23,13 +23,14 @@ from layerscope.report.paper_tables import (
     MIXTURE_CAUTION,
     as_latex,
     as_markdown,
+    beside_published,
     mixture_rank,
     overview,
     similarity_overview,
 )
 from layerscope.report.sentences import advise, input_name, metric_name, number, span
 from layerscope.scores.layer_selection import preferred_probe
-from layerscope.scores.score_table import SINGLE_INPUTS, Results
+from layerscope.scores.score_table import SINGLE_INPUTS, Results, Role
 from layerscope.scores.verdict import decide
 from layerscope.similarity.measures import MEASURES, Similarities
 from layerscope.targets import kind_named
@@ -37,6 +38,8 @@ from layerscope.tasks import published_rows
 
 __all__ = ["write_report"]
 
+#: What is counted at the head of a page.
+ROLES: dict[str, tuple[Role, ...]] = {"model": ("trained", "untrained"), "plain feature": ("plain",)}
 #: Of pictures for the screen: sharp at twice their size.
 DPI = 200
 
@@ -100,6 +103,8 @@ def draw_similarities(similarities: Similarities) -> dict[str, Figure]:
 def tables_of(results: Results | None, similarities: Similarities | None) -> dict[str, pd.DataFrame]:
     """Return the tables that are written in every form."""
     tables = {"overview": whole_overview(results)} if results else {}
+    if results and len(results.tasks) > 1 and {row.task for row in published_rows()} & set(results.tasks):
+        tables["beside_published"] = beside_published(results)
     if similarities:
         tables["similarity"] = similarity_overview(similarities)
         worth = worth_of_scores(results, similarities) if results else pd.DataFrame()
@@ -156,6 +161,8 @@ def render(
         results=results,
         mixture_caution=MIXTURE_CAUTION,
         tasks=tasks,
+        beside=tables.get("beside_published"),
+        models={role: len(results.models(*roles)) for role, roles in ROLES.items()} if results else {},
         answers=answer_questions(results) if results else [],
         map={"svg": as_svg(maps["tasks"]), "text": map_text(results)} if results and "tasks" in maps else None,
         similarity=similarity_section(similarities, maps, tables) if similarities else None,

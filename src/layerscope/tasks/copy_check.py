@@ -92,7 +92,7 @@ def missing_clips(task: Task, dataset: Dataset, *, remade: bool = False) -> str:
     counts = dataset.clips.split.value_counts()
     pairs = {split: (int(counts.get(split, 0)), count) for split, count in task.expected.items()}
     words = [
-        f"{split} has {there} of {count} clips"
+        f"{split} has {there:,} of {count:,} clips"
         for split, (there, count) in pairs.items()
         if there != count and (split == "test" or not remade)
     ]
