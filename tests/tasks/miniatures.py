@@ -180,8 +180,8 @@ def harmonix(root):
 
 
 def chords_label(number):
-    names = ["N", "C:maj", "A:min7", "G:7", "F:sus4"]
-    return [{"start_time": float(place), "end_time": place + 1.0, "chord_str": names[(place + number) % 5]}
+    names = ["N", "C:maj", "A:min7", "G:7", "F:sus4", "D:maj/2", "X"]
+    return [{"start_time": float(place), "end_time": place + 1.0, "chord_str": names[(place + number) % len(names)]}
             for place in range(6)]  # fmt: skip
 
 
@@ -219,7 +219,7 @@ MINIATURES = {
     ("mtg-top50", "official"): jamendo("top50tags", "instrument"),
     ("harmonix-structure", "official"): harmonix,
     ("hooktheory-key", "marble"): labelled(
-        "HookTheory", "HookTheoryKey", [*KEYS, "D dorian"], "data/HookTheory/hooktheory_clips/{}.mp3",
+        "HookTheory", "HookTheoryKey", [*KEYS, "D dorian"], "data/HookTheory/hooktheory_clips/{}.mp3", seconds=12.2,
         extra=lambda n: {"ori_uid": f"song{n}"},
     ),
     ("hooktheory-structure", "marble"): labelled(
