@@ -20,7 +20,7 @@ from layerscope.probes.frame_targets import plan_tracks
 from layerscope.study.options import make_plan
 from layerscope.study.study_tasks import load_tasks, refuse_leaks, tasks_left_out
 from layerscope.targets.chords import CHORD_NAMES, chord_number
-from layerscope.targets.key import key_name
+from layerscope.targets.key import is_key, key_name
 from layerscope.tasks import TASKS
 from layerscope.tasks.gtzan import annotated_clips, listed_clips
 from layerscope.tasks.harmonix import annotated_songs, function_of
@@ -163,6 +163,15 @@ def test_giantsteps_keys_parse(upstream):
     cells = [path.read_text().strip() for path in sorted((upstream / "giantsteps" / "key").glob("*.key"))]
     assert len(cells) == 604
     assert len({key_name(cell.replace("\t", " ")) for cell in cells}) <= 24
+
+
+def test_giantsteps_trains_on_the_songs_whose_key_was_sure(upstream):
+    """Their number is that of MARBLE's tables, which are read as they are: 923 to train and 236 to validate."""
+    lines = (upstream / "giantsteps" / "mtg_annotations.txt").read_text().splitlines()[1:]
+    keys = [key.strip() for _, key, confidence in (line.split("\t") for line in lines) if confidence.strip() == "2"]
+    assert sum(is_key(key) for key in keys) == 923 + 236
+    # The others name two keys.
+    assert all("/" in key for key in keys if not is_key(key))
 
 
 #: Real names of notes; the instrument is all before the pitch.

@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
+from platform import platform
 from typing import Annotated, Any
 
 import typer
@@ -233,7 +235,7 @@ def data(
         way = "; --download gets it" if benchmark.source.repository or benchmark.source.archives else ""
         console.print(f"on disk: nothing at {place / benchmark.folder}{way}", soft_wrap=True)
         return
-    print_lines(copy_report(benchmark, place))
+    print_lines([f"layerscope {version('layerscope')}, {platform()}", *copy_report(benchmark, place)])
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Any
 
 import soundfile
 
-from layerscope.data.audio import unreadable
+from layerscope.data.audio import EXTENSIONS, unreadable
 from layerscope.data.dataset import Dataset
 from layerscope.data.reasons import reasons_by_kind
 from layerscope.errors import DataError
@@ -48,10 +48,28 @@ def copy_report(task: Task, root: Path) -> list[str]:
     for alike in reasons_by_kind(reasons):
         clip, reason = next(iter(alike.items()))
         lines.append(f"  {len(alike):,} such as {clip}: {reason}")
+    lines += astray(directory, listed)
     short = missing_clips(task, dataset.without(reasons) if len(counts) else dataset)
     if short:
         return [*lines, short, *layout_of(directory)]
     return [*lines, "complete: as many clips as published" if task.expected else "no counts are published"]
+
+
+def astray(directory: Path, listed: Dataset) -> list[str]:
+    """Return which files of the lists lie elsewhere or end otherwise, and which files of sound no list names."""
+    paths = {clip.partition("@")[0] for clip in [*listed.clips["clip"], *listed.skipped]}
+    sounds = [path.relative_to(directory) for path in directory.rglob("*") if path.suffix.lower() in EXTENSIONS]
+    unlisted = {path.stem: str(path) for path in sounds if str(path) not in paths}
+    missing = [path for path in sorted(paths) if not (directory / path).is_file()]
+    found = {path: unlisted[Path(path).stem] for path in missing if Path(path).stem in unlisted}
+    lines = []
+    if found:
+        wanted, place = next(iter(found.items()))
+        lines.append(f"  {len(found):,} of the missing lie elsewhere or end otherwise, such as {wanted}: {place}")
+    others = sorted(set(unlisted.values()) - set(found.values()))
+    if others:
+        lines.append(f"  {len(others):,} files of sound are in none of its lists, such as {others[0]}")
+    return lines
 
 
 def header_fault(row: Any) -> str:
