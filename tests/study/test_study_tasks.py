@@ -32,3 +32,18 @@ def test_leaks_that_the_bytes_show_are_refused_before_anything_is_decoded(tmp_pa
     plan = make_plan({"data": leaking_table(tmp_path, copies=True), "baseline": ["mel"]}, "test")
     with pytest.raises(DataError, match="leak between splits"):
         load_tasks(plan)
+
+
+def test_what_published_splits_share_stands_in_paper_and_is_set_aside_in_robust(tmp_path):
+    gtzan_lists(tmp_path)
+    genres = tmp_path / "GTZAN" / "genres"
+    # One recording under two names, which the lists put on both sides.
+    (genres / "blues" / "blues.00000.wav").write_bytes((genres / "blues" / "blues.00009.wav").read_bytes())
+    sizes = {}
+    for preset in ("paper", "robust"):
+        plan = make_plan({"task": ["gtzan-genre"], "root": tmp_path, "baseline": ["mel"], "preset": preset}, "test")
+        (task,) = load_tasks(plan)
+        sizes[preset] = task.dataset.clips.split.value_counts().to_dict()
+    assert sizes["paper"] == {"train": 12, "valid": 4, "test": 4}
+    assert sizes["robust"] == {"train": 11, "valid": 4, "test": 4}
+    assert task.dataset.skipped["genres/blues/blues.00000.wav"].endswith("with a clip that is tested")

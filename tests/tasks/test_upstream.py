@@ -214,7 +214,7 @@ def test_nsynth_stands_as_published_and_is_mended(nsynth, capsys):
     assert refuse_leaks(robust.dataset.clips, allow=robust.published) == []
     assert robust.shared == ""
     assert len(robust.dataset.clips) + len(robust.dataset.skipped) == 42
-    assert sum("is tested (preset paper validates on it)" in reason for reason in robust.dataset.skipped.values()) == 3
+    assert sum("with a clip that is tested" in reason for reason in robust.dataset.skipped.values()) == 3
     assert set(robust.dataset.clips.split) == {"train", "valid", "test"}
     # Pitches are in the order of numbers, not of text.
     names = [int(name) for name in paper.labels().names]

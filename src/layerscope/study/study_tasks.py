@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from layerscope.data.dataset import Dataset
-from layerscope.data.leaks import find_leaks
+from layerscope.data.leaks import clips_beside_tested, find_leaks
 from layerscope.encoders import Encoder
 from layerscope.errors import DataError
 from layerscope.features.store import FeatureStore
@@ -85,7 +85,15 @@ class StudyTask:
         reasons = {row.clip: failed[row.clip_key] for row in clips.itertuples() if row.clip_key in failed}
         dataset = self.dataset.without(reasons)
         dataset.clips["clip_sound"] = [store.entry(key).sound for key in dataset.clips.clip_key]
-        return replace(self, dataset=dataset)
+        return replace(self, dataset=dataset).without_shared()
+
+    def without_shared(self) -> StudyTask:
+        """Return the task without what published splits share with tested clips, unless they stand as they are.
+
+        The clips that are tested stay. Data of one's own are not touched: their splits are the user's to mend.
+        """
+        beside = {} if self.task is None or self.published else clips_beside_tested(self.dataset.clips)
+        return replace(self, dataset=self.dataset.without(beside)) if beside else self
 
 
 def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
@@ -141,7 +149,7 @@ def survey_task(task: Task, dataset: Dataset, plan: Plan, progress: Progress) ->
     short = refuse_short(task, surveyed, plan)
     readable = task.with_readable_labels(surveyed)
     window = plan.window or task.window
-    return StudyTask(task.name, readable, task.target, task.kind, window, task, plan.preset == "paper", short)
+    return StudyTask(task.name, readable, task.target, task.kind, window, task, plan.preset == "paper", short).without_shared()
 
 
 def refuse_short(task: Task, dataset: Dataset, plan: Plan) -> str:
