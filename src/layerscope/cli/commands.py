@@ -221,13 +221,13 @@ def data(
     download: Annotated[bool, typer.Option("--download", help="Get what may be downloaded, and unpack it.")] = False,
 ) -> None:
     """Say where a task's data come from; get, verify and unpack them; count what is on disk."""
-    from layerscope.tasks import TASKS, data_directory
+    from layerscope.tasks import data_directory, known_tasks
     from layerscope.tasks.copy_check import copy_report
     from layerscope.tasks.fetch import describe, fetch
 
-    if task not in TASKS:
-        raise unknown("task", task, TASKS)
-    benchmark, place = TASKS[task], (root or data_directory()).expanduser()
+    if task not in known_tasks():
+        raise unknown("task", task, known_tasks())
+    benchmark, place = known_tasks()[task], (root or data_directory()).expanduser()
     print_lines(describe(benchmark))
     if download:
         fetch(benchmark, place, lambda line: console.print(line, markup=False, highlight=False))

@@ -51,11 +51,11 @@ def list_models() -> Table:
 def list_tasks() -> Table:
     """Return the tasks of the benchmark as a table."""
     from layerscope.targets import kinds
-    from layerscope.tasks import PAPER_TASKS, TASKS, data_directory
+    from layerscope.tasks import PAPER_TASKS, data_directory, known_tasks
     from layerscope.tasks.fetch import size_of
 
     table = plain_table("name", "kind", "train", "valid", "test", "metric", "size", "on disk", "paper", "licence")
-    for name, task in TASKS.items():
+    for name, task in known_tasks().items():
         sizes = [f"{task.expected[split]:,}" if split in task.expected else "?" for split in ("train", "valid", "test")]
         there = "yes" if (data_directory() / task.folder).is_dir() else "no"
         table.add_row(name, task.kind, *sizes, kinds()[task.kind].metrics[0].name, size_of(task.source), there,

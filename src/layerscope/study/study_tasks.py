@@ -15,7 +15,7 @@ from layerscope.features.store import FeatureStore
 from layerscope.study.options import Plan
 from layerscope.study.progress import Progress, Silent
 from layerscope.targets import Labels, kind_named
-from layerscope.tasks import TASKS, Task
+from layerscope.tasks import Task, known_tasks
 from layerscope.tasks.copy_check import missing_clips
 
 __all__ = ["StudyTask", "load_tasks", "passes_of", "refuse_leaks", "tasks_left_out"]
@@ -99,7 +99,7 @@ class StudyTask:
 def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
     """Return the tasks of a plan with their clips, refusing leaks that the files' bytes show already."""
     progress = progress or Silent()
-    found = [survey_task(TASKS[name], dataset, plan, progress) for name, dataset in read_tasks(plan).items()]
+    found = [survey_task(known_tasks()[name], dataset, plan, progress) for name, dataset in read_tasks(plan).items()]
     if plan.data is not None:
         dataset = survey(Dataset.load(plan.data, plan.root), progress)
         for target in plan.target:
@@ -121,9 +121,9 @@ def read_tasks(plan: Plan) -> dict[str, Dataset]:
     absent: dict[str, str] = {}
     for name in plan.task:
         try:
-            dataset = TASKS[name].load(plan.root, plan.preset or "robust")
+            dataset = known_tasks()[name].load(plan.root, plan.preset or "robust")
             # By the lists alone, before any file is read.
-            refuse_short(TASKS[name], dataset, plan)
+            refuse_short(known_tasks()[name], dataset, plan)
             datasets[name] = dataset
         except DataError as error:
             absent[name] = str(error)
@@ -149,7 +149,9 @@ def survey_task(task: Task, dataset: Dataset, plan: Plan, progress: Progress) ->
     short = refuse_short(task, surveyed, plan)
     readable = task.with_readable_labels(surveyed)
     window = plan.window or task.window
-    return StudyTask(task.name, readable, task.target, task.kind, window, task, plan.preset == "paper", short).without_shared()
+    return StudyTask(
+        task.name, readable, task.target, task.kind, window, task, plan.preset == "paper", short
+    ).without_shared()
 
 
 def refuse_short(task: Task, dataset: Dataset, plan: Plan) -> str:
