@@ -144,10 +144,9 @@ def tasks_left_out(plan: Plan, tasks: Sequence[StudyTask]) -> str:
 
 def survey_task(task: Task, dataset: Dataset, plan: Plan, progress: Progress) -> StudyTask:
     """Return one task of the benchmark; a clip whose annotation cannot be read is set aside."""
-    surveyed = survey(dataset, progress)
-    # Again, because reading has set aside what is damaged.
-    short = refuse_short(task, surveyed, plan)
-    readable = task.with_readable_labels(surveyed)
+    readable = task.with_readable_labels(survey(dataset, progress))
+    # Again, because reading has set aside what is damaged, or has no label.
+    short = refuse_short(task, readable, plan)
     window = plan.window or task.window
     return StudyTask(
         task.name, readable, task.target, task.kind, window, task, plan.preset == "paper", short
