@@ -3,7 +3,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerscope.data.leaks import find_leaks, group_codes
+from layerscope.data.leaks import clips_beside_tested, find_leaks, group_codes
 
 
 def table(count, **columns):
@@ -58,3 +58,17 @@ def test_joined_clips_are_components_numbered_by_their_first_row(pairs):
         expected = spread
     clips = table(len(pairs), group=[str(p[0]) for p in pairs], clip_sound=[str(p[1]) for p in pairs])
     assert group_codes(clips).tolist() == np.unique(expected, return_inverse=True)[1].tolist()
+
+
+def test_what_is_joined_to_tested_clips_is_named_and_nothing_then_crosses():
+    clips = table(
+        7,
+        split=["train", "train", "train", "valid", "valid", "test", "test"],
+        group=["a", "b", None, "b", "c", "c", None],
+        clip_sound=["s1", "s2", "s3", "s4", "s5", "s6", "s3"],
+    )
+    beside = clips_beside_tested(clips)
+    tested = "shares its group, file or sound with a clip that is tested"
+    assert beside == {"c1": tested.replace("is tested", "validates"), "c2": tested, "c4": tested}
+    assert find_leaks(clips[~clips["clip"].isin(beside)]) == []
+    assert clips_beside_tested(clips.drop(columns="split")) == {}

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from statistics import median
 
@@ -118,6 +119,25 @@ def test_the_answer_file_says_what_limits_it(tmp_path):
     assert record["headline"].startswith("Use layer 0 of m")
     for words in ("Fewer than 10 clips in all: oboe", "90 % of the clips are of one class", "No groups were given"):
         assert any(words in caution for caution in record["cautions"]), words
+
+
+def test_a_copy_of_which_most_is_absent_makes_no_page_of_megabytes(tmp_path):
+    results = made_study(["mtg"], models=("m",), layers=2)
+    write_report(results, tmp_path / "small.html")
+    absent = {f"{n % 100:02d}/{n}.mp3": f"MTG record {n}: 'path' audio/{n}.mp3 does not exist" for n in range(55_000)}
+    damaged = {f"broken {n}": f"reason {'x' * n}" for n in range(30)}
+    write_report(replace(results, skipped={**damaged, **absent}), tmp_path / "large.html")
+    text = (tmp_path / "large.html").read_text()
+    assert (tmp_path / "large.html").stat().st_size - (tmp_path / "small.html").stat().st_size < 20_000
+    assert text.count("does not exist") == 20
+    for words in (
+        "55,030 clips",
+        "55,000 for a reason like this",
+        "54,980 more",
+        "11 reasons that are not shown",
+        "skipped.csv",
+    ):
+        assert words in text
 
 
 def test_a_comparison_alone_has_a_page(tmp_path):

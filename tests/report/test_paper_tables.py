@@ -3,7 +3,15 @@ import pytest
 from made_study import made_study
 from test_sentences import study
 
-from layerscope.report.paper_tables import as_latex, as_markdown, mixture_rank, overview
+from layerscope.report.paper_tables import (
+    as_latex,
+    as_markdown,
+    beside_published,
+    mixture_rank,
+    overview,
+    published_text,
+)
+from layerscope.tasks import PAPER_TASKS
 
 TABLE = pd.DataFrame({"model": ["a_b", "c"], "R²": ["50 %", "−1"], "x": ["1–2", "&"]})
 
@@ -15,6 +23,25 @@ def test_overview_has_a_row_a_model_and_probe():
     assert (row["chosen"], row["accuracy"], row["best set"], row["last"], row["concat"]) == (
         "layer 1", "80.0", "1", "80.0", "70.0",
     )  # fmt: skip
+
+
+def test_fourteen_tasks_have_a_row_each_beside_what_is_published():
+    results = made_study(PAPER_TASKS, models=("muq", "m"), layers=2, probes=("linear",))
+    table = beside_published(results)
+    assert table.columns.tolist() == ["task", "metric", "muq", "m", "plain feature", "published"]
+    assert table.task.tolist() == list(PAPER_TASKS)
+    assert table.muq[0].startswith("80.0 [")
+    assert table.muq[0].endswith("], layer 0")
+    assert table["plain feature"][0].startswith("mel 60.0 [")
+    # Of the model that was studied all, from its paper, the study and a model card; of the others the highest.
+    assert table.published[0] == "MuQ 83.8/85.5/85.9; highest: MERT-v2-30s 91.7"
+
+
+def test_a_mean_of_several_metrics_stands_beside_each_of_them():
+    assert published_text("emo", "r2", ["MusicFM"]) == (
+        "MusicFM valence 0.572/0.603, arousal 0.744/0.763; highest: MERT-v2-30s valence 0.632, arousal 0.800"
+    )
+    assert published_text("hooktheory-key", "key_score", ["muq"]) == ""
 
 
 def test_learned_weights_are_ranked_against_the_scores_of_layers():

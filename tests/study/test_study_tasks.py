@@ -1,5 +1,8 @@
 """Which tasks share a pass, and what a plan asks of the clips on disk."""
 
+import json
+from dataclasses import replace
+
 import pytest
 from miniatures import MINIATURES, gtzan_lists
 from test_run import leaking_table
@@ -8,6 +11,7 @@ from layerscope import load_encoder
 from layerscope.errors import DataError
 from layerscope.study.options import make_plan
 from layerscope.study.study_tasks import load_tasks, passes_of
+from layerscope.tasks import TASKS
 
 
 def test_tasks_of_one_data_set_share_a_pass_and_others_do_not_keep_its_frames(tmp_path):
@@ -32,3 +36,33 @@ def test_leaks_that_the_bytes_show_are_refused_before_anything_is_decoded(tmp_pa
     plan = make_plan({"data": leaking_table(tmp_path, copies=True), "baseline": ["mel"]}, "test")
     with pytest.raises(DataError, match="leak between splits"):
         load_tasks(plan)
+
+
+def test_what_published_splits_share_stands_in_paper_and_is_set_aside_in_robust(tmp_path):
+    gtzan_lists(tmp_path)
+    genres = tmp_path / "GTZAN" / "genres"
+    # One recording under two names, which the lists put on both sides.
+    (genres / "blues" / "blues.00000.wav").write_bytes((genres / "blues" / "blues.00009.wav").read_bytes())
+    sizes = {}
+    for preset in ("paper", "robust"):
+        plan = make_plan({"task": ["gtzan-genre"], "root": tmp_path, "baseline": ["mel"], "preset": preset}, "test")
+        (task,) = load_tasks(plan)
+        sizes[preset] = task.dataset.clips.split.value_counts().to_dict()
+    assert sizes["paper"] == {"train": 12, "valid": 4, "test": 4}
+    assert sizes["robust"] == {"train": 11, "valid": 4, "test": 4}
+    assert task.dataset.skipped["genres/blues/blues.00000.wav"].endswith("with a clip that is tested")
+
+
+def test_a_clip_without_a_label_counts_as_missing(tmp_path, monkeypatch):
+    MINIATURES["gs-key", "marble"](tmp_path)
+    table = tmp_path / "GS" / "GS.test.jsonl"
+    records = [json.loads(line) for line in table.read_text().splitlines()]
+    table.write_text("\n".join(json.dumps({**record, "label": None}) for record in records[:1]))
+    with table.open("a") as lines:
+        lines.writelines("\n" + json.dumps(record) for record in records[1:])
+    monkeypatch.setitem(TASKS, "gs-key", replace(TASKS["gs-key"], expected={"train": 9, "valid": 3, "test": 3}))
+    plan = {"task": ["gs-key"], "root": tmp_path, "baseline": ["mel"]}
+    (task,) = load_tasks(make_plan(plan, "test"))
+    assert task.short == "this copy is not the published one: test has 2 of 3 clips"
+    with pytest.raises(DataError, match="test has 2 of 3 clips; leave out --strict"):
+        load_tasks(make_plan({**plan, "strict": True}, "test"))

@@ -48,7 +48,7 @@ def labelled(folder, stem, labels, path, seconds=1.0, copies=5, extra=lambda _: 
         for copy in range(copies):
             for place, label in enumerate(labels):
                 number = copy * len(labels) + place
-                rows.append((split_of(copy, copies), path.format(number), label, seconds, extra(number)))
+                rows.append((split_of(copy, copies), path.format(number, label=label), label, seconds, extra(number)))
         marble(root, folder, stem, rows)
 
     return build
@@ -180,8 +180,8 @@ def harmonix(root):
 
 
 def chords_label(number):
-    names = ["N", "C:maj", "A:min7", "G:7", "F:sus4"]
-    return [{"start_time": float(place), "end_time": place + 1.0, "chord_str": names[(place + number) % 5]}
+    names = ["N", "C:maj", "A:min7", "G:7", "F:sus4", "D:maj/2", "X"]
+    return [{"start_time": float(place), "end_time": place + 1.0, "chord_str": names[(place + number) % len(names)]}
             for place in range(6)]  # fmt: skip
 
 
@@ -194,11 +194,12 @@ GENRES = ["blues", "classical", "country"]
 KEYS = ["Eb minor", "C major", "Gb major"]
 MOODS = [[-0.2569, 0.2599], [0.5, 0.1], [1.2, -0.4]]
 TAGS = [["classical", "violin"], ["rock"], ["rock", "violin"]]
+JAMENDO_TAGS = [["genre---rock"], ["genre---jazz", "genre---swing"], ["genre---swing"]]
 SECTIONS = [["chorus"], ["verse"], ["pre-chorus", "chorus"], ["intro", "verse"]]
 
 #: (task, layout) → who builds it
 MINIATURES = {
-    ("gtzan-genre", "marble"): labelled("GTZAN", "GTZANGenre", GENRES, "data/GTZAN/genres/x/x.{:05d}.wav"),
+    ("gtzan-genre", "marble"): labelled("GTZAN", "GTZANGenre", GENRES, "data/GTZAN/genres/{label}/{label}.{:05d}.wav"),
     ("gtzan-genre", "lists"): gtzan_lists,
     ("gtzan-beat", "marble"): gtzan_beats,
     ("gtzan-beat", "lists"): gtzan_lists,
@@ -213,13 +214,13 @@ MINIATURES = {
     ("mtt", "marble"): labelled("MTT", "MTT", TAGS, "data/MTT/mp3/0/artist-{}-117-146.mp3"),
     ("mtt", "official"): magnatagatune,
     ("mtg-genre", "official"): jamendo("genre", "genre"),
-    ("mtg-genre", "marble"): labelled("MTG", "MTGGenre", TAGS, "data/MTG/audio/41/{}.low.flac"),
+    ("mtg-genre", "marble"): labelled("MTG", "MTGGenre", JAMENDO_TAGS, "data/MTG/audio/41/{}.low.flac"),
     ("mtg-instrument", "official"): jamendo("instrument", "instrument"),
     ("mtg-mood", "official"): jamendo("moodtheme", "mood/theme"),
     ("mtg-top50", "official"): jamendo("top50tags", "instrument"),
     ("harmonix-structure", "official"): harmonix,
     ("hooktheory-key", "marble"): labelled(
-        "HookTheory", "HookTheoryKey", [*KEYS, "D dorian"], "data/HookTheory/hooktheory_clips/{}.mp3",
+        "HookTheory", "HookTheoryKey", [*KEYS, "D dorian"], "data/HookTheory/hooktheory_clips/{}.mp3", seconds=12.2,
         extra=lambda n: {"ori_uid": f"song{n}"},
     ),
     ("hooktheory-structure", "marble"): labelled(

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from pathlib import Path
 
+import yaml
 from miniatures import MINIATURES, gtzan_lists
 
 from layerscope.cli.commands import guarded
 from layerscope.tasks import TASKS
-from layerscope.tasks.copy_check import copy_report, kind_of_reason
+from layerscope.tasks.copy_check import copy_report
 
 
 def test_reasons_that_differ_in_names_alone_are_counted_together(tmp_path):
@@ -58,14 +60,34 @@ def test_files_are_held_against_their_records(tmp_path):
     assert "test has 0 of 125 clips" in shown
 
 
+def test_files_that_lie_elsewhere_and_files_of_no_list_are_named(tmp_path):
+    gtzan_lists(tmp_path)
+    blues = tmp_path / "GTZAN" / "genres" / "blues"
+    blues.rename(tmp_path / "GTZAN" / "Blues")
+    jazz = tmp_path / "GTZAN" / "genres" / "jazz"
+    (jazz / "jazz.00001.wav").rename(jazz / "jazz.00001.flac")
+    (jazz / "jazz.00002.wav").rename(jazz / "jazz.00999.wav")
+    lines = copy_report(TASKS["gtzan-genre"], tmp_path)
+    moved = "genres/blues/blues.00000.wav: Blues/blues.00000.wav"
+    assert f"  11 of the missing lie elsewhere or end otherwise, such as {moved}" in lines
+    assert "  1 files of sound are in none of its lists, such as genres/jazz/jazz.00999.wav" in lines
+
+
+def test_the_issue_form_asks_for_what_the_command_prints(tmp_path, capsys):
+    form = yaml.safe_load((Path(__file__).parents[2] / ".github" / "ISSUE_TEMPLATE" / "data-set.yml").read_text())
+    fields = {field["id"]: field["attributes"] for field in form["body"]}
+    assert "layerscope data TASK --root DIRECTORY" in fields["report"]["description"]
+    assert fields["report"]["render"] == "text"  # so that nothing pasted is taken for markup
+    gtzan_lists(tmp_path)
+    assert guarded(["data", "gtzan-genre", "--root", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    # Which program and machine, where the data should come from, and what differs.
+    for words in ("layerscope 0.", "m-a-p/GTZAN", "this copy is not the published one", "genres/blues/: 10 files .wav"):
+        assert words in shown
+
+
 def test_a_copy_without_any_audio_is_described(tmp_path):
     gtzan_lists(tmp_path)
     shutil.rmtree(tmp_path / "GTZAN" / "genres")
     lines = copy_report(TASKS["gtzan-genre"], tmp_path)
     assert "no usable row" in lines[0]
-
-
-def test_kinds_of_reasons():
-    assert kind_of_reason("record 3: 'path' a/b.wav does not exist") == kind_of_reason(
-        "record 14: 'path' c.mp3 does not exist"
-    )

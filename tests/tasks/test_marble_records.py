@@ -27,7 +27,7 @@ EXAMPLES = {
                              {"ori_uid": "cyvyHcLHSfY", "segment_start": 40.19, "segment_end": 49.57}),
     "chords1217": ("data/Chords1217/audio/TRW.flac", [{"start_time": 0.0, "end_time": 0.421, "chord_str": "N"}], {}),
 }  # fmt: skip
-STEMS = {"hooktheory-key": "HookTheoryKey", "hooktheory-structure": "HookTheoryStructure"}
+STEMS = {"hooktheory-key": "HookTheoryKey", "hooktheory-structure": "HookTheoryStructure", "chords1217": "Chords1217"}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -1,6 +1,7 @@
 """Every task, in its data set's true layout: data → check → run → report."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -61,7 +62,11 @@ def test_the_study_of_fourteen_tasks_completes_on_data_as_they_are_published(tmp
     results = run(plan, tmp_path / "out")
     assert results.tasks == list(PAPER_TASKS)
     page = (tmp_path / "out" / "report.html").read_text()
-    assert all(TASKS[name].title in page for name in PAPER_TASKS)
+    rows = re.search(r'<table class="beside">.*?</table>', page, flags=re.DOTALL)[0].split("<tr>")[2:]
+    assert [re.search(r'href="#task-\d+">(.*?)<', row)[1] for row in rows] == [
+        TASKS[name].title for name in PAPER_TASKS
+    ]
+    assert all("highest: " in row for row in rows)  # published by others
     assert "Leak between splits, as published: group" in page
     assert "allowed by the user" not in page
 

@@ -12,13 +12,15 @@ import pytest
 from miniatures import sound
 
 from conftest import SHARED, needed
+from layerscope.cli.commands import guarded
 from layerscope.data.label_tables import ASIDE
 from layerscope.data.splits import Part
 from layerscope.errors import DataError
 from layerscope.probes.frame_targets import plan_tracks
 from layerscope.study.options import make_plan
 from layerscope.study.study_tasks import load_tasks, refuse_leaks, tasks_left_out
-from layerscope.targets.key import key_name
+from layerscope.targets.chords import CHORD_NAMES, chord_number
+from layerscope.targets.key import is_key, key_name
 from layerscope.tasks import TASKS
 from layerscope.tasks.gtzan import annotated_clips, listed_clips
 from layerscope.tasks.harmonix import annotated_songs, function_of
@@ -163,6 +165,15 @@ def test_giantsteps_keys_parse(upstream):
     assert len({key_name(cell.replace("\t", " ")) for cell in cells}) <= 24
 
 
+def test_giantsteps_trains_on_the_songs_whose_key_was_sure(upstream):
+    """Their number is that of MARBLE's tables, which are read as they are: 923 to train and 236 to validate."""
+    lines = (upstream / "giantsteps" / "mtg_annotations.txt").read_text().splitlines()[1:]
+    keys = [key.strip() for _, key, confidence in (line.split("\t") for line in lines) if confidence.strip() == "2"]
+    assert sum(is_key(key) for key in keys) == 923 + 236
+    # The others name two keys.
+    assert all("/" in key for key in keys if not is_key(key))
+
+
 #: Real names of notes; the instrument is all before the pitch.
 NOTES = {
     "train": ("bass_acoustic_000-060-100", "mallet_acoustic_062-118-025", "flute_synthetic_000-077-100"),
@@ -188,7 +199,7 @@ def nsynth(tmp_path):
     return tmp_path
 
 
-def test_nsynth_stands_as_published_and_is_mended(nsynth):
+def test_nsynth_stands_as_published_and_is_mended(nsynth, capsys):
     plan = {"task": ["nsynth-pitch"], "root": nsynth, "baseline": ["mel"]}
     paper = load_tasks(make_plan({**plan, "preset": "paper"}, "test"))[0]
     assert paper.dataset.clips.split.value_counts().to_dict() == {"train": 33, "test": 5, "valid": 4}
@@ -196,11 +207,14 @@ def test_nsynth_stands_as_published_and_is_mended(nsynth):
         "group 'guitar_acoustic_010' is in valid and test", "group 'string_acoustic_080' is in valid and test",
     ]  # fmt: skip
     assert "instruments" in paper.shared
+    asked = ["--task", "nsynth-pitch", "--root", str(nsynth), "--baseline", "mel", "--probe", "closed"]
+    assert guarded(["check", *asked, "--preset", "paper"]) == 0
+    assert "leak, as published: group 'guitar_acoustic_010' is in valid and test" in capsys.readouterr().out
     robust = load_tasks(make_plan(plan, "test"))[0]
     assert refuse_leaks(robust.dataset.clips, allow=robust.published) == []
     assert robust.shared == ""
     assert len(robust.dataset.clips) + len(robust.dataset.skipped) == 42
-    assert sum("is tested (preset paper validates on it)" in reason for reason in robust.dataset.skipped.values()) == 3
+    assert sum("with a clip that is tested" in reason for reason in robust.dataset.skipped.values()) == 3
     assert set(robust.dataset.clips.split) == {"train", "valid", "test"}
     # Pitches are in the order of numbers, not of text.
     names = [int(name) for name in paper.labels().names]
@@ -262,6 +276,48 @@ def test_hooktheory_labels_count_as_in_marble(tmp_path, labels, function):
         (directory / f"HookTheoryStructure.{split}.jsonl").write_text(json.dumps(record))
     for record in TASKS["hooktheory-structure"].read_records(directory, "paper"):
         assert record.get("label") == function if function else ASIDE in record
+
+
+def tables(directory, stem, records):
+    """Write records as one of MARBLE v2's tables, all of them in each split."""
+    directory.mkdir()
+    for split in ("train", "val", "test"):
+        (directory / f"{stem}.{split}.jsonl").write_text("\n".join(map(json.dumps, records)))
+
+
+def test_clips_of_hooktheory_that_marble_leaves_out_are_set_aside_in_paper_alone(tmp_path):
+    clips = {"D major": 10.68, "Eb minor": 12.0, "G major": 40.0}
+    records = [{"audio_path": f"data/HookTheory/hooktheory_clips/{key}.mp3", "label": key, "duration": seconds}
+               for key, seconds in clips.items()]  # fmt: skip
+    tables(tmp_path / "HookTheory", "HookTheoryKey", records)
+    aside = {
+        preset: {record["label"] for record in TASKS["hooktheory-key"].read_records(tmp_path / "HookTheory", preset)
+                 if ASIDE in record}
+        for preset in ("paper", "robust")
+    }  # fmt: skip
+    assert aside == {"paper": {"D major"}, "robust": set()}
+
+
+#: Chord of MARBLE's example record and its like → its class in MARBLE v2, and in mir_eval's majmin.
+COUNTED = {
+    "E:maj": ("E:maj", "E:maj"), "N": ("N", "N"), "D:maj/2": ("D:maj", None), "X": ("N", None),
+    "A:min7/b3": ("A:min", "A:min"), "F#:maj(b3)": (None, None), "B:min/4": ("B:min", None), "G:sus4": (None, None),
+}  # fmt: skip
+
+
+def test_chords_count_as_published_in_paper_and_as_majmin_in_robust(tmp_path):
+    spans = [{"start_time": float(place), "end_time": place + 1.0, "chord_str": chord}
+             for place, chord in enumerate(COUNTED)]  # fmt: skip
+    labels = {"a": spans, "b": [{"start_time": 0.0, "chord_str": "H:what"}]}
+    records = [{"audio_path": f"data/Chords1217/audio/{name}.flac", "label": label} for name, label in labels.items()]
+    tables(tmp_path / "Chords1217", "Chords1217", records)
+    for place, preset in enumerate(("paper", "robust")):
+        read, unreadable = TASKS["chords1217"].read_records(tmp_path / "Chords1217", preset)[:2]
+        numbers = [chord_number(span["chord_str"]) for span in read["label"]]
+        assert [CHORD_NAMES[number].replace("Gb", "F#") if number >= 0 else None for number in numbers] == [
+            counted[place] for counted in COUNTED.values()
+        ]
+        assert unreadable["label"] == labels["b"]
 
 
 def test_absent_data_sets_are_named_together_and_the_others_run(gtzan):

@@ -11,6 +11,7 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
+from platform import platform
 from typing import Annotated, Any
 
 import typer
@@ -98,7 +99,7 @@ def check(given: dict[str, Any], study: StudyFile = None) -> None:
 
     expected = look(plan, cpu_count())
     print_check(expected)
-    leaks = sum(len(task.leaks) for task in expected.tasks)
+    leaks = sum(len(task.leaks) for task in expected.tasks if not task.published)
     if leaks and not plan.allow_leaks:
         raise DataError(f"{leaks} leaks between splits; mend the splits, or insist with --allow-leaks")
     if sum(cost.megabytes for cost in expected.costs) > expected.free_megabytes:
@@ -238,13 +239,13 @@ def data(
     download: Annotated[bool, typer.Option("--download", help="Get what may be downloaded, and unpack it.")] = False,
 ) -> None:
     """Say where a task's data come from; get, verify and unpack them; count what is on disk."""
-    from layerscope.tasks import TASKS, data_directory
+    from layerscope.tasks import data_directory, known_tasks
     from layerscope.tasks.copy_check import copy_report
     from layerscope.tasks.fetch import describe, fetch
 
-    if task not in TASKS:
-        raise unknown("task", task, TASKS)
-    benchmark, place = TASKS[task], (root or data_directory()).expanduser()
+    if task not in known_tasks():
+        raise unknown("task", task, known_tasks())
+    benchmark, place = known_tasks()[task], (root or data_directory()).expanduser()
     print_lines(describe(benchmark))
     if download:
         fetch(benchmark, place, lambda line: console.print(line, markup=False, highlight=False))
@@ -252,7 +253,7 @@ def data(
         way = "; --download gets it" if benchmark.source.repository or benchmark.source.archives else ""
         console.print(f"on disk: nothing at {place / benchmark.folder}{way}", soft_wrap=True)
         return
-    print_lines(copy_report(benchmark, place))
+    print_lines([f"layerscope {version('layerscope')}, {platform()}", *copy_report(benchmark, place)])
 
 
 @app.command()

@@ -56,11 +56,11 @@ def list_models() -> Table:
 def list_tasks() -> Table:
     """Return the tasks of the benchmark as a table."""
     from layerscope.targets import kinds
-    from layerscope.tasks import PAPER_TASKS, TASKS, data_directory
+    from layerscope.tasks import PAPER_TASKS, data_directory, known_tasks
     from layerscope.tasks.fetch import size_of
 
     table = plain_table("name", "kind", "train", "valid", "test", "metric", "size", "on disk", "paper", "licence")
-    for name, task in TASKS.items():
+    for name, task in known_tasks().items():
         sizes = [f"{task.expected[split]:,}" if split in task.expected else "?" for split in ("train", "valid", "test")]
         there = "yes" if (data_directory() / task.folder).is_dir() else "no"
         table.add_row(name, task.kind, *sizes, kinds()[task.kind].metrics[0].name, size_of(task.source), there,
@@ -254,7 +254,7 @@ def print_task_check(task: Any) -> None:
     if len(task.dataset.skipped) > 10:
         console.print(f"  … and {len(task.dataset.skipped) - 10} more skipped")
     for leak in task.leaks:
-        console.print(f"  leak: {leak}", markup=False, highlight=False)
+        console.print(f"  leak{', as published' if task.published else ''}: {leak}", markup=False, highlight=False)
 
 
 #: What `layerscope ls` can list.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Leak", "find_leaks", "group_codes"]
+__all__ = ["Leak", "clips_beside_tested", "find_leaks", "group_codes"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,28 @@ def find_leaks(clips: pd.DataFrame) -> list[Leak]:
                 reported.add(name)
                 leaks.append(Leak("group" if what == "group" else "sound", name, tuple(dict.fromkeys(rows.side))))
     return leaks
+
+
+def clips_beside_tested(clips: pd.DataFrame) -> dict[str, str]:
+    """Return the training clips that are joined to any that validate or are tested, those that validate to tested ones.
+
+    Without them nothing lies on both sides of the given splits; what is tested stays as it is.
+
+    Examples
+    --------
+    >>> clips_beside_tested(pd.DataFrame({"clip": ["a", "b"], "split": ["train", "test"], "group": ["x", "x"]}))
+    {'a': 'shares its group, file or sound with a clip that is tested'}
+    """
+    if "split" not in clips:
+        return {}
+    places = clips.split.map(["train", "valid", "test"].index)
+    highest = places.groupby(group_codes(clips)).transform("max")
+    words = {1: "validates", 2: "is tested"}
+    return {
+        clip: f"shares its group, file or sound with a clip that {words[side]}"
+        for clip, place, side in zip(clips["clip"], places, highest, strict=True)
+        if place < side
+    }
 
 
 def side_of(clips: pd.DataFrame) -> list[str] | None:

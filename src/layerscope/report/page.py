@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from layerscope.atomic_files import write_atomically
+from layerscope.data.reasons import reasons_by_kind
 from layerscope.report.answer_table import answer_rows
 from layerscope.report.conclusions import answer_questions, worth_of_scores
 from layerscope.report.figures import as_svg, layer_curves
@@ -23,13 +25,14 @@ from layerscope.report.paper_tables import (
     MIXTURE_CAUTION,
     as_latex,
     as_markdown,
+    beside_published,
     mixture_rank,
     overview,
     similarity_overview,
 )
 from layerscope.report.sentences import advise, input_name, metric_name, number, seeds_text, span
 from layerscope.scores.layer_selection import preferred_probe
-from layerscope.scores.score_table import SINGLE_INPUTS, Results
+from layerscope.scores.score_table import SINGLE_INPUTS, Results, Role
 from layerscope.scores.verdict import decide
 from layerscope.similarity.measures import MEASURES, Similarities
 from layerscope.targets import kind_named
@@ -37,6 +40,8 @@ from layerscope.tasks import published_rows
 
 __all__ = ["write_report"]
 
+#: What is counted at the head of a page.
+ROLES: dict[str, tuple[Role, ...]] = {"model": ("trained", "untrained"), "plain feature": ("plain",)}
 #: Of pictures for the screen: sharp at twice their size.
 DPI = 200
 
@@ -114,6 +119,8 @@ def similarity_figures(similarities: Similarities) -> dict[str, Figure]:
 def tables_of(results: Results | None, similarities: Similarities | None) -> dict[str, pd.DataFrame]:
     """Return the tables that are written in every form."""
     tables = {"overview": whole_overview(results)} if results else {}
+    if results and len(results.tasks) > 1 and {row.task for row in published_rows()} & set(results.tasks):
+        tables["beside_published"] = beside_published(results)
     if similarities:
         tables["similarity"] = similarity_overview(similarities)
         worth = worth_of_scores(results, similarities) if results else pd.DataFrame()
@@ -180,11 +187,16 @@ def render(
         tasks=tasks,
         common_cautions=common,
         answer_rows=answer_rows(results) if results else [],
+        beside=tables.get("beside_published"),
+        models={role: len(results.models(*roles)) for role, roles in ROLES.items()} if results else {},
         answers=answer_questions(results) if results else [],
         map={"svg": as_svg(maps["tasks"]), "text": map_text(results)} if results and "tasks" in maps else None,
         similarity=similarity_section(similarities, maps, tables) if similarities else None,
         scores=list(results.summary.itertuples()) if results else [],
-        skipped={**(similarities.skipped if similarities else {}), **(results.skipped if results else {})},
+        skipped=skipped_section(
+            {**(similarities.skipped if similarities else {}), **(results.skipped if results else {})},
+            " and ".join(["skipped.csv"] * bool(results) + ["similarity.json"] * bool(similarities)),
+        ),
         downloads=downloads,
     )
 
@@ -195,6 +207,17 @@ def common_cautions(tasks: list[dict[str, Any]]) -> list[str]:
         return []
     first, *others = (task["advice"].cautions for task in tasks)
     return [caution for caution in first if all(caution in cautions for cautions in others)]
+
+
+#: Of the clips that were skipped: a copy of which most is absent would else fill megabytes.
+MOST_REASONS, MOST_CLIPS = 20, 20
+
+
+def skipped_section(skipped: Mapping[str, str], file: str) -> dict[str, Any]:
+    """Return what the page says of skipped clips: the commonest reasons, the first clips of each, the file of all."""
+    kinds = reasons_by_kind(skipped)
+    shown = [{"count": len(alike), "clips": list(alike.items())[:MOST_CLIPS]} for alike in kinds[:MOST_REASONS]]
+    return {"count": len(skipped), "kinds": shown, "more": len(kinds) - len(shown), "file": file}
 
 
 def title_of(tasks: list[dict[str, Any]]) -> str:

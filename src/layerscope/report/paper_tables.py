@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
 from layerscope.report.sentences import input_name, layer_list, metric_name, number, span
-from layerscope.scores.layer_selection import layers_beside
+from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_beside
 from layerscope.scores.score_table import WIDE_INPUTS, Results
 from layerscope.similarity.measures import Similarities
+from layerscope.tasks import published_rows
 
-__all__ = ["MIXTURE_CAUTION", "as_latex", "as_markdown", "mixture_rank", "overview", "similarity_overview"]
+__all__ = [
+    "MIXTURE_CAUTION",
+    "as_latex",
+    "as_markdown",
+    "beside_published",
+    "mixture_rank",
+    "overview",
+    "similarity_overview",
+]
 
 MIXTURE_CAUTION = (
     "Learned weights of layers are not their importance: layers that say the same share a weight in any way, and one "
@@ -41,6 +51,50 @@ def overview(results: Results) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(table)
+
+
+def beside_published(results: Results) -> pd.DataFrame:
+    """Return one row a task: the chosen layer of each model, the best plain feature, and what others have published."""
+    models = results.models("trained", "untrained")
+    table = []
+    for task in results.tasks:
+        choices = {model: chosen_layer(results, task, model) for model in models}
+        record = {"task": results.title(task), "metric": metric_name(results.primary(task))}
+        record |= {model: score_with_input(choice.chosen) if choice else "" for model, choice in choices.items()}
+        plain = best_plain(results, task)
+        record["plain feature"] = f"{plain.chosen.model} {score_with_input(plain.chosen)}" if plain else ""
+        table.append({**record, "published": published_text(task, results.primary(task), models)})
+    return pd.DataFrame(table)
+
+
+def score_with_input(row: pd.Series) -> str:
+    """Return a score with its interval, and of which layer or summary over time it is."""
+    return f"{number(row.metric, row.value)} {span(row.metric, row.ci_low, row.ci_high)}, {input_name(row)}"
+
+
+def published_text(task: str, metric: str, models: Sequence[str]) -> str:
+    """Return the scores that others have published of the models studied, and the highest of any; or nothing.
+
+    Where a metric is a mean of several, such as R² of arousal and valence, each of these is written.
+    """
+    scores: dict[str, dict[str, set[float]]] = {}
+    for row in published_rows():
+        if row.task == task and row.metric.partition(":")[0] == metric:
+            scores.setdefault(row.model, {}).setdefault(row.metric, set()).add(row.value)
+    if not scores:
+        return ""
+    best = max(scores, key=lambda model: np.mean([max(values) for values in scores[model].values()]))
+    studied = [model for model in scores if model.casefold() in {name.casefold() for name in models}]
+    words = {
+        model: ", ".join(
+            " ".join(
+                [*filter(None, [part.partition(":")[2]]), "/".join(number(part, value) for value in sorted(values))]
+            )
+            for part, values in scores[model].items()
+        )
+        for model in dict.fromkeys([*studied, best])
+    }
+    return "; ".join(f"{'highest: ' if model == best else ''}{model} {text}" for model, text in words.items())
 
 
 def mixture_rank(results: Results, row: pd.Series) -> float:

@@ -371,5 +371,6 @@ def list_cautions(results: Results) -> list[str]:
     if facts.get("short"):
         cautions.append(f"{sentence('the ' + facts['short'].removeprefix('this '))}.".replace("The copy", "This copy"))
     if facts["skipped"]:
-        cautions.append(f"{facts['skipped']} clips were not used; they are listed below with the reason.")
+        what = "1 clip was" if facts["skipped"] == 1 else f"{facts['skipped']:,} clips were"
+        cautions.append(f"{what} not used; the reason is listed below.")
     return cautions

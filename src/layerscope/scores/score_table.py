@@ -20,7 +20,7 @@ from layerscope.atomic_files import read_header, write_atomically, write_tensors
 from layerscope.errors import DataError, unknown
 from layerscope.scores.resampling import interval
 
-__all__ = ["COLUMNS", "PLAIN_INPUTS", "SINGLE_INPUTS", "WIDE_INPUTS", "Comparison", "Results", "write_csv"]
+__all__ = ["COLUMNS", "PLAIN_INPUTS", "SINGLE_INPUTS", "WIDE_INPUTS", "Comparison", "Results", "Role", "write_csv"]
 
 #: The tidy table: one row for each model, input, probe, seed, split and metric.
 COLUMNS = [

@@ -104,6 +104,8 @@ class TaskCheck:
         Of the clips.
     leaks : list of str
         What lies on both sides of the splits that the data bring, by files and groups.
+    published : bool
+        Whether these splits are the literature's, which stand whatever they share.
     hours : float
         Of audio, each span counted once.
     short : str
@@ -118,6 +120,7 @@ class TaskCheck:
     dataset: Dataset
     labels: Labels
     leaks: list[str]
+    published: bool
     hours: float
     short: str
     trainings: int
@@ -202,6 +205,7 @@ def task_check(
         dataset=Dataset(task.dataset.name, clips, task.dataset.skipped),
         labels=task.labels(),
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
+        published=task.published,
         hours=float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600,
         short=task.short,
         trainings=parts * sum(trainings(job.probe, plan.seeds) for job in jobs),

@@ -32,9 +32,9 @@ def known_names(field: str) -> Iterable[str]:
     from layerscope.encoders import BASELINES
     from layerscope.probes import PROBES
     from layerscope.targets import kinds
-    from layerscope.tasks import TASKS
+    from layerscope.tasks import known_tasks
 
-    names: dict[str, Iterable[str]] = {"probe": PROBES, "baseline": BASELINES, "task": TASKS, "kind": kinds()}
+    names: dict[str, Iterable[str]] = {"probe": PROBES, "baseline": BASELINES, "task": known_tasks(), "kind": kinds()}
     return names[field]
 
 

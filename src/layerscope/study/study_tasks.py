@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from layerscope.data.dataset import Dataset
-from layerscope.data.leaks import find_leaks
+from layerscope.data.leaks import clips_beside_tested, find_leaks
 from layerscope.encoders import Encoder
 from layerscope.errors import DataError
 from layerscope.features.store import FeatureStore
 from layerscope.study.options import Plan
 from layerscope.study.progress import Progress, Silent
 from layerscope.targets import Labels, kind_named
-from layerscope.tasks import TASKS, Task
+from layerscope.tasks import Task, known_tasks
 from layerscope.tasks.copy_check import missing_clips
 
 __all__ = ["StudyTask", "load_tasks", "passes_of", "refuse_leaks", "tasks_left_out"]
@@ -85,13 +85,21 @@ class StudyTask:
         reasons = {row.clip: failed[row.clip_key] for row in clips.itertuples() if row.clip_key in failed}
         dataset = self.dataset.without(reasons)
         dataset.clips["clip_sound"] = [store.entry(key).sound for key in dataset.clips.clip_key]
-        return replace(self, dataset=dataset)
+        return replace(self, dataset=dataset).without_shared()
+
+    def without_shared(self) -> StudyTask:
+        """Return the task without what published splits share with tested clips, unless they stand as they are.
+
+        The clips that are tested stay. Data of one's own are not touched: their splits are the user's to mend.
+        """
+        beside = {} if self.task is None or self.published else clips_beside_tested(self.dataset.clips)
+        return replace(self, dataset=self.dataset.without(beside)) if beside else self
 
 
 def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
     """Return the tasks of a plan with their clips, refusing leaks that the files' bytes show already."""
     progress = progress or Silent()
-    found = [survey_task(TASKS[name], dataset, plan, progress) for name, dataset in read_tasks(plan).items()]
+    found = [survey_task(known_tasks()[name], dataset, plan, progress) for name, dataset in read_tasks(plan).items()]
     if plan.data is not None:
         dataset = survey(Dataset.load(plan.data, plan.root), progress)
         for target in plan.target:
@@ -113,9 +121,9 @@ def read_tasks(plan: Plan) -> dict[str, Dataset]:
     absent: dict[str, str] = {}
     for name in plan.task:
         try:
-            dataset = TASKS[name].load(plan.root, plan.preset or "robust")
+            dataset = known_tasks()[name].load(plan.root, plan.preset or "robust")
             # By the lists alone, before any file is read.
-            refuse_short(TASKS[name], dataset, plan)
+            refuse_short(known_tasks()[name], dataset, plan)
             datasets[name] = dataset
         except DataError as error:
             absent[name] = str(error)
@@ -136,12 +144,13 @@ def tasks_left_out(plan: Plan, tasks: Sequence[StudyTask]) -> str:
 
 def survey_task(task: Task, dataset: Dataset, plan: Plan, progress: Progress) -> StudyTask:
     """Return one task of the benchmark; a clip whose annotation cannot be read is set aside."""
-    surveyed = survey(dataset, progress)
-    # Again, because reading has set aside what is damaged.
-    short = refuse_short(task, surveyed, plan)
-    readable = task.with_readable_labels(surveyed)
+    readable = task.with_readable_labels(survey(dataset, progress))
+    # Again, because reading has set aside what is damaged, or has no label.
+    short = refuse_short(task, readable, plan)
     window = plan.window or task.window
-    return StudyTask(task.name, readable, task.target, task.kind, window, task, plan.preset == "paper", short)
+    return StudyTask(
+        task.name, readable, task.target, task.kind, window, task, plan.preset == "paper", short
+    ).without_shared()
 
 
 def refuse_short(task: Task, dataset: Dataset, plan: Plan) -> str:

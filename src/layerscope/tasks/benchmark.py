@@ -7,7 +7,7 @@ from functools import partial
 from importlib.resources import files
 from typing import Any
 
-from layerscope.tasks import gtzan, harmonix, hooktheory, magnatagatune, mtg_jamendo, nsynth, vocalset
+from layerscope.tasks import chords1217, gtzan, harmonix, hooktheory, magnatagatune, mtg_jamendo, nsynth, vocalset
 from layerscope.tasks.task import Archive, Reader, Schedule, Source, Task
 
 if sys.version_info >= (3, 11):
@@ -33,6 +33,7 @@ READERS: dict[str, Reader] = {
     "harmonix-structure": harmonix.annotated_songs,
     "hooktheory-key": hooktheory.keys,
     "hooktheory-structure": hooktheory.sections,
+    "chords1217": chords1217.songs,
 }
 
 

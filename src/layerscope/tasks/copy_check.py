@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import soundfile
 
-from layerscope.data.audio import unreadable
+from layerscope.data.audio import EXTENSIONS, unreadable
 from layerscope.data.dataset import Dataset
+from layerscope.data.reasons import reasons_by_kind
 from layerscope.errors import DataError
 from layerscope.tasks.task import Task
 
@@ -45,14 +45,31 @@ def copy_report(task: Task, root: Path) -> list[str]:
     sizes = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     reasons = {**dataset.skipped, **reasons}
     lines = [f"on disk: {sizes or 'nothing'}; {len(reasons):,} clips of its lists missing or set aside"]
-    kinds = Counter(kind_of_reason(reason) for reason in reasons.values())
-    for kind, count in kinds.most_common():
-        clip, reason = next((clip, reason) for clip, reason in reasons.items() if kind_of_reason(reason) == kind)
-        lines.append(f"  {count:,} such as {clip}: {reason}")
+    for alike in reasons_by_kind(reasons):
+        clip, reason = next(iter(alike.items()))
+        lines.append(f"  {len(alike):,} such as {clip}: {reason}")
+    lines += astray(directory, listed)
     short = missing_clips(task, dataset.without(reasons) if len(counts) else dataset)
     if short:
         return [*lines, short, *layout_of(directory)]
     return [*lines, "complete: as many clips as published" if task.expected else "no counts are published"]
+
+
+def astray(directory: Path, listed: Dataset) -> list[str]:
+    """Return which files of the lists lie elsewhere or end otherwise, and which files of sound no list names."""
+    paths = {clip.partition("@")[0] for clip in [*listed.clips["clip"], *listed.skipped]}
+    sounds = [path.relative_to(directory) for path in directory.rglob("*") if path.suffix.lower() in EXTENSIONS]
+    unlisted = {path.stem: str(path) for path in sounds if str(path) not in paths}
+    missing = [path for path in sorted(paths) if not (directory / path).is_file()]
+    found = {path: unlisted[Path(path).stem] for path in missing if Path(path).stem in unlisted}
+    lines = []
+    if found:
+        wanted, place = next(iter(found.items()))
+        lines.append(f"  {len(found):,} of the missing lie elsewhere or end otherwise, such as {wanted}: {place}")
+    others = sorted(set(unlisted.values()) - set(found.values()))
+    if others:
+        lines.append(f"  {len(others):,} files of sound are in none of its lists, such as {others[0]}")
+    return lines
 
 
 def header_fault(row: Any) -> str:
@@ -69,11 +86,6 @@ def header_fault(row: Any) -> str:
     if header.duration < seconds - SLACK:
         return f"it lasts {header.duration:.2f} s, its record says {seconds:.2f}"
     return ""
-
-
-def kind_of_reason(reason: str) -> str:
-    """Return a reason without paths, names and numbers, so that equal ones can be counted."""
-    return re.sub(r"\S*[/.]\S*|'[^']*'|\d+", "…", reason)
 
 
 def layout_of(directory: Path) -> list[str]:
@@ -98,7 +110,7 @@ def missing_clips(task: Task, dataset: Dataset, *, remade: bool = False) -> str:
     counts = dataset.clips.split.value_counts()
     pairs = {split: (int(counts.get(split, 0)), count) for split, count in task.expected.items()}
     words = [
-        f"{split} has {there} of {count} clips"
+        f"{split} has {there:,} of {count:,} clips"
         for split, (there, count) in pairs.items()
         if there != count and (split == "test" or not remade)
     ]

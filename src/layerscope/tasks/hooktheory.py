@@ -15,15 +15,21 @@ FUNCTIONS = {
 }  # fmt: skip
 
 
+#: Seconds below which MARBLE v2 has no window of a clip of keys: four fifths of its 15 s.
+SHORTEST = 12.0
+
+
 def keys(directory: Path, preset: Preset) -> list[Record]:
-    """Return sections with their key; those in modes other than major and minor are set aside."""
-    del preset
-    return [
-        record
-        if is_key(record.get("label"))
-        else {**record, ASIDE: f"its key '{record.get('label')}' is neither major nor minor"}
-        for record in marble_records(directory, "HookTheoryKey")
-    ]
+    """Return sections with their key; modes other than major and minor are set aside, short clips in ``paper``."""
+    records = []
+    for record in marble_records(directory, "HookTheoryKey"):
+        key, seconds = record.get("label"), record.get("duration")
+        if not is_key(key):
+            record[ASIDE] = f"its key '{key}' is neither major nor minor"
+        elif preset == "paper" and isinstance(seconds, (int, float)) and seconds < SHORTEST:
+            record[ASIDE] = f"it lasts {seconds:.1f} s, less than the {SHORTEST:g} of preset paper"
+        records.append(record)
+    return records
 
 
 def sections(directory: Path, preset: Preset) -> list[Record]:

@@ -54,7 +54,8 @@ def page(task: Task) -> str:
 
 def index() -> str:
     """Return the list of all tasks, in Markdown."""
-    lines = ["# Tasks", "", "| task | what | kind |", "|---|---|---|"]
+    study = "[Reproduce the study](../reproduce-the-study.md) runs fourteen of them; `layerscope ls tasks` says which."
+    lines = ["# Tasks", "", study, "", "| task | what | kind |", "|---|---|---|"]
     lines += [f"| [`{task.name}`]({task.name}.md) | {task.title} | {task.kind} |" for task in TASKS.values()]
     return "\n".join(lines) + "\n"
 
