@@ -12,7 +12,7 @@ from conftest import write_tone
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import load_encoder
 from layerscope.errors import ResourceError
-from layerscope.features import encode
+from layerscope.features import encoder_pass as encode
 
 #: Two clips a shard, so that there are many to be killed between.
 CLIPS, SECONDS, SHARD_SECONDS = 40, 1.5, 3.0
@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import load_encoder
-from layerscope.features import encode
+from layerscope.features import encoder_pass as encode
 
 encode.SHARD_SECONDS = {SHARD_SECONDS}
 one_pass = encode.Pass(load_encoder("random:small", device="cpu"), 1.0, frames=sys.argv[3] == "frames")

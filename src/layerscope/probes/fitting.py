@@ -22,11 +22,10 @@ import joblib
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 from threadpoolctl import threadpool_limits
 
 from layerscope import targets
-from layerscope.atomic_files import read_header, write_tensors
+from layerscope.atomic_files import read_header, read_tensors, write_tensors
 from layerscope.data.splits import Part
 from layerscope.encoders.encoder import source_digest
 from layerscope.features.clip_features import Features
@@ -296,6 +295,6 @@ def write_outcome(path: Path, outcome: Outcome) -> None:
 
 
 def read_outcome(path: Path) -> Outcome:
-    """Return a kept outcome."""
-    header, tensors = read_header(path), load_file(path)
+    """Return a kept outcome, or raise a `ResourceError` if it is not what was kept."""
+    header, tensors = read_header(path), read_tensors(path)
     return Outcome(tensors["valid"], tensors["test"], header["settings"], header["mixtures"])

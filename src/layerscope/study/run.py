@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from layerscope.atomic_files import owned_directory, write_json
+from layerscope.atomic_files import discard, owned_directory, write_json
 from layerscope.scores.evaluation import Entry
 from layerscope.scores.tabulate import tabulate
 from layerscope.study.extraction import Stores, extract_all, keep_usable
@@ -102,6 +102,8 @@ def finish(results: StudyResults, out: Path, plan: Plan, command: Sequence[str])
             name: version(name) for name in ("layerscope", "torch", "numpy", "scikit-learn", "librosa", "soxr")
         },
     }
+    # An answer of earlier labels never stands beside scores of later ones, wherever a kill comes.
+    discard(out / "answer.json", out / "report.html")
     write_json(out / "provenance.json", provenance)
     results.save(out)
     # Last: should drawing fail, the numbers are on disk.
