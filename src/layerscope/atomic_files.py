@@ -457,6 +457,8 @@ def read_header(path: Path) -> Any:
     try:
         with safe_open(path, framework="numpy") as file:
             told = json.loads(file.metadata()[HEADER])
+            if "of" not in told:
+                raise damaged(path, "written by another version of layerscope")
             if told["of"] != digest(told["about"]):
                 raise damaged(path, "its header is not what was written")
             return json.loads(told["about"])

@@ -238,7 +238,8 @@ class Results:
             summary = pd.read_csv(directory / "summary.csv", dtype={"layer": "Int64", **texts})
             skipped = pd.read_csv(directory / "skipped.csv", dtype=str)
         except ResourceError as error:
-            raise DataError(f"{directory / DRAWS}: damaged; run the study again, which continues") from error
+            reason = str(error).partition(";")[0]
+            raise DataError(f"{reason}; run the study again, which continues") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{directory}: not the directory of a finished run ({error})") from error
         if strangers:
