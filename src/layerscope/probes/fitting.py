@@ -31,6 +31,7 @@ from layerscope.encoders.encoder import source_digest
 from layerscope.features.clip_features import Features
 from layerscope.probes import PROBES, Input, Prediction, Problem, assemble, inputs_of, offers
 from layerscope.probes.frame_targets import Tracks, score_tracks
+from layerscope.probes.workers import side_by_side
 from layerscope.scores.evaluation import Outcome
 from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.targets.kind import Labels
@@ -155,10 +156,9 @@ def run_side_by_side(
     workers: int,
 ) -> Iterator[tuple[int, Outcome]]:
     """Yield outcomes as they are ready."""
-    calls = (joblib.delayed(numbered)(position, jobs[position], target, seeds) for position in positions)
-    workers = max(1, min(workers, len(positions)))
-    # As they are ready and one by one, so that a killed run has kept all that it finished.
-    yield from joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)(calls)
+    calls = ((position, jobs[position], target, seeds) for position in positions)
+    # As they are ready, so that a killed run has kept all that it finished.
+    yield from side_by_side(numbered, calls, max(1, min(workers, len(positions))), order="as ready")
 
 
 def numbered(position: int, job: Job, target: Target, seeds: Sequence[int]) -> tuple[int, Outcome]:
