@@ -1,7 +1,7 @@
 """The command line: it parses and calls the library.
 
 Exit codes: 0 done; 1 a bug in layerscope; 2 a wrong name or option; 3 the data; 4 the model; 5 the machine (a full
-disk, a lock, a missing permission); 130 interrupted.
+disk, a lock, a missing permission); 130 interrupted, or asked to terminate.
 """
 
 from __future__ import annotations

@@ -183,6 +183,13 @@ class Plan(Probing, Sources):
     @model_validator(mode="after")
     def refuse_contradictions(self) -> Plan:
         """Raise for options that make no study together."""
+        from layerscope.encoders.model_names import names_code, result_name
+
+        # An encoder of one's own says its name only when it is loaded.
+        called = [result_name(name) for name in (*self.model, *self.baseline) if not names_code(name)]
+        for name in called:
+            if called.count(name) > 1:
+                raise ValueError(f"two models are called '{name}'; rename one directory")
         if not self.model and not self.baseline:
             raise ValueError("nothing to study; give a model (`layerscope ls models`) or a baseline")
         if self.data is None and not self.task:
