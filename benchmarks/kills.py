@@ -130,8 +130,8 @@ def main() -> None:
             visit.differences += different
             left = leftovers(directory)
             visit.leftovers += len(left)
-            if different or left:
-                print(f"{command}: exit {code}, left {[str(path.relative_to(directory)) for path in left]}", flush=True)
+            marks = [f"exit {code}"] * bool(code) + ["different"] * different + [str(path) for path in left]
+            print(f"{number + 1:>4} {command}: {', '.join(marks) or 'the same'}", flush=True)
             shutil.rmtree(directory)
         print("command    kills  too late  differences  leftovers")
         for command, visit in visits.items():

@@ -29,8 +29,8 @@ from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageEr
 
 __all__ = [
     "array_digest", "cache_directory", "damaged", "digest", "discard", "file_digest", "new_directory",
-    "owned_directory", "read_header", "read_json", "read_tensors", "refuse_occupied", "refused", "sole_use",
-    "sweep", "unfinished", "write_atomically", "write_json", "write_tensors",
+    "owned_directory", "read_header", "read_json", "read_tensors", "refuse_occupied", "refused", "safe_stem",
+    "sole_use", "sweep", "unfinished", "write_atomically", "write_json", "write_tensors", "write_text",
 ]  # fmt: skip
 
 #: Metadata of a tensors file: what a reader should know, and a digest of each array.
@@ -110,7 +110,8 @@ def digest(*parts: str | bytes | memoryview) -> str:
     """
     sha256 = hashlib.sha256()
     for part in parts:
-        sha256.update(part.encode() if isinstance(part, str) else part)
+        # A file's name may hold bytes that are no UTF-8, which Python keeps as halves of surrogates.
+        sha256.update(part.encode(errors="surrogatepass") if isinstance(part, str) else part)
     return sha256.hexdigest()
 
 
@@ -133,6 +134,26 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     with unfinished(path) as place:
         place.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    r"""Write text as UTF-8; what in a file's name is none is escaped, as in ``caf\udce9.wav``."""
+    write_atomically(path, text.encode(errors="backslashreplace"))
+
+
+def safe_stem(name: str) -> str:
+    """Return a name as a part of a file's name that lies in its directory, whatever people call their columns.
+
+    Examples
+    --------
+    >>> safe_stem("pieces-tempo"), safe_stem("../a/b")
+    ('pieces-tempo', 'a-b-8e7e11e4')
+    """
+    # File systems take 255 bytes, and more is added to the name.
+    if re.fullmatch(r"\w[\w.,+ -]*", name) and len(name.encode()) <= 150:
+        return name
+    # The digest keeps names apart of which the same is left.
+    return f"{re.sub(r'[^A-Za-z0-9_]+', '-', name)[:60].strip('-')}-{digest(name)[:8]}".lstrip("-")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ disk, a lock, a missing permission); 130 interrupted, or asked to terminate.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import time
@@ -293,6 +294,10 @@ def ls(what: Annotated[str, typer.Argument(help="models, tasks, baselines, probe
 def main() -> None:
     """Run the command line; errors that are meant for a person are printed without a traceback."""
     interrupts = Interrupts()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a terminal's alphabet lacks is escaped; no answer ends for a dash.
+            stream.reconfigure(errors="backslashreplace")
     code = 0
     try:
         code = guarded(sys.argv[1:])

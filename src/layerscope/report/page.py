@@ -13,7 +13,7 @@ import jinja2
 import pandas as pd
 from matplotlib.figure import Figure
 
-from layerscope.atomic_files import write_atomically
+from layerscope.atomic_files import safe_stem, write_atomically, write_text
 from layerscope.report.conclusions import answer_questions, worth_of_scores
 from layerscope.report.figures import as_svg, layer_curves
 from layerscope.report.heat_maps import descriptor_curves, label_free_curves, similarity_map, task_map
@@ -56,7 +56,7 @@ def write_report(results: Results | None, page: Path, similarities: Similarities
     if results and len(results.tasks) > 1 and results.models("trained", "untrained"):
         maps = {"tasks": task_map(results), **maps}
     curves = {
-        f"{task}-layers-{probe}" if len(drawn) > 1 else f"layers-{probe}": figure
+        f"{safe_stem(task)}-layers-{probe}" if len(drawn) > 1 else f"layers-{probe}": figure
         for task, figures in drawn.items()
         for probe, figure in figures.items()
     }
@@ -66,12 +66,12 @@ def write_report(results: Results | None, page: Path, similarities: Similarities
     tables = tables_of(results, similarities)
     for name, table in tables.items():
         for suffix, text in (("csv", table.to_csv(index=False)), ("md", as_markdown(table)), ("tex", as_latex(table))):
-            write_atomically(page.parent / "tables" / f"{name}.{suffix}", text.encode())
+            write_text(page.parent / "tables" / f"{name}.{suffix}", text)
     if results:
         answers = [decide(results, task).as_record() for task in results.tasks]
         # NaN is no JSON, and strict readers would refuse the file.
         write_atomically(page.parent / "answer.json", json.dumps(answers, indent=1, allow_nan=False).encode())
-    write_atomically(page, render(results, similarities, tables, drawn, maps).encode())
+    write_text(page, render(results, similarities, tables, drawn, maps))
 
 
 def draw_tasks(results: Results) -> dict[str, dict[str, Figure]]:
@@ -233,7 +233,9 @@ def task_section(results: Results, figures: dict[str, Figure]) -> dict[str, Any]
 
 def as_link(table: pd.DataFrame) -> str:
     """Return a table as a link that holds it, so that the page needs no other file."""
-    return "data:text/csv;base64," + base64.b64encode(table.to_csv(index=False).encode()).decode()
+    return (
+        "data:text/csv;base64," + base64.b64encode(table.to_csv(index=False).encode(errors="backslashreplace")).decode()
+    )
 
 
 def curve_text(results: Results, probe: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerscope.atomic_files import file_digest, read_header, read_tensors, write_atomically, write_tensors
+from layerscope.atomic_files import file_digest, read_header, read_tensors, write_tensors, write_text
 from layerscope.errors import DataError, ResourceError, unknown
 from layerscope.scores.resampling import interval
 
@@ -266,4 +266,4 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
     buffer = io.StringIO()
     # Not the system's own line ends, or the same table would be other bytes elsewhere.
     table.to_csv(buffer, index=False, lineterminator="\n")
-    write_atomically(path, buffer.getvalue().encode())
+    write_text(path, buffer.getvalue())

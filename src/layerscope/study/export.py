@@ -13,7 +13,14 @@ import pandas as pd
 import torch
 from huggingface_hub import EvalResult, ModelCardData
 
-from layerscope.atomic_files import new_directory, read_json, refuse_occupied, write_atomically, write_tensors
+from layerscope.atomic_files import (
+    new_directory,
+    read_json,
+    refuse_occupied,
+    write_atomically,
+    write_tensors,
+    write_text,
+)
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.exported_encoder import cut_encoder, write_portable
@@ -153,7 +160,7 @@ def export(
         write_tensors(
             place / PROBE, {name: np.ascontiguousarray(value) for name, value in prediction.weights.items()}, {}
         )
-        write_atomically(place / "README.md", card(own, row, why, source, told, whole, cut).encode())
+        write_text(place / "README.md", card(own, row, why, source, told, whole, cut))
         # Last, because it holds the digests of the other files.
         manifest = Manifest(
             task=study_task.name,
