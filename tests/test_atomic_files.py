@@ -24,10 +24,12 @@ from layerscope.atomic_files import (
     read_json,
     read_tensors,
     refused_write,
+    safe_stem,
     sweep,
     unfinished,
     write_atomically,
     write_tensors,
+    write_text,
 )
 from layerscope.errors import DataError, ModelError, ResourceError, UsageError
 
@@ -255,3 +257,11 @@ def test_the_first_of_two_writers_of_one_name_stays(tmp_path):
         write_tensors(tmp_path / "x", {"a": np.full(2, value)}, {}, replace=False)
     assert read_tensors(tmp_path / "x")["a"].tolist() == [1.0, 1.0]
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize("name", ["../../up", "/etc/passwd", "a\nb", "x" * 300, "..", ".", "é/ü", "\udce9", ""])
+def test_a_name_for_a_file_stays_in_its_directory(name, tmp_path):
+    stem = safe_stem(name)
+    write_text(tmp_path / f"{stem}.txt", name)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{stem}.txt"]
+    assert safe_stem(name + "/") != stem

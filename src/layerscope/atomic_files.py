@@ -28,8 +28,9 @@ from safetensors.numpy import save_file
 from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError
 
 __all__ = [
-    "array_digest", "cache_directory", "damaged", "digest", "file_digest", "owned_directory", "read_header",
-    "read_json", "read_tensors", "refused", "sweep", "unfinished", "write_atomically", "write_json", "write_tensors",
+    "array_digest", "cache_directory", "damaged", "digest", "discard", "file_digest", "new_directory",
+    "owned_directory", "read_header", "read_json", "read_tensors", "refuse_occupied", "refused", "safe_stem",
+    "sole_use", "sweep", "unfinished", "write_atomically", "write_json", "write_tensors", "write_text",
 ]  # fmt: skip
 
 #: Metadata of a tensors file: what a reader should know, and a digest of each array.
@@ -37,7 +38,14 @@ HEADER = "layerscope"
 #: Begins the names of what is being written, before the machine and the process that write it.
 UNFINISHED = ".unfinished-"
 #: What a directory can be asked for → the file in it that says what was asked.
-REQUESTS = {"study": "study.json", "comparison": "comparison.json", "pretraining": "recipe.json"}
+REQUESTS = {
+    "study": "study.json",
+    "comparison": "comparison.json",
+    "pretraining": "recipe.json",
+    "report of several runs": "runs.json",
+}
+#: Requests that may share a directory, because one page shows both.
+SHARING = ({"study", "comparison"}, {"report of several runs", "comparison"})
 #: Bytes of a file that are read at once.
 BLOCK = 1 << 24
 
@@ -102,7 +110,8 @@ def digest(*parts: str | bytes | memoryview) -> str:
     """
     sha256 = hashlib.sha256()
     for part in parts:
-        sha256.update(part.encode() if isinstance(part, str) else part)
+        # A file's name may hold bytes that are no UTF-8, which Python keeps as halves of surrogates.
+        sha256.update(part.encode(errors="surrogatepass") if isinstance(part, str) else part)
     return sha256.hexdigest()
 
 
@@ -125,6 +134,26 @@ def write_atomically(path: Path, content: bytes) -> None:
     """
     with unfinished(path) as place:
         place.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    r"""Write text as UTF-8; what in a file's name is none is escaped, as in ``caf\udce9.wav``."""
+    write_atomically(path, text.encode(errors="backslashreplace"))
+
+
+def safe_stem(name: str) -> str:
+    """Return a name as a part of a file's name that lies in its directory, whatever people call their columns.
+
+    Examples
+    --------
+    >>> safe_stem("pieces-tempo"), safe_stem("../a/b")
+    ('pieces-tempo', 'a-b-8e7e11e4')
+    """
+    # File systems take 255 bytes, and more is added to the name.
+    if re.fullmatch(r"\w[\w.,+ -]*", name) and len(name.encode()) <= 150:
+        return name
+    # The digest keeps names apart of which the same is left.
+    return f"{re.sub(r'[^A-Za-z0-9_]+', '-', name)[:60].strip('-')}-{digest(name)[:8]}".lstrip("-")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -160,8 +189,7 @@ def owned_directory(
         If another process holds it, or it cannot be written.
     """
     before, record = visible_names(directory), directory / REQUESTS[kind]
-    if before and before.isdisjoint(REQUESTS.values()):
-        raise UsageError(f"{directory} is not empty and holds no {kind}; choose another --out")
+    refuse_others(directory, kind, before)
     with sole_use(directory):
         # As it will be read back: lists for tuples, text for paths.
         asked = json.loads(json.dumps(asked, default=str))
@@ -179,6 +207,16 @@ def owned_directory(
             if visible_names(directory) - before == {record.name}:
                 record.unlink()
             raise
+
+
+def refuse_others(directory: Path, kind: str, names: set[str]) -> None:
+    """Raise for a directory with these names in it, if they are not those of a request that this one may join."""
+    held = {request for request, name in REQUESTS.items() if name in names}
+    if names and not held:
+        raise UsageError(f"{directory} is not empty and holds no {kind}; choose another --out")
+    strangers = [request for request in held - {kind} if {kind, request} not in SHARING]
+    if strangers:
+        raise UsageError(f"{directory} holds a {strangers[0]}; choose another --out")
 
 
 def differing_keys(record: Path, asked: Mapping[str, Any], growing: Collection[str]) -> list[str]:
@@ -215,6 +253,70 @@ def sole_use(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
+def new_directory(path: Path, kind: str) -> Iterator[Path]:
+    """Yield a directory beside a path; with what is written there it gets that name at the end, or not at all.
+
+    Of two that make one directory the first wins. What killed processes left beside it is swept.
+
+    Parameters
+    ----------
+    path : Path
+        New, or an empty directory.
+    kind : str
+        What it will hold, for messages.
+
+    Raises
+    ------
+    UsageError
+        If something is there, at the beginning or by the end.
+    ResourceError
+        If the place cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "use"
+    >>> with new_directory(path, "predictor") as place:
+    ...     write_json(place / "predictor.json", {})
+    >>> [file.name for file in path.iterdir()]
+    ['predictor.json']
+    """
+    refuse_occupied(path, kind)
+    # What a link points to is replaced, not the link.
+    target = Path(os.path.realpath(path))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for place in target.parent.glob(f"{UNFINISHED}*"):
+            remove_if_dead(place)
+        directory = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{machine()}-{os.getpid()}-", dir=target.parent))
+    except OSError as error:
+        raise refused(path, error) from error
+    try:
+        yield directory
+        try:
+            # A temporary directory is closed to others.
+            directory.chmod(0o777 & ~current_umask())
+            # Takes the place of nothing or of an empty directory alone: the system refuses any other.
+            directory.rename(target)
+        except OSError as error:
+            refuse_occupied(path, kind)
+            raise refused(path, error) from error
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def refuse_occupied(path: Path, kind: str) -> None:
+    """Raise a `UsageError` if a place is a file, or a directory that is not empty."""
+    try:
+        occupied = path.exists() and (not path.is_dir() or any(path.iterdir()))
+    except OSError as error:
+        raise refused(path, error) from error
+    if occupied:
+        what = "is not empty" if path.is_dir() else "is a file"
+        raise UsageError(f"{path} {what}; choose another --out for the {kind}")
+
+
+@contextmanager
 def unfinished(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """Yield a place beside a file; what is written there becomes that file, whole, at the end.
 
@@ -248,6 +350,15 @@ def unfinished(path: Path, *, replace: bool = True) -> Iterator[Path]:
         raise refused(path, error) from error
 
 
+def discard(*paths: Path) -> None:
+    """Remove files, if they are there, or raise a `ResourceError`."""
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise refused(path, error) from error
+
+
 def refused(path: Path, error: OSError) -> ResourceError:
     """Return the error for a place that the system does not let one write, with the way out."""
     full = error.errno == errno.ENOSPC
@@ -268,9 +379,14 @@ def sweep(directory: Path) -> None:
     What a process that lives is writing stays, and so does all that another machine's processes are.
     """
     for place in directory.rglob(f"{UNFINISHED}*"):
-        process = re.fullmatch(rf"{re.escape(UNFINISHED + machine())}-(\d+)-\w+", place.name)
-        if process and not is_alive(int(process[1])):
-            shutil.rmtree(place, ignore_errors=True)
+        remove_if_dead(place)
+
+
+def remove_if_dead(place: Path) -> None:
+    """Remove what a process was writing, if it was one of this machine and is no more."""
+    process = re.fullmatch(rf"{re.escape(UNFINISHED + machine())}-(\d+)-\w+", place.name)
+    if process and not is_alive(int(process[1])):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def is_alive(process: int) -> bool:
@@ -309,12 +425,15 @@ def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], header: Any, 
     replace : bool
         Whether a file of that name is replaced; otherwise the first one stays, whoever wrote it.
     """
-    contiguous = {name: np.ascontiguousarray(value) for name, value in sorted(tensors.items())}
+    # Unlike `ascontiguousarray`, this leaves a number without axes one.
+    contiguous = {name: np.asarray(value, order="C") for name, value in sorted(tensors.items())}
     digests = {name: array_digest(value) for name, value in contiguous.items()}
+    about = json.dumps(header)
+    told = {"about": about, "of": digest(about), "digests": digests}
     with unfinished(path, replace=replace) as place:
         try:
             # One entry: a writer of several puts them in any order.
-            save_file(contiguous, place, {HEADER: json.dumps({"about": header, "digests": digests})})
+            save_file(contiguous, place, {HEADER: json.dumps(told)})
         except SafetensorError as error:
             raise refused_write(error) from error
 
@@ -355,10 +474,15 @@ def refused_write(error: SafetensorError) -> OSError:
 
 
 def read_header(path: Path) -> Any:
-    """Return the JSON header that `write_tensors` wrote."""
+    """Return the JSON header that `write_tensors` wrote, held against its digest."""
     try:
         with safe_open(path, framework="numpy") as file:
-            return json.loads(file.metadata()[HEADER])["about"]
+            told = json.loads(file.metadata()[HEADER])
+            if "of" not in told:
+                raise damaged(path, "written by another version of layerscope")
+            if told["of"] != digest(told["about"]):
+                raise damaged(path, "its header is not what was written")
+            return json.loads(told["about"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise damaged(path, error) from error
 

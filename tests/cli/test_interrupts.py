@@ -35,25 +35,55 @@ def lives(group):
     return True
 
 
-@pytest.mark.parametrize("until", ["study.json", pytest.param("probes/*.safetensors", marks=pytest.mark.slow)])
-def test_an_interrupt_says_how_to_go_on(tones, tmp_path, until):
+def begin(tones, out, until):
+    """Start a run, and return it once a file of that pattern is there."""
     call = [sys.executable, "-m", "layerscope", "run", "--data", tones, "--model", "random:small"]
-    call += ["--baseline", "none", "--probe", "mlp", "--out", tmp_path / "out"]
+    call += ["--baseline", "none", "--probe", "mlp", "--out", out]
     process = subprocess.Popen(
         call, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
         env={**os.environ, **TWO_WORKERS},
     )  # fmt: skip
-    while not list((tmp_path / "out").glob(until)):
+    while not list(out.glob(until)):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
+    return process
+
+
+def ends(group):
+    """Return whether all processes of a group end within ten seconds."""
+    for _ in range(100):
+        if not lives(group):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.parametrize("until", ["study.json", pytest.param("probes/*.safetensors", marks=pytest.mark.slow)])
+def test_an_interrupt_says_how_to_go_on(tones, tmp_path, until):
+    process = begin(tones, tmp_path / "out", until)
     said, _ = interrupt(process)
     assert process.returncode == 130, said
     assert said.strip() == SAID
-    for _ in range(100):  # the workers go as well, a moment later
-        if not lives(process.pid):
-            break
-        time.sleep(0.1)
-    assert not lives(process.pid)
+    assert ends(process.pid)  # the workers go as well, a moment later
+
+
+@pytest.mark.parametrize("until", ["study.json", pytest.param("probes/*.safetensors", marks=pytest.mark.slow)])
+def test_a_request_to_terminate_the_main_process_alone_is_an_interrupt(tones, tmp_path, until):
+    process = begin(tones, tmp_path / "out", until)
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.strip() == SAID
+    assert ends(process.pid)
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_main_process_that_is_killed_alone(tones, tmp_path):
+    process = begin(tones, tmp_path / "out", "probes/*.safetensors")
+    process.kill()
+    process.wait()
+    assert ends(process.pid)
+    process.communicate()  # only now, because a worker that lives holds the pipes open
 
 
 @pytest.mark.slow

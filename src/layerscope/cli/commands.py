@@ -1,12 +1,14 @@
 """The command line: it parses and calls the library.
 
 Exit codes: 0 done; 1 a bug in layerscope; 2 a wrong name or option; 3 the data; 4 the model; 5 the machine (a full
-disk, a lock, a missing permission); 130 interrupted.
+disk, a lock, a missing permission); 130 interrupted, or asked to terminate.
 """
 
 from __future__ import annotations
 
 import errno
+import io
+import os
 import sys
 import time
 from importlib.metadata import version
@@ -129,15 +131,22 @@ def report(
     out: Annotated[Path | None, typer.Option(help="Where several runs are put together.")] = None,
 ) -> None:
     """Write the report of a run again, from its results, or of several runs side by side."""
+    from layerscope.atomic_files import discard, owned_directory
     from layerscope.scores.combine import combine
     from layerscope.scores.score_table import Results
 
     if len(run_directory) > 1 and out is None:
         raise UsageError("give --out: the report of several runs belongs to none of them")
-    if out is not None:
-        combine([Results.read(directory) for directory in run_directory]).save(out)
-    write_page(out or run_directory[0])
-    console.print(f"wrote {(out or run_directory[0]) / 'report.html'}")
+    if out is None:
+        write_page(run_directory[0])
+    else:
+        runs = [Path(os.path.abspath(directory)) for directory in run_directory]  # noqa: PTH100 - links stay
+        combined = combine([Results.read(directory) for directory in runs])
+        with owned_directory(out, "report of several runs", {"runs": runs}):
+            discard(out / "answer.json", out / "report.html")
+            combined.save(out)
+            draw_page(out)
+    print_lines([f"wrote {(out or run_directory[0]) / 'report.html'}"])
 
 
 @app.command()
@@ -204,6 +213,25 @@ def predict(
 
 
 def write_page(directory: Path) -> None:
+    """Write the page of a directory that no other process is writing.
+
+    Raises
+    ------
+    DataError
+        If it holds neither a finished run nor a comparison.
+    ResourceError
+        If another process holds it, or it cannot be written.
+    """
+    from layerscope.atomic_files import sole_use, sweep
+
+    if not any((directory / name).is_file() for name in ("results.csv", "similarity.json")):
+        raise DataError(f"{directory}: not the directory of a finished run or comparison")
+    with sole_use(directory):
+        sweep(directory)
+        draw_page(directory)
+
+
+def draw_page(directory: Path) -> None:
     """Write the page of a directory from all that it holds: a run, a comparison, or both."""
     from layerscope.report import write_report
     from layerscope.scores.score_table import Results
@@ -309,6 +337,10 @@ def ls(what: Annotated[str, typer.Argument(help="models, tasks, baselines, probe
 def main() -> None:
     """Run the command line; errors that are meant for a person are printed without a traceback."""
     interrupts = Interrupts()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a terminal's alphabet lacks is escaped; no answer ends for a dash.
+            stream.reconfigure(errors="backslashreplace")
     code = 0
     try:
         code = guarded(sys.argv[1:])

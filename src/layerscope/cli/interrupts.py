@@ -1,4 +1,4 @@
-"""An interrupt ends a command within seconds, wherever it was.
+"""An interrupt, or a request to terminate, ends a command within seconds, wherever it was.
 
 Python raises `KeyboardInterrupt` at whatever instruction it has come to. Inside a library that can be swallowed,
 replaced by another error, or leave a lock held for which a thread then waits for ever: numba's compiler does all three.
@@ -19,6 +19,8 @@ __all__ = ["INTERRUPTED", "Interrupts"]
 
 #: Seconds that a command has to clean up in.
 GRACE = 5.0
+#: What a terminal sends, and what a batch system, a container or `kill` sends.
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: Exit code of an interrupted command, as shells have it.
 INTERRUPTED = 130
 
@@ -36,7 +38,8 @@ class Interrupts:
         woken_by.setblocking(False)
         # Written by the interpreter's own handler, so that it works while the main thread is in a long computation.
         signal.set_wakeup_fd(woken_by.detach())
-        signal.signal(signal.SIGINT, self.interrupt)
+        for number in SIGNALS:
+            signal.signal(number, self.interrupt)
         threading.Thread(target=self.watch, daemon=True, name="interrupts").start()
 
     def interrupt(self, number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002
@@ -47,7 +50,7 @@ class Interrupts:
     def watch(self) -> None:
         """Wait for an interrupt, then for the end of the process, and end it with its workers if that does not come."""
         # Other signals wake the thread as well.
-        while self.told.recv(1)[0] != signal.SIGINT:
+        while self.told.recv(1)[0] not in SIGNALS:
             pass
         time.sleep(GRACE)
         for worker in multiprocessing.active_children():

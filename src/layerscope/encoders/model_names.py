@@ -22,7 +22,15 @@ from layerscope.encoders.states_on_disk import FEATURES, Precomputed
 from layerscope.encoders.whisper import build_whisper
 from layerscope.errors import ModelError, unknown
 
-__all__ = ["build_from_directory", "load_encoder", "names_code", "pinned", "result_name", "without_seed"]
+__all__ = [
+    "build_from_directory",
+    "load_encoder",
+    "names_code",
+    "pinned",
+    "result_name",
+    "stands_for_itself",
+    "without_seed",
+]
 
 #: ``model_type`` of a configuration → what reads the directory; MuQ's and MusicFM's have none.
 BUILDERS: dict[str, Callable[..., LayeredModel]] = {
@@ -115,6 +123,18 @@ def names_code(name: str) -> bool:
         return True
     # A path may hold a colon too: what is on disk is no address of code.
     return ":" in name and not name.startswith((RANDOM, HUB)) and not Path(name).exists()
+
+
+def stands_for_itself(name: str) -> bool:
+    """Return whether a name is that of a model or plain feature, on the hub or of one's own, and no path.
+
+    Examples
+    --------
+    >>> stands_for_itself("muq"), stands_for_itself("hf:m-a-p/MERT-v1-95M"), stands_for_itself("models/mine")
+    (True, True, False)
+    """
+    known = (*MODELS, *PACKAGED, *UNTRAINED_SIZES, *BASELINES, *installed_encoders())
+    return name in known or name.startswith(HUB)
 
 
 def make_model(source: str, num_heads: int | None, *, untrained: bool) -> LayeredModel:

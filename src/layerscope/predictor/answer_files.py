@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from layerscope.atomic_files import write_atomically
+from layerscope.atomic_files import write_text
 from layerscope.data.audio import EXTENSIONS, file_facts
 from layerscope.errors import AudioError, UsageError
 from layerscope.predictor.predict import Predictor
@@ -101,9 +101,9 @@ def write_answers(answers: Sequence[Answered], kind: Kind, path: Path) -> None:
             json.dumps({"path": str(one.path), **(one.answer or {"error": one.error})}, ensure_ascii=False)
             for one in answers
         ]
-        write_atomically(path, ("\n".join(lines) + "\n").encode())
+        write_text(path, "\n".join(lines) + "\n")
     elif path.suffix == ".csv":
-        write_atomically(path, table_of(answers, kind).to_csv(index=False, lineterminator="\n").encode())
+        write_text(path, table_of(answers, kind).to_csv(index=False, lineterminator="\n"))
     else:
         raise UsageError(f"{path}: answers are written as .csv or .jsonl")
 
@@ -123,7 +123,7 @@ def write_jams(predictor: Predictor, answers: Sequence[Answered], directory: Pat
     for one in answers:
         if not one.error:
             made = jams_of(predictor, one)
-            write_atomically(directory / f"{one.path.stem}.jams", (made.dumps(indent=1) + "\n").encode())
+            write_text(directory / f"{one.path.stem}.jams", made.dumps(indent=1) + "\n")
 
 
 def jams_of(predictor: Predictor, one: Answered) -> Any:

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save
 from torch import Tensor
 
-from layerscope.atomic_files import HEADER, owned_directory, read_header, write_atomically
+from layerscope.atomic_files import discard, owned_directory, read_header, read_tensors, write_atomically, write_tensors
 from layerscope.errors import DataError
 from layerscope.pretrain.model import MaskedModel
 from layerscope.pretrain.quantizers import RandomProjection, ResidualQuantizer, pitch_frames, stack_frames
@@ -70,6 +69,9 @@ def train(recipe: Recipe, out: Path, report: Callable[[dict[str, float]], None])
     model.train()
     # As if the earlier part had just ended, so that the log's minutes go on.
     started = time.monotonic() - seconds
+    if step < recipe.steps:
+        # The recipe tells of more steps than an encoder that is there has seen.
+        discard(out / "encoder" / "model.safetensors")
     while step < recipe.steps:
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * rate_share(step, recipe)
@@ -153,13 +155,13 @@ def save_checkpoint(path: Path, model: MaskedModel, optimizer: torch.optim.AdamW
     tensors["random"] = torch.get_rng_state()
     config = model.encoder.config
     header = {"step": step, "seconds": seconds, "mel_mean": config.mel_mean, "mel_std": config.mel_std}
-    contiguous = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    write_atomically(path, save(contiguous, {HEADER: json.dumps({"about": header})}))
+    write_tensors(path, {name: value.detach().cpu().numpy() for name, value in tensors.items()}, header)
 
 
 def resume(path: Path, recipe: Recipe, device: torch.device) -> tuple[MaskedModel, torch.optim.AdamW, int, float]:
     """Return what a checkpoint holds."""
-    header, tensors = read_header(path), load_file(path)
+    header = read_header(path)
+    tensors = {name: torch.from_numpy(value) for name, value in read_tensors(path).items()}
     model = MaskedModel(recipe, header["mel_mean"], header["mel_std"])
     model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
     model.freeze_quantizers()

@@ -22,16 +22,16 @@ import joblib
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 from threadpoolctl import threadpool_limits
 
 from layerscope import targets
-from layerscope.atomic_files import read_header, write_tensors
+from layerscope.atomic_files import read_header, read_tensors, write_tensors
 from layerscope.data.splits import Part
 from layerscope.encoders.encoder import source_digest
 from layerscope.features.clip_features import Features
 from layerscope.probes import PROBES, Input, Prediction, Problem, assemble, inputs_of, offers
 from layerscope.probes.frame_targets import Tracks, score_tracks
+from layerscope.probes.workers import side_by_side
 from layerscope.scores.evaluation import Outcome
 from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.targets.kind import Labels
@@ -156,10 +156,9 @@ def run_side_by_side(
     workers: int,
 ) -> Iterator[tuple[int, Outcome]]:
     """Yield outcomes as they are ready."""
-    calls = (joblib.delayed(numbered)(position, jobs[position], target, seeds) for position in positions)
-    workers = max(1, min(workers, len(positions)))
-    # As they are ready and one by one, so that a killed run has kept all that it finished.
-    yield from joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)(calls)
+    calls = ((position, jobs[position], target, seeds) for position in positions)
+    # As they are ready, so that a killed run has kept all that it finished.
+    yield from side_by_side(numbered, calls, max(1, min(workers, len(positions))), order="as ready")
 
 
 def numbered(position: int, job: Job, target: Target, seeds: Sequence[int]) -> tuple[int, Outcome]:
@@ -296,6 +295,6 @@ def write_outcome(path: Path, outcome: Outcome) -> None:
 
 
 def read_outcome(path: Path) -> Outcome:
-    """Return a kept outcome."""
-    header, tensors = read_header(path), load_file(path)
+    """Return a kept outcome, or raise a `ResourceError` if it is not what was kept."""
+    header, tensors = read_header(path), read_tensors(path)
     return Outcome(tensors["valid"], tensors["test"], header["settings"], header["mixtures"])

@@ -14,7 +14,7 @@ import jinja2
 import pandas as pd
 from matplotlib.figure import Figure
 
-from layerscope.atomic_files import write_atomically
+from layerscope.atomic_files import safe_stem, write_atomically, write_text
 from layerscope.data.reasons import reasons_by_kind
 from layerscope.report.answer_table import answer_rows
 from layerscope.report.conclusions import answer_questions, worth_of_scores
@@ -70,7 +70,7 @@ def write_report(
     if results and len(results.tasks) > 1 and results.models("trained", "untrained"):
         maps = {"tasks": task_map(results), **maps}
     curves = {
-        f"{task}-layers-{probe}" if len(drawn) > 1 else f"layers-{probe}": figure
+        f"{safe_stem(task)}-layers-{probe}" if len(drawn) > 1 else f"layers-{probe}": figure
         for task, figures in drawn.items()
         for probe, figure in figures.items()
     }
@@ -80,12 +80,12 @@ def write_report(
     tables = tables_of(results, similarities)
     for name, table in tables.items():
         for suffix, text in (("csv", table.to_csv(index=False)), ("md", as_markdown(table)), ("tex", as_latex(table))):
-            write_atomically(page.parent / "tables" / f"{name}.{suffix}", text.encode())
+            write_text(page.parent / "tables" / f"{name}.{suffix}", text)
     if results:
         answers = [answer_record(results.only(task)) for task in results.tasks]
         # NaN is no JSON, and strict readers would refuse the file.
         write_atomically(page.parent / "answer.json", json.dumps(answers, indent=1, allow_nan=False).encode())
-    write_atomically(page, render(results, similarities, tables, drawn, maps, predictions).encode())
+    write_text(page, render(results, similarities, tables, drawn, maps, predictions))
 
 
 def answer_record(results: Results) -> dict[str, Any]:
@@ -290,7 +290,9 @@ def task_section(results: Results, figures: dict[str, Figure]) -> dict[str, Any]
 
 def as_link(table: pd.DataFrame) -> str:
     """Return a table as a link that holds it, so that the page needs no other file."""
-    return "data:text/csv;base64," + base64.b64encode(table.to_csv(index=False).encode()).decode()
+    return (
+        "data:text/csv;base64," + base64.b64encode(table.to_csv(index=False).encode(errors="backslashreplace")).decode()
+    )
 
 
 def curve_text(results: Results, probe: str) -> str:

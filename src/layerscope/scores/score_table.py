@@ -13,11 +13,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
-from layerscope.atomic_files import read_header, write_atomically, write_tensors
-from layerscope.errors import DataError, unknown
+from layerscope.atomic_files import file_digest, read_header, read_tensors, write_tensors, write_text
+from layerscope.errors import DataError, ResourceError, unknown
 from layerscope.scores.resampling import interval
 
 __all__ = ["COLUMNS", "PLAIN_INPUTS", "SINGLE_INPUTS", "WIDE_INPUTS", "Comparison", "Results", "Role", "write_csv"]
@@ -27,6 +25,8 @@ COLUMNS = [
     "model", "dataset", "task", "target", "input", "layer", "probe", "seed", "split", "metric",
     "value", "ci_low", "ci_high", "n",
 ]  # fmt: skip
+#: The file of the resamples, which tells what the tables beside it are.
+DRAWS = "draws.safetensors"
 #: Inputs of plain features, and all that are one layer: a choice is made among these.
 PLAIN_INPUTS = ("mean", "moments", "frame", "context")
 SINGLE_INPUTS = ("layer", *PLAIN_INPUTS)
@@ -202,7 +202,9 @@ class Results:
         write_csv(directory / "results.csv", self.table)
         write_csv(directory / "summary.csv", self.summary)
         write_csv(directory / "skipped.csv", pd.DataFrame(self.skipped.items(), columns=["clip", "reason"]))
-        write_tensors(directory / "draws.safetensors", {"draws": self.draws}, self.facts)
+        # Last, with the digests of the others: new scores are never read beside the draws of older ones.
+        header = {"facts": self.facts, "files": table_digests(directory)}
+        write_tensors(directory / DRAWS, {"draws": self.draws}, header)
 
     @classmethod
     def read(cls, directory: str | Path) -> Results:
@@ -211,7 +213,7 @@ class Results:
         Raises
         ------
         DataError
-            If the directory is not that of a finished run.
+            If the directory is not that of a finished run, or its files are not those of one run.
 
         Examples
         --------
@@ -225,22 +227,37 @@ class Results:
         ['features']
         """
         directory = Path(directory)
+        if not (directory / DRAWS).is_file():
+            raise DataError(f"{directory}: not the directory of a finished run (it has no {DRAWS})")
         try:
+            header, draws = read_header(directory / DRAWS), read_tensors(directory / DRAWS)["draws"]
+            strangers = [name for name, sha in table_digests(directory).items() if header["files"][name] != sha]
             # Nullable: inputs of all layers have no number.
             table = pd.read_csv(directory / "results.csv", dtype={"layer": "Int64"})
             # As text, or an empty column would come back as numbers.
             texts = {"mixture": str, "mixture_spread": str}
             summary = pd.read_csv(directory / "summary.csv", dtype={"layer": "Int64", **texts})
             skipped = pd.read_csv(directory / "skipped.csv", dtype=str)
-            draws = load_file(directory / "draws.safetensors")["draws"]
-            facts = read_header(directory / "draws.safetensors")
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+        except ResourceError as error:
+            reason = str(error).partition(";")[0]
+            raise DataError(f"{reason}; run the study again, which continues") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{directory}: not the directory of a finished run ({error})") from error
+        if strangers:
+            raise DataError(
+                f"{directory / strangers[0]}: not of the same run as {DRAWS} (it was changed, or a run was stopped "
+                "while it wrote); run the study again, which continues"
+            )
         summary[list(texts)] = summary[list(texts)].fillna("")
         if "valid_n" not in summary:
             # Written before there were two: all of its rows chose alike.
             summary = summary.assign(valid_n=0, valid_shared=summary.valid)
-        return cls(table, summary, draws, facts, dict(zip(skipped["clip"], skipped["reason"], strict=True)))
+        return cls(table, summary, draws, header["facts"], dict(zip(skipped["clip"], skipped["reason"], strict=True)))
+
+
+def table_digests(directory: Path) -> dict[str, str]:
+    """Return the SHA-256 of each table of a run."""
+    return {name: file_digest(directory / name) for name in ("results.csv", "summary.csv", "skipped.csv")}
 
 
 def role_of(facts: dict[str, Any]) -> Role:
@@ -253,4 +270,4 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
     buffer = io.StringIO()
     # Not the system's own line ends, or the same table would be other bytes elsewhere.
     table.to_csv(buffer, index=False, lineterminator="\n")
-    write_atomically(path, buffer.getvalue().encode())
+    write_text(path, buffer.getvalue())

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from layerscope.atomic_files import read_json, write_json
+from layerscope.atomic_files import file_digest, read_json, write_json
 from layerscope.errors import DataError
 from layerscope.scores.score_table import write_csv
 from layerscope.similarity.frame_sums import ViewSums
@@ -101,7 +101,8 @@ class Similarities:
         write_csv(directory / "similarity.csv", self.table)
         write_csv(directory / "label_free.csv", self.scores)
         told = {**self.facts, "skipped": self.skipped}
-        write_json(directory / "similarity.json", told)
+        # Last, with the digests of the others: a table is never read beside the facts of another comparison.
+        write_json(directory / "similarity.json", {**told, "files": table_digests(directory)})
 
     @classmethod
     def read(cls, directory: Path) -> Similarities | None:
@@ -110,7 +111,7 @@ class Similarities:
         Raises
         ------
         DataError
-            If it is damaged.
+            If it is damaged, or its files are not those of one comparison.
         """
         if not (directory / "similarity.json").is_file():
             return None
@@ -118,9 +119,19 @@ class Similarities:
             facts = read_json(directory / "similarity.json")
             table = pd.read_csv(directory / "similarity.csv", dtype={"layer": "Int64", "other_layer": "Int64"})
             scores = pd.read_csv(directory / "label_free.csv", dtype={"layer": "Int64"})
+            if facts.pop("files") != table_digests(directory):
+                raise DataError(
+                    f"{directory}: similarity.csv, label_free.csv and similarity.json are not of one comparison (one "
+                    "was changed, or a comparison was stopped while it wrote); compare again"
+                )
             return cls(table, scores, facts, facts.pop("skipped"))
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{directory}: not the directory of a finished comparison ({error})") from error
+
+
+def table_digests(directory: Path) -> dict[str, str]:
+    """Return the SHA-256 of each table of a comparison."""
+    return {name: file_digest(directory / name) for name in ("similarity.csv", "label_free.csv")}
 
 
 def cka(sums: ViewSums) -> float:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -27,6 +26,7 @@ from layerscope.features.encoder_pass import Pass
 from layerscope.features.frame_sample import FRAMES_A_CLIP, sampled_of_clips
 from layerscope.features.store import FeatureStore
 from layerscope.features.windows import frame_count
+from layerscope.probes.workers import side_by_side
 from layerscope.similarity.descriptors import DESCRIPTORS, descriptor
 from layerscope.similarity.frame_sums import View, ViewSample, ViewSums, sums_of
 from layerscope.similarity.label_free import geometry, robustness
@@ -241,11 +241,10 @@ def compare_views(samples: Samples, progress: Progress) -> tuple[pd.DataFrame, l
     plain = [number for number, view in enumerate(views) if view.layer is None]
     pairs = [*itertools.combinations(layers, 2), *itertools.product(layers, plain)]
     neighbours = neighbours_of(samples)
-    calls = (joblib.delayed(compare_pair)(samples, pair) for pair in pairs)
     rows: list[dict[str, Any]] = []
     needed: dict[int, tuple[int, float]] = {}
     with progress.task("comparing", len(pairs), "pairs") as step:
-        results = joblib.Parallel(n_jobs=-1, return_as="generator")(calls)
+        results = side_by_side(compare_pair, ((samples, pair) for pair in pairs))
         for (a, b), (estimates, fitted) in zip(pairs, results, strict=True):
             if "cca" not in estimates:
                 width = max(views[a].width, views[b].width)

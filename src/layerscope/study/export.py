@@ -13,7 +13,14 @@ import pandas as pd
 import torch
 from huggingface_hub import EvalResult, ModelCardData
 
-from layerscope.atomic_files import read_json, write_atomically, write_tensors
+from layerscope.atomic_files import (
+    new_directory,
+    read_json,
+    refuse_occupied,
+    write_atomically,
+    write_tensors,
+    write_text,
+)
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.exported_encoder import cut_encoder, write_portable
@@ -122,8 +129,8 @@ def export(
     DataError
         If features or labels are no longer those of the run.
     """
-    if out.exists() and any(out.iterdir()):
-        raise UsageError(f"{out} is not empty; choose another --out")
+    # Before the work; again by `new_directory`, for what has come there meanwhile.
+    refuse_occupied(out, "predictor")
     plan = make_plan(read_json(run / "study.json", UsageError), str(run / "study.json"))
     results = Results.read(run)
     own = results.only(sole_task(results, task))
@@ -144,34 +151,37 @@ def export(
     layers = used_layers(encoder, chosen)
     # Before `written_encoder` drops blocks of this very model.
     whole = costs_of(encoder, window)
-    told, cut = written_encoder(encoder, layers, out, source, copied=weights)
-    write_tensors(out / PROBE, {name: np.ascontiguousarray(value) for name, value in prediction.weights.items()}, {})
     valid = target.parts[0].valid
     # Not on clips of training, of which a probe is surer than of new ones.
     calibration = labels.kind.calibrate(prediction.scores[valid], target.labels.values[valid])
     scores = {name: row[name] for name in ("metric", "value", "ci_low", "ci_high", "n")}
-    write_atomically(out / "README.md", card(own, row, why, source, told, whole, cut).encode())
-    # Last, because it holds the digests of the other files.
-    manifest = Manifest(
-        task=study_task.name,
-        target=study_task.target,
-        title=own.facts["title"],
-        kind=labels.kind.name,
-        names=list(labels.names),
-        window=window,
-        # Of what is said over time the kind says so already.
-        stitched=stores[0].keeps_frames and not labels.kind.over_time,
-        input=chosen.name,
-        layers=list(layers),
-        probe=job.probe,
-        calibration=[list(curve) for curve in calibration.curves],
-        thresholds=list(calibration.thresholds),
-        encoder=told,
-        scores={**scores, "n": int(row.n), "split": "test"},
-        files=digests(out),
-        version=version("layerscope"),
-    )
-    write_atomically(out / MANIFEST, manifest.as_json())
+    with new_directory(out, "predictor") as place:
+        told, cut = written_encoder(encoder, layers, place, source, copied=weights)
+        write_tensors(
+            place / PROBE, {name: np.ascontiguousarray(value) for name, value in prediction.weights.items()}, {}
+        )
+        write_text(place / "README.md", card(own, row, why, source, told, whole, cut))
+        # Last, because it holds the digests of the other files.
+        manifest = Manifest(
+            task=study_task.name,
+            target=study_task.target,
+            title=own.facts["title"],
+            kind=labels.kind.name,
+            names=list(labels.names),
+            window=window,
+            # Of what is said over time the kind says so already.
+            stitched=stores[0].keeps_frames and not labels.kind.over_time,
+            input=chosen.name,
+            layers=list(layers),
+            probe=job.probe,
+            calibration=[list(curve) for curve in calibration.curves],
+            thresholds=list(calibration.thresholds),
+            encoder=told,
+            scores={**scores, "n": int(row.n), "split": "test"},
+            files=digests(place),
+            version=version("layerscope"),
+        )
+        write_atomically(place / MANIFEST, manifest.as_json())
     return Exported(out, f"{what_of(row)}, {row.probe} probe", score_of(row), window, whole, cut)
 
 

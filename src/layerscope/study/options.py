@@ -52,6 +52,23 @@ def one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def absolute(path: Path) -> Path:
+    """Return a path from the root, whose links stay."""
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - `resolve` follows links
+
+
+def located(model: str, directory: Path) -> str:
+    """Return a model that lies in a directory by its whole path; any other name stays as it is."""
+    from layerscope.encoders.model_names import stands_for_itself
+    from layerscope.encoders.published_models import RANDOM
+
+    source = model.removeprefix(RANDOM)
+    path = directory / Path(source).expanduser()
+    if stands_for_itself(source) or not path.exists():
+        return model
+    return f"{RANDOM if source != model else ''}{absolute(path)}"
+
+
 #: Names, with commas between them or one by one.
 Names = Annotated[list[str], BeforeValidator(at_commas)]
 
@@ -59,7 +76,19 @@ Names = Annotated[list[str], BeforeValidator(at_commas)]
 class Options(BaseModel):
     """What all options share: an unknown one is refused, and so is an unknown name in a known one."""
 
-    model_config = ConfigDict(extra="forbid")
+    # Strict, so that `seeds = true` is no 1 and "3" no 3.
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @field_validator("target", "probe", "baseline", "task", "model", check_fields=False)
+    @classmethod
+    def refuse_twice(cls, value: list[str]) -> list[str]:
+        """Raise for what is given twice, or is empty."""
+        for name in value:
+            if not name.strip():
+                raise ValueError("a name is empty")
+            if value.count(name) > 1:
+                raise ValueError(f"'{name}' is given twice")
+        return value
 
     @field_validator("probe", "baseline", "task", "kind", check_fields=False)
     @classmethod
@@ -75,8 +104,10 @@ class Options(BaseModel):
 class Sources(Options):
     """Which clips go through which encoders."""
 
-    data: Path | None = Field(None, description="A folder with one sub-folder a class, a CSV or a JSONL.")
-    root: Path | None = Field(None, description="Where relative audio paths start, or the tasks' data sets lie.")
+    data: Path | None = Field(None, strict=False, description="A folder with one sub-folder a class, a CSV or a JSONL.")
+    root: Path | None = Field(
+        None, strict=False, description="Where relative audio paths start, or the tasks' data sets lie."
+    )
     model: Names = Field(
         [], description="A name, directory or file; random:NAME is its untrained twin. Several with commas or repeated."
     )
@@ -86,7 +117,13 @@ class Sources(Options):
     @classmethod
     def make_absolute(cls, value: Path | None) -> Path | None:
         """Return a place that means the same from every directory: what is on record is compared with it."""
-        return None if value is None else Path(os.path.abspath(value.expanduser()))  # noqa: PTH100 - links stay
+        return None if value is None else absolute(value)
+
+    @field_validator("model", check_fields=False)
+    @classmethod
+    def make_models_absolute(cls, value: list[str]) -> list[str]:
+        """Return models on disk by the whole path, for the same reason."""
+        return [located(name, Path()) for name in value]
 
 
 class Probing(Options):
@@ -109,7 +146,8 @@ class Probing(Options):
     seeds: int = Field(5, ge=1, description="Trainings of each probe that has randomness.")
     # One fold tests and the next chooses, so that a third is left to train on.
     folds: int | None = Field(None, ge=3, description="Cross-validate with folds that are made.")
-    split_seed: int = Field(0, ge=0, description="Seed of the split that is made, and of the resamples.")
+    # What numpy's generators of scikit-learn take.
+    split_seed: int = Field(0, ge=0, lt=2**32, description="Seed of the split that is made, and of the resamples.")
     window: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="Longest window in seconds.  [default: the model's]"
     )
@@ -146,6 +184,13 @@ class Plan(Probing, Sources):
     @model_validator(mode="after")
     def refuse_contradictions(self) -> Plan:
         """Raise for options that make no study together."""
+        from layerscope.encoders.model_names import names_code, result_name
+
+        # An encoder of one's own says its name only when it is loaded.
+        called = [result_name(name) for name in (*self.model, *self.baseline) if not names_code(name)]
+        for name in called:
+            if called.count(name) > 1:
+                raise ValueError(f"two models are called '{name}'; rename one directory")
         if not self.model and not self.baseline:
             raise ValueError("nothing to study; give a model (`layerscope ls models`) or a baseline")
         if self.data is None and not self.task:
@@ -176,7 +221,7 @@ class Plan(Probing, Sources):
 class Comparison(Sources):
     """Which layers are compared, on which clips."""
 
-    data: Path = Field(description="A folder, a CSV or a JSONL; no label of it is used.")
+    data: Path = Field(strict=False, description="A folder, a CSV or a JSONL; no label of it is used.")
     model: Names = Field(min_length=1, description=Sources.model_fields["model"].description)
     # As many as every pass keeps of a clip (FRAMES_A_CLIP), so that none is encoded again for them.
     frames: int = Field(100, ge=2, description="Frames that are drawn of each clip, so that no long one dominates.")
@@ -229,4 +274,7 @@ def read_plan(path: Path, given: dict[str, Any] | None = None) -> Plan:
     for key in ("data", "root"):
         if isinstance(written.get(key), str):
             written[key] = str(path.parent / Path(written[key]).expanduser())
+    models = at_commas(written.get("model", []))
+    if isinstance(models, list) and all(isinstance(name, str) for name in models):
+        written["model"] = [located(name, path.parent) for name in models]
     return make_plan({**written, **(given or {})}, f"{path} with the options given" if given else str(path))

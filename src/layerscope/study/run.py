@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from layerscope.atomic_files import owned_directory, write_json
+from layerscope.atomic_files import discard, owned_directory, write_json
 from layerscope.scores.score_table import write_csv
 from layerscope.scores.tabulate import tabulate
 from layerscope.study.extraction import Stores, extract_all, keep_usable
@@ -114,6 +114,8 @@ def finish(results: Results, out: Path, plan: Plan, command: Sequence[str]) -> N
             name: version(name) for name in ("layerscope", "torch", "numpy", "scikit-learn", "librosa", "soxr")
         },
     }
+    # An answer of earlier labels never stands beside scores of later ones, wherever a kill comes.
+    discard(*(out / name for name in ("answer.json", "report.html", "splits.csv", "predictions.csv")))
     write_json(out / "provenance.json", provenance)
     results.save(out)
     for name, table in (("splits", results.splits), ("predictions", results.predictions)):

@@ -1,0 +1,75 @@
+"""Processes that work side by side, and end with the one that started them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+import joblib
+
+__all__ = ["side_by_side"]
+
+#: Seconds after which a worker looks again whether the process that started it lives.
+LOOK_EVERY = 1.0
+Result = TypeVar("Result")
+
+
+def side_by_side(
+    function: Callable[..., Result],
+    calls: Iterable[tuple[Any, ...]],
+    workers: int = -1,
+    *,
+    order: Literal["as asked", "as ready"] = "as asked",
+) -> Iterator[Result]:
+    """Yield what a function returns for each of several arguments, one by one.
+
+    Parameters
+    ----------
+    function : callable
+        Of a module, as workers import it.
+    calls : iterable of tuple
+        Its arguments.
+    workers : int
+        Processes; -1 for as many as there are cores for this process (joblib's count).
+    order : {"as asked", "as ready"}
+        Of the results.
+
+    Examples
+    --------
+    >>> list(side_by_side(pow, [(2, 3), (2, 4)], workers=1))
+    [8, 16]
+    """
+    starter = os.getpid()
+    delayed = (joblib.delayed(work)(starter, function, arguments) for arguments in calls)
+    if order == "as asked":
+        yield from joblib.Parallel(n_jobs=workers, return_as="generator")(delayed)
+    else:
+        # Not in batches, so that each can be kept as soon as it is there.
+        yield from joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)(delayed)
+
+
+def work(starter: int, function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
+    """Call a function, in a worker that ends with the process that started it."""
+    if os.getpid() != starter:
+        end_with(starter)
+    return function(*arguments)
+
+
+@cache
+def end_with(starter: int) -> None:
+    """Watch, from now on, whether the process that started this one lives.
+
+    A killed process says no goodbye to its workers, which would train to the end of a job and wait for the next one.
+    """
+    threading.Thread(target=watch, args=(starter,), daemon=True, name="end with the starter").start()
+
+
+def watch(starter: int) -> None:
+    """End this process as soon as another one is its parent."""
+    while os.getppid() == starter:
+        time.sleep(LOOK_EVERY)
+    os._exit(1)
