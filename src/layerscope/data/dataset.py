@@ -6,11 +6,13 @@ names the row. Splits, folds and groups that the data bring are used as they are
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -26,7 +28,7 @@ from layerscope.data.label_tables import (
     split_files,
 )
 from layerscope.errors import AudioError, DataError, unknown
-from layerscope.targets import Column, Labels, kind_named, kind_of
+from layerscope.targets import Column, Labels, read_labels, recognise
 
 __all__ = ["Dataset"]
 
@@ -45,6 +47,8 @@ class Dataset:
         ``clip_key`` (content and span) and ``clip_seconds``.
     skipped : dict of str to str
         Name of every clip that is not used, and why.
+    evidence : dict of str to str
+        Target, once `with_target` has looked at it → its kind, how many cells are of it and which are not, in words.
 
     Examples
     --------
@@ -60,6 +64,7 @@ class Dataset:
     name: str
     clips: pd.DataFrame
     skipped: dict[str, str] = field(default_factory=dict)
+    evidence: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: str | Path, root: str | Path | None = None) -> Dataset:
@@ -202,18 +207,39 @@ class Dataset:
         >>> labels.kind.name, labels.names
         ('tags', ('sad', 'slow'))
         """
-        columns = target.split(",")
-        cells = self.clips[target].tolist() if len(columns) == 1 else self.clips[columns].values.tolist()
-        column = Column(target, cells, list(self.clips["clip"]), list(self.clips["start"]))
-        return (kind_named(kind) if kind else kind_of(column)).read(column)
+        return read_labels(self.column(target), kind)
 
-    def with_target(self, target: str) -> Dataset:
+    def column(self, target: str) -> Column:
+        """Return the cells of a target column, or of several separated by commas, with what is known of the clips."""
+        clips, columns = self.clips, target.split(",")
+        cells = [[plain(cell) for cell in clips[column]] for column in columns]
+        return Column(
+            target,
+            cells[0] if len(columns) == 1 else list(map(list, zip(*cells, strict=True))),
+            list(clips["clip"]),
+            list(clips["start"]) if "start" in clips else (),
+            list(clips["clip_seconds"]) if "clip_seconds" in clips else (),
+            list(clips["end"].notna()) if "end" in clips else (),
+        )
+
+    def with_target(self, target: str, kind: str | None = None) -> Dataset:
         """Return the clips that have this target; the others are set aside with the reason.
+
+        These are clips without a label, and those whose label is not what most are (`layerscope.targets.recognise`).
+
+        Parameters
+        ----------
+        target : str
+            The column, or several with commas.
+        kind : str, optional
+            What it holds, where that should not be worked out.
 
         Raises
         ------
         UsageError
             If no column has that name, with the nearest suggested.
+        DataError
+            If no clip has a label that can be used.
 
         Examples
         --------
@@ -229,7 +255,10 @@ class Dataset:
         kept = self.clips[~missing].reset_index(drop=True)
         if kept.empty:
             raise DataError(f"{self.name}: no clip has a label in '{target}'")
-        return Dataset(self.name, kept, {**self.skipped, **reasons})
+        labelled = replace(self, clips=kept, skipped={**self.skipped, **reasons})
+        recognised = recognise(labelled.column(target), kind)
+        odd = {kept["clip"][row]: reason for row, reason in recognised.faults.items()}
+        return replace(labelled.without(odd), evidence={**self.evidence, target: recognised.evidence})
 
     def survey(self, progress: Callable[[int], None] = lambda _: None) -> Dataset:
         """Return the clips with ``clip_key`` and ``clip_seconds``, from one look at every distinct file, undecoded.
@@ -264,7 +293,25 @@ class Dataset:
         kept = self.clips[~self.clips["clip"].isin(list(reasons))].reset_index(drop=True)
         if kept.empty:
             raise DataError(f"{self.name}: no clip is left; first reason: {next(iter(reasons.values()))}")
-        return Dataset(self.name, kept, {**self.skipped, **reasons})
+        return replace(self, clips=kept, skipped={**self.skipped, **reasons})
+
+
+def plain(cell: Any) -> Any:
+    """Return a cell as Python's own numbers and lists; a text of a JSON list or object as what it says.
+
+    Examples
+    --------
+    >>> plain('[[0.0, 1.5, "C:maj"]]'), plain("[live]")
+    ([[0.0, 1.5, 'C:maj']], '[live]')
+    """
+    if hasattr(cell, "tolist"):
+        return cell.tolist()
+    if isinstance(cell, str) and cell.lstrip()[:1] in ("[", "{"):
+        try:
+            return json.loads(cell)
+        except (ValueError, RecursionError):
+            return cell
+    return cell
 
 
 def facts_or_reason(path: str) -> FileFacts | str:

@@ -99,6 +99,8 @@ class TaskCheck:
         The clips that would be used, with ``split`` or ``fold``, and those that would not.
     labels : Labels
         Of the clips.
+    evidence : str
+        What their cells are, how many of them, and which are not.
     leaks : list of str
         What lies on both sides of the splits that the data bring, by files and groups.
     hours : float
@@ -114,6 +116,7 @@ class TaskCheck:
     name: str
     dataset: Dataset
     labels: Labels
+    evidence: str
     leaks: list[str]
     hours: float
     short: str
@@ -195,7 +198,8 @@ def task_check(
     training = parts * probing_seconds(features, target, plan) / max(1, min(workers, len(jobs)))
     return TaskCheck(
         name=task.name,
-        dataset=Dataset(task.dataset.name, clips, task.dataset.skipped),
+        dataset=replace(task.dataset, clips=clips),
+        evidence=task.evidence,
         labels=task.labels(),
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
         hours=float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600,

@@ -46,7 +46,7 @@ def run_task(
     leaks = refuse_leaks(task.dataset.clips, allow=asked.allow_leaks or task.published)
     features, target, clips = divide(task, labels, stores, asked)
     entries, facts = probe_features(features, target, labels, clips, asked, task, progress, keep)
-    facts |= {"leaks": leaks, "skipped": len(task.dataset.skipped)}
+    facts |= {"leaks": leaks, "skipped": len(task.dataset.skipped), "evidence": task.evidence}
     facts |= {"published": task.published, "shared": task.shared, "short": task.short}
     return entries, facts
 
