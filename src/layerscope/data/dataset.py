@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from layerscope.data.annotation_files import file_beside, find_file, names_file, read_annotation
 from layerscope.data.audio import FileFacts, file_facts
 from layerscope.data.folders import class_folders
 from layerscope.data.label_tables import (
@@ -29,6 +30,7 @@ from layerscope.data.label_tables import (
 )
 from layerscope.errors import AudioError, DataError, unknown
 from layerscope.targets import Column, Labels, read_labels, recognise
+from layerscope.targets.kind import most
 
 __all__ = ["Dataset"]
 
@@ -49,6 +51,8 @@ class Dataset:
         Name of every clip that is not used, and why.
     evidence : dict of str to str
         Target, once `with_target` has looked at it → its kind, how many cells are of it and which are not, in words.
+    places : tuple of Path
+        Directories where the names of files of annotations start.
 
     Examples
     --------
@@ -65,6 +69,7 @@ class Dataset:
     clips: pd.DataFrame
     skipped: dict[str, str] = field(default_factory=dict)
     evidence: dict[str, str] = field(default_factory=dict)
+    places: tuple[Path, ...] = ()
 
     @classmethod
     def load(cls, path: str | Path, root: str | Path | None = None) -> Dataset:
@@ -169,7 +174,7 @@ class Dataset:
             parts.append(cls.from_records(file, rows, "line", 1, places))
         clips = pd.concat([part.clips for part in parts], ignore_index=True)
         skipped = {name: reason for part in parts for name, reason in part.skipped.items()}
-        return cls(parts[0].name, clips, skipped)
+        return cls(parts[0].name, clips, skipped, places=parts[0].places)
 
     @classmethod
     def from_records(
@@ -179,7 +184,9 @@ class Dataset:
         records, skipped = clip_records(source.name, rows, unit, first, places)
         if not records:
             raise DataError(f"{source}: no usable row; {next(iter(skipped.values()), 'it has no rows')}")
-        return cls(source.name.split(".")[0], clip_table(records), skipped)
+        # Audio may start elsewhere (`root`); annotations lie by the table, or there.
+        beside = tuple(dict.fromkeys((source.resolve().parent, *places[:1])))
+        return cls(source.name.split(".")[0], clip_table(records), skipped, places=beside)
 
     def targets(self) -> list[str]:
         """Return the columns that can be a target."""
@@ -247,18 +254,42 @@ class Dataset:
         >>> Dataset("songs", clips).with_target("key").skipped
         {'b': "no label in 'key'"}
         """
+        named = self.beside_audio(target) if target not in self.targets() else self
         for column in target.split(","):
-            if column not in self.targets():
+            if column not in named.targets():
                 raise unknown("target", column, self.targets())
-        missing = self.clips[target.split(",")].isna().any(axis=1)
-        reasons = dict.fromkeys(self.clips["clip"][missing], f"no label in '{target}'")
-        kept = self.clips[~missing].reset_index(drop=True)
+        missing = named.clips[target.split(",")].isna().any(axis=1)
+        reasons = dict.fromkeys(named.clips["clip"][missing], f"no label in '{target}'")
+        kept = named.clips[~missing].reset_index(drop=True)
         if kept.empty:
             raise DataError(f"{self.name}: no clip has a label in '{target}'")
-        labelled = replace(self, clips=kept, skipped={**self.skipped, **reasons})
+        labelled = replace(named, clips=kept, skipped={**self.skipped, **reasons}).with_files_read(target, kind)
         recognised = recognise(labelled.column(target), kind)
-        odd = {kept["clip"][row]: reason for row, reason in recognised.faults.items()}
+        odd = {labelled.clips["clip"][row]: reason for row, reason in recognised.faults.items()}
         return replace(labelled.without(odd), evidence={**self.evidence, target: recognised.evidence})
+
+    def beside_audio(self, target: str) -> Dataset:
+        """Return the clips with a column that names the file of annotations beside each one's audio, if any has one."""
+        files = [file_beside(Path(path)) for path in self.clips.path] if "path" in self.clips else []
+        if not any(files):
+            return self
+        return replace(self, clips=self.clips.assign(**{target: [str(file) if file else None for file in files]}))
+
+    def with_files_read(self, target: str, kind: str | None) -> Dataset:
+        """Return the clips with what is in the files that a column names; where most cells name none, as they are."""
+        if "," in target or not most(map(names_file, self.clips[target])):
+            return self
+        cells: list[Any] = []
+        reasons = {}
+        for clip, cell in zip(self.clips["clip"], self.clips[target], strict=True):
+            try:
+                cells.append(read_annotation(find_file(cell, self.places), target, kind) if names_file(cell) else cell)
+            except DataError as error:
+                cells.append(None)
+                reasons[clip] = f"'{target}': {error}"
+        # By way of a series of objects, since a list of lists would be taken for a table.
+        clips = self.clips.assign(**{target: pd.Series(cells, index=self.clips.index, dtype=object)})
+        return replace(self, clips=clips).without(reasons)
 
     def survey(self, progress: Callable[[int], None] = lambda _: None) -> Dataset:
         """Return the clips with ``clip_key`` and ``clip_seconds``, from one look at every distinct file, undecoded.
