@@ -28,6 +28,7 @@ from layerscope.data.label_tables import (
     json_lines,
     split_files,
 )
+from layerscope.data.mirdata_tracks import PREFIX, mirdata_records
 from layerscope.errors import AudioError, DataError, unknown
 from layerscope.targets import Column, Labels, read_labels, recognise
 from layerscope.targets.kind import most
@@ -72,15 +73,17 @@ class Dataset:
     places: tuple[Path, ...] = ()
 
     @classmethod
-    def load(cls, path: str | Path, root: str | Path | None = None) -> Dataset:
-        """Read a folder, a ``.csv`` or a ``.jsonl``.
+    def load(cls, path: str | Path, root: str | Path | None = None, targets: Sequence[str] = ()) -> Dataset:
+        """Read a folder, a ``.csv``, a ``.jsonl``, or a data set that mirdata reads (``mirdata:giantsteps_key``).
 
         Parameters
         ----------
         path : str or Path
             What to read.
         root : str or Path, optional
-            Where relative audio paths start; the table's own directory by default.
+            Where relative audio paths start, the table's own directory by default; or where a data set of mirdata lies.
+        targets : sequence of str
+            What is to be read of a data set of mirdata, whose annotations may be many; tables are read whole.
 
         Raises
         ------
@@ -93,6 +96,8 @@ class Dataset:
         Traceback (most recent call last):
         layerscope.errors.DataError: data 'drums.xlsx' does not exist; give a folder, a CSV or a JSONL
         """
+        if str(path).startswith(PREFIX):
+            return cls.from_mirdata(str(path).removeprefix(PREFIX), root, targets)
         path = Path(path).expanduser()
         if path.is_dir():
             return cls.from_folder(path)
@@ -175,6 +180,17 @@ class Dataset:
         clips = pd.concat([part.clips for part in parts], ignore_index=True)
         skipped = {name: reason for part in parts for name, reason in part.skipped.items()}
         return cls(parts[0].name, clips, skipped, places=parts[0].places)
+
+    @classmethod
+    def from_mirdata(cls, name: str, root: str | Path | None = None, targets: Sequence[str] = ()) -> Dataset:
+        """Read the tracks of a data set that mirdata knows; nothing is downloaded.
+
+        Who plays is a group, and splits are those of the data set, where mirdata knows them.
+        """
+        columns = [column for target in targets for column in target.split(",")]
+        home, records = mirdata_records(name, None if root is None else Path(root).expanduser(), columns)
+        dataset = cls.from_records(home, records, "track", 1, [home.resolve()])
+        return replace(dataset, name=name)
 
     @classmethod
     def from_records(

@@ -75,7 +75,7 @@ class Options(BaseModel):
 class Sources(Options):
     """Which clips go through which encoders."""
 
-    data: Path | None = Field(None, description="A folder with one sub-folder a class, a CSV or a JSONL.")
+    data: Path | None = Field(None, description="A folder of one sub-folder a class, a CSV, a JSONL, or mirdata:NAME.")
     root: Path | None = Field(None, description="Where relative audio paths start, or the tasks' data sets lie.")
     model: Names = Field(
         [], description="A name, directory or file; random:NAME is its untrained twin. Several with commas or repeated."
@@ -86,7 +86,11 @@ class Sources(Options):
     @classmethod
     def make_absolute(cls, value: Path | None) -> Path | None:
         """Return a place that means the same from every directory: what is on record is compared with it."""
-        return None if value is None else Path(os.path.abspath(value.expanduser()))  # noqa: PTH100 - links stay
+        from layerscope.data.mirdata_tracks import PREFIX
+
+        if value is None or str(value).startswith(PREFIX):
+            return value
+        return Path(os.path.abspath(value.expanduser()))  # noqa: PTH100 - links stay
 
 
 class Probing(Options):
@@ -217,8 +221,10 @@ def read_plan(path: Path, given: dict[str, Any] | None = None) -> Plan:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: not readable as TOML ({error})") from error
+    from layerscope.data.mirdata_tracks import PREFIX
+
     # A study file may be run from any directory.
     for key in ("data", "root"):
-        if isinstance(written.get(key), str):
+        if isinstance(written.get(key), str) and not written[key].startswith(PREFIX):
             written[key] = str(path.parent / Path(written[key]).expanduser())
     return make_plan({**written, **(given or {})}, f"{path} with the options given" if given else str(path))

@@ -98,7 +98,7 @@ def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
     progress = progress or Silent()
     found = [survey_task(TASKS[name], dataset, plan, progress) for name, dataset in read_tasks(plan).items()]
     if plan.data is not None:
-        dataset = survey(Dataset.load(plan.data, plan.root), progress)
+        dataset = survey(Dataset.load(plan.data, plan.root, plan.target), progress)
         for target in plan.target:
             # Tasks of one table need names of their own; one of several columns goes by the first.
             name = dataset.name if len(plan.target) == 1 else f"{dataset.name}-{target.partition(',')[0]}"
