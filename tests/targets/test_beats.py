@@ -85,6 +85,8 @@ def test_two_lists_of_two_are_beats_and_downbeats_where_they_can_be():
         ([[0.0, 1.5], [1.5, 3.0]], "spans need a label each"),
         ([[0, 1], [1, 2], [2, 3]], "may be spans without labels or beats with positions"),
         ([[0, 1], [1, 2]], "may be spans without labels or beats with positions"),
+        ([[0.5, 1], ["x", 2], [1.5, 3]], r"\['x', 2\] is not .time, position in the bar."),
+        ([[0.5, 1], [1.0], [1.5, 3]], r"\[1\.0\] is not .time, position in the bar."),
         ([[0.5, 120], [1.0, 121]], "is not .time, position in the bar."),
         ([1.0, 2.0, 2.0], r"times do not ascend \(2 s, then 2 s\)"),
         ([2.0, 1.0], "times do not ascend"),

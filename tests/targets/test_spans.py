@@ -83,6 +83,7 @@ def test_a_clip_whose_spans_cannot_be_is_set_aside(cell, words):
     assert recognised.kind.name == "segments"
     assert list(recognised.faults) == [1]
     assert re.search(words, recognised.faults[1])
+    assert recognised.evidence == "segments: 2 of 3 cells; 1 set aside: 'b'"
 
 
 def test_a_clip_after_all_spans_holds_none():

@@ -20,7 +20,7 @@ from layerscope.targets.calibration import Calibration
 from layerscope.targets.chords import Chords
 from layerscope.targets.classes import Classes
 from layerscope.targets.key import Key
-from layerscope.targets.kind import Column, Kind, Labels, Metric, counted, shown
+from layerscope.targets.kind import Column, Kind, Labels, Metric, counted, is_name, shown
 from layerscope.targets.over_time import KindOverTime, ascending_times
 from layerscope.targets.segments import Segments
 from layerscope.targets.tags import Tags
@@ -169,9 +169,15 @@ def recognise(column: Column, kind: str | None = None) -> Recognised:
     count = len(column.cells)
     evidence = f"{chosen.name}: {count - len(faults)} of {count} cells"
     if faults:
-        evidence += f"; {len(faults)} set aside: {counted(Counter(shown(column.cells[row]) for row in faults))}"
+        evidence += f"; {len(faults)} set aside: {counted(Counter(odd_name(column, row) for row in faults))}"
     remark = chosen.remark(column.take([row for row in range(count) if row not in faults]))
     return Recognised(chosen, faults, f"{evidence}; {remark}" if remark else evidence)
+
+
+def odd_name(column: Column, row: int) -> str:
+    """Return what an odd cell goes by: itself where it is a name, or its clip."""
+    cell = column.cells[row]
+    return shown(cell) if is_name(cell) or not column.clips else column.clips[row]
 
 
 def read_labels(column: Column, kind: str | None = None) -> Labels:

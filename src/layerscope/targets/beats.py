@@ -62,7 +62,7 @@ def beats_of(cell: Any, where: str, shift: float = 0.0) -> BeatTimes:
         if "beat" not in cell:
             raise DataError(f"{where}: no 'beat' in {shown(cell)}")
         beats, downbeats = cell["beat"], cell.get("downbeat", [])
-    elif is_rows(cell) and not is_pair(cell):
+    elif is_list(cell) and most(map(is_row, cell)) and not is_pair(cell):
         beats, downbeats = by_position(cell, where)
     elif is_list(cell) and len(cell) == 2 and all(map(is_list, cell)):
         beats, downbeats = cell
@@ -71,26 +71,26 @@ def beats_of(cell: Any, where: str, shift: float = 0.0) -> BeatTimes:
     return BeatTimes(ascending_times(beats, where, shift), ascending_times(downbeats, where, shift))
 
 
-def is_rows(cell: Any) -> bool:
-    """Return whether a cell is a list of two numbers each."""
-    return is_list(cell) and bool(cell) and all(is_numbers(row) and len(row) == 2 for row in cell)
+def is_row(item: Any) -> bool:
+    """Return whether an item of a cell is two numbers."""
+    return is_numbers(item) and len(item) == 2
 
 
 def is_pair(cell: Any) -> bool:
-    """Return whether a cell of rows of two numbers is a list of beats and one of those among them that are downbeats.
+    """Return whether a cell of two rows of numbers is a list of beats and one of those among them that are downbeats.
 
     Two beats with their positions are none: the second time would be a position, or both times the same.
     """
-    return len(cell) == 2 and set(cell[1]) <= set(cell[0]) and cell[1][0] < cell[1][1]
+    return len(cell) == 2 and all(map(is_row, cell)) and set(cell[1]) <= set(cell[0]) and cell[1][0] < cell[1][1]
 
 
 #: Beats of the longest bar.
 LONGEST_BAR = 32
 
 
-def by_position(rows: Sequence[Sequence[float]], where: str) -> tuple[list[float], list[float]]:
+def by_position(rows: Sequence[Any], where: str) -> tuple[list[float], list[float]]:
     """Return the times of beats and of downbeats, those at position 1."""
-    odd = next((row for row in rows if row[1] not in range(1, LONGEST_BAR + 1)), None)
+    odd = next((row for row in rows if not is_row(row) or row[1] not in range(1, LONGEST_BAR + 1)), None)
     if odd is not None:
         raise DataError(
             f"{where}: {shown(odd)} is not [time, position in the bar], nor are the two lists beats and downbeats "
