@@ -96,5 +96,8 @@ def test_lone_letters_are_chords_in_a_column_of_chords_alone():
     assert kind_of(Column("structure", cells)).name == "segments"
     assert kind_of(Column("chords", cells)).name == "chords"
     # With others that are no section's, lone letters are chords as well.
-    assert kind_of(Column("structure", [song("A", "D", "E7")])).name == "chords"
-    assert kind_of(Column("structure", [song("A", "B", "intro", "A1")])).name == "segments"
+    assert kind_of(Column("x", [song("A", "D", "E7")])).name == "chords"
+    assert kind_of(Column("x", [song("A", "B", "intro", "A1")])).name == "segments"
+    # Of sections i is the intro, and N and X are none that has a name.
+    assert kind_of(Column("x", [song("i", "A", "X", "B", "X", "b")])).name == "segments"
+    assert kind_of(Column("sections", [song("A7", "B7", "C9", "Am")])).name == "segments"

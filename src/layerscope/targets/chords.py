@@ -20,7 +20,7 @@ from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
 from layerscope.targets.chord_symbols import harte
 from layerscope.targets.key import PITCH_CLASSES
-from layerscope.targets.kind import Column, Metric, counted, most, shown
+from layerscope.targets.kind import Column, Metric, counted, is_list, most, shown
 from layerscope.targets.over_time import Scored, Scores
 from layerscope.targets.spans import (
     FRAME_ACCURACY,
@@ -84,9 +84,10 @@ def is_chord(label: str) -> bool:
     return True
 
 
-def names_no_section(label: str) -> bool:
-    """Return whether a label tells chords from sections: lone letters name either."""
-    return len(label) > 1 or label in "NX"
+#: Columns that are called so hold sections, whatever these are called: "A7" may be the seventh A.
+SECTIONS = ("segment", "section", "structure")
+#: Labels that name chords and sections alike, and tell nothing of the two apart.
+AMBIGUOUS = frozenset("ABCDEFGNX")
 
 
 def chord_score(rule: str) -> Callable[[Spans, Spans], Scored]:
@@ -114,6 +115,11 @@ def chord_score(rule: str) -> Callable[[Spans, Spans], Scored]:
     return measure
 
 
+def is_marble(cell: Any) -> bool:
+    """Return whether a cell holds records of MARBLE v2's, which say that they are of chords."""
+    return is_list(cell) and any(isinstance(entry, dict) and "chord_str" in entry for entry in cell)
+
+
 def labels_of_column(column: Column) -> Iterable[str]:
     """Return the labels of all spans of a column."""
     return chain.from_iterable(map(span_labels, column.cells))
@@ -132,10 +138,11 @@ class Chords(KindOfSpans):
 
     def recognises(self, column: Column) -> bool:
         """Return whether most cells hold spans, most of whose labels are chords."""
-        labels = labels_of_column(column)
-        if "chord" not in column.name.lower():
-            labels = filter(names_no_section, labels)
-        return super().recognises(column) and most(map(is_chord, labels))
+        name, labels = column.name.lower(), labels_of_column(column)
+        if "chord" not in name and not most(map(is_marble, column.cells)):
+            labels = [label for label in labels if label not in AMBIGUOUS]
+        named_otherwise = any(word in name for word in SECTIONS)
+        return not named_otherwise and super().recognises(column) and most(map(is_chord, labels))
 
     def read_track(self, cell: Any, clip: str, start: float) -> Spans:
         """Read spans, one of whose labels at least must be a chord; those that are none are unknown."""
