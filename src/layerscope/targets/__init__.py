@@ -20,7 +20,7 @@ from layerscope.targets.calibration import Calibration
 from layerscope.targets.chords import Chords
 from layerscope.targets.classes import Classes
 from layerscope.targets.key import Key
-from layerscope.targets.kind import Column, Kind, Labels, Metric, counted, is_name, shown
+from layerscope.targets.kind import Column, Kind, Labels, Metric, counted, is_name, most, shown
 from layerscope.targets.over_time import KindOverTime, ascending_times
 from layerscope.targets.segments import Segments
 from layerscope.targets.tags import Tags
@@ -28,7 +28,7 @@ from layerscope.targets.values import Values
 
 __all__ = [
     "Calibration", "Classes", "Column", "Kind", "KindOverTime", "Labels", "Metric", "Recognised", "Tags", "Values",
-    "ascending_times", "kind_named", "kind_of", "kinds", "labels_of", "metric_named", "read_labels", "recognise",
+    "ascending_times", "kind_named", "kind_of", "kinds", "labels_of", "metric_named", "most", "read_labels", "recognise",
     "register",
 ]  # fmt: skip
 
