@@ -28,8 +28,8 @@ from layerscope.targets.values import Values
 
 __all__ = [
     "Calibration", "Classes", "Column", "Kind", "KindOverTime", "Labels", "Metric", "Recognised", "Tags", "Values",
-    "ascending_times", "kind_named", "kind_of", "kinds", "labels_of", "metric_named", "most", "read_labels", "recognise",
-    "register",
+    "ascending_times", "kind_named", "kind_of", "kinds", "labels_of", "metric_named", "most", "read_labels",
+    "recognise", "register",
 ]  # fmt: skip
 
 #: By name. Where nobody says what cells are, the last is asked first whether it recognises them: what is said over time
