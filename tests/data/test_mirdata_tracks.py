@@ -121,9 +121,7 @@ def test_a_study_names_it_by_itself_from_every_directory(tmp_path):
 def test_what_is_not_there_is_named_with_the_way_to_get_it(tmp_path):
     with pytest.raises(UsageError, match="unknown data set of mirdata 'beatle'; did you mean 'beatles'"):
         Dataset.load("mirdata:beatle", tmp_path)
-    with pytest.raises(
-        DataError, match=r"nowhere does not exist; say where beatles lies with --root, or get it:"
-    ):
+    with pytest.raises(DataError, match=r"nowhere does not exist; say where beatles lies with --root, or get it:"):
         Dataset.load("mirdata:beatles", tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"mirdata's index beatles_index_1\.2\.json is neither in .* nor in .*'index'"):
         Dataset.load("mirdata:beatles", tmp_path)

@@ -80,6 +80,11 @@ def is_whole(cell: Any) -> bool:
 NO_NAMES = {list: "a list", tuple: "a list", dict: "a record", type(None): "nothing"}
 
 
+def what_else(cell: Any) -> str:
+    """Return what a cell is that is not one name."""
+    return "several names" if is_several(cell) else NO_NAMES.get(type(cell), "no name")
+
+
 class Classes(Kind):
     """One of several names."""
 
@@ -96,7 +101,7 @@ class Classes(Kind):
         """Return which cells are no names, or several among cells of one."""
         several = sum(map(is_several, column.cells)) <= FEW_SEVERAL * len(column.cells)
         return {
-            row: f"'{shown(cell)}' is {NO_NAMES.get(type(cell), 'several names')}; a class is one name"
+            row: f"'{shown(cell)}' is {what_else(cell)}; a class is one name"
             for row, cell in enumerate(column.cells)
             if not is_name(cell) or (several and is_several(cell))
         }
@@ -105,7 +110,7 @@ class Classes(Kind):
         """Read names."""
         for cell in column.cells:
             if not is_name(cell):
-                raise DataError(f"label '{shown(cell)}' is {NO_NAMES.get(type(cell), 'no name')}; a class is one name")
+                raise DataError(f"label '{shown(cell)}' is {what_else(cell)}; a class is one name")
         # As written: the number 1 and the text "1" are one class.
         texts = [str(cell) for cell in column.cells]
         # Whole numbers by their size, so that 10 comes after 9, then names.
