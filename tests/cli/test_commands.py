@@ -92,6 +92,7 @@ def test_check_prints_the_plan_and_its_cost(tones, capsys):
     assert guarded(["check", "--data", str(tones), *quick()]) == 0
     printed = capsys.readouterr().out
     assert "tones: 30 clips, 0.00 h of audio, splits: test 6, train 18, valid 6" in printed
+    assert "labels: classes: 30 of 30 cells" in printed
     assert "min of encoding" in printed
     assert "MB on disk" in printed
 

@@ -57,3 +57,13 @@ def test_a_column_may_be_called_what_musicians_call_things(tmp_path):
     assert dataset.targets() == ["key", "seconds", "sound"]
     assert dataset.labels("key").kind.name == "key"
     assert dataset.labels("key", "classes").names == ("C major", "D minor")
+
+
+def test_lists_and_records_in_a_csv_are_json(tmp_path):
+    cells = ['[[0.0, 1.0, ""C:maj""]]', "[[0.5, 1], [1.0, 2], [1.5, 1]]", '{""beat"": [0.5, 1.0], ""downbeat"": []}',
+             "[" * 5000]  # fmt: skip
+    for number, cell in enumerate(cells):
+        (tmp_path / f"{number}.wav").write_bytes(b"x")
+        (tmp_path / "songs.csv").write_text(f'path,x\n{number}.wav,"{cell}"\n')
+        kinds = ("chords", "beats", "beats", "classes")
+        assert Dataset.load(tmp_path / "songs.csv").labels("x").kind.name == kinds[number]

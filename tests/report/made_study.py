@@ -38,6 +38,7 @@ def made_study(tasks, models=("m", "n"), layers=4, probes=("mlp", "linear"), bes
     facts["mel"] = {"baseline": True, "untrained": False, "layers": [0], "fingerprint": "1" * 32, "official": []}
     told = {
         task: {
+            "evidence": "classes: 100 of 102 cells; 2 set aside: '?' (2)",
             "kind": "classes", "names": ["a", "b"], "primary": "accuracy", "metrics": ["accuracy"], "clips": 100,
             "digest": "", "splits": {"train": 60, "valid": 20, "test": 20}, "groups": 100, "test_groups": 50,
             "absent_tags": [], "chance": 0.5, "dataset": task, "task": task, "target": "label", "title": task,

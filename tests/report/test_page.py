@@ -102,7 +102,8 @@ def test_a_study_of_many_tasks_and_a_comparison_share_a_page(tmp_path):
     assert pictures(text) == text.count('role="img"') == 10  # a map, four curves, five of the comparison
     assert all(re.findall(r'role="img" aria-label="(.*?)"', text))
     for words in ("The three questions", "How alike the layers are", "What label-free scores are worth here",
-                  "25 ± 0, 25 ± 0", "CCA of width 9: too few", "similarity.csv", "label_free_scores.csv"):  # fmt: skip
+                  "25 ± 0, 25 ± 0", "CCA of width 9: too few", "similarity.csv", "label_free_scores.csv",
+                  "Labels: classes: 100 of 102 cells; 2 set aside: &#39;?&#39; (2)"):  # fmt: skip
         assert words in text
     figures = {path.name for path in (tmp_path / "figures").iterdir()}
     assert {"tasks.pdf", "similarity-cka_debiased.png", "sound-pwcca_x.pdf", "pitch-layers-mlp.png"} <= figures

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from layerscope.errors import DataError
+from layerscope.targets import kind_of, recognise
 from layerscope.targets.chords import CHORD_NAMES, Chords, chord_number
 from layerscope.targets.kind import Column
 from layerscope.targets.spans import Spans
@@ -64,3 +65,39 @@ def test_an_estimate_that_ends_early_has_no_chord_after_it():
     short = spans((0, 2, "C:maj"))
     value, weight = MEASURES["majmin"](REFERENCE, short)
     assert (value, weight) == (pytest.approx(4 / 8), pytest.approx(8.0))
+
+
+def song(*labels):
+    return [[2.0 * number, 2.0 * number + 2, label] for number, label in enumerate(labels)]
+
+
+def test_odd_chords_are_unscored_and_counted_by_name():
+    cells = [song("C", "F", "Am7", "N/A"), song("G7sus4", "Bb/D", "N/A", "N.C."), song("F#m", "Cmaj7", "tacet", "G")]
+    column = Column("harmony", cells, ["1.wav", "2.wav", "3.wav"], [0.0] * 3)
+    recognised = recognise(column)
+    assert recognised.evidence == (
+        "chords: 3 of 3 cells; 3 of 12 labels are no chords and not scored: 'N/A' (2), 'tacet'"
+    )
+    tracks = recognised.kind.read(column).values
+    assert tracks[0].labels == ("C", "F", "A:min7", "X")
+    assert tracks[1].labels == ("G:sus4(b7)", "Bb:maj/3", "X", "N")
+    assert MEASURES["majmin"](tracks[0], spans((0, 8, "C:maj")))[1] == 6.0
+
+
+def test_a_clip_without_any_chord_is_set_aside():
+    column = Column("harmony", [song("C:maj", "F:maj"), song("verse", "chorus"), song("Am", "E:min")])
+    assert recognise(column).faults == {
+        1: "'harmony': 'verse' is not a chord such as 'C:min7' or 'Cm7'; none of its labels is"
+    }
+
+
+def test_lone_letters_are_chords_in_a_column_of_chords_alone():
+    cells = [song("A", "B", "A", "C")] * 3
+    assert kind_of(Column("structure", cells)).name == "segments"
+    assert kind_of(Column("chords", cells)).name == "chords"
+    # With others that are no section's, lone letters are chords as well.
+    assert kind_of(Column("x", [song("A", "D", "E7")])).name == "chords"
+    assert kind_of(Column("x", [song("A", "B", "intro", "A1")])).name == "segments"
+    # Of sections i is the intro, and N and X are none that has a name.
+    assert kind_of(Column("x", [song("i", "A", "X", "B", "X", "b")])).name == "segments"
+    assert kind_of(Column("sections", [song("A7", "B7", "C9", "Am")])).name == "segments"

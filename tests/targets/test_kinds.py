@@ -1,5 +1,8 @@
 """One contract, one common test-suite: what every kind of target must do, and which kind cells are of."""
 
+import contextlib
+import re
+
 import mir_eval
 import numpy as np
 import pytest
@@ -9,7 +12,18 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
 from layerscope.errors import DataError, UsageError
-from layerscope.targets import BUILT_IN, KINDS, Column, kind_named, kind_of, labels_of, metric_named, register
+from layerscope.targets import (
+    BUILT_IN,
+    KINDS,
+    Column,
+    kind_named,
+    kind_of,
+    labels_of,
+    metric_named,
+    read_labels,
+    recognise,
+    register,
+)
 from layerscope.targets.calibration import Calibration
 from layerscope.targets.key import KEY_NAMES
 from layerscope.targets.kind import Labels
@@ -110,8 +124,8 @@ def test_arrays_and_tensors_are_read_alike():
         ([["a"], "a"], "some labels are lists and some are not"),
         ([[1.0], [1.0, 2.0]], "said over time"),
         ([[[0.0, 1.5, "C:maj"]], [[0.0, 2.0, "N"]]], "said over time"),
-        ([0.5, float("nan")], "not finite"),
-        (np.array([[0.5, np.inf]]), "not finite"),
+        ([0.5, float("nan")], "label 2: 'nan' is not a finite number"),
+        (np.array([[0.5, np.inf]]), "not a list of finite numbers"),
     ],
 )
 def test_labels_of_no_one_kind_are_refused(cells, words):
@@ -141,7 +155,7 @@ def test_the_kind_of_what_is_said_over_time_is_worked_out(cells, kind):
 
 #: Of each kind, cells of three clips.
 CELLS = {
-    "classes": ["a", "b", "a"],
+    "classes": ["dog", "cat", "dog"],
     "key": ["C major", "Eb:min", "F# major"],
     "tags": ["x|y", "x", "y"],
     "values": [0.5, 1.5, -1.0],
@@ -240,3 +254,76 @@ def test_names_that_are_unknown_or_taken_are_refused():
         metric_named("beat_fx")
     with pytest.raises(UsageError, match="'beats' is one of layerscope's own"):
         register(KINDS["beats"])
+
+
+#: Of each kind an odd cell, and the reason for which it is set aside.
+ODD = {
+    "classes": (["a", "b"], "is a list; a class is one name"),
+    "key": ("X", "not a major or minor key"),
+    "tags": ({"mood": 1}, "is not a list of tags"),
+    "values": ("n/a", "is not a finite number"),
+    "chords": ([[0.0, 1.0]], "is not .start, end, label."),
+    "segments": ("none", "expected a list of"),
+    "beats": ([0.5, "x"], "is not a time in seconds"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_one_odd_cell_is_named_and_changes_nothing(name):
+    odd, words = ODD[name]
+    column = Column("key", [*CELLS[name], odd, *CELLS[name]], list("abcdefg"), [0.0] * 7)
+    recognised = recognise(column)
+    assert recognised.kind.name == name
+    assert list(recognised.faults) == [3]
+    assert re.search(words, recognised.faults[3])
+    assert recognised.evidence.startswith(f"{name}: 6 of 7 cells; 1 set aside: ")
+    with pytest.raises(DataError, match=f"d: .*{words}"):
+        read_labels(column)
+
+
+def test_one_cell_of_two_names_makes_no_tags():
+    column = Column("genre", [*["rock", "jazz"] * 15, "rock|jazz"])
+    recognised = recognise(column)
+    assert recognised.evidence == "classes: 30 of 31 cells; 1 set aside: 'rock|jazz'"
+    assert kind_of(Column("genre", [*["rock", "jazz"] * 2, "rock|jazz"])).name == "tags"
+
+
+def test_a_number_and_its_text_are_one_class():
+    assert labels_of([1, "1", 2, 1, "x"]).values.tolist() == [0, 0, 1, 0, 2]
+    assert labels_of([1, "1", 10, 9, True]).names == ("1", "9", "10", "True")
+    assert labels_of(["01", "1", "001"]).names == ("001", "01", "1")
+
+
+WORDS = ["beat", "downbeat", "start", "end", "label", "start_time", "end_time", "chord_str", "x"]
+NAMES = ["C major", "a|b", "X", "Am7", "0.5", "N"]
+CELL = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text() | st.sampled_from(NAMES),
+    lambda items: st.lists(items, max_size=4) | st.dictionaries(st.sampled_from(WORDS), items, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    cells=st.lists(CELL, min_size=1, max_size=6),
+    kind=st.none() | st.sampled_from(list(KINDS)),
+    name=st.sampled_from(["key", "chords", "beats", "x"]),
+)
+@settings(deadline=None, max_examples=500)
+def test_whatever_a_cell_holds_it_is_read_or_named(cells, kind, name):
+    clips = [f"{number}.wav" for number in range(len(cells))]
+    column = Column(name, cells, clips, [0.0] * len(cells), [30.0] * len(cells), [False] * len(cells))
+    with contextlib.suppress(DataError):
+        recognised = recognise(column, kind)
+        kept = [row for row in range(len(cells)) if row not in recognised.faults]
+        if kept:
+            assert len(read_labels(column.take(kept), recognised.kind.name).values) == len(kept)
+
+
+def test_cells_that_cannot_be_written_are_named():
+    deep = []
+    for _ in range(10_000):
+        deep = [deep]
+    for odd in (deep, 10**5000):
+        recognised = recognise(Column("x", ["a", "b", "a", odd]))
+        assert list(recognised.faults) == [3]
+        assert "cannot be shown" in recognised.faults[3]

@@ -25,12 +25,12 @@ def test_lists_of_numbers_are_values():
 
 
 def test_names_that_are_asked_to_be_values_are_refused():
-    with pytest.raises(DataError, match="not numbers"):
+    with pytest.raises(DataError, match="label 1: 'a' is not a finite number"):
         labels_of(["a", "b"], "values")
 
 
 def test_values_of_different_lengths_are_refused():
-    with pytest.raises(DataError, match="from 1 to 2 numbers"):
+    with pytest.raises(DataError, match=r"label 2: '\[1.0, 2.0\]' holds 2 numbers, most labels 1"):
         labels_of([[1.0], [1.0, 2.0]], "values")
 
 

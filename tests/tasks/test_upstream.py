@@ -349,7 +349,7 @@ def test_one_bad_annotation_sets_its_track_aside(harmonix, monkeypatch):
     for number in range(1, 8):
         path = next(iter((harmonix / "dataset" / "segments").glob(f"{number:04d}_*")), None)
         if path:
-            sound(harmonix / "audio" / f"{path.stem}.wav", 1.0, 8_000, seed=number)
+            sound(harmonix / "audio" / f"{path.stem}.wav", 300.0, 1_000, seed=number)
     read = annotated_songs(harmonix, "paper")
     read[0]["sections"][0][1] = -1.0
     task = replace(TASKS["harmonix-structure"], read=lambda *_: read)
@@ -357,4 +357,4 @@ def test_one_bad_annotation_sets_its_track_aside(harmonix, monkeypatch):
     dataset = load_tasks(make_plan({"task": [task.name], "root": harmonix.parent, "baseline": ["mel"]}, "test"))[
         0
     ].dataset
-    assert "runs backwards or overlaps" in dataset.skipped[read[0]["path"]]
+    assert "runs backwards" in dataset.skipped[read[0]["path"]]

@@ -244,7 +244,8 @@ def print_task_check(task: Any) -> None:
     console.print(
         f"{task.name}: {len(clips)} clips, {task.hours:.2f} h of audio, {side}s: {sizes}\n"
         f"target: {labels.kind} ({len(labels.names)}: {', '.join(labels.names[:12])}"
-        f"{', …' if len(labels.names) > 12 else ''})",
+        f"{', …' if len(labels.names) > 12 else ''})\n"
+        f"labels: {task.evidence}",
         markup=False, highlight=False,
     )  # fmt: skip
     if task.short:

@@ -6,14 +6,17 @@ names the row. Splits, folds and groups that the data bring are used as they are
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from layerscope.data.annotation_files import file_beside, find_file, names_file, read_annotation
 from layerscope.data.audio import FileFacts, file_facts
 from layerscope.data.folders import class_folders
 from layerscope.data.label_tables import (
@@ -25,8 +28,10 @@ from layerscope.data.label_tables import (
     json_lines,
     split_files,
 )
+from layerscope.data.mirdata_tracks import PREFIX, mirdata_records
 from layerscope.errors import AudioError, DataError, unknown
-from layerscope.targets import Column, Labels, kind_named, kind_of
+from layerscope.targets import Column, Labels, read_labels, recognise
+from layerscope.targets.kind import most
 
 __all__ = ["Dataset"]
 
@@ -45,6 +50,10 @@ class Dataset:
         ``clip_key`` (content and span) and ``clip_seconds``.
     skipped : dict of str to str
         Name of every clip that is not used, and why.
+    evidence : dict of str to str
+        Target, once `with_target` has looked at it → its kind, how many cells are of it and which are not, in words.
+    places : tuple of Path
+        Directories where the names of files of annotations start.
 
     Examples
     --------
@@ -60,17 +69,21 @@ class Dataset:
     name: str
     clips: pd.DataFrame
     skipped: dict[str, str] = field(default_factory=dict)
+    evidence: dict[str, str] = field(default_factory=dict)
+    places: tuple[Path, ...] = ()
 
     @classmethod
-    def load(cls, path: str | Path, root: str | Path | None = None) -> Dataset:
-        """Read a folder, a ``.csv`` or a ``.jsonl``.
+    def load(cls, path: str | Path, root: str | Path | None = None, targets: Sequence[str] = ()) -> Dataset:
+        """Read a folder, a ``.csv``, a ``.jsonl``, or a data set that mirdata reads (``mirdata:giantsteps_key``).
 
         Parameters
         ----------
         path : str or Path
             What to read.
         root : str or Path, optional
-            Where relative audio paths start; the table's own directory by default.
+            Where relative audio paths start, the table's own directory by default; or where a data set of mirdata lies.
+        targets : sequence of str
+            What is to be read of a data set of mirdata, whose annotations may be many; tables are read whole.
 
         Raises
         ------
@@ -83,6 +96,8 @@ class Dataset:
         Traceback (most recent call last):
         layerscope.errors.DataError: data 'drums.xlsx' does not exist; give a folder, a CSV or a JSONL
         """
+        if str(path).startswith(PREFIX):
+            return cls.from_mirdata(str(path).removeprefix(PREFIX), root, targets)
         path = Path(path).expanduser()
         if path.is_dir():
             return cls.from_folder(path)
@@ -164,7 +179,18 @@ class Dataset:
             parts.append(cls.from_records(file, rows, "line", 1, places))
         clips = pd.concat([part.clips for part in parts], ignore_index=True)
         skipped = {name: reason for part in parts for name, reason in part.skipped.items()}
-        return cls(parts[0].name, clips, skipped)
+        return cls(parts[0].name, clips, skipped, places=parts[0].places)
+
+    @classmethod
+    def from_mirdata(cls, name: str, root: str | Path | None = None, targets: Sequence[str] = ()) -> Dataset:
+        """Read the tracks of a data set that mirdata knows; nothing is downloaded.
+
+        Who plays is a group, and splits are those of the data set, where mirdata knows them.
+        """
+        columns = [column for target in targets for column in target.split(",")]
+        home, records = mirdata_records(name, None if root is None else Path(root).expanduser(), columns)
+        dataset = cls.from_records(home, records, "track", 1, [home.resolve()])
+        return replace(dataset, name=name)
 
     @classmethod
     def from_records(
@@ -174,7 +200,9 @@ class Dataset:
         records, skipped = clip_records(source.name, rows, unit, first, places)
         if not records:
             raise DataError(f"{source}: no usable row; {next(iter(skipped.values()), 'it has no rows')}")
-        return cls(source.name.split(".")[0], clip_table(records), skipped)
+        # Audio may start elsewhere (`root`); annotations lie by the table, or there.
+        beside = tuple(dict.fromkeys((source.resolve().parent, *places[:1])))
+        return cls(source.name.split(".")[0], clip_table(records), skipped, places=beside)
 
     def targets(self) -> list[str]:
         """Return the columns that can be a target."""
@@ -202,18 +230,39 @@ class Dataset:
         >>> labels.kind.name, labels.names
         ('tags', ('sad', 'slow'))
         """
-        columns = target.split(",")
-        cells = self.clips[target].tolist() if len(columns) == 1 else self.clips[columns].values.tolist()
-        column = Column(target, cells, list(self.clips["clip"]), list(self.clips["start"]))
-        return (kind_named(kind) if kind else kind_of(column)).read(column)
+        return read_labels(self.column(target), kind)
 
-    def with_target(self, target: str) -> Dataset:
+    def column(self, target: str) -> Column:
+        """Return the cells of a target column, or of several separated by commas, with what is known of the clips."""
+        clips, columns = self.clips, target.split(",")
+        cells = [[plain(cell) for cell in clips[column]] for column in columns]
+        return Column(
+            target,
+            cells[0] if len(columns) == 1 else list(map(list, zip(*cells, strict=True))),
+            list(clips["clip"]),
+            list(clips["start"]) if "start" in clips else (),
+            list(clips["clip_seconds"]) if "clip_seconds" in clips else (),
+            list(clips["end"].notna()) if "end" in clips else (),
+        )
+
+    def with_target(self, target: str, kind: str | None = None) -> Dataset:
         """Return the clips that have this target; the others are set aside with the reason.
+
+        These are clips without a label, and those whose label is not what most are (`layerscope.targets.recognise`).
+
+        Parameters
+        ----------
+        target : str
+            The column, or several with commas.
+        kind : str, optional
+            What it holds, where that should not be worked out.
 
         Raises
         ------
         UsageError
             If no column has that name, with the nearest suggested.
+        DataError
+            If no clip has a label that can be used.
 
         Examples
         --------
@@ -221,15 +270,42 @@ class Dataset:
         >>> Dataset("songs", clips).with_target("key").skipped
         {'b': "no label in 'key'"}
         """
+        named = self.beside_audio(target) if target not in self.targets() else self
         for column in target.split(","):
-            if column not in self.targets():
+            if column not in named.targets():
                 raise unknown("target", column, self.targets())
-        missing = self.clips[target.split(",")].isna().any(axis=1)
-        reasons = dict.fromkeys(self.clips["clip"][missing], f"no label in '{target}'")
-        kept = self.clips[~missing].reset_index(drop=True)
+        missing = named.clips[target.split(",")].isna().any(axis=1)
+        reasons = dict.fromkeys(named.clips["clip"][missing], f"no label in '{target}'")
+        kept = named.clips[~missing].reset_index(drop=True)
         if kept.empty:
             raise DataError(f"{self.name}: no clip has a label in '{target}'")
-        return Dataset(self.name, kept, {**self.skipped, **reasons})
+        labelled = replace(named, clips=kept, skipped={**self.skipped, **reasons}).with_files_read(target, kind)
+        recognised = recognise(labelled.column(target), kind)
+        odd = {labelled.clips["clip"][row]: reason for row, reason in recognised.faults.items()}
+        return replace(labelled.without(odd), evidence={**self.evidence, target: recognised.evidence})
+
+    def beside_audio(self, target: str) -> Dataset:
+        """Return the clips with a column that names the file of annotations beside each one's audio, if any has one."""
+        files = [file_beside(Path(path)) for path in self.clips.path] if "path" in self.clips else []
+        if not any(files):
+            return self
+        return replace(self, clips=self.clips.assign(**{target: [str(file) if file else None for file in files]}))
+
+    def with_files_read(self, target: str, kind: str | None) -> Dataset:
+        """Return the clips with what is in the files that a column names; where most cells name none, as they are."""
+        if "," in target or not most(map(names_file, self.clips[target])):
+            return self
+        cells: list[Any] = []
+        reasons = {}
+        for clip, cell in zip(self.clips["clip"], self.clips[target], strict=True):
+            try:
+                cells.append(read_annotation(find_file(cell, self.places), target, kind) if names_file(cell) else cell)
+            except DataError as error:
+                cells.append(None)
+                reasons[clip] = f"'{target}': {error}"
+        # By way of a series of objects, since a list of lists would be taken for a table.
+        clips = self.clips.assign(**{target: pd.Series(cells, index=self.clips.index, dtype=object)})
+        return replace(self, clips=clips).without(reasons)
 
     def survey(self, progress: Callable[[int], None] = lambda _: None) -> Dataset:
         """Return the clips with ``clip_key`` and ``clip_seconds``, from one look at every distinct file, undecoded.
@@ -264,7 +340,25 @@ class Dataset:
         kept = self.clips[~self.clips["clip"].isin(list(reasons))].reset_index(drop=True)
         if kept.empty:
             raise DataError(f"{self.name}: no clip is left; first reason: {next(iter(reasons.values()))}")
-        return Dataset(self.name, kept, {**self.skipped, **reasons})
+        return replace(self, clips=kept, skipped={**self.skipped, **reasons})
+
+
+def plain(cell: Any) -> Any:
+    """Return a cell as Python's own numbers and lists; a text of a JSON list or object as what it says.
+
+    Examples
+    --------
+    >>> plain('[[0.0, 1.5, "C:maj"]]'), plain("[live]")
+    ([[0.0, 1.5, 'C:maj']], '[live]')
+    """
+    if hasattr(cell, "tolist"):
+        return cell.tolist()
+    if isinstance(cell, str) and cell.lstrip()[:1] in ("[", "{"):
+        try:
+            return json.loads(cell)
+        except (ValueError, RecursionError):
+            return cell
+    return cell
 
 
 def facts_or_reason(path: str) -> FileFacts | str:

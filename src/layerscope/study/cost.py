@@ -102,6 +102,8 @@ class TaskCheck:
         The clips that would be used, with ``split`` or ``fold``, and those that would not.
     labels : Labels
         Of the clips.
+    evidence : str
+        What their cells are, how many of them, and which are not.
     leaks : list of str
         What lies on both sides of the splits that the data bring, by files and groups.
     published : bool
@@ -119,6 +121,7 @@ class TaskCheck:
     name: str
     dataset: Dataset
     labels: Labels
+    evidence: str
     leaks: list[str]
     published: bool
     hours: float
@@ -202,7 +205,8 @@ def task_check(
     training = parts * probing_seconds(features, target, plan) / max(1, min(workers, len(jobs)))
     return TaskCheck(
         name=task.name,
-        dataset=Dataset(task.dataset.name, clips, task.dataset.skipped),
+        dataset=replace(task.dataset, clips=clips),
+        evidence=task.evidence,
         labels=task.labels(),
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
         published=task.published,

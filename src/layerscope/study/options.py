@@ -104,7 +104,9 @@ class Options(BaseModel):
 class Sources(Options):
     """Which clips go through which encoders."""
 
-    data: Path | None = Field(None, strict=False, description="A folder with one sub-folder a class, a CSV or a JSONL.")
+    data: Path | None = Field(
+        None, strict=False, description="A folder of one sub-folder a class, a CSV, a JSONL, or mirdata:NAME."
+    )
     root: Path | None = Field(
         None, strict=False, description="Where relative audio paths start, or the tasks' data sets lie."
     )
@@ -117,7 +119,9 @@ class Sources(Options):
     @classmethod
     def make_absolute(cls, value: Path | None) -> Path | None:
         """Return a place that means the same from every directory: what is on record is compared with it."""
-        return None if value is None else absolute(value)
+        from layerscope.data.mirdata_tracks import PREFIX
+
+        return value if value is None or str(value).startswith(PREFIX) else absolute(value)
 
     @field_validator("model", check_fields=False)
     @classmethod
@@ -270,9 +274,11 @@ def read_plan(path: Path, given: dict[str, Any] | None = None) -> Plan:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: not readable as TOML ({error})") from error
+    from layerscope.data.mirdata_tracks import PREFIX
+
     # A study file may be run from any directory.
     for key in ("data", "root"):
-        if isinstance(written.get(key), str):
+        if isinstance(written.get(key), str) and not written[key].startswith(PREFIX):
             written[key] = str(path.parent / Path(written[key]).expanduser())
     models = at_commas(written.get("model", []))
     if isinstance(models, list) and all(isinstance(name, str) for name in models):

@@ -70,7 +70,7 @@ def run_task(task: StudyTask, stores: Stores, asked: Probing, progress: Progress
     leaks = refuse_leaks(task.dataset.clips, allow=asked.allow_leaks or task.published)
     features, target, clips = divide(task, labels, stores, asked)
     scores = probe_features(features, target, labels, clips, asked, task, progress, keep)
-    more = {"leaks": leaks, "skipped": len(task.dataset.skipped)}
+    more = {"leaks": leaks, "skipped": len(task.dataset.skipped), "evidence": task.evidence}
     more |= {"published": task.published, "shared": task.shared, "short": task.short}
     return replace(scores, facts=scores.facts | more)
 

@@ -66,6 +66,11 @@ class StudyTask:
         return kind_named(self.kind).over_time
 
     @property
+    def evidence(self) -> str:
+        """Return what its cells are, how many of them, and which are not, in words."""
+        return self.dataset.evidence.get(self.target, "")
+
+    @property
     def shared(self) -> str:
         """Return what its splits are known to share, as published."""
         return self.task.shared if self.task and (self.published or not self.task.mended) else ""
@@ -101,11 +106,11 @@ def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
     progress = progress or Silent()
     found = [survey_task(known_tasks()[name], dataset, plan, progress) for name, dataset in read_tasks(plan).items()]
     if plan.data is not None:
-        dataset = survey(Dataset.load(plan.data, plan.root), progress)
+        dataset = survey(Dataset.load(plan.data, plan.root, plan.target), progress)
         for target in plan.target:
             # Tasks of one table need names of their own; one of several columns goes by the first.
             name = dataset.name if len(plan.target) == 1 else f"{dataset.name}-{target.partition(',')[0]}"
-            found.append(StudyTask(name, dataset.with_target(target), target, plan.kind, plan.window))
+            found.append(StudyTask(name, dataset.with_target(target, plan.kind), target, plan.kind, plan.window))
     for one in found:
         refuse_leaks(one.dataset.clips, allow=plan.allow_leaks or one.published)
         one.labels()  # a label that cannot be read is an error before the pass, not after

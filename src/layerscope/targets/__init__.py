@@ -6,6 +6,8 @@ entry-point group ``layerscope.kinds`` (docs/add-a-target.md).
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
@@ -18,21 +20,22 @@ from layerscope.targets.calibration import Calibration
 from layerscope.targets.chords import Chords
 from layerscope.targets.classes import Classes
 from layerscope.targets.key import Key
-from layerscope.targets.kind import Column, Kind, Labels, Metric
+from layerscope.targets.kind import Column, Kind, Labels, Metric, counted, is_name, most, shown
 from layerscope.targets.over_time import KindOverTime, ascending_times
 from layerscope.targets.segments import Segments
 from layerscope.targets.tags import Tags
 from layerscope.targets.values import Values
 
 __all__ = [
-    "Calibration", "Classes", "Column", "Kind", "KindOverTime", "Labels", "Metric", "Tags", "Values", "ascending_times",
-    "kind_named", "kind_of", "kinds", "labels_of", "metric_named", "register",
+    "Calibration", "Classes", "Column", "Kind", "KindOverTime", "Labels", "Metric", "Recognised", "Tags", "Values",
+    "ascending_times", "kind_named", "kind_of", "kinds", "labels_of", "metric_named", "most", "read_labels",
+    "recognise", "register",
 ]  # fmt: skip
 
 #: By name. Where nobody says what cells are, the last is asked first whether it recognises them: what is said over time
 #: before what is said of clips, chords before any other spans, and classes, which take every name, at the end.
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (Classes(), Key(), Tags(), Values(), Segments(), Chords(), Beats())
+    kind.name: kind for kind in (Classes(), Tags(), Key(), Values(), Segments(), Chords(), Beats())
 }
 #: Before any package registers: these names stay ours.
 BUILT_IN = frozenset(KINDS)
@@ -74,7 +77,7 @@ def kinds() -> dict[str, Kind]:
     Examples
     --------
     >>> list(kinds())[:4]
-    ['classes', 'key', 'tags', 'values']
+    ['classes', 'tags', 'key', 'values']
     """
     register_installed()
     return KINDS
@@ -99,7 +102,9 @@ def kind_named(name: str) -> Kind:
 
 
 def kind_of(column: Column) -> Kind:
-    """Work out what the cells of a column are.
+    """Work out what the cells of a column are: the kind of more than half of them (`layerscope.targets.kind.most`).
+
+    The others are the odd ones, which `recognise` names: one odd cell never changes what a target is.
 
     Raises
     ------
@@ -108,13 +113,92 @@ def kind_of(column: Column) -> Kind:
 
     Examples
     --------
-    >>> kind_of(Column("harmony", [[[0.0, 1.5, "C:maj"]], [[0.0, 2.0, "N"]]])).name
+    >>> kind_of(Column("harmony", [[[0.0, 1.5, "C:maj"]], [[0.0, 2.0, "N"]], "?"])).name
     'chords'
     """
     for kind in reversed(kinds().values()):
         if kind.recognises(column):
             return kind
-    raise DataError("some labels are lists and some are not; write all of them in one way")
+    raise DataError(
+        f"'{column.name}': its cells are of no one kind (the first: {shown(next(iter(column.cells), ''))}); some "
+        "labels are lists and some are not, or lists hold neither names nor numbers; write all of them in one way"
+    )
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What the cells of a column are.
+
+    Attributes
+    ----------
+    kind : Kind
+        Of most of them.
+    faults : dict of int to str
+        Rows of the odd ones, and why each cannot be used.
+    evidence : str
+        How many are of the kind, which are not, and what else is to be known, in words.
+    """
+
+    kind: Kind
+    faults: dict[int, str]
+    evidence: str
+
+
+def recognise(column: Column, kind: str | None = None) -> Recognised:
+    """Work out what the cells of a column are, and which of them are not.
+
+    Parameters
+    ----------
+    column : Column
+        Without empty cells.
+    kind : str, optional
+        Overrides what would be worked out.
+
+    Raises
+    ------
+    DataError
+        If the cells are of no one kind.
+
+    Examples
+    --------
+    >>> recognise(Column("key", ["C major", "X", "F#m", "Eb:min", "X", "other", "A minor"])).evidence
+    "key: 4 of 7 cells; 3 set aside: 'X' (2), 'other'"
+    """
+    chosen = kind_named(kind) if kind else kind_of(column)
+    faults = chosen.faults(column)
+    count = len(column.cells)
+    evidence = f"{chosen.name}: {count - len(faults)} of {count} cells"
+    if faults:
+        evidence += f"; {len(faults)} set aside: {counted(Counter(odd_name(column, row) for row in faults))}"
+    remark = chosen.remark(column.take([row for row in range(count) if row not in faults]))
+    return Recognised(chosen, faults, f"{evidence}; {remark}" if remark else evidence)
+
+
+def odd_name(column: Column, row: int) -> str:
+    """Return what an odd cell goes by: itself where it is a name, or its clip."""
+    cell = column.cells[row]
+    return shown(cell) if is_name(cell) or not column.clips else column.clips[row]
+
+
+def read_labels(column: Column, kind: str | None = None) -> Labels:
+    """Return the labels of a column.
+
+    Raises
+    ------
+    DataError
+        Naming the first clip whose cell cannot be read.
+    """
+    chosen = kind_named(kind) if kind else kind_of(column)
+    try:
+        return chosen.read(column)
+    except DataError as error:
+        # A kind over time names the clip itself.
+        faults = {} if chosen.over_time else chosen.faults(column)
+        if not faults:
+            raise
+        row = min(faults)
+        where = column.clips[row] if column.clips else f"label {row + 1}"
+        raise DataError(f"{where}: {faults[row]}") from error
 
 
 def labels_of(cells: Any, kind: str | None = None) -> Labels:
@@ -146,11 +230,11 @@ def labels_of(cells: Any, kind: str | None = None) -> Labels:
         if np.isin(table, (0, 1)).all():
             return Labels(KINDS["tags"], tuple(map(str, range(table.shape[1]))), table.astype(np.float32))
     # tolist makes Python's numbers of numpy's and torch's; kinds are told apart by these.
-    column = Column("", cells.tolist() if hasattr(cells, "tolist") else list(cells))
+    column = Column("", [cell.tolist() if hasattr(cell, "tolist") else cell for cell in cells])
     chosen = kind_named(kind) if kind else kind_of(column)
     if chosen.over_time:
         raise DataError(f"labels are {chosen.name}, said over time; they need audio")
-    return chosen.read(column)
+    return read_labels(column, chosen.name)
 
 
 def metric_named(name: str) -> Metric:

@@ -1,6 +1,7 @@
 """Beats and downbeats.
 
-Cells are lists of times, pairs of lists, or records with ``beat`` and ``downbeat``. A probe says of each frame, 25 a
+Cells are lists of times, pairs of lists (beats, downbeats), lists of ``[time, position in the bar]``, or records with
+``beat`` and ``downbeat``. A probe says of each frame, 25 a
 second, whether it holds a beat and a downbeat; the bar-pointer model makes beats of that. F-measures are mir_eval's at
 70 ms (Davies et al. 2009) and at 20 ms, the mean over tracks. mir_eval's ``trim_beats`` is not called: MARBLE counts
 the first five seconds as well.
@@ -8,8 +9,10 @@ the first five seconds as well.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import mir_eval
@@ -19,7 +22,7 @@ from numpy.typing import NDArray
 from layerscope.errors import DataError
 from layerscope.targets.bar_pointer import bar_pointer
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.kind import Column, Metric, Observation, is_list, is_nested, is_number
+from layerscope.targets.kind import Column, Metric, Observation, is_list, is_numbers, most, shown
 from layerscope.targets.over_time import KindOverTime, Scored, Scores, ascending_times
 from layerscope.targets.tags import Tags
 
@@ -43,22 +46,64 @@ class BeatTimes:
 
 
 def beats_of(cell: Any, where: str, shift: float = 0.0) -> BeatTimes:
-    """Read beats: a list of times, a pair of lists, or a record with ``beat`` and ``downbeat``.
+    """Read beats: times, a pair of lists, ``[time, position]`` each, or a record with ``beat`` and ``downbeat``.
 
     Raises
     ------
     DataError
-        If a time is none, or times do not ascend.
+        If a time is none, times do not ascend, or rows of two numbers may mean several things.
+
+    Examples
+    --------
+    >>> beats_of([[0.5, 4], [1.0, 1], [1.5, 2]], "song.wav")
+    BeatTimes(beats=array([0.5, 1. , 1.5]), downbeats=array([1.]))
     """
     if isinstance(cell, dict):
         if "beat" not in cell:
-            raise DataError(f"{where}: no 'beat' in {str(cell)[:60]}")
+            raise DataError(f"{where}: no 'beat' in {shown(cell)}")
         beats, downbeats = cell["beat"], cell.get("downbeat", [])
-    elif isinstance(cell, (list, tuple)) and len(cell) == 2 and all(isinstance(part, list) for part in cell):
+    elif is_list(cell) and most(map(is_row, cell)) and not is_pair(cell):
+        beats, downbeats = by_position(cell, where)
+    elif is_list(cell) and len(cell) == 2 and all(map(is_list, cell)):
         beats, downbeats = cell
     else:
         beats, downbeats = cell, []
     return BeatTimes(ascending_times(beats, where, shift), ascending_times(downbeats, where, shift))
+
+
+def is_row(item: Any) -> bool:
+    """Return whether an item of a cell is two numbers."""
+    return is_numbers(item) and len(item) == 2
+
+
+def is_pair(cell: Any) -> bool:
+    """Return whether a cell of two rows of numbers is a list of beats and one of those among them that are downbeats.
+
+    Two beats with their positions are none: the second time would be a position, or both times the same.
+    """
+    return len(cell) == 2 and all(map(is_row, cell)) and set(cell[1]) <= set(cell[0]) and cell[1][0] < cell[1][1]
+
+
+#: Beats of the longest bar.
+LONGEST_BAR = 32
+
+
+def by_position(rows: Sequence[Any], where: str) -> tuple[list[float], list[float]]:
+    """Return the times of beats and of downbeats, those at position 1."""
+    odd = next((row for row in rows if not is_row(row) or row[1] not in range(1, LONGEST_BAR + 1)), None)
+    if odd is not None:
+        raise DataError(
+            f"{where}: {shown(odd)} is not [time, position in the bar], nor are the two lists beats and downbeats "
+            "(spans need a label each)"
+        )
+    # [[0, 1], [1, 2]] may be beats one second apart, or spans that follow one another.
+    ascend = all(start < end for start, end in rows)
+    if len(rows) > 1 and ascend and all(row[1] == after[0] for row, after in pairwise(rows)):
+        raise DataError(
+            f"{where}: {shown(rows)} may be spans without labels or beats with positions; write spans as "
+            '[start, end, label] and beats as {"beat": […], "downbeat": […]}'
+        )
+    return [row[0] for row in rows], [row[0] for row in rows if row[1] == 1]
 
 
 #: How much the neighbours of a beat's frame count as one: annotations and frames are that exact.
@@ -114,6 +159,26 @@ def beat_positions(beats: Sequence[float], downbeats: set[float]) -> list[int]:
     return places
 
 
+#: Lists of fewer numbers may ascend by chance.
+FEW_TIMES = 4
+
+
+def holds_times(name: str, cells: Sequence[Any]) -> bool:
+    """Return whether lists of numbers are times of beats, of which tracks have different numbers, rather than values.
+
+    Of most tracks the number may be the same: long lists that ascend are times where any other is of another length.
+    """
+    lists = [cell for cell in cells if is_numbers(cell)]
+    counts = Counter(map(len, lists))
+    (commonest, occurrences), *_ = counts.most_common(1)
+    ascend = most(all(one < after for one, after in pairwise(cell)) for cell in lists)
+    if "beat" in name.lower():
+        return ascend
+    return not most([True] * occurrences + [False] * (len(lists) - occurrences)) or (
+        len(counts) > 1 and commonest >= FEW_TIMES and ascend
+    )
+
+
 class Beats(KindOverTime):
     """Beats and downbeats of a track."""
 
@@ -127,21 +192,20 @@ class Beats(KindOverTime):
     )
 
     def recognises(self, column: Column) -> bool:
-        """Return whether a cell is a record, or cells are pairs of lists of numbers, or lists of ever so many."""
-        if any(isinstance(cell, dict) for cell in column.cells):
-            return True
-        if is_nested(column):
-            first = next(cell for cell in column.cells if is_list(cell) and cell)
-            return len(first) == 2 and all(is_list(part) and all(map(is_number, part)) for part in first)
-        if "," in column.name or not all(map(is_list, column.cells)):
-            return False
-        numeric = all(isinstance(item, (int, float)) for cell in column.cells for item in cell)
-        # Tracks have different numbers of beats; lists of one length are read as values.
-        return numeric and len({len(cell) for cell in column.cells}) > 1
+        """Return whether most cells are records, rows or pairs of lists of numbers, or lists of times."""
+        filled = [cell for cell in column.cells if cell or not is_list(cell)]
+        nested = [is_list(cell) and all(map(is_numbers, cell)) for cell in filled]
+        return most(isinstance(cell, dict) or paired for cell, paired in zip(filled, nested, strict=True)) or (
+            most(map(is_numbers, filled)) and "," not in column.name and holds_times(column.name, filled)
+        )
 
     def read_track(self, cell: Any, clip: str, start: float) -> BeatTimes:
         """Read beats."""
         return beats_of(cell, clip, start)
+
+    def onsets(self, track: BeatTimes) -> Array:
+        """Return the beats."""
+        return track.beats
 
     def names_of(self, tracks: Sequence[BeatTimes]) -> tuple[str, ...]:
         """Return the two."""

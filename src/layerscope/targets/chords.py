@@ -1,29 +1,43 @@
-"""Chords over time, in Harte's syntax.
+"""Chords over time, in Harte's syntax or in that of lead sheets (`layerscope.targets.chord_symbols`).
 
 A probe names one of 25: twelve major and twelve minor triads and no chord, the order of MARBLE v2. Sevenths and
-inversions count as their triad, by the rule of mir_eval's ``majmin``; other triads, and what is unknown (``X``), are
-not scored. Recall of whole tracks is mir_eval's, weighted by seconds.
+inversions count as their triad, by the rule of mir_eval's ``majmin``; other triads, what is unknown (``X``), and labels
+that are no chord are not scored. Recall of whole tracks is mir_eval's, weighted by seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import mir_eval
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
+from layerscope.targets.chord_symbols import harte
 from layerscope.targets.key import PITCH_CLASSES
-from layerscope.targets.kind import Column, Metric, is_nested
+from layerscope.targets.kind import Column, Metric, counted, is_list, most, shown
 from layerscope.targets.over_time import Scored, Scores
-from layerscope.targets.spans import FRAME_ACCURACY, IGNORED, KindOfSpans, Spans, spans_from_frames, spans_of
+from layerscope.targets.spans import (
+    FRAME_ACCURACY,
+    IGNORED,
+    KindOfSpans,
+    Spans,
+    span_labels,
+    spans_from_frames,
+    spans_of,
+)
 
 __all__ = ["CHORD_NAMES", "Chords", "chord_number", "chord_score"]
 
 CHORD_NAMES = (*(f"{name}:maj" for name in PITCH_CLASSES), *(f"{name}:min" for name in PITCH_CLASSES), "N")
 NO_CHORD = 24
+#: Harte's label of what is not known, which is not scored.
+UNKNOWN = "X"
 
 
 @cache
@@ -45,7 +59,7 @@ def chord_number(label: str) -> int:
     """
     try:
         root, bitmap, _ = mir_eval.chord.encode(label, reduce_extended_chords=False)
-    except mir_eval.chord.InvalidChordException as error:
+    except (mir_eval.chord.InvalidChordException, ValueError, KeyError) as error:
         raise DataError(f"'{label}' is not a chord in Harte's syntax") from error
     if label == mir_eval.chord.NO_CHORD:
         return NO_CHORD
@@ -55,15 +69,25 @@ def chord_number(label: str) -> int:
     return IGNORED
 
 
-def looks_like_chord(text: str) -> bool:
-    """Return whether a text is a chord; lone letters name sections as well, and are not taken for chords."""
-    if len(text) == 1 and text not in "NX":
-        return False
+def is_chord(label: str) -> bool:
+    """Return whether a label is a chord, in Harte's syntax or that of lead sheets.
+
+    Examples
+    --------
+    >>> is_chord("A:min7"), is_chord("Am7"), is_chord("verse")
+    (True, True, False)
+    """
     try:
-        chord_number(text)
+        chord_number(harte(label))
     except DataError:
         return False
     return True
+
+
+#: Columns that are called so hold sections, whatever these are called: "A7" may be the seventh A.
+SECTIONS = ("segment", "section", "structure")
+#: Labels that name chords and sections alike, and tell nothing of the two apart.
+AMBIGUOUS = frozenset("ABCDEFGNX")
 
 
 def chord_score(rule: str) -> Callable[[Spans, Spans], Scored]:
@@ -91,6 +115,16 @@ def chord_score(rule: str) -> Callable[[Spans, Spans], Scored]:
     return measure
 
 
+def is_marble(cell: Any) -> bool:
+    """Return whether a cell holds records of MARBLE v2's, which say that they are of chords."""
+    return is_list(cell) and any(isinstance(entry, dict) and "chord_str" in entry for entry in cell)
+
+
+def labels_of_column(column: Column) -> Iterable[str]:
+    """Return the labels of all spans of a column."""
+    return chain.from_iterable(map(span_labels, column.cells))
+
+
 class Chords(KindOfSpans):
     """Chords of a track."""
 
@@ -103,21 +137,28 @@ class Chords(KindOfSpans):
     )
 
     def recognises(self, column: Column) -> bool:
-        """Return whether cells are lists of spans, all of whose labels are chords."""
-        if not is_nested(column):
-            return False
-        labels = {label for cell in column.cells for label in spans_of(list(cell), "labels").labels}
-        return all(map(looks_like_chord, labels))
+        """Return whether most cells hold spans, most of whose labels are chords."""
+        name, labels = column.name.lower(), labels_of_column(column)
+        if "chord" not in name and not most(map(is_marble, column.cells)):
+            labels = [label for label in labels if label not in AMBIGUOUS]
+        named_otherwise = any(word in name for word in SECTIONS)
+        return not named_otherwise and super().recognises(column) and most(map(is_chord, labels))
 
     def read_track(self, cell: Any, clip: str, start: float) -> Spans:
-        """Read spans, all of whose labels must be chords."""
+        """Read spans, one of whose labels at least must be a chord; those that are none are unknown."""
         spans = spans_of(cell, clip, start)
-        for label in spans.labels:
-            try:
-                chord_number(label)
-            except DataError as error:
-                raise DataError(f"{clip}: {error}") from error
-        return spans
+        if spans.labels and not any(map(is_chord, spans.labels)):
+            odd = shown(spans.labels[0])
+            raise DataError(f"{clip}: '{odd}' is not a chord such as 'C:min7' or 'Cm7'; none of its labels is")
+        return replace(spans, labels=tuple(harte(label) if is_chord(label) else UNKNOWN for label in spans.labels))
+
+    def remark(self, column: Column) -> str:
+        """Return which labels are no chords, and how often they occur."""
+        counts = Counter(labels_of_column(column))
+        odd = {label: count for label, count in counts.items() if not is_chord(label)}
+        if not odd:
+            return ""
+        return f"{sum(odd.values())} of {counts.total()} labels are no chords and not scored: {counted(odd)}"
 
     def names_of(self, tracks: Sequence[Spans]) -> tuple[str, ...]:
         """Return all 25, whether they occur or not."""

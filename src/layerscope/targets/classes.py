@@ -7,6 +7,7 @@ sorted, numbers by their size. Accuracy and macro F1 agree with scikit-learn's `
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,20 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration, softmax_slope
-from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, defined_mean, is_list
+from layerscope.targets.kind import (
+    FEW_SEVERAL,
+    Column,
+    Form,
+    Kind,
+    Labels,
+    Metric,
+    Observation,
+    defined_mean,
+    is_name,
+    is_several,
+    most,
+    shown,
+)
 
 __all__ = ["ACCURACY", "Classes", "accuracy", "macro_f1"]
 
@@ -56,6 +70,20 @@ def macro_f1(scores: Array, targets: NDArray[np.int64], weights: Array) -> Array
 ACCURACY = Metric("accuracy", "accuracy", accuracy)
 
 
+def is_whole(cell: Any) -> bool:
+    """Return whether a cell is a whole number."""
+    return isinstance(cell, numbers.Integral) and not isinstance(cell, bool)
+
+
+#: What cells that are no name are called in messages.
+NO_NAMES = {list: "a list", tuple: "a list", dict: "a record", type(None): "nothing"}
+
+
+def what_else(cell: Any) -> str:
+    """Return what a cell is that is not one name."""
+    return "several names" if is_several(cell) else NO_NAMES.get(type(cell), "no name")
+
+
 class Classes(Kind):
     """One of several names."""
 
@@ -65,20 +93,30 @@ class Classes(Kind):
     metrics: tuple[Metric, ...] = (ACCURACY, Metric("macro_f1", "macro F1", macro_f1, fewest_each=8))
 
     def recognises(self, column: Column) -> bool:
-        """Return whether no cell is a list: the kinds that are asked before have taken what is more than a name."""
-        return not any(map(is_list, column.cells))
+        """Return whether most cells are names: the kinds that are asked before have taken what is more than one."""
+        return most(map(is_name, column.cells))
+
+    def faults(self, column: Column) -> dict[int, str]:
+        """Return which cells are no names, or several among cells of one."""
+        several = sum(map(is_several, column.cells)) <= FEW_SEVERAL * len(column.cells)
+        return {
+            row: f"'{shown(cell)}' is {what_else(cell)}; a class is one name"
+            for row, cell in enumerate(column.cells)
+            if not is_name(cell) or (several and is_several(cell))
+        }
 
     def read(self, column: Column) -> Labels:
         """Read names."""
-        listed = next(filter(is_list, column.cells), None)
-        if listed is not None:
-            raise DataError(f"label '{str(listed)[:60]}' is a list; a class is one name")
-        # Whole numbers stay numbers, so that 10 comes after 9.
-        distinct = {cell if isinstance(cell, int) else str(cell) for cell in column.cells}
-        # By type first, because numbers and names do not compare.
-        names = [str(name) for name in sorted(distinct, key=lambda name: (str(type(name)), name))]
+        for cell in column.cells:
+            if not is_name(cell):
+                raise DataError(f"label '{shown(cell)}' is {what_else(cell)}; a class is one name")
+        # As written: the number 1 and the text "1" are one class.
+        texts = [str(cell) for cell in column.cells]
+        # Whole numbers by their size, so that 10 comes after 9, then names.
+        whole = {text: cell for text, cell in zip(texts, column.cells, strict=True) if is_whole(cell)}
+        names = [*sorted(whole, key=whole.__getitem__), *sorted(set(texts) - set(whole))]
         index = {name: number for number, name in enumerate(names)}
-        return Labels(self, tuple(index), np.array([index[str(cell)] for cell in column.cells], dtype=np.int64))
+        return Labels(self, tuple(index), np.array([index[text] for text in texts], dtype=np.int64))
 
     def strata(self, labels: Labels) -> NDArray[np.int64]:
         """Return the classes."""

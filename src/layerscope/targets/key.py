@@ -1,12 +1,13 @@
 """Keys: one of twelve major and twelve minor keys.
 
-Cells are keys in their usual spellings ("Gb:maj", "F# major", "Eb minor"); a column whose name ends in "key" is
-recognised. They are classes in the order of MARBLE, flats spelled. Scores are mir_eval's weighted key score, and that
-of MIREX, which also counts the fifth below.
+Cells are keys in their usual spellings ("Gb:maj", "F♯ minor", "A-flat major", "Ebm", a lower-case tonic alone for
+minor); a column whose name ends in "key" is recognised. They are classes in the order of MARBLE, flats spelled. Scores
+are mir_eval's weighted key score, and that of MIREX, which also counts the fifth below.
 """
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.classes import ACCURACY, Classes
-from layerscope.targets.kind import Column, Labels, Metric, Observation
+from layerscope.targets.kind import Column, Labels, Metric, Observation, most, shown
 
 __all__ = ["KEY_NAMES", "PITCH_CLASSES", "Key", "is_key", "key_name", "key_score", "key_score_mirex"]
 
@@ -25,8 +26,16 @@ Array = NDArray[np.float64]
 PITCH_CLASSES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 #: Twelve major and twelve minor keys, flats spelled: the order of MARBLE.
 KEY_NAMES = tuple(f"{name} {mode}" for mode in ("major", "minor") for name in PITCH_CLASSES)
-MODES = {"major": "major", "maj": "major", "minor": "minor", "min": "minor"}
+#: Upper and lower case tell "M" from "m".
+MODES = {"M": "major", "m": "minor", "major": "major", "maj": "major", "minor": "minor", "min": "minor"}
+SIGNS = {"": 0, "#": 1, "##": 2, "sharp": 1, "b": -1, "bb": -2, "flat": -1}
+#: A letter or the number of a pitch class from C, signs, and the mode.
+SPELLING = re.compile(
+    r"(?P<tonic>[A-Ga-g]|1[01]|\d)(?P<signs>##?|bb?|[ -]?(?i:sharp|flat)|)(?:[ :_-]*(?P<mode>[A-Za-z]+)\.?)?"
+)
 SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+
+NO_KEY = "not a major or minor key such as 'Eb minor'"
 
 
 def key_name(text: str) -> str:
@@ -39,16 +48,24 @@ def key_name(text: str) -> str:
 
     Examples
     --------
-    >>> key_name("F# major"), key_name("Gb:maj"), key_name("Eb minor")
-    ('Gb major', 'Gb major', 'Eb minor')
+    >>> key_name("F# major"), key_name("Gb:maj"), key_name("ebm"), key_name("A-flat Minor"), key_name("a")
+    ('Gb major', 'Gb major', 'Eb minor', 'Ab minor', 'A minor')
     """
-    tonic, _, mode = text.replace(":", " ").strip().partition(" ")
-    letter, signs = tonic[:1].upper(), tonic[1:]
-    known = mode.strip().lower() in MODES and letter in SEMITONES and set(signs) <= {"b", "#"}
-    if not known:
-        raise DataError(f"'{text}' is not a major or minor key such as 'Eb minor'")
-    semitone = (SEMITONES[letter] + signs.count("#") - signs.count("b")) % 12
-    return f"{PITCH_CLASSES[semitone]} {MODES[mode.strip().lower()]}"
+    plain = " ".join(text.replace("♯", "#").replace("♭", "b").split())
+    spelling = SPELLING.fullmatch(plain)
+    mode = mode_of(spelling["tonic"], spelling["mode"]) if spelling else None
+    if spelling is None or mode is None:
+        raise DataError(f"'{shown(text)}' is {NO_KEY}")
+    tonic = spelling["tonic"].upper()
+    semitone = int(tonic) if tonic.isdigit() else SEMITONES[tonic]
+    return f"{PITCH_CLASSES[(semitone + SIGNS[spelling['signs'].strip(' -').lower()]) % 12]} {mode}"
+
+
+def mode_of(tonic: str, word: str | None) -> str | None:
+    """Return the mode that a word means, or, where there is none, the case of the tonic; None where neither does."""
+    if word:
+        return MODES.get(word) or MODES.get(word.lower() if len(word) > 1 else "")
+    return None if tonic.isdigit() else "minor" if tonic.islower() else "major"
 
 
 def is_key(cell: Any) -> bool:
@@ -60,7 +77,7 @@ def is_key(cell: Any) -> bool:
     (True, False)
     """
     try:
-        key_name(str(cell))
+        key_name(shown(cell))
     except DataError:
         return False
     return True
@@ -113,12 +130,16 @@ class Key(Classes):
     )
 
     def recognises(self, column: Column) -> bool:
-        """Return whether the column is called so and holds keys only."""
-        return "," not in column.name and column.name.lower().endswith("key") and all(map(is_key, column.cells))
+        """Return whether the column is called so and most of its cells are keys."""
+        return "," not in column.name and column.name.lower().endswith("key") and most(map(is_key, column.cells))
+
+    def faults(self, column: Column) -> dict[int, str]:
+        """Return which cells are no keys."""
+        return {row: f"'{shown(cell)}' is {NO_KEY}" for row, cell in enumerate(column.cells) if not is_key(cell)}
 
     def read(self, column: Column) -> Labels:
         """Read keys, of which all 24 are names, whether they occur or not."""
-        numbers = [KEY_NAMES.index(key_name(str(cell))) for cell in column.cells]
+        numbers = [KEY_NAMES.index(key_name(shown(cell))) for cell in column.cells]
         return Labels(self, KEY_NAMES, np.array(numbers, dtype=np.int64))
 
     def observations(self, answer: dict[str, Any], seconds: float) -> tuple[str, list[Observation]]:

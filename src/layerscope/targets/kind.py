@@ -12,16 +12,20 @@ definition. Of kinds over time (`layerscope.targets.over_time`) a probe scores f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import numbers
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
 
-__all__ = ["Column", "Form", "Kind", "Labels", "Metric", "Observation", "defined_mean"]
+__all__ = ["Column", "Form", "Kind", "Labels", "Metric", "Observation", "defined_mean", "most", "shown"]
 
 Array = NDArray[np.float64]
 #: What a probe answers: one of several outputs, any of them, or numbers. It decides the probe's loss.
@@ -75,12 +79,29 @@ class Column:
         Names of the clips, for messages.
     starts : sequence of float
         Where clips begin in their files, in seconds, to which times in cells refer.
+    seconds : sequence of float
+        How long clips are; NaN, or nothing at all, where that is not known.
+    cut : sequence of bool
+        Whether the file goes on after the clip, and the annotation with it; nothing where that is not known.
     """
 
     name: str
     cells: Sequence[Any]
     clips: Sequence[str] = ()
     starts: Sequence[float] = ()
+    seconds: Sequence[float] = ()
+    cut: Sequence[bool] = ()
+
+    def take(self, rows: Sequence[int]) -> Column:
+        """Return some rows."""
+
+        def taken(part: Sequence[Any]) -> Sequence[Any]:
+            # What is not known of the clips stays so.
+            return [part[row] for row in rows] if len(part) else ()
+
+        parts = (self.cells, self.clips, self.starts, self.seconds, self.cut)
+        cells, clips, starts, seconds, cut = map(taken, parts)
+        return Column(self.name, cells, clips, starts, seconds, cut)
 
 
 @dataclass(frozen=True)
@@ -173,12 +194,36 @@ class Kind:
         return self.name
 
     def recognises(self, column: Column) -> bool:
-        """Return whether cells are of this kind, where nobody says so: by default never."""
+        """Return whether cells are of this kind, where nobody says so: by default never.
+
+        One odd cell among many decides nothing: ask whether `most` of the cells are of the kind.
+        """
         return False
 
     def read(self, column: Column) -> Labels:
         """Read the labels of a column; raise a `DataError` that names what is wrong with a cell."""
         raise NotImplementedError
+
+    def faults(self, column: Column) -> dict[int, str]:
+        """Return why cells cannot be read, by their rows: by default what `read` says of each alone."""
+        try:
+            self.read(column)
+        except DataError:
+            reasons = {row: self.fault(column.take([row])) for row in range(len(column.cells))}
+            return {row: reason for row, reason in reasons.items() if reason}
+        return {}
+
+    def fault(self, column: Column) -> str:
+        """Return why a column of one cell cannot be read, or an empty text."""
+        try:
+            self.read(column)
+        except DataError as error:
+            return str(error)
+        return ""
+
+    def remark(self, column: Column) -> str:
+        """Return what a reader must know of how the cells are read, or an empty text."""
+        return ""
 
     def metrics_of(self, names: Sequence[str]) -> tuple[Metric, ...]:
         """Return the metrics of a target with such names."""
@@ -237,7 +282,7 @@ class Kind:
 def is_number(item: Any) -> bool:
     """Return whether an item of a cell is a number."""
     # To Python, True and False are whole numbers.
-    return isinstance(item, (int, float)) and not isinstance(item, bool)
+    return isinstance(item, numbers.Real) and not isinstance(item, (bool, np.bool_))
 
 
 def is_list(item: Any) -> bool:
@@ -245,9 +290,102 @@ def is_list(item: Any) -> bool:
     return isinstance(item, (list, tuple))
 
 
-def is_nested(column: Column) -> bool:
-    """Return whether a cell holds lists or records: what is said over time is written so."""
-    return any(is_list(cell) and any(is_list(item) or isinstance(item, dict) for item in cell) for cell in column.cells)
+def is_numbers(item: Any) -> bool:
+    """Return whether a cell, or an item of one, is a list of numbers."""
+    return is_list(item) and all(map(is_number, item))
+
+
+def is_name(item: Any) -> bool:
+    """Return whether a cell, or an item of one, is a text, a number, or true or false: what can be written as one."""
+    if not isinstance(item, (str, numbers.Real, np.bool_)):
+        return False
+    try:
+        str(item)
+    except ValueError:  # a number of thousands of digits
+        return False
+    return True
+
+
+#: The share of cells with several names up to which they are the odd ones of a column of names.
+FEW_SEVERAL = 0.05
+
+
+def is_several(cell: Any) -> bool:
+    """Return whether a cell is a text of several names, with ``|`` between them."""
+    return isinstance(cell, str) and "|" in cell
+
+
+#: The share of cells above which a column is of a kind, and the others are the odd ones.
+MOST = 0.5
+
+
+def most(answers: Iterable[bool]) -> bool:
+    """Return whether more than half of the answers are yes; where nobody is asked, no.
+
+    Examples
+    --------
+    >>> most([True, True, False]), most([True, False]), most([])
+    (True, False, False)
+    """
+    given = list(answers)
+    return sum(given) > MOST * len(given)
+
+
+#: Letters of a cell that a message shows.
+LETTERS = 60
+
+
+def shown(cell: Any) -> str:
+    """Return a cell for a message, cut where it is long.
+
+    Examples
+    --------
+    >>> shown([0.5, "x"]), len(shown(list(range(1000))))
+    ("[0.5, 'x']", 60)
+    """
+    try:
+        text = str(cell)
+    except (RecursionError, ValueError):  # nested too deep, or a number of thousands of digits
+        return f"a {type(cell).__name__} that cannot be shown"
+    return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
+
+
+#: Different odd cells that a message names.
+NAMED = 8
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Return what occurs and how often, the commonest first.
+
+    Examples
+    --------
+    >>> counted({"other": 1, "X": 2})
+    "'X' (2), 'other'"
+    """
+    ordered = sorted(counts.items(), key=lambda pair: -pair[1])
+    words = [f"'{shown(name)}'" + (f" ({count})" if count > 1 else "") for name, count in ordered[:NAMED]]
+    return ", ".join(words) + (f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else "")
+
+
+#: Python would take "1_2" for 12 as well.
+NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+
+
+def as_float(item: Any) -> float:
+    """Return a number, or a text of one, as a float; NaN where it is none, or not finite.
+
+    Examples
+    --------
+    >>> as_float("1.5"), as_float("1_5"), as_float(10**400), as_float(None)
+    (1.5, nan, nan, nan)
+    """
+    if not (is_number(item) or (isinstance(item, str) and NUMBER.fullmatch(item))):
+        return math.nan
+    try:
+        value = float(item)
+    except OverflowError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def defined_mean(values: Array) -> Array:

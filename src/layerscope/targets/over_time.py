@@ -9,6 +9,7 @@ a score over tracks the weighted mean, so that resampling tracks is exact.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.kind import Column, Kind, Labels
+from layerscope.targets.kind import Column, Kind, Labels, as_float, is_list, shown
 
 __all__ = ["KindOverTime", "Scored", "Scores", "ascending_times", "frame_times"]
 
@@ -51,9 +52,31 @@ class KindOverTime(Kind):
             tracks[row] = self.read_track(cell, clip, start)
         return Labels(self, self.names_of(list(tracks)), tracks)
 
+    def faults(self, column: Column) -> dict[int, str]:
+        """Return why annotations cannot be read, or do not fit their clips, by row."""
+        starts = column.starts or [0.0] * len(column.cells)
+        lengths = column.seconds or [math.nan] * len(column.cells)
+        cut = column.cut or [True] * len(column.cells)
+        reasons: dict[int, str] = {}
+        for row, place in enumerate(zip(column.cells, starts, lengths, cut, strict=True)):
+            cell, start, seconds, goes_on = place
+            try:
+                track = self.read_track(cell, f"'{column.name}'", start)
+            except DataError as error:
+                reasons[row] = str(error)
+                continue
+            reason = misfit(self.onsets(track), seconds, goes_on)
+            if reason:
+                reasons[row] = f"'{column.name}': {reason}"
+        return reasons
+
     def read_track(self, cell: Any, clip: str, start: float) -> Any:
         """Read a track's annotation; `clip` is for messages, `start` where it begins in the file, in seconds."""
         raise NotImplementedError
+
+    def onsets(self, track: Any) -> Array | None:
+        """Return when what is annotated begins, in seconds, to be held against the clip; by default it is not."""
+        return None
 
     def names_of(self, tracks: Sequence[Any]) -> tuple[str, ...]:
         """Return the names of a probe's outputs."""
@@ -104,6 +127,38 @@ class KindOverTime(Kind):
         raise NotImplementedError
 
 
+#: Seconds that an annotation may go on after the sound: encoders and editors pad and cut by less.
+OVERHANG = 1.0
+
+
+def misfit(onsets: Array | None, seconds: float, goes_on: bool) -> str:
+    """Return why an annotation is not of its clip, or an empty text.
+
+    Parameters
+    ----------
+    onsets : ndarray, optional
+        When what is annotated begins, in seconds from the start of the clip; None is not held against it.
+    seconds : float
+        Of the clip; NaN where that is not known.
+    goes_on : bool
+        Whether its file goes on after it, so that the annotation may.
+
+    Examples
+    --------
+    >>> misfit(np.array([0.5, 214.0]), 30.0, goes_on=False)
+    'the annotation goes on to 214 s, but the sound ends at 30 s: of another recording, or in milliseconds?'
+    """
+    if onsets is None:
+        return ""
+    length = math.inf if math.isnan(seconds) else seconds
+    if not goes_on and len(onsets) and onsets[-1] > length + OVERHANG:
+        return (
+            f"the annotation goes on to {onsets[-1]:g} s, but the sound ends at {length:g} s: of another recording, "
+            "or in milliseconds?"
+        )
+    return "" if (onsets < length).any() else "nothing is annotated inside the clip"
+
+
 def frame_times(frames: int, rate: float) -> Array:
     """Return where frames stand, in seconds.
 
@@ -138,12 +193,15 @@ def ascending_times(values: Any, where: str, shift: float = 0.0) -> Array:
     >>> ascending_times([9.0, 10.5, 11.0], "song.wav", shift=10.0)
     array([0.5, 1. ])
     """
-    try:
-        times = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{where}: '{str(values)[:60]}' is not a list of times") from error
-    if times.ndim != 1 or not np.isfinite(times).all():
-        raise DataError(f"{where}: '{str(values)[:60]}' is not a list of times")
+    if isinstance(values, np.ndarray):
+        values = values.tolist()
+    if not is_list(values):
+        raise DataError(f"{where}: '{shown(values)}' is not a list of times")
+    times = np.array([as_float(value) for value in values], dtype=np.float64)
+    if not np.isfinite(times).all():
+        raise DataError(f"{where}: '{shown(values[int(np.isnan(times).argmax())])}' is not a time in seconds")
+    if (times < 0).any():
+        raise DataError(f"{where}: {times.min():g} s is before the start of the file")
     if (np.diff(times) <= 0).any():
         place = int(np.flatnonzero(np.diff(times) <= 0)[0])
         raise DataError(f"{where}: times do not ascend ({times[place]:g} s, then {times[place + 1]:g} s)")

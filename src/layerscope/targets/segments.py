@@ -17,7 +17,7 @@ from scipy.signal import find_peaks
 from scipy.special import softmax
 
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.kind import Column, Metric, is_nested
+from layerscope.targets.kind import Metric
 from layerscope.targets.over_time import Scored, Scores
 from layerscope.targets.spans import FRAME_ACCURACY, KindOfSpans, Spans
 
@@ -95,10 +95,6 @@ class Segments(KindOfSpans):
         Metric("boundary_f_0.5s", "HR.5F", boundary_f(0.5)),
         Metric("boundary_f_3s", "HR3F", boundary_f(3.0)),
     )
-
-    def recognises(self, column: Column) -> bool:
-        """Return whether cells are lists of spans: beats and chords have been asked before."""
-        return is_nested(column)
 
     def names_of(self, tracks: Sequence[Spans]) -> tuple[str, ...]:
         """Return the labels that occur."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.classes import Classes
-from layerscope.targets.kind import Metric, Observation
+from layerscope.targets.kind import Column, Metric, Observation, as_float, is_list, is_name, most, shown
 from layerscope.targets.over_time import KindOverTime, Scored, frame_times
 
 __all__ = ["IGNORED", "KindOfSpans", "Spans", "frame_accuracy", "span_targets", "spans_from_frames", "spans_of"]
@@ -25,6 +25,8 @@ Array = NDArray[np.float64]
 
 #: The label of a frame that is not scored.
 IGNORED = -1
+#: Seconds by which spans may overlap: rounding in a table.
+ROUNDING = 1e-3
 #: The second are those of MARBLE v2's chords.
 SPAN_KEYS = (("start", "end", "label"), ("start_time", "end_time", "chord_str"))
 
@@ -60,7 +62,7 @@ def spans_of(cell: Any, where: str, shift: float = 0.0) -> Spans:
     Raises
     ------
     DataError
-        If an entry is no span, or spans overlap or run backwards.
+        If an entry is no span, or spans overlap, run backwards or have no length.
 
     Examples
     --------
@@ -68,35 +70,53 @@ def spans_of(cell: Any, where: str, shift: float = 0.0) -> Spans:
     Spans(intervals=array([[0. , 0.5],
            [0.5, 2. ]]), labels=('N', 'C:maj'))
     """
-    if not isinstance(cell, list) or not cell:
-        raise DataError(f"{where}: expected a list of [start, end, label], found {str(cell)[:60]}")
+    if not is_list(cell) or not cell:
+        raise DataError(f"{where}: expected a list of [start, end, label], found {shown(cell)}")
     rows = [span_row(entry, where) for entry in cell]
-    intervals = np.array([row[:2] for row in rows], dtype=np.float64) - shift
-    backwards = np.flatnonzero(intervals[:, 1] < intervals[:, 0])
-    # A millisecond of overlap is rounding in the table.
-    overlapping = np.flatnonzero(intervals[1:, 0] < intervals[:-1, 1] - 1e-3)
-    if len(backwards) or len(overlapping):
-        number = int(backwards[0] if len(backwards) else overlapping[0] + 1)
-        start, end, label = rows[number]
-        raise DataError(f"{where}: span {number + 1} ({start:g}–{end:g} s, {label}) runs backwards or overlaps")
-    # Spans of no length, or that end before the clip begins, hold no frame of it.
-    kept = [number for number, (start, end) in enumerate(intervals) if end > start and end > 0]
-    return Spans(np.maximum(intervals[kept], 0.0), tuple(rows[number][2] for number in kept))
+    latest = 0.0
+    for number, (start, end, label) in enumerate(rows, start=1):
+        fault = span_fault(start, end, latest)
+        if fault:
+            raise DataError(f"{where}: span {number} ({start:g}–{end:g} s, {shown(label)}) {fault}")
+        latest = end
+    # What ends before the clip begins is not of it.
+    kept = [(start - shift, end - shift, label) for start, end, label in rows if end > shift]
+    intervals = np.array([times for *times, _ in kept], dtype=np.float64).reshape(-1, 2)
+    return Spans(np.maximum(intervals, 0.0), tuple(label for *_, label in kept))
+
+
+def span_fault(start: float, end: float, latest: float) -> str:
+    """Return what is wrong with a span that follows one which ends at `latest`, or an empty text."""
+    if start < 0:
+        return "begins before the file"
+    if end < start:
+        return "runs backwards"
+    if end == start:
+        return "has no length"
+    return "begins before the one before it ends" if start < latest - ROUNDING else ""
+
+
+def as_span(entry: Any) -> Any:
+    """Return an entry as ``[start, end, label]`` where it is a record with such keys, else as it is."""
+    if not isinstance(entry, dict):
+        return entry
+    return next(([entry[key] for key in keys] for keys in SPAN_KEYS if all(key in entry for key in keys)), entry)
+
+
+def span_labels(cell: Any) -> list[str]:
+    """Return the labels of a cell's spans, and none of a cell that holds other things."""
+    entries = [as_span(entry) for entry in cell] if is_list(cell) else []
+    return [str(entry[2]) for entry in entries if is_list(entry) and len(entry) == 3 and is_name(entry[2])]
 
 
 def span_row(entry: Any, where: str) -> tuple[float, float, str]:
     """Return start, end and label of one entry."""
-    if isinstance(entry, dict):
-        keys = next((keys for keys in SPAN_KEYS if all(key in entry for key in keys)), None)
-        entry = [entry[key] for key in keys] if keys else entry
-    if not isinstance(entry, (list, tuple)) or len(entry) != 3:
-        raise DataError(f"{where}: '{str(entry)[:60]}' is not [start, end, label]")
-    try:
-        start, end = float(entry[0]), float(entry[1])
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{where}: '{str(entry)[:60]}' does not begin with two times") from error
-    if not (math.isfinite(start) and math.isfinite(end)):
-        raise DataError(f"{where}: '{str(entry)[:60]}' has a time that is not finite")
+    entry = as_span(entry)
+    if not is_list(entry) or len(entry) != 3 or not is_name(entry[2]):
+        raise DataError(f"{where}: '{shown(entry)}' is not [start, end, label]")
+    start, end = as_float(entry[0]), as_float(entry[1])
+    if math.isnan(start) or math.isnan(end):
+        raise DataError(f"{where}: '{shown(entry)}' does not begin with two times in seconds")
     return start, end, str(entry[2])
 
 
@@ -159,9 +179,18 @@ class KindOfSpans(KindOverTime):
     frames = Classes()
     namespace: str
 
+    def recognises(self, column: Column) -> bool:
+        """Return whether most cells hold spans."""
+        return most(bool(span_labels(cell)) for cell in column.cells)
+
     def read_track(self, cell: Any, clip: str, start: float) -> Spans:
         """Read spans."""
         return spans_of(cell, clip, start)
+
+    def onsets(self, track: Spans) -> Array:
+        """Return the starts of the spans."""
+        starts: Array = track.intervals[:, 0]
+        return starts
 
     def heard(self, track: Spans, seconds: float) -> Spans:
         """Return the spans that begin before the end of the clip, the last cut there."""

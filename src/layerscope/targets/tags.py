@@ -14,7 +14,20 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration, best_threshold, logistic_curves
-from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, is_list
+from layerscope.targets.kind import (
+    FEW_SEVERAL,
+    Column,
+    Form,
+    Kind,
+    Labels,
+    Metric,
+    Observation,
+    is_list,
+    is_name,
+    is_several,
+    most,
+    shown,
+)
 from layerscope.targets.ranking_curves import average_precision, roc_auc
 
 __all__ = ["Tags"]
@@ -36,10 +49,18 @@ class Tags(Kind):
     chance = 0.5
 
     def recognises(self, column: Column) -> bool:
-        """Return whether all cells are lists, or one holds a ``|``."""
+        """Return whether most cells are lists of names, or, of texts, more than a few hold a ``|``."""
         if any(map(is_list, column.cells)):
-            return all(map(is_list, column.cells))
-        return any(isinstance(cell, str) and "|" in cell for cell in column.cells)
+            return most(is_list(cell) and all(map(is_name, cell)) for cell in column.cells)
+        return sum(map(is_several, column.cells)) > FEW_SEVERAL * len(column.cells)
+
+    def faults(self, column: Column) -> dict[int, str]:
+        """Return which cells are neither names nor lists of them; a clip may have no tag."""
+        return {
+            row: f"'{shown(cell)}' is not a list of tags"
+            for row, cell in enumerate(column.cells)
+            if not (is_name(cell) or (is_list(cell) and all(map(is_name, cell))))
+        }
 
     def read(self, column: Column) -> Labels:
         """Read lists of names into a table of 0 and 1.
@@ -50,7 +71,9 @@ class Tags(Kind):
         >>> labels.names, labels.values.tolist()
         (('happy', 'sad', 'slow'), [[0.0, 1.0, 1.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
         """
-        cells = [cell.split("|") if isinstance(cell, str) else list(cell) for cell in column.cells]
+        for fault in self.faults(column).values():
+            raise DataError(fault)
+        cells = [list(cell) if is_list(cell) else str(cell).split("|") for cell in column.cells]
         tagged = [{str(name).strip() for name in cell} - {""} for cell in cells]
         names = sorted(set().union(*tagged))
         if not names:

@@ -1,12 +1,14 @@
 """Values: a number, or as many for every clip.
 
-Cells are numbers or lists of them; several columns, named with commas between, are dimensions of one target. The metric
-is R², the mean over dimensions, and of several dimensions that of each as well (``r2:valence``). It agrees with
-scikit-learn's ``r2_score``.
+Cells are numbers, texts of numbers, or lists of them; several columns, named with commas between, are dimensions of one
+target. The metric is R², the mean over dimensions, and of several dimensions that of each as well (``r2:valence``). It
+agrees with scikit-learn's ``r2_score``.
 """
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -16,7 +18,20 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, is_list, is_number
+from layerscope.targets.kind import (
+    Column,
+    Form,
+    Kind,
+    Labels,
+    Metric,
+    Observation,
+    as_float,
+    is_list,
+    is_number,
+    is_numbers,
+    most,
+    shown,
+)
 
 __all__ = ["Values", "r2"]
 
@@ -56,6 +71,27 @@ def r2_of(dimension: int, predictions: Array, targets: Array, weights: Array) ->
     return r2_each(predictions, targets, weights)[:, dimension]
 
 
+#: Beyond, single precision, in which probes compute, knows no number.
+LARGEST = float(np.finfo(np.float32).max)
+
+
+def numbers_of(cell: Any) -> list[float]:
+    """Return the numbers of a cell, none where one is not finite, or no number.
+
+    Examples
+    --------
+    >>> numbers_of([0.5, "1.5"]), numbers_of(120), numbers_of("n/a")
+    ([0.5, 1.5], [120.0], [])
+    """
+    values = [as_float(item) for item in (cell if is_list(cell) else [cell])]
+    return values if all(abs(value) <= LARGEST for value in values) else []
+
+
+def not_numbers(cell: Any) -> str:
+    """Return what is wrong with a cell of which `numbers_of` gives none."""
+    return f"'{shown(cell)}' is not {'a list of finite numbers' if is_list(cell) else 'a finite number'}"
+
+
 class Values(Kind):
     """Numbers."""
 
@@ -66,16 +102,28 @@ class Values(Kind):
     chance = 0.0
 
     def recognises(self, column: Column) -> bool:
-        """Return whether cells are numbers that name no classes, or lists of numbers, or there are several columns."""
+        """Return whether most cells are numbers that name no classes, or lists of numbers, or columns are several."""
         if "," in column.name:
             return True
-        if all(map(is_list, column.cells)):
-            items = [item for cell in column.cells for item in cell]
-            return bool(items) and all(isinstance(item, (int, float)) for item in items)
-        if not all(map(is_number, column.cells)):
+        if most(map(is_numbers, filter(is_list, column.cells))):
+            return most(map(is_list, column.cells))
+        values = [as_float(cell) for cell in column.cells]
+        if not most(is_number(cell) or math.isfinite(value) for cell, value in zip(column.cells, values, strict=True)):
             return False
-        whole = all(float(cell).is_integer() for cell in column.cells)
-        return not whole or len(set(column.cells)) > MOST_NUMBERED_CLASSES
+        # Texts of digits alone may be names; that some have decimals shows that all are numbers.
+        whole = all(value.is_integer() for value in values if math.isfinite(value))
+        return not whole or len({cell for cell in column.cells if is_number(cell)}) > MOST_NUMBERED_CLASSES
+
+    def faults(self, column: Column) -> dict[int, str]:
+        """Return which cells are not as many finite numbers as most have."""
+        rows = [numbers_of(cell) for cell in column.cells]
+        usual = Counter(map(len, filter(None, rows))).most_common(1)
+        width = usual[0][0] if usual else 1
+        return {
+            row: f"'{shown(cell)}' holds {len(values)} numbers, most labels {width}" if values else not_numbers(cell)
+            for row, (cell, values) in enumerate(zip(column.cells, rows, strict=True))
+            if len(values) != width
+        }
 
     def read(self, column: Column) -> Labels:
         """Read numbers into a (clip, dimension) table, whose dimensions are called as the columns, or numbered.
@@ -85,19 +133,11 @@ class Values(Kind):
         >>> Values().read(Column("valence,arousal", [[0.5, -1.0], [0.0, 2.0]])).names
         ('valence', 'arousal')
         """
-        cells = [list(cell) if is_list(cell) else [cell] for cell in column.cells]
-        lengths = sorted({len(cell) for cell in cells})
-        if len(lengths) != 1:
-            raise DataError(
-                f"labels have from {lengths[0]} to {lengths[-1]} numbers; values need as many for every clip "
-                "(times of beats are of kind 'beats')"
-            )
-        try:
-            values = np.array(cells, dtype=np.float32)
-        except ValueError as error:
-            raise DataError(f"labels are not numbers ({error})") from error
-        if not np.isfinite(values).all():
-            raise DataError("labels hold values that are not finite")
+        rows = [numbers_of(cell) for cell in column.cells]
+        if not all(rows) or len(set(map(len, rows))) != 1:
+            reason = next(iter(self.faults(column).values()), "there are no labels")
+            raise DataError(f"{reason}; values need as many for every clip (times of beats are of kind 'beats')")
+        values = np.array(rows, dtype=np.float32)
         names = tuple(column.name.split(",")) if column.name else ()
         numbered = tuple(str(dimension) for dimension in range(values.shape[1]))
         return Labels(self, names if len(names) == values.shape[1] else numbered, values)

@@ -1,0 +1,160 @@
+"""Data sets that mirdata knows how to read: its tracks as records of clips.
+
+Any loader will do whose tracks have audio and something to predict: an attribute of its tracks that is a name, a
+number, a list of names, a key, a tempo, chords, beats or sections. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from layerscope.data.label_tables import ASIDE, SPLIT_NAMES, Record
+from layerscope.errors import DataError, UsageError, unknown
+
+__all__ = ["PREFIX", "mirdata_records"]
+
+#: Of what ``--data`` is given.
+PREFIX = "mirdata:"
+#: Attributes of tracks that say who plays, the closest first: clips of one must not be on both sides of a split.
+GROUPS = ("artist_id", "artist", "artists", "singer_id", "player_id", "drummer", "song_id", "album_id", "album")
+SPLITS = ("split", "subset")
+#: What reading a track may raise, of files that are absent or not as they should be.
+FAULTS = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError)
+#: Attributes that are no targets: where things are, and what they are called.
+NO_TARGETS = ("track_id", "title", "url", "audio", "start_time", "duration")
+
+
+def mirdata_records(name: str, root: Path | None, targets: Sequence[str] = ()) -> tuple[Path, list[Record]]:
+    """Return where a data set of mirdata lies, and a record for each of its tracks.
+
+    Parameters
+    ----------
+    name : str
+        As mirdata calls it.
+    root : Path, optional
+        Where it lies; where mirdata would put it by default.
+    targets : sequence of str
+        Attributes of tracks to be read.
+
+    Raises
+    ------
+    UsageError
+        If mirdata is not installed, or it or the data set does not know a name.
+    DataError
+        If the data set or mirdata's index of it is not there, with the way to get it.
+    """
+    dataset = open_dataset(name, root)
+    home = Path(dataset.data_home)
+    tracks = [dataset.track(track) for track in dataset.track_ids]
+    for target in targets:
+        if not any(hasattr(type(track), target) or target in vars(track) for track in tracks[:1]):
+            raise unknown("target", target, offered(tracks[0]), hint=f"; of mirdata's {name}")
+    return home, [record_of(track, home, targets) for track in tracks]
+
+
+def open_dataset(name: str, root: Path | None) -> Any:
+    """Return mirdata's data set, whose index is there."""
+    try:
+        # Here, because the library is an optional dependency.
+        import mirdata
+    except ImportError as error:
+        raise UsageError(f"'{PREFIX}{name}' needs mirdata: pip install 'layerscope[mirdata]'") from error
+    if name not in mirdata.list_datasets():
+        raise unknown("data set of mirdata", name, mirdata.list_datasets())
+    dataset = mirdata.initialize(name, data_home=None if root is None else str(root))
+    get = f"python -c \"import mirdata; mirdata.initialize('{name}', '{dataset.data_home}').download(%s)\""
+    if not Path(dataset.data_home).is_dir():
+        raise DataError(f"{dataset.data_home} does not exist; say where {name} lies with --root, or get it: {get % ''}")
+    # Beside the data as well, for machines whose packages are read-only.
+    places = [Path(dataset.index_path), Path(dataset.data_home) / Path(dataset.index_path).name]
+    index = next((place for place in places if place.is_file()), None)
+    if index is None:
+        raise DataError(
+            f"mirdata's index {places[0].name} is neither in {places[0].parent} nor in {places[1].parent}; "
+            "get it: " + get % "['index']"
+        )
+    dataset.index_path = str(index)
+    return dataset
+
+
+def record_of(track: Any, home: Path, targets: Sequence[str]) -> Record:
+    """Return the record of a track: its audio, where mirdata knows them its group and split, and its targets."""
+    audio = audio_of(track)
+    if audio is None:
+        return {"path": str(track.track_id), ASIDE: "mirdata knows no audio of this track"}
+    record: Record = {"path": str(Path(audio).relative_to(home) if Path(audio).is_relative_to(home) else audio)}
+    group = next((value for field in GROUPS if field not in targets and (value := known(track, field))), None)
+    if group is not None:
+        record["group"] = str(group[0] if isinstance(group, list) else group)
+    split = next((value for field in SPLITS if str(value := known(track, field)).lower() in SPLIT_NAMES), None)
+    if split is not None:
+        record["split"] = split
+    for target in targets:
+        try:
+            record[target] = cell_of(getattr(track, target), target)
+        except FAULTS as error:
+            record[ASIDE] = f"'{target}': {error}"
+    return record
+
+
+def audio_of(track: Any) -> str | None:
+    """Return the path of a track's audio; of several, the one that mirdata's ``audio`` would name, or the first."""
+    paths = {field: value for field, value in vars(track).items() if field.startswith("audio") and "path" in field}
+    preferred = ("audio_path", "audio_mic_path", "audio_mix_path", *paths)
+    return next((str(paths[field]) for field in preferred if paths.get(field)), None)
+
+
+def known(track: Any, field: str) -> Any:
+    """Return an attribute of a track as a cell, or None where there is none."""
+    try:
+        return cell_of(getattr(track, field, None), field)
+    except FAULTS:
+        return None
+
+
+def cell_of(value: Any, target: str) -> Any:
+    """Return what mirdata says of a track as a cell of a table.
+
+    Raises
+    ------
+    ValueError
+        If it is nothing that can be predicted.
+    """
+    from mirdata import annotations
+
+    if isinstance(value, annotations.MultiAnnotator):
+        value = next((one for one in value.annotations if one is not None), None)
+    if isinstance(value, (annotations.SectionData, annotations.ChordData)):
+        return [[*times, str(label)] for times, label in zip(value.intervals.tolist(), value.labels, strict=True)]
+    if isinstance(value, annotations.BeatData):
+        times = value.times.tolist()
+        if value.positions is None:
+            return times
+        return [list(row) for row in zip(times, value.positions.tolist(), strict=True)]
+    if isinstance(value, annotations.KeyData):
+        return " / ".join(dict.fromkeys(map(str, value.keys)))
+    if isinstance(value, annotations.TempoData):
+        # Of several the most confident, or, where none is said to be, the first.
+        return float(value.tempos[0 if value.confidence is None else int(value.confidence.argmax())])
+    if isinstance(value, dict):
+        value = value.get(target)
+    if isinstance(value, str):
+        return value.strip() or None
+    if (
+        value is None
+        or isinstance(value, (int, float))
+        or (isinstance(value, list) and all(isinstance(item, str) for item in value))
+    ):
+        return value
+    raise ValueError(f"a {type(value).__name__} of mirdata is nothing that can be predicted")
+
+
+def offered(track: Any) -> Iterator[str]:
+    """Yield the attributes of a track that can be predicted."""
+    for field in dir(track):
+        if field.startswith("_") or field.endswith(("_path", "_id")) or field in NO_TARGETS:
+            continue
+        if not callable(getattr(type(track), field, None)) and known(track, field) is not None:
+            yield field

@@ -1,0 +1,127 @@
+"""Real tracks in the layout of mirdata's loaders, with an index of them: what each loader knows becomes a target."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from layerscope import Dataset
+from layerscope.errors import DataError, UsageError
+from layerscope.study.options import make_plan, read_plan
+
+mirdata = pytest.importorskip("mirdata")
+FIXTURES = Path(os.environ.get("LAYERSCOPE_FIXTURES", Path(__file__).parents[3] / "shared" / "data" / "fixtures"))
+pytestmark = pytest.mark.skipif(not FIXTURES.is_dir(), reason=f"{FIXTURES} is not there")
+
+SONG = "10089 Jason Sparks - Close My Eyes feat. J. Little (Original Mix)"
+SECRET = "The Beatles/01_-_Please_Please_Me/11_-_Do_You_Want_To_Know_A_Secret"
+TEMPO = "giantsteps-tempo-dataset-0b7d47ba8cae59d3535a02e3db69e2cf6d0af5bb"
+SALAMI = "salami-data-public-hierarchy-corrections/annotations/2/parsed"
+#: Of a track of each data set: where its files lie, as mirdata's index says it.
+TRACKS = {
+    "giantsteps_key": {"key": f"keys_gs+/{SONG}.txt", "meta": f"meta/{SONG}.json", "audio": f"audio/{SONG}.mp3"},
+    "giantsteps_tempo": {"audio": "audio/28952.LOFI.mp3", "annotation_v1": f"{TEMPO}/annotations/jams/28952.LOFI.jams",
+                         "annotation_v2": f"{TEMPO}/annotations_v2/jams/28952.LOFI.jams"},
+    "gtzan_genre": {"audio": "gtzan_genre/genres/country/country.00000.wav",
+                    "beats": "gtzan_tempo_beat-main/beats/gtzan_country_00000.beats",
+                    "tempo": "gtzan_tempo_beat-main/tempo/gtzan_country_00000.bpm"},
+    "ballroom": {"audio": "B_1.0/audio/Waltz/Media-105901.wav", "beats": "B_1.0/annotations/beats/Media-105901.beats",
+                 "tempo": "B_1.0/annotations/tempo/Media-105901.bpm"},
+    "beatles": {"audio": "audio/01_-_Please_Please_Me/11_-_Do_You_Want_To_Know_A_Secret.wav",
+                "beat": f"annotations/beat/{SECRET}.txt", "chords": f"annotations/chordlab/{SECRET}.lab",
+                "keys": f"annotations/keylab/{SECRET}.lab", "sections": f"annotations/seglab/{SECRET}.lab"},
+    "salami": {"audio": "audio/2.mp3", **{f"annotator_{number}_{level}": f"{SALAMI}/textfile{number}_{level}.txt"
+                                          for number in (1, 2) for level in ("uppercase", "lowercase")}},
+    "mtg_jamendo_autotagging_moodtheme": {"audio": "audios/48/948.mp3"},
+    "vocadito": {"audio": "Audio/vocadito_1.wav", "f0": "Annotations/F0/vocadito_1_f0.csv",
+                 "lyrics": "Annotations/Lyrics/vocadito_1_lyrics.txt",
+                 "notesA1": "Annotations/Notes/vocadito_1_notesA1.csv",
+                 "notesA2": "Annotations/Notes/vocadito_1_notesA2.csv"},
+    "tinysol": {"audio": "audio/Strings/Contrabass/ordinario/Cb-ord-A2-mf-2c-N.wav"},
+}  # fmt: skip
+IDENTITIES = {"salami": "2", "mtg_jamendo_autotagging_moodtheme": "track_0000948", "gtzan_genre": "country.00000",
+              "vocadito": "1", "giantsteps_key": "3", "ballroom": "Media-105901"}  # fmt: skip
+
+
+def track_name(name):
+    return IDENTITIES.get(name) or Path(TRACKS[name]["audio"]).stem
+
+
+@pytest.fixture
+def home(tmp_path, request):
+    """A copy of a data set's directory, by links, with an index of one track, and of one whose audio is absent."""
+    name = request.param
+    for entry in (FIXTURES / name).iterdir():
+        (tmp_path / entry.name).symlink_to(entry)
+    files = {key: [path, None] for key, path in TRACKS[name].items()}
+    tracks = {track_name(name): files, f"{track_name(name)}-2": {**files, "audio": ["nowhere.wav", None]}}
+    index = Path(mirdata.initialize(name, data_home=str(tmp_path)).index_path).name
+    (tmp_path / index).write_text(json.dumps({"version": "x", "tracks": {track_name(name): files}}))
+    if name not in ("salami", "mtg_jamendo_autotagging_moodtheme", "vocadito", "tinysol"):
+        (tmp_path / index).write_text(json.dumps({"version": "x", "tracks": tracks}))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("home", "target", "kind", "label"),
+    [
+        ("giantsteps_key", "key", "key", "D major"),
+        ("giantsteps_key", "genres", "tags", None),
+        ("giantsteps_tempo", "tempo", "values", None),
+        ("gtzan_genre", "genre", "classes", "country"),
+        ("gtzan_genre", "beats", "beats", None),
+        ("ballroom", "beats", "beats", None),
+        ("ballroom", "tempo", "values", None),
+        ("beatles", "chords", "chords", None),
+        ("beatles", "sections", "segments", None),
+        ("beatles", "beats", "beats", None),
+        ("beatles", "key", "key", "E major"),
+        ("salami", "sections_uppercase", "segments", None),
+        ("mtg_jamendo_autotagging_moodtheme", "tags", "tags", None),
+        ("vocadito", "language", "classes", "Tagalog"),
+        ("tinysol", "instrument_full", "classes", "Contrabass"),
+    ],
+    indirect=["home"],
+)
+def test_what_a_loader_knows_is_a_target(home, target, kind, label, request):
+    name = request.node.callspec.params["home"]
+    dataset = Dataset.load(f"mirdata:{name}", home, [target])
+    assert dataset.name == name
+    assert len(dataset.clips) == 1
+    assert list(dataset.skipped) in ([], ["nowhere.wav"])
+    # Of a single track a whole number might as well be the name of a class.
+    labels = dataset.with_target(target, kind if kind == "values" else None).labels(target, kind)
+    assert labels.kind.name == kind
+    if kind in ("classes", "key"):
+        assert labels.names[labels.values[0]] == label
+    assert len(labels.values) == 1
+
+
+@pytest.mark.parametrize("home", ["mtg_jamendo_autotagging_moodtheme", "vocadito"], indirect=True)
+def test_who_plays_is_a_group(home):
+    name = "vocadito" if (home / "vocadito_metadata.csv").exists() else "mtg_jamendo_autotagging_moodtheme"
+    group = Dataset.load(f"mirdata:{name}", home).clips.group.iloc[0]
+    assert group == {"vocadito": "S1", "mtg_jamendo_autotagging_moodtheme": "artist_000087"}[name]
+
+
+@pytest.mark.parametrize("home", ["beatles"], indirect=True)
+def test_a_target_that_there_is_not_is_named_with_those_that_there_are(home):
+    with pytest.raises(UsageError, match="unknown target 'mood'; known: beats, chords, key, sections"):
+        Dataset.load("mirdata:beatles", home, ["mood"])
+
+
+def test_a_study_names_it_by_itself_from_every_directory(tmp_path):
+    plan = make_plan({"data": "mirdata:beatles", "root": str(tmp_path), "target": "key", "baseline": ["mel"]}, "test")
+    assert str(plan.data) == "mirdata:beatles"
+    (tmp_path / "study.toml").write_text('data = "mirdata:beatles"\nbaseline = ["mel"]\n')
+    assert str(read_plan(tmp_path / "study.toml").data) == "mirdata:beatles"
+
+
+def test_what_is_not_there_is_named_with_the_way_to_get_it(tmp_path):
+    with pytest.raises(UsageError, match="unknown data set of mirdata 'beatle'; did you mean 'beatles'"):
+        Dataset.load("mirdata:beatle", tmp_path)
+    with pytest.raises(DataError, match=r"nowhere does not exist; say where beatles lies with --root, or get it:"):
+        Dataset.load("mirdata:beatles", tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"mirdata's index beatles_index_1\.2\.json is neither in .* nor in .*'index'"):
+        Dataset.load("mirdata:beatles", tmp_path)
