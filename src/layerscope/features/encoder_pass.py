@@ -47,8 +47,11 @@ BATCH_SECONDS = 30.0
 PLAIN_BATCH_SECONDS = 120.0
 #: Threads that decode while an encoder works.
 DECODERS = 2
-#: Files of this room that decide what states are.
-SOURCES = ("encoder_pass", "clip_states", "pooling", "windows")
+#: Files that decide what states are.
+SOURCES = (
+    *(f"layerscope.data.{name}" for name in ("audio", "sound_parts", "mpeg_audio", "ogg_pages", "file_views")),
+    *(f"layerscope.features.{name}" for name in ("encoder_pass", "clip_states", "pooling", "windows")),
+)
 
 
 @dataclass
@@ -147,7 +150,7 @@ class Pass:
             "pooling": self.pooling,
             "resampler": f"soxr {soxr.__version__} HQ",
             # States of code that has changed since must not be found (docs/decisions.md, "Keys are contents").
-            "source": source_digest("layerscope.data.audio", *(f"layerscope.features.{name}" for name in SOURCES)),
+            "source": source_digest(*SOURCES),
         }
         # The name is left out, so that the same network under another name finds the same states.
         anonymous = {key: value for key, value in description.items() if key != "encoder"}
