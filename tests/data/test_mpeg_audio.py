@@ -120,6 +120,6 @@ def test_whole_frames_that_are_fewer_than_promised_are_called_so(tmp_path):
     content = encoded("MP3", music(1), bitrate_mode="CONSTANT", compression_level=0.5)
     marks = [place for place in range(len(content)) if content.startswith(content[:2], place)]
     path = tmp_path / "a.mp3"
-    path.write_bytes(content[: [place for place in marks if place > len(content) // 2][0]])
+    path.write_bytes(content[: next(place for place in marks if place > len(content) // 2)])
     with pytest.raises(AudioError, match=r"truncated: \d+ MPEG frames where its header promises 40"):
         measure(path)
