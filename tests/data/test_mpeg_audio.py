@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
-from made_audio import RATE, ape, encoded, headerless, id3, id3v1, mp3, music
+from benchmarks.hostile.made_audio import RATE, ape, encoded, headerless, id3, id3v1, mp3, music
 
 from layerscope.data.audio import load, measure
 from layerscope.errors import AudioError

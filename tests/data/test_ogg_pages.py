@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from made_audio import encoded, music
+from benchmarks.hostile.made_audio import encoded, music
 
 from layerscope.data.audio import load, measure
 from layerscope.errors import AudioError

@@ -3,7 +3,7 @@ import struct
 
 import numpy as np
 import pytest
-from made_audio import encoded, id3, music, unknown_length
+from benchmarks.hostile.made_audio import encoded, id3, music, unknown_length
 
 from layerscope.data.audio import file_facts, load, measure
 from layerscope.errors import AudioError

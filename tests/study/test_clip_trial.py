@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import soundfile
-from conftest import write_tone
 
+from conftest import write_tone
 from layerscope.data.splits import assign
 from layerscope.encoders import load_encoder
 from layerscope.errors import DataError

@@ -181,9 +181,8 @@ def decode_mono(part: Part, first: int, count: int) -> Samples:
     for block in part.blocks(first, count):
         refuse_unheard(block)
         mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
-        # float64, because squares of minutes of sound outgrow the digits of float32.
-        mixed_power += float(np.square(mono, dtype=np.float64).sum())
-        channel_power += float(np.square(block, dtype=np.float64).mean(axis=1).sum())
+        mixed_power += power(mono)
+        channel_power += power(block) / block.shape[1]
         blocks.append(mono)
     there = sum(map(len, blocks))
     if there < count:
@@ -194,9 +193,17 @@ def decode_mono(part: Part, first: int, count: int) -> Samples:
     return np.concatenate(blocks)
 
 
+def power(samples: Samples) -> float:
+    """Return the sum of squares."""
+    # float64, because squares of minutes of sound outgrow the digits of float32.
+    flat = samples.ravel()
+    return float(np.einsum("i,i->", flat, flat, dtype=np.float64))
+
+
 def refuse_unheard(samples: NDArray[np.floating]) -> None:
     """Raise if values are no sound."""
-    loudest = float(np.abs(samples).max(initial=0.0))
+    # NaN where a sample is.
+    loudest = max(float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
     if not np.isfinite(loudest):
         raise AudioError("holds non-finite samples (NaN or infinity)")
     if loudest > LOUDEST:

@@ -94,16 +94,19 @@ class FileHeader:
 
 
 def file_header(frame: bytes, place: int) -> FileHeader | None:
-    """Return what a frame says of the file where it is a Xing, Info or VBRI header."""
+    """Return what a frame says of the file where it is a Xing, Info or VBRI header.
+
+    Unknown encoders may have counted this frame, too.
+    """
     if frame[36:40] == b"VBRI" and len(frame) >= 54:
-        return FileHeader(int.from_bytes(frame[50:54], "big"))
+        return FileHeader(int.from_bytes(frame[50:54], "big") - 1)
     if frame[place : place + 4] not in (b"Xing", b"Info"):
         return None
     flags, rest = frame[place + 7], frame[place + 8 :]
     promised = int.from_bytes(rest[:4], "big") if flags & 1 else 0
     encoder = rest[4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1) :]
     if encoder[:4] not in STATE_THEIR_DELAY or len(encoder) < 24:
-        return FileHeader(promised)
+        return FileHeader(promised - 1)
     both = int.from_bytes(encoder[21:24], "big")
     return FileHeader(promised, both >> 12, both & 0xFFF)
 
@@ -216,8 +219,8 @@ def walk(file: BinaryIO, first: int, last: int) -> Iterator[tuple[int, FrameHead
             raise AudioError(f"truncated: its last MPEG frame, at {seconds:.2f} s, has {there}")
         beyond = past_tags(file, position)
         hole = content[:1] == b"\0" and position > first
-        # Behind the last frame an ID3v1 may have been erased.
-        if beyond == position or (hole and beyond - position > ERASED_TAG):
+        # An ID3v1 behind the last frame may have been erased; other zeros may be all that is left of a frame.
+        if beyond == position or (hole and beyond - position != ERASED_TAG):
             raise AudioError(f"damaged: after {seconds:.2f} s come bytes that are neither MPEG frames nor a tag")
         position = beyond
 
@@ -228,6 +231,6 @@ def alike(kind: FrameHeader, other: FrameHeader) -> bool:
 
 
 def refuse_fewer(promised: int, counted: int) -> None:
-    """Raise if frames are missing; some encoders count the one that holds the number."""
-    if counted < promised - 1:
+    """Raise if frames are missing."""
+    if counted < promised:
         raise AudioError(f"truncated: {counted} MPEG frames where its header promises {promised}")

@@ -170,18 +170,21 @@ def flac_starts(file: BinaryIO, start: int) -> list[int]:
 
 
 def flac_part(source: BinaryIO | View, file: BinaryIO, first: int) -> SndfilePart:
-    """Return a FLAC; where its header does not say how long it is, as streaming writers leave it, its frames do."""
-    part = SndfilePart(source)
-    if 0 < part.frames < UNKNOWN_FRAMES:
-        return part
+    """Return a FLAC, which is as long as its frames are; streaming writers leave no length in its header."""
     last = first + source.seek(0, io.SEEK_END)
     source.seek(0)
     with av.open(source, "r", format="flac") as container:
-        frames = sum(packet.duration or 0 for packet in container.demux(container.streams.audio[0]))
+        counted = sum(packet.duration or 0 for packet in container.demux(container.streams.audio[0]))
+    part = SndfilePart(source)
+    if 0 < part.frames < UNKNOWN_FRAMES:
+        # Fewer than promised is what the decoder tells better.
+        if counted > part.frames:
+            raise AudioError(f"damaged: its header promises {part.frames} samples where its frames hold {counted}")
+        return part
     # 36 bits, of which the first four share a byte.
     head = bytearray(peek(file, first, 26))
-    head[21] |= frames >> 32
-    head[22:26] = (frames & 0xFFFFFFFF).to_bytes(4, "big")
+    head[21] |= counted >> 32
+    head[22:26] = (counted & 0xFFFFFFFF).to_bytes(4, "big")
     return SndfilePart(View(file, first, last, bytes(head)))
 
 
