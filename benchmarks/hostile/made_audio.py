@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import struct
+from fractions import Fraction
 from typing import Any
 
+import av
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
@@ -62,3 +64,33 @@ def ape(header: bool) -> bytes:
 def unknown_length(flac: bytes) -> bytes:
     """Return a FLAC as one that was piped: its header says 0 samples, and its digest is empty."""
     return flac[:21] + bytes([flac[21] & 0xF0]) + bytes(4 + 16) + flac[42:]
+
+
+class Pipe(io.RawIOBase):
+    """What is written to once, from beginning to end."""
+
+    def __init__(self) -> None:
+        self.content = bytearray()
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, content: Any) -> int:
+        """Append bytes."""
+        self.content += bytes(content)
+        return len(content)
+
+
+def piped(container: str, codec: str, samples: NDArray[np.float32], rate: int = RATE) -> bytes:
+    """Return mono samples as `ffmpeg -f container -` writes them, which cannot go back to its header."""
+    pipe = Pipe()
+    with av.open(pipe, "w", format=container) as output:
+        stream = output.add_stream(codec, rate=rate, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        resampler = av.AudioResampler(format=stream.codec_context.codec.audio_formats[0], layout="mono", rate=rate)
+        frames = [*resampler.resample(frame), *resampler.resample(None)]
+        for packets in [*map(stream.encode, frames), stream.encode(None)]:
+            output.mux(packets)
+    return bytes(pipe.content)

@@ -3,7 +3,7 @@ import struct
 
 import numpy as np
 import pytest
-from benchmarks.hostile.made_audio import encoded, id3, music, unknown_length
+from benchmarks.hostile.made_audio import encoded, id3, music, piped, unknown_length
 
 from layerscope.data.audio import file_facts, load, measure
 from layerscope.errors import AudioError
@@ -37,6 +37,19 @@ def test_a_wav_whose_writer_never_came_back_is_read_to_its_end(tmp_path, riff, d
     np.testing.assert_allclose(load(path, RATE), MUSIC.mean(axis=1), atol=2**-15)
 
 
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [("wav", "pcm_s16le"), ("wav", "pcm_f32le"), ("aiff", "pcm_s16be"), ("au", "pcm_s16be"), ("caf", "pcm_s16be"),
+     ("w64", "pcm_s16le"), ("flac", "flac"), ("ogg", "flac")],
+)  # fmt: skip
+def test_what_was_written_into_a_pipe_is_read_whole(tmp_path, container, codec):
+    path, sound = tmp_path / "a.wav", music(2, RATE)
+    path.write_bytes(piped(container, codec, sound, RATE))
+    assert measure(path) == (2.0, RATE)
+    np.testing.assert_allclose(load(path, RATE), sound[:, 0], atol=2**-15)
+    np.testing.assert_array_equal(load(path, RATE, 0.5, 1.5), load(path, RATE)[12_000:36_000])
+
+
 def test_a_flac_without_a_length_is_as_long_as_it_is(tmp_path):
     path, content = tmp_path / "a.flac", unknown_length(encoded("FLAC", MUSIC, RATE))
     path.write_bytes(content)
@@ -47,6 +60,13 @@ def test_a_flac_without_a_length_is_as_long_as_it_is(tmp_path):
     path.write_bytes(content[:-1000])
     with pytest.raises(AudioError, match=r"decoder lost sync|damaged"):
         load(path, RATE)
+
+
+def test_a_flac_that_holds_more_than_its_header_says_is_refused(tmp_path):
+    path, content = tmp_path / "a.flac", encoded("FLAC", MUSIC, RATE)
+    path.write_bytes(content[:22] + (1000).to_bytes(4, "big") + content[26:])
+    with pytest.raises(AudioError, match="damaged: its header promises 1000 samples where its frames hold 48000"):
+        measure(path)
 
 
 def test_flacs_that_were_joined_are_all_heard(tmp_path):

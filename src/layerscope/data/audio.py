@@ -102,7 +102,7 @@ def seconds_of(parts: Sequence[Part]) -> float:
             raise AudioError(f"its header says {part.rate} Hz, which is no rate of music")
     seconds = sum(part.frames / part.rate for part in parts)
     if not seconds:
-        raise AudioError("holds no samples")
+        raise AudioError("holds no samples, by its header")
     return seconds
 
 

@@ -27,7 +27,7 @@ class View(io.RawIOBase):
         What is read in place of its first bytes.
     """
 
-    def __init__(self, file: BinaryIO, first: int, last: int, head: bytes = b"") -> None:
+    def __init__(self, file: BinaryIO | View, first: int, last: int, head: bytes = b"") -> None:
         self.file, self.first, self.last, self.head = file, first, last, head
         self.position = 0
 
@@ -60,7 +60,7 @@ class View(io.RawIOBase):
         return len(content)
 
 
-def peek(file: BinaryIO, position: int, count: int) -> bytes:
+def peek(file: BinaryIO | View, position: int, count: int) -> bytes:
     """Return bytes of a file from a position."""
     file.seek(position)
     return file.read(count)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from layerscope.data.file_views import past_tags, peek
 from layerscope.errors import AudioError
 
-__all__ = ["ogg_links"]
+__all__ = ["ogg_body", "ogg_links"]
 
 #: Bytes before a page's table of lengths.
 FIXED = 27
@@ -47,6 +47,16 @@ def ogg_links(file: BinaryIO, first: int) -> list[tuple[int, int]]:
         position += len(page)
     refuse_endless(following)
     return list(zip(starts, [*starts[1:], position], strict=True))
+
+
+def ogg_body(file: BinaryIO, first: int, last: int) -> bytes:
+    """Return what the pages of a link carry."""
+    bodies, position = [], first
+    while position < last:
+        page = read_page(file, position)
+        bodies.append(page[FIXED + page[FIXED - 1] :])
+        position += len(page)
+    return b"".join(bodies)
 
 
 def read_page(file: BinaryIO, position: int) -> bytes:

@@ -6,6 +6,7 @@ Who decodes what, and why, is in docs/audio.md.
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import re
 import stat
@@ -21,21 +22,20 @@ from numpy.typing import NDArray
 
 from layerscope.data.file_views import View, end_of_sound, past_tags, peek
 from layerscope.data.mpeg_audio import frame_header, mpeg_parts
-from layerscope.data.ogg_pages import ogg_links
+from layerscope.data.ogg_pages import ogg_body, ogg_links
+from layerscope.data.unfinished_headers import finished_caf, finished_flac, finished_wav, is_unknown, wav_data
 from layerscope.errors import AudioError
 
 __all__ = ["Part", "opened"]
 
-#: Sizes of 31 bits from which on they are streaming writers' word for "unknown".
-UNKNOWN_SIZE = 0x7FFF_0000
-#: Frames beyond this are libsndfile's word for "unknown".
-UNKNOWN_FRAMES = 1 << 60
 #: Numbers decoded at once, so that all channels of a long file are never in memory together.
 BLOCK = 1 << 20
 #: Bytes that are read from the disk at once.
 READ_AHEAD = 1 << 16
 #: Formats of a WAV that are MPEG audio.
 MPEG_IN_WAV = (0x50, 0x55)
+#: How the body of an Ogg stream begins that is nine bytes and a FLAC.
+OGG_FLAC = b"\x7fFLAC"
 #: How a FLAC begins: its mark, and a first block of 34 bytes.
 FLAC = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")
 #: How containers begin that libsndfile reads behind an ID3 tag.
@@ -105,28 +105,35 @@ def parts_of(file: BinaryIO) -> list[Part]:
     mark = peek(file, start, 12)
     if mark[:4] == b"OggS":
         links = ogg_links(file, start)
-        return [SndfilePart(View(file, *link)) for link in links] if len(links) > 1 else [SndfilePart(file)]
+        return [ogg_part(file, *link, alone=len(links) == 1) for link in links]
     if mark[:8] in FLAC:
-        starts = flac_starts(file, start)
-        if len(starts) == 1:
-            return [flac_part(file, file, start)]
-        stretches = zip(starts, [*starts[1:], size], strict=True)
-        return [flac_part(View(file, *stretch), file, stretch[0]) for stretch in stretches]
+        starts = [*flac_starts(file, start), size]
+        return [SndfilePart(finished_flac(View(file, *stretch))) for stretch in itertools.pairwise(starts)]
     if frame_header(mark[:4]):
         return list(mpeg_parts(file, start, end_of_sound(file)))
     # libsndfile would give these to libmpg123, which writes to the terminal.
     if mark[:1] == b"\xff" or (start and mark[:4] not in CONTAINERS):
         raise AudioError("not decodable as audio (it begins as no known format does)")
     if mark[:4] == b"RIFF" and mark[8:] == b"WAVE":
-        return wav_parts(file, start, size)
-    return [SndfilePart(file)]
+        kind, data, length = wav_data(file, start)
+        if kind in MPEG_IN_WAV:
+            return list(mpeg_parts(file, data, min(size, data + length)))
+        return [SndfilePart(finished_wav(file, start, data, length))]
+    return [SndfilePart(finished_caf(file, start) if mark[:4] == b"caff" else file)]
+
+
+def ogg_part(file: BinaryIO, first: int, last: int, *, alone: bool) -> SndfilePart:
+    """Return the part of a link; of FLAC in Ogg, which libsndfile does not always open, the FLAC."""
+    if peek(file, first + 28, 5) == OGG_FLAC:
+        return SndfilePart(finished_flac(io.BytesIO(ogg_body(file, first, last)[9:])))
+    return SndfilePart(file if alone else View(file, first, last))
 
 
 class SndfilePart:
     """What libsndfile decodes: PCM in its containers, FLAC, Vorbis, Opus."""
 
     def __init__(self, file: BinaryIO | View) -> None:
-        if isinstance(file, View):
+        if isinstance(file, (View, io.BytesIO)):
             file.seek(0)
             self.sound = soundfile.SoundFile(file)
         else:
@@ -167,59 +174,3 @@ def flac_starts(file: BinaryIO, start: int) -> list[int]:
         starts += [position + min(found)] if found else []
         position += min(found) + 1 if found else max(1, len(block) - len(FLAC[0]) + 1)
     return starts
-
-
-def flac_part(source: BinaryIO | View, file: BinaryIO, first: int) -> SndfilePart:
-    """Return a FLAC, which is as long as its frames are; streaming writers leave no length in its header."""
-    last = first + source.seek(0, io.SEEK_END)
-    source.seek(0)
-    with av.open(source, "r", format="flac") as container:
-        counted = sum(packet.duration or 0 for packet in container.demux(container.streams.audio[0]))
-    part = SndfilePart(source)
-    if 0 < part.frames < UNKNOWN_FRAMES:
-        # Fewer than promised is what the decoder tells better.
-        if counted > part.frames:
-            raise AudioError(f"damaged: its header promises {part.frames} samples where its frames hold {counted}")
-        return part
-    # 36 bits, of which the first four share a byte.
-    head = bytearray(peek(file, first, 26))
-    head[21] |= counted >> 32
-    head[22:26] = (counted & 0xFFFFFFFF).to_bytes(4, "big")
-    return SndfilePart(View(file, first, last, bytes(head)))
-
-
-def wav_parts(file: BinaryIO, start: int, size: int) -> list[Part]:
-    """Return the parts of a WAV: one, except where it wraps an MP3."""
-    kind, position = 0, start + 12
-    while len(head := peek(file, position, 8)) == 8:
-        length = int.from_bytes(head[4:], "little")
-        if head[:4] == b"fmt ":
-            kind = int.from_bytes(peek(file, position + 8, 2), "little")
-        if head[:4] == b"data":
-            if kind in MPEG_IN_WAV:
-                return list(mpeg_parts(file, position + 8, min(size, position + 8 + length)))
-            if length == 0 and unfinished(file, start, size):
-                return [SndfilePart(completed(file, start, position, size))]
-            break
-        # Chunks begin at even places.
-        position += 8 + length + length % 2
-    return [SndfilePart(file)]
-
-
-def unfinished(file: BinaryIO, start: int, size: int) -> bool:
-    """Return whether the writer of a WAV never came back to fill in how long it is."""
-    length = int.from_bytes(peek(file, start + 4, 4), "little")
-    return is_unknown(length) or start + 8 + length < size
-
-
-def completed(file: BinaryIO, start: int, data: int, size: int) -> View:
-    """Return a WAV whose chunk of samples, at `data`, reaches to the end of the file."""
-    head = bytearray(peek(file, start, data + 8 - start))
-    for place, length in ((4, size - start - 8), (data - start + 4, size - data - 8)):
-        head[place : place + 4] = min(length, 0xFFFF_FFFF).to_bytes(4, "little")
-    return View(file, start, size, bytes(head))
-
-
-def is_unknown(size: int) -> bool:
-    """Return whether a size in a header is a streaming writer's word for "unknown": the largest of 31 or 32 bits."""
-    return size & 0x7FFF_FFFF >= UNKNOWN_SIZE if size <= 0xFFFF_FFFF else size >= UNKNOWN_FRAMES

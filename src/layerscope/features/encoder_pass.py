@@ -49,7 +49,8 @@ PLAIN_BATCH_SECONDS = 120.0
 DECODERS = 2
 #: Files that decide what states are.
 SOURCES = (
-    *(f"layerscope.data.{name}" for name in ("audio", "sound_parts", "mpeg_audio", "ogg_pages", "file_views")),
+    *(f"layerscope.data.{name}" for name in ("audio", "sound_parts", "unfinished_headers", "mpeg_audio", "ogg_pages")),
+    "layerscope.data.file_views",
     *(f"layerscope.features.{name}" for name in ("encoder_pass", "clip_states", "pooling", "windows")),
 )
 
