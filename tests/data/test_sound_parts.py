@@ -124,3 +124,18 @@ def test_a_rate_of_no_music_is_refused_before_anything_is_planned(tmp_path, rate
     for look in (file_facts, lambda path: load(path, RATE)):
         with pytest.raises(AudioError, match=f"its header says {rate} Hz"):
             look(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("mark", "name"),
+    [
+        (b"\0\0\0\x1cftypM4A ", "MP4"),
+        (b"\xff\xf1\x50\x80", "AAC"),
+        (b"MThd\0\0\0\6", "MIDI"),
+        (b"\x1a\x45\xdf\xa3", "WebM"),
+    ],
+)
+def test_sound_that_is_not_read_is_called_what_it_is(tmp_path, mark, name):
+    (tmp_path / "a.wav").write_bytes(mark + bytes(500))
+    with pytest.raises(AudioError, match=rf"holds {name}|holds .*{name}.*, which is not read; convert it"):
+        measure(tmp_path / "a.wav")

@@ -19,7 +19,7 @@ from layerscope.atomic_files import digest, file_digest
 from layerscope.data.sound_parts import Part, opened
 from layerscope.errors import AudioError
 
-__all__ = ["EXTENSIONS", "FileFacts", "file_facts", "load", "measure", "sound_digest", "span_within"]
+__all__ = ["EXTENSIONS", "FileFacts", "file_facts", "load", "measure", "refuse_unheard", "sound_digest", "span_within"]
 
 Samples = NDArray[np.float32]
 

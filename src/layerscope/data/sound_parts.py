@@ -38,6 +38,18 @@ MPEG_IN_WAV = (0x50, 0x55)
 OGG_FLAC = b"\x7fFLAC"
 #: How a FLAC begins: its mark, and a first block of 34 bytes.
 FLAC = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")
+#: Where which bytes tell of sound that is not read.
+UNREAD = (
+    (4, b"ftyp", "MP4 (as M4A, with AAC or ALAC)"),
+    (0, b"\xff\xf1", "AAC"),
+    (0, b"\xff\xf9", "AAC"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media"),
+    (0, b"\x1a\x45\xdf\xa3", "Matroska or WebM"),
+    (0, b"MThd", "MIDI"),
+    (0, b"wvpk", "WavPack"),
+    (0, b"MAC ", "Monkey's Audio"),
+    (0, b"DSD ", "DSD"),
+)
 #: How containers begin that libsndfile reads behind an ID3 tag.
 CONTAINERS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"caff", b"riff", b".snd")
 #: How libsndfile's log says that there are fewer bytes, or frames, of samples (first) than the header says (second).
@@ -101,6 +113,9 @@ def opened(path: Path) -> Iterator[list[Part]]:
 
 def parts_of(file: BinaryIO) -> list[Part]:
     """Return the parts of an open file, by what it begins with: names lie."""
+    for place, mark, name in UNREAD:
+        if peek(file, place, len(mark)) == mark:
+            raise AudioError(f"holds {name}, which is not read; convert it to FLAC or WAV")
     start, size = past_tags(file, 0), file.seek(0, io.SEEK_END)
     mark = peek(file, start, 12)
     if mark[:4] == b"OggS":
