@@ -100,7 +100,7 @@ HOLES = {
     "frames lost that its header counts": (VARIABLE[:30_000], "truncated"),
     "its first bytes lost": (BARE[5000:], "begins as no known format|no two MPEG frames|not recognised"),
     "a text with the mark of a frame": (b"\xff\xfb\x90\x64" + b"words " * 500, "no two MPEG frames"),
-    "another format of the same mark": (b"\xff\xf1\x50\x80" + bytes(300), "not decodable as audio"),
+    "what no format begins with": (b"\xff\xe8\x50\x80" + bytes(300), "not decodable as audio"),
 }
 
 

@@ -3,7 +3,7 @@ import struct
 
 import numpy as np
 import pytest
-from benchmarks.hostile.made_audio import encoded, id3, music, piped, unknown_length
+from benchmarks.hostile.made_audio import ape, encoded, id3, id3v1, music, piped, unknown_length
 
 from layerscope.data.audio import file_facts, load, measure
 from layerscope.errors import AudioError
@@ -62,6 +62,13 @@ def test_a_flac_without_a_length_is_as_long_as_it_is(tmp_path):
         load(path, RATE)
 
 
+def test_comments_in_another_encoding_are_not_minded(tmp_path):
+    content = encoded("FLAC", MUSIC, RATE)
+    assert b"libFLAC" in content[:200]
+    (tmp_path / "a.flac").write_bytes(content.replace(b"libFLAC", b"lib\xe9\xff\xe4C", 1))
+    assert len(load(tmp_path / "a.flac", RATE)) == 2 * RATE
+
+
 def test_a_flac_that_holds_more_than_its_header_says_is_refused(tmp_path):
     path, content = tmp_path / "a.flac", encoded("FLAC", MUSIC, RATE)
     path.write_bytes(content[:22] + (1000).to_bytes(4, "big") + content[26:])
@@ -76,11 +83,12 @@ def test_flacs_that_were_joined_are_all_heard(tmp_path):
     np.testing.assert_allclose(load(path, RATE)[48_000:96_000], MUSIC.mean(axis=1), atol=2**-15)
 
 
-@pytest.mark.parametrize("container", ["WAV", "FLAC", "AIFF"])
-def test_a_tag_in_front_is_passed_over(tmp_path, container):
+@pytest.mark.parametrize("container", ["WAV", "FLAC", "AIFF", "OGG", "MP3"])
+def test_tags_in_front_and_behind_are_passed_over(tmp_path, container):
     path = tmp_path / "a.bin"
-    path.write_bytes(id3(3000) + encoded(container, MUSIC, RATE))
-    assert len(load(path, RATE)) == 2 * RATE
+    for tail in (b"", id3v1(), ape(header=True)):
+        path.write_bytes(id3(3000) + encoded(container, MUSIC, RATE) + tail)
+        assert len(load(path, RATE)) == 2 * RATE
 
 
 def test_flipped_bits_of_a_flac_are_noticed(tmp_path):

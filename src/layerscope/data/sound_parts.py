@@ -92,7 +92,7 @@ def opened(path: Path) -> Iterator[list[Part]]:
     """
     try:
         # A pipe or a device would be waited for.
-        if not stat.S_ISREG(path.stat().st_mode):
+        if not is_regular(path):
             raise AudioError("not a regular file")
         with path.open("rb", buffering=READ_AHEAD) as file:
             if not peek(file, 0, 1):
@@ -107,8 +107,14 @@ def opened(path: Path) -> Iterator[list[Part]]:
         raise AudioError(f"{path}: not decodable as audio ({error.strerror})") from error
     except OSError as error:
         raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def is_regular(path: Path) -> bool:
+    """Return whether a path leads to a file that ends."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
     except ValueError as error:
-        raise AudioError(f"{path!r}: cannot be read ({error})") from error
+        raise AudioError(f"cannot be read ({error})") from error
 
 
 def parts_of(file: BinaryIO) -> list[Part]:
@@ -141,7 +147,8 @@ def ogg_part(file: BinaryIO, first: int, last: int, *, alone: bool) -> SndfilePa
     """Return the part of a link; of FLAC in Ogg, which libsndfile does not always open, the FLAC."""
     if peek(file, first + 28, 5) == OGG_FLAC:
         return SndfilePart(finished_flac(io.BytesIO(ogg_body(file, first, last)[9:])))
-    return SndfilePart(file if alone else View(file, first, last))
+    # libsndfile reads a file from its first byte to its last.
+    return SndfilePart(file if alone and first == 0 else View(file, first, last))
 
 
 class SndfilePart:

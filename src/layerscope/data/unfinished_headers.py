@@ -70,7 +70,8 @@ def finished_flac(source: BinaryIO | View) -> View | BinaryIO:
         If its header says less than its frames hold; that it says more is what the decoder tells better.
     """
     size, _ = source.seek(0, io.SEEK_END), source.seek(0)
-    with av.open(source, "r", format="flac") as container:
+    # Tags are in any encoding.
+    with av.open(source, "r", format="flac", metadata_errors="replace") as container:
         counted = sum(packet.duration or 0 for packet in container.demux(container.streams.audio[0]))
     source.seek(0)
     head = bytearray(source.read(26))
