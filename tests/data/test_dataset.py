@@ -1,4 +1,5 @@
 import pytest
+from benchmarks.hostile.made_audio import RATE, encoded, music, unknown_length
 from written_tables import write_csv
 
 from conftest import write_tone
@@ -67,3 +68,23 @@ def test_lists_and_records_in_a_csv_are_json(tmp_path):
         (tmp_path / "songs.csv").write_text(f'path,x\n{number}.wav,"{cell}"\n')
         kinds = ("chords", "beats", "beats", "classes")
         assert Dataset.load(tmp_path / "songs.csv").labels("x").kind.name == kinds[number]
+
+
+def test_spans_that_their_file_does_not_hold_are_set_aside_before_anything_is_planned(tmp_path):
+    write_tone(tmp_path / "a.wav", 300, seconds=2)
+    content = (tmp_path / "a.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(content[:-1000])
+    rows = ("a.wav,0,1,x", "a.wav,1,2.05,x", "a.wav,1,1e308,x", "a.wav,1e308,,x", "cut.wav,0,1,x")
+    dataset = Dataset.load(write_csv(tmp_path / "c.csv", "path,start,end,label", *rows)).survey()
+    assert dataset.clips.clip_seconds.tolist() == [1.0, 1.0]
+    reasons = list(dataset.skipped.values())
+    assert len(reasons) == 3
+    assert sum("a.wav: the span 1–1e+308 s ends after the file (2.00 s)" in reason for reason in reasons) == 1
+    assert sum("a.wav: the span 1e+308–2 s ends after the file (2.00 s)" in reason for reason in reasons) == 1
+    assert sum("cut.wav: truncated" in reason for reason in reasons) == 1
+
+
+def test_a_flac_without_a_length_plans_what_it_holds(tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "a.flac").write_bytes(unknown_length(encoded("FLAC", music(2), RATE)))
+    assert Dataset.load(tmp_path).survey().clips.clip_seconds.tolist() == [2.0]

@@ -17,7 +17,7 @@ def test_folder_counts_what_it_leaves_out(tones):
     (tones / ".hidden").write_text("")
     write_tone(tones / "stray.wav", 300)
     assert Dataset.load(tones).skipped == {
-        "low/notes.txt": "'.txt' is not an audio file's ending",
+        "low/notes.txt": "'.txt' is none of the endings of audio that is read",
         "stray.wav": "lies outside the class folders",
     }
 

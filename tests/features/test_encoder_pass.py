@@ -90,6 +90,15 @@ def test_files_that_cannot_be_used_are_reported_not_lost(hostile):
     assert any("too short: 0.0000 s, random:small needs 0.0427 s" in reason for reason in done.failed.values())
 
 
+def test_one_file_of_absurd_values_costs_itself_alone(tones):
+    soundfile.write(tones / "low" / "0.wav", np.full(24_000, 1e20), 24_000, subtype="FLOAT")
+    done, _, dataset = run(load_encoder("random:small"), tones)
+    key = dataset.clips.set_index("clip").clip_key["low/0.wav"]
+    assert done.failed.keys() == {key}
+    assert "low/0.wav: holds values up to 1e+20" in done.failed[key]
+    assert done.encoded == 29
+
+
 class Broken(Encoder):
     name, sample_rate, frame_rate, layers, dim, fingerprint = "broken", 24_000, 1.0, (0, 1), 2, "f"
 

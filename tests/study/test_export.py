@@ -229,6 +229,8 @@ def test_a_waveform_at_another_rate_and_in_stereo(tones, tmp_path):
         predictor(samples[:100], rate)
     with pytest.raises(DataError, match="non-finite"):
         predictor(np.full(24_000, np.nan), rate)
+    with pytest.raises(DataError, match=r"the waveform holds values up to 1e\+20"):
+        predictor(np.full(24_000, 1e20), rate)
 
 
 def test_what_cannot_be_exported_is_said(tones, tmp_path):

@@ -250,6 +250,9 @@ def print_task_check(task: Any) -> None:
     )  # fmt: skip
     if task.short:
         console.print(f"  warning: {task.short}", markup=False, highlight=False)
+    if task.failed:
+        tried = task.decoded + task.failed
+        console.print(f"  warning: {task.failed} of {tried} clips that were tried cannot be decoded", highlight=False)
     for clip, reason in list(task.dataset.skipped.items())[:10]:
         console.print(f"  skipped {clip}: {reason}", markup=False, highlight=False)
     if len(task.dataset.skipped) > 10:

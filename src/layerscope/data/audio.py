@@ -6,19 +6,20 @@ holds less than its header promises is refused, since a label for the whole says
 
 from __future__ import annotations
 
-import re
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
 from layerscope.atomic_files import digest, file_digest
+from layerscope.data.sound_parts import Part, opened
 from layerscope.errors import AudioError
 
-__all__ = ["EXTENSIONS", "FileFacts", "file_facts", "load", "sound_digest"]
+__all__ = ["EXTENSIONS", "FileFacts", "file_facts", "load", "measure", "refuse_unheard", "sound_digest", "span_within"]
 
 Samples = NDArray[np.float32]
 
@@ -30,24 +31,24 @@ EXTENSIONS = {
     ".oga",
     ".opus",
     ".mp3",
+    ".mp2",
     ".aif",
     ".aiff",
+    ".aifc",
     ".au",
     ".caf",
     ".w64",
     ".rf64",
 }
 
-#: A decoder may give two MPEG frames less than promised (its delay and padding) without anything being lost.
-DECODER_SLACK = 2 * 1152
 #: A span may end this many seconds after the file: tables round.
 SPAN_SLACK = 0.1
 #: The mix of channels that cancel is below this share of their level (-60 dB).
 CANCELLED = 1e-3
-#: Sizes that streaming writers put in a header for "unknown".
-UNKNOWN_SIZE = 0x7FFF_0000
-#: Frames decoded at once, so that all channels of a long file are never in memory together.
-BLOCK = 1 << 20
+#: Rates, in Hz, beyond which a header is wrong: resampled from 1 Hz, a few bytes would be hours.
+RATES = (1000, 1_000_000)
+#: Largest value that is sound: 16 bits stored as floats are (32,768), what makes an encoder overflow is not.
+LOUDEST = 1e6
 
 
 @dataclass(frozen=True)
@@ -67,30 +68,68 @@ class FileFacts:
 
 
 def file_facts(path: Path) -> FileFacts:
-    """Return the digest and duration of an audio file without decoding it.
+    """Return the digest of an audio file and how long it is, without decoding it.
 
     Raises
     ------
     AudioError
-        If it does not exist, is empty, or its header cannot be read.
+        If it cannot be read, or is seen not to be whole without decoding.
     """
+    # First, since the digest of what is no regular file may never come.
+    seconds, _ = measure(path)
     try:
-        sha256 = file_digest(path)
-        with soundfile.SoundFile(path) as sound:
-            duration = sound.frames / sound.samplerate
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise unreadable(path, error) from error
-    return FileFacts(sha256, duration)
+        return FileFacts(file_digest(path), seconds)
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def unreadable(path: Path, error: Exception) -> AudioError:
-    """Return the error for a file that no decoder opens."""
-    if isinstance(error, OSError):
-        return AudioError(f"{path}: cannot be read ({error.strerror or error})")
-    if path.stat().st_size == 0:
-        return AudioError(f"{path}: the file is empty (0 bytes)")
-    reason = str(error).split(": ", 1)[-1].rstrip(".")
-    return AudioError(f"{path}: not decodable as audio ({reason})")
+def measure(path: Path) -> tuple[float, int]:
+    """Return the length of an audio file in seconds, and its (first) sample rate in Hz.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read, or is seen not to be whole without decoding.
+    """
+    with opened(path) as parts:
+        return seconds_of(parts), parts[0].rate
+
+
+def seconds_of(parts: Sequence[Part]) -> float:
+    """Return how long the parts of a file are together."""
+    for part in parts:
+        if not RATES[0] <= part.rate <= RATES[1]:
+            raise AudioError(f"its header says {part.rate} Hz, which is no rate of music")
+    seconds = sum(part.frames / part.rate for part in parts)
+    if not seconds:
+        raise AudioError("holds no samples, by its header")
+    return seconds
+
+
+def span_within(seconds: float, start: float, end: float | None) -> tuple[float, float]:
+    """Return a span as far as a file reaches.
+
+    Parameters
+    ----------
+    seconds : float
+        Length of the file.
+    start, end : float, optional
+        The span; None for the end of the file.
+
+    Raises
+    ------
+    AudioError
+        If it ends after the file by more than tables round.
+
+    Examples
+    --------
+    >>> span_within(30.0, 15.0, 30.01)
+    (15.0, 30.0)
+    """
+    last = seconds if end is None else end
+    if start >= seconds or last > seconds + SPAN_SLACK:
+        raise AudioError(f"the span {start:g}–{last:g} s ends after the file ({seconds:.2f} s)")
+    return start, min(last, seconds)
 
 
 def load(path: Path, sample_rate: int, start: float = 0.0, end: float | None = None) -> Samples:
@@ -112,71 +151,63 @@ def load(path: Path, sample_rate: int, start: float = 0.0, end: float | None = N
     Raises
     ------
     AudioError
-        If the file is unreadable, truncated, empty, holds non-finite samples, ends before the span does, or
-        has channels that cancel in the mix.
+        If the file is unreadable, damaged, truncated or empty, holds values that are no sound, ends before the span
+        does, or has channels that cancel in the mix.
     """
-    try:
-        path.stat()  # the decoder's own word for a missing file is "System error"
-        with soundfile.SoundFile(path) as sound:
-            # libsndfile opens a WAV that was cut short as a shorter one, and says so in its log alone.
-            refuse_truncated(path, sound.extra_info)
-            first, count = span_in_frames(path, sound, start, end)
-            sound.seek(first)
-            samples = decode_mono(path, sound, count)
-            rate = sound.samplerate
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise unreadable(path, error) from error
-    if len(samples) < count - DECODER_SLACK:
-        raise AudioError(
-            f"{path}: damaged: {len(samples) / rate:.2f} s could be decoded of {count / rate:.2f} s promised"
-        )
-    if rate == sample_rate:
-        return samples
-    # At soxr's default quality, HQ, which the description of a store names.
-    resampled: Samples = soxr.resample(samples, rate, sample_rate)
-    return resampled
+    with opened(path) as parts:
+        start, end = span_within(seconds_of(parts), start, end)
+        runs: list[Samples] = []
+        # Neighbours of one rate are resampled together, so that no seam is heard.
+        for rate, members in itertools.groupby(decoded_span(parts, start, end), key=lambda stretch: stretch[0]):
+            samples = np.concatenate([samples for _, samples in members])
+            # At soxr's default quality, HQ, which the description of a store names.
+            runs.append(samples if rate == sample_rate else soxr.resample(samples, rate, sample_rate))
+    return np.concatenate(runs)
 
 
-def refuse_truncated(path: Path, log: str) -> None:
-    """Raise if libsndfile's log says that the sample data are shorter than their header says."""
-    found = re.search(r"^data *: (\d+) \(should be (\d+)\)", log, flags=re.MULTILINE)
-    if found:
-        promised, present = int(found[1]), int(found[2])
-        if present < promised < UNKNOWN_SIZE:
-            raise AudioError(f"{path}: truncated: {present} bytes of samples where the header promises {promised}")
+def decoded_span(parts: Sequence[Part], start: float, end: float) -> Iterator[tuple[int, Samples]]:
+    """Yield the rate and the mono samples of each part that a span in seconds touches."""
+    begin = 0.0
+    for part in parts:
+        first, last = (min(part.frames, max(0, round((time - begin) * part.rate))) for time in (start, end))
+        begin += part.frames / part.rate
+        if first < last:
+            yield part.rate, decode_mono(part, first, last - first)
 
 
-def span_in_frames(path: Path, sound: soundfile.SoundFile, start: float, end: float | None) -> tuple[int, int]:
-    """Return the first frame and the number of frames of a span given in seconds."""
-    rate, frames = sound.samplerate, sound.frames
-    if frames == 0:
-        raise AudioError(f"{path}: holds no samples")
-    first = round(start * rate)
-    last = frames if end is None else round(end * rate)
-    if first >= frames or last > frames + SPAN_SLACK * rate:
-        raise AudioError(f"{path}: the span {start:g}–{last / rate:g} s ends after the file ({frames / rate:.2f} s)")
-    return first, min(last, frames) - first
-
-
-def decode_mono(path: Path, sound: soundfile.SoundFile, count: int) -> Samples:
-    """Read `count` frames from where the file stands, averaging channels block by block."""
+def decode_mono(part: Part, first: int, count: int) -> Samples:
+    """Return a span of a part, averaging channels block by block."""
     blocks, mixed_power, channel_power = [], 0.0, 0.0
-    while count > 0:
-        block = sound.read(min(count, BLOCK), dtype="float32", always_2d=True)
-        if not len(block):
-            break
-        count -= len(block)
+    for block in part.blocks(first, count):
+        refuse_unheard(block)
         mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
-        if not np.isfinite(mono).all():
-            raise AudioError(f"{path}: holds non-finite samples (NaN or infinity)")
-        # float64, because squares of minutes of sound outgrow the digits of float32.
-        mixed_power += float(np.square(mono, dtype=np.float64).sum())
-        channel_power += float(np.square(block, dtype=np.float64).mean(axis=1).sum())
+        mixed_power += power(mono)
+        channel_power += power(block) / block.shape[1]
         blocks.append(mono)
+    there = sum(map(len, blocks))
+    if there < count:
+        raise AudioError(f"damaged: {there / part.rate:.2f} s could be decoded of {count / part.rate:.2f} s promised")
     # Silence passes: 0 is not below 0.
     if mixed_power < CANCELLED**2 * channel_power:
-        raise AudioError(f"{path}: its channels cancel when mixed to mono (opposite phase); keep one of them")
-    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+        raise AudioError("its channels cancel when mixed to mono (opposite phase); keep one of them")
+    return np.concatenate(blocks)
+
+
+def power(samples: Samples) -> float:
+    """Return the sum of squares."""
+    # float64, because squares of minutes of sound outgrow the digits of float32.
+    flat = samples.ravel()
+    return float(np.einsum("i,i->", flat, flat, dtype=np.float64))
+
+
+def refuse_unheard(samples: NDArray[np.floating]) -> None:
+    """Raise if values are no sound."""
+    # NaN where a sample is.
+    loudest = max(float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
+    if not np.isfinite(loudest):
+        raise AudioError("holds non-finite samples (NaN or infinity)")
+    if loudest > LOUDEST:
+        raise AudioError(f"holds values up to {loudest:.3g}, where sound lies within ±1 and ±{LOUDEST:g} is refused")
 
 
 def sound_digest(samples: Samples) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from layerscope.data.annotation_files import file_beside, find_file, names_file, read_annotation
-from layerscope.data.audio import FileFacts, file_facts
+from layerscope.data.audio import FileFacts, file_facts, span_within
 from layerscope.data.folders import class_folders
 from layerscope.data.label_tables import (
     CLIP_COLUMNS,
@@ -310,7 +310,7 @@ class Dataset:
     def survey(self, progress: Callable[[int], None] = lambda _: None) -> Dataset:
         """Return the clips with ``clip_key`` and ``clip_seconds``, from one look at every distinct file, undecoded.
 
-        Files that cannot be opened are set aside with the reason.
+        Files that cannot be opened, and spans that end after their file, are set aside with the reason.
         """
         paths = list(dict.fromkeys(self.clips.path))
         facts: dict[str, FileFacts] = {}
@@ -323,16 +323,19 @@ class Dataset:
                 else:
                     reasons[path] = outcome
                 progress(1)
-        unread = self.clips[self.clips.path.isin(reasons)]
+        unread = {row.clip: reasons[row.path] for row in self.clips.itertuples() if row.path in reasons}
+        seconds: dict[str, float] = {}
+        for row in self.clips[~self.clips.path.isin(reasons)].itertuples():
+            try:
+                start, end = span_within(facts[row.path].duration, row.start, None if math.isnan(row.end) else row.end)
+                seconds[row.clip] = end - start
+            except AudioError as error:
+                unread[row.clip] = f"{row.path}: {error}"
         # A copy, so that the caller's table gets no new columns.
-        surveyed = self.without({row.clip: reasons[row.path] for row in unread.itertuples()})
+        surveyed = self.without(unread)
         clips = surveyed.clips
         clips["clip_key"] = [f"{facts[row.path].digest}@{row.start:.10g}-{row.end:.10g}" for row in clips.itertuples()]
-        clips["clip_seconds"] = [
-            # A span that begins after the end of its file has no length here; decoding says what is wrong with it.
-            max(0.0, (facts[row.path].duration if math.isnan(row.end) else row.end) - row.start)
-            for row in clips.itertuples()
-        ]
+        clips["clip_seconds"] = [seconds[name] for name in clips["clip"]]
         return surveyed
 
     def without(self, reasons: Mapping[str, str]) -> Dataset:

@@ -27,7 +27,7 @@ def class_folders(folder: Path) -> tuple[list[Record], dict[str, str]]:
         if any(part.startswith(".") for part in name.parts):
             continue
         if path.suffix.lower() not in EXTENSIONS:
-            skipped[str(name)] = f"'{path.suffix}' is not an audio file's ending"
+            skipped[str(name)] = f"'{path.suffix}' is none of the endings of audio that is read"
         elif len(name.parts) < 2:
             skipped[str(name)] = "lies outside the class folders"
         else:

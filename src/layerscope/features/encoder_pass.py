@@ -32,7 +32,7 @@ from layerscope.features.pooling import MOMENTS, Pooling, half_precision
 from layerscope.features.store import ClipEntry, FeatureStore
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
 
-__all__ = ["Extraction", "Pass", "batch_size", "stored_features"]
+__all__ = ["Extraction", "Pass", "batch_size", "stored_features", "too_short"]
 
 Samples = NDArray[np.float32]
 Progress = Callable[[int, float], None]
@@ -47,8 +47,12 @@ BATCH_SECONDS = 30.0
 PLAIN_BATCH_SECONDS = 120.0
 #: Threads that decode while an encoder works.
 DECODERS = 2
-#: Files of this room that decide what states are.
-SOURCES = ("encoder_pass", "clip_states", "pooling", "windows")
+#: Files that decide what states are.
+SOURCES = (
+    *(f"layerscope.data.{name}" for name in ("audio", "sound_parts", "unfinished_headers", "mpeg_audio", "ogg_pages")),
+    "layerscope.data.file_views",
+    *(f"layerscope.features.{name}" for name in ("encoder_pass", "clip_states", "pooling", "windows")),
+)
 
 
 @dataclass
@@ -147,7 +151,7 @@ class Pass:
             "pooling": self.pooling,
             "resampler": f"soxr {soxr.__version__} HQ",
             # States of code that has changed since must not be found (docs/decisions.md, "Keys are contents").
-            "source": source_digest("layerscope.data.audio", *(f"layerscope.features.{name}" for name in SOURCES)),
+            "source": source_digest(*SOURCES),
         }
         # The name is left out, so that the same network under another name finds the same states.
         anonymous = {key: value for key, value in description.items() if key != "encoder"}
@@ -372,13 +376,18 @@ def plan_shards(clips: pd.DataFrame) -> Iterator[pd.DataFrame]:
             first, seconds = row + 1, 0.0
 
 
+def too_short(encoder: Encoder, samples: int, path: str) -> str:
+    """Return how so many samples are fewer than an encoder needs, or nothing."""
+    if samples >= encoder.minimum_samples:
+        return ""
+    needed = encoder.minimum_samples / encoder.sample_rate
+    return f"{path}: too short: {samples / encoder.sample_rate:.4f} s, {encoder.name} needs {needed:.4f} s"
+
+
 def refuse_short(encoder: Encoder, samples: Samples, path: str) -> None:
     """Raise if there is less sound than an encoder needs."""
-    if len(samples) < encoder.minimum_samples:
-        needed = encoder.minimum_samples / encoder.sample_rate
-        raise AudioError(
-            f"{path}: too short: {len(samples) / encoder.sample_rate:.4f} s, {encoder.name} needs {needed:.4f} s"
-        )
+    if reason := too_short(encoder, len(samples), path):
+        raise AudioError(reason)
 
 
 def window_progress(entries: Sequence[ClipEntry], progress: Progress) -> Callable[[int], None]:

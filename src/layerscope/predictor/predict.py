@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from layerscope.atomic_files import file_digest, read_json
-from layerscope.data.audio import load
+from layerscope.data.audio import load, refuse_unheard
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.exported_encoder import read_portable
 from layerscope.encoders.model_names import names_code
@@ -136,7 +136,7 @@ class Predictor:
         Raises
         ------
         AudioError
-            If there is less sound than the encoder needs, or it is not finite.
+            If there is less sound than the encoder needs, or values are none of sound.
         UsageError
             If samples have no rate, or are no waveform.
         """
@@ -162,8 +162,10 @@ class Predictor:
 
     def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return what the probe says of samples at the encoder's rate: (output,), or (frame, output) over time."""
-        if not np.isfinite(samples).all():
-            raise AudioError("the waveform holds non-finite samples (NaN or infinity)")
+        try:
+            refuse_unheard(samples)
+        except AudioError as error:
+            raise AudioError(f"the waveform {error}") from error
         states = self.one_pass.states_of(samples, "the waveform")
         if isinstance(self.kind, KindOverTime):
             return apply_probe(self.weights, self.assemble(self.frames(states, self.kind.divisor)))

@@ -6,7 +6,7 @@ import itertools
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,7 @@ from layerscope.probes.frame_targets import plan_tracks
 from layerscope.probes.inputs import BLOCKS
 from layerscope.probes.mlp import LEARNING_RATES
 from layerscope.scores.evaluation import Outcome, evaluations, score_outcome
+from layerscope.study.clip_trial import Trial, short_clips, try_clips
 from layerscope.study.controls import PERMUTATIONS
 from layerscope.study.options import Plan
 from layerscope.study.study_tasks import StudyTask, load_tasks, passes_of
@@ -116,6 +117,8 @@ class TaskCheck:
         Probes that would be trained.
     probe_minutes : float
         Of their training, by the time of trainings on a few rows, and of scoring them in all resamples.
+    decoded, failed : int
+        Of a few clips that were decoded on trial: those that could be, and those that could not.
     """
 
     name: str
@@ -128,6 +131,8 @@ class TaskCheck:
     short: str
     trainings: int
     probe_minutes: float
+    decoded: int
+    failed: int
 
 
 @dataclass(frozen=True)
@@ -161,19 +166,27 @@ def check(plan: Plan, workers: int) -> Check:
     """
     # Leaks are to be shown with all else, not raised one by one.
     tasks = load_tasks(plan.model_copy(update={"allow_leaks": True}))
-    divided = [target_of(task, plan) for task in tasks]
     costs: list[Cost] = []
-    features: list[list[Features]] = [[] for _ in tasks]
+    outlines: list[Outline] = []
+    short: list[dict[str, str]] = [{} for _ in tasks]
     for name in [*plan.model, *plan.baseline]:
         encoder, download = stand_in(name, plan.layers if name in plan.model else None)
         draws = plan.draws(name)
-        costs.append(encoding_cost(encoder, tasks, download, draws))
-        for task, (clips, target), shapes in zip(tasks, divided, features, strict=True):
-            shapes += [shape_of(encoder, task, clips, target)] * draws
+        too_short = [short_clips(encoder, task) for task in tasks]
+        costs.append(encoding_cost(encoder, tasks, download, sum(map(len, too_short)), draws))
+        outlines += [outline_of(encoder)] * draws
+        # The first encoder's reason stands, as in a run.
+        short = [{**reasons, **before} for before, reasons in zip(short, too_short, strict=True)]
+    trials = [try_clips(task, reasons, outlines[0].sample_rate) for task, reasons in zip(tasks, short, strict=True)]
+    divided = [target_of(trial.task, plan) for trial in trials]
+    features = [
+        [shape_of(outline, trial.task, clips, target) for outline in outlines]
+        for trial, (clips, target) in zip(trials, divided, strict=True)
+    ]
     probing_seconds(features[0][:1], divided[0][1], plan)  # the first trainings pay for what later ones find ready
     checks = [
-        task_check(task, clips, target, shapes, plan, workers)
-        for task, (clips, target), shapes in zip(tasks, divided, features, strict=True)
+        task_check(trial, clips, target, shapes, plan, workers)
+        for trial, (clips, target), shapes in zip(trials, divided, features, strict=True)
     ]
     cache = cache_directory()
     # The system tells free space of directories that exist alone.
@@ -194,9 +207,10 @@ def target_of(task: StudyTask, plan: Plan) -> tuple[pd.DataFrame, Target]:
 
 
 def task_check(
-    task: StudyTask, clips: pd.DataFrame, target: Target, features: list[Features], plan: Plan, workers: int
+    trial: Trial, clips: pd.DataFrame, target: Target, features: list[Features], plan: Plan, workers: int
 ) -> TaskCheck:
     """Return what a task would meet."""
+    task = trial.task
     jobs, parts = plan_jobs(features, plan.probe), len(target.parts)
     # The other probes have no randomness, and are trained once.
     seeds = [plan.seeds if job.probe == "mlp" else 1 for job in jobs]
@@ -214,6 +228,8 @@ def task_check(
         short=task.short,
         trainings=parts * sum(trainings(job.probe, plan.seeds) for job in jobs),
         probe_minutes=(training + scoring) / 60,
+        decoded=trial.decoded,
+        failed=trial.failed,
     )
 
 
@@ -223,7 +239,7 @@ def stand_in(name: str, layers: str | None) -> tuple[Encoder, bool]:
     return load_encoder(f"random:{name}" if download else name, layers=layers), download
 
 
-def encoding_cost(encoder: Encoder, tasks: Sequence[StudyTask], download: bool, passes: int) -> Cost:
+def encoding_cost(encoder: Encoder, tasks: Sequence[StudyTask], download: bool, too_short: int, passes: int) -> Cost:
     """Measure a few windows of the commonest length, for each window length that is asked for."""
     rate = encoder.sample_rate
     windows, seconds, size, rows = 0, 0.0, 0.0, 0.0
@@ -241,21 +257,37 @@ def encoding_cost(encoder: Encoder, tasks: Sequence[StudyTask], download: bool, 
         pooled = sum(len(one_pass.cutting.pooled_spans(duration)) for duration in clips.clip_seconds)
         rows = max(rows, pooled, float(clips.clip_seconds.sum()) * FRAME_RATE if frames else 0.0)
     columns = widths_of(encoder, frames=any(task.over_time for task in tasks))
-    durations = pd.concat([task.dataset.clips.clip_seconds for task in tasks])
     return Cost(
         model=encoder.name.removeprefix("random:") if download else encoder.name,
         passes=passes,
         download=download,
         windows=windows,
         minutes=passes * seconds / 60,
-        too_short=int((durations * rate < encoder.minimum_samples - 1).sum()),
+        too_short=too_short,
         megabytes=passes * size / 1e6,
         # The states of all layers side by side, and their standardised copy.
         probe_megabytes=2 * 4 * rows * sum(columns) / 1e6,
     )
 
 
-def widths_of(encoder: Encoder, frames: bool) -> list[int]:
+@dataclass(frozen=True)
+class Outline:
+    """What of an encoder decides the shape of its features; the network need not be kept for it."""
+
+    name: str
+    layers: tuple[int, ...]
+    widths: tuple[int, ...]
+    baseline: bool
+    window: float
+    sample_rate: int
+
+
+def outline_of(encoder: Encoder) -> Outline:
+    """Return the outline of an encoder."""
+    return Outline(**{field.name: getattr(encoder, field.name) for field in fields(Outline)})
+
+
+def widths_of(encoder: Encoder | Outline, frames: bool) -> list[int]:
     """Return the width of each layer's states as a probe is given them."""
     blocks = BLOCKS["frame" if frames else "mean"] if encoder.baseline else 1
     return [blocks * width for width in encoder.widths]
@@ -277,7 +309,7 @@ def seconds_of_encoding(encoder: Encoder, windows: int, samples: int) -> float:
     return float(np.median(times[1:])) / windows  # the first call pays for what later ones find ready
 
 
-def shape_of(encoder: Encoder, task: StudyTask, clips: pd.DataFrame, target: Target) -> Features:
+def shape_of(encoder: Outline, task: StudyTask, clips: pd.DataFrame, target: Target) -> Features:
     """Return features of the right shape, whose layers read as one row of zeros: jobs follow from the shape alone."""
     frames = target.tracks is not None
     widths = widths_of(encoder, frames)

@@ -6,12 +6,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import soundfile
-
-from layerscope.data.audio import EXTENSIONS, unreadable
+from layerscope.data.audio import EXTENSIONS, measure
 from layerscope.data.dataset import Dataset
 from layerscope.data.reasons import reasons_by_kind
-from layerscope.errors import DataError
+from layerscope.errors import AudioError, DataError
 from layerscope.tasks.task import Task
 
 __all__ = ["copy_report", "missing_clips"]
@@ -75,16 +73,16 @@ def astray(directory: Path, listed: Dataset) -> list[str]:
 def header_fault(row: Any) -> str:
     """Return how a clip's file differs from its record, or nothing."""
     try:
-        header = soundfile.info(row.path)
-    except (soundfile.LibsndfileError, OSError) as error:
-        return str(unreadable(Path(row.path), error))
-    wanted = getattr(row, "sample_rate", header.samplerate)
-    if wanted == wanted and wanted != header.samplerate:  # NaN where the record does not say
-        return f"its sample rate is {header.samplerate} Hz, its record says {wanted:g}"
+        length, rate = measure(Path(row.path))
+    except AudioError as error:
+        return str(error)
+    wanted = getattr(row, "sample_rate", rate)
+    if wanted == wanted and wanted != rate:  # NaN where the record does not say
+        return f"its sample rate is {rate} Hz, its record says {wanted:g}"
     # The end of a clip is NaN where it is the whole file.
     seconds = max(getattr(row, "duration", 0.0), row.end if row.end == row.end else 0.0)
-    if header.duration < seconds - SLACK:
-        return f"it lasts {header.duration:.2f} s, its record says {seconds:.2f}"
+    if length < seconds - SLACK:
+        return f"it lasts {length:.2f} s, its record says {seconds:.2f}"
     return ""
 
 

@@ -8,11 +8,10 @@ import re
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from layerscope.data.audio import unreadable
+from layerscope.data.audio import measure
 from layerscope.data.label_tables import ASIDE, Record
-from layerscope.errors import DataError
+from layerscope.errors import AudioError, DataError
 from layerscope.tasks.task import Preset
 
 TECHNIQUES = (
@@ -49,9 +48,9 @@ def recording(directory: Path, path: Path) -> Record:
     if path.name == DOUBLED:
         return {**record, ASIDE: "a copy of another recording"}
     try:
-        return {**record, "seconds": soundfile.info(directory / path).duration}
-    except (soundfile.LibsndfileError, OSError) as error:
-        return {**record, ASIDE: str(unreadable(directory / path, error))}
+        return {**record, "seconds": measure(directory / path)[0]}
+    except AudioError as error:
+        return {**record, ASIDE: str(error)}
 
 
 def pieces(recording: Record, *, keep_rest: bool) -> list[Record]:

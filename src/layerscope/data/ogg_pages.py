@@ -1,0 +1,93 @@
+"""Ogg, page by page: whether each is as it was written, none is missing, and every stream has its end.
+
+Decoders pass over pages that are damaged and play what is left, so that they cannot be asked.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import BinaryIO
+
+from layerscope.data.file_views import past_tags, peek
+from layerscope.errors import AudioError
+
+__all__ = ["ogg_body", "ogg_links"]
+
+#: Bytes before a page's table of lengths.
+FIXED = 27
+CONTINUED, FIRST, LAST = 1, 2, 4
+#: Every byte with its bits the other way round.
+MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def ogg_links(file: BinaryIO, first: int) -> list[tuple[int, int]]:
+    """Return the first and last byte of each link of a chain of Ogg streams; most files have one.
+
+    Raises
+    ------
+    AudioError
+        If a page is damaged or missing, or a stream has no end.
+    """
+    starts: list[int] = []
+    following: dict[int, int] = {}
+    beginning = False
+    position = first
+    while page := read_page(file, position):
+        flags, serial, number = page[5], page[14:18], int.from_bytes(page[18:22], "little")
+        if flags & FIRST:
+            if not beginning:
+                refuse_endless(following)
+                starts.append(position)
+        elif following.get(int.from_bytes(serial, "little")) != number:
+            raise AudioError(f"damaged: Ogg pages are missing before byte {position:,}")
+        beginning = bool(flags & FIRST)
+        following[int.from_bytes(serial, "little")] = number + 1
+        if flags & LAST:
+            del following[int.from_bytes(serial, "little")]
+        position += len(page)
+    refuse_endless(following)
+    return list(zip(starts, [*starts[1:], position], strict=True))
+
+
+def ogg_body(file: BinaryIO, first: int, last: int) -> bytes:
+    """Return what the pages of a link carry."""
+    bodies, position = [], first
+    while position < last:
+        page = read_page(file, position)
+        bodies.append(page[FIXED + page[FIXED - 1] :])
+        position += len(page)
+    return b"".join(bodies)
+
+
+def read_page(file: BinaryIO, position: int) -> bytes:
+    """Return the page at a position, whole and as its checksum says; empty at the end of the file.
+
+    Raises
+    ------
+    AudioError
+        If there is no such page.
+    """
+    head = peek(file, position, FIXED)
+    if head[:4] != b"OggS":
+        if peek(file, past_tags(file, position), 1):
+            raise AudioError(f"damaged: at byte {position:,} no Ogg page begins where one must")
+        return b""
+    table = peek(file, position + FIXED, head[-1])
+    page = peek(file, position, FIXED + len(table) + sum(table))
+    if len(page) < FIXED + head[-1] + sum(table):
+        raise AudioError(f"truncated: its last Ogg page, at byte {position:,}, is not whole")
+    if checksum(page[:22] + bytes(4) + page[26:]) != int.from_bytes(page[22:26], "little"):
+        raise AudioError(f"damaged: the Ogg page at byte {position:,} is not what its checksum says")
+    return page
+
+
+def checksum(content: bytes) -> int:
+    """Return Ogg's CRC-32: that of zlib over bits the other way round, without its inversions."""
+    mirrored = zlib.crc32(content.translate(MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{mirrored:032b}"[::-1], 2)
+
+
+def refuse_endless(following: dict[int, int]) -> None:
+    """Raise if a stream has begun and not ended."""
+    if following:
+        raise AudioError("truncated: no Ogg page says that it is the last of its stream")

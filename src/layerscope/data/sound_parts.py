@@ -1,0 +1,198 @@
+"""What a file holds as sound: one part or several, each of one rate and of a length that is a promise.
+
+Who decodes what, and why, is in docs/audio.md.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import av
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from layerscope.data.file_views import View, end_of_sound, past_tags, peek
+from layerscope.data.mpeg_audio import frame_header, mpeg_parts
+from layerscope.data.ogg_pages import ogg_body, ogg_links
+from layerscope.data.unfinished_headers import finished_caf, finished_flac, finished_wav, is_unknown, wav_data
+from layerscope.errors import AudioError
+
+__all__ = ["Part", "opened"]
+
+#: Numbers decoded at once, so that all channels of a long file are never in memory together.
+BLOCK = 1 << 20
+#: Bytes that are read from the disk at once.
+READ_AHEAD = 1 << 16
+#: Formats of a WAV that are MPEG audio.
+MPEG_IN_WAV = (0x50, 0x55)
+#: How the body of an Ogg stream begins that is nine bytes and a FLAC.
+OGG_FLAC = b"\x7fFLAC"
+#: How a FLAC begins: its mark, and a first block of 34 bytes.
+FLAC = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")
+#: Where which bytes tell of sound that is not read.
+UNREAD = (
+    (4, b"ftyp", "MP4 (as M4A, with AAC or ALAC)"),
+    (0, b"\xff\xf1", "AAC"),
+    (0, b"\xff\xf9", "AAC"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media"),
+    (0, b"\x1a\x45\xdf\xa3", "Matroska or WebM"),
+    (0, b"MThd", "MIDI"),
+    (0, b"wvpk", "WavPack"),
+    (0, b"MAC ", "Monkey's Audio"),
+    (0, b"DSD ", "DSD"),
+)
+#: How containers begin that libsndfile reads behind an ID3 tag.
+CONTAINERS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"caff", b"riff", b".snd")
+#: How libsndfile's log says that there are fewer bytes, or frames, of samples (first) than the header says (second).
+SHORTER = {
+    r"^ *(?:data|SSND|Data Size) *: (?P<promised>\d+) \(should be (?P<present>\d+)\)": "bytes of samples",
+    # W64 says so of the whole file alone.
+    r"^riff *: (?P<promised>\d+) \(should be (?P<present>\d+)\)": "bytes",
+    r"Calculated frame count (?P<present>\d+) does not match value from 'ds64' chunk of (?P<promised>\d+)": "samples",
+}
+
+
+class Part(Protocol):
+    """Sound of one rate.
+
+    Attributes
+    ----------
+    rate : int
+        In Hz.
+    frames : int
+        Samples of a channel.
+    """
+
+    @property
+    def rate(self) -> int: ...  # noqa: D102
+    @property
+    def frames(self) -> int: ...  # noqa: D102
+
+    def blocks(self, first: int, count: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the samples of a span, (frame, channel) each; fewer where the file is damaged."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[list[Part]]:
+    """Yield the parts of a file; what goes wrong in them is an error that names it.
+
+    Raises
+    ------
+    AudioError
+        If it is no regular file, or not decodable, or not whole.
+    """
+    try:
+        # A pipe or a device would be waited for.
+        if not is_regular(path):
+            raise AudioError("not a regular file")
+        with path.open("rb", buffering=READ_AHEAD) as file:
+            if not peek(file, 0, 1):
+                raise AudioError("the file is empty (0 bytes)")
+            yield parts_of(file)
+    except AudioError as error:
+        raise AudioError(f"{path}: {error}") from error
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.rstrip(".") or "libsndfile says no more"
+        raise AudioError(f"{path}: not decodable as audio ({reason})") from error
+    except av.FFmpegError as error:
+        raise AudioError(f"{path}: not decodable as audio ({error.strerror})") from error
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def is_regular(path: Path) -> bool:
+    """Return whether a path leads to a file that ends."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except ValueError as error:
+        raise AudioError(f"cannot be read ({error})") from error
+
+
+def parts_of(file: BinaryIO) -> list[Part]:
+    """Return the parts of an open file, by what it begins with: names lie."""
+    for place, mark, name in UNREAD:
+        if peek(file, place, len(mark)) == mark:
+            raise AudioError(f"holds {name}, which is not read; convert it to FLAC or WAV")
+    start, size = past_tags(file, 0), file.seek(0, io.SEEK_END)
+    mark = peek(file, start, 12)
+    if mark[:4] == b"OggS":
+        links = ogg_links(file, start)
+        return [ogg_part(file, *link, alone=len(links) == 1) for link in links]
+    if mark[:8] in FLAC:
+        starts = [*flac_starts(file, start), size]
+        return [SndfilePart(finished_flac(View(file, *stretch))) for stretch in itertools.pairwise(starts)]
+    if frame_header(mark[:4]):
+        return list(mpeg_parts(file, start, end_of_sound(file)))
+    # libsndfile would give these to libmpg123, which writes to the terminal.
+    if mark[:1] == b"\xff" or (start and mark[:4] not in CONTAINERS):
+        raise AudioError("not decodable as audio (it begins as no known format does)")
+    if mark[:4] == b"RIFF" and mark[8:] == b"WAVE":
+        kind, data, length = wav_data(file, start)
+        if kind in MPEG_IN_WAV:
+            return list(mpeg_parts(file, data, min(size, data + length)))
+        return [SndfilePart(finished_wav(file, start, data, length))]
+    return [SndfilePart(finished_caf(file, start) if mark[:4] == b"caff" else file)]
+
+
+def ogg_part(file: BinaryIO, first: int, last: int, *, alone: bool) -> SndfilePart:
+    """Return the part of a link; of FLAC in Ogg, which libsndfile does not always open, the FLAC."""
+    if peek(file, first + 28, 5) == OGG_FLAC:
+        return SndfilePart(finished_flac(io.BytesIO(ogg_body(file, first, last)[9:])))
+    # libsndfile reads a file from its first byte to its last.
+    return SndfilePart(file if alone and first == 0 else View(file, first, last))
+
+
+class SndfilePart:
+    """What libsndfile decodes: PCM in its containers, FLAC, Vorbis, Opus."""
+
+    def __init__(self, file: BinaryIO | View) -> None:
+        if isinstance(file, (View, io.BytesIO)):
+            file.seek(0)
+            self.sound = soundfile.SoundFile(file)
+        else:
+            # By descriptor, since of a path the library also reads the ending; where that stands the file begins.
+            os.lseek(file.fileno(), 0, os.SEEK_SET)
+            self.sound = soundfile.SoundFile(file.fileno(), closefd=False)
+        self.rate, self.frames = self.sound.samplerate, self.sound.frames
+        refuse_shorter(self.sound.extra_info)
+
+    def blocks(self, first: int, count: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the samples of a span, (frame, channel) each."""
+        self.sound.seek(first)
+        size = max(1, BLOCK // self.sound.channels)
+        while count > 0:
+            block = self.sound.read(min(count, size), dtype="float32", always_2d=True)
+            if not len(block):
+                return
+            count -= len(block)
+            yield block
+
+
+def refuse_shorter(log: str) -> None:
+    """Raise if libsndfile's log says so: it opens a file that was cut short as a shorter one."""
+    for pattern, unit in SHORTER.items():
+        found = re.search(pattern, log, flags=re.MULTILINE)
+        if found is None:
+            continue
+        present, promised = int(found["present"]), int(found["promised"])
+        if present < promised and not is_unknown(promised):
+            raise AudioError(f"truncated: {present} {unit} where the header promises {promised}")
+
+
+def flac_starts(file: BinaryIO, start: int) -> list[int]:
+    """Return where each FLAC begins of those that were joined to one file; most are one."""
+    starts, position = [start], start + 1
+    while len(block := peek(file, position, BLOCK)) >= len(FLAC[0]):
+        found = [place for place in map(block.find, FLAC) if place >= 0]
+        starts += [position + min(found)] if found else []
+        position += min(found) + 1 if found else max(1, len(block) - len(FLAC[0]) + 1)
+    return starts

@@ -1,0 +1,59 @@
+"""Clips before a run: which it would set aside as too short, and whether a few of them can be decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from layerscope.data.audio import load
+from layerscope.encoders import Encoder
+from layerscope.errors import AudioError
+from layerscope.features.encoder_pass import too_short
+from layerscope.study.study_tasks import StudyTask
+
+__all__ = ["Trial", "short_clips", "try_clips"]
+
+#: Clips of a task that are decoded, taken evenly from all.
+FEW_CLIPS = 5
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A task without the clips that a run is seen to set aside.
+
+    Attributes
+    ----------
+    task : StudyTask
+        With the other clips.
+    decoded, failed : int
+        Of the clips that were decoded on trial: those that could be, and those that could not.
+    """
+
+    task: StudyTask
+    decoded: int
+    failed: int
+
+
+def short_clips(encoder: Encoder, task: StudyTask) -> dict[str, str]:
+    """Return the clips of a task that are too short for an encoder, by name, with how long they are."""
+    if encoder.reads_files:
+        return {}
+    rows = task.dataset.clips.itertuples()
+    reasons = {row.clip: too_short(encoder, round(row.clip_seconds * encoder.sample_rate), row.path) for row in rows}
+    return {clip: reason for clip, reason in reasons.items() if reason}
+
+
+def try_clips(task: StudyTask, short: Mapping[str, str], sample_rate: int) -> Trial:
+    """Leave out clips that are too short, decode a few of the others, and leave out those that cannot be."""
+    dataset = task.dataset.without(short)
+    places = np.unique(np.linspace(0, len(dataset.clips) - 1, FEW_CLIPS).round().astype(int))
+    failed = {}
+    for row in dataset.clips.iloc[places].itertuples():
+        try:
+            load(Path(row.path), sample_rate, row.start, None if np.isnan(row.end) else row.end)
+        except AudioError as error:
+            failed[row.clip] = str(error)
+    return Trial(replace(task, dataset=dataset.without(failed)), len(places) - len(failed), len(failed))

@@ -1,0 +1,149 @@
+import os
+import struct
+
+import numpy as np
+import pytest
+from benchmarks.hostile.made_audio import ape, encoded, id3, id3v1, music, piped, unknown_length
+
+from layerscope.data.audio import file_facts, load, measure
+from layerscope.errors import AudioError
+
+RATE = 24_000
+MUSIC = music(2, RATE, channels=2)
+CONTAINERS = ("WAV", "AIFF", "AU", "CAF", "W64", "RF64", "FLAC")
+
+
+def sized(wav: bytes, riff: int, data: int) -> bytes:
+    """Return a WAV whose header states other sizes."""
+    place = wav.index(b"data") + 4
+    return wav[:4] + struct.pack("<I", riff) + wav[8:place] + struct.pack("<I", data) + wav[place + 4 :]
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_containers_are_read_whole_by_what_is_in_them_and_refused_where_cut(tmp_path, container):
+    path, content = tmp_path / "a.mp3", encoded(container, MUSIC, RATE)
+    path.write_bytes(content)
+    np.testing.assert_allclose(load(path, RATE), MUSIC.mean(axis=1), atol=2**-15)
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(AudioError, match=r"truncated|not decodable|damaged"):
+        load(path, RATE)
+
+
+@pytest.mark.parametrize(("riff", "data"), [(0, 0), (36, 0), (0xFFFF_FFFF, 0xFFFF_FFFF), (0x7FFF_F024, 0x7FFF_F000)])
+def test_a_wav_whose_writer_never_came_back_is_read_to_its_end(tmp_path, riff, data):
+    path, content = tmp_path / "a.wav", encoded("WAV", MUSIC, RATE)
+    path.write_bytes(sized(content, riff, data))
+    assert measure(path)[0] == 2.0
+    np.testing.assert_allclose(load(path, RATE), MUSIC.mean(axis=1), atol=2**-15)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [("wav", "pcm_s16le"), ("wav", "pcm_f32le"), ("aiff", "pcm_s16be"), ("au", "pcm_s16be"), ("caf", "pcm_s16be"),
+     ("w64", "pcm_s16le"), ("flac", "flac"), ("ogg", "flac")],
+)  # fmt: skip
+def test_what_was_written_into_a_pipe_is_read_whole(tmp_path, container, codec):
+    path, sound = tmp_path / "a.wav", music(2, RATE)
+    path.write_bytes(piped(container, codec, sound, RATE))
+    assert measure(path) == (2.0, RATE)
+    np.testing.assert_allclose(load(path, RATE), sound[:, 0], atol=2**-15)
+    np.testing.assert_array_equal(load(path, RATE, 0.5, 1.5), load(path, RATE)[12_000:36_000])
+
+
+def test_a_flac_without_a_length_is_as_long_as_it_is(tmp_path):
+    path, content = tmp_path / "a.flac", unknown_length(encoded("FLAC", MUSIC, RATE))
+    path.write_bytes(content)
+    assert file_facts(path).duration == 2.0
+    whole = load(path, RATE)
+    np.testing.assert_allclose(whole, MUSIC.mean(axis=1), atol=2**-15)
+    np.testing.assert_array_equal(load(path, RATE, 0.5, 1.5), whole[12_000:36_000])
+    path.write_bytes(content[:-1000])
+    with pytest.raises(AudioError, match=r"decoder lost sync|damaged"):
+        load(path, RATE)
+
+
+def test_comments_in_another_encoding_are_not_minded(tmp_path):
+    content = encoded("FLAC", MUSIC, RATE)
+    assert b"libFLAC" in content[:200]
+    (tmp_path / "a.flac").write_bytes(content.replace(b"libFLAC", b"lib\xe9\xff\xe4C", 1))
+    assert len(load(tmp_path / "a.flac", RATE)) == 2 * RATE
+
+
+def test_a_flac_that_holds_more_than_its_header_says_is_refused(tmp_path):
+    path, content = tmp_path / "a.flac", encoded("FLAC", MUSIC, RATE)
+    path.write_bytes(content[:22] + (1000).to_bytes(4, "big") + content[26:])
+    with pytest.raises(AudioError, match="damaged: its header promises 1000 samples where its frames hold 48000"):
+        measure(path)
+
+
+def test_flacs_that_were_joined_are_all_heard(tmp_path):
+    path, content = tmp_path / "a.flac", encoded("FLAC", MUSIC, RATE)
+    path.write_bytes(content + unknown_length(content) + content)
+    assert measure(path)[0] == 6.0
+    np.testing.assert_allclose(load(path, RATE)[48_000:96_000], MUSIC.mean(axis=1), atol=2**-15)
+
+
+@pytest.mark.parametrize("container", ["WAV", "FLAC", "AIFF", "OGG", "MP3"])
+def test_tags_in_front_and_behind_are_passed_over(tmp_path, container):
+    path = tmp_path / "a.bin"
+    for tail in (b"", id3v1(), ape(header=True)):
+        path.write_bytes(id3(3000) + encoded(container, MUSIC, RATE) + tail)
+        assert len(load(path, RATE)) == 2 * RATE
+
+
+def test_flipped_bits_of_a_flac_are_noticed(tmp_path):
+    path, content, random = tmp_path / "a.flac", encoded("FLAC", MUSIC, RATE), np.random.default_rng(0)
+    for place in random.integers(9000, len(content), 30):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << int(random.integers(8))
+        path.write_bytes(damaged)
+        with pytest.raises(AudioError):
+            load(path, RATE)
+
+
+@pytest.mark.timeout(20)
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "folder.wav").mkdir()
+    (tmp_path / "device.wav").symlink_to("/dev/zero")
+    for name in ("pipe.wav", "folder.wav", "device.wav"):
+        for look in (file_facts, lambda path: load(path, RATE)):
+            with pytest.raises(AudioError, match=rf"{name}: not a regular file"):
+                look(tmp_path / name)
+
+
+def test_odd_names_are_errors_or_names(tmp_path):
+    content = encoded("WAV", MUSIC, RATE)
+    for name in ("x.raw", "x", os.fsdecode(b"caf\xe9.wav")):
+        (tmp_path / name).write_bytes(content)
+        assert len(load(tmp_path / name, RATE)) == 2 * RATE
+    for name in ("a" * 300 + ".wav", "nul\0.wav"):
+        with pytest.raises(AudioError, match="cannot be read"):
+            load(tmp_path / name, RATE)
+    (tmp_path / "y.raw").write_bytes(b"\1\2\3" * 5000)
+    with pytest.raises(AudioError, match=r"y\.raw: not decodable as audio"):
+        load(tmp_path / "y.raw", RATE)
+
+
+@pytest.mark.parametrize("rate", [1, 50, 999, 2_000_000])
+def test_a_rate_of_no_music_is_refused_before_anything_is_planned(tmp_path, rate):
+    content = encoded("WAV", MUSIC, RATE)
+    (tmp_path / "a.wav").write_bytes(content[:24] + struct.pack("<I", rate) + content[28:])
+    for look in (file_facts, lambda path: load(path, RATE)):
+        with pytest.raises(AudioError, match=f"its header says {rate} Hz"):
+            look(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("mark", "name"),
+    [
+        (b"\0\0\0\x1cftypM4A ", "MP4"),
+        (b"\xff\xf1\x50\x80", "AAC"),
+        (b"MThd\0\0\0\6", "MIDI"),
+        (b"\x1a\x45\xdf\xa3", "WebM"),
+    ],
+)
+def test_sound_that_is_not_read_is_called_what_it_is(tmp_path, mark, name):
+    (tmp_path / "a.wav").write_bytes(mark + bytes(500))
+    with pytest.raises(AudioError, match=rf"holds {name}|holds .*{name}.*, which is not read; convert it"):
+        measure(tmp_path / "a.wav")
