@@ -69,8 +69,8 @@ def test_root_says_where_paths_start(tmp_path):
 
 def test_a_clip_that_is_listed_twice_counts_once(tmp_path):
     write_tone(tmp_path / "a.wav", 300)
-    dataset = Dataset.load(write_csv(tmp_path / "clips.csv", "path,label", "a.wav,x", "a.wav,y"))
-    assert len(dataset.clips) == 1
+    dataset = Dataset.load(write_csv(tmp_path / "clips.csv", "path,label", "a.wav,x", "a.wav,x"))
+    assert dataset.clips.label.tolist() == ["x"]
     assert dataset.skipped == {"a.wav (row 3)": "clips.csv row 3: the same clip as row 2"}
 
 
@@ -88,7 +88,10 @@ def test_marble_records_are_read_as_they_are(tmp_path):
         ]
         if records:
             write_jsonl(tmp_path / "data" / "GS" / f"GS.{split}.jsonl", *records)
-    dataset = Dataset.load(tmp_path / "data" / "GS" / "GS.val.jsonl")
+    table = tmp_path / "data" / "GS" / "GS.val.jsonl"
+    with pytest.raises(DataError, match=f"it is below {tmp_path}: if paths start there, say so"):
+        Dataset.load(table)
+    dataset = Dataset.load(table, root=tmp_path)
     assert dataset.name == "GS"
     assert dataset.clips.split.tolist() == ["train", "train", "valid"]
     assert dataset.clips.group.tolist() == ["0005061", "0005061", "0007"]

@@ -1,4 +1,4 @@
-"""Rows of clips: readers for a folder, a CSV and a JSONL, and the labels in them.
+"""Rows of clips: readers for a folder, a CSV, a JSONL and a DataFrame, and the labels in them.
 
 A row that cannot be used is kept aside with its reason; a table that cannot be understood is an error that
 names the row. Splits, folds and groups that the data bring are used as they are (see `splits` for the rest).
@@ -7,25 +7,20 @@ names the row. Splits, folds and groups that the data bring are used as they are
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from layerscope.data.audio import FileFacts, file_facts
 from layerscope.data.folders import class_folders
-from layerscope.data.label_tables import (
-    CLIP_COLUMNS,
-    Record,
-    clip_records,
-    clip_table,
-    csv_rows,
-    json_lines,
-    split_files,
-)
-from layerscope.errors import AudioError, DataError, unknown
+from layerscope.data.label_cells import Odd, number_of, tidy_cell
+from layerscope.data.label_tables import CLIP_COLUMNS, clip_records, clip_table, split_files
+from layerscope.data.table_files import PATH_NAMES, Rows, csv_rows, json_lines, unique_names
+from layerscope.errors import AudioError, DataError, UsageError, unknown
 from layerscope.targets import Column, Labels, kind_named, kind_of
 
 __all__ = ["Dataset"]
@@ -130,9 +125,7 @@ class Dataset:
         [[0.0, 15.0, 0.4], [15.0, 30.0, 0.6]]
         """
         path = Path(path)
-        place = Path(root).expanduser() if root is not None else path.parent
-        # The header is row 1, so that a row is where an editor or a spreadsheet shows it.
-        return cls.from_records(path, csv_rows(path), "row", 2, [place.resolve()])
+        return cls.from_rows(table_name(path), csv_rows(path), root_of(path, root), typed=False)
 
     @classmethod
     def from_jsonl(cls, path: str | Path, root: str | Path | None = None) -> Dataset:
@@ -140,8 +133,8 @@ class Dataset:
 
         Of ``Name.train.jsonl``, ``Name.val.jsonl`` and ``Name.test.jsonl`` any one stands for the three. Keys
         are ``audio_path`` (or ``path``), ``label`` or any other target, and optionally ``start``, ``end``,
-        ``split``, ``fold``, ``group``; MARBLE's ``ori_uid`` is a group. Audio is looked for from `root`, else
-        from the file's directory and those above it, as MARBLE's paths start at its repository.
+        ``split``, ``fold``, ``group``; MARBLE's ``ori_uid`` is a group. Relative paths start at `root`, else at
+        the file's own directory; MARBLE's own tables are read with `root` at its repository.
 
         Examples
         --------
@@ -155,26 +148,66 @@ class Dataset:
         [['valid', 'C major']]
         """
         path = Path(path)
-        own = path.resolve().parent
-        places = [Path(root).expanduser().resolve()] if root is not None else [own, *own.parents]
-        parts = []
+        rows: Rows = {}
         for file, split in split_files(path).items():
             # A split that a row states itself wins over that of the file's name.
-            rows = [{"split": split, **row} if split else row for row in json_lines(file)]
-            parts.append(cls.from_records(file, rows, "line", 1, places))
-        clips = pd.concat([part.clips for part in parts], ignore_index=True)
-        skipped = {name: reason for part in parts for name, reason in part.skipped.items()}
-        return cls(parts[0].name, clips, skipped)
+            rows |= {place: {"split": split, **row} if split else row for place, row in json_lines(file).items()}
+        return cls.from_rows(table_name(path), rows, root_of(path, root), typed=True)
 
     @classmethod
-    def from_records(
-        cls, source: Path, rows: Sequence[Record], unit: str, first: int, places: Sequence[Path]
-    ) -> Dataset:
-        """Turn the rows of a table into a dataset, row by row, so that messages can name them."""
-        records, skipped = clip_records(source.name, rows, unit, first, places)
+    def from_dataframe(cls, frame: pd.DataFrame, root: str | Path | None = None, name: str = "table") -> Dataset:
+        """Take a table that is in memory already; its columns are those of `from_csv`.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            A row a clip. Its index is not looked at; cells that pandas calls missing are no label.
+        root : str or Path, optional
+            Where relative paths start; the working directory by default.
+        name : str
+            What results call it.
+
+        Raises
+        ------
+        DataError
+            If no column holds paths, two columns have one name, or a row cannot be understood: rows are counted from 0.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import soundfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> soundfile.write(folder / "a.wav", np.zeros(24_000), 24_000)
+        >>> soundfile.write(folder / "b.wav", np.ones(24_000), 24_000)
+        >>> frame = pd.DataFrame({"path": ["a.wav", "b.wav"], "mood": pd.Categorical(["sad", None])})
+        >>> dataset = Dataset.from_dataframe(frame, root=folder).with_target("mood")
+        >>> dataset.clips.mood.tolist(), dataset.skipped
+        (['sad'], {'b.wav': "no label in 'mood'"})
+        """
+        if not isinstance(frame, pd.DataFrame):
+            raise DataError(f"expected a pandas DataFrame, found {type(frame).__name__}")
+        if frame.columns.nlevels > 1:
+            raise DataError("the frame's columns have several levels; give each one name")
+        columns = unique_names(list(frame.columns), "the frame")
+        if not set(columns) & set(PATH_NAMES):
+            raise DataError(f"the frame: no column 'path' (found: {', '.join(columns)})")
+        rows: Rows = {
+            f"{name} row {number}": {
+                column: tidy_cell(cell, f"{name} row {number}: '{column}'")
+                for column, cell in zip(columns, cells, strict=True)
+            }
+            for number, cells in enumerate(zip(*(frame.iloc[:, place] for place in range(len(columns))), strict=True))
+        }
+        return cls.from_rows(name, rows, Path(root or ".").expanduser().resolve(), typed=True)
+
+    @classmethod
+    def from_rows(cls, name: str, rows: Rows, root: Path, *, typed: bool) -> Dataset:
+        """Turn the rows of a table, by where they stand, into a dataset; see `clip_records`."""
+        records, skipped = clip_records(rows, root, typed=typed)
         if not records:
-            raise DataError(f"{source}: no usable row; {next(iter(skipped.values()), 'it has no rows')}")
-        return cls(source.name.split(".")[0], clip_table(records), skipped)
+            raise DataError(f"{name}: no usable row; {next(iter(skipped.values()), 'it has no rows')}")
+        return cls(name, clip_table(records), skipped)
 
     def targets(self) -> list[str]:
         """Return the columns that can be a target."""
@@ -204,16 +237,28 @@ class Dataset:
         """
         columns = target.split(",")
         cells = self.clips[target].tolist() if len(columns) == 1 else self.clips[columns].values.tolist()
+        odd = next((cell for column in columns for cell in self.clips[column] if isinstance(cell, Odd)), None)
+        if odd is not None:
+            raise DataError(odd.refusal or odd.reason)
         column = Column(target, cells, list(self.clips["clip"]), list(self.clips["start"]))
         return (kind_named(kind) if kind else kind_of(column)).read(column)
 
-    def with_target(self, target: str) -> Dataset:
+    def with_target(self, target: str, kind: str | None = None) -> Dataset:
         """Return the clips that have this target; the others are set aside with the reason.
+
+        Parameters
+        ----------
+        target : str
+            A column, or several separated by commas.
+        kind : str, optional
+            What it holds, where that is said: cells that are odd among others are then looked at anew.
 
         Raises
         ------
         UsageError
             If no column has that name, with the nearest suggested.
+        DataError
+            If no clip has a label, or too many are odd; see `layerscope.data.label_cells`.
 
         Examples
         --------
@@ -221,15 +266,36 @@ class Dataset:
         >>> Dataset("songs", clips).with_target("key").skipped
         {'b': "no label in 'key'"}
         """
-        for column in target.split(","):
+        columns, clips = target.split(","), self.clips.copy()
+        for column in columns:
+            if column in CLIP_COLUMNS and column in self.clips:
+                raise UsageError(f"'{column}' describes clips and is no target; copy the column under another name")
             if column not in self.targets():
                 raise unknown("target", column, self.targets())
-        missing = self.clips[target.split(",")].isna().any(axis=1)
-        reasons = dict.fromkeys(self.clips["clip"][missing], f"no label in '{target}'")
-        kept = self.clips[~missing].reset_index(drop=True)
+            clips[column] = pd.Series(self.cells_of(column, kind, several=len(columns) > 1), clips.index, dtype=object)
+        reasons: dict[str, str] = {}
+        for column in columns:
+            for clip, cell in zip(clips["clip"], clips[column], strict=True):
+                if isinstance(cell, Odd):
+                    if cell.refusal:
+                        raise DataError(cell.refusal)
+                    reasons.setdefault(clip, cell.reason)
+                elif cell is None or cell != cell:
+                    reasons.setdefault(clip, f"no label in '{target}'")
+        kept = clips[~clips["clip"].isin(list(reasons))].reset_index(drop=True)
         if kept.empty:
             raise DataError(f"{self.name}: no clip has a label in '{target}'")
         return Dataset(self.name, kept, {**self.skipped, **reasons})
+
+    def cells_of(self, column: str, kind: str | None, *, several: bool) -> list[Any]:
+        """Return the cells of a column as a kind that is said, or several columns, which are numbers, ask for."""
+        cells = list(self.clips[column])
+        if kind is None and not several:
+            return cells
+        cells = [cell.cell if isinstance(cell, Odd) and cell.cell is not None else cell for cell in cells]
+        if kind not in (None, "values"):
+            return cells
+        return [as_number(cell, f"'{column}' {cell} is no number") if isinstance(cell, str) else cell for cell in cells]
 
     def survey(self, progress: Callable[[int], None] = lambda _: None) -> Dataset:
         """Return the clips with ``clip_key`` and ``clip_seconds``, from one look at every distinct file, undecoded.
@@ -265,6 +331,22 @@ class Dataset:
         if kept.empty:
             raise DataError(f"{self.name}: no clip is left; first reason: {next(iter(reasons.values()))}")
         return Dataset(self.name, kept, {**self.skipped, **reasons})
+
+
+def table_name(path: Path) -> str:
+    """Return what results call a table."""
+    return path.name.split(".")[0] or path.name
+
+
+def root_of(path: Path, root: str | Path | None) -> Path:
+    """Return where relative paths of a table start: where the user says, else at its own directory."""
+    return Path(root).expanduser().resolve() if root is not None else path.resolve().parent
+
+
+def as_number(text: str, reason: str) -> int | float | Odd:
+    """Return the number that a text is, else why it is not used."""
+    number = number_of(text, comma=True)
+    return Odd(text, reason) if number is None else number
 
 
 def facts_or_reason(path: str) -> FileFacts | str:

@@ -97,7 +97,7 @@ def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
         for target in plan.target:
             # Tasks of one table need names of their own; one of several columns goes by the first.
             name = dataset.name if len(plan.target) == 1 else f"{dataset.name}-{target.partition(',')[0]}"
-            found.append(StudyTask(name, dataset.with_target(target), target, plan.kind, plan.window))
+            found.append(StudyTask(name, dataset.with_target(target, plan.kind), target, plan.kind, plan.window))
     for one in found:
         refuse_leaks(one.dataset.clips, allow=plan.allow_leaks or one.published)
         one.labels()  # a label that cannot be read is an error before the pass, not after
