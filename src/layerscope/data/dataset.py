@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from layerscope.data.audio import FileFacts, file_facts
-from layerscope.data.folders import class_folders
+from layerscope.data.folders import class_folders, metadata_records
 from layerscope.data.label_cells import Odd, number_of, tidy_cell
 from layerscope.data.label_tables import CLIP_COLUMNS, clip_records, clip_table, split_files
 from layerscope.data.table_files import PATH_NAMES, Rows, csv_rows, json_lines, unique_names
@@ -93,6 +93,9 @@ class Dataset:
     def from_folder(cls, folder: str | Path) -> Dataset:
         """Read a folder with one sub-folder a class; the target is called ``label``.
 
+        Folders of splits (``train``, ``test``, ``fold1``, …) may be around the classes or inside them. A
+        ``metadata.csv`` or ``.jsonl`` with a column ``file_name`` says what the clips are instead of the folders.
+
         Examples
         --------
         >>> import tempfile
@@ -104,7 +107,9 @@ class Dataset:
         ['kick', 'kick', 'snare']
         """
         folder = Path(folder)
-        records, skipped = class_folders(folder)
+        records, skipped = metadata_records(folder) or class_folders(folder)
+        if not records:
+            raise DataError(f"{folder}: no usable row; {next(iter(skipped.values()))}")
         return cls(folder.resolve().name, clip_table(records), skipped)
 
     @classmethod

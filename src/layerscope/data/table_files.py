@@ -20,7 +20,7 @@ from typing import Any
 from layerscope.data.audio import EXTENSIONS
 from layerscope.errors import DataError
 
-__all__ = ["PATH_NAMES", "Record", "Rows", "column_name", "csv_rows", "json_lines", "unique_names"]
+__all__ = ["PATH_NAMES", "Record", "Rows", "column_name", "csv_rows", "json_lines", "read_text", "unique_names"]
 
 Record = dict[str, Any]
 #: Records by where they stand.
