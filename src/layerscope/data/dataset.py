@@ -197,13 +197,14 @@ class Dataset:
         columns = unique_names(list(frame.columns), "the frame")
         if not set(columns) & set(PATH_NAMES):
             raise DataError(f"the frame: no column 'path' (found: {', '.join(columns)})")
-        rows: Rows = {
-            f"{name} row {number}": {
-                column: tidy_cell(cell, f"{name} row {number}: '{column}'")
-                for column, cell in zip(columns, cells, strict=True)
+        cells = [frame_cells(frame.iloc[:, place]) for place in range(len(columns))]
+        rows: Rows = {}
+        for number in range(len(frame)):
+            where = f"{name} row {number}"
+            rows[where] = {
+                column: tidy_cell(values[number], f"{where}: '{column}'")
+                for column, values in zip(columns, cells, strict=True)
             }
-            for number, cells in enumerate(zip(*(frame.iloc[:, place] for place in range(len(columns))), strict=True))
-        }
         return cls.from_rows(name, rows, Path(root or ".").expanduser().resolve(), typed=True)
 
     @classmethod
@@ -341,6 +342,13 @@ class Dataset:
 def table_name(path: Path) -> str:
     """Return what results call a table."""
     return path.name.split(".")[0] or path.name
+
+
+def frame_cells(column: pd.Series) -> list[Any]:
+    """Return the cells of a column of a frame; whole numbers to which pandas gave a point for a gap have none."""
+    present = column.dropna()
+    whole = column.dtype.kind == "f" and len(present) < len(column) and bool((present % 1 == 0).all())
+    return [int(cell) if whole and cell == cell else cell for cell in column]
 
 
 def root_of(path: Path, root: str | Path | None) -> Path:

@@ -127,13 +127,9 @@ def settle_column(name: str, cells: Sequence[Any], places: Sequence[str], *, typ
     """
     cells = [listed(cell) if isinstance(cell, str) else cell for cell in cells]
     filled = [cell for cell in cells if cell is not None and not isinstance(cell, Odd)]
-    if any(isinstance(cell, (list, dict)) for cell in filled):
+    if any(isinstance(cell, (list, dict)) or is_array(cell) for cell in filled):
         lists = [cell if isinstance(cell, (list, dict)) else None for cell in cells]
-        return set_odd_aside(name, cells, lists, places, "list")
-    arrays = [cell for cell in filled if isinstance(cell, str) and ARRAY.fullmatch(cell)]
-    if arrays:
-        rest = [None if isinstance(cell, str) and ARRAY.fullmatch(cell) else cell for cell in cells]
-        return set_odd_aside(name, cells, rest, places, "list with commas between its items", sure=True)
+        return set_odd_aside(name, cells, lists, places, "list with commas between its items")
     numbers = column_numbers(filled, typed=typed)
     if numbers is None:
         return names_of(cells)
@@ -143,9 +139,14 @@ def settle_column(name: str, cells: Sequence[Any], places: Sequence[str], *, typ
     )
 
 
+def is_array(cell: Any) -> bool:
+    """Return whether a cell is an array as NumPy prints it."""
+    return isinstance(cell, str) and ARRAY.fullmatch(cell) is not None
+
+
 def listed(text: str) -> Any:
     """Return a text that is a list, a tuple or a set as Python or JSON writes it, as a list; others as they are."""
-    if text[:1] not in "[({" or text[-1:] not in "])}" or ARRAY.fullmatch(text):
+    if text[:1] not in "[({" or text[-1:] not in "])}" or is_array(text):
         return text
     for read in (json.loads, ast.literal_eval):
         try:
@@ -223,16 +224,14 @@ def names_of(cells: Sequence[Any]) -> list[Any]:
     return [str(cell) if isinstance(cell, (int, float)) else cell for cell in cells]
 
 
-def set_odd_aside(
-    name: str, cells: Sequence[Any], read: Sequence[Any], places: Sequence[str], noun: str, *, sure: bool = False
-) -> list[Any]:
+def set_odd_aside(name: str, cells: Sequence[Any], read: Sequence[Any], places: Sequence[str], noun: str) -> list[Any]:
     """Return what was read, and `Odd` for the filled cells of which nothing could be."""
     filled = [place for place, cell in enumerate(cells) if cell is not None and not isinstance(cell, Odd)]
     odd = [place for place in filled if read[place] is None]
     result = [cell if isinstance(cell, Odd) else value for cell, value in zip(cells, read, strict=True)]
     counted = [place for place in odd if str(cells[place]).casefold() not in NOT_MEASURED]
     refusal = ""
-    if counted and (sure or len(counted) > MOST_ODD * len(filled)):
+    if len(counted) > MOST_ODD * len(filled):
         refusal = (
             f"{places[counted[0]]}: '{name}' {str(cells[counted[0]])[:60]} is no {noun}; "
             f"so in {len(counted)} of {len(filled)} rows: mend or empty these cells, or say what the column is (kind)"

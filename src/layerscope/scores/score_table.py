@@ -20,13 +20,18 @@ from layerscope.atomic_files import read_header, write_atomically, write_tensors
 from layerscope.errors import DataError, unknown
 from layerscope.scores.resampling import interval
 
-__all__ = ["COLUMNS", "PLAIN_INPUTS", "SINGLE_INPUTS", "WIDE_INPUTS", "Comparison", "Results", "write_csv"]
+__all__ = ["COLUMNS", "PLAIN_INPUTS", "SINGLE_INPUTS", "WIDE_INPUTS", "Comparison", "Results", "read_csv", "write_csv"]
 
 #: The tidy table: one row for each model, input, probe, seed, split and metric.
 COLUMNS = [
     "model", "dataset", "task", "target", "input", "layer", "probe", "seed", "split", "metric",
     "value", "ci_low", "ci_high", "n",
 ]  # fmt: skip
+#: Columns of names, here and in the tables of a comparison: they stay as written, "2024", "NA" and "null" too.
+NAMES = (
+    "model", "dataset", "task", "target", "input", "probe", "split", "metric", "mixture", "mixture_spread", "clip",
+    "reason", "other", "measure", "score",
+)  # fmt: skip
 #: Inputs of plain features, and all that are one layer: a choice is made among these.
 PLAIN_INPUTS = ("mean", "moments", "frame", "context")
 SINGLE_INPUTS = ("layer", *PLAIN_INPUTS)
@@ -225,23 +230,27 @@ class Results:
         """
         directory = Path(directory)
         try:
-            # Nullable: inputs of all layers have no number.
-            table = pd.read_csv(directory / "results.csv", dtype={"layer": "Int64"})
-            # As text, or an empty column would come back as numbers.
-            texts = {"mixture": str, "mixture_spread": str}
-            summary = pd.read_csv(directory / "summary.csv", dtype={"layer": "Int64", **texts})
-            skipped = pd.read_csv(directory / "skipped.csv", dtype=str)
+            table, summary, skipped = (
+                read_csv(directory / f"{name}.csv") for name in ("results", "summary", "skipped")
+            )
             draws = load_file(directory / "draws.safetensors")["draws"]
             facts = read_header(directory / "draws.safetensors")
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise DataError(f"{directory}: not the directory of a finished run ({error})") from error
-        summary[list(texts)] = summary[list(texts)].fillna("")
         return cls(table, summary, draws, facts, dict(zip(skipped["clip"], skipped["reason"], strict=True)))
 
 
 def role_of(facts: dict[str, Any]) -> Role:
     """Return what a model is, by its facts."""
     return "plain" if facts["baseline"] else "untrained" if facts["untrained"] else "trained"
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a table that `write_csv` wrote: names as they are, and numbers of layers, of which wide inputs have none."""
+    # By column, since pandas takes some names for missing values.
+    gaps = {column: [""] for column in pd.read_csv(path, nrows=0).columns if column not in NAMES}
+    types = {"layer": "Int64", "other_layer": "Int64", **dict.fromkeys(NAMES, str)}
+    return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=gaps)
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
