@@ -87,7 +87,8 @@ def audio_files(folder: Path) -> tuple[list[Path], dict[str, str]]:
 def walk(folder: Path, skipped: dict[str, str]) -> Iterator[Path]:
     """Yield the files below a folder; links to folders come last, so that what they repeat is taken where it lies."""
     seen: dict[Path, Path] = {}
-    folders, links = [folder], []
+    folders: list[Path] = [folder]
+    links: list[Path] = []
     while folders or links:
         place = folders.pop() if folders else links.pop(0)
         name = place.relative_to(folder)

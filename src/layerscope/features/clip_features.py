@@ -124,9 +124,10 @@ class Features:
             for name, values in (("split", splits), ("fold", folds), ("group", groups))
             if values is not None
         }
-        for name, values in {"labels": read.values, **columns}.items():
-            if len(values) != count:
-                raise DataError(f"{name} has {len(values)} entries for {count} clips")
+        lengths = {"labels": len(read.values), **{name: len(values) for name, values in columns.items()}}
+        for name, length in lengths.items():
+            if length != count:
+                raise DataError(f"{name} has {length} entries for {count} clips")
         if len(numbers) != len(arrays):
             raise DataError(f"layers names {len(numbers)} layers, states have {len(arrays)}")
         # `inputs_of` offers a plain feature's summaries, not layers: a second layer would be dropped silently.
