@@ -79,8 +79,9 @@ def test_a_kind_that_is_said_decides_what_cells_are(tmp_path):
     for name in "abc":
         write_tone(tmp_path / f"{name}.wav", 300)
     dataset = Dataset.load(write_csv(tmp_path / "c.csv", "path,x", "a.wav,−1", "b.wav,2", "c.wav,low")).without({})
-    kept = Dataset("c", pd.DataFrame({"clip": list("abc"), "x": ["−1", "2,5", "low"]})).with_target("x", "values")
-    assert kept.clips.x.tolist() == [-1, 2.5]
+    clips = pd.DataFrame({"clip": list("abcd"), "x": ["−1", "2,5", "low", "0"]})
+    kept = Dataset("c", clips).with_target("x", "values")
+    assert kept.clips.x.tolist() == [-1, 2.5, 0]
     assert kept.skipped == {"c": "'x' low is no number"}
     assert dataset.with_target("x").labels("x").kind.name == "classes"
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from layerscope.data.audio import FileFacts, file_facts
 from layerscope.data.folders import class_folders, metadata_records
-from layerscope.data.label_cells import Odd, number_of, tidy_cell
+from layerscope.data.label_cells import Odd, has_decimal_commas, number_of, tidy_cell
 from layerscope.data.label_tables import CLIP_COLUMNS, clip_records, clip_table, split_files
 from layerscope.data.table_files import PATH_NAMES, Rows, csv_rows, json_lines, unique_names
 from layerscope.errors import AudioError, DataError, UsageError, unknown
@@ -290,7 +290,9 @@ class Dataset:
                     reasons.setdefault(clip, f"no label in '{target}'")
         kept = clips[~clips["clip"].isin(list(reasons))].reset_index(drop=True)
         if kept.empty:
-            raise DataError(f"{self.name}: no clip has a label in '{target}'")
+            raise DataError(
+                f"{self.name}: no clip has a label in '{target}'; first reason: {next(iter(reasons.values()))}"
+            )
         return Dataset(self.name, kept, {**self.skipped, **reasons})
 
     def cells_of(self, column: str, kind: str | None, *, several: bool) -> list[Any]:
@@ -298,10 +300,10 @@ class Dataset:
         cells = list(self.clips[column])
         if kind is None and not several:
             return cells
-        cells = [cell.cell if isinstance(cell, Odd) and cell.cell is not None else cell for cell in cells]
         if kind not in (None, "values"):
-            return cells
-        return [as_number(cell, f"'{column}' {cell} is no number") if isinstance(cell, str) else cell for cell in cells]
+            return [cell.cell if isinstance(cell, Odd) and cell.cell is not None else cell for cell in cells]
+        comma = has_decimal_commas([cell for cell in cells if isinstance(cell, str)])
+        return [as_number(cell, column, comma=comma) for cell in cells]
 
     def survey(self, progress: Callable[[int], None] = lambda _: None) -> Dataset:
         """Return the clips with ``clip_key`` and ``clip_seconds``, from one look at every distinct file, undecoded.
@@ -356,10 +358,16 @@ def root_of(path: Path, root: str | Path | None) -> Path:
     return Path(root).expanduser().resolve() if root is not None else path.resolve().parent
 
 
-def as_number(text: str, reason: str) -> int | float | Odd:
-    """Return the number that a text is, else why it is not used."""
-    number = number_of(text, comma=True)
-    return Odd(text, reason) if number is None else number
+def as_number(cell: Any, column: str, *, comma: bool) -> Any:
+    """Return the number that a text is, else why it is not used; other cells as they are."""
+    text = cell.cell if isinstance(cell, Odd) else cell
+    if not isinstance(text, str):
+        return cell
+    number = number_of(text, comma=comma)
+    if number is not None:
+        return number
+    # Without the refusal of the column, since what it is has been said.
+    return Odd(text, cell.reason if isinstance(cell, Odd) else f"'{column}' {text} is no number")
 
 
 def facts_or_reason(path: str) -> FileFacts | str:

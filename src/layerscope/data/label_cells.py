@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import ast
 import json
-import math
 import os
 import re
 import unicodedata
@@ -29,7 +28,7 @@ import pandas as pd
 from layerscope.errors import DataError
 from layerscope.targets.values import MOST_NUMBERED_CLASSES
 
-__all__ = ["MOST_ODD", "Odd", "number_of", "settle_column", "tidy_cell"]
+__all__ = ["MOST_ODD", "Odd", "has_decimal_commas", "number_of", "settle_column", "tidy_cell"]
 
 #: The largest share of a column's cells, or of a table's clips, that is set aside instead of refusing the whole.
 MOST_ODD = 0.1
@@ -39,6 +38,8 @@ MOST_UNSURE = 0.5
 NO_LABEL = frozenset({"", "nan", "NaN", "<NA>"})
 #: What stands for "not measured" beside numbers.
 NOT_MEASURED = frozenset({"n/a", "#n/a", "na", "null", "?", "-", "–", "—", "."})
+#: No measurement is as large; beyond, whole numbers are names.
+LARGEST = 1e300
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"[+\-−–]?(\d+),(\d+)", re.ASCII)
 WHOLE = re.compile(r"0|-?[1-9]\d*", re.ASCII)
@@ -84,7 +85,7 @@ def tidy_cell(cell: Any, where: str) -> Any:
         return None
     if isinstance(cell, bool) or not isinstance(cell, (int, float)):
         cell = os.fspath(cell) if isinstance(cell, os.PathLike) else str(cell)
-    elif abs(cell) < 1e300 or isinstance(cell, float):
+    elif abs(cell) < LARGEST or isinstance(cell, float):
         return cell
     return tidy_text(str(cell), where)
 
@@ -128,8 +129,9 @@ def settle_column(name: str, cells: Sequence[Any], places: Sequence[str], *, typ
     cells = [listed(cell) if isinstance(cell, str) else cell for cell in cells]
     filled = [cell for cell in cells if cell is not None and not isinstance(cell, Odd)]
     if any(isinstance(cell, (list, dict)) or is_array(cell) for cell in filled):
-        lists = [cell if isinstance(cell, (list, dict)) else None for cell in cells]
-        return set_odd_aside(name, cells, lists, places, "list with commas between its items")
+        noun = "list with commas between its items" if any(map(is_array, filled)) else "list of names or numbers"
+        lists = [cell if isinstance(cell, (list, dict)) and not has_gap(cell) else None for cell in cells]
+        return set_odd_aside(name, cells, lists, places, noun)
     numbers = column_numbers(filled, typed=typed)
     if numbers is None:
         return names_of(cells)
@@ -142,6 +144,15 @@ def settle_column(name: str, cells: Sequence[Any], places: Sequence[str], *, typ
 def is_array(cell: Any) -> bool:
     """Return whether a cell is an array as NumPy prints it."""
     return isinstance(cell, str) and ARRAY.fullmatch(cell) is not None
+
+
+def has_gap(cell: Any) -> bool:
+    """Return whether a list holds nothing at a place, or a number that is none or too large, at any depth."""
+    if isinstance(cell, (list, dict)):
+        # A record may leave open what it does not know.
+        items = list(cell) if isinstance(cell, list) else [item for item in cell.values() if item is not None]
+        return any(map(has_gap, items))
+    return cell is None or (isinstance(cell, (int, float)) and number_of(cell) is None)
 
 
 def listed(text: str) -> Any:
@@ -163,9 +174,13 @@ def column_numbers(cells: Sequence[Any], *, typed: bool) -> list[int | float | N
     comma = has_decimal_commas(texts)
     numbers = [number_of(cell, comma=comma) for cell in cells]
     known = [number for number in numbers if number is not None]
+    # "1,500" may be 1.5 or 1500, but is a number.
+    unsure = sum(isinstance(cell, str) and DECIMAL_COMMA.fullmatch(cell) is not None for cell in cells) * (not comma)
     stated = sum(not isinstance(cell, str) or cell.casefold() not in NOT_MEASURED for cell in cells)
-    if not known or len(known) < (1 - MOST_UNSURE) * stated:
+    if not known + [0.0] * unsure or len(known) + unsure < (1 - MOST_UNSURE) * stated:
         return None
+    if unsure > len(known):
+        return numbers
     if not all(float(number).is_integer() for number in known):
         return numbers
     if any(map(LEADING_ZERO.fullmatch, texts)):
@@ -213,10 +228,11 @@ def number_of(cell: Any, *, comma: bool = False) -> int | float | None:
         text = re.sub("^[−–]", "-", cell)
         if comma and DECIMAL_COMMA.fullmatch(text):
             text = text.replace(",", ".")
-        if not NUMBER.fullmatch(text) or not math.isfinite(float(text)):
+        if not NUMBER.fullmatch(text) or not abs(float(text)) < LARGEST:
             return None
         return int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
-    return cell if isinstance(cell, (int, float)) and math.isfinite(cell) else None
+    # A whole number may be too large for a float, which then cannot say whether it is finite.
+    return cell if isinstance(cell, (int, float)) and abs(cell) < LARGEST else None
 
 
 def names_of(cells: Sequence[Any]) -> list[Any]:
