@@ -94,3 +94,10 @@ def test_a_list_with_a_hole_is_set_aside(hole):
         [[0.5, 1.0]] * 10 + [[0.5, hole], {"beat": [hole], "tempo": None}, {"beat": [1], "tempo": None}], typed=True
     )
     assert [isinstance(cell, Odd) for cell in cells] == [False] * 10 + [True, True, False]
+
+
+def test_one_cell_with_a_bar_makes_no_tags_of_classes():
+    names = ["rock", "jazz"] * 10
+    assert settled([*names, "a|b"])[20].reason == "t.csv row 22: 'x' a|b is no name of one class, as 20 of 21 cells are"
+    assert settled([*names, "rock|jazz"])[20] == "rock|jazz"
+    assert settled(["rock", "jazz", "a|b"])[2] == "a|b"

@@ -9,6 +9,7 @@ column is refused as a target until `kind` says what it is; beyond, the cells ar
 - ``1,5`` is a number where no cell of the column has a point and the comma cannot part thousands; ``−1`` is one, with
   the typographic minus too.
 - ``['a', 'b']`` and ``["a"]``, as pandas and JSON write lists, are lists.
+- ``a|b`` is tags, unless few cells of the column have a bar and none of their parts stands elsewhere in it.
 - Nothing, null, NaN and ``nan`` are no label; beside numbers ``n/a``, ``?`` and the like are not either.
 """
 
@@ -134,7 +135,9 @@ def settle_column(name: str, cells: Sequence[Any], places: Sequence[str], *, typ
         return set_odd_aside(name, cells, lists, places, noun)
     numbers = column_numbers(filled, typed=typed)
     if numbers is None:
-        return names_of(cells)
+        names, stray = names_of(cells), stray_tags(filled)
+        single = [None if isinstance(cell, str) and cell in stray else cell for cell in names]
+        return set_odd_aside(name, names, single, places, "name of one class")
     read = iter(numbers)
     return set_odd_aside(
         name, cells, [None if cell is None or isinstance(cell, Odd) else next(read) for cell in cells], places, "number"
@@ -238,6 +241,14 @@ def number_of(cell: Any, *, comma: bool = False) -> int | float | None:
 def names_of(cells: Sequence[Any]) -> list[Any]:
     """Return the cells of a column of names as texts."""
     return [str(cell) if isinstance(cell, (int, float)) else cell for cell in cells]
+
+
+def stray_tags(filled: Sequence[Any]) -> set[str]:
+    """Return the cells with ``|`` in a column of classes: few, and none of their parts stands elsewhere."""
+    tagged = [text for text in filled if isinstance(text, str) and "|" in text]
+    parts = {part.strip() for text in tagged for part in text.split("|")}
+    stray = len(tagged) <= MOST_ODD * len(filled) and parts.isdisjoint(map(str, filled))
+    return set(tagged) if stray else set()
 
 
 def set_odd_aside(name: str, cells: Sequence[Any], read: Sequence[Any], places: Sequence[str], noun: str) -> list[Any]:
