@@ -1,3 +1,5 @@
+import numpy as np
+import pandas as pd
 import pytest
 from benchmarks.hostile.made_audio import RATE, encoded, music, unknown_length
 from written_tables import write_csv
@@ -88,3 +90,75 @@ def test_a_flac_without_a_length_plans_what_it_holds(tmp_path):
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "a.flac").write_bytes(unknown_length(encoded("FLAC", music(2), RATE)))
     assert Dataset.load(tmp_path).survey().clips.clip_seconds.tolist() == [2.0]
+
+
+def test_a_number_that_is_missing_sets_its_clip_aside_and_changes_no_kind(tmp_path):
+    for number in range(40):
+        write_tone(tmp_path / f"{number}.wav", 300 + number, seconds=0.05)
+    cells = ["n/a" if number == 7 else f"{80 + number}.25" for number in range(40)]
+    rows = [f"{number}.wav,{cell}" for number, cell in enumerate(cells)]
+    dataset = Dataset.load(write_csv(tmp_path / "c.csv", "path,tempo", *rows))
+    kept = dataset.with_target("tempo")
+    assert (len(kept.clips), kept.labels("tempo").kind.name) == (39, "values")
+    assert kept.skipped == {"7.wav": "c.csv row 9: 'tempo' n/a is no number, as 39 of 40 cells are"}
+    assert "n/a" in dataset.with_target("tempo", "classes").labels("tempo", "classes").names
+    with pytest.raises(DataError, match="row 9: 'tempo' n/a is no number"):
+        dataset.labels("tempo")
+
+
+def test_a_kind_that_is_said_decides_what_cells_are(tmp_path):
+    for name in "abc":
+        write_tone(tmp_path / f"{name}.wav", 300)
+    dataset = Dataset.load(write_csv(tmp_path / "c.csv", "path,x", "a.wav,−1", "b.wav,2", "c.wav,low")).without({})
+    clips = pd.DataFrame({"clip": list("abcd"), "x": ["−1", "2,5", "low", "0"]})
+    kept = Dataset("c", clips).with_target("x", "values")
+    assert kept.clips.x.tolist() == [-1, 2.5, 0]
+    assert kept.skipped == {"c": "'x' low is no number"}
+    assert dataset.with_target("x").labels("x").kind.name == "classes"
+
+
+def test_what_describes_clips_is_no_target(tmp_path):
+    write_tone(tmp_path / "a.wav", 300)
+    dataset = Dataset.load(write_csv(tmp_path / "c.csv", "path,group,label", "a.wav,g,x"))
+    with pytest.raises(UsageError, match="'group' describes clips and is no target; copy the column"):
+        dataset.with_target("group")
+
+
+def test_a_frame_is_read_as_a_table_is(tmp_path):
+    for name in "abc":
+        write_tone(tmp_path / f"{name}.wav", 300)
+    frame = pd.DataFrame(
+        {
+            "path": pd.array(["a.wav", "b.wav", "c.wav"], dtype="string"),
+            "genre": pd.Categorical(["x", None, "y"]),
+            "year": pd.array([1999, None, 2001], dtype="Int64"),
+            "level": [1.0, None, 2.0],
+            "tags": [np.array(["u", "v"]), [], ["u"]],
+            3: [True, False, True],
+        },
+        index=[5, 5, "z"],
+    )
+    dataset = Dataset.from_dataframe(frame, root=tmp_path, name="mine")
+    assert dataset.clips.genre.tolist() == ["x", None, "y"]
+    assert dataset.with_target("year").labels("year").names == ("1999", "2001")
+    assert dataset.with_target("level").labels("level").names == ("1", "2")
+    assert dataset.labels("tags").names == ("u", "v")
+    assert dataset.labels("3").names == ("False", "True")
+    assert (dataset.name, dataset.with_target("genre").skipped) == ("mine", {"b.wav": "no label in 'genre'"})
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        ([1], "expected a pandas DataFrame, found list"),
+        (pd.DataFrame({"name": ["a.wav"]}), "no column 'path'"),
+        (pd.DataFrame([["a.wav", 1, 2]], columns=["path", "x", "x"]), "'x' is the name of columns 2 and 3"),
+        (pd.DataFrame({"path": ["a.wav", None]}), "table row 1: no 'path'"),
+        (pd.DataFrame({"path": ["a.wav"], "split": ["holdout"]}), "table row 0: 'split' holdout is none of"),
+        (pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("path", "x")])), "several levels"),
+    ],
+)
+def test_a_frame_that_is_no_table_of_clips_is_refused(tmp_path, frame, words):
+    write_tone(tmp_path / "a.wav", 300)
+    with pytest.raises(DataError, match=words):
+        Dataset.from_dataframe(frame, root=tmp_path)

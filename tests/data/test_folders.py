@@ -30,3 +30,113 @@ def test_empty_folder_and_missing_path_are_refused(tmp_path):
     (tmp_path / "a.xlsx").write_text("")
     with pytest.raises(DataError, match="neither a folder nor"):
         Dataset.load(tmp_path / "a.xlsx")
+
+
+def write_folder(root, *names):
+    """A tone at each name, all different."""
+    for number, name in enumerate(names):
+        write_tone(root / name, 200 + 10 * number)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "sides"),
+    [
+        (["train/low/1.wav", "train/high/2.wav", "test/low/3.wav"], ["low", "high", "low"], ["train", "train", "test"]),
+        (["Train/a/1.wav", "Validation/a/2.wav", "dev/b/3.wav", "TEST/b/4.wav"], list("aabb"),
+         ["train", "valid", "valid", "test"]),
+        (["low/train/1.wav", "low/test/2.wav", "high/train/3.wav"], ["low", "low", "high"], ["train", "test", "train"]),
+    ],
+)  # fmt: skip
+def test_folders_of_splits_are_splits_and_no_classes(tmp_path, names, labels, sides):
+    clips = Dataset.load(write_folder(tmp_path, *names)).clips.set_index("clip")
+    assert clips.label[names].tolist() == labels
+    assert clips.split[names].tolist() == sides
+
+
+def test_folders_of_folds_are_folds(tmp_path):
+    names = [f"fold_{fold}/{label}/{fold}.wav" for fold in (1, 2, 10) for label in ("low", "high")]
+    clips = Dataset.load(write_folder(tmp_path, *names)).clips.set_index("clip")
+    assert clips.fold[names].tolist() == ["1", "1", "2", "2", "10", "10"]
+    assert clips.label[names].tolist() == ["low", "high"] * 3
+
+
+def test_a_class_may_be_called_as_a_split_is(tmp_path):
+    names = ["train/1.wav", "bus/2.wav", "test/take/3.wav"]
+    assert sorted(Dataset.load(write_folder(tmp_path, *names)).clips.label) == ["bus", "test", "train"]
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["train/1.wav", "test/2.wav"], r"no audio in sub-folders.*found folders of splits: test, train"),
+        (["train/low/1.wav", "eval/low/2.wav"], "train look like splits, eval beside them do not"),
+        (
+            ["low/train/1.wav", "low/test/2.wav", "low/take/3.wav"],
+            "test, train look like splits, take beside them do not",
+        ),
+        (["train/low/1.wav", "train/high/2.wav"], "all audio lies in train; give .*train$"),
+        (["audio/train/low/1.wav", "audio/test/low/2.wav"], "all audio lies in audio; give .*audio$"),
+    ],
+)
+def test_folders_that_may_be_splits_or_classes_are_refused_in_words(tmp_path, names, words):
+    with pytest.raises(DataError, match=words):
+        Dataset.load(write_folder(tmp_path, *names))
+
+
+def test_links_are_followed_and_nothing_is_taken_twice(tmp_path):
+    write_folder(tmp_path / "elsewhere", "1.wav", "2.wav")
+    folder = write_folder(tmp_path / "data", "low/3.wav", "mid/4.wav", "mid/5.wav")
+    (folder / "high").symlink_to(tmp_path / "elsewhere")
+    (folder / "again").symlink_to(folder / "low")
+    (folder / "low" / "round").symlink_to(folder)
+    (folder / "low" / "copy.wav").symlink_to(folder / "low" / "3.wav")
+    (folder / "low" / "4.wav").symlink_to(folder / "mid" / "4.wav")
+    (folder / "low" / "gone.wav").symlink_to(tmp_path / "gone.wav")
+    dataset = Dataset.load(folder)
+    assert sorted(zip(dataset.clips["clip"], dataset.clips.label, strict=True)) == [
+        ("high/1.wav", "high"), ("high/2.wav", "high"), ("low/3.wav", "low"), ("mid/5.wav", "mid"),
+    ]  # fmt: skip
+    assert dataset.skipped == {
+        "again": f"the same folder as {folder / 'low'}",
+        "low/round": f"the same folder as {folder}",
+        "low/copy.wav": "the same file as low/3.wav",
+        "low/4.wav": "the same file is in classes low and mid",
+        "mid/4.wav": "the same file is in classes low and mid",
+        "low/gone.wav": "a link that leads nowhere",
+    }
+
+
+@pytest.mark.parametrize(
+    ("table", "content"),
+    [
+        ("metadata.csv", "file_name,mood\ntrain/1.wav,sad\ntest\\2.wav,gay\n"),
+        ("metadata.jsonl", '{"file_name": "train/1.wav", "mood": "sad"}\n{"file_name": "test/2.wav", "mood": "gay"}\n'),
+    ],
+)
+def test_the_metadata_of_an_audio_folder_say_what_its_clips_are(tmp_path, table, content):
+    write_folder(tmp_path, "train/1.wav", "test/2.wav", "test/3.wav")
+    (tmp_path / table).write_text(content)
+    dataset = Dataset.load(tmp_path)
+    assert dataset.clips[["clip", "split", "mood"]].values.tolist() == [
+        ["train/1.wav", "train", "sad"], ["test/2.wav", "test", "gay"],
+    ]  # fmt: skip
+    assert dataset.skipped == {"test/3.wav": f"is not in {table}"}
+
+
+def test_metadata_may_lie_in_each_split(tmp_path):
+    write_folder(tmp_path, "train/1.wav", "test/1.wav")
+    for split, mood in (("train", "sad"), ("test", "gay")):
+        (tmp_path / split / "metadata.csv").write_text(f"file_name,mood\n1.wav,{mood}\n")
+    clips = Dataset.load(tmp_path).clips
+    assert sorted(clips[["clip", "split", "mood"]].values.tolist()) == [
+        ["test/1.wav", "test", "gay"], ["train/1.wav", "train", "sad"],
+    ]  # fmt: skip
+
+
+def test_another_table_called_metadata_changes_nothing(tmp_path):
+    write_folder(tmp_path, "low/1.wav", "high/2.wav")
+    (tmp_path / "metadata.csv").write_text("artist,year\nx,1999\n")
+    dataset = Dataset.load(tmp_path)
+    assert sorted(dataset.clips.label) == ["high", "low"]
+    assert dataset.skipped == {"metadata.csv": "'.csv' is not an audio file's ending"}

@@ -1,4 +1,5 @@
 import math
+import unicodedata
 
 import pytest
 from written_tables import write_csv, write_jsonl
@@ -69,8 +70,8 @@ def test_root_says_where_paths_start(tmp_path):
 
 def test_a_clip_that_is_listed_twice_counts_once(tmp_path):
     write_tone(tmp_path / "a.wav", 300)
-    dataset = Dataset.load(write_csv(tmp_path / "clips.csv", "path,label", "a.wav,x", "a.wav,y"))
-    assert len(dataset.clips) == 1
+    dataset = Dataset.load(write_csv(tmp_path / "clips.csv", "path,label", "a.wav,x", "a.wav,x"))
+    assert dataset.clips.label.tolist() == ["x"]
     assert dataset.skipped == {"a.wav (row 3)": "clips.csv row 3: the same clip as row 2"}
 
 
@@ -88,7 +89,10 @@ def test_marble_records_are_read_as_they_are(tmp_path):
         ]
         if records:
             write_jsonl(tmp_path / "data" / "GS" / f"GS.{split}.jsonl", *records)
-    dataset = Dataset.load(tmp_path / "data" / "GS" / "GS.val.jsonl")
+    table = tmp_path / "data" / "GS" / "GS.val.jsonl"
+    with pytest.raises(DataError, match=f"it is below {tmp_path}: if paths start there, say so"):
+        Dataset.load(table)
+    dataset = Dataset.load(table, root=tmp_path)
     assert dataset.name == "GS"
     assert dataset.clips.split.tolist() == ["train", "train", "valid"]
     assert dataset.clips.group.tolist() == ["0005061", "0005061", "0007"]
@@ -112,3 +116,86 @@ def test_a_line_that_is_no_record_is_named(tmp_path, content, words):
     (tmp_path / "x.jsonl").write_text(content)
     with pytest.raises(DataError, match=words):
         Dataset.load(tmp_path / "x.jsonl")
+
+
+@pytest.mark.parametrize("written", [r"low\a.wav", " low/a.wav ", "./low/a.wav"])
+def test_paths_as_other_systems_write_them_are_found(tmp_path, written):
+    write_tone(tmp_path / "low" / "a.wav", 300)
+    dataset = Dataset.load(write_jsonl(tmp_path / "t.jsonl", {"path": written, "label": "x"}))
+    assert dataset.clips.path.tolist() == [str((tmp_path / "low" / "a.wav").resolve())]
+
+
+@pytest.mark.parametrize(("here", "there"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_in_another_normal_form_are_found(tmp_path, here, there):
+    name = "Pavarotti né/Où.wav"
+    write_tone(tmp_path / unicodedata.normalize(here, name), 300)
+    table = write_csv(tmp_path / "t.csv", "path,label", f"{unicodedata.normalize(there, name)},x")
+    assert len(Dataset.load(table).clips) == 1
+
+
+@pytest.mark.parametrize("written", ["a" * 300 + ".wav", "nul\0.wav", "low", "https://a.b/c.wav"])
+def test_a_path_that_no_file_has_is_named(tmp_path, written):
+    write_tone(tmp_path / "low" / "a.wav", 300)
+    rows = [{"path": "low/a.wav", "label": "x"}, {"path": written, "label": "y"}]
+    (reason,) = Dataset.load(write_jsonl(tmp_path / "t.jsonl", *rows)).skipped.values()
+    assert reason.startswith(f"t.jsonl line 2: 'path' {written} ")
+
+
+def test_a_file_of_the_same_name_in_a_folder_above_is_not_taken(tmp_path):
+    write_tone(tmp_path / "a.wav", 300)
+    write_tone(tmp_path / "deep" / "b.wav", 300)
+    rows = [{"path": "a.wav", "label": "x"}, {"path": "b.wav", "label": "y"}]
+    dataset = Dataset.load(write_jsonl(tmp_path / "deep" / "t.jsonl", *rows))
+    assert dataset.clips["clip"].tolist() == ["b.wav"]
+    assert f"it is below {tmp_path}" in dataset.skipped["a.wav"]
+
+
+def write_clips(folder, rows, *, count=40):
+    """A table of so many clips with the given rows behind, and one short sound for all of their names."""
+    write_tone(folder / "0.wav", 300, seconds=0.1)
+    for number in range(1, count):
+        (folder / f"{number}.wav").write_bytes((folder / "0.wav").read_bytes())
+    return write_csv(
+        folder / "t.csv", "path,label", *[f"{number}.wav,{'xy'[number % 2]}" for number in range(count)], *rows
+    )
+
+
+def test_a_clip_with_two_labels_is_set_aside_and_a_row_a_tag_is_refused(tmp_path):
+    dataset = Dataset.load(write_clips(tmp_path, ["0.wav,y", "1.wav,y"])).with_target("label")
+    assert len(dataset.clips) == 39
+    assert dataset.skipped["0.wav"] == "t.csv row 2 and row 42: the same clip with two cells of 'label' (x, y)"
+    assert dataset.skipped["1.wav (row 43)"] == "t.csv row 43: the same clip as row 3"
+    table = Dataset.load(write_clips(tmp_path, [f"{number}.wav,z" for number in range(40)]))
+    with pytest.raises(
+        DataError, match=r"so 40 of 40 clips: keep one row a clip, and write several tags into one cell"
+    ):
+        table.with_target("label")
+    with pytest.raises(DataError, match="so 40 of 40 clips"):
+        table.labels("label")
+
+
+def test_rows_of_one_clip_that_agree_are_one(tmp_path):
+    write_tone(tmp_path / "a.wav", 300)
+    rows = ["path,label,mood,by", "a.wav,x,,me", "./a.wav,,sad,you"]
+    dataset = Dataset.load(write_csv(tmp_path / "t.csv", *rows))
+    assert dataset.with_target("label").clips[["label", "mood"]].values.tolist() == [["x", "sad"]]
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "read"),
+    [("fold", ["1.0", "1"], ["1", "1"]), ("Folds", ["²", " a "], ["²", "a"]), ("group", ["1", "01"], ["1", "01"]),
+     ("splits", [" train ", "TEST"], ["train", "test"])],
+)  # fmt: skip
+def test_sides_are_understood_as_people_write_them(tmp_path, column, cells, read):
+    write_tone(tmp_path / "a.wav", 300)
+    write_tone(tmp_path / "b.wav", 400)
+    table = write_csv(
+        tmp_path / "t.csv", f"path,{column}", *[f"{name}.wav,{cell}" for name, cell in zip("ab", cells, strict=True)]
+    )
+    assert Dataset.load(table).clips[column.lower().removesuffix("s")].tolist() == read
+
+
+def test_columns_that_the_program_adds_are_not_taken_from_the_user(tmp_path):
+    write_tone(tmp_path / "a.wav", 300)
+    dataset = Dataset.load(write_csv(tmp_path / "t.csv", "path,clip,clip_sound,label", "a.wav,mine,same,x"))
+    assert dataset.clips.columns.tolist() == ["label", "path", "clip", "start", "end"]

@@ -7,7 +7,7 @@ import pytest
 
 from layerscope.data.audio import load
 from layerscope.encoders import load_encoder
-from layerscope.errors import ModelError, UsageError
+from layerscope.errors import AudioError, ModelError, UsageError
 from layerscope.features.encoder_pass import Pass
 from layerscope.scores.score_table import Results
 from layerscope.study.compare import compare
@@ -94,3 +94,19 @@ def test_averages_are_not_compared_with_frames(tones, tmp_path):
         np.save(place, np.load(place).mean(axis=1))
     with pytest.raises(UsageError, match="mine holds one average a clip"):
         compare(Comparison(model=[str(tmp_path / "mine")], data=tones), tmp_path / "compared")
+
+
+def test_an_array_that_may_be_of_two_files_is_taken_for_neither(tones, tmp_path):
+    write_features(tmp_path / "mine", tones, load_encoder("random:small"))
+    encoder = load_encoder(tmp_path / "mine")
+    low, high = tones / "low" / "0.wav", tones / "high" / "0.wav"
+    (tmp_path / "mine" / "0.npy").write_bytes((tmp_path / "mine" / "low" / "0.npy").read_bytes())
+    encoder.expect_files([low, high])
+    assert encoder.encode_file(low, 0.0, float("nan")).shape == encoder.encode_file(high, 0.0, float("nan")).shape
+    for name in ("low", "high"):
+        (tmp_path / "mine" / name / "0.npy").unlink()
+    encoder.expect_files([low])
+    assert len(encoder.encode_file(low, 0.0, float("nan"))) == 5
+    encoder.expect_files([low, high])
+    with pytest.raises(AudioError, match=r"0\.npy would be that of .*high/0\.wav too; put arrays into folders"):
+        encoder.encode_file(low, 0.0, float("nan"))

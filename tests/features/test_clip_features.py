@@ -1,5 +1,7 @@
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from layerscope.errors import DataError
 from layerscope.features.clip_features import Features
@@ -59,3 +61,77 @@ def test_a_list_of_layers_is_read_by_the_number_of_clips():
     assert Features.from_arrays(clips, ["a", "b"] * 2).read(1)[0].tolist() == [3.0, 4.0, 5.0]
     with pytest.raises(DataError, match="may be clips or layers"):
         Features.from_arrays([np.zeros((6, 5))] * 6, ["a", "b"] * 3)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_tensors_are_converted_whatever_their_precision_and_gradient(dtype):
+    states = torch.tensor(STATES, dtype=dtype, requires_grad=True)
+    expected = states.detach().float().numpy()
+    for given in (states, list(states.unbind(1)), [clip.detach().float().tolist() for clip in states]):
+        features = Features.from_arrays(given, torch.tensor([0, 1] * 3))
+        np.testing.assert_array_equal(features.read(2), expected[:, 2])
+    values = Features.from_arrays(states, torch.arange(6, dtype=torch.float32, requires_grad=True) / 4).labels
+    assert (values.kind.name, values.values.ravel().tolist()) == ("values", [0.0, 0.25, 0.5, 0.75, 1.0, 1.25])
+
+
+@pytest.mark.parametrize(
+    ("labels", "kind", "names"),
+    [
+        ([["drums"], ["drums", "bass"], [], ["bass"], ["bass"], []], "tags", ("bass", "drums")),
+        (np.array([[0, 1]] * 3 + [[1, 0]] * 3, dtype=bool), "tags", ("0", "1")),
+        (pd.DataFrame({"drums": [0, 1] * 3, "bass": [1, 0] * 3}), "tags", ("drums", "bass")),
+        (pd.DataFrame({"valence": np.linspace(0, 1, 6), "x": np.linspace(2, 3, 6)}), "values", ("valence", "x")),
+        (pd.Series(["x", "y"] * 3, dtype="category", index=range(5, 11)), "classes", ("x", "y")),
+        (np.array([[0], [1]] * 3), "classes", ("0", "1")),
+        ([1, "1", 2, 2, 1, 1], "classes", ("1", "2")),
+        (["01", "1"] * 3, "classes", ("01", "1")),
+    ],
+)  # fmt: skip
+def test_labels_are_read_as_programs_hold_them(labels, kind, names):
+    read = Features.from_arrays(STATES, labels).labels
+    assert (read.kind.name, read.names, len(read.values)) == (kind, names, 6)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (["a", None, "b", "a", "b", "a"], "the label of clip 1 cannot be used: it is missing; leave the clip out"),
+        ([0.5, 0.25, float("nan"), 1.5, 2.0, 3.0], "the label of clip 2 cannot be used: it is missing"),
+        (pd.array([1, None, 2, 2, 1, 1], dtype="Int64"), "the label of clip 1 cannot be used"),
+        ("ababab", r"labels \(str\) have shape \(\)"),
+        ({"a": 1}, r"labels \(dict\) have shape \(\)"),
+        ([], "there are no labels"),
+        (np.zeros((6, 2, 2)), r"labels \(ndarray\) have shape \(6, 2, 2\)"),
+    ],
+)
+def test_labels_that_cannot_be_used_are_refused_in_words(labels, words):
+    with pytest.raises(DataError, match=words):
+        Features.from_arrays(STATES, labels)
+
+
+@pytest.mark.parametrize(
+    ("states", "words"),
+    [
+        ([[[1.0], [2.0, 3.0]]] * 6, "states are no array, or lists of unequal lengths"),
+        (STATES.astype(object), "states are of type object; expected real numbers"),
+        (STATES.astype(complex), "states are of type complex128"),
+        (np.full((6, 1, 2), "x"), "states are of type <U1"),
+        (np.full((6, 1, 2), 1e300), "states of clip 0, layer 0 are not finite"),
+        (np.zeros((6, 0, 2)), "states are empty"),
+        (np.zeros((6, 2, 0)), "states are empty"),
+        ([], r"shape \(0,\)"),
+        ([np.zeros((6, 2)), np.zeros((5, 3))], "expected \\(clip, width\\) for each layer"),
+    ],
+)
+def test_states_that_are_none_are_refused_in_words(states, words):
+    with pytest.raises(DataError, match=words):
+        Features.from_arrays(states, list("ababab"))
+
+
+def test_folds_and_groups_of_any_type_are_names():
+    groups = [1, "1", 2.0, "a", None, 2]
+    features = Features.from_arrays(STATES, list("ababab"), folds=[1, 1.0, "1", "²", 2, 10], groups=groups)
+    assert features.clips.fold.tolist() == ["1", "1", "1", "²", "2", "10"]
+    assert features.clips.group.tolist() == ["1", "1", "2", "a", None, "2"]
+    with pytest.raises(DataError, match="clip 2 has no 'fold', others do"):
+        Features.from_arrays(STATES, list("ababab"), folds=[1, 2, None, 1, 2, 3])

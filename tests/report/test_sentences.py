@@ -68,6 +68,7 @@ def test_noise_is_not_recommended():
         chance=0.5,
     )  # fmt: skip
     assert advise(results).headline.startswith("Nothing to use yet: no input is shown to beat chance")
+    assert "First check that states and labels (files and their rows) are in one order; " in advise(results).headline
 
 
 def test_probes_that_disagree_are_said_to():

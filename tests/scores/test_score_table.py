@@ -86,3 +86,15 @@ def test_what_is_saved_is_read_back(results, tmp_path):
 def test_another_directory_is_refused(tmp_path):
     with pytest.raises(DataError, match="not the directory of a finished run"):
         Results.read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["2024", "NA", "null", "1e5", "007", "True", "nan"])
+def test_names_are_read_back_as_they_were_written(results, tmp_path, name):
+    for table in (results.table, results.summary):
+        table["dataset"] = table["task"] = table["target"] = table["model"] = name
+    facts = {"models": {name: {"baseline": False, "untrained": False}}, "tasks": {name: {"primary": "accuracy"}}}
+    Results(results.table, results.summary, results.draws, facts, {name: name}).save(tmp_path)
+    read = Results.read(tmp_path)
+    assert (read.only(name).best_layers().layer.tolist(), read.models("trained")) == ([1], [name])
+    assert (set(read.table.task), set(read.summary.target), read.skipped) == ({name}, {name}, {name: name})
+    assert read.table.layer.dtype == "Int64"

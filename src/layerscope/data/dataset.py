@@ -1,4 +1,4 @@
-"""Rows of clips: readers for a folder, a CSV and a JSONL, and the labels in them.
+"""Rows of clips: readers for a folder, a CSV, a JSONL and a DataFrame, and the labels in them.
 
 A row that cannot be used is kept aside with its reason; a table that cannot be understood is an error that
 names the row. Splits, folds and groups that the data bring are used as they are (see `splits` for the rest).
@@ -18,18 +18,12 @@ import pandas as pd
 
 from layerscope.data.annotation_files import file_beside, find_file, names_file, read_annotation
 from layerscope.data.audio import FileFacts, file_facts, span_within
-from layerscope.data.folders import class_folders
-from layerscope.data.label_tables import (
-    CLIP_COLUMNS,
-    Record,
-    clip_records,
-    clip_table,
-    csv_rows,
-    json_lines,
-    split_files,
-)
+from layerscope.data.folders import class_folders, metadata_records
+from layerscope.data.label_cells import Odd, has_decimal_commas, number_of, tidy_cell
+from layerscope.data.label_tables import CLIP_COLUMNS, clip_records, clip_table, split_files
 from layerscope.data.mirdata_tracks import PREFIX, mirdata_records
-from layerscope.errors import AudioError, DataError, unknown
+from layerscope.data.table_files import PATH_NAMES, Rows, csv_rows, json_lines, unique_names
+from layerscope.errors import AudioError, DataError, UsageError, unknown
 from layerscope.targets import Column, Labels, read_labels, recognise
 from layerscope.targets.kind import most
 
@@ -113,6 +107,9 @@ class Dataset:
     def from_folder(cls, folder: str | Path) -> Dataset:
         """Read a folder with one sub-folder a class; the target is called ``label``.
 
+        Folders of splits (``train``, ``test``, ``fold1``, …) may be around the classes or inside them. A
+        ``metadata.csv`` or ``.jsonl`` with a column ``file_name`` says what the clips are instead of the folders.
+
         Examples
         --------
         >>> import tempfile
@@ -124,7 +121,9 @@ class Dataset:
         ['kick', 'kick', 'snare']
         """
         folder = Path(folder)
-        records, skipped = class_folders(folder)
+        records, skipped = metadata_records(folder) or class_folders(folder)
+        if not records:
+            raise DataError(f"{folder}: no usable row; {next(iter(skipped.values()))}")
         return cls(folder.resolve().name, clip_table(records), skipped)
 
     @classmethod
@@ -145,9 +144,8 @@ class Dataset:
         [[0.0, 15.0, 0.4], [15.0, 30.0, 0.6]]
         """
         path = Path(path)
-        place = Path(root).expanduser() if root is not None else path.parent
-        # The header is row 1, so that a row is where an editor or a spreadsheet shows it.
-        return cls.from_records(path, csv_rows(path), "row", 2, [place.resolve()])
+        rows = csv_rows(path)
+        return cls.from_rows(table_name(path), rows, root_of(path, root), typed=False, beside=path.resolve().parent)
 
     @classmethod
     def from_jsonl(cls, path: str | Path, root: str | Path | None = None) -> Dataset:
@@ -155,8 +153,8 @@ class Dataset:
 
         Of ``Name.train.jsonl``, ``Name.val.jsonl`` and ``Name.test.jsonl`` any one stands for the three. Keys
         are ``audio_path`` (or ``path``), ``label`` or any other target, and optionally ``start``, ``end``,
-        ``split``, ``fold``, ``group``; MARBLE's ``ori_uid`` is a group. Audio is looked for from `root`, else
-        from the file's directory and those above it, as MARBLE's paths start at its repository.
+        ``split``, ``fold``, ``group``; MARBLE's ``ori_uid`` is a group. Relative paths start at `root`, else at
+        the file's own directory; MARBLE's own tables are read with `root` at its repository.
 
         Examples
         --------
@@ -170,16 +168,11 @@ class Dataset:
         [['valid', 'C major']]
         """
         path = Path(path)
-        own = path.resolve().parent
-        places = [Path(root).expanduser().resolve()] if root is not None else [own, *own.parents]
-        parts = []
+        rows: Rows = {}
         for file, split in split_files(path).items():
             # A split that a row states itself wins over that of the file's name.
-            rows = [{"split": split, **row} if split else row for row in json_lines(file)]
-            parts.append(cls.from_records(file, rows, "line", 1, places))
-        clips = pd.concat([part.clips for part in parts], ignore_index=True)
-        skipped = {name: reason for part in parts for name, reason in part.skipped.items()}
-        return cls(parts[0].name, clips, skipped, places=parts[0].places)
+            rows |= {place: {"split": split, **row} if split else row for place, row in json_lines(file).items()}
+        return cls.from_rows(table_name(path), rows, root_of(path, root), typed=True, beside=path.resolve().parent)
 
     @classmethod
     def from_mirdata(cls, name: str, root: str | Path | None = None, targets: Sequence[str] = ()) -> Dataset:
@@ -189,20 +182,66 @@ class Dataset:
         """
         columns = [column for target in targets for column in target.split(",")]
         home, records = mirdata_records(name, None if root is None else Path(root).expanduser(), columns)
-        dataset = cls.from_records(home, records, "track", 1, [home.resolve()])
-        return replace(dataset, name=name)
+        rows = {f"{name} track {number}": record for number, record in enumerate(records, start=1)}
+        return cls.from_rows(name, rows, home.resolve(), typed=True)
 
     @classmethod
-    def from_records(
-        cls, source: Path, rows: Sequence[Record], unit: str, first: int, places: Sequence[Path]
-    ) -> Dataset:
-        """Turn the rows of a table into a dataset, row by row, so that messages can name them."""
-        records, skipped = clip_records(source.name, rows, unit, first, places)
+    def from_dataframe(cls, frame: pd.DataFrame, root: str | Path | None = None, name: str = "table") -> Dataset:
+        """Take a table that is in memory already; its columns are those of `from_csv`.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            A row a clip. Its index is not looked at; cells that pandas calls missing are no label.
+        root : str or Path, optional
+            Where relative paths start; the working directory by default.
+        name : str
+            What results call it.
+
+        Raises
+        ------
+        DataError
+            If no column holds paths, two columns have one name, or a row cannot be understood: rows are counted from 0.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import soundfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> soundfile.write(folder / "a.wav", np.zeros(24_000), 24_000)
+        >>> soundfile.write(folder / "b.wav", np.ones(24_000), 24_000)
+        >>> frame = pd.DataFrame({"path": ["a.wav", "b.wav"], "mood": pd.Categorical(["sad", None])})
+        >>> dataset = Dataset.from_dataframe(frame, root=folder).with_target("mood")
+        >>> dataset.clips.mood.tolist(), dataset.skipped
+        (['sad'], {'b.wav': "no label in 'mood'"})
+        """
+        if not isinstance(frame, pd.DataFrame):
+            raise DataError(f"expected a pandas DataFrame, found {type(frame).__name__}")
+        if frame.columns.nlevels > 1:
+            raise DataError("the frame's columns have several levels; give each one name")
+        columns = unique_names(list(frame.columns), "the frame")
+        if not set(columns) & set(PATH_NAMES):
+            raise DataError(f"the frame: no column 'path' (found: {', '.join(columns)})")
+        cells = [frame_cells(frame.iloc[:, place]) for place in range(len(columns))]
+        rows: Rows = {}
+        for number in range(len(frame)):
+            where = f"{name} row {number}"
+            rows[where] = {
+                column: tidy_cell(values[number], f"{where}: '{column}'")
+                for column, values in zip(columns, cells, strict=True)
+            }
+        return cls.from_rows(name, rows, Path(root or ".").expanduser().resolve(), typed=True)
+
+    @classmethod
+    def from_rows(cls, name: str, rows: Rows, root: Path, *, typed: bool, beside: Path | None = None) -> Dataset:
+        """Turn the rows of a table, by where they stand, into a dataset; see `clip_records`."""
+        records, skipped = clip_records(rows, root, typed=typed)
         if not records:
-            raise DataError(f"{source}: no usable row; {next(iter(skipped.values()), 'it has no rows')}")
+            raise DataError(f"{name}: no usable row; {next(iter(skipped.values()), 'it has no rows')}")
         # Audio may start elsewhere (`root`); annotations lie by the table, or there.
-        beside = tuple(dict.fromkeys((source.resolve().parent, *places[:1])))
-        return cls(source.name.split(".")[0], clip_table(records), skipped, places=beside)
+        places = tuple(dict.fromkeys((beside or root, root)))
+        return cls(name, clip_table(records), skipped, places=places)
 
     def targets(self) -> list[str]:
         """Return the columns that can be a target."""
@@ -230,6 +269,9 @@ class Dataset:
         >>> labels.kind.name, labels.names
         ('tags', ('sad', 'slow'))
         """
+        odd = next((cell for part in target.split(",") for cell in self.clips[part] if isinstance(cell, Odd)), None)
+        if odd is not None:
+            raise DataError(odd.refusal or odd.reason)
         return read_labels(self.column(target), kind)
 
     def column(self, target: str) -> Column:
@@ -248,21 +290,22 @@ class Dataset:
     def with_target(self, target: str, kind: str | None = None) -> Dataset:
         """Return the clips that have this target; the others are set aside with the reason.
 
-        These are clips without a label, and those whose label is not what most are (`layerscope.targets.recognise`).
+        These are clips without a label, those whose cell is odd in its column (`layerscope.data.label_cells`), and
+        those whose label is not what most are (`layerscope.targets.recognise`).
 
         Parameters
         ----------
         target : str
             The column, or several with commas.
         kind : str, optional
-            What it holds, where that should not be worked out.
+            What it holds, where that is said: cells that are odd among others are then looked at anew.
 
         Raises
         ------
         UsageError
             If no column has that name, with the nearest suggested.
         DataError
-            If no clip has a label that can be used.
+            If no clip has a label that can be used, or too many are odd.
 
         Examples
         --------
@@ -272,17 +315,35 @@ class Dataset:
         """
         named = self.beside_audio(target) if target not in self.targets() else self
         for column in target.split(","):
+            if column in CLIP_COLUMNS and column in self.clips:
+                raise UsageError(f"'{column}' describes clips and is no target; copy the column under another name")
             if column not in named.targets():
                 raise unknown("target", column, self.targets())
-        missing = named.clips[target.split(",")].isna().any(axis=1)
-        reasons = dict.fromkeys(named.clips["clip"][missing], f"no label in '{target}'")
-        kept = named.clips[~missing].reset_index(drop=True)
-        if kept.empty:
-            raise DataError(f"{self.name}: no clip has a label in '{target}'")
-        labelled = replace(named, clips=kept, skipped={**self.skipped, **reasons}).with_files_read(target, kind)
+        labelled = named.with_cells(target, kind).with_files_read(target, kind)
         recognised = recognise(labelled.column(target), kind)
         odd = {labelled.clips["clip"][row]: reason for row, reason in recognised.faults.items()}
         return replace(labelled.without(odd), evidence={**self.evidence, target: recognised.evidence})
+
+    def with_cells(self, target: str, kind: str | None) -> Dataset:
+        """Return the clips whose cells say something, as the kind asks for them."""
+        columns, clips = target.split(","), self.clips.copy()
+        for column in columns:
+            clips[column] = pd.Series(self.cells_of(column, kind, several=len(columns) > 1), clips.index, dtype=object)
+        reasons: dict[str, str] = {}
+        for column in columns:
+            for clip, cell in zip(clips["clip"], clips[column], strict=True):
+                if isinstance(cell, Odd):
+                    if cell.refusal:
+                        raise DataError(cell.refusal)
+                    reasons.setdefault(clip, cell.reason)
+                elif cell is None or cell != cell:
+                    reasons.setdefault(clip, f"no label in '{target}'")
+        kept = clips[~clips["clip"].isin(list(reasons))].reset_index(drop=True)
+        if kept.empty:
+            raise DataError(
+                f"{self.name}: no clip has a label in '{target}'; first reason: {next(iter(reasons.values()))}"
+            )
+        return replace(self, clips=kept, skipped={**self.skipped, **reasons})
 
     def beside_audio(self, target: str) -> Dataset:
         """Return the clips with a column that names the file of annotations beside each one's audio, if any has one."""
@@ -306,6 +367,16 @@ class Dataset:
         # By way of a series of objects, since a list of lists would be taken for a table.
         clips = self.clips.assign(**{target: pd.Series(cells, index=self.clips.index, dtype=object)})
         return replace(self, clips=clips).without(reasons)
+
+    def cells_of(self, column: str, kind: str | None, *, several: bool) -> list[Any]:
+        """Return the cells of a column as a kind that is said, or several columns, which are numbers, ask for."""
+        cells = list(self.clips[column])
+        if kind is None and not several:
+            return cells
+        if kind not in (None, "values"):
+            return [cell.cell if isinstance(cell, Odd) and cell.cell is not None else cell for cell in cells]
+        comma = has_decimal_commas([cell for cell in cells if isinstance(cell, str)])
+        return [as_number(cell, column, comma=comma) for cell in cells]
 
     def survey(self, progress: Callable[[int], None] = lambda _: None) -> Dataset:
         """Return the clips with ``clip_key`` and ``clip_seconds``, from one look at every distinct file, undecoded.
@@ -362,6 +433,35 @@ def plain(cell: Any) -> Any:
         except (ValueError, RecursionError):
             return cell
     return cell
+
+
+def table_name(path: Path) -> str:
+    """Return what results call a table."""
+    return path.name.split(".")[0] or path.name
+
+
+def frame_cells(column: pd.Series) -> list[Any]:
+    """Return the cells of a column of a frame; whole numbers to which pandas gave a point for a gap have none."""
+    present = column.dropna()
+    whole = column.dtype.kind == "f" and len(present) < len(column) and bool((present % 1 == 0).all())
+    return [int(cell) if whole and cell == cell else cell for cell in column]
+
+
+def root_of(path: Path, root: str | Path | None) -> Path:
+    """Return where relative paths of a table start: where the user says, else at its own directory."""
+    return Path(root).expanduser().resolve() if root is not None else path.resolve().parent
+
+
+def as_number(cell: Any, column: str, *, comma: bool) -> Any:
+    """Return the number that a text is, else why it is not used; other cells as they are."""
+    text = cell.cell if isinstance(cell, Odd) else cell
+    if not isinstance(text, str):
+        return cell
+    number = number_of(text, comma=comma)
+    if number is not None:
+        return number
+    # Without the refusal of the column, since what it is has been said.
+    return Odd(text, cell.reason if isinstance(cell, Odd) else f"'{column}' {text} is no number")
 
 
 def facts_or_reason(path: str) -> FileFacts | str:

@@ -1,37 +1,206 @@
-"""A folder of classes: one sub-folder a class, audio inside."""
+"""A folder of audio: one sub-folder a class, in folders of splits or around them, or with a ``metadata`` table.
+
+``low/a.wav`` is of class low; ``train/low/a.wav`` and ``low/train/a.wav`` are of class low and split train, and
+``fold1/low/a.wav`` is of fold 1. A ``metadata.csv`` or ``metadata.jsonl`` beside the audio, as Hugging Face's
+AudioFolder has it, says what the clips are instead of the folders. Links are followed; nothing is taken twice.
+"""
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from layerscope.data.audio import EXTENSIONS
-from layerscope.data.label_tables import Record
+from layerscope.data.label_tables import SPLIT_NAMES, Record, clip_records, fold_named
+from layerscope.data.table_files import Rows, csv_rows, json_lines, read_text
 from layerscope.errors import DataError
 
-__all__ = ["class_folders"]
+__all__ = ["class_folders", "metadata_records"]
+
+FOLD = re.compile(r"fold[ _-]*(\d+)", re.IGNORECASE)
+#: The table of Hugging Face's AudioFolder.
+METADATA = {"metadata.csv": csv_rows, "metadata.jsonl": json_lines}
 
 
 def class_folders(folder: Path) -> tuple[list[Record], dict[str, str]]:
-    """Return a record for each audio file, whose ``label`` is its sub-folder, and why other files are left out.
+    """Return a record for each audio file, whose ``label`` is its class folder, and why other files are left out.
 
     Raises
     ------
     DataError
-        If there is no audio in any sub-folder.
+        If there is no audio in any sub-folder, or some folders look like splits and others do not.
     """
+    files, skipped = audio_files(folder)
+    depth = split_depth(folder, files)
     records: list[Record] = []
-    skipped = {}
-    for path in sorted(file for file in folder.rglob("*") if file.is_file()):
-        name = path.relative_to(folder)
-        # Hidden files are the system's (.DS_Store), not clips that were skipped.
-        if any(part.startswith(".") for part in name.parts):
-            continue
-        if path.suffix.lower() not in EXTENSIONS:
-            skipped[str(name)] = f"'{path.suffix}' is none of the endings of audio that is read"
-        elif len(name.parts) < 2:
-            skipped[str(name)] = "lies outside the class folders"
+    for name in files:
+        parts = list(name.parts[:-1])
+        side = side_of(parts.pop(depth)) if depth is not None and len(parts) > depth else {}
+        if parts and (depth is None or side):
+            label = unicodedata.normalize("NFC", parts[0])
+            records.append({"clip": str(name), "path": str((folder / name).resolve()), "label": label, **side})
         else:
-            records.append({"clip": str(name), "path": str(path.resolve()), "label": name.parts[0]})
+            skipped[str(name)] = f"lies outside the {'folders of splits' if parts else 'class folders'}"
+    records, twice = without_repeated(records)
     if not records:
-        raise DataError(f"{folder}: no audio in sub-folders; expected one sub-folder a class, audio inside")
-    return records, skipped
+        splits = f" (found folders of splits: {', '.join(folders_at(0, files))})" if depth == 0 else ""
+        raise DataError(f"{folder}: no audio in sub-folders; expected one sub-folder a class, audio inside{splits}")
+    return records, {**skipped, **twice}
+
+
+def without_repeated(records: Sequence[Record]) -> tuple[list[Record], dict[str, str]]:
+    """Return records of which links make no file two clips, and why others are left out: both where classes differ."""
+    labels: dict[str, set[str]] = {}
+    for record in records:
+        labels.setdefault(record["path"], set()).add(record["label"])
+    kept: dict[str, Record] = {}
+    skipped = {}
+    for record in records:
+        # In another split it is another clip: that is a leak, and found as one.
+        key = f"{record['path']} {record.get('split')} {record.get('fold')}"
+        if len(labels[record["path"]]) > 1:
+            skipped[record["clip"]] = f"the same file is in classes {' and '.join(sorted(labels[record['path']]))}"
+        elif kept.setdefault(key, record) is not record:
+            skipped[record["clip"]] = f"the same file as {kept[key]['clip']}"
+    return list(kept.values()), skipped
+
+
+def audio_files(folder: Path) -> tuple[list[Path], dict[str, str]]:
+    """Return the audio files below a folder, by their paths from there, and why others are left out."""
+    files: list[Path] = []
+    skipped: dict[str, str] = {}
+    for path in walk(folder, skipped):
+        name = path.relative_to(folder)
+        if not path.is_file():
+            skipped[str(name)] = "a link that leads nowhere" if path.is_symlink() else "is no file"
+        elif path.suffix.lower() not in EXTENSIONS:
+            skipped[str(name)] = f"'{path.suffix}' is none of the endings of audio that is read"
+        elif not is_text(str(name)):
+            skipped[ascii(str(name))] = "its name is not UTF-8; rename it"
+        else:
+            files.append(name)
+    return sorted(files), skipped
+
+
+def walk(folder: Path, skipped: dict[str, str]) -> Iterator[Path]:
+    """Yield the files below a folder; links to folders come last, so that what they repeat is taken where it lies."""
+    seen: dict[Path, Path] = {}
+    folders: list[Path] = [folder]
+    links: list[Path] = []
+    while folders or links:
+        place = folders.pop() if folders else links.pop(0)
+        name = place.relative_to(folder)
+        if place.resolve() in seen:
+            skipped[str(name)] = f"the same folder as {folder / seen[place.resolve()]}"
+            continue
+        seen[place.resolve()] = name
+        try:
+            # Hidden files are the system's (.DS_Store), not clips that were skipped.
+            entries = sorted(entry for entry in place.iterdir() if not entry.name.startswith("."))
+        except OSError as error:
+            skipped[str(name)] = f"cannot be read ({error.strerror})"
+            continue
+        for entry in entries:
+            if not entry.is_dir():
+                yield entry
+            elif entry.is_symlink():
+                links.append(entry)
+            else:
+                folders.append(entry)
+
+
+def is_text(name: str) -> bool:
+    """Return whether a name can be written to a table."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def side_of(name: str) -> Record:
+    """Return the split or the fold that a folder's name means, or nothing.
+
+    Examples
+    --------
+    >>> side_of("Train"), side_of("fold_3"), side_of("trains")
+    ({'split': 'train'}, {'fold': '3'}, {})
+    """
+    if name.lower() in SPLIT_NAMES:
+        return {"split": SPLIT_NAMES[name.lower()]}
+    fold = FOLD.fullmatch(name)
+    return {"fold": fold_named(fold[1])} if fold else {}
+
+
+def folders_at(depth: int, files: Sequence[Path]) -> list[str]:
+    """Return the names of the folders at a depth that files are in."""
+    return sorted({name.parts[depth] for name in files if len(name.parts) > depth + 1})
+
+
+def split_depth(folder: Path, files: Sequence[Path]) -> int | None:
+    """Return at which depth the folders of audio files are splits or folds: 0, 1, or None where they are classes alone.
+
+    Raises
+    ------
+    DataError
+        If some folders look like splits and others beside them do not, or all the splits lie further down.
+    """
+    for depth in (0, 1):
+        names = folders_at(depth, files)
+        splits = [name for name in names if side_of(name)]
+        if depth == 0 and len(names) == 1:
+            below = [name for name in folders_at(1, files) if side_of(name)]
+            # One class cannot be learnt, so that it is a folder around the data.
+            if splits or (len(below) > 1 and folders_at(2, files)):
+                raise DataError(f"{folder}: all audio lies in {names[0]}; give {folder / names[0]}")
+        if len({str(side_of(name)) for name in splits}) > 1 and len(splits) == len(names):
+            return depth
+        if len(splits) < len(names) and are_beside_others(depth, splits, files):
+            others = ", ".join(name for name in names if name not in splits)
+            raise DataError(
+                f"{folder}: the folders {', '.join(splits)} look like splits, {others} beside them do not; "
+                "rename either, or give a table"
+            )
+    return None
+
+
+def are_beside_others(depth: int, splits: Sequence[str], files: Sequence[Path]) -> bool:
+    """Return whether folders that are called as splits may be such, although others beside them are not."""
+    if depth == 1:
+        return len(splits) > 1
+    # Classes may well be called "test" and "drums"; but what lies in both, such as "low", is a class then.
+    inside, outside = (
+        set(folders_at(1, [name for name in files if (name.parts[0] in splits) == wanted])) for wanted in (True, False)
+    )
+    return bool(inside & outside)
+
+
+def metadata_records(folder: Path) -> tuple[list[Record], dict[str, str]] | None:
+    """Return the clips of the ``metadata`` tables in a folder or in its folders of splits, or None where there is none.
+
+    Audio that the tables do not name is left out with the reason.
+    """
+    tables = [table for name in METADATA for table in sorted([*folder.glob(name), *folder.glob(f"*/{name}")])]
+    # Others of that name say nothing of audio.
+    tables = [table for table in tables if "file_name" in read_text(table)]
+    if not tables:
+        return None
+    rows: Rows = {}
+    for table in tables:
+        for where, row in METADATA[table.name](table).items():
+            below = table.parent.relative_to(folder)
+            path = (below / str(row.get("file_name", "")).replace("\\", "/")).as_posix()
+            side = side_of(Path(path).parts[0]) if len(Path(path).parts) > 1 else {}
+            rows[str(below / where)] = {**side, **row, "file_name": path}
+    records, skipped = clip_records(rows, folder.resolve(), typed=tables[0].suffix == ".jsonl")
+    files, others = audio_files(folder)
+    named = {record["path"] for record in records} | {str((folder / clip).resolve()) for clip in skipped}
+    others = {name: reason for name, reason in others.items() if folder / name not in tables}
+    unnamed = {
+        str(name): f"is not in {' or '.join(sorted({table.name for table in tables}))}"
+        for name in files
+        if str((folder / name).resolve()) not in named
+    }
+    return records, {**others, **unnamed, **skipped}

@@ -1,108 +1,44 @@
-"""Tables with a row a clip: CSV, TSV, JSON lines, and the three files of JSON lines that MARBLE v2 keeps of a task.
+"""Tables with a row a clip, wherever they come from: which file a row means, its span, its split and its targets.
 
 A row is a path, where known ``start`` and ``end`` in seconds, ``split``, ``fold`` and ``group``, and the targets. A
 row whose audio is absent, or that says ``aside``, is left out with the reason; one that cannot be understood is an
-error that names it.
+error that names it. Rows of one clip are one clip: where they say different things of a target, it has none.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import re
-from collections.abc import Iterator, Sequence
+import os
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from layerscope.data.label_cells import MOST_ODD, Odd, number_of, settle_column, tidy_cell
+from layerscope.data.table_files import PATH_NAMES, Record, Rows
 from layerscope.errors import DataError
 
 __all__ = [
-    "ASIDE",
-    "CLIP_COLUMNS",
-    "Record",
-    "clip_records",
-    "clip_table",
-    "csv_rows",
-    "json_lines",
-    "split_files",
-    "split_named",
-]
-
-Record = dict[str, Any]
+    "ASIDE", "CLIP_COLUMNS", "SPLIT_NAMES", "Record", "clip_records", "clip_table", "file_of", "fold_named",
+    "split_files", "split_named",
+]  # fmt: skip
 
 SPLIT_NAMES = {
     "train": "train", "training": "train",
     "valid": "valid", "val": "valid", "validation": "valid", "dev": "valid",
     "test": "test", "testing": "test",
 }  # fmt: skip
-PATH_NAMES = ("path", "audio_path", "file", "filename")
+#: Columns that the program adds.
+ADDED = ("clip", "clip_key", "clip_seconds", "clip_sound")
 #: Columns that describe a clip and are never a target.
-CLIP_COLUMNS = ("clip", "path", "start", "end", "split", "fold", "group", "clip_key", "clip_seconds", "clip_sound")
+CLIP_COLUMNS = ("path", "start", "end", "split", "fold", "group", *ADDED)
+#: Of these, what is said where rows of one clip differ in it.
+SIDES = ("split", "fold", "group")
 #: The key under which a reader says why a row is left out.
 ASIDE = "aside"
-
-
-def csv_rows(path: Path) -> list[Record]:
-    """Return the rows of a table with a header; empty cells are left out, columns of numbers are numbers.
-
-    Raises
-    ------
-    DataError
-        If the file is no table, or no column holds paths.
-    """
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    try:
-        # As text, since pandas would take a class called "NA" for missing; utf-8-sig drops a byte order mark.
-        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, OSError) as error:
-        raise DataError(f"{path}: not readable as a table ({error})") from error
-    if not any(name in table.columns for name in PATH_NAMES):
-        raise DataError(f"{path}: no column 'path' (found: {', '.join(map(str, table.columns))})")
-    # By column, so that names that happen to be digits stay names among others.
-    numeric = {column for column in table.columns if column not in CLIP_COLUMNS and is_numeric(table[column])}
-    return [
-        {key: number(cell) if key in numeric else cell for key, cell in row.items() if cell != ""}
-        for row in table.to_dict("records")
-    ]
-
-
-def is_numeric(column: pd.Series[str]) -> bool:
-    """Return whether every cell that is filled holds a number."""
-    filled = column[column != ""]
-    return len(filled) > 0 and bool(pd.to_numeric(filled, errors="coerce").notna().all())
-
-
-def number(text: str) -> float | int:
-    """Return a number as an int where it is written as one."""
-    return int(text) if re.fullmatch(r"[+-]?\d+", text.strip()) else float(text)
-
-
-def json_lines(path: Path) -> Iterator[Record]:
-    """Yield the objects of a file with one a line; MARBLE's ``ori_uid``, the song, is a group.
-
-    Raises
-    ------
-    DataError
-        Naming the line that is none.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: not readable as text ({error})") from error
-    for count, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{path.name} line {count}: not JSON ({error})") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{path.name} line {count}: expected an object, found {type(row).__name__}")
-        # A group that the row states itself wins over the song.
-        yield {"group": row["ori_uid"], **row} if "ori_uid" in row else row
 
 
 def split_files(path: Path) -> dict[Path, str | None]:
@@ -120,62 +56,162 @@ def split_files(path: Path) -> dict[Path, str | None]:
     return {file: split for file, split in siblings.items() if file.is_file()} or {path: None}
 
 
-def clip_records(
-    name: str, rows: Sequence[Record], unit: str, first: int, places: Sequence[Path]
-) -> tuple[list[Record], dict[str, str]]:
-    """Return the rows whose audio is there, under one key for the path, and why others are left out.
+def clip_records(rows: Rows, root: Path, *, typed: bool) -> tuple[list[Record], dict[str, str]]:
+    """Return the clips whose audio is there, under one key for the path, and why rows are left out.
 
     Parameters
     ----------
-    name, unit, first : str, str, int
-        The table, what its rows are called and the number of the first, for messages.
-    rows : sequence of dict
-        As written.
-    places : sequence of Path
-        The directories where relative paths may start.
+    rows : dict of str to dict
+        As written, by where they stand.
+    root : Path
+        The directory where relative paths start.
+    typed : bool
+        Whether cells tell numbers from texts, as those of JSON do.
     """
-    records: list[Record] = []
+    clips: dict[tuple[object, ...], tuple[str, Record]] = {}
     skipped: dict[str, str] = {}
-    seen: dict[str, int] = {}
-    for position, row in enumerate(rows, start=first):
-        where = f"{name} {unit} {position}"
+    listings: dict[Path, dict[str, str]] = {}
+    for where, row in rows.items():
         record = read_row(row, where)
-        clip = record["clip"]
         reason = record.pop(ASIDE, None)
-        # The first place wins: the table's own directory before those above it.
-        path = next((place / record["path"] for place in places if (place / record["path"]).is_file()), None)
-        if reason is not None:
-            skipped[clip] = reason
-        elif path is None:
-            looked = ", ".join(str(place) for place in places[:2]) + (" and above" if len(places) > 2 else "")
-            skipped[clip] = f"{where}: 'path' {record['path']} does not exist (looked in {looked})"
-        elif path.stat().st_size == 0:
-            skipped[clip] = f"{path}: the file is empty (0 bytes)"
-        elif clip in seen:
-            skipped[f"{clip} ({unit} {position})"] = f"{where}: the same clip as {unit} {seen[clip]}"
-        else:
-            seen[clip] = position
-            records.append({**record, "path": str(path.resolve())})
-    return records, skipped
+        path = file_of(root, record["path"], listings) if reason is None else None
+        reason = reason or missing_reason(path, root, record["path"], where)
+        if path is None or reason:
+            skipped[record["clip"]] = reason
+            continue
+        record["path"] = str(path.resolve())
+        # Of two files, train and test, a clip in both is two: that is a leak, and found as one.
+        file = where.rsplit(" ", 2)[0]
+        span = (file, record["path"], record.get("start", 0.0), record.get("end", math.inf))
+        first, before = clips.setdefault(span, (where, record))
+        if before is not record:
+            skipped[f"{record['clip']} ({row_of(where)})"] = f"{where}: the same clip as {row_of(first)}" + "".join(
+                f", but its {side} is {record.get(side)}" for side in SIDES if record.get(side) != before.get(side)
+            )
+            merge_into(before, record, f"{first} and {row_of(where)}")
+    places = [where for where, _ in clips.values()]
+    return settle_targets([record for _, record in clips.values()], places, typed=typed), skipped
+
+
+def row_of(where: str) -> str:
+    """Return the row of a place, without its file.
+
+    Examples
+    --------
+    >>> row_of("clips.csv row 3")
+    'row 3'
+    """
+    return " ".join(where.rsplit(" ", 2)[-2:])
+
+
+def missing_reason(path: Path | None, root: Path, written: str, where: str) -> str:
+    """Return why there is no audio to be had of a row, or an empty text."""
+    if path is None:
+        if is_there(root / written):
+            return f"{where}: 'path' {written} is no file"
+        above = next((place for place in root.parents if is_file(place / written)), None)
+        hint = f"; it is below {above}: if paths start there, say so (root)" if above else ""
+        return f"{where}: 'path' {written} does not exist (looked in {root}{hint})"
+    return f"{path}: the file is empty (0 bytes)" if path.stat().st_size == 0 else ""
+
+
+def file_of(root: Path, written: str, listings: dict[Path, dict[str, str]]) -> Path | None:
+    r"""Return the file that a table means: as written, without blanks around it, or with ``\`` as ``/``.
+
+    Letters with marks may be one character or two: a file whose name differs in that alone is taken.
+
+    Parameters
+    ----------
+    root : Path
+        Where relative paths start.
+    written : str
+        What the table holds.
+    listings : dict
+        Names in directories that have been looked at, filled here.
+    """
+    for spelling in dict.fromkeys((written, written.strip(), written.strip().replace("\\", "/"))):
+        if is_file(root / spelling):
+            return root / spelling
+        if not spelling.isascii():
+            place = root
+            for part in Path(spelling).parts:
+                place /= part if is_there(place / part) else same_name(place, part, listings)
+            if is_file(place):
+                return place
+    return None
+
+
+def is_there(path: Path) -> bool:
+    """Return whether anything has this path, which may be none that a system can have."""
+    try:
+        path.lstat()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a path, which may be none that a system can have, leads to a file."""
+    return is_there(path) and path.is_file()
+
+
+def same_name(directory: Path, name: str, listings: dict[Path, dict[str, str]]) -> str:
+    """Return the name in a directory whose characters, once composed, are those of the given one; else that."""
+    if directory not in listings:
+        names = [each.name for each in directory.iterdir()] if directory.is_dir() else []
+        listings[directory] = {unicodedata.normalize("NFC", each): each for each in names}
+    return listings[directory].get(unicodedata.normalize("NFC", name), name)
+
+
+def merge_into(record: Record, again: Record, where: str) -> None:
+    """Add what a second row says of a clip to the first: a target of which they say different things has no label."""
+    for column, cell in again.items():
+        before = record.setdefault(column, cell) if column not in CLIP_COLUMNS else cell
+        if not isinstance(before, Odd) and before != cell:
+            record[column] = Odd(None, f"{where}: the same clip with two cells of '{column}' ({before}, {cell})")
+
+
+def settle_targets(records: list[Record], places: Sequence[str], *, typed: bool) -> list[Record]:
+    """Return records whose targets are what their columns say; a column on which too many rows disagree is refused."""
+    columns = dict.fromkeys(column for record in records for column in record if column not in CLIP_COLUMNS)
+    for column in columns:
+        cells = settle_column(column, [record.get(column) for record in records], places, typed=typed)
+        torn = [cell for cell in cells if isinstance(cell, Odd) and cell.cell is None]
+        if len(torn) > MOST_ODD * len(cells):
+            refusal = (
+                f"{torn[0].reason}; so {len(torn)} of {len(cells)} clips: keep one row a clip, "
+                "and write several tags into one cell with | between them"
+            )
+            cells = [Odd(None, cell.reason, refusal) if isinstance(cell, Odd) else cell for cell in cells]
+        for record, cell in zip(records, cells, strict=True):
+            record[column] = cell
+    return records
 
 
 def read_row(row: Record, where: str) -> Record:
-    """Return one row with its clip columns checked and its targets as they are."""
-    path = next((row[key] for key in PATH_NAMES if row.get(key)), None)
+    """Return one row with its clip columns checked and its targets tidied."""
+    path = next((row[key] for key in PATH_NAMES if row.get(key) is not None and str(row[key]).strip()), None)
     if path is None:
         raise DataError(f"{where}: no 'path' (nor 'audio_path')")
-    record = {key: value for key, value in row.items() if key not in PATH_NAMES and value is not None}
+    if not isinstance(path, (str, int, os.PathLike)):
+        raise DataError(f"{where}: 'path' {str(path)[:60]} is no text")
+    tidy = {key: tidy_cell(cell, f"{where}: '{key}'") for key, cell in row.items() if key not in (*PATH_NAMES, *ADDED)}
+    record = {key: cell for key, cell in tidy.items() if cell is not None}
     record |= {key: seconds(record[key], f"{where}: '{key}'") for key in ("start", "end") if key in record}
     start, end = record.get("start", 0.0), record.get("end", math.inf)
     if end <= start:
         raise DataError(f"{where}: 'end' {end:g} is not after 'start' {start:g}")
     if "split" in record:
         record["split"] = split_named(record["split"], where)
-    record |= {key: str(record[key]) for key in ("group", "fold") if key in record}
+    if "fold" in record:
+        record["fold"] = fold_named(record["fold"])
+    if "group" in record:
+        record["group"] = str(record["group"])
+    path = str(path)
     # Clips of one file differ by their spans.
     # Ten digits tell spans of a millisecond apart in an hour of sound; the six of a plain "g" do not.
     span = f"@{start:.10g}-{f'{end:.10g}' if 'end' in record else ''}" if {"start", "end"} & record.keys() else ""
-    return {**record, "path": str(path), "clip": f"{path}{span}"}
+    return {**record, "path": path, "clip": f"{path.strip()}{span}"}
 
 
 def split_named(word: Any, where: str) -> str:
@@ -192,11 +228,24 @@ def split_named(word: Any, where: str) -> str:
     return split
 
 
+def fold_named(fold: Any) -> str:
+    """Return the name of a fold; 1, "1" and 1.0, which pandas makes of it beside an empty cell, are one.
+
+    Examples
+    --------
+    >>> fold_named(1.0), fold_named("1.0"), fold_named(" 1"), fold_named("a")
+    ('1', '1', '1', 'a')
+    """
+    text = str(fold).strip()
+    number = number_of(text)
+    return str(int(number)) if number is not None and float(number).is_integer() else text
+
+
 def seconds(value: Any, where: str) -> float:
     """Return a cell as seconds, zero or more."""
     try:
         result = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         result = math.nan
     if not (math.isfinite(result) and result >= 0):
         raise DataError(f"{where} {value} is not a time in seconds")
@@ -206,7 +255,10 @@ def seconds(value: Any, where: str) -> float:
 def clip_table(records: Sequence[Record]) -> pd.DataFrame:
     """Return records as a table with the columns that every dataset has: a missing start is 0, a missing end NaN."""
     columns = dict.fromkeys(key for record in records for key in record)
-    table = pd.DataFrame({column: pd.Series([record.get(column) for record in records]) for column in columns})
+    # As objects, since pandas would make 1.0 of 1 in a column with a gap.
+    table = pd.DataFrame(
+        {column: pd.Series([record.get(column) for record in records], dtype=object) for column in columns}
+    )
     for column, default in (("start", 0.0), ("end", np.nan)):
         given = table[column] if column in table else pd.Series(np.nan, index=table.index)
         table[column] = pd.to_numeric(given).fillna(default).astype(float)

@@ -150,7 +150,7 @@ def choosing_parts(clips: pd.DataFrame, labels: Labels, parts: Sequence[Part], s
 
 def fold_order(name: str) -> tuple[int, str]:
     """Sort folds that are numbers by number."""
-    return (int(name), "") if str(name).isdigit() else (1 << 30, str(name))
+    return (int(name), "") if str(name).isdecimal() else (1 << 30, str(name))
 
 
 def refuse_unlearnable(labels: Labels, parts: Sequence[Part]) -> None:

@@ -93,6 +93,9 @@ class Encoder(ABC):
         states = self.encode(waveforms)
         return list(states.unbind(dim=1)) if isinstance(states, Tensor) else list(states)
 
+    def expect_files(self, paths: Iterable[Path]) -> None:  # noqa: B027 - nothing to do for most encoders
+        """Hear of all the files of a pass before any is asked for; by default nothing comes of it."""
+
     def encode_file(self, path: Path, start: float, end: float) -> Tensor | Sequence[Tensor]:
         """Return the states of a span of a file, where `reads_files` says so: (layer, frame, dim), float32.
 

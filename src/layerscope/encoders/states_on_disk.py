@@ -6,6 +6,7 @@ The directory holds ``features.json``, which says what they are, and an array fo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,7 @@ class Precomputed(Encoder):
                 raise ModelError(f"{directory / FEATURES}: '{key}' is {told.get(key, 'not there')!r}; "
                                  f"expected a {kinds[-1].__name__}")  # fmt: skip
         self.directory = directory
+        self.shared: dict[Path, list[Path]] = {}
         self.name = str(told.get("name", directory.resolve().name))
         self.frame_rate = float(told["frame_rate"])
         self.layers = tuple(told["layers"])
@@ -65,11 +67,23 @@ class Precomputed(Encoder):
             f"{self.directory}: holds states of files; no waveform of {waveforms.shape[-1]} samples is encoded"
         )
 
+    def expect_files(self, paths: Iterable[Path]) -> None:
+        """Find out which arrays would have to serve several files: whose they are cannot be told."""
+        files: dict[Path, list[Path]] = {}
+        for path in dict.fromkeys(paths):
+            place = self.array_of(path)
+            if place is not None:
+                files.setdefault(place, []).append(path)
+        self.shared = {place: several for place, several in files.items() if len(several) > 1}
+
     def encode_file(self, path: Path, start: float, end: float) -> Tensor:
         """See `Encoder.encode_file`."""
         place = self.array_of(path)
         if place is None:
             raise AudioError(f"{path}: no {path.stem}.npy in {self.directory}")
+        if place in self.shared:
+            others = ", ".join(str(other) for other in self.shared[place] if other != path)
+            raise AudioError(f"{path}: {place} would be that of {others} too; put arrays into folders as the audio is")
         try:
             states = np.load(place, allow_pickle=False)
         except (OSError, ValueError) as error:

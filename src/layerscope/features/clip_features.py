@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
-from layerscope.data.label_tables import split_named
+from layerscope.data.label_cells import Odd, settle_column, tidy_cell
+from layerscope.data.label_tables import fold_named, split_named
 from layerscope.errors import DataError, UsageError
 from layerscope.features.pooling import Pooling
 from layerscope.targets import Labels, labels_of
@@ -82,9 +85,11 @@ class Features:
         Parameters
         ----------
         states : array, shape (clip, layer, dim), or sequence of arrays, each (clip, width)
-            One vector a clip and layer; where layers have widths of their own, an array for each.
+            One vector a clip and layer; where layers have widths of their own, an array for each. Tensors of any
+            device and precision are converted.
         labels : array, shape (clip,) or (clip, target)
-            Strings or integers for classes, 0/1 with a column a tag for tags, floats for values.
+            Strings or integers for classes, 0/1 with a column a tag for tags (or lists of names), floats for
+            values; the columns of a DataFrame name tags and dimensions. Row for row as `states`.
         splits : sequence of {"train", "valid", "test"}, optional
             The split of each clip; the usual other words for them, such as "val", are understood.
         folds : sequence of int, optional
@@ -110,16 +115,16 @@ class Features:
         >>> features.layers
         (0, 1, 2)
         """
-        arrays = layer_arrays(states, len(np.asarray(labels)))
+        read = read_labels(labels)
+        arrays = layer_arrays(states, len(read.values))
         count = len(arrays[0])
         numbers = tuple(layers) if layers is not None else tuple(range(len(arrays)))
-        columns: dict[str, Sequence[object] | None] = {"split": splits, "fold": folds, "group": groups}
-        if splits is not None:
-            columns["split"] = [split_named(word, f"clip {row}") for row, word in enumerate(splits)]
-        lengths = {
-            "labels": len(np.asarray(labels)),
-            **{k: len(v) for k, v in columns.items() if v is not None},
+        columns = {
+            name: side_column(name, values)
+            for name, values in (("split", splits), ("fold", folds), ("group", groups))
+            if values is not None
         }
+        lengths = {"labels": len(read.values), **{name: len(values) for name, values in columns.items()}}
         for name, length in lengths.items():
             if length != count:
                 raise DataError(f"{name} has {length} entries for {count} clips")
@@ -132,10 +137,8 @@ class Features:
             bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
             if len(bad):
                 raise DataError(f"states of clip {bad[0]}, layer {number} are not finite")
-        clips = pd.DataFrame({"clip": [str(row) for row in range(count)]})
-        for name, values in columns.items():
-            if values is not None:
-                clips[name] = list(values)
+        # As objects, since pandas would make NaN of None.
+        clips = pd.DataFrame({"clip": [str(row) for row in range(count)], **columns}, dtype=object)
         # States alone: a job's name adds the labels and the splits itself.
         digest = hashlib.sha256()
         for array in arrays:
@@ -150,7 +153,7 @@ class Features:
             pooling="mean",
             fingerprint=digest.hexdigest()[:32],
             widths=tuple(array.shape[1] for array in arrays),
-            labels=labels_of(labels),
+            labels=read,
             baseline=baseline,
         )
 
@@ -197,9 +200,96 @@ def difference_of(first: Features, other: Features) -> str:
     return f"the label of clip {unequal.argmax()}" if unequal.any() else ""
 
 
+def read_labels(labels: Any) -> Labels:
+    """Return labels as they come from someone's program: arrays, tensors, frames and lists, one entry a clip.
+
+    Raises
+    ------
+    DataError
+        If there are none, or a clip has none.
+    """
+    if isinstance(labels, pd.DataFrame) and labels.shape[1] > 1:
+        return frame_labels(labels)
+    # Lists may be of unequal lengths: tags by their names.
+    if not isinstance(labels, (list, tuple)):
+        array = plain_array(labels, "labels")
+        if array.ndim not in (1, 2):
+            raise DataError(
+                f"labels ({type(labels).__name__}) have shape {array.shape}; expected (clip,) or (clip, target)"
+            )
+        if array.ndim == 2 and array.shape[1] > 1 and array.dtype.kind in "biuf":
+            return labels_of(array.astype(np.int64) if array.dtype.kind == "b" else array)
+        # One column is one target, and not a list for each clip.
+        labels = list(array.ravel() if array.ndim == 2 and array.shape[1] == 1 else array)
+    if not labels:
+        raise DataError("there are no labels; give one for each clip")
+    tidy = [tidy_cell(cell, f"label of clip {row}") for row, cell in enumerate(labels)]
+    settled = settle_column("labels", tidy, [f"clip {row}" for row in range(len(tidy))], typed=True)
+    for row, cell in enumerate(settled):
+        if cell is None or isinstance(cell, Odd):
+            reason = "it is missing" if cell is None else cell.reason
+            raise DataError(
+                f"the label of clip {row} cannot be used: {reason}; leave the clip out of states and labels"
+            )
+    return labels_of(settled)
+
+
+def frame_labels(frame: pd.DataFrame) -> Labels:
+    """Return the labels of a frame with a column a tag, of 0 and 1, or a dimension, called by its columns."""
+    names = [str(name) for name in frame.columns]
+    if frame.isna().any(axis=None):
+        row = int(np.flatnonzero(frame.isna().any(axis=1).to_numpy())[0])
+        raise DataError(
+            f"the label of clip {row} cannot be used: it is missing; leave the clip out of states and labels"
+        )
+    table = plain_array(frame, "labels")
+    if table.dtype.kind not in "bif":
+        raise DataError(f"labels have columns {', '.join(names)}, which are not all numbers; give one column")
+    read = labels_of(table.astype(np.int64) if table.dtype.kind == "b" else table)
+    return replace(read, names=tuple(names)) if len(read.names) == len(names) else read
+
+
+def side_column(name: str, values: Any) -> list[str | None]:
+    """Return the splits, folds or groups of clips as names, groups None where unknown."""
+    cells = [tidy_cell(value, f"{name} of clip {row}") for row, value in enumerate(values)]
+    if name == "group":
+        return [None if cell is None else fold_named(cell) if isinstance(cell, float) else str(cell) for cell in cells]
+    missing = next((row for row, cell in enumerate(cells) if cell is None), None)
+    if missing is not None:
+        raise DataError(f"clip {missing} has no '{name}', others do")
+    if name == "fold":
+        return [fold_named(cell) for cell in cells]
+    return [split_named(cell, f"clip {row}") for row, cell in enumerate(cells)]
+
+
+def plain_array(values: Any, name: str) -> NDArray[Any]:
+    """Return an array of any kind as NumPy's: tensors from their device, without gradient, bfloat16 as float32."""
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        return (values.float() if values.is_floating_point() else values).resolve_conj().numpy()
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise DataError(f"{name} are no array, or lists of unequal lengths ({str(error).splitlines()[0]})") from error
+
+
+def state_array(values: Any) -> NDArray[np.float32]:
+    """Return states as float32."""
+    if isinstance(values, (list, tuple)) and values and isinstance(values[0], Tensor):
+        values = [plain_array(value, "states") for value in values]
+    array = plain_array(values, "states")
+    if array.dtype.kind not in "biuf" and not str(array.dtype).startswith(("bfloat", "float8")):
+        raise DataError(f"states are of type {array.dtype}; expected real numbers")
+    # What float32 cannot hold becomes infinite, and is refused as such by its clip.
+    with np.errstate(over="ignore"):
+        return np.asarray(array, dtype=np.float32)
+
+
 def layer_arrays(states: ArrayLike | Sequence[ArrayLike], clips: int) -> list[NDArray[np.float32]]:
     """Return an array (clip, width) for each layer of states that come as one array, or as one a layer."""
-    shapes = {np.shape(layer) for layer in states} if isinstance(states, (list, tuple)) else set()
+    if isinstance(states, (list, tuple)) and len(states):
+        states = [state_array(layer) for layer in states]
+    shapes = {layer.shape for layer in states} if isinstance(states, list) else set()
     by_layer = bool(shapes) and all(len(shape) == 2 and shape[0] == clips for shape in shapes)
     if by_layer and len(states) == clips and len(shapes) == 1:  # type: ignore[arg-type]
         raise DataError(
@@ -207,14 +297,23 @@ def layer_arrays(states: ArrayLike | Sequence[ArrayLike], clips: int) -> list[ND
         )
     # A list of clips, each (layer, dim), has another length than its arrays; one of unequal shapes can be layers alone.
     if by_layer or len(shapes) > 1:
-        assert isinstance(states, (list, tuple))
-        arrays = [np.ascontiguousarray(layer, dtype=np.float32) for layer in states]
+        assert isinstance(states, list)
+        arrays = [np.ascontiguousarray(layer) for layer in states]
         found = [array.shape for array in arrays]
         if any(len(shape) != 2 or shape[0] != found[0][0] for shape in found):
-            raise DataError(f"states have shapes {found}; expected (clip, width) for each layer, of the same clips")
-        return arrays
-    array = np.asarray(states, dtype=np.float32)
+            raise DataError(
+                f"states have shapes {sorted(set(found))}; expected (clip, width) for each layer, of the same clips"
+            )
+        return without_empty(arrays)
+    array = state_array(states)
     if array.ndim != 3:
         raise DataError(f"states have shape {array.shape}; expected (clip, layer, dim)")
     # Copied apart, so that reading one layer does not stride over all the others.
-    return [np.ascontiguousarray(array[:, position]) for position in range(array.shape[1])]
+    return without_empty([np.ascontiguousarray(array[:, position]) for position in range(array.shape[1])])
+
+
+def without_empty(arrays: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """Return the arrays of layers, or raise where there is no layer, no clip or no dimension."""
+    if not arrays or not all(array.size for array in arrays):
+        raise DataError(f"states are empty: {len(arrays)} layers of shapes {sorted({array.shape for array in arrays})}")
+    return arrays

@@ -220,6 +220,7 @@ class Pass:
             If the store cannot be written.
         """
         done = Extraction()
+        self.encoder.expect_files(map(Path, clips.path))
         missing = self.missing(clips, store, sample)
         distinct = clips.drop_duplicates("clip_key")
         held = distinct[~distinct.clip_key.isin(list(missing))]

@@ -181,7 +181,8 @@ def headline(results: Results, answer: Verdict) -> str:
         names = dict.fromkeys(candidate_name(results, candidate) for candidate in answer.candidate_rows)
         return f"Undecided: {' or '.join(names)}; {more_needed(answer, 'decide')}."
     return (
-        f"Nothing to use yet: no input is shown to beat chance and shuffled labels; {more_needed(answer, 'show it')}."
+        "Nothing to use yet: no input is shown to beat chance and shuffled labels. First check that states and labels "
+        f"(files and their rows) are in one order; {more_needed(answer, 'show it')}."
     )
 
 

@@ -18,7 +18,9 @@ from layerscope.atomic_files import file_digest, read_header, read_tensors, writ
 from layerscope.errors import DataError, ResourceError, unknown
 from layerscope.scores.resampling import interval
 
-__all__ = ["COLUMNS", "PLAIN_INPUTS", "SINGLE_INPUTS", "WIDE_INPUTS", "Comparison", "Results", "Role", "write_csv"]
+__all__ = [
+    "COLUMNS", "PLAIN_INPUTS", "SINGLE_INPUTS", "WIDE_INPUTS", "Comparison", "Results", "Role", "read_csv", "write_csv",
+]  # fmt: skip
 
 #: The tidy table: one row for each model, input, probe, seed, split and metric.
 COLUMNS = [
@@ -27,6 +29,11 @@ COLUMNS = [
 ]  # fmt: skip
 #: The file of the resamples, which tells what the tables beside it are.
 DRAWS = "draws.safetensors"
+#: Columns of names, here and in the tables of a comparison: they stay as written, "2024", "NA" and "null" too.
+NAMES = (
+    "model", "dataset", "task", "target", "input", "probe", "split", "metric", "mixture", "mixture_spread", "clip",
+    "reason", "other", "measure", "score",
+)  # fmt: skip
 #: Inputs of plain features, and all that are one layer: a choice is made among these.
 PLAIN_INPUTS = ("mean", "moments", "frame", "context")
 SINGLE_INPUTS = ("layer", *PLAIN_INPUTS)
@@ -232,12 +239,9 @@ class Results:
         try:
             header, draws = read_header(directory / DRAWS), read_tensors(directory / DRAWS)["draws"]
             strangers = [name for name, sha in table_digests(directory).items() if header["files"][name] != sha]
-            # Nullable: inputs of all layers have no number.
-            table = pd.read_csv(directory / "results.csv", dtype={"layer": "Int64"})
-            # As text, or an empty column would come back as numbers.
-            texts = {"mixture": str, "mixture_spread": str}
-            summary = pd.read_csv(directory / "summary.csv", dtype={"layer": "Int64", **texts})
-            skipped = pd.read_csv(directory / "skipped.csv", dtype=str)
+            table, summary, skipped = (
+                read_csv(directory / f"{name}.csv") for name in ("results", "summary", "skipped")
+            )
         except ResourceError as error:
             reason = str(error).partition(";")[0]
             raise DataError(f"{reason}; run the study again, which continues") from error
@@ -248,7 +252,6 @@ class Results:
                 f"{directory / strangers[0]}: not of the same run as {DRAWS} (it was changed, or a run was stopped "
                 "while it wrote); run the study again, which continues"
             )
-        summary[list(texts)] = summary[list(texts)].fillna("")
         if "valid_n" not in summary:
             # Written before there were two: all of its rows chose alike.
             summary = summary.assign(valid_n=0, valid_shared=summary.valid)
@@ -263,6 +266,14 @@ def table_digests(directory: Path) -> dict[str, str]:
 def role_of(facts: dict[str, Any]) -> Role:
     """Return what a model is, by its facts."""
     return "plain" if facts["baseline"] else "untrained" if facts["untrained"] else "trained"
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a table that `write_csv` wrote: names as they are, and numbers of layers, of which wide inputs have none."""
+    # By column, since pandas takes some names for missing values.
+    gaps = {column: [""] for column in pd.read_csv(path, nrows=0).columns if column not in NAMES}
+    types = {"layer": "Int64", "other_layer": "Int64", **dict.fromkeys(NAMES, str)}
+    return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=gaps)
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:

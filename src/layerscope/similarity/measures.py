@@ -18,7 +18,7 @@ from scipy import stats
 
 from layerscope.atomic_files import file_digest, read_json, write_json
 from layerscope.errors import DataError
-from layerscope.scores.score_table import write_csv
+from layerscope.scores.score_table import read_csv, write_csv
 from layerscope.similarity.frame_sums import ViewSums
 
 __all__ = [
@@ -117,13 +117,12 @@ class Similarities:
             return None
         try:
             facts = read_json(directory / "similarity.json")
-            table = pd.read_csv(directory / "similarity.csv", dtype={"layer": "Int64", "other_layer": "Int64"})
-            scores = pd.read_csv(directory / "label_free.csv", dtype={"layer": "Int64"})
             if facts.pop("files") != table_digests(directory):
                 raise DataError(
                     f"{directory}: similarity.csv, label_free.csv and similarity.json are not of one comparison (one "
                     "was changed, or a comparison was stopped while it wrote); compare again"
                 )
+            table, scores = (read_csv(directory / f"{name}.csv") for name in ("similarity", "label_free"))
             return cls(table, scores, facts, facts.pop("skipped"))
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{directory}: not the directory of a finished comparison ({error})") from error

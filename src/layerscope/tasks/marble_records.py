@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from layerscope.data.label_tables import Record, json_lines, split_files
+from layerscope.data.label_tables import split_files
+from layerscope.data.table_files import Record, json_lines
 from layerscope.errors import DataError
 
 __all__ = ["has_marble_records", "marble_records"]
@@ -37,7 +38,7 @@ def marble_records(directory: Path, stem: str) -> list[Record]:
     return [
         {**row, "split": split, "audio_path": inside(directory, str(row.get("audio_path", "")))}
         for file, split in files.items()
-        for row in json_lines(file)
+        for row in json_lines(file).values()
     ]
 
 

@@ -162,8 +162,9 @@ class Task:
         directory = (root or data_directory()).expanduser() / self.folder
         if not directory.is_dir():
             raise DataError(f"{directory} does not exist; `layerscope data {self.name}` says where the data come from")
-        dataset = Dataset.from_records(directory, self.read_records(directory, preset), "record", 1, [directory])
-        return Dataset(self.name, dataset.clips, dataset.skipped)
+        records = self.read_records(directory, preset)
+        rows = {f"{directory.name} record {number}": record for number, record in enumerate(records, start=1)}
+        return Dataset.from_rows(self.name, rows, directory.resolve(), typed=True)
 
     def with_readable_labels(self, dataset: Dataset) -> Dataset:
         """Return the clips whose labels are there and can be read; the others are set aside with the reason."""

@@ -1,0 +1,214 @@
+"""Files with a row a clip, as text: CSV, TSV and JSON lines, their encoding, separator, header and row numbers.
+
+Rows are called by their place in the file, ``songs.csv row 7``, as an editor counts lines: blank lines and line breaks
+inside quotes are counted too. A file that cannot be read as it was meant is an error that says what it looks like.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import re
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from layerscope.data.audio import EXTENSIONS
+from layerscope.errors import DataError
+
+__all__ = ["PATH_NAMES", "Record", "Rows", "column_name", "csv_rows", "json_lines", "read_text", "unique_names"]
+
+Record = dict[str, Any]
+#: Records by where they stand.
+Rows = dict[str, Record]
+
+#: What the column of paths may be called; the first that is filled counts.
+PATH_NAMES = ("path", "audio_path", "file", "filename", "file_name")
+#: Columns that are understood however they are capitalised.
+UNDERSTOOD = {name: name for name in (*PATH_NAMES, "start", "end", "split", "fold", "group")} | {
+    "splits": "split", "folds": "fold", "groups": "group",
+}  # fmt: skip
+#: UTF-32 first, since its mark begins with that of UTF-16.
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8, or in UTF-16 or UTF-32 with a mark.
+
+    Raises
+    ------
+    DataError
+        Naming the first line that is none of these.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: not readable as text ({error})") from error
+    encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8-sig")
+    if encoding == "utf-8-sig" and b"\0" in content:
+        raise DataError(f"{path}: not text, or UTF-16 without a mark at its beginning; save it as UTF-8")
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path} line {line}: byte 0x{content[error.start]:02x} is not {encoding.removesuffix('-sig').upper()}; "
+            "the file looks like Latin-1 or Windows-1252: save it as UTF-8"
+        ) from error
+
+
+def column_name(name: Any) -> str:
+    """Return the name of a column: blanks and line breaks as one blank, composed characters, known names as they are.
+
+    Examples
+    --------
+    >>> column_name(" Split"), column_name("my" + chr(10) + "label"), column_name(3)
+    ('split', 'my label', '3')
+    """
+    text = unicodedata.normalize("NFC", " ".join(str(name).split()))
+    return UNDERSTOOD.get(text.casefold(), text)
+
+
+def unique_names(names: Sequence[Any], where: str) -> list[str]:
+    """Return the names of columns, or raise where two are one."""
+    columns = [column_name(name) for name in names]
+    twice = next((name for name in columns if name and columns.count(name) > 1), None)
+    if twice is not None:
+        places = [str(place) for place, name in enumerate(columns, start=1) if name == twice]
+        raise DataError(f"{where}: '{twice}' is the name of columns {' and '.join(places)}; name each once")
+    return columns
+
+
+def csv_rows(path: Path) -> Rows:
+    """Return the rows of a table with a header, as text; empty cells are left out.
+
+    Fields are parted by commas (by tabs in a ``.tsv``), or by semicolons or tabs where only these give a column of
+    paths; a first line ``sep=;`` is obeyed.
+
+    Raises
+    ------
+    DataError
+        If the file is no table, no column holds paths, or rows have more fields than the header names.
+    """
+    text = read_text(path)
+    separators = ["\t", ",", ";"] if path.suffix.lower() == ".tsv" else [",", ";", "\t"]
+    said = re.match(r"sep=(.)\r?\n", text)
+    if said:
+        separators = [said[1]]
+    for separator in separators:
+        lines = numbered_rows(path, text, separator)
+        number, header = next(lines, (1, []))
+        if said:
+            number, header = next(lines, (2, []))
+        if set(map(column_name, header)) & set(PATH_NAMES):
+            columns = unique_names(header, f"{path.name} row {number}")
+            return table_rows(path.name, columns, list(lines), separator)
+    raise DataError(f"{path}: {fault_of_header(path, text, separators[0])}")
+
+
+def numbered_rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that hold anything, with the line of the file in which each begins."""
+    # The default, 131,072 characters, is shorter than the annotation of a long piece.
+    csv.field_size_limit(sys.maxsize)
+    # Not strict, a quotation mark that is never closed would swallow the rest of the file.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
+    while True:
+        number = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise DataError(
+                f"{path.name} row {number}: not readable as a table ({error}); a cell that holds a quotation mark "
+                "stands in quotes, with the mark doubled"
+            ) from error
+        if any(field.strip() for field in fields):
+            yield number, fields
+
+
+def fault_of_header(path: Path, text: str, separator: str) -> str:
+    """Return what is wrong with a first row in which no column is called as paths are."""
+    _, header = next(numbered_rows(path, text, separator), (1, []))
+    if any(Path(field.strip()).suffix.lower() in EXTENSIONS for field in header):
+        return (
+            f"no column 'path': its first row, {separator.join(header)[:80]}, is a clip already; "
+            f"write the names of the columns above it, such as path{separator}label"
+        )
+    return f"no column 'path' (found: {', '.join(header)[:200] or 'nothing'})"
+
+
+def table_rows(name: str, columns: list[str], lines: list[tuple[int, list[str]]], separator: str) -> Rows:
+    """Return the rows below a header of unique names."""
+    refuse_wide(name, columns, lines, separator)
+    rows: Rows = {}
+    for number, fields in lines:
+        where = f"{name} row {number}"
+        cells = dict(zip(columns, fields, strict=False))
+        # An index that pandas wrote is the first column and has no name; another without one may be a target.
+        if cells.pop("", "").strip() and columns[0] != "":
+            raise DataError(f"{where}: column {columns.index('') + 1} has a cell but no name in the header")
+        if list(map(column_name, fields)) == columns:
+            raise DataError(f"{where}: the header stands here again; two tables were joined: take it out")
+        rows[where] = {column: cell for column, cell in cells.items() if cell.strip()}
+    return rows
+
+
+def refuse_wide(name: str, columns: list[str], lines: list[tuple[int, list[str]]], separator: str) -> None:
+    """Raise where rows hold more than the header names."""
+    wide = [(number, fields) for number, fields in lines if any(cell.strip() for cell in fields[len(columns) :])]
+    if wide:
+        number, fields = wide[0]
+        all_wide = len(wide) == len(lines)
+        mend = "the header lacks a name" if all_wide else f"a cell that holds '{separator}' stands in quotes"
+        raise DataError(
+            f"{name} row {number}: {len(fields)} fields, but the header names {len(columns)} ({', '.join(columns)}); "
+            f"so in {len(wide)} of {len(lines)} rows: {mend}"
+        )
+
+
+def json_lines(path: Path) -> Rows:
+    """Return the objects of a file with one a line; MARBLE's ``ori_uid``, the song, is a group.
+
+    Raises
+    ------
+    DataError
+        Naming the line that is none.
+    """
+    rows: Rows = {}
+    # Not splitlines, which breaks at U+2028 and others that may stand inside a string.
+    for number, line in enumerate(re.split(r"\r\n|\n|\r", read_text(path)), start=1):
+        if not line.strip():
+            continue
+        where = f"{path.name} line {number}"
+        try:
+            row = json.loads(line, object_pairs_hook=unique_keys)
+        except RecursionError as error:
+            raise DataError(f"{where}: not readable, its lists are nested too deeply") from error
+        except ValueError as error:
+            raise DataError(f"{where}: not JSON ({error})") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{where}: expected an object, found {type(row).__name__}; write one a line")
+        columns = unique_names(list(row), where)
+        # As it is written; to Python, true is a number.
+        cells = [json.dumps(cell) if isinstance(cell, bool) else cell for cell in row.values()]
+        row = dict(zip(columns, cells, strict=True))
+        # A group that the row states itself wins over the song.
+        rows[where] = {"group": row["ori_uid"], **row} if "ori_uid" in row else row
+    return rows
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> Record:
+    """Return an object of JSON, or raise where a key is written twice, of which Python would keep the last."""
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"'{next(key for key in keys if keys.count(key) > 1)}' is there twice")
+    return record

@@ -1,0 +1,116 @@
+"""Tables are read as they were meant, or refused with the row and what it looks like."""
+
+import json
+
+import pytest
+from written_tables import write_csv
+
+from conftest import write_tone
+from layerscope.data.dataset import Dataset
+from layerscope.errors import DataError
+
+
+@pytest.fixture
+def place(tmp_path):
+    for number, name in enumerate("abc"):
+        write_tone(tmp_path / f"{name}.wav", 300 + 50 * number)
+    return tmp_path
+
+
+def labels(path, column="label"):
+    return Dataset.load(path).clips[column].tolist()
+
+
+@pytest.mark.parametrize(
+    ("lines", "column", "cells"),
+    [
+        (["path;tempo", "a.wav;98,5", "b.wav;120"], "tempo", [98.5, 120]),
+        (["sep=;", "path;label", "a.wav;x,y", "b.wav;z"], "label", ["x,y", "z"]),
+        (["path, label", 'a.wav, "x, y"', "b.wav , z"], "label", ["x, y", "z"]),
+        (["Path,Label", "a.wav,x", "b.wav,y"], "Label", ["x", "y"]),
+        ([",path,label", "0,a.wav,x", "1,b.wav,y"], "label", ["x", "y"]),
+        (["path,label,", "a.wav,x,", ",,", "b.wav,y,"], "label", ["x", "y"]),
+        (["file_name,label", "a.wav,x", "b.wav,y"], "label", ["x", "y"]),
+        (["path,tags", "a.wav,\"['x', 'y']\"", 'b.wav,"[""z""]"'], "tags", [["x", "y"], ["z"]]),
+    ],
+)  # fmt: skip
+def test_tables_as_programs_write_them_are_read(place, lines, column, cells):
+    assert labels(write_csv(place / "t.csv", *lines), column) == cells
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_marked_encodings_are_read(place, encoding):
+    (place / "t.csv").write_text("path,label\na.wav,café\n", encoding=encoding)
+    assert labels(place / "t.csv") == ["café"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["path,label,label", "a.wav,x,y"], "row 1: 'label' is the name of columns 2 and 3"),
+        (["path,label", "a.wav,x,1", "b.wav,y,2"], "row 2: 3 fields, .*names 2.*2 of 2 rows: the header lacks"),
+        (["path,tempo", "a.wav,100", "b.wav,1,5"], "row 3: 3 fields, .*1 of 2 rows: a cell that holds ',' stands"),
+        (["a.wav,x", "b.wav,y"], "its first row, a.wav,x, is a clip already; write the names of the columns above it"),
+        (["path,label", "a.wav,x", "path,label", "b.wav,y"], "row 3: the header stands here again"),
+        (["path,,label", "a.wav,1,x"], "row 2: column 2 has a cell but no name"),
+        (["path,label", "a.wav,x", '"b.wav,y', "c.wav,z"], "row 3: not readable as a table"),
+        (["name;label", "a.wav;x"], r"no column 'path' \(found: name;label\)"),
+    ],
+)  # fmt: skip
+def test_what_is_no_table_is_refused_with_the_row_and_the_way_out(place, lines, words):
+    with pytest.raises(DataError, match=words):
+        Dataset.load(write_csv(place / "t.csv", *lines))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            "path,label\na.wav,caf\u00e9\n".encode("latin-1"),
+            "line 2: byte 0xe9 is not UTF-8; the file looks like Latin-1",
+        ),
+        ("path,label\na.wav,x\n".encode("utf-16-le"), "UTF-16 without a mark"),
+        (b"PK\x03\x04\0\0", "not text"),
+    ],
+)
+def test_other_encodings_are_named(place, content, words):
+    (place / "t.csv").write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        Dataset.load(place / "t.csv")
+
+
+def test_rows_are_those_of_the_file(place):
+    """Blank lines and line breaks inside quotes are counted, as an editor counts them."""
+    lines = ["path,note,start", "", 'a.wav,"two', 'lines",0', "", "b.wav,one,late"]
+    with pytest.raises(DataError, match=r"t\.csv row 6: 'start' late is not a time"):
+        Dataset.load(write_csv(place / "t.csv", *lines))
+    (place / "t.jsonl").write_text('\n{"path": "a.wav"}\n\n{"path": "b.wav", "start": "late"}\n')
+    with pytest.raises(DataError, match=r"t\.jsonl line 4: 'start' late is not a time"):
+        Dataset.load(place / "t.jsonl")
+
+
+def test_a_separator_of_lines_may_stand_inside_a_json_string(place):
+    row = {"path": "a.wav", "label": "x\u2028y\u0085z"}
+    (place / "t.jsonl").write_text(json.dumps(row, ensure_ascii=False) + "\r\n", encoding="utf-8")
+    assert labels(place / "t.jsonl") == ["x\u2028y\u0085z"]
+
+
+def test_labels_of_json_are_shown_as_they_are_written(place):
+    rows = [{"path": "a.wav", "label": 1}, {"path": "b.wav", "label": "1"}, {"path": "c.wav", "label": True}]
+    (place / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert Dataset.load(place / "t.jsonl").labels("label").names == ("1", "true")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"path": "a.wav", "label": ' + "[" * 100_000 + "}", "line 1: not readable, its lists are nested too deeply"),
+        ('{"path": "a.wav", "label": "x", "label": "y"}', r"line 1: not JSON \('label' is there twice\)"),
+        ('{"path": {"bytes": "a"}}', "line 1: 'path' .* is no text"),
+        ('{"path": "a.wav", "start": ' + "9" * 400 + "}", "line 1: 'start' 9+ is not a time"),
+    ],
+)
+def test_an_object_that_cannot_be_used_is_named(place, line, words):
+    (place / "t.jsonl").write_text(line)
+    with pytest.raises(DataError, match=words):
+        Dataset.load(place / "t.jsonl")
