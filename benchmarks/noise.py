@@ -89,8 +89,8 @@ class Study:
 
 def noise_studies(clips: int = 200) -> Iterator[Study]:
     """Yield every kind of study of noise; of values none is uneven."""
-    for folds in (0, 5):  # a layer that has nothing to beat but its controls
-        yield Study("classes", folds, clips=clips, plain=0)
+    for target, folds in product(("classes", "tags"), (0, 5)):  # a layer that has nothing to beat but its controls
+        yield Study(target, folds, clips=clips, plain=0)
     for target, folds, uneven in product(("classes", "tags", "values"), (0, 5), (False, True)):
         if not (target == "values" and uneven):
             yield Study(target, folds, uneven, clips)
