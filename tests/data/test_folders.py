@@ -139,4 +139,4 @@ def test_another_table_called_metadata_changes_nothing(tmp_path):
     (tmp_path / "metadata.csv").write_text("artist,year\nx,1999\n")
     dataset = Dataset.load(tmp_path)
     assert sorted(dataset.clips.label) == ["high", "low"]
-    assert dataset.skipped == {"metadata.csv": "'.csv' is not an audio file's ending"}
+    assert dataset.skipped == {"metadata.csv": "'.csv' is none of the endings of audio that is read"}
