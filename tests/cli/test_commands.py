@@ -312,3 +312,13 @@ def test_models_are_listed_with_their_licences(capsys):
     assert "CC BY-NC 4.0 (non-commercial)" in lines["muq"]
     assert "from layer 1" in lines["hf:m-a-p/MERT-v2-30s"]
     assert "transformers (Apache-2.0)" in lines["hf:m-a-p/MERT-v1-95M"]
+
+
+@pytest.mark.parametrize("alphabet", ["latin-1", "ascii"])
+def test_a_terminal_of_another_alphabet_is_written_to(alphabet):
+    done = subprocess.run(
+        [sys.executable, "-m", "layerscope", "ls", "models"],
+        env={**os.environ, "PYTHONIOENCODING": alphabet}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert rb"0\u201312" in done.stdout  # the dash of 0–12

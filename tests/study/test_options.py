@@ -1,4 +1,5 @@
 import inspect
+import re
 from collections.abc import Sequence
 from typing import get_type_hints
 
@@ -173,3 +174,23 @@ def test_a_place_means_the_same_from_every_directory(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)
         assert make_plan({"data": "tones", "root": ".."}, "test").data == tmp_path / name / "tones"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"seeds": True}, "'seeds': Input should be a valid integer"),
+        ({"seeds": "3"}, "'seeds': Input should be a valid integer"),
+        ({"window": True}, "'window': Input should be a valid number"),
+        ({"allow_leaks": 1}, "'allow_leaks': Input should be a valid boolean"),
+        ({"split_seed": 2**32}, "'split_seed': Input should be less than"),
+        ({"target": [""]}, "'target': a name is empty"),
+        ({"target": ["label", "label"]}, "'target': 'label' is given twice"),
+        ({"probe": "closed,closed"}, "'probe': 'closed' is given twice"),
+        ({"model": ["muq", "muq"]}, "'model': 'muq' is given twice"),
+        ({"model": ["a/mine", "b/mine"]}, "two models are called 'mine'; rename one directory"),
+    ],
+)
+def test_wrong_types_and_what_is_given_twice_are_refused_in_words(given, words):
+    with pytest.raises(UsageError, match=re.escape(words)):
+        make_plan({"data": "somewhere", **given}, "study.toml")

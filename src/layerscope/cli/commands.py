@@ -337,6 +337,7 @@ def ls(what: Annotated[str, typer.Argument(help="models, tasks, baselines, probe
 def main() -> None:
     """Run the command line; errors that are meant for a person are printed without a traceback."""
     interrupts = Interrupts()
+    keep_without_home()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # What a terminal's alphabet lacks is escaped; no answer ends for a dash.
@@ -350,6 +351,16 @@ def main() -> None:
     if interrupts.came:
         interrupts.say()
     sys.exit(INTERRUPTED if interrupts.came else code)
+
+
+def keep_without_home() -> None:
+    """Have libraries keep their files in ``LAYERSCOPE_CACHE`` where the user has no home: they look as they load."""
+    try:
+        Path.home()
+    except RuntimeError:
+        if chosen := os.environ.get("LAYERSCOPE_CACHE"):
+            for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+                os.environ.setdefault(name, os.path.abspath(chosen))  # noqa: PTH100 - as elsewhere, links stay
 
 
 def guarded(arguments: list[str]) -> int:
