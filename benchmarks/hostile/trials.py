@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import tempfile
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -60,6 +59,13 @@ def outcome_of(trial: Trial) -> tuple[str, str]:
         return "traceback", traceback.format_exc(limit=-3)
 
 
+def peak_memory() -> int:
+    """Return the most memory that this process has taken, in kilobytes."""
+    # Not getrusage, which begins with what the starting process had taken.
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
 def work(pipe: Connection, log: str) -> None:
     """Judge trials as they come; what is written to the terminal goes to a file."""
     with Path(log).open("wb") as file:
@@ -70,7 +76,7 @@ def work(pipe: Connection, log: str) -> None:
         outcome, words = outcome_of(trial)
         if Path(log).stat().st_size > written:
             outcome, words = "printed", Path(log).read_text(errors="replace")[written:]
-        if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > MEMORY:
+        if peak_memory() > MEMORY:
             outcome = "1 GB"
         pipe.send((outcome, words))
 

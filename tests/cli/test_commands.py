@@ -213,12 +213,12 @@ BAD_TABLES = {
     "few.csv": ("path,label\n0.wav,x\n1.wav,y\n", "2 groups cannot be divided into 5 parts"),
     "ragged.csv": ("path,label\n0.wav,x,y,z\n1.wav\n", "ragged.csv"),
     "open.csv": ('path,label\n"0.wav,x\n', "not readable as a table"),
-    "empty.csv": ("", "not readable as a table"),
-    "bytes.csv": (b"\x00\xff\xfe,\n\x80", "not readable as a table"),
+    "empty.csv": ("", "no column 'path'"),
+    "bytes.csv": (b"\x00\xff\xfe,\n\x80", "not text"),
     "untagged.jsonl": ("".join(f'{{"path": "{n}.wav", "label": []}}\n' for n in range(30)), "no clip has any tag"),
     "same.jsonl": ("".join(f'{{"path": "{n}.wav", "label": ["a"]}}\n' for n in range(30)), "no tag has both answers"),
     "empty.jsonl": ("", "no usable row"),
-    "bytes.jsonl": (b"\xff\xfe\x00junk\n", "not readable as text"),
+    "bytes.jsonl": (b"\xff\xfe\x00junk\n", "bytes.jsonl line 1: not JSON"),
 }
 
 

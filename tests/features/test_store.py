@@ -90,11 +90,11 @@ def test_a_clip_may_be_read_twice(tmp_path):
 
 def test_the_same_content_gives_the_same_bytes(tmp_path):
     for name in "ab":
-        FeatureStore(tmp_path / name, ABOUT).write(arrays(3, clips=2), entries(2, 1))
-    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+        FeatureStore(tmp_path / name / "store", ABOUT).write(arrays(3, clips=2), entries(2, 1))
+    files = sorted(path.name for path in (tmp_path / "a" / "store").iterdir())
     assert len(files) == 2
     for file in files:
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+        assert (tmp_path / "a" / "store" / file).read_bytes() == (tmp_path / "b" / "store" / file).read_bytes()
 
 
 def test_refresh_sees_what_another_process_added_and_a_shard_is_never_replaced(tmp_path):
@@ -122,7 +122,7 @@ def test_a_damaged_shard_is_an_error_that_names_it(tmp_path):
     with pytest.raises(ResourceError, match=r"safetensors: damaged .* delete it"):
         FeatureStore(tmp_path, ABOUT)
     shard.write_bytes(whole.replace(b"sound0", b"sound1"))
-    with pytest.raises(ResourceError, match="its clips are not those"):
+    with pytest.raises(ResourceError, match="its header is not what was written"):
         FeatureStore(tmp_path, ABOUT)
 
 

@@ -36,15 +36,15 @@ def test_the_matrices_say_what_the_sentences_say():
 def test_a_model_that_loses_or_ties_is_said_to():
     assert (
         "is beaten on 2: pitch (−10.0 to mel)"
-        in said(made_study(TASKS, plain=0.9))["Do the models beat plain features, and where?"]
+        in said(made_study(TASKS, plain=0.9))["Do the models beat the best plain feature, and where?"]
     )
-    tie = said(made_study(TASKS, plain=0.8))["Do the models beat plain features, and where?"]
+    tie = said(made_study(TASKS, plain=0.8))["Do the models beat the best plain feature, and where?"]
     assert "is not told apart from it on 2" in tie
 
 
 def test_counts_of_wins_are_corrected_together():
     results = made_study(("a", "b", "c", "d"), best=dict.fromkeys("abcd", 1), plain=0.77)
-    text = said(results)["Do the models beat plain features, and where?"]
+    text = said(results)["Do the models beat the best plain feature, and where?"]
     assert "All 8 comparisons are corrected together (Holm)" in text
     chosen = results.summary[results.summary.chosen & results.summary.model.isin(["m", "mel"])]
     first = [chosen[(chosen.task == "a") & (chosen.model == model)].index[0] for model in ("m", "mel")]

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+import soundfile
 
 from conftest import write_tone
 from layerscope.data.dataset import Dataset
@@ -130,7 +131,10 @@ def test_a_clip_that_could_not_be_read_at_first_has_its_own_states_later_and_so_
 def test_a_mended_file_is_another_clip_and_changes_no_other(visited, tmp_path):
     one_pass, data = visited
     content = (data / "a" / "2.wav").read_bytes()
-    (data / "a" / "2.wav").write_bytes(content[: len(content) // 2])  # its header still promises the whole
+    # A float file of which a sample is no number: that is seen when it is decoded.
+    samples, rate = soundfile.read(data / "a" / "2.wav")
+    samples[100] = np.nan
+    soundfile.write(data / "a" / "2.wav", samples, rate, subtype="FLOAT")
     clips = Dataset.from_folder(data).survey().clips
     store = one_pass.store(tmp_path / "cache")
     assert list(one_pass.extract(clips, store).failed) == [clips.clip_key[2]]

@@ -122,7 +122,7 @@ def beside(answer: Verdict, preferred: str) -> str:
     if answer.verdict == "nothing":
         return f"validation prefers {preferred}"
     several = answer.layer is not None and len(answer.best_set) > 1
-    return f"may be best: layers {layer_list(answer.best_set)}" if several else ""
+    return f"may be best: {layer_list(answer.best_set)}" if several else ""
 
 
 def layer_differences(results: Results, task: str) -> list[list[tuple[str, Comparison]]]:

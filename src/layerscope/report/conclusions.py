@@ -93,8 +93,8 @@ def against_plain(results: Results, models: list[str]) -> Answer:
         sentences.append(f"{model}, of {count} task{'s' if count != 1 else ''}: {'; '.join(parts)}.")
     last = "The best plain feature, like the layer, is the one that validation prefers; paired differences. "
     return Answer(
-        "Do the models beat plain features, and where?",
-        "▲ the chosen layer beats the best plain feature, ▼ is beaten by it, ▬ is not told apart from it.",
+        "Do the models beat the best plain feature, and where?",
+        "▲ the chosen layer beats it, ▼ is beaten, ▬ is not told apart.",
         matrix,
         (*sentences, last + family_of(len(compared))),
     )
@@ -208,7 +208,7 @@ def one_or_all(results: Results, models: list[str]) -> Answer:
         sentences.append(f"{model}, one layer {'; '.join(parts)}.")
     return Answer(
         "One layer, or all of them?",
-        "▲ the chosen layer beats the input of all layers, ▼ loses to it, ▬ is not told apart from it.",
+        "▲ the chosen layer beats them, ▼ loses, ▬ is not told apart.",
         matrix,
         (*sentences, family_of(len(compared))),
     )

@@ -105,7 +105,8 @@ class Values(Kind):
         """Return whether most cells are numbers that name no classes, or lists of numbers, or columns are several."""
         if "," in column.name:
             return True
-        if most(map(is_numbers, filter(is_list, column.cells))):
+        # An empty list may be one of tags.
+        if most(is_numbers(cell) for cell in column.cells if is_list(cell) and cell):
             return most(map(is_list, column.cells))
         values = [as_float(cell) for cell in column.cells]
         if not most(is_number(cell) or math.isfinite(value) for cell, value in zip(column.cells, values, strict=True)):
