@@ -14,7 +14,7 @@ from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.errors import DataError, UsageError
 from layerscope.similarity.measures import cka
 from layerscope.study.compare import compare, parts_of_clips
-from layerscope.study.options import Comparison, make_plan
+from layerscope.study.options import Comparison, checked, make_plan
 from layerscope.study.progress import Silent
 from layerscope.study.run import run
 
@@ -134,14 +134,14 @@ def test_a_clip_that_cannot_be_read_is_set_aside_with_its_reason(sounds, tmp_pat
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"model": ["random:small", "random:small"]}, "same name"),
+        ({"model": ["random:small", "random:small"]}, "given twice"),
         ({"model": ["random:smal"]}, "random:smal|smal"),
         ({"model": ["random:small", "mel"]}, "mel is a plain feature"),
     ],
 )
 def test_wrong_calls_say_what_is_wrong(sounds, tmp_path, asked, words):
     with pytest.raises(UsageError, match=words):
-        compare(Comparison(data=sounds, **asked), tmp_path / "out")
+        compare(checked(Comparison, {"data": sounds, **asked}, "compare"), tmp_path / "out")
 
 
 def test_another_comparison_is_not_mixed_in(sounds, tmp_path):

@@ -10,7 +10,7 @@ from layerscope.atomic_files import cache_directory, read_tensors
 from layerscope.data.splits import Part
 from layerscope.errors import DataError, ResourceError, UsageError
 from layerscope.probes.fitting import Target
-from layerscope.scores.score_table import Results
+from layerscope.study import study_results
 from layerscope.study.controls import shuffled
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
@@ -305,7 +305,7 @@ def test_a_permutation_leaves_something_to_learn():
 @pytest.mark.parametrize(
     ("arguments", "options", "words"),
     [
-        ([[]], {}, "encoders need a dataset"),
+        ([[]], {}, "takes names, encoders or features, not nothing"),
         ([Features.from_arrays(np.zeros((4, 1, 1)), list("abab"))], {"probes": ["mpl"]}, "did you mean 'mlp'"),
     ],
 )
@@ -315,9 +315,7 @@ def test_wrong_calls_say_what_is_wrong(arguments, options, words):
 
 
 def test_results_read_back_give_the_same_page(tones, tmp_path):
-    from layerscope.report import write_report
-
     run(small_plan(tones), tmp_path / "out")
     before = (tmp_path / "out" / "report.html").read_bytes()
-    write_report(Results.read(tmp_path / "out"), tmp_path / "out" / "report.html")
+    study_results.Results.read(tmp_path / "out").to_html(tmp_path / "out" / "report.html")
     assert (tmp_path / "out" / "report.html").read_bytes() == before
