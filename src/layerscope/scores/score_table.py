@@ -19,7 +19,8 @@ from layerscope.errors import DataError, ResourceError, unknown
 from layerscope.scores.resampling import interval
 
 __all__ = [
-    "COLUMNS", "PLAIN_INPUTS", "SINGLE_INPUTS", "WIDE_INPUTS", "Comparison", "Results", "Role", "read_csv", "write_csv",
+    "COLUMNS", "CONTROL_INPUTS", "PLAIN_INPUTS", "SINGLE_INPUTS", "WIDE_INPUTS", "Comparison", "Results", "Role",
+    "read_csv", "write_csv",
 ]  # fmt: skip
 
 #: The tidy table: one row for each model, input, probe, seed, split and metric.
@@ -39,6 +40,8 @@ PLAIN_INPUTS = ("mean", "moments", "frame", "context")
 SINGLE_INPUTS = ("layer", *PLAIN_INPUTS)
 #: Inputs that are fixed beforehand or take all layers: shown beside the chosen layer, never chosen.
 WIDE_INPUTS = ("last", "weighted", "weighted[1:]", "concat")
+#: Inputs that nobody can use: a layer with shuffled labels, and over folds the layer that each training chooses.
+CONTROL_INPUTS = ("shuffled", "nested")
 #: What a model is in a study; an untrained one is a control.
 Role = Literal["plain", "untrained", "trained"]
 

@@ -282,32 +282,62 @@ def chance_of(results: Results, row: pd.Series) -> float:
 
 
 def beats_controls(results: Results, row: pd.Series) -> bool:
-    """Return whether a row's interval lies above chance, and its score above that of every permutation.
+    """Return whether the interval of a choice lies above chance, and its score above that of every permutation.
 
-    An interval that is not there, of too few clips or groups, shows nothing.
+    Over folds the spread of the permutations is in the interval already. An interval that is not there, of too few
+    clips or groups, shows nothing.
     """
+    judged = judged_row(results, row)
     # Without an interval the margin is NaN, and no comparison with NaN holds.
-    return float(row.value) - margin_below(results, row) > chance_of(results, row) and all(
-        row.value > score for score in controls(results, row)
-    )
+    above_chance = float(judged.value) - margin_below(results, row) > chance_of(results, row)
+    return above_chance and (judged.input == "nested" or all(row.value > score for score in controls(results, row)))
+
+
+def judged_row(results: Results, row: pd.Series) -> pd.Series:
+    """Return by which row a choice is held against chance: over folds the nested one of its model and probe.
+
+    Where clips of their own choose, the row itself: there is nothing to make up for.
+    """
+    rows = results.of(task=row.task, model=row.model, probe=row.probe, metric=row.metric, input="nested")
+    return row if rows.empty else rows.iloc[0]
 
 
 def margin_below(results: Results, row: pd.Series) -> float:
-    """Return how far below a row's score its true one may lie, one-sided at 5 %."""
+    """Return how far below a choice's score its true one may lie, one-sided at 5 %."""
+    judged = judged_row(results, row)
     # Half of the interval is 1.96 deviations, of which a one-sided test takes fewer.
-    return deviations(results, row) / TWO_SIDED * float(row.value - row.ci_low)
+    half = deviations(results, row) / TWO_SIDED * float(judged.value - judged.ci_low)
+    return half * (spread_over_trainings(results, row) if judged.input == "nested" else 1.0)
+
+
+def spread_over_trainings(results: Results, row: pd.Series) -> float:
+    """Return how many times wider noise is spread over folds than resampled clips say, 1 at least.
+
+    Trainings of different folds share clips, so that their errors go together, which resampling the tested clips does
+    not show (Nadeau & Bengio 2003). The permutations of shuffled labels, of all models and probes of the task, do; as
+    they are few, Student's quantile stands in the place of the normal one.
+    """
+    squares, freedom = 0.0, 0
+    for _, each in results.of(task=row.task, metric=row.metric, input="nested").iterrows():
+        scores, deviation = np.array(controls(results, each)), float(each.value - each.ci_low) / TWO_SIDED
+        if len(scores) > 1 and deviation > 0:
+            squares += float(np.square((scores - scores.mean()) / deviation).sum())
+            freedom += len(scores) - 1  # their own mean was taken off
+    if not freedom:
+        return 1.0
+    return max(1.0, math.sqrt(squares / freedom)) * float(stats.t.ppf(LEVEL, freedom)) / ONE_SIDED
 
 
 def deviations(results: Results, row: pd.Series) -> float:
     """Return how many deviations a score lies above its true one in 5 % of studies: 1.64, or more of the luckiest.
 
-    Over folds each clip chooses in one and is tested in another, so that the luckiest of many inputs is chosen. The
-    highest of all candidates, each in units of its deviation, then takes the place of one (single-step maximum: Romano
-    & Wolf 2005). Where clips of their own choose, there is nothing to make up for.
+    Over folds the clips that choose among models and probes are those that test them, so that the luckiest is chosen.
+    The highest of all, each in units of its deviation, then takes the place of one (single-step maximum: Romano & Wolf
+    2005). Where clips of their own choose, there is nothing to make up for.
     """
-    if results.facts["tasks"][row.task].get("folds", 1) == 1:
-        return ONE_SIDED
-    family = candidates_of(results, row.task, role_in(results, row))
+    models = results.models(role_in(results, row))
+    family = results.of(task=row.task, metric=row.metric, input="nested")
+    family = family[family.model.isin(models)]
     noise = results.draws[family.index].astype(np.float64) - family.value.to_numpy()[:, None]
     noise = noise[:, ~np.isnan(noise).any(axis=0)]
     # An input that scores alike in every resample has no deviation to be measured in.
@@ -322,7 +352,9 @@ def deviations(results: Results, row: pd.Series) -> float:
 def units_to_beat_controls(results: Results, row: pd.Series) -> float:
     """Return how many test clips or groups there must be for a row to beat the controls, if its score stays."""
     half = margin_below(results, row)
-    return units_for(float(row.value) - chance_of(results, row), half, results.facts["tasks"][row.task])
+    return units_for(
+        float(judged_row(results, row).value) - chance_of(results, row), half, results.facts["tasks"][row.task]
+    )
 
 
 def units_to_decide(

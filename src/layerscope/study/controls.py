@@ -28,7 +28,7 @@ __all__ = ["PERMUTATIONS", "score_controls", "shuffled"]
 
 #: How often the labels are shuffled for the chosen input of a probe: enough for a spread, cheap where training is. A
 #: probe that is not named is trained on one permutation a seed, which costs what its true labels did.
-PERMUTATIONS = {"closed": 5, "linear": 5}
+PERMUTATIONS = {"closed": 10, "linear": 5}
 
 
 #: Draws of a permutation that leaves something to learn in every part; of two clips a class even chance allows it soon.

@@ -33,7 +33,7 @@ from layerscope.probes import Input, Prediction, assemble, inputs_of
 from layerscope.probes.fitting import Job, Target, job_digest, left_of, read_outcome, single_thread, train_part
 from layerscope.report.sentences import advise, headline, input_name, metric_name, number, span
 from layerscope.scores.layer_selection import choose_row
-from layerscope.scores.score_table import Results
+from layerscope.scores.score_table import CONTROL_INPUTS, Results
 from layerscope.scores.verdict import Verdict, decide
 from layerscope.study.extraction import Stores, extract_all, keep_usable
 from layerscope.study.options import Plan, make_plan
@@ -217,7 +217,7 @@ def choose_exported(
     if model is None and probe is None and given is None:
         return own.summary.loc[answer.row], answer.chosen
     rows = own.of(metric=own.facts["primary"])
-    rows = kept = rows[rows.input != "shuffled"]
+    rows = kept = rows[~rows.input.isin(CONTROL_INPUTS)]
     names = rows.input.where(rows.input != "layer", "layer " + rows.layer.astype(str))
     for what, said, column in (("model", model, rows.model), ("probe", probe, rows.probe), ("input", given, names)):
         if said is not None and said not in set(column):

@@ -24,8 +24,9 @@ from layerscope.probes.fitting import (
 )
 from layerscope.probes.frame_targets import frame_features, plan_tracks
 from layerscope.probes.inputs import Input
-from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations
+from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
 from layerscope.scores.layer_selection import choose
+from layerscope.scores.nested_choice import nested_outcome
 from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.study.controls import score_controls
 from layerscope.study.extraction import Stores
@@ -130,6 +131,12 @@ def probe_features(
     chosen = [choose(pairs, lambda pair: pair[1][0].valid).chosen[0] for pairs in layers.values()]
     entries = [entry for _, of_job in scored for entry in of_job]
     entries += score_controls(chosen, target, splits, groups, names, asked, task, progress, keep)
+    # By identity: jobs hold features, which have no digest of their own.
+    left = {id(job): outcome for job, outcome in zip(jobs, outcomes, strict=True)}
+    if len(target.parts) > 1:
+        for pairs in layers.values():
+            open_outcomes = [left[id(job)] for job, _ in pairs]
+            entries += score_nested(pairs[0][0], open_outcomes, target, labels, splits, names, asked.seeds)
     draws = draws_of_twins(features)
     facts = facts_of([drawn[0] for drawn in draws], labels, clips, groups, splits)
     for drawn in draws:
@@ -137,8 +144,6 @@ def probe_features(
     facts["chance"] = chance_level(labels, target, splits["test"])
     facts["folds"] = len(target.parts)
     facts |= names | {"title": task.task.title if task.task else task.name}
-    # By identity: jobs hold features, which have no digest of their own.
-    left = {id(job): outcome for job, outcome in zip(jobs, outcomes, strict=True)}
     tested = splits["test"].rows
     predictions = [predictions_of(job, left[id(job)], labels, clips, tested, task.name) for job in chosen]
     return TaskScores(entries, facts, splits_of_clips(clips, task.name), pd.concat(predictions, ignore_index=True))
@@ -157,6 +162,22 @@ def evaluations_of(
         for name, choosing in (("choosing", target.choosing), ("shared", shared)):
             splits[name] = evaluations(labels, choosing, groups, seed, units)["valid"]
     return splits
+
+
+def score_nested(
+    job: Job,
+    outcomes: Sequence[Outcome],
+    target: Target,
+    labels: Labels,
+    splits: dict[str, Evaluation],
+    names: dict[str, str],
+    seeds: int,
+) -> list[Entry]:
+    """Return the scores of the choice among a model's layers with a probe, over folds."""
+    label = {"model": twin_of(job.features), "probe": job.probe, **names, "input": "nested", "layer": None}
+    parts = [clip_part(target, number) for number in range(len(target.parts))]
+    kept = {name: splits[name] for name in ("valid", "test")}
+    return score_outcome(label, nested_outcome(outcomes, labels, parts), kept, range(seeds))
 
 
 def score_draws(

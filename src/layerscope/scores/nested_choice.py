@@ -1,0 +1,41 @@
+"""Over folds: what the choice of a layer is worth on clips that had no part in it.
+
+Over folds each clip chooses in one training and is tested in another, so that the one layer that is chosen over all
+folds is lucky on the very clips that test it. Here each training's layer is chosen by its own validation clips, and
+scored on its own test clips (nested cross-validation: Varma & Simon 2006). What is recommended is still one layer; that
+it is better than chance is judged by this score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from layerscope.data.splits import Part
+from layerscope.scores.evaluation import Outcome
+from layerscope.scores.layer_selection import choose
+from layerscope.targets.kind import Labels
+
+__all__ = ["nested_outcome"]
+
+
+def nested_outcome(outcomes: Sequence[Outcome], labels: Labels, parts: Sequence[Part]) -> Outcome:
+    """Return what the input that each training's validation clips choose leaves.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        Of the inputs that are open, at least one.
+    labels : Labels
+        Of all clips.
+    parts : sequence of Part
+        The trainings, as rows of clips.
+    """
+    valid, test = (np.full_like(left, np.nan) for left in (outcomes[0].valid, outcomes[0].test))
+    for part in parts:
+        asked = labels.take(part.valid)
+        scores = [float(asked.score(outcome.valid.mean(axis=0)[part.valid])[0]) for outcome in outcomes]
+        best = outcomes[choose(range(len(outcomes)), scores.__getitem__).chosen]
+        valid[:, part.valid], test[:, part.test] = best.valid[:, part.valid], best.test[:, part.test]
+    return Outcome(valid, test, [], [])
