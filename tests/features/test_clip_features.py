@@ -135,3 +135,29 @@ def test_folds_and_groups_of_any_type_are_names():
     assert features.clips.group.tolist() == ["1", "1", "2", "a", None, "2"]
     with pytest.raises(DataError, match="clip 2 has no 'fold', others do"):
         Features.from_arrays(STATES, list("ababab"), folds=[1, 2, None, 1, 2, 3])
+
+
+def test_layers_have_numbers_of_their_own():
+    states = np.random.default_rng(0).normal(size=(6, 3, 4))
+    for layers, words in (([1, 1, 2], "layer 1 is named twice"), (["a", "b", "c"], "whole numbers, not 'a'")):
+        with pytest.raises(DataError, match=words):
+            Features.from_arrays(states, ["x", "y"] * 3, layers=layers)
+
+
+def test_integers_are_classes_where_that_is_said():
+    states, labels = np.random.default_rng(0).normal(size=(90, 1, 4)), np.arange(90) % 30
+    assert Features.from_arrays(states, labels).labels.kind.name == "values"
+    assert Features.from_arrays(states, labels, kind="classes").labels.kind.name == "classes"
+
+
+def test_copies_are_one_sound_and_small_or_whole_states_are_not():
+    noise = np.random.default_rng(0).normal(size=(10, 1, 16))
+    clips = Features.from_arrays(np.repeat(noise, 2, axis=0), ["x", "y"] * 10).clips
+    assert clips.clip_sound.nunique() == 10
+    for states in (np.repeat(noise[:, :, :4], 2, axis=0), np.ones((20, 1, 16)), noise):
+        assert "clip_sound" not in Features.from_arrays(states, (["x", "y"] * 10)[: len(states)]).clips
+
+
+def test_splits_and_folds_are_not_both_given():
+    with pytest.raises(DataError, match="splits or folds, not both"):
+        Features.from_arrays(np.zeros((2, 1, 4)), ["x", "y"], splits=["train", "test"], folds=[0, 1])

@@ -118,7 +118,7 @@ def test_the_answer_file_says_what_limits_it(tmp_path):
     write_report(results, tmp_path / "report.html")
     record = json.loads((tmp_path / "answer.json").read_text())[0]
     assert record["headline"].startswith("Use layer 0 of m")
-    for words in ("Fewer than 10 clips in all: oboe", "90 % of the clips are of one class", "No groups were given"):
+    for words in ("Fewer than 10 clips in all: “oboe”", "90 % of the clips are of one class", "No groups were given"):
         assert any(words in caution for caution in record["cautions"]), words
 
 

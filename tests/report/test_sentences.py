@@ -122,7 +122,7 @@ def test_cautions_name_what_limits_the_claims():
                    absent_tags=["rock"], note="A note.", rare=["oboe"], majority=0.9, grouped=False)
     )  # fmt: skip
     assert "A note." in advice.cautions
-    assert any("Fewer than 10 clips in all: oboe" in caution for caution in advice.cautions)
+    assert any("Fewer than 10 clips in all: “oboe”" in caution for caution in advice.cautions)
     assert any("90 % of the clips are of one class" in caution for caution in advice.cautions)
     assert any("No groups were given" in caution for caution in advice.cautions)
     assert any("6 independent groups are tested, too few for intervals" in caution for caution in advice.cautions)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from test_score_table import entry
 
@@ -25,7 +26,7 @@ def test_runs_are_put_side_by_side():
 def test_runs_that_do_not_compare_are_refused():
     with pytest.raises(UsageError, match="different clips, labels or splits"):
         combine([study_of("a"), study_of("b", digest="other")])
-    with pytest.raises(UsageError, match="'a' was studied on 'd' in more than one"):
+    with pytest.raises(UsageError, match="'a' has other scores on 'd'"):
         combine([study_of("a"), study_of("a", value=0.7)])
 
 
@@ -38,3 +39,14 @@ def test_what_runs_hold_alike_stands_once():
     both = combine([study_of("a", network="1111"), study_of("b"), study_of("a", network="1111")])
     assert both.summary.model.unique().tolist() == ["a", "b"]
     assert len(both.summary) == len(both.draws) == 2 * len(study_of("a").summary)
+
+
+def test_runs_of_one_model_with_different_probes_are_put_together():
+    from layerscope import Features, probe
+
+    states, labels = np.random.default_rng(0).normal(size=(60, 2, 4)), ["minor", "major"] * 30
+    features = Features.from_arrays(states, labels, model="a")
+    runs = [probe(features, probes=probes) for probes in (["closed"], ["linear", "closed"])]
+    both = combine(runs)
+    assert sorted(both.summary.probe.unique()) == ["closed", "linear"]
+    assert len(both.summary) == len(runs[1].summary)

@@ -227,3 +227,27 @@ def test_noise_is_seldom_recommended_and_a_weak_signal_mostly_found(folds):
     weak = next(study for study in weak_studies() if study.folds == folds)
     # Of forty at the stated 80 %, fewer than 27 are found once in forty times.
     assert found(verdicts_of(weak, 40)) >= 27 / 40
+
+
+def test_over_folds_a_lucky_layer_is_not_shown_to_beat_a_plain_feature_that_is_as_good():
+    entries = [layer(1, 0.9, 0.8), mel(0.6), control(0.1, 0.2), control(0.1, 0.2, model="mel")]
+    assert decide(results_of(*entries, folds=5), "d").verdict == "layer"
+    nested = [entry(None, 0.9, 0.6, input="nested"), entry(None, 0.6, 0.6, model="mel", input="nested")]
+    assert decide(results_of(*entries, *nested, folds=5), "d").verdict == "undecided"
+    nested[0] = entry(None, 0.9, 0.75, input="nested")
+    assert decide(results_of(*entries, *nested, folds=5), "d").verdict == "layer"
+
+
+def test_what_another_choice_beats_is_no_candidate():
+    answer = decide(results_of(layer(0, 0.9, 0.5), layer(1, 0.5, 0.7), mel(0.68), control(0.1, 0.2),
+                               control(0.1, 0.2, model="mel")), "d")  # fmt: skip
+    assert (answer.verdict, answer.candidates) == ("undecided", ["mel, mean, mlp", "m, layer 1, mlp"])
+
+
+def test_beats_chance_is_never_said_beside_an_interval_that_holds_it():
+    results = results_of(layer(1, 0.8, 0.6), chance=0.5)
+    low, name = results.summary.ci_low.iloc[0], results.summary.index[0]
+    assert decide(results, "d").verdict == "layer"
+    results.facts["tasks"]["d"]["chance"] = low + 0.005
+    assert 0.6 - 1.645 / 1.96 * (0.6 - results.summary.ci_low[name]) > low + 0.005
+    assert decide(results, "d").verdict == "nothing"

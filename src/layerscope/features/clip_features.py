@@ -20,6 +20,9 @@ from layerscope.targets import Labels, labels_of
 
 __all__ = ["Features", "refuse_different"]
 
+#: Of fewer columns two clips may have the same states by chance.
+FEWEST_COLUMNS = 8
+
 
 @dataclass(frozen=True)
 class Features:
@@ -79,6 +82,7 @@ class Features:
         model: str = "features",
         layers: Sequence[int] | None = None,
         baseline: bool = False,
+        kind: str | None = None,
     ) -> Features:
         """Take someone else's features; no audio is needed.
 
@@ -88,8 +92,9 @@ class Features:
             One vector a clip and layer; where layers have widths of their own, an array for each. Tensors of any
             device and precision are converted.
         labels : array, shape (clip,) or (clip, target)
-            Strings or integers for classes, 0/1 with a column a tag for tags (or lists of names), floats for
-            values; the columns of a DataFrame name tags and dimensions. Row for row as `states`.
+            Strings or integers for classes (integers of more than 20 sorts are values, unless `kind` says otherwise),
+            0/1 with a column a tag for tags (or lists of names), floats for values; the columns of a DataFrame name
+            tags and dimensions. Row for row as `states`.
         splits : sequence of {"train", "valid", "test"}, optional
             The split of each clip; the usual other words for them, such as "val", are understood.
         folds : sequence of int, optional
@@ -102,6 +107,8 @@ class Features:
             Numbers of the layers; 0 … L by default.
         baseline : bool
             Whether this is a plain feature, of one layer: what models must beat to be recommended.
+        kind : str, optional
+            What the labels are (``layerscope ls metrics``), where it should not be worked out.
 
         Raises
         ------
@@ -115,10 +122,12 @@ class Features:
         >>> features.layers
         (0, 1, 2)
         """
-        read = read_labels(labels)
+        read = read_labels(labels, kind)
         arrays = layer_arrays(states, len(read.values))
         count = len(arrays[0])
-        numbers = tuple(layers) if layers is not None else tuple(range(len(arrays)))
+        numbers = layer_numbers(layers) if layers is not None else tuple(range(len(arrays)))
+        if splits is not None and folds is not None:
+            raise DataError("give splits or folds, not both")
         columns = {
             name: side_column(name, values)
             for name, values in (("split", splits), ("fold", folds), ("group", groups))
@@ -139,6 +148,10 @@ class Features:
                 raise DataError(f"states of clip {bad[0]}, layer {number} are not finite")
         # As objects, since pandas would make NaN of None.
         clips = pd.DataFrame({"clip": [str(row) for row in range(count)], **columns}, dtype=object)
+        copies = copied_rows(arrays)
+        if copies is not None:
+            # What is equal to the bit is one sound, which must not be on both sides of a split.
+            clips["clip_sound"] = copies
         # States alone: a job's name adds the labels and the splits itself.
         digest = hashlib.sha256()
         for array in arrays:
@@ -200,7 +213,37 @@ def difference_of(first: Features, other: Features) -> str:
     return f"the label of clip {unequal.argmax()}" if unequal.any() else ""
 
 
-def read_labels(labels: Any) -> Labels:
+def layer_numbers(layers: Sequence[Any]) -> tuple[int, ...]:
+    """Return the numbers of layers, each once.
+
+    Raises
+    ------
+    DataError
+        If one is no whole number, or stands twice.
+    """
+    numbers = list(layers)
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
+            raise DataError(f"layers are whole numbers, not {number!r}")
+        if numbers.count(number) > 1:
+            raise DataError(f"layer {number} is named twice; each layer has a number of its own")
+    return tuple(map(int, numbers))
+
+
+def copied_rows(arrays: Sequence[NDArray[np.float32]]) -> list[str] | None:
+    """Return a digest of each clip's states, or nothing where no two clips have the same, or may have them by chance.
+
+    States of whole numbers, or of few, may well be equal without being copies.
+    """
+    if sum(array.shape[1] for array in arrays) < FEWEST_COLUMNS:
+        return None
+    rows = [b"".join(array[row].tobytes() for array in arrays) for row in range(len(arrays[0]))]
+    whole = np.all([(array == np.round(array)).all(axis=1) for array in arrays], axis=0)
+    digests = [str(row) if whole[row] else hashlib.sha256(content).hexdigest() for row, content in enumerate(rows)]
+    return digests if len(set(digests)) < len(digests) else None
+
+
+def read_labels(labels: Any, kind: str | None = None) -> Labels:
     """Return labels as they come from someone's program: arrays, tensors, frames and lists, one entry a clip.
 
     Raises
@@ -231,7 +274,7 @@ def read_labels(labels: Any) -> Labels:
             raise DataError(
                 f"the label of clip {row} cannot be used: {reason}; leave the clip out of states and labels"
             )
-    return labels_of(settled)
+    return labels_of(settled, kind)
 
 
 def frame_labels(frame: pd.DataFrame) -> Labels:

@@ -180,10 +180,12 @@ def headline(results: Results, answer: Verdict) -> str:
     if answer.verdict == "undecided":
         names = dict.fromkeys(candidate_name(results, candidate) for candidate in answer.candidate_rows)
         return f"Undecided: {' or '.join(names)}; {more_needed(answer, 'decide')}."
-    return (
-        "Nothing to use yet: no input is shown to beat chance and shuffled labels. First check that states and labels "
-        f"(files and their rows) are in one order; {more_needed(answer, 'show it')}."
-    )
+    nothing = "Nothing to use yet: no input is shown to beat chance and shuffled labels"
+    if answer.groups < FEWEST_GROUPS:
+        return f"{nothing}; {more_needed(answer, 'show it')}."
+    # Of few clips that alone is the reason.
+    order = "First check that states and labels (files and their rows) are in one order"
+    return f"{nothing}. {order}; {more_needed(answer, 'show it')}."
 
 
 def more_needed(answer: Verdict, what: str) -> str:
@@ -332,13 +334,19 @@ def cautions_of(answer: Verdict, row: pd.Series) -> list[str]:
     return cautions
 
 
+def quoted(name: str) -> str:
+    """Return a name of somebody's as such: a class may be called "none"."""
+    return f"“{name}”"
+
+
 def data_cautions(facts: dict[str, Any]) -> list[str]:
     """Return what the labels and groups of a task leave open."""
     cautions = []
     if facts.get("rare"):
         named, more = facts["rare"][:MOST_NAMED], len(facts["rare"]) - MOST_NAMED
+        rest = f" and {more} more" if more > 0 else ""
         cautions.append(
-            f"Fewer than {RARE} clips in all: {', '.join(named)}{f' and {more} more' if more > 0 else ''}; "
+            f"Fewer than {RARE} clips in all: {', '.join(map(quoted, named))}{rest}; "
             "what is said of them rests on next to nothing."
         )
     if facts.get("majority", 0) >= IMBALANCED:

@@ -14,6 +14,10 @@ from layerscope.scores.score_table import Results
 __all__ = ["combine"]
 
 
+#: What is put together: runs of one model may have been made with different probes.
+KEY = ["task", "model", "probe"]
+
+
 def combine(runs: Sequence[Results]) -> Results:
     """Put the results of several runs side by side.
 
@@ -32,7 +36,7 @@ def combine(runs: Sequence[Results]) -> Results:
     ------
     UsageError
         If one task is of different clips or labels, one model name is of different networks, or one model has
-        different scores on one task.
+        different scores on one task with one probe.
 
     Examples
     --------
@@ -44,7 +48,7 @@ def combine(runs: Sequence[Results]) -> Results:
     """
     tasks: dict[str, Any] = {}
     models: dict[str, Any] = {}
-    seen: dict[tuple[str, str], Results] = {}
+    seen: dict[tuple[str, str, str], Results] = {}
     distinct: list[Results] = []
     for run in runs:
         for name, facts in run.facts["tasks"].items():
@@ -60,12 +64,15 @@ def combine(runs: Sequence[Results]) -> Results:
                     f"'{name}' is another network in each of these runs (fingerprints {networks[0][:12]} and "
                     f"{networks[1][:12]}); rename one and run it again"
                 )
-        pairs = list(dict.fromkeys(zip(run.summary.task, run.summary.model, strict=True)))
-        for task, model in sorted(set(pairs) & seen.keys()):
-            if not same_scores(seen[task, model], run, task, model):
-                raise UsageError(f"'{model}' was studied on '{task}' in more than one of these runs, with other scores")
-        distinct.append(only_pairs(run, [pair for pair in pairs if pair not in seen]))
-        seen |= {pair: run for pair in pairs if pair not in seen}
+        probed = list(dict.fromkeys(run.summary[KEY].itertuples(index=False, name=None)))
+        for key in probed:
+            if key in seen and not same_scores(seen[key], run, key):
+                task, model, probe = key
+                raise UsageError(
+                    f"'{model}' has other scores on '{task}' ({probe} probe) in one of these runs than in another"
+                )
+        distinct.append(only(run, [key for key in probed if key not in seen]))
+        seen |= {key: run for key in probed if key not in seen}
     first = runs[0].facts
     passes = {name: counts for run in runs for name, counts in run.facts.get("passes", {}).items()}
     notes = " ".join(dict.fromkeys(run.facts["note"] for run in runs if run.facts["note"]))
@@ -78,16 +85,14 @@ def combine(runs: Sequence[Results]) -> Results:
     )
 
 
-def same_scores(first: Results, other: Results, task: str, model: str) -> bool:
-    """Return whether two runs say the same of a model on a task: same probes, inputs and scores."""
+def same_scores(first: Results, other: Results, key: tuple[str, str, str]) -> bool:
+    """Return whether two runs say the same of a model on a task with a probe: same inputs and scores."""
     # `equals`, unlike ==, takes NaN for equal to NaN: a score may be undefined in both.
-    rows, others = (run.of(task=task, model=model).reset_index(drop=True) for run in (first, other))
+    rows, others = (run.of(**dict(zip(KEY, key, strict=True))).reset_index(drop=True) for run in (first, other))
     return rows.equals(others)
 
 
-def only_pairs(run: Results, pairs: Sequence[tuple[str, str]]) -> Results:
-    """Return the results of some tasks and models alone."""
-    rows, table_rows = (
-        pd.MultiIndex.from_frame(frame[["task", "model"]]).isin(pairs) for frame in (run.summary, run.table)
-    )
+def only(run: Results, keys: Sequence[tuple[str, str, str]]) -> Results:
+    """Return the results of some tasks, models and probes alone."""
+    rows, table_rows = (pd.MultiIndex.from_frame(frame[KEY]).isin(keys) for frame in (run.summary, run.table))
     return Results(run.table[table_rows], run.summary[rows], run.draws[rows], run.facts, run.skipped)

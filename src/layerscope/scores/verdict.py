@@ -195,7 +195,7 @@ def decide(results: Results, task: str) -> Verdict:
     )
     # A study without plain features has none that must be beaten.
     twin = best_untrained(results, task) if trained else None
-    rivals = [rival for rival in (plain, twin) if rival and layer and not compared(results, layer, rival).low > 0]
+    rivals = [rival for rival in (plain, twin) if rival and layer and not is_shown_over(results, layer, rival)]
     if layer and layer_shown and not rivals and may_be_best(results, layer.chosen):
         return record(results, layer, "layer", [layer.chosen])
     # A bound of NaN is not below the margin, so that too few clips recommend nothing.
@@ -205,11 +205,10 @@ def decide(results: Results, task: str) -> Verdict:
         shown = [choice for choice, is_shown in ((layer, layer_shown), (plain, plain_shown)) if choice and is_shown]
         # A plain feature that is shown to hear something stays open beside a layer that is not.
         open_rivals = rivals if layer_shown else [plain] if plain else []
-        rows = [
-            layer.chosen,
-            *(rival.chosen for rival in open_rivals),
-            best_on_test(results, task, role_in(results, layer.chosen)),
-        ]
+        chosen = [layer.chosen, *(rival.chosen for rival in open_rivals)]
+        # What another choice is shown to beat is not open.
+        left = [row for row in chosen if not any(results.compare(other.name, row.name).low > 0 for other in chosen)]
+        rows = [*left, best_on_test(results, task, role_in(results, layer.chosen))]
         # By row, because the chosen layer may be the best on test as well.
         candidates = {row.name: row for row in rows}
         needed = units_to_decide(results, layer, plain, rivals)
@@ -227,6 +226,21 @@ def preferred(choices: Sequence[Choice[pd.Series]]) -> Choice[pd.Series]:
 def compared(results: Results, ours: Choice[pd.Series], theirs: Choice[pd.Series]) -> Comparison:
     """Return the difference of two choices."""
     return results.compare(ours.chosen.name, theirs.chosen.name)
+
+
+def is_shown_over(results: Results, ours: Choice[pd.Series], theirs: Choice[pd.Series]) -> bool:
+    """Return whether a choice is shown to be better than another: over folds, by nested choice as well.
+
+    Over folds the luckiest of many layers beats a plain feature that is as good, on the clips that have chosen it.
+    """
+    if not compared(results, ours, theirs).low > 0:
+        return False
+    rows = [judged_row(results, choice.chosen) for choice in (ours, theirs)]
+    if any(row.input != "nested" for row in rows):
+        return True
+    gap = results.compare(rows[0].name, rows[1].name)
+    # Trainings that share clips spread differences wider than resampled clips say, as they do scores.
+    return gap.difference - spread_over_trainings(results, ours.chosen) * (gap.difference - gap.low) > 0
 
 
 def best_on_test(results: Results, task: str, role: Role = "trained") -> pd.Series:
@@ -290,6 +304,8 @@ def beats_controls(results: Results, row: pd.Series) -> bool:
     judged = judged_row(results, row)
     # Without an interval the margin is NaN, and no comparison with NaN holds.
     above_chance = float(judged.value) - margin_below(results, row) > chance_of(results, row)
+    # The interval that is printed is two-sided: where it holds chance, "beats chance" would stand beside it.
+    above_chance = above_chance and float(row.ci_low) > float(results.facts["tasks"][row.task]["chance"])
     return above_chance and (judged.input == "nested" or all(row.value > score for score in controls(results, row)))
 
 

@@ -50,7 +50,7 @@ def extract_all(encoders: Iterable[Encoder], tasks: Sequence[StudyTask], progres
     for encoder in encoders:
         # Results tell models apart by name alone.
         if encoder.name in passes.counts:
-            raise UsageError(f"two models are called '{encoder.name}'; rename one directory")
+            raise UsageError(f"two models are called '{encoder.name}'; rename one directory, or leave out one of them")
         passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0)
         for (_, window), members in passes_of(encoder, tasks).items():
             one_pass = Pass(encoder, window, frames=any(tasks[number].over_time for number in members))

@@ -194,7 +194,10 @@ class Plan(Probing, Sources):
         called = [result_name(name) for name in (*self.model, *self.baseline) if not names_code(name)]
         for name in called:
             if called.count(name) > 1:
-                raise ValueError(f"two models are called '{name}'; rename one directory")
+                raise ValueError(
+                    f"two models are called '{name}'; rename one directory, or leave one out (--baseline none does, of "
+                    "a plain feature that is given as a model)"
+                )
         if not self.model and not self.baseline:
             raise ValueError("nothing to study; give a model (`layerscope ls models`) or a baseline")
         if self.data is None and not self.task:

@@ -116,6 +116,13 @@ def probe(
 def probe_own(features: Sequence[Features], asked: Probing) -> Results:
     """Probe features that someone has already, with the labels they bring."""
     refuse_different(features)
+    said = {"kind": asked.kind, "window": asked.window}
+    ignored = [name for name, value in said.items() if value is not None]
+    ignored += ["target"] if asked.target != Probing.model_fields["target"].default else []
+    if ignored:
+        raise UsageError(
+            f"'{ignored[0]}' is of a dataset; features bring their own labels (and kind: Features.from_arrays)"
+        )
     labels = features[0].labels
     assert labels is not None
     leaks = refuse_leaks(features[0].clips, allow=asked.allow_leaks)
