@@ -1,6 +1,9 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 import layerscope as ls
 from layerscope.study.options import make_plan
@@ -35,6 +38,10 @@ def test_tags_and_values_are_written_as_their_tables_have_them():
     number = np.arange(120)
     tags = made(np.stack([number % 2, number % 3 > 0], axis=1)).predictions
     assert set(tags.truth) == {"", "0", "1", "0|1"}
+    results = made(np.stack([number % 2, number % 3 > 0], axis=1))
+    shares = pd.DataFrame(list(results.predictions.probabilities.map(json.loads)))
+    scores = [roc_auc_score(results.predictions.truth.str.contains(tag), shares[tag]) for tag in "01"]
+    assert np.mean(scores) == pytest.approx(results.answer().value, abs=1e-4)  # six digits may tie
     values = made(list(np.arange(120) % 2 + np.linspace(0, 0.5, 120))).predictions
     np.testing.assert_allclose(values.truth.astype(float).clip(0, 1.5), values.truth.astype(float))
     assert np.corrcoef(values.truth.astype(float), values.answer.astype(float))[0, 1] > 0.8

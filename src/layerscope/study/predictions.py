@@ -39,7 +39,8 @@ def predictions_of(
     DataFrame
         Columns ``task, model, input, layer, probe, clip, truth, answer, probability, score``: texts and numbers as
         they are written; the probability that the probe gives its answer, calibrated on validation clips; and the
-        primary metric of the clip alone, where it has one. Of a target over time only the last.
+        primary metric of the clip alone, where it has one. Of a target over time only the last. Of tags also
+        ``probabilities``, of each as JSON.
     """
     test, valid = (scores.mean(axis=0) for scores in (outcome.test, outcome.valid))
     known = ~np.isnan(valid.reshape(len(valid), -1)).any(axis=1)
@@ -50,14 +51,27 @@ def predictions_of(
         row: dict[str, Any] = {"clip": clips["clip"].iloc[clip]}
         if calibration is not None:
             row["truth"] = truth_text(labels, labels.values[clip])
-            row["answer"], row["probability"] = answer_text(kind.answer(test[clip], labels.names, calibration))
+            answer = kind.answer(test[clip], labels.names, calibration)
+            row["answer"], row["probability"] = answer_text(answer)
+            if "tags" in answer:
+                # Ranking metrics ask for all, also of the tags that are not given.
+                shares = {name: round(share, 6) for name, share in answer["probabilities"].items()}
+                row["probabilities"] = json.dumps(shares, ensure_ascii=False)
         with np.errstate(invalid="ignore", divide="ignore"):
             row["score"] = float(labels.take(np.array([clip])).score(test[[clip]])[0])
         rows.append(row)
     named = {"task": task, "model": job.features.model, "input": job.chosen.name, "layer": job.chosen.layer,
              "probe": job.probe}  # fmt: skip
     table = pd.DataFrame(rows).assign(**named)
-    columns = [*named, "clip", "truth", "answer", "probability", "score"]
+    columns = [
+        *named,
+        "clip",
+        "truth",
+        "answer",
+        "probability",
+        "score",
+        *(["probabilities"] * ("probabilities" in table)),
+    ]
     return table.reindex(columns=columns).astype({"layer": "Int64"})
 
 
