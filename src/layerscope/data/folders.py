@@ -20,6 +20,8 @@ from layerscope.errors import DataError
 __all__ = ["class_folders", "metadata_records"]
 
 FOLD = re.compile(r"fold[ _-]*(\d+)", re.IGNORECASE)
+#: ``train_set``, ``test-data``, ``training data``: after a word for a split these add nothing.
+SPLIT_FOLDER = re.compile(r"([a-z]+?)[ _-]*(?:set|data|split)?", re.IGNORECASE)
 #: The table of Hugging Face's AudioFolder.
 METADATA = {"metadata.csv": csv_rows, "metadata.jsonl": json_lines}
 
@@ -125,11 +127,12 @@ def side_of(name: str) -> Record:
 
     Examples
     --------
-    >>> side_of("Train"), side_of("fold_3"), side_of("trains")
-    ({'split': 'train'}, {'fold': '3'}, {})
+    >>> side_of("Train"), side_of("test_set"), side_of("fold_3"), side_of("trains")
+    ({'split': 'train'}, {'split': 'test'}, {'fold': '3'}, {})
     """
-    if name.lower() in SPLIT_NAMES:
-        return {"split": SPLIT_NAMES[name.lower()]}
+    word = SPLIT_FOLDER.fullmatch(name)
+    if word and word[1].lower() in SPLIT_NAMES:
+        return {"split": SPLIT_NAMES[word[1].lower()]}
     fold = FOLD.fullmatch(name)
     return {"fold": fold_named(fold[1])} if fold else {}
 
@@ -145,7 +148,8 @@ def split_depth(folder: Path, files: Sequence[Path]) -> int | None:
     Raises
     ------
     DataError
-        If some folders look like splits and others beside them do not, or all the splits lie further down.
+        If some folders look like splits and others beside them do not, all the splits lie further down, or folders
+        that are not called so hold the same sub-folders.
     """
     for depth in (0, 1):
         names = folders_at(depth, files)
@@ -163,7 +167,21 @@ def split_depth(folder: Path, files: Sequence[Path]) -> int | None:
                 f"{folder}: the folders {', '.join(splits)} look like splits, {others} beside them do not; "
                 "rename either, or give a table"
             )
+    refuse_alike(folder, files)
     return None
+
+
+def refuse_alike(folder: Path, files: Sequence[Path]) -> None:
+    """Raise where all folders hold the same sub-folders, which are then more likely the classes."""
+    names = folders_at(0, files)
+    inside = [folders_at(1, [name for name in files if name.parts[0] == each]) for each in names]
+    shared = sorted(set(inside[0]).intersection(*inside[1:])) if len(names) > 1 else []
+    # One, such as "audio", may lie in every class.
+    if len(shared) > 1:
+        raise DataError(
+            f"{folder}: the folders {', '.join(names)} hold the same sub-folders {', '.join(shared)}; if they are "
+            "splits, call them train and test, or fold1, fold2, …; else give the folder of one, or a table"
+        )
 
 
 def are_beside_others(depth: int, splits: Sequence[str], files: Sequence[Path]) -> bool:
