@@ -195,6 +195,10 @@ class Key(Classes):
         reader = spelling_of(column.cells)
         return may_hold_keys(column) and most(not fault_of(cell, reader) for cell in column.cells)
 
+    def doubt(self, column: Column) -> str:
+        """Return nothing: keys are keys however often each occurs."""
+        return ""
+
     def faults(self, column: Column) -> dict[int, str]:
         """Return which cells are no keys."""
         reader = spelling_of(column.cells)
