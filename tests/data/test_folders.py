@@ -164,3 +164,26 @@ def test_folders_that_hold_the_same_sub_folders_are_not_taken_for_classes(tmp_pa
 def test_classes_that_share_one_sub_folder_are_classes(tmp_path):
     folder = write_folder(tmp_path, "low/audio/1.wav", "high/audio/2.wav", "high/more/3.wav")
     assert set(Dataset.load(folder).clips.label) == {"low", "high"}
+
+
+CHORDS = "0.0 0.2 C:maj\n0.2 0.4 A:min\n"
+
+
+def test_a_flat_folder_with_annotations_beside_the_audio_has_no_classes(tmp_path):
+    folder = write_folder(tmp_path, "a.wav", "b.wav", "c.wav")
+    for name in ("a", "b"):
+        (folder / f"{name}.lab").write_text(CHORDS)
+    dataset = Dataset.load(folder)
+    assert (dataset.clips["clip"].tolist(), dataset.targets()) == (["a.wav", "b.wav", "c.wav"], [])
+    assert dataset.skipped == {}
+    chords = dataset.with_target("chords")
+    assert chords.labels("chords").kind.name == "chords"
+    assert chords.skipped == {"c.wav": "no label in 'chords'"}
+
+
+def test_folders_of_splits_with_annotations_beside_the_audio_have_no_classes(tmp_path):
+    folder = write_folder(tmp_path, "train/a.wav", "test/b.wav")
+    for name in ("train/a", "test/b"):
+        (folder / f"{name}.lab").write_text(CHORDS)
+    clips = Dataset.load(folder).clips.set_index("clip")
+    assert clips.split.to_dict() == {"train/a.wav": "train", "test/b.wav": "test"}

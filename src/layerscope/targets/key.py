@@ -67,8 +67,8 @@ def key_name(text: str) -> str:
     plain = " ".join(text.replace("♯", "#").replace("♭", "b").split())
     german = GERMAN.fullmatch(plain)
     if german and german["tonic"].lower() in GERMAN_TONICS:
-        mode = "major" if german["mode"].lower() == "dur" else "minor"
-        return f"{PITCH_CLASSES[GERMAN_TONICS[german['tonic'].lower()]]} {mode}"
+        pitch_class = PITCH_CLASSES[GERMAN_TONICS[german["tonic"].lower()]]
+        return f"{pitch_class} {'major' if german['mode'].lower() == 'dur' else 'minor'}"
     spelling = SPELLING.fullmatch(plain)
     mode = mode_of(spelling["tonic"], spelling["mode"]) if spelling else None
     if spelling is None or mode is None:
