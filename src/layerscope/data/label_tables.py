@@ -160,9 +160,10 @@ def read_rows(rows: Rows) -> tuple[Rows, dict[str, str]]:
             reasons[where] = str(error)
     refuse_many(reasons, len(rows))
     for side in ("split", "fold"):
-        lacking = {where for where, record in read.items() if side not in record and ASIDE not in record}
+        usable = [where for where, record in read.items() if ASIDE not in record]
+        lacking = {where for where in usable if side not in read[where]}
         # More may be clips of which nothing is asked; that is known once there is a target.
-        if lacking and len(lacking) <= MOST_ODD * len(rows):
+        if lacking and len(lacking) <= MOST_ODD * len(usable):
             reasons |= {where: f"{where}: no '{side}', others have one" for where in read if where in lacking}
             read = {where: record for where, record in read.items() if where not in lacking}
     taken = {record["clip"] for record in read.values()}

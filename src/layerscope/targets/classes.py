@@ -112,7 +112,7 @@ class Classes(Kind):
             return ""
         return (
             f"{len(single)} of {len(counts)} labels occur once, such as '{shown(single[0])}', and cannot be learnt; if "
-            "they are measurements, write plain numbers (60, 0.1, 1007.5); say --kind classes to insist"
+            "they are measurements, write plain numbers (60, 1007.5) and --kind values; to insist, say --kind classes"
         )
 
     def faults(self, column: Column) -> dict[int, str]:
