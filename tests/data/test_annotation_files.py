@@ -119,3 +119,8 @@ def test_names_of_files():
 
 def table_of(cell):
     return pd.DataFrame({"clip": ["a"], "path": ["a.wav"], "start": 0.0, "end": np.nan, "chords": [cell]})
+
+
+def test_numbers_with_underscores_are_none():
+    with pytest.raises(ValueError, match="1_5"):
+        read_rows("0.5\n1_5\n")

@@ -140,3 +140,50 @@ def test_another_table_called_metadata_changes_nothing(tmp_path):
     dataset = Dataset.load(tmp_path)
     assert sorted(dataset.clips.label) == ["high", "low"]
     assert dataset.skipped == {"metadata.csv": "'.csv' is none of the endings of audio that is read"}
+
+
+@pytest.mark.parametrize(
+    "pair", [("train_set", "test_set"), ("training data", "testing data"), ("TrainSet", "dev-set")]
+)
+def test_words_for_splits_may_say_that_they_are_sets(tmp_path, pair):
+    names = [f"{side}/{label}/1.wav" for side in pair for label in ("low", "high")]
+    clips = Dataset.load(write_folder(tmp_path, *names)).clips
+    assert set(clips.label) == {"low", "high"}
+    assert clips.split.nunique() == 2
+
+
+@pytest.mark.parametrize(
+    "pair", [("tr", "te"), ("train1", "test1"), ("split1", "split2"), ("part_1", "part_2"), ("1", "2")]
+)
+def test_folders_that_hold_the_same_sub_folders_are_not_taken_for_classes(tmp_path, pair):
+    names = [f"{side}/{label}/1.wav" for side in pair for label in ("low", "high")]
+    with pytest.raises(DataError, match=f"the folders {', '.join(sorted(pair))} hold the same sub-folders high, low"):
+        Dataset.load(write_folder(tmp_path, *names, f"{pair[0]}/middle/1.wav"))
+
+
+def test_classes_that_share_one_sub_folder_are_classes(tmp_path):
+    folder = write_folder(tmp_path, "low/audio/1.wav", "high/audio/2.wav", "high/more/3.wav")
+    assert set(Dataset.load(folder).clips.label) == {"low", "high"}
+
+
+CHORDS = "0.0 0.2 C:maj\n0.2 0.4 A:min\n"
+
+
+def test_a_flat_folder_with_annotations_beside_the_audio_has_no_classes(tmp_path):
+    folder = write_folder(tmp_path, "a.wav", "b.wav", "c.wav")
+    for name in ("a", "b"):
+        (folder / f"{name}.lab").write_text(CHORDS)
+    dataset = Dataset.load(folder)
+    assert (dataset.clips["clip"].tolist(), dataset.targets()) == (["a.wav", "b.wav", "c.wav"], [])
+    assert dataset.skipped == {}
+    chords = dataset.with_target("chords")
+    assert chords.labels("chords").kind.name == "chords"
+    assert chords.skipped == {"c.wav": "no label in 'chords'"}
+
+
+def test_folders_of_splits_with_annotations_beside_the_audio_have_no_classes(tmp_path):
+    folder = write_folder(tmp_path, "train/a.wav", "test/b.wav")
+    for name in ("train/a", "test/b"):
+        (folder / f"{name}.lab").write_text(CHORDS)
+    clips = Dataset.load(folder).clips.set_index("clip")
+    assert clips.split.to_dict() == {"train/a.wav": "train", "test/b.wav": "test"}

@@ -25,6 +25,8 @@ TEMPI = [f"{60 + number}.5" for number in range(40)]
         (["1.0", "2.0"], False, ["1.0", "2.0"]),
         ([1, "1", 2], True, ["1", "1", "2"]),
         ([1, 1.0, 2], True, [1, 1, 2]),
+        ([1, 1.0, 2.5, "rock", "jazz", "pop", "soul"], True, ["1", "1", "2.5", "rock", "jazz", "pop", "soul"]),
+        ([b"rock", b"caf\xc3\xa9"], True, ["rock", "café"]),
         (["true", 1], True, ["true", "1"]),
         ([f"{number:03}" for number in range(30)], False, [f"{number:03}" for number in range(30)]),
         (["−1,5", "2,25", "3"], False, [-1.5, 2.25, 3]),
@@ -101,3 +103,23 @@ def test_one_cell_with_a_bar_makes_no_tags_of_classes():
     assert settled([*names, "a|b"])[20].reason == "t.csv row 22: 'x' a|b is no name of one class, as 20 of 21 cells are"
     assert settled([*names, "rock|jazz"])[20] == "rock|jazz"
     assert settled(["rock", "jazz", "a|b"])[2] == "a|b"
+
+
+@pytest.mark.parametrize("odd", ["['rock', 'pop']", '{"genre": "rock"}', "['rock' 'pop']"])
+def test_one_list_among_names_is_the_odd_one(odd):
+    *names, last = settled(["rock", "jazz"] * 20 + [odd])
+    assert names == ["rock", "jazz"] * 20
+    assert isinstance(last, Odd)
+    assert last.reason.startswith("t.csv row 42: 'x' ")
+    assert last.refusal == ""
+
+
+def test_one_name_among_lists_is_the_odd_one():
+    *lists, last = settled(["['rock', 'pop']"] * 20 + ["rock"])
+    assert lists == [["rock", "pop"]] * 20
+    assert isinstance(last, Odd)
+
+
+def test_bytes_that_are_no_text_are_refused():
+    with pytest.raises(DataError, match=r"row 2: b'\\xff' are bytes that are not UTF-8"):
+        tidy_cell(b"\xff", "row 2")

@@ -199,3 +199,75 @@ def test_columns_that_the_program_adds_are_not_taken_from_the_user(tmp_path):
     write_tone(tmp_path / "a.wav", 300)
     dataset = Dataset.load(write_csv(tmp_path / "t.csv", "path,clip,clip_sound,label", "a.wav,mine,same,x"))
     assert dataset.clips.columns.tolist() == ["label", "path", "clip", "start", "end"]
+
+
+@pytest.mark.parametrize(
+    ("column", "good", "bad", "words"),
+    [
+        ("end", "0.2", "0", r"'end' 0 is not after 'start' 0"),
+        ("start", "0", "n/a", r"'start' n/a is not a time in seconds"),
+        ("start", "0", "-1", r"'start' -1 is not a time in seconds"),
+        ("start", "0", "0_0", r"'start' 0_0 is not a time in seconds"),
+        ("split", "train", "trein", r"'split' trein is none of train, valid, test"),
+        ("split", "train", "", r"no 'split', others have one"),
+        ("fold", "1", "", r"no 'fold', others have one"),
+    ],
+)
+def test_a_row_among_many_that_cannot_be_understood_is_set_aside(tmp_path, column, good, bad, words):
+    for number in range(12):
+        write_tone(tmp_path / f"{number}.wav", 300)
+    rows = [f"{number}.wav,x,{bad if number == 5 else good}" for number in range(12)]
+    dataset = Dataset.load(write_csv(tmp_path / "clips.csv", f"path,label,{column}", *rows))
+    assert len(dataset.clips) == 11
+    assert dataset.skipped == {"5.wav": f"clips.csv row 7: {words}"}
+
+
+def test_a_row_without_a_path_is_set_aside_and_many_are_refused(tmp_path):
+    write_tone(tmp_path / "a.wav", 300)
+    spans = [f"a.wav,x,{number / 100}" for number in range(19)]
+    dataset = Dataset.load(write_csv(tmp_path / "clips.csv", "path,label,start", *spans, ",x,0"))
+    assert dataset.skipped == {"a clip": "clips.csv row 21: no 'path' (nor 'audio_path')"}
+    table = write_csv(tmp_path / "clips.csv", "path,label,start", *spans, ",x,0", ",x,1", "a.wav,x,?")
+    with pytest.raises(DataError, match=r"row 21: no 'path' .*; so 3 of 22 rows cannot be used"):
+        Dataset.load(table)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "span"),
+    [
+        ("start,duration", "0.1,0.1", (0.1, 0.2)),
+        ("onset,offset", "0.1,0.2", (0.1, 0.2)),
+        ("Onset,Duration", "0.1,0.1", (0.1, 0.2)),
+        ("start_time,end_time", "0.1,0.2", (0.1, 0.2)),
+        ("start,end,duration", "0.1,0.2,7", (0.1, 0.2)),
+        ("start_time,label2", "0.1,y", (0.1, None)),
+    ],
+)
+def test_spans_are_understood_under_other_names(tmp_path, header, row, span):
+    write_tone(tmp_path / "a.wav", 300)
+    clips = Dataset.load(write_csv(tmp_path / "clips.csv", f"path,label,{header}", f"a.wav,x,{row}")).clips
+    assert clips.start[0] == span[0]
+    assert math.isnan(clips.end[0]) if span[1] is None else clips.end[0] == span[1]
+
+
+def test_what_may_be_something_else_is_no_span_and_no_split(tmp_path):
+    write_tone(tmp_path / "a.wav", 300)
+    table = write_csv(tmp_path / "clips.csv", "path,duration,offset,subset", "a.wav,0.3,2,small")
+    assert Dataset.load(table).targets() == ["duration", "offset", "subset"]
+
+
+def test_a_column_of_words_for_splits_is_the_split(tmp_path):
+    rows = [{"path": f"{word}.wav", "label": "x", "subset": word} for word in ("train", "dev", "test")]
+    for row in rows:
+        write_tone(tmp_path / row["path"], 300)
+    clips = Dataset.load(write_jsonl(tmp_path / "clips.jsonl", *rows)).clips
+    assert clips.split.tolist() == ["train", "valid", "test"]
+
+
+def test_spans_that_differ_by_rounding_are_one_clip(tmp_path):
+    write_tone(tmp_path / "a.wav", 300)
+    rows = [{"path": "a.wav", "label": "x", "start": 0.1, "end": end} for end in (0.1 + 0.2, 0.3)]
+    dataset = Dataset.load(write_jsonl(tmp_path / "clips.jsonl", *rows))
+    assert dataset.clips["clip"].tolist() == ["a.wav@0.1-0.3"]
+    assert dataset.clips.end[0] == 0.3
+    assert len(dataset.skipped) == 1

@@ -114,3 +114,21 @@ def test_an_object_that_cannot_be_used_is_named(place, line, words):
     (place / "t.jsonl").write_text(line)
     with pytest.raises(DataError, match=words):
         Dataset.load(place / "t.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("t.csv", "path|label\na.wav|x\n", r"its fields look parted by '\|'; part them by commas"),
+        ("t.csv", "path   label\na.wav  x\n", "its fields look parted by blanks"),
+        ("t.csv", "# made by hand\npath,label\na.wav,x\n", "it begins with a comment, # made by hand; take it out"),
+        ("t.jsonl", '[{"path": "a.wav", "label": "x"}]', "the file looks like one array of JSON"),
+        ("t.jsonl", '[\n  {"path": "a.wav", "label": "x"}\n]', "the file looks like one array of JSON"),
+        ("t.jsonl", '{\n  "path": "a.wav",\n  "label": "x"\n}', "the file looks like JSON over several lines"),
+        ("t.jsonl", "path,label\na.wav,x\n", "the file looks like a table: call it .csv"),
+    ],
+)
+def test_a_table_in_another_form_is_told_what_it_looks_like(place, name, text, words):
+    (place / name).write_text(text)
+    with pytest.raises(DataError, match=words):
+        Dataset.load(place / name)

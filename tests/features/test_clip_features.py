@@ -161,3 +161,24 @@ def test_copies_are_one_sound_and_small_or_whole_states_are_not():
 def test_splits_and_folds_are_not_both_given():
     with pytest.raises(DataError, match="splits or folds, not both"):
         Features.from_arrays(np.zeros((2, 1, 4)), ["x", "y"], splits=["train", "test"], folds=[0, 1])
+
+
+def test_what_is_masked_is_missing():
+    mask = np.zeros(STATES.shape, bool)
+    mask[4, 0, 0] = True
+    with pytest.raises(DataError, match="states of clip 4 are masked"):
+        Features.from_arrays(np.ma.masked_array(STATES, mask), list("ababab"))
+    for labels in (np.arange(6) % 2, np.arange(6) / 7):
+        with pytest.raises(DataError, match="labels of clip 2 are masked"):
+            Features.from_arrays(STATES, np.ma.masked_array(labels, [0, 0, 1, 0, 0, 0]))
+    assert Features.from_arrays(np.ma.masked_array(STATES), list("ababab")).layers == (0, 1, 2)
+
+
+def test_labels_in_bytes_are_texts():
+    assert Features.from_arrays(STATES, np.array([b"a", b"b"] * 3)).labels.names == ("a", "b")
+    with pytest.raises(DataError, match=r"label of clip 0: .* bytes that are not UTF-8"):
+        Features.from_arrays(STATES, [b"\xff", b"b"] * 3)
+
+
+def test_one_and_one_point_zero_are_one_name_beside_a_text():
+    assert Features.from_arrays(STATES, [1, 1.0, "a", "a", 1, "a"]).labels.names == ("1", "a")

@@ -119,3 +119,14 @@ def test_beats_of_equal_number_are_no_values():
     assert kind_of(Column("beats", regular)).name == "beats"
     assert kind_of(Column("x", [*regular, regular[0][:-1]])).name == "beats"
     assert kind_of(Column("x", [[0.1, 0.2], [0.3, 0.4], [0.5]])).name == "values"
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "kind"),
+    [("sections", [[0, 0.5, 1], [0.5, 1, 2]], "segments"), ("sections", [[0, 8.5, 3], [8.5, 12, 1]], "segments"),
+     ("form", [[0.0, 4.0, 1], [4.0, 9.0, 2], [9.0, 12.0, 1]], "segments"),
+     ("beats", [[0, 0.5, 1], [0, 0.5, 1]], "beats"),
+     ("metre", [[0.5, 1.0, 2.0], [0.5, 1.0, 2.0]], "beats"), ("metre", [[0.5, 1], [1.0, 2]], "beats")],
+)  # fmt: skip
+def test_triples_with_whole_numbers_are_spans_and_no_times(name, cell, kind):
+    assert kind_of(Column(name, [cell] * 3)).name == kind

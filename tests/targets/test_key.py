@@ -70,3 +70,50 @@ def test_one_unknown_key_changes_nothing():
 
 def test_a_column_of_other_names_is_no_key_though_one_cell_is():
     assert recognise(Column("key", ["shift", "alt", "a", "tab"])).kind.name == "classes"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("C-Dur", "C major"), ("a-moll", "A minor"), ("h-moll", "B minor"), ("B-Dur", "Bb major"), ("Fis-Dur", "Gb major"),
+     ("as moll", "Ab minor"), ("Es-Dur", "Eb major"), ("His-Moll", "C minor")],
+)  # fmt: skip
+def test_keys_are_read_in_german(text, name):
+    assert key_name(text) == name
+
+
+@pytest.mark.parametrize("text", ["1m", "6m", "12d", "1 M", "8b", "Hes-Dur"])
+def test_steps_of_a_wheel_are_no_pitch_classes(text):
+    with pytest.raises(DataError, match="not a major or minor key"):
+        key_name(text)
+
+
+#: Around the wheel from C major and A minor, as mixing charts print it.
+MAJORS = ["C", "G", "D", "A", "E", "B", "Gb", "Db", "Ab", "Eb", "Bb", "F"]
+MINORS = ["A", "E", "B", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D"]
+WHEEL = [f"{tonic} major" for tonic in MAJORS] + [f"{tonic} minor" for tonic in MINORS]
+
+
+@pytest.mark.parametrize(("major", "minor", "first"), [("d", "m", 1), ("B", "A", 8), ("b", "a", 8)])
+def test_the_wheel_is_read_where_most_cells_are_of_it(major, minor, first):
+    steps = [f"{(first + step - 1) % 12 + 1}{letter}" for letter in (major, minor) for step in range(12)]
+    column = Column("key", [*steps, "C major"])
+    recognised = recognise(column)
+    assert recognised.kind.name == "key"
+    assert list(recognised.faults) == [24]
+    labels = Key().read(Column("key", steps))
+    assert [labels.names[number] for number in labels.values] == WHEEL
+
+
+def test_a_step_of_the_wheel_among_other_keys_is_set_aside():
+    recognised = recognise(Column("key", ["C major", "6m", "A minor"]))
+    assert (recognised.kind.name, list(recognised.faults)) == ("key", [1])
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "kind"),
+    [("answer_key", "ABCD", "classes"), ("monkey", "ABCD", "classes"), ("is_turkey", ["Am", "C"], "classes"),
+     ("musical_key", "ABCD", "key"), ("musicalKey", "ABCD", "key"), ("answer_key", ["C major", "Am", "D"], "key"),
+     ("key (MIREX)", ["C major", "Am", "D"], "key"), ("Key", "ACG", "key")],
+)  # fmt: skip
+def test_key_is_a_word_of_the_name(name, cells, kind):
+    assert recognise(Column(name, list(cells))).kind.name == kind

@@ -102,7 +102,7 @@ def read_rows(text: str) -> Any:
     numeric = [is_time(word) for word in words]
     if not numeric[0] and len(lines) == 1:
         return lines[0].strip()
-    columns: list[Callable[[str], Any]] = [float, float, str] if len(words) == 3 else [float] * len(words)
+    columns: list[Callable[[str], Any]] = [time_of, time_of, str] if len(words) == 3 else [time_of] * len(words)
     # Lines may begin or end with blanks, of which each would be a column of nothing.
     rows = mir_eval.io.load_delimited(io.StringIO("\n".join(line.strip() for line in lines)), columns)
     return list(rows) if len(words) == 1 else [list(row) for row in zip(*rows, strict=True)]
@@ -111,10 +111,18 @@ def read_rows(text: str) -> Any:
 def is_time(word: str) -> bool:
     """Return whether a word is a number."""
     try:
-        float(word)
+        time_of(word)
     except ValueError:
         return False
     return True
+
+
+def time_of(word: str) -> float:
+    """Return the number that a word is; raise a `ValueError` where it is none."""
+    # Python would take "1_2" for 12 as well.
+    if "_" in word:
+        raise ValueError(f"{word} is no number")
+    return float(word)
 
 
 def read_jams(path: Path, target: str, kind: str | None) -> Any:

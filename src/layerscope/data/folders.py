@@ -2,7 +2,8 @@
 
 ``low/a.wav`` is of class low; ``train/low/a.wav`` and ``low/train/a.wav`` are of class low and split train, and
 ``fold1/low/a.wav`` is of fold 1. A ``metadata.csv`` or ``metadata.jsonl`` beside the audio, as Hugging Face's
-AudioFolder has it, says what the clips are instead of the folders. Links are followed; nothing is taken twice.
+AudioFolder has it, says what the clips are instead of the folders. Of audio in no class folder, files of annotations
+beside it (``a.lab``) say what it is. Links are followed; nothing is taken twice.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from layerscope.data.annotation_files import ENDINGS, file_beside
 from layerscope.data.audio import EXTENSIONS
 from layerscope.data.label_tables import SPLIT_NAMES, Record, clip_records, fold_named
 from layerscope.data.table_files import Rows, csv_rows, json_lines, read_text
@@ -20,6 +22,8 @@ from layerscope.errors import DataError
 __all__ = ["class_folders", "metadata_records"]
 
 FOLD = re.compile(r"fold[ _-]*(\d+)", re.IGNORECASE)
+#: ``train_set``, ``test-data``, ``training data``: after a word for a split these add nothing.
+SPLIT_FOLDER = re.compile(r"([a-z]+?)[ _-]*(?:set|data|split)?", re.IGNORECASE)
 #: The table of Hugging Face's AudioFolder.
 METADATA = {"metadata.csv": csv_rows, "metadata.jsonl": json_lines}
 
@@ -43,18 +47,39 @@ def class_folders(folder: Path) -> tuple[list[Record], dict[str, str]]:
             records.append({"clip": str(name), "path": str((folder / name).resolve()), "label": label, **side})
         else:
             skipped[str(name)] = f"lies outside the {'folders of splits' if parts else 'class folders'}"
+    if not records:
+        records = annotated_records(folder, files, depth)
+        beside = {str(file_beside(folder / record["clip"])) for record in records}
+        known = {record["clip"] for record in records}
+        skipped = {
+            name: reason for name, reason in skipped.items() if name not in known and str(folder / name) not in beside
+        }
     records, twice = without_repeated(records)
     if not records:
         splits = f" (found folders of splits: {', '.join(folders_at(0, files))})" if depth == 0 else ""
-        raise DataError(f"{folder}: no audio in sub-folders; expected one sub-folder a class, audio inside{splits}")
+        raise DataError(
+            f"{folder}: no audio in sub-folders; expected one sub-folder a class, audio inside{splits}, or annotations "
+            f"({', '.join(ENDINGS)}) of the same names beside the audio"
+        )
     return records, {**skipped, **twice}
+
+
+def annotated_records(folder: Path, files: Sequence[Path], depth: int | None) -> list[Record]:
+    """Return a record without a class for each audio file in no class folder, if any has annotations beside it."""
+    flat = [name for name in files if len(name.parts) == (1 if depth is None else 2)]
+    if not any(file_beside(folder / name) for name in flat):
+        return []
+    return [
+        {"clip": str(name), "path": str((folder / name).resolve()), **(side_of(name.parts[0]) if depth == 0 else {})}
+        for name in flat
+    ]
 
 
 def without_repeated(records: Sequence[Record]) -> tuple[list[Record], dict[str, str]]:
     """Return records of which links make no file two clips, and why others are left out: both where classes differ."""
     labels: dict[str, set[str]] = {}
     for record in records:
-        labels.setdefault(record["path"], set()).add(record["label"])
+        labels.setdefault(record["path"], set()).add(record.get("label", ""))
     kept: dict[str, Record] = {}
     skipped = {}
     for record in records:
@@ -125,11 +150,12 @@ def side_of(name: str) -> Record:
 
     Examples
     --------
-    >>> side_of("Train"), side_of("fold_3"), side_of("trains")
-    ({'split': 'train'}, {'fold': '3'}, {})
+    >>> side_of("Train"), side_of("test_set"), side_of("fold_3"), side_of("trains")
+    ({'split': 'train'}, {'split': 'test'}, {'fold': '3'}, {})
     """
-    if name.lower() in SPLIT_NAMES:
-        return {"split": SPLIT_NAMES[name.lower()]}
+    word = SPLIT_FOLDER.fullmatch(name)
+    if word and word[1].lower() in SPLIT_NAMES:
+        return {"split": SPLIT_NAMES[word[1].lower()]}
     fold = FOLD.fullmatch(name)
     return {"fold": fold_named(fold[1])} if fold else {}
 
@@ -145,7 +171,8 @@ def split_depth(folder: Path, files: Sequence[Path]) -> int | None:
     Raises
     ------
     DataError
-        If some folders look like splits and others beside them do not, or all the splits lie further down.
+        If some folders look like splits and others beside them do not, all the splits lie further down, or folders
+        that are not called so hold the same sub-folders.
     """
     for depth in (0, 1):
         names = folders_at(depth, files)
@@ -163,7 +190,21 @@ def split_depth(folder: Path, files: Sequence[Path]) -> int | None:
                 f"{folder}: the folders {', '.join(splits)} look like splits, {others} beside them do not; "
                 "rename either, or give a table"
             )
+    refuse_alike(folder, files)
     return None
+
+
+def refuse_alike(folder: Path, files: Sequence[Path]) -> None:
+    """Raise where all folders hold the same sub-folders, which are then more likely the classes."""
+    names = folders_at(0, files)
+    inside = [folders_at(1, [name for name in files if name.parts[0] == each]) for each in names]
+    shared = sorted(set(inside[0]).intersection(*inside[1:])) if len(names) > 1 else []
+    # One, such as "audio", may lie in every class.
+    if len(shared) > 1:
+        raise DataError(
+            f"{folder}: the folders {', '.join(names)} hold the same sub-folders {', '.join(shared)}; if they are "
+            "splits, call them train and test, or fold1, fold2, …; else give the folder of one, or a table"
+        )
 
 
 def are_beside_others(depth: int, splits: Sequence[str], files: Sequence[Path]) -> bool:

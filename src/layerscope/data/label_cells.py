@@ -27,6 +27,7 @@ from typing import Any
 import pandas as pd
 
 from layerscope.errors import DataError
+from layerscope.targets.kind import most
 from layerscope.targets.values import MOST_NUMBERED_CLASSES
 
 __all__ = ["MOST_ODD", "Odd", "has_decimal_commas", "number_of", "settle_column", "tidy_cell"]
@@ -78,6 +79,11 @@ def tidy_cell(cell: Any, where: str) -> Any:
     """
     if hasattr(cell, "tolist"):
         cell = cell.tolist()  # of NumPy, pandas and torch
+    if isinstance(cell, bytes):
+        try:
+            cell = cell.decode()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{where}: {cell[:60]!r} are bytes that are not UTF-8; give texts") from error
     if isinstance(cell, (list, tuple, set, frozenset)):
         return sorted(cell, key=str) if isinstance(cell, (set, frozenset)) else list(cell)
     if isinstance(cell, dict):
@@ -129,14 +135,17 @@ def settle_column(name: str, cells: Sequence[Any], places: Sequence[str], *, typ
     """
     cells = [listed(cell) if isinstance(cell, str) else cell for cell in cells]
     filled = [cell for cell in cells if cell is not None and not isinstance(cell, Odd)]
-    if any(isinstance(cell, (list, dict)) or is_array(cell) for cell in filled):
+    # One list among names is the odd one, and not all the names.
+    if most(isinstance(cell, (list, dict)) or is_array(cell) for cell in filled):
         noun = "list with commas between its items" if any(map(is_array, filled)) else "list of names or numbers"
         lists = [cell if isinstance(cell, (list, dict)) and not has_gap(cell) else None for cell in cells]
         return set_odd_aside(name, cells, lists, places, noun)
     numbers = column_numbers(filled, typed=typed)
     if numbers is None:
         names, stray = names_of(cells), stray_tags(filled)
-        single = [None if isinstance(cell, str) and cell in stray else cell for cell in names]
+        single = [
+            cell if isinstance(cell, str) and cell not in stray and not is_array(cell) else None for cell in names
+        ]
         return set_odd_aside(name, names, single, places, "name of one class")
     read = iter(numbers)
     return set_odd_aside(
@@ -239,8 +248,13 @@ def number_of(cell: Any, *, comma: bool = False) -> int | float | None:
 
 
 def names_of(cells: Sequence[Any]) -> list[Any]:
-    """Return the cells of a column of names as texts."""
-    return [str(cell) if isinstance(cell, (int, float)) else cell for cell in cells]
+    """Return the cells of a column of names as texts, of which the numbers 1 and 1.0 are one."""
+    return [
+        str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell)
+        if isinstance(cell, (int, float))
+        else cell
+        for cell in cells
+    ]
 
 
 def stray_tags(filled: Sequence[Any]) -> set[str]:

@@ -1,8 +1,9 @@
 """Tables with a row a clip, wherever they come from: which file a row means, its span, its split and its targets.
 
 A row is a path, where known ``start`` and ``end`` in seconds, ``split``, ``fold`` and ``group``, and the targets. A
-row whose audio is absent, or that says ``aside``, is left out with the reason; one that cannot be understood is an
-error that names it. Rows of one clip are one clip: where they say different things of a target, it has none.
+row whose audio is absent, that says ``aside`` or that cannot be understood is left out with the reason, unless more
+than a tenth cannot: that is an error. Rows of one clip are one clip: where they say different things of a target, it
+has none.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pandas as pd
 from layerscope.data.label_cells import MOST_ODD, Odd, number_of, settle_column, tidy_cell
 from layerscope.data.table_files import PATH_NAMES, Record, Rows
 from layerscope.errors import DataError
+from layerscope.targets.kind import as_float, most
 
 __all__ = [
     "ASIDE", "CLIP_COLUMNS", "SPLIT_NAMES", "Record", "clip_records", "clip_table", "file_of", "fold_named",
@@ -37,6 +39,14 @@ ADDED = ("clip", "clip_key", "clip_seconds", "clip_sound")
 CLIP_COLUMNS = ("path", "start", "end", "split", "fold", "group", *ADDED)
 #: Of these, what is said where rows of one clip differ in it.
 SIDES = ("split", "fold", "group")
+#: Ten digits tell spans of a millisecond apart in an hour of sound; the six of a plain "g" do not.
+DIGITS = ".10g"
+#: What spans and splits are called elsewhere, in small letters, if nothing bears the usual name.
+OTHER_NAMES = {
+    "start": ("start_time", "onset"),
+    "end": ("end_time", "offset", "duration"),
+    "split": ("subset",),
+}
 #: The key under which a reader says why a row is left out.
 ASIDE = "aside"
 
@@ -69,10 +79,9 @@ def clip_records(rows: Rows, root: Path, *, typed: bool) -> tuple[list[Record], 
         Whether cells tell numbers from texts, as those of JSON do.
     """
     clips: dict[tuple[object, ...], tuple[str, Record]] = {}
-    skipped: dict[str, str] = {}
+    read, skipped = read_rows(with_usual_names(rows))
     listings: dict[Path, dict[str, str]] = {}
-    for where, row in rows.items():
-        record = read_row(row, where)
+    for where, record in read.items():
         reason = record.pop(ASIDE, None)
         path = file_of(root, record["path"], listings) if reason is None else None
         reason = reason or missing_reason(path, root, record["path"], where)
@@ -91,6 +100,85 @@ def clip_records(rows: Rows, root: Path, *, typed: bool) -> tuple[list[Record], 
             merge_into(before, record, f"{first} and {row_of(where)}")
     places = [where for where, _ in clips.values()]
     return settle_targets([record for _, record in clips.values()], places, typed=typed), skipped
+
+
+def with_usual_names(rows: Rows) -> Rows:
+    """Return rows whose spans and splits, if they are under other names alone, are under the usual ones.
+
+    Examples
+    --------
+    >>> with_usual_names({"row 2": {"path": "a.wav", "onset": "1.5", "duration": "2", "subset": "dev"}})
+    {'row 2': {'path': 'a.wav', 'start': '1.5', 'end': 3.5, 'split': 'dev'}}
+    """
+    for name, others in OTHER_NAMES.items():
+        columns = dict.fromkeys(column for row in rows.values() for column in row)
+        for column in columns:
+            cells = [row[column] for row in rows.values() if row.get(column) is not None]
+            fits = [is_split(cell) if name == "split" else not math.isnan(as_float(cell)) for cell in cells]
+            # An end alone may be an offset of something else.
+            if name in columns or column.casefold() not in others or not most(fits) or not is_led(name, columns):
+                continue
+            rows = {where: renamed(row, column, name) for where, row in rows.items()}
+            break
+    return rows
+
+
+def is_led(name: str, columns: Iterable[str]) -> bool:
+    """Return whether a column may be what it is called after: an end needs a start before it."""
+    return name != "end" or "start" in columns
+
+
+def renamed(row: Record, column: str, name: str) -> Record:
+    """Return a row with a column under its usual name; a duration becomes the end."""
+    record = {name if key == column else key: cell for key, cell in row.items()}
+    if column.casefold() == "duration" and name in record:
+        start, length = as_float(record.get("start", 0.0)), as_float(record[name])
+        # What is no number stays as it is, and is named as such.
+        record[name] = record[name] if math.isnan(start + length) else start + length
+    return record
+
+
+def is_split(cell: Any) -> bool:
+    """Return whether a cell is a word for a split."""
+    return str(cell).strip().lower() in SPLIT_NAMES
+
+
+def read_rows(rows: Rows) -> tuple[Rows, dict[str, str]]:
+    """Return the rows that can be understood, and why others are set aside.
+
+    Raises
+    ------
+    DataError
+        If too many cannot, naming the first.
+    """
+    read: Rows = {}
+    reasons: dict[str, str] = {}
+    for where, row in rows.items():
+        try:
+            read[where] = read_row(row, where)
+        except DataError as error:
+            reasons[where] = str(error)
+    refuse_many(reasons, len(rows))
+    for side in ("split", "fold"):
+        usable = [where for where, record in read.items() if ASIDE not in record]
+        lacking = {where for where in usable if side not in read[where]}
+        # More may be clips of which nothing is asked; that is known once there is a target.
+        if lacking and len(lacking) <= MOST_ODD * len(usable):
+            reasons |= {where: f"{where}: no '{side}', others have one" for where in read if where in lacking}
+            read = {where: record for where, record in read.items() if where not in lacking}
+    taken = {record["clip"] for record in read.values()}
+    skipped: dict[str, str] = {}
+    for where, reason in reasons.items():
+        name = str(path_of(rows[where]) or "a clip").strip()
+        skipped[f"{name} ({row_of(where)})" if name in taken or name in skipped else name] = reason
+    return read, skipped
+
+
+def refuse_many(reasons: Mapping[str, str], count: int) -> None:
+    """Raise where too many of so many rows cannot be understood."""
+    if len(reasons) > MOST_ODD * count:
+        first = next(iter(reasons.values()))
+        raise DataError(f"{first}; so {len(reasons)} of {count} rows cannot be used" if count > 1 else first)
 
 
 def row_of(where: str) -> str:
@@ -188,9 +276,14 @@ def settle_targets(records: list[Record], places: Sequence[str], *, typed: bool)
     return records
 
 
+def path_of(row: Record) -> Any:
+    """Return the path that a row is of, or None."""
+    return next((row[key] for key in PATH_NAMES if row.get(key) is not None and str(row[key]).strip()), None)
+
+
 def read_row(row: Record, where: str) -> Record:
     """Return one row with its clip columns checked and its targets tidied."""
-    path = next((row[key] for key in PATH_NAMES if row.get(key) is not None and str(row[key]).strip()), None)
+    path = path_of(row)
     if path is None:
         raise DataError(f"{where}: no 'path' (nor 'audio_path')")
     if not isinstance(path, (str, int, os.PathLike)):
@@ -209,8 +302,9 @@ def read_row(row: Record, where: str) -> Record:
         record["group"] = str(record["group"])
     path = str(path)
     # Clips of one file differ by their spans.
-    # Ten digits tell spans of a millisecond apart in an hour of sound; the six of a plain "g" do not.
-    span = f"@{start:.10g}-{f'{end:.10g}' if 'end' in record else ''}" if {"start", "end"} & record.keys() else ""
+    span = (
+        f"@{start:{DIGITS}}-{f'{end:{DIGITS}}' if 'end' in record else ''}" if {"start", "end"} & record.keys() else ""
+    )
     return {**record, "path": path, "clip": f"{path.strip()}{span}"}
 
 
@@ -242,14 +336,11 @@ def fold_named(fold: Any) -> str:
 
 
 def seconds(value: Any, where: str) -> float:
-    """Return a cell as seconds, zero or more."""
-    try:
-        result = float(value)
-    except (TypeError, ValueError, OverflowError):
-        result = math.nan
-    if not (math.isfinite(result) and result >= 0):
+    """Return a cell as seconds, zero or more, of ten digits, as the names of clips have them."""
+    result = as_float(value)
+    if not result >= 0:
         raise DataError(f"{where} {value} is not a time in seconds")
-    return result
+    return float(f"{result:{DIGITS}}")
 
 
 def clip_table(records: Sequence[Record]) -> pd.DataFrame:

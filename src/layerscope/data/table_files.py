@@ -136,6 +136,13 @@ def numbered_rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, 
 
 def fault_of_header(path: Path, text: str, separator: str) -> str:
     """Return what is wrong with a first row in which no column is called as paths are."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    if first.lstrip().startswith("#"):
+        return f"no column 'path': it begins with a comment, {first[:80]}; take it out, so that the header comes first"
+    for parted, fields in (("|", first.split("|")), ("blanks", first.split()), (":", first.split(":"))):
+        if len(fields) > 1 and set(map(column_name, fields)) & set(PATH_NAMES):
+            noun = parted if parted.isalpha() else f"'{parted}'"
+            return f"no column 'path': its fields look parted by {noun}; part them by commas, semicolons or tabs"
     _, header = next(numbered_rows(path, text, separator), (1, []))
     if any(Path(field.strip()).suffix.lower() in EXTENSIONS for field in header):
         return (
@@ -183,8 +190,9 @@ def json_lines(path: Path) -> Rows:
         Naming the line that is none.
     """
     rows: Rows = {}
+    text = read_text(path)
     # Not splitlines, which breaks at U+2028 and others that may stand inside a string.
-    for number, line in enumerate(re.split(r"\r\n|\n|\r", read_text(path)), start=1):
+    for number, line in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
         if not line.strip():
             continue
         where = f"{path.name} line {number}"
@@ -193,9 +201,11 @@ def json_lines(path: Path) -> Rows:
         except RecursionError as error:
             raise DataError(f"{where}: not readable, its lists are nested too deeply") from error
         except ValueError as error:
-            raise DataError(f"{where}: not JSON ({error})") from error
+            raise DataError(f"{where}: not JSON ({error}){shape_of(text)}") from error
         if not isinstance(row, dict):
-            raise DataError(f"{where}: expected an object, found {type(row).__name__}; write one a line")
+            raise DataError(
+                f"{where}: expected an object, found {type(row).__name__}{shape_of(text)}; write one a line"
+            )
         columns = unique_names(list(row), where)
         # As it is written; to Python, true is a number.
         cells = [json.dumps(cell) if isinstance(cell, bool) else cell for cell in row.values()]
@@ -203,6 +213,16 @@ def json_lines(path: Path) -> Rows:
         # A group that the row states itself wins over the song.
         rows[where] = {"group": row["ori_uid"], **row} if "ori_uid" in row else row
     return rows
+
+
+def shape_of(text: str) -> str:
+    """Return what a file that is no JSON lines looks like, as the end of a message, or an empty text."""
+    start = text.lstrip()
+    if re.match(r"\[\s*\{", start):
+        return "; the file looks like one array of JSON: write its objects one a line, without brackets around them"
+    if re.match(r"\{\s*[\n\r]", start):
+        return "; the file looks like JSON over several lines: write each object on one line"
+    return "; the file looks like a table: call it .csv" if re.match(r"[\w ]+[,;\t]", start) else ""
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> Record:

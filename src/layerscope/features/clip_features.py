@@ -310,6 +310,9 @@ def plain_array(values: Any, name: str) -> NDArray[Any]:
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         return (values.float() if values.is_floating_point() else values).resolve_conj().numpy()
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        row = int(np.argwhere(np.ma.getmaskarray(values))[0][0])
+        raise DataError(f"{name} of clip {row} are masked, that is missing; leave the clip out of states and labels")
     try:
         return np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:

@@ -142,7 +142,7 @@ class Evaluation:
 
     def rarer_answers(self) -> float:
         """Return how many clips a tag's rarer answer has, the mean over tags that have both; infinite of no tags."""
-        if self.labels.kind.form != "tags" or self.labels.kind.over_time:
+        if self.labels.kind.over_time or self.labels.kind.form != "tags":
             return math.inf
         positives = np.asarray(self.labels.values).sum(axis=0)
         rarer = np.minimum(positives, len(self.labels.values) - positives)

@@ -157,7 +157,7 @@ def recognise(column: Column, kind: str | None = None) -> Recognised:
     Raises
     ------
     DataError
-        If the cells are of no one kind.
+        If the cells are of no one kind, or there is a doubt that they are of the kind which only the user can lift.
 
     Examples
     --------
@@ -165,6 +165,9 @@ def recognise(column: Column, kind: str | None = None) -> Recognised:
     "key: 4 of 7 cells; 3 set aside: 'X' (2), 'other'"
     """
     chosen = kind_named(kind) if kind else kind_of(column)
+    doubt = "" if kind else chosen.doubt(column)
+    if doubt:
+        raise DataError(f"'{column.name}': {doubt}")
     faults = chosen.faults(column)
     count = len(column.cells)
     evidence = f"{chosen.name}: {count - len(faults)} of {count} cells"

@@ -84,6 +84,13 @@ def is_pair(cell: Any) -> bool:
     return len(cell) == 2 and all(map(is_row, cell)) and set(cell[1]) <= set(cell[0]) and cell[1][0] < cell[1][1]
 
 
+def are_spans(cell: Sequence[Any]) -> bool:
+    """Return whether lists of numbers are ``[start, end, name]`` each, the names whole numbers, and no times."""
+    triples = all(len(row) == 3 and row[0] < row[1] and float(row[2]).is_integer() for row in cell)
+    # Two of them may be three beats, and which of these are downbeats.
+    return triples and not (len(cell) == 2 and set(cell[1]) <= set(cell[0]) and cell[0][1] < cell[0][2])
+
+
 #: Beats of the longest bar.
 LONGEST_BAR = 32
 
@@ -194,7 +201,8 @@ class Beats(KindOverTime):
     def recognises(self, column: Column) -> bool:
         """Return whether most cells are records, rows or pairs of lists of numbers, or lists of times."""
         filled = [cell for cell in column.cells if cell or not is_list(cell)]
-        nested = [is_list(cell) and all(map(is_numbers, cell)) for cell in filled]
+        named = "beat" in column.name.lower()
+        nested = [is_list(cell) and all(map(is_numbers, cell)) and (named or not are_spans(cell)) for cell in filled]
         return most(isinstance(cell, dict) or paired for cell, paired in zip(filled, nested, strict=True)) or (
             most(map(is_numbers, filled)) and "," not in column.name and holds_times(column.name, filled)
         )

@@ -8,6 +8,7 @@ sorted, numbers by their size. Accuracy and macro F1 agree with scikit-learn's `
 from __future__ import annotations
 
 import numbers
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -84,6 +85,12 @@ def what_else(cell: Any) -> str:
     return "several names" if is_several(cell) else NO_NAMES.get(type(cell), "no name")
 
 
+#: Up to so many clips, that a name occurs once says nothing.
+FEW_CLIPS = 10
+#: The share of clips up to which names that occur once are rare ones, or slips, beside those that can be learnt.
+FEW_SINGLE = 0.1
+
+
 class Classes(Kind):
     """One of several names."""
 
@@ -95,6 +102,18 @@ class Classes(Kind):
     def recognises(self, column: Column) -> bool:
         """Return whether most cells are names: the kinds that are asked before have taken what is more than one."""
         return most(map(is_name, column.cells))
+
+    def doubt(self, column: Column) -> str:
+        """Return that most names occur once, as measurements in a notation that is not read, dates and titles do."""
+        counts = Counter(str(cell) for cell in column.cells if is_name(cell))
+        single = [name for name, count in counts.items() if count == 1]
+        clips = len(column.cells)
+        if clips <= FEW_CLIPS or 2 * len(single) <= len(counts) or len(single) <= FEW_SINGLE * clips:
+            return ""
+        return (
+            f"{len(single)} of {len(counts)} labels occur once, such as '{shown(single[0])}', and cannot be learnt; if "
+            "they are measurements, write plain numbers (60, 1007.5) and --kind values; to insist, say --kind classes"
+        )
 
     def faults(self, column: Column) -> dict[int, str]:
         """Return which cells are no names, or several among cells of one."""

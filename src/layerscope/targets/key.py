@@ -1,14 +1,16 @@
 """Keys: one of twelve major and twelve minor keys.
 
 Cells are keys in their usual spellings ("Gb:maj", "F♯ minor", "A-flat major", "Ebm", a lower-case tonic alone for
-minor); a column whose name ends in "key" is recognised. They are classes in the order of MARBLE, flats spelled. Scores
-are mir_eval's weighted key score, and that of MIREX, which also counts the fifth below.
+minor) or in German ("As-Dur", "h-moll"); a column of which "key" is a word is recognised. Where most cells are of the
+wheel of DJs, Camelot's ("8A") or the Open Key's ("1m"), they are read as such. They are classes in the order of
+MARBLE, flats spelled. Scores are mir_eval's weighted key score, and that of MIREX, which also counts the fifth below.
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import mir_eval
@@ -34,6 +36,17 @@ SPELLING = re.compile(
     r"(?P<tonic>[A-Ga-g]|1[01]|\d)(?P<signs>##?|bb?|[ -]?(?i:sharp|flat)|)(?:[ :_-]*(?P<mode>[A-Za-z]+)\.?)?"
 )
 SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+GERMAN = re.compile(r"(?P<tonic>[a-h](?:is|es|s)?)[ :_-]*(?P<mode>dur|moll)", re.IGNORECASE)
+#: B is H, and B flat is B.
+GERMAN_TONICS = {
+    "c": 0, "cis": 1, "ces": 11, "d": 2, "dis": 3, "des": 1, "e": 4, "eis": 5, "es": 3, "f": 5, "fis": 6, "fes": 4,
+    "g": 7, "gis": 8, "ges": 6, "a": 9, "ais": 10, "as": 8, "b": 10, "h": 11, "his": 0,
+}  # fmt: skip
+#: A step around the wheel is a fifth up.
+WHEEL = re.compile(r"0?(?P<step>1[0-2]|[1-9])(?P<letter>[ABDM])", re.IGNORECASE)
+#: Letter → the mode, and the tonic at step 1: of Camelot, 8A is A minor and 8B C major; of the Open Key, 1m and 1d are.
+CAMELOT = {"a": ("minor", 8), "b": ("major", 11)}
+OPEN_KEY = {"m": ("minor", 9), "d": ("major", 0)}
 
 NO_KEY = "not a major or minor key such as 'Eb minor'"
 
@@ -52,6 +65,10 @@ def key_name(text: str) -> str:
     ('Gb major', 'Gb major', 'Eb minor', 'Ab minor', 'A minor')
     """
     plain = " ".join(text.replace("♯", "#").replace("♭", "b").split())
+    german = GERMAN.fullmatch(plain)
+    if german and german["tonic"].lower() in GERMAN_TONICS:
+        pitch_class = PITCH_CLASSES[GERMAN_TONICS[german["tonic"].lower()]]
+        return f"{pitch_class} {'major' if german['mode'].lower() == 'dur' else 'minor'}"
     spelling = SPELLING.fullmatch(plain)
     mode = mode_of(spelling["tonic"], spelling["mode"]) if spelling else None
     if spelling is None or mode is None:
@@ -64,6 +81,9 @@ def key_name(text: str) -> str:
 def mode_of(tonic: str, word: str | None) -> str | None:
     """Return the mode that a word means, or, where there is none, the case of the tonic; None where neither does."""
     if word:
+        # "1m" is a step of the Open Key's wheel, and no C sharp minor.
+        if tonic.isdigit() and len(word) == 1:
+            return None
         return MODES.get(word) or MODES.get(word.lower() if len(word) > 1 else "")
     return None if tonic.isdigit() else "minor" if tonic.islower() else "major"
 
@@ -76,11 +96,52 @@ def is_key(cell: Any) -> bool:
     >>> is_key("Bb:min"), is_key("D dorian")
     (True, False)
     """
+    return not fault_of(cell, key_name)
+
+
+def wheel_name(text: str, letters: dict[str, tuple[str, int]]) -> str:
+    """Return the key of a step on a wheel, whose letters are given, as `KEY_NAMES` spells it.
+
+    Examples
+    --------
+    >>> wheel_name("8A", CAMELOT), wheel_name("6d", OPEN_KEY)
+    ('A minor', 'B major')
+    """
+    step = WHEEL.fullmatch(text.strip())
+    if step is None or step["letter"].lower() not in letters:
+        raise DataError(f"'{shown(text)}' is no step of the wheel of keys, as most labels are")
+    mode, first = letters[step["letter"].lower()]
+    return f"{PITCH_CLASSES[(first + 7 * (int(step['step']) - 1)) % 12]} {mode}"
+
+
+def spelling_of(cells: Sequence[Any]) -> Callable[[str], str]:
+    """Return what reads the keys of a column: by the wheel where most cells are of one."""
+    for letters in (CAMELOT, OPEN_KEY):
+        reader = partial(wheel_name, letters=letters)
+        if most(not fault_of(cell, reader) for cell in cells):
+            return reader
+    return key_name
+
+
+def fault_of(cell: Any, reader: Callable[[str], str]) -> str:
+    """Return why a cell cannot be read as a key, or an empty text."""
     try:
-        key_name(shown(cell))
-    except DataError:
-        return False
-    return True
+        reader(shown(cell))
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+#: Words of a column's name beside which letters alone are keys; those of ``answer_key`` need none to be.
+MUSICAL = frozenset({"key", "keys", "music", "musical", "song", "track", "global", "tonal", "label", "estimated"})
+
+
+def may_hold_keys(column: Column) -> bool:
+    """Return whether "key" is a word of a column's name, and the cells are not the letters of something else."""
+    # Words begin at capitals as well: "musicalKey".
+    words = {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", column.name)}
+    letters = all(len(shown(cell).strip()) == 1 for cell in column.cells)
+    return "key" in words and "," not in column.name and (words <= MUSICAL or not letters)
 
 
 @cache
@@ -131,15 +192,23 @@ class Key(Classes):
 
     def recognises(self, column: Column) -> bool:
         """Return whether the column is called so and most of its cells are keys."""
-        return "," not in column.name and column.name.lower().endswith("key") and most(map(is_key, column.cells))
+        reader = spelling_of(column.cells)
+        return may_hold_keys(column) and most(not fault_of(cell, reader) for cell in column.cells)
+
+    def doubt(self, column: Column) -> str:
+        """Return nothing: keys are keys however often each occurs."""
+        return ""
 
     def faults(self, column: Column) -> dict[int, str]:
         """Return which cells are no keys."""
-        return {row: f"'{shown(cell)}' is {NO_KEY}" for row, cell in enumerate(column.cells) if not is_key(cell)}
+        reader = spelling_of(column.cells)
+        reasons = {row: fault_of(cell, reader) for row, cell in enumerate(column.cells)}
+        return {row: reason for row, reason in reasons.items() if reason}
 
     def read(self, column: Column) -> Labels:
         """Read keys, of which all 24 are names, whether they occur or not."""
-        numbers = [KEY_NAMES.index(key_name(shown(cell))) for cell in column.cells]
+        reader = spelling_of(column.cells)
+        numbers = [KEY_NAMES.index(reader(shown(cell))) for cell in column.cells]
         return Labels(self, KEY_NAMES, np.array(numbers, dtype=np.int64))
 
     def observations(self, answer: dict[str, Any], seconds: float) -> tuple[str, list[Observation]]:

@@ -200,6 +200,10 @@ class Kind:
         """
         return False
 
+    def doubt(self, column: Column) -> str:
+        """Return why cells that it recognises are to be of it only where somebody says so, or an empty text."""
+        return ""
+
     def read(self, column: Column) -> Labels:
         """Read the labels of a column; raise a `DataError` that names what is wrong with a cell."""
         raise NotImplementedError
