@@ -30,6 +30,7 @@ from layerscope.targets.kind import (
     is_number,
     is_numbers,
     most,
+    row_of,
     shown,
 )
 
@@ -169,7 +170,7 @@ class Values(Kind):
 
     def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         """Return a row with a column for each dimension."""
-        return [answer["values"]]
+        return [row_of({}, answer["values"], "value")]
 
     def observations(self, answer: dict[str, Any], seconds: float) -> tuple[str, list[Observation]]:
         """Return tags of the form ``tempo=120`` that hold for all of the file."""
