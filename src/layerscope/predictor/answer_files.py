@@ -76,6 +76,7 @@ def table_of(answers: Sequence[Answered], kind: Kind) -> pd.DataFrame:
     DataFrame
         ``path``; then ``label``, ``tags`` or values, and a column of probabilities for each name; or ``start``,
         ``end``, ``label``; or ``time``, ``beat``; and ``error``, where a file could not be answered.
+        A name that is a column already is written ``p(NAME)``, or ``value(NAME)``.
     """
     rows = [
         {"path": str(one.path), **row}
