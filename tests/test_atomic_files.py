@@ -106,7 +106,7 @@ def test_a_directory_is_for_one_request(tmp_path):
     ):
         pass
     assert (tmp_path / "out" / "study.json").read_bytes() == record
-    with owned_directory(tmp_path / "out", "comparison", {"models": []}):  # a page shows both
+    with owned_directory(tmp_path / "out", "comparison", {"data": "x", "frames": 9}):  # a page shows both
         pass
 
 
@@ -265,3 +265,13 @@ def test_a_name_for_a_file_stays_in_its_directory(name, tmp_path):
     write_text(tmp_path / f"{stem}.txt", name)
     assert [path.name for path in tmp_path.iterdir()] == [f"{stem}.txt"]
     assert safe_stem(name + "/") != stem
+
+
+@pytest.mark.parametrize("content", ['{"title": "my study", "seeds": 3}', "[]", "no JSON"])
+def test_a_record_of_somebody_else_is_not_joined(tmp_path, content):
+    (tmp_path / "study.json").write_text(content)
+    for kind, asked in (("comparison", {"model": [], "frames": 3}), ("study", {"data": "x", "seeds": 1})):
+        with pytest.raises(UsageError, match=r"study.*choose another --out"), owned_directory(tmp_path, kind, asked):
+            pass
+    assert (tmp_path / "study.json").read_text() == content
+    assert not (tmp_path / "comparison.json").exists()

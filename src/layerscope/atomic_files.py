@@ -44,6 +44,12 @@ REQUESTS = {
     "pretraining": "recipe.json",
     "report of several runs": "runs.json",
 }
+#: Keys by which such a file of a directory that is shared is told from one of the same name that is somebody else's.
+SIGNS = {
+    "study": {"data", "seeds"},
+    "comparison": {"data", "frames"},
+    "report of several runs": {"runs"},
+}
 #: Requests that may share a directory, because one page shows both.
 SHARING = ({"study", "comparison"}, {"report of several runs", "comparison"})
 #: Bytes of a file that are read at once.
@@ -217,6 +223,14 @@ def refuse_others(directory: Path, kind: str, names: set[str]) -> None:
     strangers = [request for request in held - {kind} if {kind, request} not in SHARING]
     if strangers:
         raise UsageError(f"{directory} holds a {strangers[0]}; choose another --out")
+    for request in held - {kind}:
+        record = directory / REQUESTS[request]
+        try:
+            stranger = not read_json(record, UsageError).keys() >= SIGNS[request]
+        except UsageError as error:
+            raise UsageError(f"{error}; choose another --out") from error
+        if stranger:
+            raise UsageError(f"{record} is not the record of a {request}; choose another --out")
 
 
 def differing_keys(record: Path, asked: Mapping[str, Any], growing: Collection[str]) -> list[str]:

@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -195,6 +196,22 @@ def test_hostile_files_in_a_table_end_in_skipped_csv(hostile, tmp_path, tones):
     assert sum(next(iter(provenance["tasks"].values()))["splits"].values()) + len(skipped) == 30 + len(bad)
     for clip, reason in zip(skipped["clip"], skipped.reason, strict=True):
         assert Path(clip).name in reason
+
+
+def test_text_from_outside_is_printed_as_it_is(tones, tmp_path, capsys):
+    name = "[bold]:x:[/nothing] :smile:"
+    assert guarded(["report", str(tmp_path / name)]) == 3
+    assert name in capsys.readouterr().err
+    (tones / "low").rename(tones / name.replace("/", ""))
+    shutil.copy(tones / "high" / "0.wav", tones / name.replace("/", "") / "copy.wav")
+    for number in range(12):
+        (tones / "high" / f"broken{number}.wav").write_text("not audio")
+    assert guarded(["check", "--data", str(tones), *quick()]) == 0
+    printed = capsys.readouterr().out
+    assert name.replace("/", "") in printed
+    assert "1 sound has different labels under different names" in printed
+    assert printed.count("skipped ") == 1
+    assert "(and 11 more like it)" in printed
 
 
 def test_help_is_quick():

@@ -3,7 +3,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerscope.data.leaks import clips_beside_tested, find_leaks, group_codes
+from layerscope.data.leaks import clips_beside_tested, disputed_sounds, find_leaks, group_codes
 
 
 def table(count, **columns):
@@ -37,6 +37,19 @@ def test_leaks_by_group_file_and_sound_are_found_and_said():
         "the same audio (c2, c3) is in train and valid",
         "the same audio (c4, c5) is in train and test",
     ]
+
+
+def test_the_same_sound_with_different_labels_is_named():
+    clips = table(6, clip_key=["1@0-1", "2@0-1", "3@0-1", "3@0-1", "3@0-1", "3@1-2"])
+    assert disputed_sounds(clips, np.array([0, 1, 0, 1, 0, 2])) == ["c2 and c3"]
+    assert disputed_sounds(clips, np.array([0, 1, 0, 0, 0, 2])) == []
+    # Decoding shows copies that bytes do not.
+    decoded = clips.assign(clip_sound=["p", "p", "q", "r", "s", "t"])
+    assert disputed_sounds(decoded, np.array([[0.0, 1.0], [0.0, 2.0]] + [[0.0, 1.0]] * 4)) == ["c0 and c1"]
+    long = np.arange(3000.0)
+    assert disputed_sounds(clips, [long, 0, 0, 0, 0, 0]) == []
+    assert disputed_sounds(decoded, [long, np.where(long == 1500, 0, long), 0, 0, 0, 0]) == ["c0 and c1"]
+    assert disputed_sounds(table(2), [0, 1]) == []
 
 
 def test_leaks_are_looked_for_in_the_splits_that_are_used():

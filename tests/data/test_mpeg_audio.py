@@ -98,7 +98,10 @@ HOLES = {
     "zeros at the end": (BARE[:-4096] + bytes(4096), "damaged: after 3.87 s"),
     "its last bytes lost": (BARE[:-100], r"truncated: its last MPEG frame, at 4.02 s, has 423 bytes of 523"),
     "frames lost that its header counts": (VARIABLE[:30_000], "truncated"),
-    "its first bytes lost": (BARE[5000:], "begins as no known format|no two MPEG frames|not recognised"),
+    "its first bytes lost": (BARE[5000:], "damaged: begins with [1-9][0-9]* bytes that are no MPEG frame"),
+    "behind junk": (b"\x5a" * 3012 + BARE, "begins with 3,012 bytes that are no MPEG frame"),
+    "behind junk with a frame's mark": (BARE[:4] + b"words " * 500 + BARE, "begins with 3,004 bytes"),
+    "zeros behind all, as far as one knows": (BARE + bytes(4096), "damaged: after 4.0"),
     "a text with the mark of a frame": (b"\xff\xfb\x90\x64" + b"words " * 500, "no two MPEG frames"),
     "what no format begins with": (b"\xff\xe8\x50\x80" + bytes(300), "not decodable as audio"),
 }
@@ -114,6 +117,15 @@ def test_a_damaged_mp3_is_refused_with_what_is_true_of_it(tmp_path, capfd, kind)
             look(path)
     # Decoders' own notes stay off the terminal.
     assert capfd.readouterr() == ("", "")
+
+
+def test_zeros_behind_all_frames_that_a_header_counts_are_padding(tmp_path):
+    path = tmp_path / "a.mp3"
+    path.write_bytes(VARIABLE)
+    whole = load(path, RATE)
+    for end in (bytes(5000), bytes(300) + id3v1()):
+        path.write_bytes(VARIABLE + end)
+        np.testing.assert_array_equal(load(path, RATE), whole)
 
 
 def test_whole_frames_that_are_fewer_than_promised_are_called_so(tmp_path):

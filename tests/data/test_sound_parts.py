@@ -29,12 +29,81 @@ def test_containers_are_read_whole_by_what_is_in_them_and_refused_where_cut(tmp_
         load(path, RATE)
 
 
-@pytest.mark.parametrize(("riff", "data"), [(0, 0), (36, 0), (0xFFFF_FFFF, 0xFFFF_FFFF), (0x7FFF_F024, 0x7FFF_F000)])
+@pytest.mark.parametrize(
+    ("riff", "data"),
+    [
+        (0, 0),
+        (36, 0),
+        (len(encoded("WAV", MUSIC, RATE)) - 8, 0),
+        (0xFFFF_FFFF, 0xFFFF_FFFF),
+        (0x7FFF_F024, 0x7FFF_F000),
+    ],
+)
 def test_a_wav_whose_writer_never_came_back_is_read_to_its_end(tmp_path, riff, data):
     path, content = tmp_path / "a.wav", encoded("WAV", MUSIC, RATE)
     path.write_bytes(sized(content, riff, data))
     assert measure(path)[0] == 2.0
     np.testing.assert_allclose(load(path, RATE), MUSIC.mean(axis=1), atol=2**-15)
+
+
+def test_a_silent_wav_whose_header_counts_no_samples_is_silence(tmp_path):
+    path, content = tmp_path / "a.wav", encoded("WAV", 0 * MUSIC, RATE)
+    path.write_bytes(sized(content, len(content) - 8, 0))
+    assert len(load(path, RATE)) == 2 * RATE
+
+
+def test_a_wav_with_a_chunk_in_place_of_samples_holds_none(tmp_path):
+    path, content = tmp_path / "a.wav", encoded("WAV", MUSIC[:0], RATE)
+    path.write_bytes(sized(content + b"LIST" + struct.pack("<I", 4) + b"INFO", len(content) + 4, 0))
+    with pytest.raises(AudioError, match="holds no samples"):
+        load(path, RATE)
+
+
+def test_a_wav_whose_header_counts_fewer_samples_than_there_are_is_refused(tmp_path):
+    path, content = tmp_path / "a.wav", encoded("WAV", MUSIC, RATE)
+    for riff in (len(content) - 8, len(content) // 2 - 8):
+        path.write_bytes(sized(content, riff, 96_000))
+        with pytest.raises(AudioError, match=r"promises 96,000 bytes of samples, and [\d,]+ bytes follow that are no"):
+            measure(path)
+
+
+@pytest.mark.parametrize("end", [b"LIST\4\0\0\0INFO", bytes(5000), id3v1(), id3(5000), b"\x9a" * 300])
+def test_chunks_tags_and_padding_may_follow_the_samples_of_a_wav(tmp_path, end):
+    path, content = tmp_path / "a.wav", encoded("WAV", MUSIC, RATE)
+    path.write_bytes(content + end)
+    np.testing.assert_allclose(load(path, RATE), MUSIC.mean(axis=1), atol=2**-15)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        (2, 0, "says 0 channels at 24000 Hz"),
+        (14, 17, "2 channels of 17 bits do not fit into 4 bytes"),
+        (12, 2, "2 channels of 16 bits do not fit into 2 bytes"),
+    ],
+)
+def test_a_wav_whose_header_cannot_be_true_is_refused_for_that(tmp_path, place, value, words):
+    path, content = tmp_path / "a.wav", bytearray(encoded("WAV", MUSIC, RATE))
+    place += content.index(b"fmt ") + 8
+    content[place : place + 2] = struct.pack("<H", value)
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match=words):
+        measure(path)
+    path.write_bytes(content.replace(b"fmt ", b"fm__"))
+    with pytest.raises(AudioError, match="no 'fmt ' chunk"):
+        measure(path)
+    path.write_bytes(content[: content.index(b"data")])
+    with pytest.raises(AudioError, match=r"without a 'data' chunk|says 0|do not fit"):
+        measure(path)
+
+
+def test_wavs_that_were_joined_are_all_heard(tmp_path):
+    path, content, other = tmp_path / "a.wav", encoded("WAV", MUSIC, RATE), encoded("WAV", MUSIC[:12_000], 12_000)
+    for front in (b"", id3(3000)):
+        path.write_bytes(front + content + other + content)
+        assert measure(path) == (5.0, RATE)
+        np.testing.assert_allclose(load(path, RATE, 0.0, 2.0), MUSIC.mean(axis=1), atol=2**-15)
+        np.testing.assert_allclose(load(path, RATE, 3.0, 5.0), MUSIC.mean(axis=1), atol=2**-15)
 
 
 @pytest.mark.parametrize(

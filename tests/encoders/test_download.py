@@ -83,11 +83,11 @@ except ModelError as error:
 """
 
 
-def load_from(hub, home, sha256, name="muq"):
+def load_from(hub, home, sha256, name="muq", **variables):
     """Load in a process of its own: the hub's client reads its address once, when it is imported."""
     address = f"http://127.0.0.1:{hub[0].server_port}"
     environment = {"HF_ENDPOINT": address, "HF_HOME": str(home / "hub"), "LAYERSCOPE_CACHE": str(home),
-                   "PYTHONPATH": str(Path(layerscope.__file__).parents[1])}  # fmt: skip
+                   "PYTHONPATH": str(Path(layerscope.__file__).parents[1]), **variables}  # fmt: skip
     call = [sys.executable, "-c", SCRIPT, sha256, name]
     return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
@@ -120,6 +120,11 @@ def test_a_model_that_cannot_be_fetched_is_an_error_with_a_way_out(hub, tmp_path
     said = load_from(hub, tmp_path, "").stdout
     assert "ModelError OpenMuQ/MuQ-large-msd-iter at 0562a57 could not be fetched" in said
     assert "or give --model a directory that holds config.json" in said
+
+
+def test_that_the_hub_is_forbidden_is_said(hub, tmp_path):
+    said = load_from(hub, tmp_path, "", HF_HUB_OFFLINE="1").stdout
+    assert "is not on this machine, and HF_HUB_OFFLINE forbids fetching it; unset it, or give --model" in said
 
 
 @pytest.fixture

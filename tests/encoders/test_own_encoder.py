@@ -89,6 +89,28 @@ def test_an_address_that_leads_nowhere_is_an_error(address, words):
         load_encoder(address)
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (
+            "def make():\n    raise RuntimeError('no weights\\nthere')",
+            r"RuntimeError: no weights there .*line 2",
+        ),
+        ("raise ValueError('at import')", r"raised ValueError: at import .*, line 1"),
+        ("def make(:", r"raised SyntaxError: .*, line 1"),
+        ("import sys\ndef make():\n    sys.exit(0)", r"raised SystemExit: 0 .*, line 3"),
+        ("import os\ndef make(size):\n    pass", r"raised TypeError: make\(\) missing 1 required"),
+    ],
+)
+def test_what_somebodys_code_raises_is_said_with_its_line(source, words, tmp_path, monkeypatch):
+    # A module of the same name is not imported twice.
+    module = f"raising_{abs(hash(source))}"
+    (tmp_path / f"{module}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModelError, match=words):
+        load_encoder(f"{module}:make")
+
+
 def test_entry_points_are_names_and_suggestions(monkeypatch):
     entry = EntryPoint("bands", "test_own_encoder:Own", "layerscope.encoders")
     monkeypatch.setattr("layerscope.encoders.own_encoder.entry_points", lambda **_: [entry])

@@ -40,6 +40,19 @@ def shard(directory, pickled=False):
     return directory / f"{stem}.index.json"
 
 
+def test_what_is_wrong_with_weights_is_said_before_that_settings_are_missing(hubert):
+    (hubert / "preprocessor_config.json").unlink()
+    with pytest.raises(ModelError, match=r"model: preprocessor_config\.json is missing; expected a model as the"):
+        load_encoder(hubert)
+    (hubert / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ModelError, match="is a Git LFS pointer"):
+        load_encoder(hubert)
+    (hubert / "model.safetensors").unlink()
+    torch.save({"a": print}, hubert / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"holds code \('.*print'\) .*, which is never run; .*safetensors$"):
+        load_encoder(hubert)
+
+
 @pytest.mark.parametrize("pickled", [False, True])
 def test_shards_are_read_by_their_index(hubert, pickled):
     expected = load_encoder(hubert).encode(WAVEFORM)

@@ -49,6 +49,35 @@ def test_every_kind_of_answer_has_its_columns(tmp_path):
     assert list(table.beat) == ["beat", "downbeat", "beat"]
 
 
+@pytest.mark.parametrize("kind", ["classes", "tags"])
+def test_names_that_the_table_uses_itself_take_no_column_of_it(kind, tmp_path):
+    shares = {"label": 0.1, "p(label)": 0.2, "path": 0.3, "error": 0.25, "tags": 0.15}
+    answer = {"label": "path", "tags": ["path", "error"], "probabilities": shares}
+    (row,) = table_of([Answered(tmp_path / "x.wav", answer)], KINDS[kind]).to_dict("records")
+    assert row["path"] == str(tmp_path / "x.wav")
+    assert row["p(path)"] == 0.3
+    assert row["p(error)"] == 0.25
+    assert row["label" if kind == "classes" else "tags"] == ("path" if kind == "classes" else "path|error")
+    assert sorted(value for value in row.values() if isinstance(value, float)) == sorted(shares.values())
+
+
+def test_a_value_called_path_leaves_the_path(tmp_path):
+    answers = [Answered(tmp_path / "x.wav", {"values": {"path": 1.5, "b": 2.0}}), Answered(tmp_path / "y", {}, "no")]
+    table = table_of(answers, KINDS["values"])
+    assert list(table.columns) == ["path", "value(path)", "b", "error"]
+    assert table.path[0] == str(tmp_path / "x.wav")
+
+
+def test_a_missing_file_does_not_keep_the_others_waiting(use, tones, tmp_path, capsys):
+    files = [str(tones / "low" / "0.wav"), str(tmp_path / "nowhere.wav"), str(tones / "high" / "1.wav")]
+    assert guarded(["predict", str(use), *files, "--out", str(tmp_path / "answers.csv")]) == 3
+    assert "1 of 3 files have no answer" in capsys.readouterr().err
+    table = pd.read_csv(tmp_path / "answers.csv")
+    assert list(table.path) == files
+    assert list(table.error.isna()) == [True, False, True]
+    assert "No such file" in table.error[1]
+
+
 def test_a_file_without_an_answer_keeps_its_row_with_the_reason(use, tones, tmp_path, capsys):
     (tones / "low" / "broken.wav").write_text("not audio")
     assert guarded(["predict", str(use), str(tones), "--out", str(tmp_path / "answers.csv")]) == 3
@@ -78,7 +107,6 @@ def test_the_terminal_shows_csv(use, tones, capsys):
 def test_what_cannot_be_asked_is_said(use, tones, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     for arguments, words in (
-        ([str(tmp_path / "nowhere.wav")], "does not exist"),
         ([str(tmp_path / "empty")], "holds no audio"),
         ([str(tones), "--out", "answers.txt"], "written as .csv or .jsonl"),
     ):

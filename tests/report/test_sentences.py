@@ -56,6 +56,17 @@ def test_a_plain_feature_that_loses_nothing_is_recommended():
     )
 
 
+def test_sounds_with_two_labels_and_skipped_clips_are_said():
+    sounds = [f"a/{number}.wav and b/{number}.wav" for number in range(12)]
+    results = results_of(
+        entry(0, 0.5, 0.5), entry(0, 0.4, 0.4, model="mel", input="mean"), models=MODELS, disputed=sounds, skipped=2
+    )
+    cautions = " ".join(advise(results).cautions)
+    assert "12 sounds have different labels under different names: a/0.wav and b/0.wav; a/1.wav" in cautions
+    assert "; and 2 more." in cautions
+    assert "2 clips were not used; see skipped.csv for the reason." in cautions
+
+
 def test_what_is_not_told_apart_is_undecided():
     headline = advise(study(plain=0.80)).headline
     assert headline.startswith("Undecided: layer 1 of m or mel (mean over time); about ")

@@ -6,7 +6,7 @@ from sklearn import metrics as sklearn_metrics
 
 from layerscope.errors import DataError
 from layerscope.targets import Values, labels_of
-from layerscope.targets.kind import Labels
+from layerscope.targets.kind import Column, Labels
 
 
 def test_many_whole_numbers_are_values_unless_said_otherwise():
@@ -55,3 +55,18 @@ def test_dimensions_have_their_own_r2():
     assert labels.metrics() == ["r2", "r2:a", "r2:b", "r2:c", "r2:d"]
     each = [labels.score(scores, f"r2:{name}", weights) for name in "abcd"]
     np.testing.assert_allclose(np.mean(each, axis=0), labels.score(scores, "r2", weights))
+
+
+def test_numbers_that_single_precision_cannot_keep_apart_are_refused():
+    times = [1_700_000_000 + 10 * number for number in range(50)]
+    with pytest.raises(DataError, match=r"'t' \(1700000000 to 1700000490\) .* subtract 1700000000 from each"):
+        Values().read(Column("t", times))
+    assert Values().read(Column("t", [time - times[0] for time in times])).values[-1] == 490
+    # Far from 0, and as far from one another.
+    for cells in (
+        [1e9 * number for number in range(50)],
+        [0.1 + number for number in range(9)],
+        [1e38, -1e38],
+        [5] * 3,
+    ):
+        assert len(Values().read(Column("t", cells)).values) == len(cells)

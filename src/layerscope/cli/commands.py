@@ -17,7 +17,6 @@ from platform import platform
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from layerscope.cli.field_options import takes_fields
 from layerscope.cli.interrupts import INTERRUPTED, Interrupts
@@ -25,6 +24,7 @@ from layerscope.cli.terminal import (
     LISTS,
     cache_table,
     console,
+    plain_console,
     print_answers,
     print_check,
     print_encoders,
@@ -59,7 +59,7 @@ def plan_of(study: Path | None, given: dict[str, Any]) -> Plan:
 def print_version(asked: bool) -> None:
     """Print the version and end, where that was asked."""
     if asked:
-        console.print(f"layerscope {version('layerscope')}", highlight=False)
+        console.print(f"layerscope {version('layerscope')}")
         raise typer.Exit
 
 
@@ -197,7 +197,7 @@ def predict(
         raise UsageError(f"{out}: answers are written as .csv or .jsonl")
     answers = []
     # The answers may go through a pipe, where no bar belongs.
-    with Bars(Console(stderr=True)).task("predicting", len(paths), "files") as step:
+    with Bars(plain_console(stderr=True)).task("predicting", len(paths), "files") as step:
         for answer in answer_files(predictor, paths):
             answers.append(answer)
             step(1, 0.0)
@@ -253,11 +253,11 @@ def demo(out: Annotated[Path, typer.Option(help="The run's directory.")] = Path(
     started = time.monotonic()
 
     def stage(what: str, seconds: float) -> None:
-        console.print(f"{seconds:6.1f} s  {what}", highlight=False)
+        console.print(f"{seconds:6.1f} s  {what}")
 
     results = run_demo(out, progress=Bars(console), command=sys.argv, stage=stage)
     print_answers(results)
-    console.print(f"\n{out / 'report.html'} ({time.monotonic() - started:.0f} s)", highlight=False)
+    console.print(f"\n{out / 'report.html'} ({time.monotonic() - started:.0f} s)")
 
 
 @app.command()
@@ -276,7 +276,7 @@ def data(
     benchmark, place = known_tasks()[task], (root or data_directory()).expanduser()
     print_lines(describe(benchmark))
     if download:
-        fetch(benchmark, place, lambda line: console.print(line, markup=False, highlight=False))
+        fetch(benchmark, place, lambda line: console.print(line))
     if not (place / benchmark.folder).is_dir():
         way = "; --download gets it" if benchmark.source.repository or benchmark.source.archives else ""
         console.print(f"on disk: nothing at {place / benchmark.folder}{way}", soft_wrap=True)
@@ -299,8 +299,8 @@ def pretrain(
 
     given = {"family": family, "data": data, "steps": steps, "seed": seed}
     settings = read_recipe(recipe, **{name: value for name, value in given.items() if value is not None})
-    encoder = train(settings, out, lambda line: console.print(line, highlight=False))
-    console.print(f"\n{encoder}: give it as --model", highlight=False)
+    encoder = train(settings, out, lambda line: console.print(line))
+    console.print(f"\n{encoder}: give it as --model")
 
 
 @app.command()
@@ -365,11 +365,11 @@ def keep_without_home() -> None:
 
 def guarded(arguments: list[str]) -> int:
     """Return the exit code of a command."""
-    errors = Console(stderr=True)
+    errors = plain_console(stderr=True)
     try:
         app(arguments)
     except LayerscopeError as error:
-        errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        errors.print(f"error: {error}", soft_wrap=True)
         return error.exit_code
     except SystemExit as leaving:  # so typer says how a command ended
         return int(leaving.code or 0)
@@ -377,6 +377,6 @@ def guarded(arguments: list[str]) -> int:
         # A full or forbidden disk is the machine's; any other is a bug, and keeps its traceback.
         if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
             raise
-        errors.print(f"error: {error.filename or 'a file'}: {error.strerror}", markup=False, soft_wrap=True)
+        errors.print(f"error: {error.filename or 'a file'}: {error.strerror}", soft_wrap=True)
         return ResourceError.exit_code
     return 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from layerscope.data.reasons import reasons_by_kind
 from layerscope.study.options import Sources
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = [
     "LISTS",
     "cache_table",
     "console",
+    "plain_console",
     "print_answers",
     "print_check",
     "print_encoders",
@@ -30,9 +32,17 @@ __all__ = [
     "print_table",
 ]
 
-console = Console()
+
+def plain_console(**where: Any) -> Console:
+    """Return a console that prints text as it is: names from outside may hold ``:x:`` or ``[b]``."""
+    return Console(emoji=False, markup=False, highlight=False, **where)
+
+
+console = plain_console()
 #: Letters of the widest table.
 WIDEST = 240
+#: Kinds of reasons why clips are skipped that `check` shows.
+MOST_REASONS = 10
 
 
 def list_models() -> Table:
@@ -112,12 +122,12 @@ def plain_table(*columns: str) -> Table:
 def print_lines(lines: Iterable[str]) -> None:
     """Print lines as they are: a narrow window may wrap them."""
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def print_table(table: Table) -> None:
     """Print a table as wide as it is: a narrow window may wrap its lines, but no cell loses a letter."""
-    Console(width=max(console.width, WIDEST), soft_wrap=True).print(table)
+    plain_console(width=max(console.width, WIDEST), soft_wrap=True).print(table)
 
 
 def cache_table(stores: list[CachedStore]) -> Table:
@@ -146,12 +156,12 @@ def print_results(results: Any, out: Path, seconds: float) -> None:
     for task in results.tasks:
         own = results.only(task)
         if len(results.tasks) > 1:
-            console.print(f"\n{own.facts['title']}", style="bold underline", markup=False, highlight=False)
+            console.print(f"\n{own.facts['title']}", style="bold underline")
         print_frame(overview(own))
         advice = advise(own)
-        console.print(f"\n{advice.headline}", style="bold", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"\n{advice.headline}", style="bold", soft_wrap=True)
         print_lines(f"  {line}" for line in (*advice.reasons, *advice.cautions))
-    console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)", highlight=False)
+    console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)")
 
 
 def print_answers(results: Any) -> None:
@@ -159,7 +169,7 @@ def print_answers(results: Any) -> None:
     from layerscope.report.conclusions import answer_questions
 
     for answer in answer_questions(results):
-        console.print(f"\n{answer.question}", style="bold", markup=False, highlight=False)
+        console.print(f"\n{answer.question}", style="bold")
         print_lines(f"  {line}" for line in answer.sentences)
 
 
@@ -171,25 +181,22 @@ def print_similarities(similarities: Any, out: Path, seconds: float) -> None:
     console.print(
         f"{facts['clips']} clips, {facts['hours']:.2f} h, {facts['frames']:,} frames drawn; "
         "debiased CKA [95 %], clips resampled in parts\n",
-        highlight=False,
     )
     print_frame(similarity_overview(similarities))
     print_lines(f"not told: {line}" for line in facts["refused"])
     if names := facts.get("overlapping"):
         print_lines([f"{', '.join(names)}: read from the overlapping windows that a run over time has left"])
-    console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)", highlight=False)
+    console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)")
 
 
 def print_exported(exported: Any) -> None:
     """Print what was exported, and what it costs beside the whole model."""
-    console.print(f"{exported.what}: {exported.score}", highlight=False, soft_wrap=True)
+    console.print(f"{exported.what}: {exported.score}", soft_wrap=True)
     table = plain_table("", f"ms for {exported.window:g} s", "MB of weights")
     for name, costs in (("whole model", exported.whole), ("exported", exported.cut)):
         table.add_row(name, f"{1000 * costs.seconds:.0f}", f"{costs.megabytes:.1f}")
     print_table(table)
-    console.print(
-        f"wrote {exported.directory}: layerscope predict {exported.directory} FILES", highlight=False, soft_wrap=True
-    )
+    console.print(f"wrote {exported.directory}: layerscope predict {exported.directory} FILES", soft_wrap=True)
 
 
 def print_check(expected: Any) -> None:
@@ -212,7 +219,6 @@ def print_check(expected: Any) -> None:
         f"in all: {minutes:.1f} min of encoding, "
         f"about {probing:.1f} min for {trainings} probe trainings, "
         f"{disk:.1f} MB on disk ({expected.free_megabytes:,.0f} MB free)",
-        highlight=False,
     )
 
 
@@ -246,19 +252,25 @@ def print_task_check(task: Any) -> None:
         f"target: {labels.kind} ({len(labels.names)}: {', '.join(labels.names[:12])}"
         f"{', …' if len(labels.names) > 12 else ''})\n"
         f"labels: {task.evidence}",
-        markup=False, highlight=False,
     )  # fmt: skip
     if task.short:
-        console.print(f"  warning: {task.short}", markup=False, highlight=False)
+        console.print(f"  warning: {task.short}")
     if task.failed:
         tried = task.decoded + task.failed
-        console.print(f"  warning: {task.failed} of {tried} clips that were tried cannot be decoded", highlight=False)
-    for clip, reason in list(task.dataset.skipped.items())[:10]:
-        console.print(f"  skipped {clip}: {reason}", markup=False, highlight=False)
-    if len(task.dataset.skipped) > 10:
-        console.print(f"  … and {len(task.dataset.skipped) - 10} more skipped")
+        console.print(f"  warning: {task.failed} of {tried} clips that were tried cannot be decoded")
+    if task.disputed:
+        from layerscope.report.sentences import disputed
+
+        print_lines([f"  warning: {disputed(task.disputed)}"])
+    kinds = reasons_by_kind(task.dataset.skipped)
+    for reasons in kinds[:MOST_REASONS]:
+        clip, reason = next(iter(reasons.items()))
+        more = f" (and {len(reasons) - 1:,} more like it)" if len(reasons) > 1 else ""
+        print_lines([f"  skipped {clip}: {reason}{more}"])
+    if rest := sum(map(len, kinds[MOST_REASONS:])):
+        print_lines([f"  … and {rest:,} more skipped for other reasons"])
     for leak in task.leaks:
-        console.print(f"  leak{', as published' if task.published else ''}: {leak}", markup=False, highlight=False)
+        console.print(f"  leak{', as published' if task.published else ''}: {leak}")
 
 
 #: What `layerscope ls` can list.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Leak", "clips_beside_tested", "find_leaks", "group_codes"]
+__all__ = ["Leak", "clips_beside_tested", "disputed_sounds", "find_leaks", "group_codes"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,33 @@ def find_leaks(clips: pd.DataFrame) -> list[Leak]:
                 reported.add(name)
                 leaks.append(Leak("group" if what == "group" else "sound", name, tuple(dict.fromkeys(rows.side))))
     return leaks
+
+
+def disputed_sounds(clips: pd.DataFrame, answers: Iterable[object]) -> list[str]:
+    """Return the sounds that stand under several names with different labels: the names of each.
+
+    Parameters
+    ----------
+    clips : DataFrame
+        With ``clip_key``, or, once decoded, ``clip_sound``; without either nothing is known to be the same.
+    answers : iterable
+        The label of each clip, as it was read: a number, an array or an annotation.
+
+    Examples
+    --------
+    >>> clips = pd.DataFrame({"clip": ["a.wav", "b.wav", "c.wav"], "clip_sound": ["s", "s", "t"]})
+    >>> disputed_sounds(clips, ["sad", "happy", "sad"]), disputed_sounds(clips, ["sad", "sad", "happy"])
+    (['a.wav and b.wav'], [])
+    """
+    column = next((name for name in ("clip_sound", "clip_key") if name in clips), None)
+    if column is None:
+        return []
+    # Annotations hold arrays, which are compared as they are written; shortened, two could read the same.
+    with np.printoptions(threshold=sys.maxsize):
+        table = pd.DataFrame({"sound": clips[column], "answer": list(map(repr, answers)), "clip": clips["clip"]})
+    table = table.drop_duplicates(["sound", "answer"])
+    crowded = table[table.groupby("sound").answer.transform("size") > 1]
+    return [" and ".join(map(str, rows["clip"])) for _, rows in crowded.groupby("sound", sort=False)]
 
 
 def clips_beside_tested(clips: pd.DataFrame) -> dict[str, str]:

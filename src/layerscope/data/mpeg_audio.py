@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from layerscope.data.file_views import past_tags, peek
 from layerscope.errors import AudioError
 
-__all__ = ["FrameHeader", "MpegPart", "frame_header", "mpeg_parts"]
+__all__ = ["FrameHeader", "MpegPart", "frame_header", "mpeg_parts", "refuse_beginning"]
 
 #: kbit/s by index, of (MPEG-1 or not, layer); 0 is "free", which no encoder in use writes, 15 is forbidden.
 BITRATES = {
@@ -43,6 +43,10 @@ LEAD = 50
 BLOCK = 1 << 16
 #: Bytes of a frame that hold its header and, in a first one, that of the file.
 HEADERS = 192
+#: Frames that are alike and follow one another: so many are not found by chance.
+CERTAIN = 4
+#: Bytes that are searched for the first of them.
+SEARCHED = 1 << 16
 #: Length of an ID3v1.
 ERASED_TAG = 128
 #: The decoder is to refuse what it knows to be wrong, instead of filling in.
@@ -204,25 +208,51 @@ def mpeg_parts(file: BinaryIO, first: int, last: int) -> list[MpegPart]:
 
 def walk(file: BinaryIO, first: int, last: int) -> Iterator[tuple[int, FrameHeader, FileHeader | None]]:
     """Yield the place of each frame, what its header says, and what it says of the file where it holds no sound."""
-    position, seconds, frames = first, 0.0, 0
+    position, seconds, frames, promised, counted = first, 0.0, 0, 0, 0
     while position < last:
         content = peek(file, position, HEADERS)
         kind = frame_header(content[:4])
         if kind and position + kind.length <= last:
-            yield position, kind, file_header(content, kind.file_header)
+            header = file_header(content, kind.file_header)
+            yield position, kind, header
+            promised, counted = (header.promised, 0) if header else (promised, counted + 1)
             position, seconds, frames = position + kind.length, seconds + kind.samples / kind.rate, frames + 1
             continue
         if frames < 2 and position > first:
+            refuse_beginning(file, first)
             raise AudioError("not decodable as audio (no two MPEG frames follow one another)")
         if kind:
             there = f"{last - position} bytes of {kind.length}"
             raise AudioError(f"truncated: its last MPEG frame, at {seconds:.2f} s, has {there}")
         beyond = past_tags(file, position)
         hole = content[:1] == b"\0" and position > first
-        # An ID3v1 behind the last frame may have been erased; other zeros may be all that is left of a frame.
-        if beyond == position or (hole and beyond - position != ERASED_TAG):
+        # An ID3v1 behind the last frame may have been erased. Other zeros may be all that is left of more frames,
+        # unless a header counts no more.
+        padded = beyond - position == ERASED_TAG or 0 < promised <= counted
+        if beyond == position or (hole and not padded):
             raise AudioError(f"damaged: after {seconds:.2f} s come bytes that are neither MPEG frames nor a tag")
         position = beyond
+
+
+def refuse_beginning(file: BinaryIO, first: int) -> None:
+    """Raise if MPEG frames follow bytes that are none: what these were is lost."""
+    content = peek(file, first, SEARCHED)
+    place = content.find(b"\xff")
+    while place >= 0 and not begins_frames(file, first + place):
+        place = content.find(b"\xff", place + 1)
+    if place > 0:
+        raise AudioError(f"damaged: begins with {place:,} bytes that are no MPEG frame, before frames that are")
+
+
+def begins_frames(file: BinaryIO, position: int) -> bool:
+    """Return whether frames follow one another from a position, too many for chance."""
+    first = frame_header(peek(file, position, 4))
+    for _ in range(CERTAIN):
+        kind = frame_header(peek(file, position, 4))
+        if kind is None or first is None or not alike(first, kind):
+            return False
+        position += kind.length
+    return True
 
 
 def alike(kind: FrameHeader, other: FrameHeader) -> bool:

@@ -21,9 +21,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from layerscope.data.file_views import View, end_of_sound, past_tags, peek
-from layerscope.data.mpeg_audio import frame_header, mpeg_parts
+from layerscope.data.mpeg_audio import frame_header, mpeg_parts, refuse_beginning
 from layerscope.data.ogg_pages import ogg_body, ogg_links
-from layerscope.data.unfinished_headers import finished_caf, finished_flac, finished_wav, is_unknown, wav_data
+from layerscope.data.unfinished_headers import finished_caf, finished_flac, is_unknown, wav_data, whole_wavs
 from layerscope.errors import AudioError
 
 __all__ = ["Part", "opened"]
@@ -132,6 +132,8 @@ def parts_of(file: BinaryIO) -> list[Part]:
         return [SndfilePart(finished_flac(View(file, *stretch))) for stretch in itertools.pairwise(starts)]
     if frame_header(mark[:4]):
         return list(mpeg_parts(file, start, end_of_sound(file)))
+    if mark[:4] not in CONTAINERS:
+        refuse_beginning(file, start)
     # libsndfile would give these to libmpg123, which writes to the terminal.
     if mark[:1] == b"\xff" or (start and mark[:4] not in CONTAINERS):
         raise AudioError("not decodable as audio (it begins as no known format does)")
@@ -139,7 +141,7 @@ def parts_of(file: BinaryIO) -> list[Part]:
         kind, data, length = wav_data(file, start)
         if kind in MPEG_IN_WAV:
             return list(mpeg_parts(file, data, min(size, data + length)))
-        return [SndfilePart(finished_wav(file, start, data, length))]
+        return [SndfilePart(wav) for wav in whole_wavs(file, start)]
     return [SndfilePart(finished_caf(file, start) if mark[:4] == b"caff" else file)]
 
 

@@ -6,19 +6,24 @@ Each function returns a view of the file with what its header should say.
 from __future__ import annotations
 
 import io
+import struct
 from typing import BinaryIO
 
 import av
 
-from layerscope.data.file_views import View, peek
+from layerscope.data.file_views import View, past_tags, peek
 from layerscope.errors import AudioError
 
-__all__ = ["UNKNOWN_FRAMES", "finished_caf", "finished_flac", "finished_wav", "is_unknown", "wav_data"]
+__all__ = ["UNKNOWN_FRAMES", "finished_caf", "finished_flac", "is_unknown", "wav_data", "whole_wavs"]
 
 #: Sizes of 31 bits from which on they are streaming writers' word for "unknown".
 UNKNOWN_SIZE = 0x7FFF_0000
 #: Frames beyond this are libsndfile's word for "unknown".
 UNKNOWN_FRAMES = 1 << 60
+#: Formats of a WAV whose samples are as wide as its header says: whole numbers, floats, and either by a longer name.
+UNCOMPRESSED = (1, 3, 0xFFFE)
+#: Bytes behind the samples of a WAV that are no chunk: so few are a careless writer's, more may be sound.
+SLOPPY = 1024
 
 
 def is_unknown(size: int) -> bool:
@@ -27,24 +32,94 @@ def is_unknown(size: int) -> bool:
 
 
 def wav_data(file: BinaryIO, start: int) -> tuple[int, int, int]:
-    """Return the format of a WAV, where its samples begin and how many bytes its header says they are."""
-    kind, position = 0, start + 12
+    """Return the format of a WAV, where its samples begin and how many bytes its header says they are.
+
+    Raises
+    ------
+    AudioError
+        If it does not say how samples are stored, or contradicts itself.
+    """
+    kind, position = None, start + 12
     while len(head := peek(file, position, 8)) == 8:
         length = int.from_bytes(head[4:], "little")
         if head[:4] == b"fmt ":
-            kind = int.from_bytes(peek(file, position + 8, 2), "little")
+            kind = wav_format(peek(file, position + 8, min(16, length)))
         if head[:4] == b"data":
+            if kind is None:
+                raise AudioError("not decodable as audio (no 'fmt ' chunk before its samples)")
             return kind, position + 8, length
         # Chunks begin at even places.
         position += 8 + length + length % 2
-    return kind, position, 0
+    raise AudioError("not decodable as audio (a WAV without a 'data' chunk)")
 
 
-def finished_wav(file: BinaryIO, start: int, data: int, length: int) -> View | BinaryIO:
-    """Return a WAV whose samples reach to the end of the file where its header says that there are none."""
-    size, stated = file.seek(0, io.SEEK_END), int.from_bytes(peek(file, start + 4, 4), "little")
-    if length or data >= size or not (is_unknown(stated) or start + 8 + stated < size):
-        return file
+def wav_format(form: bytes) -> int:
+    """Return the format that a WAV's ``fmt`` chunk names."""
+    if len(form) < 16:
+        raise AudioError("not decodable as audio (its 'fmt ' chunk is cut short)")
+    kind, channels, rate, _, size, bits = struct.unpack("<HHIIHH", form)
+    if kind not in UNCOMPRESSED:
+        return int(kind)
+    if not channels or not rate:
+        raise AudioError(f"its header says {channels} channels at {rate} Hz")
+    if size < channels * -(-bits // 8):
+        raise AudioError(
+            f"its header contradicts itself: {channels} channels of {bits} bits do not fit into {size} bytes"
+        )
+    return int(kind)
+
+
+def whole_wavs(file: BinaryIO, start: int) -> list[View | BinaryIO]:
+    """Return the WAVs of a file: most are one, some were joined; each with as many samples as there are.
+
+    Raises
+    ------
+    AudioError
+        If more follows the samples that a header counts than chunks and padding: it may be sound.
+    """
+    _, data, length = wav_data(file, start)
+    size = file.seek(0, io.SEEK_END)
+    alone = View(file, start, size) if start else file
+    # What is shorter than its header says is told by the decoder.
+    if data >= size or is_unknown(length):
+        return [alone]
+    end = past_chunks(file, data + length, size)
+    # Zeros may be silence. What other chunks follow in place of samples shows that there are none.
+    if length == 0 and (end < size or peek(file, data, 1) == b"\0"):
+        return [finished_wav(file, start, data, size)]
+    if is_wav(file, end):
+        return [View(file, start, end), *whole_wavs(file, end)]
+    if size - end > SLOPPY:
+        raise AudioError(
+            f"its header promises {length:,} bytes of samples, and {size - end:,} bytes follow that are no "
+            "whole chunk: its sizes are wrong, or its end"
+        )
+    return [alone]
+
+
+def is_wav(file: BinaryIO, position: int) -> bool:
+    """Return whether a WAV begins at a position."""
+    head = peek(file, position, 12)
+    return head[:4] == b"RIFF" and head[8:] == b"WAVE"
+
+
+def past_chunks(file: BinaryIO, position: int, size: int) -> int:
+    """Return where the chunks, tags and zeros end that follow the samples of a WAV, or where another WAV begins."""
+    while position < size and not is_wav(file, position):
+        head = peek(file, position, 8)
+        length = 8 + int.from_bytes(head[4:], "little")
+        if len(head) == 8 and all(0x20 <= byte < 0x7F for byte in head[:4]) and position + length <= size:
+            position += length
+        # Chunks begin at even places, which not every writer heeds.
+        elif (beyond := past_tags(file, position)) > position:
+            position = beyond
+        else:
+            return position
+    return min(position, size)
+
+
+def finished_wav(file: BinaryIO, start: int, data: int, size: int) -> View:
+    """Return a WAV whose samples reach to the end of the file."""
     head = bytearray(peek(file, start, data - start))
     for place, number in ((4, size - start - 8), (len(head) - 4, size - data)):
         head[place : place + 4] = min(number, 0xFFFF_FFFF).to_bytes(4, "little")

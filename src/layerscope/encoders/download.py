@@ -13,7 +13,13 @@ from pathlib import Path
 
 import filelock
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
-from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError, HFValidationError
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    OfflineModeIsEnabled,
+)
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
@@ -172,6 +178,11 @@ def unreachable(repository: str, revision: str, name: str, error: Exception) -> 
         )
     if isinstance(error, OSError) and error.errno in NO_PLACE:
         return refused(own_directory(repository, revision) / name, error)
+    if isinstance(error, OfflineModeIsEnabled):
+        return ModelError(
+            f"{where} is not on this machine, and HF_HUB_OFFLINE forbids fetching it; unset it, or give --model a "
+            f"directory that holds {name}"
+        )
     kind = AbsentFile if isinstance(error, EntryNotFoundError) else ModelError
     reason = (str(error).splitlines() or [""])[0]
     return kind(

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import torch
 from torch import Tensor, nn
 
 from layerscope.atomic_files import read_json
 from layerscope.encoders.encoder import LayeredModel
-from layerscope.encoders.state_dicts import load_strictly, read_tensors, refuse_others, setting, weights_beside
+from layerscope.encoders.state_dicts import WEIGHTS, load_strictly, read_tensors, refuse_others, setting, weights_beside
 from layerscope.errors import ModelError
 
 __all__ = ["FAMILIES", "FixedLengthModel", "LibraryModel", "WaveformModel", "build_network", "build_waveform_model"]
@@ -242,12 +242,26 @@ def preprocessor_settings(directory: Path) -> tuple[Path, dict[str, Any]]:
     """
     path = directory / "preprocessor_config.json"
     whole = directory / "processor_config.json"
-    if path.is_file() or not whole.is_file():
+    if not path.is_file() and not whole.is_file():
+        refuse_incomplete(directory)
+    if path.is_file():
         settings = read_json(path, ModelError)
     else:
         path, settings = whole, read_json(whole, ModelError)
         settings = setting(path, settings, "feature_extractor", dict) if "feature_extractor" in settings else settings
     return path, {key: settings[key] for key in settings.keys() - {"feature_extractor_type", "processor_class"}}
+
+
+def refuse_incomplete(directory: Path) -> NoReturn:
+    """Raise for a directory without settings of its preprocessor; weights that cannot be read are said first."""
+    for name in WEIGHTS:
+        if (directory / name).is_file():
+            read_tensors(directory / name)
+            break
+    raise ModelError(
+        f"{directory}: preprocessor_config.json is missing; expected a model as the transformers library saves it: "
+        "config.json, preprocessor_config.json and model.safetensors (save its feature extractor beside it)"
+    )
 
 
 def load_part(

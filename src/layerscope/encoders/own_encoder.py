@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ import torch
 from torch import Tensor
 
 from layerscope.encoders.encoder import Encoder
-from layerscope.errors import ModelError
+from layerscope.errors import LayerscopeError, ModelError
 
 __all__ = ["installed_encoders", "load_custom", "verify"]
 
@@ -55,9 +58,37 @@ def load_custom(address: str) -> Encoder:
         If it cannot be imported or breaks the contract, saying what to mend.
     """
     offered = installed_encoders().get(address)
-    encoder = (offered.load() if offered else find_factory(address))()
-    verify(encoder, address)
+    with author_answers(address):
+        factory = offered.load() if offered else find_factory(address)
+        encoder = factory()
+        verify(encoder, address)
     return encoder
+
+
+@contextmanager
+def author_answers(address: str) -> Iterator[None]:
+    """Turn whatever somebody's own code raises, its way out of the process too, into an error that names its line."""
+    try:
+        yield
+    except (LayerscopeError, KeyboardInterrupt):
+        raise
+    # Anything may come of code that is not ours; only an interrupt is the user's.
+    except BaseException as error:
+        said = " ".join(traceback.format_exception_only(error)[-1].split())
+        raise ModelError(f"{address}: its code raised {said}{place_of(error)}; mend it there") from error
+
+
+def place_of(error: BaseException) -> str:
+    """Return the line that an error comes from, as far as it lies in no library of ours."""
+    if isinstance(error, SyntaxError):
+        return f" ({error.filename}, line {error.lineno})"
+    ours = str(Path(__file__).parents[1])
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((ours, "<frozen importlib", importlib.__file__))
+    ]
+    return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
 
 
 def find_factory(address: str) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import re
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +16,16 @@ from torch import Tensor, nn
 from layerscope.atomic_files import read_json
 from layerscope.errors import ModelError
 
-__all__ = ["Shapes", "load_strictly", "read_tensors", "refuse_others", "setting", "shard_names", "weights_beside"]
+__all__ = [
+    "WEIGHTS",
+    "Shapes",
+    "load_strictly",
+    "read_tensors",
+    "refuse_others",
+    "setting",
+    "shard_names",
+    "weights_beside",
+]
 
 Shapes = dict[str, tuple[int, ...]]
 T = TypeVar("T")
@@ -66,6 +78,8 @@ def read_tensors(weights: Path) -> dict[str, Tensor]:
         with weights.open("rb") as file:
             pointer = file.read(len(LFS_POINTER)) == LFS_POINTER
         content = {} if pointer else load_any(weights)
+    except pickle.UnpicklingError as error:
+        raise ModelError(f"{weights}: {pickled_fault(error)}") from error
     except Exception as error:  # a damaged file makes its reader raise anything at all
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(f"{weights}: not a readable checkpoint ({reason}); fetch it again") from error
@@ -82,12 +96,26 @@ def read_tensors(weights: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def pickled_fault(error: pickle.UnpicklingError) -> str:
+    """Return what is wrong with a pickled checkpoint; the library's own words advise to run what is in it."""
+    code = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if code:
+        return (
+            f"holds code ('{code[1]}') beside or instead of tensors, which is never run; "
+            "have its author save the tensors as model.safetensors"
+        )
+    return "not a readable checkpoint (no pickle of tensors alone, or damaged); fetch it again, or as model.safetensors"
+
+
 def load_any(weights: Path) -> Any:
     """Return what a file of weights holds."""
     if weights.suffix == ".safetensors":
         return load_file(weights)
     # To the CPU, because a file written on a GPU wants one otherwise.
-    return torch.load(weights, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        # It doubts pickles of other makers, which it then reads or refuses.
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.load(weights, map_location="cpu", weights_only=True)
 
 
 def setting(path: Path, settings: Mapping[str, Any], key: str, kind: type[T]) -> T:

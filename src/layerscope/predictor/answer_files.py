@@ -44,7 +44,7 @@ def audio_files(places: Sequence[Path]) -> list[Path]:
     Raises
     ------
     UsageError
-        If one does not exist, or a folder holds no audio.
+        If a folder holds no audio.
     """
     found: list[Path] = []
     for place in places:
@@ -53,10 +53,9 @@ def audio_files(places: Sequence[Path]) -> list[Path]:
             if not inside:
                 raise UsageError(f"{place}: holds no audio ({', '.join(sorted(EXTENSIONS))})")
             found += inside
-        elif place.is_file():
-            found.append(place)
         else:
-            raise UsageError(f"{place}: does not exist")
+            # One that is missing is answered with that, as one that cannot be read: the others need not wait for it.
+            found.append(place)
     return found
 
 
@@ -77,6 +76,7 @@ def table_of(answers: Sequence[Answered], kind: Kind) -> pd.DataFrame:
     DataFrame
         ``path``; then ``label``, ``tags`` or values, and a column of probabilities for each name; or ``start``,
         ``end``, ``label``; or ``time``, ``beat``; and ``error``, where a file could not be answered.
+        A name that is a column already is written ``p(NAME)``, or ``value(NAME)``.
     """
     rows = [
         {"path": str(one.path), **row}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -354,9 +355,24 @@ def data_cautions(facts: dict[str, Any]) -> list[str]:
             f"{100 * facts['majority']:.0f} % of the clips are of one class: compare with "
             "chance, not with 100, and see macro F1 below."
         )
+    if facts.get("disputed"):
+        cautions.append(f"{sentence(disputed(facts['disputed']))}.")
     if not facts.get("grouped", True):
         cautions.append("No groups were given: where clips share an artist or a song, the scores flatter.")
     return cautions
+
+
+def disputed(sounds: Sequence[str]) -> str:
+    """Return that the same sounds have different labels, which ones, and how many more.
+
+    Examples
+    --------
+    >>> disputed(["a/x.wav and b/x.wav"])
+    '1 sound has different labels under different names: a/x.wav and b/x.wav'
+    """
+    count = f"{len(sounds):,} sounds have" if len(sounds) > 1 else "1 sound has"
+    more = f"; and {len(sounds) - MOST_NAMED:,} more" if len(sounds) > MOST_NAMED else ""
+    return f"{count} different labels under different names: {'; '.join(sounds[:MOST_NAMED])}{more}"
 
 
 def list_cautions(results: Results) -> list[str]:
@@ -381,5 +397,5 @@ def list_cautions(results: Results) -> list[str]:
         cautions.append(f"{sentence('the ' + facts['short'].removeprefix('this '))}.".replace("The copy", "This copy"))
     if facts["skipped"]:
         what = "1 clip was" if facts["skipped"] == 1 else f"{facts['skipped']:,} clips were"
-        cautions.append(f"{what} not used; the reason is listed below.")
+        cautions.append(f"{what} not used; see skipped.csv for the reason.")
     return cautions

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
-from layerscope.data.leaks import find_leaks, group_codes
+from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, parts_of, refuse_unlearnable
 from layerscope.encoders import MODELS, Encoder, load_encoder
 from layerscope.features.clip_features import Features
@@ -107,6 +107,8 @@ class TaskCheck:
         What their cells are, how many of them, and which are not.
     leaks : list of str
         What lies on both sides of the splits that the data bring, by files and groups.
+    disputed : list of str
+        Sounds with different labels under different names, as far as files of the same bytes show it.
     published : bool
         Whether these splits are the literature's, which stand whatever they share.
     hours : float
@@ -126,6 +128,7 @@ class TaskCheck:
     labels: Labels
     evidence: str
     leaks: list[str]
+    disputed: list[str]
     published: bool
     hours: float
     short: str
@@ -223,6 +226,7 @@ def task_check(
         evidence=task.evidence,
         labels=task.labels(),
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
+        disputed=disputed_sounds(task.dataset.clips, task.labels().values),
         published=task.published,
         hours=float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600,
         short=task.short,

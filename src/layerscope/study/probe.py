@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from layerscope.data.dataset import Dataset
+from layerscope.data.leaks import disputed_sounds
 from layerscope.data.splits import assign, parts_of, refuse_unlearnable
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.errors import UsageError
@@ -132,4 +133,5 @@ def probe_own(features: Sequence[Features], asked: Probing) -> Results:
     task = StudyTask("features", Dataset("features", clips), asked.target[0], labels.kind.name)
     target = cross_validated(Target(labels, parts), clips, asked)
     scores = probe_features(features, target, labels, clips, asked, task, Silent())
-    return results_of([replace(scores, facts=scores.facts | {"leaks": leaks, "skipped": 0})], {}, asked)
+    more = {"leaks": leaks, "skipped": 0, "disputed": disputed_sounds(features[0].clips, labels.values)}
+    return results_of([replace(scores, facts=scores.facts | more)], {}, asked)

@@ -50,10 +50,10 @@ class Bars:
     def task(self, description: str, total: int, unit: str) -> Iterator[Step]:
         """See `Progress.task`."""
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]} {task.fields[speed]}"),
+            TextColumn("{task.fields[unit]} {task.fields[speed]}", markup=False),
             TimeRemainingColumn(),
         )
         with RichProgress(*columns, console=self.console, disable=not self.console.is_terminal) as bars:

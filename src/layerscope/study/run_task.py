@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerscope.data.leaks import group_codes
+from layerscope.data.leaks import disputed_sounds, group_codes
 from layerscope.data.splits import assign, choosing_parts, parts_of, refuse_unlearnable
 from layerscope.features.clip_features import Features
 from layerscope.features.encoder_pass import stored_features
@@ -72,6 +72,7 @@ def run_task(task: StudyTask, stores: Stores, asked: Probing, progress: Progress
     features, target, clips = divide(task, labels, stores, asked)
     scores = probe_features(features, target, labels, clips, asked, task, progress, keep)
     more = {"leaks": leaks, "skipped": len(task.dataset.skipped), "evidence": task.evidence}
+    more |= {"disputed": disputed_sounds(task.dataset.clips, labels.values)}
     more |= {"published": task.published, "shared": task.shared, "short": task.short}
     return replace(scores, facts=scores.facts | more)
 

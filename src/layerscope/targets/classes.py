@@ -29,6 +29,7 @@ from layerscope.targets.kind import (
     is_name,
     is_several,
     most,
+    row_of,
     shown,
 )
 
@@ -167,7 +168,7 @@ class Classes(Kind):
 
     def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         """Return a row with the label, and a column of probabilities for each name."""
-        return [{"label": answer["label"], **answer["probabilities"]}]
+        return [row_of({"label": answer["label"]}, answer["probabilities"], "p")]
 
     def observations(self, answer: dict[str, Any], seconds: float) -> tuple[str, list[Observation]]:
         """Return a tag that holds for all of the file."""

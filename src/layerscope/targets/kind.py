@@ -283,6 +283,24 @@ class Kind:
         return f"{len(names)} {self.noun}"
 
 
+def row_of(answer: Mapping[str, Any], numbers: Mapping[str, float], sign: str) -> dict[str, Any]:
+    """Return a row of an answer and a column for each name; a name that the table itself uses gets a sign.
+
+    Examples
+    --------
+    >>> row_of({"label": "error"}, {"error": 0.9, "music": 0.1}, "p")
+    {'label': 'error', 'p(error)': 0.9, 'music': 0.1}
+    """
+    reserved, columns = {*FILE_COLUMNS, *answer}, dict(answer)
+    for name, number in numbers.items():
+        column = name
+        # Another name may be spelt as one with its sign.
+        while column in reserved or (column != name and column in numbers):
+            column = f"{sign}({column})"
+        columns[column] = number
+    return columns
+
+
 def is_number(item: Any) -> bool:
     """Return whether an item of a cell is a number."""
     # To Python, True and False are whole numbers.
@@ -312,6 +330,8 @@ def is_name(item: Any) -> bool:
 
 #: The share of cells with several names up to which they are the odd ones of a column of names.
 FEW_SEVERAL = 0.05
+#: What a table of answers says of each file, whatever its kind.
+FILE_COLUMNS = ("path", "error")
 
 
 def is_several(cell: Any) -> bool:

@@ -26,6 +26,7 @@ from layerscope.targets.kind import (
     is_name,
     is_several,
     most,
+    row_of,
     shown,
 )
 from layerscope.targets.ranking_curves import average_precision, roc_auc
@@ -119,7 +120,7 @@ class Tags(Kind):
 
     def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         """Return a row with the tags, and a column of probabilities for each name."""
-        return [{"tags": "|".join(answer["tags"]), **answer["probabilities"]}]
+        return [row_of({"tags": "|".join(answer["tags"])}, answer["probabilities"], "p")]
 
     def observations(self, answer: dict[str, Any], seconds: float) -> tuple[str, list[Observation]]:
         """Return tags that hold for all of the file."""

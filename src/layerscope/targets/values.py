@@ -30,6 +30,7 @@ from layerscope.targets.kind import (
     is_number,
     is_numbers,
     most,
+    row_of,
     shown,
 )
 
@@ -73,6 +74,8 @@ def r2_of(dimension: int, predictions: Array, targets: Array, weights: Array) ->
 
 #: Beyond, single precision, in which probes compute, knows no number.
 LARGEST = float(np.finfo(np.float32).max)
+#: Rounding to single precision may cost this share of the standard deviation.
+MOST_ROUNDING = 1e-3
 
 
 def numbers_of(cell: Any) -> list[float]:
@@ -90,6 +93,20 @@ def numbers_of(cell: Any) -> list[float]:
 def not_numbers(cell: Any) -> str:
     """Return what is wrong with a cell of which `numbers_of` gives none."""
     return f"'{shown(cell)}' is not {'a list of finite numbers' if is_list(cell) else 'a finite number'}"
+
+
+def refuse_merged(values: Array, names: Sequence[str]) -> None:
+    """Raise for a dimension so far from 0, for how little it varies, that single precision rounds differences away."""
+    rounding = np.abs(values - values.astype(np.float32)).max(axis=0)
+    # Scaled first, since squares of the largest numbers are none.
+    largest = np.maximum(np.abs(values).max(axis=0), 1e-300)
+    spread = largest * (values / largest).std(axis=0)
+    for name, lost, varies, row in zip(names, rounding, spread, values.T, strict=True):
+        if lost > MOST_ROUNDING * varies and np.ptp(row) > 0:
+            raise DataError(
+                f"the numbers of '{name}' ({row.min():.10g} to {row.max():.10g}) differ by too little beside "
+                f"their size to be kept apart in single precision; subtract {row.min():.10g} from each"
+            )
 
 
 class Values(Kind):
@@ -138,10 +155,12 @@ class Values(Kind):
         if not all(rows) or len(set(map(len, rows))) != 1:
             reason = next(iter(self.faults(column).values()), "there are no labels")
             raise DataError(f"{reason}; values need as many for every clip (times of beats are of kind 'beats')")
-        values = np.array(rows, dtype=np.float32)
+        values = np.array(rows)
         names = tuple(column.name.split(",")) if column.name else ()
-        numbered = tuple(str(dimension) for dimension in range(values.shape[1]))
-        return Labels(self, names if len(names) == values.shape[1] else numbered, values)
+        if len(names) != values.shape[1]:
+            names = tuple(str(dimension) for dimension in range(values.shape[1]))
+        refuse_merged(values, names)
+        return Labels(self, names, values.astype(np.float32))
 
     def metrics_of(self, names: Sequence[str]) -> tuple[Metric, ...]:
         """Return R², and of several dimensions that of each."""
@@ -169,7 +188,7 @@ class Values(Kind):
 
     def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         """Return a row with a column for each dimension."""
-        return [answer["values"]]
+        return [row_of({}, answer["values"], "value")]
 
     def observations(self, answer: dict[str, Any], seconds: float) -> tuple[str, list[Observation]]:
         """Return tags of the form ``tempo=120`` that hold for all of the file."""
