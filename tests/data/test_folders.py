@@ -2,6 +2,7 @@ import pytest
 
 from conftest import write_tone
 from layerscope.data.dataset import Dataset
+from layerscope.data.folders import class_folders
 from layerscope.errors import DataError
 
 
@@ -187,3 +188,21 @@ def test_folders_of_splits_with_annotations_beside_the_audio_have_no_classes(tmp
         (folder / f"{name}.lab").write_text(CHORDS)
     clips = Dataset.load(folder).clips.set_index("clip")
     assert clips.split.to_dict() == {"train/a.wav": "train", "test/b.wav": "test"}
+
+
+def test_what_a_folder_holds_beside_clips_is_said_or_read_with_them(tmp_path):
+    for name in ("low/a.wav", "low/a.lab", "low/b.lab", "low/.c.wav", "low/._a.wav", "high/d.wav", "high/.DS_Store"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "none").mkdir()
+    (tmp_path / "run" / "figures").mkdir(parents=True)
+    for name in ("study.json", "figures/layers.png"):
+        (tmp_path / "run" / name).write_bytes(b"{}")
+    records, skipped = class_folders(tmp_path)
+    assert [record["clip"] for record in records] == ["high/d.wav", "low/a.wav"]
+    assert skipped == {
+        "low/b.lab": "'.lab' is none of the endings of audio that is read",
+        "low/.c.wav": "hidden: its name begins with a dot",
+        "none": "an empty folder",
+        "run": "the directory of a run",
+    }

@@ -106,7 +106,10 @@ def audio_files(folder: Path) -> tuple[list[Path], dict[str, str]]:
             skipped[ascii(str(name))] = "its name is not UTF-8; rename it"
         else:
             files.append(name)
-    return sorted(files), skipped
+    # What lies beside the audio that it annotates is read with it.
+    stems = {name.with_suffix("") for name in files}
+    beside = {name for name in skipped if Path(name).suffix in ENDINGS and Path(name).with_suffix("") in stems}
+    return sorted(files), {name: reason for name, reason in skipped.items() if name not in beside}
 
 
 def walk(folder: Path, skipped: dict[str, str]) -> Iterator[Path]:
@@ -121,14 +124,22 @@ def walk(folder: Path, skipped: dict[str, str]) -> Iterator[Path]:
             skipped[str(name)] = f"the same folder as {folder / seen[place.resolve()]}"
             continue
         seen[place.resolve()] = name
+        if place != folder and (place / "study.json").is_file():
+            skipped[str(name)] = "the directory of a run"
+            continue
         try:
-            # Hidden files are the system's (.DS_Store), not clips that were skipped.
-            entries = sorted(entry for entry in place.iterdir() if not entry.name.startswith("."))
+            entries = sorted(place.iterdir())
         except OSError as error:
             skipped[str(name)] = f"cannot be read ({error.strerror})"
             continue
+        if not entries and place != folder:
+            skipped[str(name)] = "an empty folder"
         for entry in entries:
-            if not entry.is_dir():
+            if entry.name.startswith("."):
+                # Hidden files are the system's (.DS_Store, ._a.wav), but sound that was hidden is said.
+                if entry.suffix.lower() in EXTENSIONS and not entry.name.startswith("._"):
+                    skipped[str(entry.relative_to(folder))] = "hidden: its name begins with a dot"
+            elif not entry.is_dir():
                 yield entry
             elif entry.is_symlink():
                 links.append(entry)
