@@ -8,9 +8,13 @@ from layerscope.scores.score_table import Comparison
 from layerscope.scores.verdict import decide
 
 
+def pairs(study):
+    return [(own := study.only(task), decide(own, task)) for task in study.tasks]
+
+
 def test_every_task_has_a_row_that_says_what_its_answer_says():
     study = made_study(["a", "b"], layers=4)
-    rows = answer_rows(study)
+    rows = answer_rows(pairs(study))
     assert [row.title for row in rows] == ["a", "b"]
     for row, task in zip(rows, study.tasks, strict=True):
         answer = decide(study, task)
@@ -25,7 +29,7 @@ def test_every_task_has_a_row_that_says_what_its_answer_says():
 def test_where_nothing_is_shown_nothing_is_named_as_to_be_used():
     study = made_study(["a"], layers=3)
     study.facts["tasks"]["a"]["chance"] = 0.99
-    (row,) = answer_rows(study)
+    (row,) = answer_rows(pairs(study))
     assert row.verdict == "nothing"
     assert row.use == "nothing yet"
     assert row.beside.startswith("validation prefers ")

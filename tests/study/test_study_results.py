@@ -40,7 +40,7 @@ def test_the_table_of_layers_holds_the_scores_of_the_summary(study):
 
 def test_an_answer_is_of_the_sole_task_or_of_the_one_that_is_named(study):
     assert study.answer("b") == study.answers()[1]
-    with pytest.raises(UsageError, match="several tasks; name one: a, b"):
+    with pytest.raises(UsageError, match=r"several tasks; name one \(--task\): a, b"):
         study.answer()
     with pytest.raises(UsageError, match="unknown task 'c'"):
         study.answer("c")

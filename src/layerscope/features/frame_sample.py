@@ -44,7 +44,7 @@ def sampled_of_clips(clips: pd.DataFrame, width: int, most: int = FRAMES_A_CLIP)
     while wanted.sum() * share > budget:
         share /= 2
     # Rounded up or down by chance that the clip's key decides, so that clips too many for a frame each take turns.
-    chances = [chance_of(key).random() for key in distinct.clip_key]
+    chances = [random_of(key).random() for key in distinct.clip_key]
     counts = wanted if share == 1.0 else np.floor(wanted * share + chances).astype(int)
     return dict(zip(distinct.clip_key, counts.tolist(), strict=True))
 
@@ -52,10 +52,10 @@ def sampled_of_clips(clips: pd.DataFrame, width: int, most: int = FRAMES_A_CLIP)
 def sampled_frames(key: str, frames: int, count: int) -> NDArray[np.int64]:
     """Return the first so many frames of a clip in the order of its key, out of those that it has."""
     # random(n) begins alike for every n, so that encoders that count a frame more at the end draw nearly the same.
-    return np.argsort(chance_of(key).random(frames), kind="stable")[:count].astype(np.int64)
+    return np.argsort(random_of(key).random(frames), kind="stable")[:count].astype(np.int64)
 
 
-def chance_of(key: str) -> np.random.Generator:
+def random_of(key: str) -> np.random.Generator:
     """Return the random numbers of a clip."""
     # All 256 bits of the key's digest: the same on every machine and in every study.
     return np.random.default_rng(list(hashlib.sha256(key.encode()).digest()))

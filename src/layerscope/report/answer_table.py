@@ -6,12 +6,14 @@ what the constant answer scores; a difference's bar is centred on 0 and as wide 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from layerscope.report.sentences import describe, input_name, layer_list, metric_name, number, span
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained
 from layerscope.scores.score_table import Comparison, Results
-from layerscope.scores.verdict import Verdict, decide
+from layerscope.scores.verdict import Verdict
 
 __all__ = ["AnswerRow", "answer_rows"]
 
@@ -73,24 +75,23 @@ class AnswerRow:
     all_layers: list[Cell]
 
 
-def answer_rows(results: Results) -> list[AnswerRow]:
-    """Return a row for each task of a study, in its order."""
-    gaps = {task: layer_differences(results, task) for task in results.tasks}
+def answer_rows(answers: Sequence[tuple[Results, Verdict]]) -> list[AnswerRow]:
+    """Return a row for each task, given the results of it alone and its answer."""
+    columns = [layer_differences(results, answer.task) for results, answer in answers]
     bounds = [
         abs(bound)
-        for columns in gaps.values()
-        for column in columns
+        for column in chain.from_iterable(columns)
         for _, gap in column
         for bound in (gap.difference, gap.low, gap.high)
         if bound == bound  # not NaN
     ]
     widest = max(bounds, default=0.0) or 1.0
-    rows = []
-    for task, columns in gaps.items():
-        answer = decide(results, task)
-        cells = [[difference_cell(answer.metric, name, gap, widest) for name, gap in column] for column in columns]
-        rows.append(answer_row(results, answer, *cells))
-    return rows
+    return [
+        answer_row(
+            *pair, *([difference_cell(pair[1].metric, name, gap, widest) for name, gap in column] for column in own)
+        )
+        for pair, own in zip(answers, columns, strict=True)
+    ]
 
 
 def answer_row(

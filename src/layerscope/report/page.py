@@ -30,10 +30,9 @@ from layerscope.report.paper_tables import (
     overview,
     similarity_overview,
 )
-from layerscope.report.sentences import advise, input_name, metric_name, number, seeds_text, span
+from layerscope.report.sentences import Advice, advise, input_name, metric_name, number, seeds_text, span
 from layerscope.scores.layer_selection import preferred_probe
 from layerscope.scores.score_table import SINGLE_INPUTS, Results, Role
-from layerscope.scores.verdict import decide
 from layerscope.similarity.measures import MEASURES, Similarities
 from layerscope.targets import kind_named
 from layerscope.tasks import published_rows
@@ -81,18 +80,19 @@ def write_report(
     for name, table in tables.items():
         for suffix, text in (("csv", table.to_csv(index=False)), ("md", as_markdown(table)), ("tex", as_latex(table))):
             write_text(page.parent / "tables" / f"{name}.{suffix}", text)
-    if results:
-        answers = [answer_record(results.only(task)) for task in results.tasks]
+    tasks = (
+        [task_section(results.only(task), figures, predictions) for task, figures in drawn.items()] if results else []
+    )
+    if tasks:
+        answers = [answer_record(task["advice"]) for task in tasks]
         # NaN is no JSON, and strict readers would refuse the file.
         write_atomically(page.parent / "answer.json", json.dumps(answers, indent=1, allow_nan=False).encode())
-    write_text(page, render(results, similarities, tables, drawn, maps, predictions))
+    write_text(page, render(results, similarities, tables, tasks, maps))
 
 
-def answer_record(results: Results) -> dict[str, Any]:
-    """Return what ``answer.json`` says of the task that results are of: the verdict, and what limits it in words."""
-    advice = advise(results)
-    record = decide(results, results.facts["task"]).as_record()
-    return {**record, "headline": advice.headline, "cautions": list(advice.cautions)}
+def answer_record(advice: Advice) -> dict[str, Any]:
+    """Return what ``answer.json`` says of a task: the verdict, and what limits it in words."""
+    return {**advice.answer.as_record(), "headline": advice.headline, "cautions": list(advice.cautions)}
 
 
 def draw_tasks(results: Results) -> dict[str, dict[str, Figure]]:
@@ -152,9 +152,8 @@ def render(
     results: Results | None,
     similarities: Similarities | None,
     tables: dict[str, pd.DataFrame],
-    drawn: dict[str, dict[str, Figure]],
+    tasks: list[dict[str, Any]],
     maps: dict[str, Figure],
-    predictions: pd.DataFrame | None = None,
 ) -> str:
     """Return the HTML."""
     # Escaped, because names of clips and classes are the user's and may hold markup.
@@ -164,12 +163,7 @@ def render(
     environment.globals |= {
         text.__name__: text for text in (input_name, metric_name, mixture_text, number, seeds_text, span)
     }
-    tasks = [task_section(results.only(task), figures) for task, figures in drawn.items()] if results else []
     common = common_cautions(tasks)
-    for task in tasks:
-        answer = decide(results, task["facts"]["task"]) if results else None
-        task["mistakes"] = mistakes_of(predictions, answer) if predictions is not None and answer else None
-        task["cautions"] = [caution for caution in task["advice"].cautions if caution not in common]
     downloads = {f"{name}.csv": as_link(table) for name, table in tables.items() if name != "similarity"}
     if results:
         downloads = {"results.csv": as_link(results.table), "summary.csv": as_link(results.summary), **downloads}
@@ -186,7 +180,7 @@ def render(
         mixture_caution=MIXTURE_CAUTION,
         tasks=tasks,
         common_cautions=common,
-        answer_rows=answer_rows(results) if results else [],
+        answer_rows=answer_rows([(task["results"], task["advice"].answer) for task in tasks]),
         beside=tables.get("beside_published"),
         models={role: len(results.models(*roles)) for role, roles in ROLES.items()} if results else {},
         answers=answer_questions(results) if results else [],
@@ -272,13 +266,16 @@ def similarity_text(similarities: Similarities, name: str) -> str:
     return f"{MEASURES[measure]}, in percent; the most alike: {pairs}"
 
 
-def task_section(results: Results, figures: dict[str, Figure]) -> dict[str, Any]:
+def task_section(results: Results, figures: dict[str, Figure], predictions: pd.DataFrame | None) -> dict[str, Any]:
     """Return what the page says of one task, given its results alone."""
+    advice = advise(results)
     return {
+        "results": results,
         "facts": results.facts,
         "metric": metric_name(results.facts["primary"]),
         "answer": kind_named(results.facts["kind"]).words(results.facts["names"]),
-        "advice": advise(results),
+        "advice": advice,
+        "mistakes": None if predictions is None else mistakes_of(predictions, advice.answer),
         "overview": overview(results),
         "curves": [
             {"probe": probe, "svg": as_svg(figure), "text": curve_text(results, probe)}

@@ -39,11 +39,14 @@ class Advice:
         What it rests on, a sentence each.
     cautions : tuple of str
         What limits it.
+    answer : Verdict
+        What it words.
     """
 
     headline: str
     reasons: tuple[str, ...]
     cautions: tuple[str, ...]
+    answer: Verdict
 
 
 def metric_name(metric: str) -> str:
@@ -164,7 +167,7 @@ def advise(results: Results) -> Advice:
     cautions = [*cautions_of(answer, row), *wider_inputs_that_win(results, row), *list_cautions(results)]
     if not trained:
         cautions.insert(0, "No trained model was studied; this says nothing about one.")
-    return Advice(headline(results, answer), tuple(reasons), tuple(cautions))
+    return Advice(headline(results, answer), tuple(reasons), tuple(cautions), answer)
 
 
 def headline(results: Results, answer: Verdict) -> str:

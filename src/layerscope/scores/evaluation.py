@@ -21,11 +21,11 @@ from layerscope.scores.resampling import (
 )
 from layerscope.targets.kind import Labels, defined_mean
 
+__all__ = ["Entry", "Evaluation", "Outcome", "evaluations", "score_outcome"]
+
 #: Of fewer clips with a tag's rarer answer the ranks of one or two decide, and noise came out as told apart from
 #: chance in one study of seven.
 FEWEST_RARER = 3
-
-__all__ = ["Entry", "Evaluation", "Outcome", "evaluations", "score_outcome"]
 
 
 @dataclass(frozen=True)

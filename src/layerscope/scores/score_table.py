@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from layerscope.atomic_files import file_digest, read_header, read_tensors, write_tensors, write_text
-from layerscope.errors import DataError, ResourceError, unknown
+from layerscope.errors import DataError, ResourceError, UsageError, unknown
 from layerscope.scores.resampling import interval
 
 __all__ = [
@@ -142,6 +142,20 @@ class Results:
     def models(self, *roles: Role) -> list[str]:
         """Return the names of the models of the given roles, in the order of the study."""
         return [name for name, facts in self.facts["models"].items() if role_of(facts) in roles]
+
+    def sole_task(self, task: str | None = None) -> str:
+        """Return the task that is meant: the one of that name, or the only one.
+
+        Raises
+        ------
+        UsageError
+            If the study has no such task, or several and none is named.
+        """
+        if task is None and len(self.tasks) > 1:
+            raise UsageError(f"the study has several tasks; name one (--task): {', '.join(self.tasks)}")
+        if task is not None and task not in self.tasks:
+            raise unknown("task", task, self.tasks)
+        return task or self.tasks[0]
 
     def only(self, task: str) -> Results:
         """Return the results of one task, whose facts stand beside those of the study.

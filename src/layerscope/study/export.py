@@ -133,7 +133,7 @@ def export(
     refuse_occupied(out, "predictor")
     plan = make_plan(read_json(run / "study.json", UsageError), str(run / "study.json"))
     results = Results.read(run)
-    own = results.only(sole_task(results, task))
+    own = results.only(results.sole_task(task))
     answer = decide(own, own.facts["task"])
     if answer.verdict == "nothing" and not insist:
         raise UsageError(f"{run}: {headline(own, answer)} Insist with --insist")
@@ -183,13 +183,6 @@ def export(
         )
         write_atomically(place / MANIFEST, manifest.as_json())
     return Exported(out, f"{what_of(row)}, {row.probe} probe", score_of(row), window, whole, cut)
-
-
-def sole_task(results: Results, task: str | None) -> str:
-    """Return the task that is meant."""
-    if task is None and len(results.tasks) > 1:
-        raise UsageError(f"the run has several tasks; give one with --task: {', '.join(results.tasks)}")
-    return task or results.tasks[0]
 
 
 def what_of(row: pd.Series) -> str:

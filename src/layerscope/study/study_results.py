@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from layerscope.errors import UsageError, unknown
 from layerscope.report import write_report
+from layerscope.report.answer_table import answer_rows
 from layerscope.report.figures import draw_layers, layer_curves
 from layerscope.report.heat_maps import draw_similarities, draw_task_panel, similarity_map, task_map, task_scores
-from layerscope.report.sentences import describe, metric_name, number, span
 from layerscope.scores.layer_selection import preferred_probe
 from layerscope.scores.score_table import Results as ScoreTable
 from layerscope.scores.verdict import Verdict, decide
@@ -74,14 +74,6 @@ class Results(ScoreTable):
             If the study has no such task, or several and none is named.
         """
         return decide(self, self.sole_task(task))
-
-    def sole_task(self, task: str | None) -> str:
-        """Return the task that is meant, or raise."""
-        if task is None and len(self.tasks) > 1:
-            raise UsageError(f"the study has several tasks; name one: {', '.join(self.tasks)}")
-        if task is not None and task not in self.tasks:
-            raise unknown("task", task, self.tasks)
-        return task or self.tasks[0]
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the tidy table, a row a seed, split and metric (the columns of ``results.csv``)."""
@@ -188,14 +180,13 @@ class Results(ScoreTable):
         write_report(self, Path(path), Similarities.read(Path(path).parent), self.predictions)
 
     def answer_table(self) -> pd.DataFrame:
-        """Return a row a task: the verdict, what it is of, and its test score with the 95 % interval."""
-        rows = []
-        for answer in self.answers():
-            metric = answer.metric
-            score = f"{number(metric, answer.value)} {span(metric, answer.low, answer.high)}"
-            what = describe(self.summary.loc[answer.row])
-            rows.append([answer.task, answer.verdict, what, f"{metric_name(metric)} {score}"])
-        return pd.DataFrame(rows, columns=["task", "verdict", "input", "score [95 %]"])
+        """Return a row a task: the verdict, what to use, and its test score with the 95 % interval."""
+        parts = [self.only(task) for task in self.tasks]
+        rows = answer_rows([(part, decide(part, part.facts["task"])) for part in parts])
+        return pd.DataFrame(
+            [[row.task, row.verdict, row.use, f"{row.metric} {row.score.text}"] for row in rows],
+            columns=["task", "verdict", "use", "score [95 %]"],
+        )
 
     def __repr__(self) -> str:
         """Return the answers as a table of at most 80 columns."""
