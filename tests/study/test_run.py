@@ -269,12 +269,13 @@ def test_fifty_folds_do_not_let_shuffled_labels_keep_what_they_were():
     assert rows["shuffled"] < 0.7  # five permutations of a hundred clips: a deviation of 2.2 points around one half
 
 
-def test_each_permutation_is_a_row_of_the_table():
+@pytest.mark.parametrize(("folds", "closed"), [(None, 5), (3, 10)])
+def test_each_permutation_is_a_row_of_the_table(folds, closed):
     states, labels = np.random.default_rng(0).normal(size=(60, 1, 3)), list("ab" * 30)
-    results = probe(Features.from_arrays(states, labels), probes=["closed", "linear", "mlp"], seeds=2)
+    results = probe(Features.from_arrays(states, labels), probes=["closed", "linear", "mlp"], seeds=2, folds=folds)
     rows = results.table[(results.table.input == "shuffled") & (results.table.metric == "accuracy")]
     counts = rows[rows.split == "test"].groupby("probe").seed.unique().map(list).to_dict()
-    assert counts == {"closed": list(range(10)), "linear": list(range(5)), "mlp": [0, 1]}
+    assert counts == {"closed": list(range(closed)), "linear": list(range(5)), "mlp": [0, 1]}
 
 
 def test_labels_change_places_among_all_clips():

@@ -23,16 +23,27 @@ from layerscope.study.study_tasks import StudyTask
 from layerscope.study.twins import joined
 from layerscope.targets.kind import Labels
 
-__all__ = ["PERMUTATIONS", "score_controls", "shuffled"]
+__all__ = ["permutations_of", "score_controls", "shuffled"]
 
 
-#: How often the labels are shuffled for the chosen input of a probe: enough for a spread, cheap where training is. A
-#: probe that is not named is trained on one permutation a seed, which costs what its true labels did.
-PERMUTATIONS = {"closed": 10, "linear": 5}
+#: How often the labels are shuffled for the chosen input of a probe that is quickly trained.
+PERMUTATIONS = 5
+#: The closed form over folds: there the spread of the permutations widens intervals, and five tell it badly.
+OVER_FOLDS = 10
 
 
 #: Draws of a permutation that leaves something to learn in every part; of two clips a class even chance allows it soon.
 REDRAWN = 100
+
+
+def permutations_of(probe: str, folds: int, seeds: int) -> int:
+    """Return how often the labels are shuffled for a probe.
+
+    The mlp is trained on one permutation a seed, which costs what its true labels did.
+    """
+    if probe == "mlp":
+        return seeds
+    return OVER_FOLDS if probe == "closed" and folds > 1 else PERMUTATIONS
 
 
 def score_controls(
@@ -47,7 +58,7 @@ def score_controls(
     keep: Path | None,
 ) -> list[Entry]:
     """Train jobs on shuffled labels, several times, and score each by the labels that it was given."""
-    times = [PERMUTATIONS.get(job.probe, asked.seeds) for job in jobs]
+    times = [permutations_of(job.probe, len(target.parts), asked.seeds) for job in jobs]
     scored: list[list[list[Entry]]] = [[] for _ in jobs]
     with progress.task(f"shuffled labels, {task.name}", sum(times), "trainings") as step:
         for number in range(max(times)):

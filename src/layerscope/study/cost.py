@@ -37,7 +37,7 @@ from layerscope.probes.inputs import BLOCKS
 from layerscope.probes.mlp import LEARNING_RATES
 from layerscope.scores.evaluation import Outcome, evaluations, score_outcome
 from layerscope.study.clip_trial import Trial, short_clips, try_clips
-from layerscope.study.controls import PERMUTATIONS
+from layerscope.study.controls import permutations_of
 from layerscope.study.options import Plan
 from layerscope.study.study_tasks import StudyTask, load_tasks, passes_of
 from layerscope.targets.kind import Labels
@@ -355,7 +355,7 @@ def probing_seconds(features: list[Features], target: Target, plan: Plan) -> flo
         if key not in timed:
             timed[key] = training_seconds(single, target, plan.seeds)
         # An mlp has one permutation a seed: together they cost what one more input does.
-        trained = [*jobs, *[single] * PERMUTATIONS.get(probe, 1)]
+        trained = [*jobs, *[single] * permutations_of(probe, len(target.parts), seeds=1)]
         ratios = np.array([columns(job) for job in trained]) / columns(single)
         times = np.array([1 + len(target.choosing) * is_cross_validated(job, target) for job in trained])
         total += timed[key] * float((times * ratios ** (2 if probe == "closed" else 1)).sum())
