@@ -21,6 +21,14 @@ def test_three_questions_are_answered_from_the_numbers():
     assert "beats “last” on pitch" in inputs
 
 
+@pytest.mark.filterwarnings("error")
+def test_scores_that_are_all_alike_are_worth_nothing_that_can_be_told():
+    study = made_study(TASKS, layers=4)
+    study.summary["value"] = 1.0
+    table = worth_of_scores(study, made_similarities())
+    assert table["mean"].str.contains("nan").all()
+
+
 def test_the_matrices_say_what_the_sentences_say():
     models, layers, inputs = (
         answer.matrix for answer in answer_questions(made_study(TASKS, best={"pitch": 0, "genre": 3}))

@@ -249,5 +249,9 @@ def test_beats_chance_is_never_said_beside_an_interval_that_holds_it():
     low, name = results.summary.ci_low.iloc[0], results.summary.index[0]
     assert decide(results, "d").verdict == "layer"
     results.facts["tasks"]["d"]["chance"] = low + 0.005
+    # Widths fall with the root of the units, so that the printed interval clears it with a few per cent more.
+    share = ((0.6 - low) / (0.6 - low - 0.005)) ** 2 - 1
+    groups = results.facts["tasks"]["d"]["test_groups"]
+    assert decide(results, "d").needed == max(1, math.ceil(share * groups))
     assert 0.6 - 1.645 / 1.96 * (0.6 - results.summary.ci_low[name]) > low + 0.005
     assert decide(results, "d").verdict == "nothing"

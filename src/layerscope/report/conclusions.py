@@ -8,16 +8,17 @@ from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from layerscope.report.sentences import in_percent, layer_list, number, score_name
 from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_beside, preferred_probe
 from layerscope.scores.probe_agreement import FEWEST_LAYERS
+from layerscope.scores.rank_correlation import rank_correlation
 from layerscope.scores.resampling import best_set
 from layerscope.scores.score_table import Comparison, Results
 from layerscope.scores.verdict import corrected
 from layerscope.similarity.label_free import SCORES
 from layerscope.similarity.measures import Similarities
+from layerscope.targets.kind import defined_mean
 
 __all__ = ["Answer", "answer_questions", "one_for_all", "worth_of_scores"]
 
@@ -160,7 +161,8 @@ def one_for_all(results: Results, model: str, tasks: list[str]) -> str:
         sets.append(set(map(int, beside.layer[inside])))
     common = set.intersection(*sets)
     if common:
-        return f"layer {layer_list(sorted(common))} may be best for all {len(tasks)} tasks."
+        layers = f"layer{'s' if len(common) > 1 else ''} {layer_list(sorted(common))}"
+        return f"{layers} may be best for all {len(tasks)} tasks."
     return (
         f"no layer can be best for all {len(tasks)} tasks: that they want different ones is more than chance "
         f"(sets at {100 * level:.1f} %, Bonferroni)."
@@ -231,10 +233,10 @@ def worth_of_scores(results: Results, similarities: Similarities) -> pd.DataFram
                 layers = results.of(task=task, model=model, probe=probe, metric=metric, input="layer")
                 both = scores.merge(layers, on="layer")
                 if len(both) >= FEWEST_LAYERS:
-                    correlations[results.title(task)] = float(stats.spearmanr(both.value_x, both.value_y).statistic)
+                    correlations[results.title(task)] = rank_correlation(both.value_x, both.value_y)
             if correlations:
                 # A task on which all layers score alike has no ranks, and so no correlation.
-                correlations["mean"] = float(np.nanmean(list(correlations.values())))
+                correlations["mean"] = float(defined_mean(np.array([list(correlations.values())]))[0])
                 texts = {title: f"{rho:+.2f}".replace("-", "−") for title, rho in correlations.items()}
                 rows.append({"score": score_name(name), "model": model, **texts})
     return pd.DataFrame(rows)

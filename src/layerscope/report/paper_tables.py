@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import spearmanr
 
 from layerscope.report.sentences import input_name, layer_list, metric_name, number, span
 from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_beside
+from layerscope.scores.rank_correlation import rank_correlation
 from layerscope.scores.score_table import WIDE_INPUTS, Results
 from layerscope.similarity.measures import Similarities
 from layerscope.tasks import published_rows
@@ -105,9 +105,7 @@ def mixture_rank(results: Results, row: pd.Series) -> float:
     weights = json.loads(row.mixture)
     # A mixture without layer 0 has a weight less than there are layers.
     scores = layers_beside(results, row).sort_values("layer").value.to_numpy()[-len(weights) :]
-    if min(np.ptp(weights), np.ptp(scores)) == 0:
-        return float("nan")
-    return float(spearmanr(weights, scores).statistic)
+    return rank_correlation(weights, scores)
 
 
 def similarity_overview(similarities: Similarities, measure: str = "cka_debiased") -> pd.DataFrame:

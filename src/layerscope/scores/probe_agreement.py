@@ -6,9 +6,7 @@ import math
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
-from scipy.stats import spearmanr
-
+from layerscope.scores.rank_correlation import rank_correlation
 from layerscope.scores.score_table import Results
 
 __all__ = ["FEWEST_LAYERS", "ProbeLayer", "layers_of_probes", "lowest_rank_correlation"]
@@ -53,6 +51,7 @@ def lowest_rank_correlation(results: Results, task: str, model: str) -> float:
 
     Examples
     --------
+    >>> import numpy as np
     >>> import layerscope as ls
     >>> states = np.random.default_rng(0).normal(size=(60, 4, 4))
     >>> states[:, 2:, 0] += np.array([1.0, 3.0]) * (np.arange(60) % 2)[:, None]
@@ -62,6 +61,8 @@ def lowest_rank_correlation(results: Results, task: str, model: str) -> float:
     """
     layers = results.of(task=task, model=model, metric=results.primary(task), input="layer")
     scores = [list(rows.value) for _, rows in layers.groupby("probe", sort=False)]
-    if len(scores) < 2 or len(scores[0]) < FEWEST_LAYERS or min(np.ptp(values) for values in scores) == 0:
+    if len(scores) < 2 or len(scores[0]) < FEWEST_LAYERS:
         return math.nan
-    return min(float(spearmanr(*pair).statistic) for pair in combinations(scores, 2))
+    correlations = [rank_correlation(*pair) for pair in combinations(scores, 2)]
+    # A probe by which all layers score alike has no order to be held against another's.
+    return math.nan if any(map(math.isnan, correlations)) else min(correlations)

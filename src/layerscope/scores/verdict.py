@@ -367,10 +367,11 @@ def deviations(results: Results, row: pd.Series) -> float:
 
 def units_to_beat_controls(results: Results, row: pd.Series) -> float:
     """Return how many test clips or groups there must be for a row to beat the controls, if its score stays."""
-    half = margin_below(results, row)
-    return units_for(
-        float(judged_row(results, row).value) - chance_of(results, row), half, results.facts["tasks"][row.task]
-    )
+    facts = results.facts["tasks"][row.task]
+    distance = float(judged_row(results, row).value) - chance_of(results, row)
+    # The interval that is printed must clear the constant answer as well.
+    printed = units_for(float(row.value) - float(facts["chance"]), float(row.value - row.ci_low), facts)
+    return max(printed, units_for(distance, margin_below(results, row), facts))
 
 
 def units_to_decide(
