@@ -19,8 +19,8 @@ def rank_correlation(first: ArrayLike, second: ArrayLike) -> float:
     >>> rank_correlation([1, 2, 3], [10, 30, 20]), rank_correlation([1, 2, 3], [1, 1, 1])
     (0.5, nan)
     """
-    pair = [np.asarray(values, dtype=np.float64) for values in (first, second)]
+    x, y = (np.asarray(values, dtype=np.float64).tolist() for values in (first, second))
     # Not `== 0`: of a list that holds NaN the spread is NaN.
-    if not min(map(np.ptp, pair)) > 0:
+    if not min(np.ptp(x), np.ptp(y)) > 0:
         return math.nan
-    return float(spearmanr(*pair).statistic)
+    return float(spearmanr(x, y).statistic)
