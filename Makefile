@@ -55,5 +55,5 @@ pictures: demo
 	$(BIN)/python docs/pictures/footguns.py
 	$(BIN)/python docs/pictures/report.py runs/demo
 	chromium --headless --no-sandbox --disable-gpu --disable-background-networking --hide-scrollbars \
-	  --user-data-dir=$$(mktemp -d) --window-size=1040,1180 --screenshot=docs/images/demo.png \
+	  --user-data-dir=$$(mktemp -d) --window-size=1280,1180 --screenshot=docs/images/demo.png \
 	  file://$(CURDIR)/runs/demo/report.html

@@ -73,6 +73,13 @@ def test_a_page_of_twelve_tasks_is_read_in_minutes(tmp_path):
     assert len(re.findall('class="badge', text)) == 12
 
 
+def test_a_column_that_would_be_empty_is_left_out(tmp_path):
+    write_report(made_study(["a"]), tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "layer − plain feature" in text
+    assert "layer − random weights</th>" not in text
+
+
 def test_every_picture_has_a_text_alternative(page):
     text = page.read_text()
     assert text.count('role="img" aria-label="accuracy with the') == pictures(text) == 1

@@ -148,6 +148,14 @@ def as_file(figure: Figure, suffix: str) -> bytes:
     return buffer.getvalue()
 
 
+#: Columns of the first table, and what they hold of a row.
+DIFFERENCES = {
+    "layer − plain feature": "plain",
+    "layer − random weights": "twin",
+    "one layer − all layers": "all_layers",
+}
+
+
 def render(
     results: Results | None,
     similarities: Similarities | None,
@@ -164,6 +172,7 @@ def render(
         text.__name__: text for text in (input_name, metric_name, mixture_text, number, seeds_text, span)
     }
     common = common_cautions(tasks)
+    rows = answer_rows([(task["results"], task["advice"].answer) for task in tasks])
     downloads = {f"{name}.csv": as_link(table) for name, table in tables.items() if name != "similarity"}
     if results:
         downloads = {"results.csv": as_link(results.table), "summary.csv": as_link(results.summary), **downloads}
@@ -180,7 +189,9 @@ def render(
         mixture_caution=MIXTURE_CAUTION,
         tasks=tasks,
         common_cautions=common,
-        answer_rows=answer_rows([(task["results"], task["advice"].answer) for task in tasks]),
+        answer_rows=rows,
+        # A study without models, or without twins, has no such column.
+        differences={label: name for label, name in DIFFERENCES.items() if any(getattr(row, name) for row in rows)},
         beside=tables.get("beside_published"),
         models={role: len(results.models(*roles)) for role, roles in ROLES.items()} if results else {},
         answers=answer_questions(results) if results else [],
