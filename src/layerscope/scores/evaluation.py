@@ -23,8 +23,7 @@ from layerscope.targets.kind import Labels, defined_mean
 
 __all__ = ["Entry", "Evaluation", "Outcome", "evaluations", "score_outcome"]
 
-#: Of fewer clips with a tag's rarer answer the ranks of one or two decide, and noise came out as told apart from
-#: chance in one study of seven.
+#: Of fewer clips with a tag's rarer answer the ranks of one or two decide, and intervals do not hold what they promise.
 FEWEST_RARER = 3
 
 
