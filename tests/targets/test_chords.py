@@ -101,3 +101,22 @@ def test_lone_letters_are_chords_in_a_column_of_chords_alone():
     # Of sections i is the intro, and N and X are none that has a name.
     assert kind_of(Column("x", [song("i", "A", "X", "B", "X", "b")])).name == "segments"
     assert kind_of(Column("sections", [song("A7", "B7", "C9", "Am")])).name == "segments"
+
+
+@pytest.mark.parametrize(
+    ("labels", "chords"),
+    [
+        (("Hm", "B", "Fis7", "Es/G"), ("B:min", "Bb", "F#:7", "Eb:maj/3")),
+        (("H7", "E", "A/H"), ("B:7", "E", "A:maj/2")),
+        (("Do", "Rem", "Lam", "Sol7", "Sib"), ("C", "D:min", "A:min", "G:7", "Bb")),
+        # Not of German, though they begin alike, and one that is D diminished where none is solfège.
+        (("Esus4", "Asus2", "Do", "G"), ("E:sus4", "A:sus2", "D:dim", "G")),
+        (("H", "B", "Bb", "C"), ("B", "X", "Bb", "C")),
+        (("Am", "C", "Solo", "Bridge", "G"), ("A:min", "C", "X", "X", "G")),
+    ],
+)
+def test_chords_are_read_in_the_notation_of_their_column(labels, chords):
+    column = Column("chords", [song(*labels)], ["1.wav"], [0.0])
+    kind = recognise(column).kind
+    assert kind.name == "chords"
+    assert kind.read(column).values[0].labels == chords

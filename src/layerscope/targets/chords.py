@@ -20,13 +20,15 @@ from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
 from layerscope.targets.chord_symbols import harte
 from layerscope.targets.key import PITCH_CLASSES
-from layerscope.targets.kind import Column, Metric, counted, is_list, most, shown
+from layerscope.targets.kind import Column, Labels, Metric, counted, is_list, most, shown
+from layerscope.targets.note_names import Notation, notation_of
 from layerscope.targets.over_time import Scored, Scores
 from layerscope.targets.spans import (
     FRAME_ACCURACY,
     IGNORED,
     KindOfSpans,
     Spans,
+    as_span,
     span_labels,
     spans_from_frames,
     spans_of,
@@ -87,7 +89,35 @@ def is_chord(label: str) -> bool:
 #: Columns that are called so hold sections, whatever these are called: "A7" may be the seventh A.
 SECTIONS = ("segment", "section", "structure")
 #: Labels that name chords and sections alike, and tell nothing of the two apart.
-AMBIGUOUS = frozenset("ABCDEFGNX")
+AMBIGUOUS = frozenset("ABCDEFGHNX")
+
+
+def in_english(label: str, notation: Notation) -> str:
+    """Return a chord of some notation with English letters, ``X`` where its note may be either of two.
+
+    Examples
+    --------
+    >>> in_english("H7", Notation()), in_english("B", Notation(b="")), in_english("Bridge", Notation(b="Bb"))
+    ('B7', 'X', 'Bridge')
+    """
+    english = notation.english(label)
+    if is_chord(english):
+        return english
+    return UNKNOWN if is_chord(label) else label
+
+
+def column_in_english(column: Column) -> Column:
+    """Return a column whose chords have English letters; cells that hold no spans stay as they are."""
+    labels = list(labels_of_column(column))
+    notation = notation_of(labels, is_chord)
+    english = {label: in_english(label, notation) for label in set(labels)}
+    cells = [
+        [[*entry[:2], english[str(entry[2])]] for entry in map(as_span, cell)]
+        if is_list(cell) and len(span_labels(cell)) == len(cell) > 0
+        else cell
+        for cell in column.cells
+    ]
+    return replace(column, cells=cells)
 
 
 def chord_score(rule: str) -> Callable[[Spans, Spans], Scored]:
@@ -138,11 +168,19 @@ class Chords(KindOfSpans):
 
     def recognises(self, column: Column) -> bool:
         """Return whether most cells hold spans, most of whose labels are chords."""
-        name, labels = column.name.lower(), labels_of_column(column)
+        name, labels = column.name.lower(), labels_of_column(column_in_english(column))
         if "chord" not in name and not most(map(is_marble, column.cells)):
             labels = [label for label in labels if label not in AMBIGUOUS]
         named_otherwise = any(word in name for word in SECTIONS)
         return not named_otherwise and super().recognises(column) and most(map(is_chord, labels))
+
+    def read(self, column: Column) -> Labels:
+        """Read the chords of each track, however notes are called."""
+        return super().read(column_in_english(column))
+
+    def faults(self, column: Column) -> dict[int, str]:
+        """Return why annotations cannot be read, or do not fit their clips, by row."""
+        return super().faults(column_in_english(column))
 
     def read_track(self, cell: Any, clip: str, start: float) -> Spans:
         """Read spans, one of whose labels at least must be a chord; those that are none are unknown."""
@@ -153,12 +191,16 @@ class Chords(KindOfSpans):
         return replace(spans, labels=tuple(harte(label) if is_chord(label) else UNKNOWN for label in spans.labels))
 
     def remark(self, column: Column) -> str:
-        """Return which labels are no chords, and how often they occur."""
+        """Return how notes are read, where that is not as in English, and which labels are no chords."""
         counts = Counter(labels_of_column(column))
-        odd = {label: count for label, count in counts.items() if not is_chord(label)}
-        if not odd:
-            return ""
-        return f"{sum(odd.values())} of {counts.total()} labels are no chords and not scored: {counted(odd)}"
+        notation = notation_of(counts.elements(), is_chord)
+        odd = {label: count for label, count in counts.items() if not is_chord(in_english(label, notation))}
+        words = [notation.words] if notation.words else []
+        if odd:
+            words.append(
+                f"{sum(odd.values())} of {counts.total()} labels are no chords and not scored: {counted(odd)}"
+            )
+        return "; ".join(words)
 
     def names_of(self, tracks: Sequence[Spans]) -> tuple[str, ...]:
         """Return all 25, whether they occur or not."""

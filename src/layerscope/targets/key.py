@@ -1,7 +1,7 @@
 """Keys: one of twelve major and twelve minor keys.
 
 Cells are keys in their usual spellings ("Gb:maj", "F♯ minor", "A-flat major", "Ebm", a lower-case tonic alone for
-minor) or in German ("As-Dur", "h-moll"); a column of which "key" is a word is recognised. Where most cells are of the
+minor), in German ("As-Dur", "h") or solfège ("La mineur"); a column of which "key" is a word is recognised. Where most cells are of the
 wheel of DJs, Camelot's ("8A") or the Open Key's ("1m"), they are read as such. They are classes in the order of
 MARBLE, flats spelled. Scores are mir_eval's weighted key score, and that of MIREX, which also counts the fifth below.
 """
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from layerscope.errors import DataError
 from layerscope.targets.classes import ACCURACY, Classes
 from layerscope.targets.kind import Column, Labels, Metric, Observation, most, shown
+from layerscope.targets.note_names import Notation, notation_of, plain_signs
 
 __all__ = ["KEY_NAMES", "PITCH_CLASSES", "Key", "is_key", "key_name", "key_score", "key_score_mirex"]
 
@@ -29,19 +30,19 @@ PITCH_CLASSES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B"
 #: Twelve major and twelve minor keys, flats spelled: the order of MARBLE.
 KEY_NAMES = tuple(f"{name} {mode}" for mode in ("major", "minor") for name in PITCH_CLASSES)
 #: Upper and lower case tell "M" from "m".
-MODES = {"M": "major", "m": "minor", "major": "major", "maj": "major", "minor": "minor", "min": "minor"}
+MODES = {
+    "M": "major", "m": "minor", "major": "major", "maj": "major", "minor": "minor", "min": "minor",
+    "dur": "major", "majeur": "major", "maggiore": "major", "mayor": "major", "maior": "major",
+    "moll": "minor", "mol": "minor", "mineur": "minor", "minore": "minor", "menor": "minor",
+}  # fmt: skip
+#: Beside these words B is B flat.
+GERMAN_MODES = ("dur", "moll", "mol")
 SIGNS = {"": 0, "#": 1, "##": 2, "sharp": 1, "b": -1, "bb": -2, "flat": -1}
 #: A letter or the number of a pitch class from C, signs, and the mode.
 SPELLING = re.compile(
     r"(?P<tonic>[A-Ga-g]|1[01]|\d)(?P<signs>##?|bb?|[ -]?(?i:sharp|flat)|)(?:[ :_-]*(?P<mode>[A-Za-z]+)\.?)?"
 )
 SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-GERMAN = re.compile(r"(?P<tonic>[a-h](?:is|es|s)?)[ :_-]*(?P<mode>dur|moll)", re.IGNORECASE)
-#: B is H, and B flat is B.
-GERMAN_TONICS = {
-    "c": 0, "cis": 1, "ces": 11, "d": 2, "dis": 3, "des": 1, "e": 4, "eis": 5, "es": 3, "f": 5, "fis": 6, "fes": 4,
-    "g": 7, "gis": 8, "ges": 6, "a": 9, "ais": 10, "as": 8, "b": 10, "h": 11, "his": 0,
-}  # fmt: skip
 #: A step around the wheel is a fifth up.
 WHEEL = re.compile(r"0?(?P<step>1[0-2]|[1-9])(?P<letter>[ABDM])", re.IGNORECASE)
 #: Letter → the mode, and the tonic at step 1: of Camelot, 8A is A minor and 8B C major; of the Open Key, 1m and 1d are.
@@ -51,8 +52,15 @@ OPEN_KEY = {"m": ("minor", 9), "d": ("major", 0)}
 NO_KEY = "not a major or minor key such as 'Eb minor'"
 
 
-def key_name(text: str) -> str:
+def key_name(text: str, notation: Notation | None = None) -> str:
     """Return a key as `KEY_NAMES` spells it.
+
+    Parameters
+    ----------
+    text : str
+        The key; of one that has two names, both may stand, with a slash between.
+    notation : Notation, optional
+        Of its column; English by default.
 
     Raises
     ------
@@ -63,19 +71,34 @@ def key_name(text: str) -> str:
     --------
     >>> key_name("F# major"), key_name("Gb:maj"), key_name("ebm"), key_name("A-flat Minor"), key_name("a")
     ('Gb major', 'Gb major', 'Eb minor', 'Ab minor', 'A minor')
+    >>> key_name("h-moll"), key_name("Si bémol majeur"), key_name("C#/Db minor")
+    ('B minor', 'Bb major', 'Db minor')
     """
-    plain = " ".join(text.replace("♯", "#").replace("♭", "b").split())
-    german = GERMAN.fullmatch(plain)
-    if german and german["tonic"].lower() in GERMAN_TONICS:
-        pitch_class = PITCH_CLASSES[GERMAN_TONICS[german["tonic"].lower()]]
-        return f"{pitch_class} {'major' if german['mode'].lower() == 'dur' else 'minor'}"
-    spelling = SPELLING.fullmatch(plain)
-    mode = mode_of(spelling["tonic"], spelling["mode"]) if spelling else None
-    if spelling is None or mode is None:
-        raise DataError(f"'{shown(text)}' is {NO_KEY}")
-    tonic = spelling["tonic"].upper()
-    semitone = int(tonic) if tonic.isdigit() else SEMITONES[tonic]
-    return f"{PITCH_CLASSES[(semitone + SIGNS[spelling['signs'].strip(' -').lower()]) % 12]} {mode}"
+    plain = plain_signs(text)
+    parts = [part.strip() for part in plain.split("/")]
+    # "C#/Db major" has one mode.
+    mode = parts[-1].partition(" ")[2]
+    names = {one_key(part if " " in part or len(parts) == 1 else f"{part} {mode}", notation) for part in parts}
+    name = names.pop()
+    if name is None or names:
+        unread = notation is not None and not notation.english(plain)
+        raise DataError(f"'{shown(text)}' is {'B or, as in German, B flat' if unread else NO_KEY}")
+    return name
+
+
+def one_key(plain: str, notation: Notation | None) -> str | None:
+    """Return the key that a text of plain signs names, or None."""
+    if plain.lower().endswith(GERMAN_MODES):
+        notation = Notation(b="Bb")
+    # Of solfège the case says nothing, so that it needs a mode.
+    for spelled, case in ((notation or Notation(), True), (Notation(solfege=True), False)):
+        spelling = SPELLING.fullmatch(spelled.english(plain))
+        mode = mode_of(spelling["tonic"], spelling["mode"]) if spelling else None
+        if spelling and mode and (case or spelling["mode"]):
+            tonic = spelling["tonic"].upper()
+            semitone = int(tonic) if tonic.isdigit() else SEMITONES[tonic]
+            return f"{PITCH_CLASSES[(semitone + SIGNS[spelling['signs'].strip(' -').lower()]) % 12]} {mode}"
+    return None
 
 
 def mode_of(tonic: str, word: str | None) -> str | None:
@@ -115,12 +138,12 @@ def wheel_name(text: str, letters: dict[str, tuple[str, int]]) -> str:
 
 
 def spelling_of(cells: Sequence[Any]) -> Callable[[str], str]:
-    """Return what reads the keys of a column: by the wheel where most cells are of one."""
+    """Return what reads the keys of a column: by the wheel where most cells are of one, or in its notation."""
     for letters in (CAMELOT, OPEN_KEY):
         reader = partial(wheel_name, letters=letters)
         if most(not fault_of(cell, reader) for cell in cells):
             return reader
-    return key_name
+    return partial(key_name, notation=notation_of(map(shown, cells), is_key))
 
 
 def fault_of(cell: Any, reader: Callable[[str], str]) -> str:
@@ -204,6 +227,10 @@ class Key(Classes):
         reader = spelling_of(column.cells)
         reasons = {row: fault_of(cell, reader) for row, cell in enumerate(column.cells)}
         return {row: reason for row, reason in reasons.items() if reason}
+
+    def remark(self, column: Column) -> str:
+        """Return how notes are read, where that is not as in English."""
+        return notation_of(map(shown, column.cells), is_key).words
 
     def read(self, column: Column) -> Labels:
         """Read keys, of which all 24 are names, whether they occur or not."""
