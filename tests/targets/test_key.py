@@ -74,7 +74,8 @@ def test_a_column_of_other_names_is_no_key_though_one_cell_is():
 @pytest.mark.parametrize(
     ("text", "name"),
     [("C-Dur", "C major"), ("a-moll", "A minor"), ("h-moll", "B minor"), ("B-Dur", "Bb major"), ("Fis-Dur", "Gb major"),
-     ("as moll", "Ab minor"), ("Es-Dur", "Eb major"), ("His-Moll", "C minor"), ("H major", "B major"), ("h", "B minor"), ("Fis", "Gb major"),
+     ("as moll", "Ab minor"), ("Es-Dur", "Eb major"), ("His-Moll", "C minor"), 
+     ("H major", "B major"), ("h", "B minor"), ("Fis", "Gb major"),
      ("a mol", "A minor"), ("Hm", "B minor")],
 )  # fmt: skip
 def test_keys_are_read_in_german(text, name):

@@ -25,7 +25,7 @@ from layerscope.data.mirdata_tracks import PREFIX, mirdata_records
 from layerscope.data.table_files import PATH_NAMES, Rows, csv_rows, json_lines, unique_names
 from layerscope.errors import AudioError, DataError, UsageError, unknown
 from layerscope.targets import Column, Labels, read_labels, recognise
-from layerscope.targets.kind import most
+from layerscope.targets.cells import most
 
 __all__ = ["Dataset"]
 

@@ -27,7 +27,7 @@ from typing import Any
 import pandas as pd
 
 from layerscope.errors import DataError
-from layerscope.targets.kind import most
+from layerscope.targets.cells import most
 from layerscope.targets.values import MOST_NUMBERED_CLASSES
 
 __all__ = ["MOST_ODD", "Odd", "has_decimal_commas", "number_of", "settle_column", "tidy_cell"]

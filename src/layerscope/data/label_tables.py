@@ -21,7 +21,7 @@ import pandas as pd
 from layerscope.data.label_cells import MOST_ODD, Odd, number_of, settle_column, tidy_cell
 from layerscope.data.table_files import PATH_NAMES, Record, Rows
 from layerscope.errors import DataError
-from layerscope.targets.kind import as_float, most
+from layerscope.targets.cells import as_float, most
 
 __all__ = [
     "ASIDE", "CLIP_COLUMNS", "SPLIT_NAMES", "Record", "clip_records", "clip_table", "file_of", "fold_named",

@@ -17,10 +17,11 @@ import numpy as np
 from layerscope.errors import DataError, UsageError, unknown
 from layerscope.targets.beats import Beats
 from layerscope.targets.calibration import Calibration
+from layerscope.targets.cells import counted, is_name, most, shown
 from layerscope.targets.chords import Chords
 from layerscope.targets.classes import Classes
 from layerscope.targets.key import Key
-from layerscope.targets.kind import Column, Kind, Labels, Metric, counted, is_name, most, shown
+from layerscope.targets.kind import Column, Kind, Labels, Metric
 from layerscope.targets.over_time import KindOverTime, ascending_times
 from layerscope.targets.segments import Segments
 from layerscope.targets.tags import Tags
@@ -102,7 +103,7 @@ def kind_named(name: str) -> Kind:
 
 
 def kind_of(column: Column) -> Kind:
-    """Work out what the cells of a column are: the kind of more than half of them (`layerscope.targets.kind.most`).
+    """Work out what the cells of a column are: the kind of more than half of them (`layerscope.targets.cells.most`).
 
     The others are the odd ones, which `recognise` names: one odd cell never changes what a target is.
 

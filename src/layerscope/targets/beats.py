@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from layerscope.errors import DataError
 from layerscope.targets.bar_pointer import bar_pointer
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.kind import Column, Metric, Observation, is_list, is_numbers, most, shown
+from layerscope.targets.cells import is_list, is_numbers, most, shown
+from layerscope.targets.kind import Column, Metric, Observation
 from layerscope.targets.over_time import KindOverTime, Scored, Scores, ascending_times
 from layerscope.targets.tags import Tags
 

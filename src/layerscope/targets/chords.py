@@ -18,9 +18,10 @@ import mir_eval
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
+from layerscope.targets.cells import counted, is_list, most, shown
 from layerscope.targets.chord_symbols import harte
 from layerscope.targets.key import PITCH_CLASSES
-from layerscope.targets.kind import Column, Labels, Metric, counted, is_list, most, shown
+from layerscope.targets.kind import Column, Labels, Metric
 from layerscope.targets.note_names import Notation, notation_of
 from layerscope.targets.over_time import Scored, Scores
 from layerscope.targets.spans import (
@@ -197,9 +198,7 @@ class Chords(KindOfSpans):
         odd = {label: count for label, count in counts.items() if not is_chord(in_english(label, notation))}
         words = [notation.words] if notation.words else []
         if odd:
-            words.append(
-                f"{sum(odd.values())} of {counts.total()} labels are no chords and not scored: {counted(odd)}"
-            )
+            words.append(f"{sum(odd.values())} of {counts.total()} labels are no chords and not scored: {counted(odd)}")
         return "; ".join(words)
 
     def names_of(self, tracks: Sequence[Spans]) -> tuple[str, ...]:

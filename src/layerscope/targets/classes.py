@@ -17,21 +17,8 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration, softmax_slope
-from layerscope.targets.kind import (
-    FEW_SEVERAL,
-    Column,
-    Form,
-    Kind,
-    Labels,
-    Metric,
-    Observation,
-    defined_mean,
-    is_name,
-    is_several,
-    most,
-    row_of,
-    shown,
-)
+from layerscope.targets.cells import FEW_SEVERAL, is_name, is_several, most, shown
+from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, defined_mean, row_of
 
 __all__ = ["ACCURACY", "Classes", "accuracy", "macro_f1"]
 

@@ -1,9 +1,9 @@
 """Keys: one of twelve major and twelve minor keys.
 
 Cells are keys in their usual spellings ("Gb:maj", "F♯ minor", "A-flat major", "Ebm", a lower-case tonic alone for
-minor), in German ("As-Dur", "h") or solfège ("La mineur"); a column of which "key" is a word is recognised. Where most cells are of the
-wheel of DJs, Camelot's ("8A") or the Open Key's ("1m"), they are read as such. They are classes in the order of
-MARBLE, flats spelled. Scores are mir_eval's weighted key score, and that of MIREX, which also counts the fifth below.
+minor), in German ("As-Dur", "h") or solfège ("La mineur"); a column of which "key" is a word is recognised. Where most
+cells are of the wheel of DJs, Camelot's ("8A") or the Open Key's ("1m"), they are read as such. They are classes in the
+order of MARBLE, flats spelled. Scores are mir_eval's weighted key score, and that of MIREX, which also counts the fifth below.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.errors import DataError
+from layerscope.targets.cells import most, shown
 from layerscope.targets.classes import ACCURACY, Classes
-from layerscope.targets.kind import Column, Labels, Metric, Observation, most, shown
+from layerscope.targets.kind import Column, Labels, Metric, Observation
 from layerscope.targets.note_names import Notation, notation_of, plain_signs
 
 __all__ = ["KEY_NAMES", "PITCH_CLASSES", "Key", "is_key", "key_name", "key_score", "key_score_mirex"]

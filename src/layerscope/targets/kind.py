@@ -12,10 +12,7 @@ definition. Of kinds over time (`layerscope.targets.over_time`) a probe scores f
 
 from __future__ import annotations
 
-import math
-import numbers
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -25,7 +22,7 @@ from numpy.typing import NDArray
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
 
-__all__ = ["Column", "Form", "Kind", "Labels", "Metric", "Observation", "defined_mean", "most", "shown"]
+__all__ = ["Column", "Form", "Kind", "Labels", "Metric", "Observation", "defined_mean"]
 
 Array = NDArray[np.float64]
 #: What a probe answers: one of several outputs, any of them, or numbers. It decides the probe's loss.
@@ -283,6 +280,10 @@ class Kind:
         return f"{len(names)} {self.noun}"
 
 
+#: What a table of answers says of each file, whatever its kind.
+FILE_COLUMNS = ("path", "error")
+
+
 def row_of(answer: Mapping[str, Any], numbers: Mapping[str, float], sign: str) -> dict[str, Any]:
     """Return a row of an answer and a column for each name; a name that the table itself uses gets a sign.
 
@@ -299,117 +300,6 @@ def row_of(answer: Mapping[str, Any], numbers: Mapping[str, float], sign: str) -
             column = f"{sign}({column})"
         columns[column] = number
     return columns
-
-
-def is_number(item: Any) -> bool:
-    """Return whether an item of a cell is a number."""
-    # To Python, True and False are whole numbers.
-    return isinstance(item, numbers.Real) and not isinstance(item, (bool, np.bool_))
-
-
-def is_list(item: Any) -> bool:
-    """Return whether a cell, or an item of one, is a list."""
-    return isinstance(item, (list, tuple))
-
-
-def is_numbers(item: Any) -> bool:
-    """Return whether a cell, or an item of one, is a list of numbers."""
-    return is_list(item) and all(map(is_number, item))
-
-
-def is_name(item: Any) -> bool:
-    """Return whether a cell, or an item of one, is a text, a number, or true or false: what can be written as one."""
-    if not isinstance(item, (str, numbers.Real, np.bool_)):
-        return False
-    try:
-        str(item)
-    except ValueError:  # a number of thousands of digits
-        return False
-    return True
-
-
-#: The share of cells with several names up to which they are the odd ones of a column of names.
-FEW_SEVERAL = 0.05
-#: What a table of answers says of each file, whatever its kind.
-FILE_COLUMNS = ("path", "error")
-
-
-def is_several(cell: Any) -> bool:
-    """Return whether a cell is a text of several names, with ``|`` between them."""
-    return isinstance(cell, str) and "|" in cell
-
-
-#: The share of cells above which a column is of a kind, and the others are the odd ones.
-MOST = 0.5
-
-
-def most(answers: Iterable[bool]) -> bool:
-    """Return whether more than half of the answers are yes; where nobody is asked, no.
-
-    Examples
-    --------
-    >>> most([True, True, False]), most([True, False]), most([])
-    (True, False, False)
-    """
-    given = list(answers)
-    return sum(given) > MOST * len(given)
-
-
-#: Letters of a cell that a message shows.
-LETTERS = 60
-
-
-def shown(cell: Any) -> str:
-    """Return a cell for a message, cut where it is long.
-
-    Examples
-    --------
-    >>> shown([0.5, "x"]), len(shown(list(range(1000))))
-    ("[0.5, 'x']", 60)
-    """
-    try:
-        text = str(cell)
-    except (RecursionError, ValueError):  # nested too deep, or a number of thousands of digits
-        return f"a {type(cell).__name__} that cannot be shown"
-    return text if len(text) <= LETTERS else f"{text[: LETTERS - 1]}…"
-
-
-#: Different odd cells that a message names.
-NAMED = 8
-
-
-def counted(counts: Mapping[str, int]) -> str:
-    """Return what occurs and how often, the commonest first.
-
-    Examples
-    --------
-    >>> counted({"other": 1, "X": 2})
-    "'X' (2), 'other'"
-    """
-    ordered = sorted(counts.items(), key=lambda pair: -pair[1])
-    words = [f"'{shown(name)}'" + (f" ({count})" if count > 1 else "") for name, count in ordered[:NAMED]]
-    return ", ".join(words) + (f" and {len(ordered) - NAMED} more" if len(ordered) > NAMED else "")
-
-
-#: Python would take "1_2" for 12 as well.
-NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
-
-
-def as_float(item: Any) -> float:
-    """Return a number, or a text of one, as a float; NaN where it is none, or not finite.
-
-    Examples
-    --------
-    >>> as_float("1.5"), as_float("1_5"), as_float(10**400), as_float(None)
-    (1.5, nan, nan, nan)
-    """
-    if not (is_number(item) or (isinstance(item, str) and NUMBER.fullmatch(item))):
-        return math.nan
-    try:
-        value = float(item)
-    except OverflowError:
-        return math.nan
-    return value if math.isfinite(value) else math.nan
 
 
 def defined_mean(values: Array) -> Array:

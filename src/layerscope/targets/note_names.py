@@ -1,7 +1,7 @@
 """Notes as they are written elsewhere, in English letters: German and Dutch ("Fis", "H", "Bes"), solfège ("Sol").
 
-Every name but one means one note wherever it stands: "H" is B, "Es" is E flat. "B" alone is B flat in a column of German
-ones, which is told by the "H" in it.
+Every name but one means one note wherever it stands: "H" is B, "Es" is E flat. "B" alone is B flat in a column of
+German ones, which is told by the "H" in it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from layerscope.targets.kind import most
+from layerscope.targets.cells import most
 
 __all__ = ["Notation", "notation_of", "plain_signs"]
 
@@ -18,7 +18,8 @@ __all__ = ["Notation", "notation_of", "plain_signs"]
 NOTE = r"(?P<letter>[A-Ha-h])(?P<signs>(?<=[AEae])s(?!us)(?:es)?|isis|is|eses|es|##?|bb?|)"
 GERMAN, BASS = re.compile(NOTE), re.compile(r"/" + NOTE.replace("a-h", "") + "$")
 SOLFEGE = re.compile(
-    r"(?P<note>do|r[eé]|mi|fa|sol(?!o)|la|[st]i)(?P<signs>##?|bb?(?!emol)|[ -]?(?:b[eé]mol+e?|flat|di[eè]s[ei]s?|sharp|sostenido)|)",
+    r"(?P<note>do|r[eé]|mi|fa|sol(?!o)|la|[st]i)"
+    r"(?P<signs>##?|bb?(?!emol)|[ -]?(?:b[eé]mol+e?|flat|di[eè]s[ei]s?|sharp|sostenido)|)",
     re.IGNORECASE,
 )
 LETTERS = {"do": "C", "re": "D", "ré": "D", "mi": "E", "fa": "F", "sol": "G", "la": "A", "si": "B", "ti": "B"}
@@ -115,13 +116,14 @@ def notation_of(labels: Iterable[str], reads: Callable[[str], bool]) -> Notation
     labels = [plain_signs(label) for label in labels]
     solfege = Notation(solfege=True)
     # "Do" may be D diminished: the other notes tell.
-    if most(SOLFEGE.match(label) is not None and reads(solfege.english(label)) and not reads(label) for label in labels if label != "Do"):
+    telling = [label for label in labels if label != "Do"]
+    if most(bool(SOLFEGE.match(label)) and reads(solfege.english(label)) and not reads(label) for label in telling):
         return solfege
     notes = [note for label in labels if (note := GERMAN.match(label)) and reads(Notation().english(label))]
     h = sum(note["letter"] in "Hh" for note in notes)
     plain = sum(map(is_plain_b, notes))
     flat = any(note["letter"] in "Bb" and note["signs"] in ("b", "es") for note in notes)
     signed = sum(note["signs"] in SIGNS for note in notes)
-    if h + signed <= SLIPS * plain or (not h and (flat or not signed)):
+    if not plain or h + signed <= SLIPS * plain or (not h and (flat or not signed)):
         return Notation()
     return Notation(b="Bb" if h > SLIPS * plain and not flat else "")

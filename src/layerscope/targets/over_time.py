@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.kind import Column, Kind, Labels, as_float, is_list, shown
+from layerscope.targets.cells import as_float, is_list, shown
+from layerscope.targets.kind import Column, Kind, Labels
 
 __all__ = ["KindOverTime", "Scored", "Scores", "ascending_times", "frame_times"]
 

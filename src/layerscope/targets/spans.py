@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.errors import DataError
+from layerscope.targets.cells import as_float, is_list, is_name, most, shown
 from layerscope.targets.classes import Classes
-from layerscope.targets.kind import Column, Metric, Observation, as_float, is_list, is_name, most, shown
+from layerscope.targets.kind import Column, Metric, Observation
 from layerscope.targets.over_time import KindOverTime, Scored, frame_times
 
 __all__ = ["IGNORED", "KindOfSpans", "Spans", "frame_accuracy", "span_targets", "spans_from_frames", "spans_of"]

@@ -14,21 +14,8 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration, best_threshold, logistic_curves
-from layerscope.targets.kind import (
-    FEW_SEVERAL,
-    Column,
-    Form,
-    Kind,
-    Labels,
-    Metric,
-    Observation,
-    is_list,
-    is_name,
-    is_several,
-    most,
-    row_of,
-    shown,
-)
+from layerscope.targets.cells import FEW_SEVERAL, is_list, is_name, is_several, most, shown
+from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, row_of
 from layerscope.targets.ranking_curves import average_precision, roc_auc
 
 __all__ = ["Tags"]

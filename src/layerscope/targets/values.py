@@ -18,21 +18,8 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.kind import (
-    Column,
-    Form,
-    Kind,
-    Labels,
-    Metric,
-    Observation,
-    as_float,
-    is_list,
-    is_number,
-    is_numbers,
-    most,
-    row_of,
-    shown,
-)
+from layerscope.targets.cells import as_float, is_list, is_number, is_numbers, most, shown
+from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, row_of
 
 __all__ = ["Values", "r2"]
 
