@@ -117,6 +117,26 @@ def test_a_kind_that_is_said_decides_what_cells_are(tmp_path):
     assert dataset.with_target("x").labels("x").kind.name == "classes"
 
 
+@pytest.mark.parametrize(
+    ("kind", "cells", "words"),
+    [
+        ("beats", ["rock", "jazz"], "no cell of 'x' can be read as beats; .* look like classes: --kind classes"),
+        ("chords", ["[0.5, 1.0, 2.0]", "[0.4, 0.9]"], "no cell of 'x' can be read as chords; .*: --kind beats"),
+        ("values", ["rock", "jazz"], "no clip has a label of kind values in 'x'; .* is no number; .*: --kind classes"),
+        ("key", ["rock", "jazz"], "no cell of 'x' can be read as key; .*: --kind classes"),
+        (None, ["[[0, 1], [1, 2]]"] * 2, "no cell of 'x' can be read as beats; .* may be spans without labels"),
+        (None, ['{"name": "rock"}'] * 2, "its cells are of no one kind .* write all in one way: names, "),
+    ],
+)
+def test_a_kind_that_no_cell_is_of_is_told_from_labels_that_are_not_there(tmp_path, kind, cells, words):
+    rows = [{"path": f"{number}.wav", "x": cell} for number, cell in enumerate(cells)]
+    for row in rows:
+        (tmp_path / row["path"]).write_bytes(b"RIFF")
+    dataset = Dataset.from_dataframe(pd.DataFrame(rows), root=tmp_path)
+    with pytest.raises(DataError, match=words):
+        dataset.with_target("x", kind)
+
+
 def test_what_describes_clips_is_no_target(tmp_path):
     write_tone(tmp_path / "a.wav", 300)
     dataset = Dataset.load(write_csv(tmp_path / "c.csv", "path,group,label", "a.wav,g,x"))

@@ -98,11 +98,19 @@ def test_a_list_with_a_hole_is_set_aside(hole):
     assert [isinstance(cell, Odd) for cell in cells] == [False] * 10 + [True, True, False]
 
 
-def test_one_cell_with_a_bar_makes_no_tags_of_classes():
-    names = ["rock", "jazz"] * 10
-    assert settled([*names, "a|b"])[20].reason == "t.csv row 22: 'x' a|b is no name of one class, as 20 of 21 cells are"
-    assert settled([*names, "rock|jazz"])[20] == "rock|jazz"
-    assert settled(["rock", "jazz", "a|b"])[2] == "a|b"
+@pytest.mark.parametrize(
+    ("cells", "read"),
+    [
+        (["array(['a', 'b'])", "array(['b'], dtype=object)"], [["a", "b"], ["b"]]),
+        (["np.array([0.5, 1.5])", "array([1, 2])"], [[0.5, 1.5], [1, 2]]),
+        (["{'b', 'a'}", "set()", "frozenset({'a'})"], [["a", "b"], [], ["a"]]),
+        (["('a', 'b')", "('a',)", "()"], [["a", "b"], ["a"], []]),
+        (["rock", "jazz", "[]", "set()", "rock"], ["rock", "jazz", None, None, "rock"]),
+        (["1.5", "2.5", "None", "none"], [1.5, 2.5]),
+    ],
+)
+def test_what_python_writes_is_read(cells, read):
+    assert [cell for cell in settled(cells) if not isinstance(cell, Odd)] == read
 
 
 @pytest.mark.parametrize("odd", ["['rock', 'pop']", '{"genre": "rock"}', "['rock' 'pop']"])

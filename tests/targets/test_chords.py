@@ -104,6 +104,20 @@ def test_lone_letters_are_chords_in_a_column_of_chords_alone():
 
 
 @pytest.mark.parametrize(
+    ("name", "labels"),
+    [("x", ("I", "V7", "vi", "IV")), ("x", ("i", "iv", "V")), ("chords", ("I", "IV", "V")), ("chords", ("1", "4", "5")),
+     ("chords", ("a", "d", "e")), ("harmony", ("C-G", "Am", "C|G"))],
+)  # fmt: skip
+def test_chords_in_no_notation_that_is_read_never_become_segments_in_silence(name, labels):
+    column = Column(name, [song(*labels)], ["1.wav"], [0.0])
+    with pytest.raises(DataError, match=r"most of its labels are no chords .* --kind segments"):
+        recognise(column)
+    assert recognise(column, "segments").kind.name == "segments"
+    # Movements are sections.
+    assert recognise(Column("x", [song("I", "II", "III")], ["1.wav"], [0.0])).kind.name == "segments"
+
+
+@pytest.mark.parametrize(
     ("labels", "chords"),
     [
         (("Hm", "B", "Fis7", "Es/G"), ("B:min", "Bb", "F#:7", "Eb:maj/3")),

@@ -22,12 +22,54 @@ def test_a_list_is_no_name():
         labels_of([["a"], ["b"]], "classes")
 
 
-@pytest.mark.parametrize("notation", ["{} bpm", "{}%", "1 0{}", "1'0{}", "2024-01-{}", "1,0{}.5"])
+@pytest.mark.parametrize("notation", ["{} bpm", "{}%", "2024-01-{}"])
 def test_names_most_of_which_occur_once_are_no_classes_unless_somebody_says_so(notation):
     cells = [notation.format(number) for number in (*range(10, 48), 10, 11)]
     with pytest.raises(DataError, match=r"'tempo': 36 of 38 labels occur once, such as .*12.* --kind classes"):
         recognise(Column("tempo", cells))
     assert recognise(Column("tempo", cells), "classes").kind.name == "classes"
+
+
+@pytest.mark.parametrize("notation", ["1 0{}", "1'0{}", "1,0{}.5", "0.{};0.5", "0.{} 0.5 1.0"])
+def test_texts_of_several_numbers_are_no_classes_unless_somebody_says_so(notation):
+    column = Column("tempo", [notation.format(number) for number in range(10, 14)] * 10)
+    with pytest.raises(DataError, match="looks like several numbers, or like one whose thousands are parted"):
+        recognise(column)
+    assert recognise(column, "classes").evidence == "classes: 40 of 40 cells"
+
+
+@pytest.mark.parametrize("cells", [
+    ["rock, pop", "pop", "jazz, rock", "jazz"], ["a;b", "b", "a;c", "c"], ["a/b", "a", "b"], ["a\nb", "a", "b"],
+    ["a+b", "a", "b"], ["[a, b]", "[b]"], ["{a, b}", "a"], ['"a","b"', "a"], ["#rock #pop", "#jazz"],
+])  # fmt: skip
+def test_cells_of_several_names_are_no_classes_unless_somebody_says_so(cells):
+    column = Column("label", cells * 6)
+    with pytest.raises(DataError, match=r"looks like several names, and so do .* write tags with \| between them"):
+        recognise(column)
+    assert recognise(column, "classes").kind.name == "classes"
+
+
+@pytest.mark.parametrize("cells", [
+    ["3/4", "4/4", "6/8", "2/4"], ["Bach, J. S.", "Bach, C. P. E.", "Bach, W. F."], ["Earth, Wind & Fire", "AC/DC"],
+    ["C+", "C", "A+"], ["drum and bass", "bass"], ["[live]", "[studio]"],
+])  # fmt: skip
+def test_names_with_signs_in_them_are_names(cells):
+    assert recognise(Column("label", cells * 6)).evidence.startswith(f"classes: {6 * len(cells)} of")
+
+
+def test_one_cell_of_several_names_is_set_aside():
+    recognised = recognise(Column("label", ["rock", "pop"] * 20 + ["rock, pop"]))
+    assert recognised.faults == {40: "'rock, pop' is several names; a class is one name"}
+
+
+def test_names_that_may_be_one_or_none_are_said():
+    cells = ["Rock"] * 5 + ["rock"] * 4 + ["jazz"] * 6 + ["None"] * 2 + ["ro\u200bck"]
+    assert recognise(Column("label", cells)).evidence == (
+        "classes: 18 of 18 cells; 'None' (2) taken as a name: leave cells without a label empty; "
+        "taken as different: 'Rock' (5), 'rock' (4), 'ro\u200bck'"
+    )
+    tags = recognise(Column("label", [["Rock", "a"], ["rock"]]))
+    assert tags.evidence == "tags: 2 of 2 cells; taken as different: 'Rock', 'rock'"
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_a_column_of_other_names_is_no_key_though_one_cell_is():
 @pytest.mark.parametrize(
     ("text", "name"),
     [("C-Dur", "C major"), ("a-moll", "A minor"), ("h-moll", "B minor"), ("B-Dur", "Bb major"), ("Fis-Dur", "Gb major"),
-     ("as moll", "Ab minor"), ("Es-Dur", "Eb major"), ("His-Moll", "C minor"), 
+     ("as moll", "Ab minor"), ("Es-Dur", "Eb major"), ("His-Moll", "C minor"),
      ("H major", "B major"), ("h", "B minor"), ("Fis", "Gb major"),
      ("a mol", "A minor"), ("Hm", "B minor")],
 )  # fmt: skip
@@ -127,6 +127,14 @@ def test_what_b_is_in_a_column_tells_its_h(cells, names, words):
 def test_a_b_that_may_be_either_of_two_notes_is_set_aside(cells):
     recognised = recognise(Column("key", cells))
     assert recognised.faults == {cells.index("B"): "'B' is B or, as in German, B flat"}
+
+
+@pytest.mark.parametrize("cells", [["I", "V", "vi"], ["A dorian", "D mixolydian", "C major"],
+                                   ["A minor / C major", "C major"]])  # fmt: skip
+def test_keys_in_no_notation_that_is_read_never_become_classes_in_silence(cells):
+    with pytest.raises(DataError, match=r"are no major or minor keys, such as .* --kind classes"):
+        recognise(Column("key", cells))
+    assert recognise(Column("key", cells), "classes").kind.name == "classes"
 
 
 @pytest.mark.parametrize("text", ["1m", "6m", "12d", "1 M", "8b", "Hus-Dur"])

@@ -24,7 +24,7 @@ from layerscope.data.label_tables import CLIP_COLUMNS, clip_records, clip_table,
 from layerscope.data.mirdata_tracks import PREFIX, mirdata_records
 from layerscope.data.table_files import PATH_NAMES, Rows, csv_rows, json_lines, unique_names
 from layerscope.errors import AudioError, DataError, UsageError, unknown
-from layerscope.targets import Column, Labels, read_labels, recognise
+from layerscope.targets import Column, Labels, kind_named, looks_like, read_labels, recognise
 from layerscope.targets.cells import most
 
 __all__ = ["Dataset"]
@@ -320,7 +320,13 @@ class Dataset:
             if column not in named.targets():
                 raise unknown("target", column, self.targets())
         labelled = named.with_cells(target, kind).with_files_read(target, kind)
-        recognised = recognise(labelled.column(target), kind)
+        column = labelled.column(target)
+        recognised = recognise(column, kind)
+        if len(recognised.faults) == len(column.cells):
+            raise DataError(
+                f"{self.name}: no cell of '{target}' can be read as {recognised.kind}; first reason: "
+                f"{recognised.faults[0]}{looks_like(column, recognised.kind)}"
+            )
         odd = {labelled.clips["clip"][row]: reason for row, reason in recognised.faults.items()}
         return replace(labelled.without(odd), evidence={**self.evidence, target: recognised.evidence})
 
@@ -340,8 +346,10 @@ class Dataset:
                     reasons.setdefault(clip, f"no label in '{target}'")
         kept = clips[~clips["clip"].isin(list(reasons))].reset_index(drop=True)
         if kept.empty:
+            of_kind = f" of kind {kind}" if kind else ""
             raise DataError(
-                f"{self.name}: no clip has a label in '{target}'; first reason: {next(iter(reasons.values()))}"
+                f"{self.name}: no clip has a label{of_kind} in '{target}'; first reason: {next(iter(reasons.values()))}"
+                + (looks_like(self.column(target), kind_named(kind)) if kind else "")
             )
         return replace(self, clips=kept, skipped={**self.skipped, **reasons})
 

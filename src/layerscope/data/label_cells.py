@@ -9,8 +9,8 @@ column is refused as a target until `kind` says what it is; beyond, the cells ar
 - ``1,5`` is a number where no cell of the column has a point and the comma cannot part thousands; ``−1`` is one, with
   the typographic minus too.
 - ``['a', 'b']`` and ``["a"]``, as pandas and JSON write lists, are lists.
-- ``a|b`` is tags, unless few cells of the column have a bar and none of their parts stands elsewhere in it.
-- Nothing, null, NaN and ``nan`` are no label; beside numbers ``n/a``, ``?`` and the like are not either.
+- ``array(['a', 'b'])`` and ``set()`` are lists too; beside names an empty list is no label.
+- Nothing, null, NaN and ``nan`` are no label; beside numbers ``n/a``, ``None``, ``?`` and the like are not either.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import pandas as pd
 
 from layerscope.errors import DataError
 from layerscope.targets.cells import most
+from layerscope.targets.label_names import ABSENT
 from layerscope.targets.values import MOST_NUMBERED_CLASSES
 
 __all__ = ["MOST_ODD", "Odd", "has_decimal_commas", "number_of", "settle_column", "tidy_cell"]
@@ -38,8 +39,6 @@ MOST_ODD = 0.1
 MOST_UNSURE = 0.5
 #: Numbers and missing ones as Python and pandas write them; no one calls a class so.
 NO_LABEL = frozenset({"", "nan", "NaN", "<NA>"})
-#: What stands for "not measured" beside numbers.
-NOT_MEASURED = frozenset({"n/a", "#n/a", "na", "null", "?", "-", "–", "—", "."})
 #: No measurement is as large; beyond, whole numbers are names.
 LARGEST = 1e300
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -48,6 +47,9 @@ WHOLE = re.compile(r"0|-?[1-9]\d*", re.ASCII)
 LEADING_ZERO = re.compile(r"[+\-−–]?0\d+", re.ASCII)
 #: As NumPy prints arrays, without commas: Python would join the names.
 ARRAY = re.compile(r"""\[.*['"]\s+['"].*\]|\[[\s\d.e+\-\[\]]*\d\.?\s+[-\d][\s\d.e+\-\[\]]*\]""", re.DOTALL)
+
+#: What Python writes around lists that are arrays or sets.
+CALLED = re.compile(r"(?:np\.|numpy\.)?(?:array|frozenset|set|list|tuple)\((.*?)(?:,\s*dtype=[^)]*)?\)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -142,10 +144,10 @@ def settle_column(name: str, cells: Sequence[Any], places: Sequence[str], *, typ
         return set_odd_aside(name, cells, lists, places, noun)
     numbers = column_numbers(filled, typed=typed)
     if numbers is None:
-        names, stray = names_of(cells), stray_tags(filled)
-        single = [
-            cell if isinstance(cell, str) and cell not in stray and not is_array(cell) else None for cell in names
-        ]
+        # Beside names an empty list is no label.
+        cells = [None if cell in ([], {}) else cell for cell in cells]
+        names = names_of(cells)
+        single = [cell if isinstance(cell, str) and not is_array(cell) else None for cell in names]
         return set_odd_aside(name, names, single, places, "name of one class")
     read = iter(numbers)
     return set_odd_aside(
@@ -168,12 +170,20 @@ def has_gap(cell: Any) -> bool:
 
 
 def listed(text: str) -> Any:
-    """Return a text that is a list, a tuple or a set as Python or JSON writes it, as a list; others as they are."""
-    if text[:1] not in "[({" or text[-1:] not in "])}" or is_array(text):
+    """Return a text that is a list, tuple, set or array as Python or JSON writes it, as a list; others as they are.
+
+    Examples
+    --------
+    >>> listed("array(['a', 'b'], dtype=object)"), listed("set()"), listed("('a',)"), listed("[live]")
+    (['a', 'b'], [], ['a'], '[live]')
+    """
+    called = CALLED.fullmatch(text)
+    inside = (called[1] or "[]") if called else text
+    if inside[:1] not in "[({" or inside[-1:] not in "])}" or is_array(inside):
         return text
     for read in (json.loads, ast.literal_eval):
         try:
-            value = read(text)
+            value = read(inside)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
         return tidy_cell(value, text[:60]) if isinstance(value, (list, tuple, set, dict)) else text
@@ -188,7 +198,7 @@ def column_numbers(cells: Sequence[Any], *, typed: bool) -> list[int | float | N
     known = [number for number in numbers if number is not None]
     # "1,500" may be 1.5 or 1500, but is a number.
     unsure = sum(isinstance(cell, str) and DECIMAL_COMMA.fullmatch(cell) is not None for cell in cells) * (not comma)
-    stated = sum(not isinstance(cell, str) or cell.casefold() not in NOT_MEASURED for cell in cells)
+    stated = sum(not isinstance(cell, str) or cell.casefold() not in ABSENT for cell in cells)
     if not known + [0.0] * unsure or len(known) + unsure < (1 - MOST_UNSURE) * stated:
         return None
     if unsure > len(known):
@@ -201,7 +211,7 @@ def column_numbers(cells: Sequence[Any], *, typed: bool) -> list[int | float | N
         # Whoever writes whole numbers in quotes, where they need none, means names.
         return None if typed and len(texts) == len(cells) else numbers
     # Few whole numbers name classes: in their order where each is written as numbers are, else as they are written.
-    names = [text for text in texts if text.casefold() not in NOT_MEASURED]
+    names = [text for text in texts if text.casefold() not in ABSENT]
     if typed:
         return None if names else one_number_one_name(numbers)
     return numbers if all(map(WHOLE.fullmatch, names)) else None
@@ -257,20 +267,12 @@ def names_of(cells: Sequence[Any]) -> list[Any]:
     ]
 
 
-def stray_tags(filled: Sequence[Any]) -> set[str]:
-    """Return the cells with ``|`` in a column of classes: few, and none of their parts stands elsewhere."""
-    tagged = [text for text in filled if isinstance(text, str) and "|" in text]
-    parts = {part.strip() for text in tagged for part in text.split("|")}
-    stray = len(tagged) <= MOST_ODD * len(filled) and parts.isdisjoint(map(str, filled))
-    return set(tagged) if stray else set()
-
-
 def set_odd_aside(name: str, cells: Sequence[Any], read: Sequence[Any], places: Sequence[str], noun: str) -> list[Any]:
     """Return what was read, and `Odd` for the filled cells of which nothing could be."""
     filled = [place for place, cell in enumerate(cells) if cell is not None and not isinstance(cell, Odd)]
     odd = [place for place in filled if read[place] is None]
     result = [cell if isinstance(cell, Odd) else value for cell, value in zip(cells, read, strict=True)]
-    counted = [place for place in odd if str(cells[place]).casefold() not in NOT_MEASURED]
+    counted = [place for place in odd if str(cells[place]).casefold() not in ABSENT]
     refusal = ""
     if len(counted) > MOST_ODD * len(filled):
         refusal = (

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy as np
 from layerscope.errors import DataError, UsageError, unknown
 from layerscope.targets.beats import Beats
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.cells import counted, is_name, most, shown
+from layerscope.targets.cells import counted, is_list, is_name, most, shown
 from layerscope.targets.chords import Chords
 from layerscope.targets.classes import Classes
 from layerscope.targets.key import Key
@@ -29,8 +30,8 @@ from layerscope.targets.values import Values
 
 __all__ = [
     "Calibration", "Classes", "Column", "Kind", "KindOverTime", "Labels", "Metric", "Recognised", "Tags", "Values",
-    "ascending_times", "kind_named", "kind_of", "kinds", "labels_of", "metric_named", "most", "read_labels",
-    "recognise", "register",
+    "ascending_times", "kind_named", "kind_of", "kinds", "labels_of", "looks_like", "metric_named", "most",
+    "read_labels", "recognise", "register",
 ]  # fmt: skip
 
 #: By name. Where nobody says what cells are, the last is asked first whether it recognises them: what is said over time
@@ -120,10 +121,27 @@ def kind_of(column: Column) -> Kind:
     for kind in reversed(kinds().values()):
         if kind.recognises(column):
             return kind
+    mixed = "some labels are lists and some are not; " if len(set(map(is_list, column.cells))) > 1 else ""
     raise DataError(
-        f"'{column.name}': its cells are of no one kind (the first: {shown(next(iter(column.cells), ''))}); some "
-        "labels are lists and some are not, or lists hold neither names nor numbers; write all of them in one way"
+        f"'{column.name}': its cells are of no one kind (the first: {shown(next(iter(column.cells), ''))}); {mixed}"
+        "write all in one way: names, numbers, lists of either, [[start, end, name], …] or "
+        '{"beat": [time, …], "downbeat": [time, …]}'
     )
+
+
+def doubt_of(column: Column, chosen: Kind) -> str:
+    """Return why a kind that cells were recognised as is to be said by the user, or an empty text."""
+    asked_before = takewhile(lambda kind: kind is not chosen, reversed(kinds().values()))
+    return chosen.doubt(column) or next(filter(None, (kind.missed(column) for kind in asked_before)), "")
+
+
+def looks_like(column: Column, kind: Kind) -> str:
+    """Return which other kind the cells of a column look like, as the end of a message, or an empty text."""
+    try:
+        other = kind_of(column)
+    except DataError:
+        return ""
+    return f"; its cells look like {other}: --kind {other}" if other is not kind else ""
 
 
 @dataclass(frozen=True)
@@ -166,7 +184,7 @@ def recognise(column: Column, kind: str | None = None) -> Recognised:
     "key: 4 of 7 cells; 3 set aside: 'X' (2), 'other'"
     """
     chosen = kind_named(kind) if kind else kind_of(column)
-    doubt = "" if kind else chosen.doubt(column)
+    doubt = "" if kind else doubt_of(column, chosen)
     if doubt:
         raise DataError(f"'{column.name}': {doubt}")
     faults = chosen.faults(column)

@@ -204,7 +204,8 @@ class Beats(KindOverTime):
         filled = [cell for cell in column.cells if cell or not is_list(cell)]
         named = "beat" in column.name.lower()
         nested = [is_list(cell) and all(map(is_numbers, cell)) and (named or not are_spans(cell)) for cell in filled]
-        return most(isinstance(cell, dict) or paired for cell, paired in zip(filled, nested, strict=True)) or (
+        records = [isinstance(cell, dict) and "beat" in cell for cell in filled]
+        return most(map(max, records, nested)) or (
             most(map(is_numbers, filled)) and "," not in column.name and holds_times(column.name, filled)
         )
 

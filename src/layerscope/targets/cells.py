@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "as_float", "counted", "is_list", "is_name", "is_number", "is_numbers", "is_several", "most", "shown",
+    "as_float", "counted", "is_list", "is_name", "is_number", "is_numbers", "most", "shown",
 ]  # fmt: skip
 
 
@@ -40,15 +40,6 @@ def is_name(item: Any) -> bool:
     except ValueError:  # a number of thousands of digits
         return False
     return True
-
-
-#: The share of cells with several names up to which they are the odd ones of a column of names.
-FEW_SEVERAL = 0.05
-
-
-def is_several(cell: Any) -> bool:
-    """Return whether a cell is a text of several names, with ``|`` between them."""
-    return isinstance(cell, str) and "|" in cell
 
 
 #: The share of cells above which a column is of a kind, and the others are the odd ones.

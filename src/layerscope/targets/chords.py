@@ -7,6 +7,7 @@ that are no chord are not scored. Recall of whole tracks is mir_eval's, weighted
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -87,6 +88,12 @@ def is_chord(label: str) -> bool:
     return True
 
 
+#: Columns that are called so hold chords.
+HARMONY = ("chord", "harmon", "akkord", "accord", "acorde")
+#: Degrees of a key.
+ROMAN = re.compile(
+    r"[#b♭♯]?(?:VII|VI|V|IV|III|II|I|vii|vi|v|iv|iii|ii|i)(?:[°ø+:/\d#b]|o|maj|min|M|m|dim|aug|sus|add)*"
+)
 #: Columns that are called so hold sections, whatever these are called: "A7" may be the seventh A.
 SECTIONS = ("segment", "section", "structure")
 #: Labels that name chords and sections alike, and tell nothing of the two apart.
@@ -174,6 +181,21 @@ class Chords(KindOfSpans):
             labels = [label for label in labels if label not in AMBIGUOUS]
         named_otherwise = any(word in name for word in SECTIONS)
         return not named_otherwise and super().recognises(column) and most(map(is_chord, labels))
+
+    def missed(self, column: Column) -> str:
+        """Return that a column of chords, by its name or as Roman numerals, is in a notation that is not read."""
+        labels = list(labels_of_column(column))
+        named = any(word in column.name.lower() for word in HARMONY)
+        degrees = most(ROMAN.fullmatch(label) is not None for label in labels) and not all(map(str.isupper, labels))
+        odd = [label for label in dict.fromkeys(labels) if not is_chord(label)]
+        if not (super().recognises(column) and odd and (named or degrees)):
+            return ""
+        words = ", ".join(f"'{shown(label)}'" for label in odd[:3])
+        key = " (degrees are chords only in a key)" if degrees else ""
+        return (
+            f"most of its labels are no chords such as 'C:min7' or 'Cm7' ({words}){key}; write them so, or say "
+            "--kind segments, to which each is a name"
+        )
 
     def read(self, column: Column) -> Labels:
         """Read the chords of each track, however notes are called."""

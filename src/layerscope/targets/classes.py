@@ -8,6 +8,7 @@ sorted, numbers by their size. Accuracy and macro F1 agree with scikit-learn's `
 from __future__ import annotations
 
 import numbers
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration, softmax_slope
-from layerscope.targets.cells import FEW_SEVERAL, is_name, is_several, most, shown
+from layerscope.targets.cells import is_name, most, shown
 from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, defined_mean, row_of
+from layerscope.targets.label_names import FEW_SEVERAL, remark_on_names, several_names
 
 __all__ = ["ACCURACY", "Classes", "accuracy", "macro_f1"]
 
@@ -64,13 +66,15 @@ def is_whole(cell: Any) -> bool:
     return isinstance(cell, numbers.Integral) and not isinstance(cell, bool)
 
 
+#: Numbers parted by blanks, semicolons, commas or apostrophes.
+SEVERAL_NUMBERS = re.compile(r"[+-]?[\d.]+(?:[;,\s'’]+[+-]?[\d.]+)+%?")
 #: What cells that are no name are called in messages.
 NO_NAMES = {list: "a list", tuple: "a list", dict: "a record", type(None): "nothing"}
 
 
 def what_else(cell: Any) -> str:
     """Return what a cell is that is not one name."""
-    return "several names" if is_several(cell) else NO_NAMES.get(type(cell), "no name")
+    return "several names" if isinstance(cell, str) else NO_NAMES.get(type(cell), "no name")
 
 
 #: Up to so many clips, that a name occurs once says nothing.
@@ -92,24 +96,46 @@ class Classes(Kind):
         return most(map(is_name, column.cells))
 
     def doubt(self, column: Column) -> str:
+        """Return that many cells look like several names or numbers, or that most names occur once."""
+        names = [str(cell) for cell in column.cells if is_name(cell)]
+        more = several_names(names)
+        several = [name for name in names if name in more]
+        if len(several) > FEW_SEVERAL * len(names):
+            return (
+                f"'{shown(several[0])}' looks like several names, and so do {len(several)} of {len(names)} cells; "
+                "write tags with | between them (rock|pop), or say --kind classes, to which each cell is one name"
+            )
+        parted = [name for name in names if SEVERAL_NUMBERS.fullmatch(name)]
+        if 2 * len(parted) > len(names):
+            return (
+                f"'{shown(parted[0])}' looks like several numbers, or like one whose thousands are parted; write a "
+                "plain number (1000.5) or a list ([0.5, 0.6]), or say --kind classes, to which each cell is one name"
+            )
+        return self.single(names)
+
+    def single(self, names: Sequence[str]) -> str:
         """Return that most names occur once, as measurements in a notation that is not read, dates and titles do."""
-        counts = Counter(str(cell) for cell in column.cells if is_name(cell))
-        single = [name for name, count in counts.items() if count == 1]
-        clips = len(column.cells)
-        if clips <= FEW_CLIPS or 2 * len(single) <= len(counts) or len(single) <= FEW_SINGLE * clips:
+        counts = Counter(names)
+        once = [name for name, count in counts.items() if count == 1]
+        if len(names) <= FEW_CLIPS or 2 * len(once) <= len(counts) or len(once) <= FEW_SINGLE * len(names):
             return ""
         return (
-            f"{len(single)} of {len(counts)} labels occur once, such as '{shown(single[0])}', and cannot be learnt; if "
+            f"{len(once)} of {len(counts)} labels occur once, such as '{shown(once[0])}', and cannot be learnt; if "
             "they are measurements, write plain numbers (60, 1007.5) and --kind values; to insist, say --kind classes"
         )
 
+    def remark(self, column: Column) -> str:
+        """Return which names may be none, or one."""
+        return remark_on_names(Counter(str(cell) for cell in column.cells))
+
     def faults(self, column: Column) -> dict[int, str]:
         """Return which cells are no names, or several among cells of one."""
-        several = sum(map(is_several, column.cells)) <= FEW_SEVERAL * len(column.cells)
+        several = several_names(column.cells)
+        few = sum(cell in several for cell in column.cells if isinstance(cell, str)) <= FEW_SEVERAL * len(column.cells)
         return {
             row: f"'{shown(cell)}' is {what_else(cell)}; a class is one name"
             for row, cell in enumerate(column.cells)
-            if not is_name(cell) or (several and is_several(cell))
+            if not is_name(cell) or (few and isinstance(cell, str) and cell in several)
         }
 
     def read(self, column: Column) -> Labels:

@@ -3,7 +3,8 @@
 Cells are keys in their usual spellings ("Gb:maj", "F♯ minor", "A-flat major", "Ebm", a lower-case tonic alone for
 minor), in German ("As-Dur", "h") or solfège ("La mineur"); a column of which "key" is a word is recognised. Where most
 cells are of the wheel of DJs, Camelot's ("8A") or the Open Key's ("1m"), they are read as such. They are classes in the
-order of MARBLE, flats spelled. Scores are mir_eval's weighted key score, and that of MIREX, which also counts the fifth below.
+order of MARBLE, flats spelled. Scores are mir_eval's weighted key score, and that of MIREX, which also counts the fifth
+below.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.errors import DataError
-from layerscope.targets.cells import most, shown
+from layerscope.targets.cells import is_name, most, shown
 from layerscope.targets.classes import ACCURACY, Classes
 from layerscope.targets.kind import Column, Labels, Metric, Observation
 from layerscope.targets.note_names import Notation, notation_of, plain_signs
@@ -49,6 +50,11 @@ WHEEL = re.compile(r"0?(?P<step>1[0-2]|[1-9])(?P<letter>[ABDM])", re.IGNORECASE)
 #: Letter → the mode, and the tonic at step 1: of Camelot, 8A is A minor and 8B C major; of the Open Key, 1m and 1d are.
 CAMELOT = {"a": ("minor", 8), "b": ("major", 11)}
 OPEN_KEY = {"m": ("minor", 9), "d": ("major", 0)}
+
+#: A tonic and a mode that is none of the two, several keys, and the degrees of a key.
+NEARLY = re.compile(
+    r"[A-Ha-h](#|b|♯|♭|is|es|s)?[ :_-]+[A-Za-z]+.*|[A-H][^/|,]*[/|,].+|[b#♭♯]?(?i:vii|vi|v|iv|iii|ii|i)[°ø]?7?"
+)
 
 NO_KEY = "not a major or minor key such as 'Eb minor'"
 
@@ -222,6 +228,19 @@ class Key(Classes):
     def doubt(self, column: Column) -> str:
         """Return nothing: keys are keys however often each occurs."""
         return ""
+
+    def missed(self, column: Column) -> str:
+        """Return that cells of a column that is called so look like keys, but that most are none that is read."""
+        cells = [cell for cell in column.cells if is_name(cell)]
+        odd = [shown(cell) for cell in cells if not is_key(cell)]
+        if not may_hold_keys(column) or not most(
+            is_key(cell) or NEARLY.fullmatch(shown(cell)) is not None for cell in cells
+        ):
+            return ""
+        return (
+            f"{len(odd)} of {len(cells)} cells are no major or minor keys, such as '{odd[0]}'; write 'C major' or "
+            "'F#m', or say --kind key, which sets these aside, or --kind classes, to which each is a name"
+        )
 
     def faults(self, column: Column) -> dict[int, str]:
         """Return which cells are no keys."""

@@ -201,6 +201,13 @@ class Kind:
         """Return why cells that it recognises are to be of it only where somebody says so, or an empty text."""
         return ""
 
+    def missed(self, column: Column) -> str:
+        """Return why cells that it does not recognise look meant to be of it all the same, or an empty text.
+
+        What is then refused would be taken for another kind in silence.
+        """
+        return ""
+
     def read(self, column: Column) -> Labels:
         """Read the labels of a column; raise a `DataError` that names what is wrong with a cell."""
         raise NotImplementedError

@@ -6,6 +6,7 @@ tags; tags that all or no clips have are left out. They agree with scikit-learn'
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,14 +15,26 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration, best_threshold, logistic_curves
-from layerscope.targets.cells import FEW_SEVERAL, is_list, is_name, is_several, most, shown
+from layerscope.targets.cells import is_list, is_name, most, shown
 from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, row_of
+from layerscope.targets.label_names import FEW_SEVERAL, is_several, remark_on_names
 from layerscope.targets.ranking_curves import average_precision, roc_auc
 
 __all__ = ["Tags"]
 
 #: A frame counts as one of a tag from here on: neighbours of a beat's frame are half beats, and train as such.
 YES = 0.75
+
+
+def tags_of(cell: Any) -> set[str]:
+    """Return the tags of a cell.
+
+    Examples
+    --------
+    >>> sorted(tags_of("sad | slow|")), tags_of(["a, b"]), tags_of([])
+    (['sad', 'slow'], {'a, b'}, set())
+    """
+    return {str(name).strip() for name in (cell if is_list(cell) else str(cell).split("|"))} - {""}
 
 
 class Tags(Kind):
@@ -50,6 +63,10 @@ class Tags(Kind):
             if not (is_name(cell) or (is_list(cell) and all(map(is_name, cell))))
         }
 
+    def remark(self, column: Column) -> str:
+        """Return which tags may be none, or one."""
+        return remark_on_names(Counter(name for cell in column.cells for name in sorted(tags_of(cell))))
+
     def read(self, column: Column) -> Labels:
         """Read lists of names into a table of 0 and 1.
 
@@ -61,8 +78,7 @@ class Tags(Kind):
         """
         for fault in self.faults(column).values():
             raise DataError(fault)
-        cells = [list(cell) if is_list(cell) else str(cell).split("|") for cell in column.cells]
-        tagged = [{str(name).strip() for name in cell} - {""} for cell in cells]
+        tagged = [tags_of(cell) for cell in column.cells]
         names = sorted(set().union(*tagged))
         if not names:
             raise DataError("no clip has any tag")

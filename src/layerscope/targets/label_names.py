@@ -1,0 +1,86 @@
+"""Names in cells: several in one, names of nothing, and names that may be one, spelt in several ways."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from layerscope.targets.cells import as_float, counted
+
+__all__ = ["ABSENT", "FEW_SEVERAL", "is_several", "remark_on_names", "several_names", "spelt_alike"]
+
+#: The share of cells with several names up to which they are the odd ones of a column of names.
+FEW_SEVERAL = 0.1
+#: What stands between names where ``|`` does not.
+SEPARATORS = (";", ",", "/", "+", "\n", "\t")
+#: Lists whose items have no quotes, names in quotes, and names with a sign before each.
+LISTED = re.compile(r"[\[({].*,.*[\])}]|\"[^\"]+\"(?:[,; ]+\"[^\"]+\")+|#\w+(?:\s+#\w+)+", re.DOTALL)
+#: What stands for "nothing" or "not known", in small letters.
+ABSENT = frozenset({"n/a", "#n/a", "na", "null", "none", "nil", "?", "-", "–", "—", "."})
+#: Names that a reader is shown of those that are alike.
+FEW_ALIKE = 4
+
+
+def is_several(cell: Any) -> bool:
+    """Return whether a cell is a text of several names, with ``|`` between them."""
+    return isinstance(cell, str) and "|" in cell
+
+
+def several_names(cells: Iterable[Any]) -> set[str]:
+    """Return the texts of several names: with ``|``, as a list, or with another sign if others hold their parts too.
+
+    Examples
+    --------
+    >>> sorted(several_names(["rock, pop", "pop", "rock", "Earth, Wind & Fire", "3/4", "4/4", "[a, b]"]))
+    ['[a, b]', 'rock, pop']
+    """
+    texts = {cell for cell in cells if isinstance(cell, str)}
+    found = {text for text in texts if is_several(text) or LISTED.fullmatch(text)}
+    for separator in SEPARATORS:
+        parts = {text: {part.strip(" \"'") for part in text.split(separator)} for text in texts}
+        counts = Counter(part for names in parts.values() for part in names)
+        for text, names in parts.items():
+            # 3/4 is one metre.
+            fraction = separator == "/" and any(math.isfinite(as_float(name)) for name in names)
+            if len(names) > 1 and "" not in names and not fraction and min(counts[name] for name in names) > 1:
+                found.add(text)
+    return found
+
+
+def spelt_alike(names: Iterable[str]) -> list[list[str]]:
+    """Return names that differ in case, blanks, hyphens and what cannot be seen alone, or in how a number is written.
+
+    Examples
+    --------
+    >>> spelt_alike(["Rock", "rock", "jazz", "hip-hop", "Hip Hop", "1", "1.0"])
+    [['Rock', 'rock'], ['hip-hop', 'Hip Hop'], ['1', '1.0']]
+    """
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        text = unicodedata.normalize("NFKC", name).casefold()
+        visible = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
+        joined = re.sub(r"(?<=[^\W\d])[\s_-]+(?=[^\W\d])", "", visible).strip()
+        number = as_float(joined)
+        alike.setdefault(joined if math.isnan(number) else f"{number:g}", []).append(name)
+    return [members for members in alike.values() if len(members) > 1]
+
+
+def remark_on_names(counts: Mapping[str, int]) -> str:
+    """Return which names a reader should look at, those of nothing and those that may be one, with their numbers.
+
+    Examples
+    --------
+    >>> remark_on_names({"Rock": 5, "rock": 4, "jazz": 6, "None": 2})
+    "'None' (2) taken as a name: leave cells without a label empty; taken as different: 'Rock' (5), 'rock' (4)"
+    """
+    absent = {name: count for name, count in counts.items() if name.casefold() in ABSENT}
+    words = [f"{counted(absent)} taken as a name: leave cells without a label empty"] if absent else []
+    alike = [counted({name: counts[name] for name in names}) for names in spelt_alike(counts)]
+    if alike:
+        more = f" and {len(alike) - FEW_ALIKE} more" if len(alike) > FEW_ALIKE else ""
+        words.append(f"taken as different: {' and '.join(alike[:FEW_ALIKE])}{more}")
+    return "; ".join(words)
