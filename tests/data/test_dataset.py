@@ -174,7 +174,7 @@ def test_a_frame_is_read_as_a_table_is(tmp_path):
         (pd.DataFrame({"name": ["a.wav"]}), "no column 'path'"),
         (pd.DataFrame([["a.wav", 1, 2]], columns=["path", "x", "x"]), "'x' is the name of columns 2 and 3"),
         (pd.DataFrame({"path": ["a.wav", None]}), "table row 1: no 'path'"),
-        (pd.DataFrame({"path": ["a.wav"], "split": ["holdout"]}), "table row 0: 'split' holdout is none of"),
+        (pd.DataFrame({"path": ["a.wav"], "split": ["private"]}), "table row 0: 'split' private is none of"),
         (pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("path", "x")])), "several levels"),
     ],
 )

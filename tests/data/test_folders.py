@@ -71,7 +71,8 @@ def test_a_class_may_be_called_as_a_split_is(tmp_path):
     ("names", "words"),
     [
         (["train/1.wav", "test/2.wav"], r"no audio in sub-folders.*found folders of splits: test, train"),
-        (["train/low/1.wav", "eval/low/2.wav"], "train look like splits, eval beside them do not"),
+        (["train/low/1.wav", "extra/low/2.wav"], "train look like splits, extra beside them do not"),
+        (["train/low/1.wav", "eval/low/2.wav", "test/low/3.wav"], "'eval', another 'test' .*; which is tested"),
         (
             ["low/train/1.wav", "low/test/2.wav", "low/take/3.wav"],
             "test, train look like splits, take beside them do not",

@@ -50,7 +50,7 @@ def test_a_table_without_any_file_is_an_error(tmp_path):
         ("path,start", "a.wav,abc", "row 2: 'start' abc is not a time"),
         ("path,start", "a.wav,-1", "row 2: 'start' -1 is not a time"),
         ("path,start,end", "a.wav,2,1", "row 2: 'end' 1 is not after 'start' 2"),
-        ("path,split", "a.wav,holdout", "row 2: 'split' holdout is none of train, valid, test"),
+        ("path,split", "a.wav,val1", "row 2: 'split' val1 is none of train, valid, test; write these"),
         ("path,label", ",x", "row 2: no 'path'"),
         ("name,label", "a.wav,x", "no column 'path'"),
     ],
@@ -125,6 +125,24 @@ def test_paths_as_other_systems_write_them_are_found(tmp_path, written):
     assert dataset.clips.path.tolist() == [str((tmp_path / "low" / "a.wav").resolve())]
 
 
+@pytest.mark.parametrize("written", ["~/low/my a.wav", "$HOME/low/my a.wav", "${HOME}/low\\my a.wav", "low/my%20a.wav",
+                                     "file://{}/low/my%20a.wav", "file:{}/low/my a.wav"])  # fmt: skip
+def test_paths_of_shells_and_browsers_are_read(tmp_path, monkeypatch, written):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_tone(tmp_path / "low" / "my a.wav", 300)
+    table = write_jsonl(tmp_path / "t.jsonl", {"path": written.replace("{}", str(tmp_path)), "label": "x"})
+    assert Dataset.load(table).clips.path.tolist() == [str((tmp_path / "low" / "my a.wav").resolve())]
+
+
+@pytest.mark.parametrize("written", ["https://a.b/c.wav", "s3://bucket/c.wav", "gs://bucket/c.wav"])
+def test_an_address_is_named_as_one(tmp_path, written):
+    write_tone(tmp_path / "a.wav", 300)
+    dataset = Dataset.load(write_csv(tmp_path / "t.csv", "path,label", "a.wav,x", f"{written},y"))
+    assert dataset.skipped == {
+        written: f"t.csv row 3: 'path' {written} is an address; download the file and write where it lies"
+    }
+
+
 @pytest.mark.parametrize(("here", "there"), [("NFC", "NFD"), ("NFD", "NFC")])
 def test_names_in_another_normal_form_are_found(tmp_path, here, there):
     name = "Pavarotti né/Où.wav"
@@ -195,6 +213,36 @@ def test_sides_are_understood_as_people_write_them(tmp_path, column, cells, read
     assert Dataset.load(table).clips[column.lower().removesuffix("s")].tolist() == read
 
 
+@pytest.mark.parametrize(
+    ("words", "splits"),
+    [
+        (["trn", "DEV", "tst"], ["train", "valid", "test"]),
+        (["Training set", "validate", "hold-out"], ["train", "valid", "test"]),
+        (["train_split", "development", "Held Out"], ["train", "valid", "test"]),
+        (["train", "val", " EVAL"], ["train", "valid", "test"]),
+        (["train", "val", "evaluation"], ["train", "valid", "test"]),
+    ],
+)
+def test_words_for_splits(tmp_path, words, splits):
+    rows = [f"{name}.wav,{word}" for name, word in zip("abc", words, strict=True)]
+    for name in "abc":
+        write_tone(tmp_path / f"{name}.wav", 300)
+    assert Dataset.load(write_csv(tmp_path / "t.csv", "path,split", *rows)).clips.split.tolist() == splits
+
+
+def test_of_eval_and_test_either_may_be_tested(tmp_path):
+    for name in "abc":
+        write_tone(tmp_path / f"{name}.wav", 300)
+    table = write_csv(tmp_path / "t.csv", "path,split", "a.wav,train", "b.wav,test", "c.wav,Eval")
+    with pytest.raises(DataError, match=r"t.csv row 4: a split is called 'Eval', another 'test' \(t.csv row 3\)"):
+        Dataset.load(table)
+    write_jsonl(tmp_path / "x.train.jsonl", {"path": "a.wav"})
+    write_jsonl(tmp_path / "x.test.jsonl", {"path": "b.wav"})
+    write_jsonl(tmp_path / "x.eval.jsonl", {"path": "c.wav"})
+    with pytest.raises(DataError, match=r"x.eval.jsonl: a split is called 'eval'"):
+        Dataset.load(tmp_path / "x.train.jsonl")
+
+
 def test_columns_that_the_program_adds_are_not_taken_from_the_user(tmp_path):
     write_tone(tmp_path / "a.wav", 300)
     dataset = Dataset.load(write_csv(tmp_path / "t.csv", "path,clip,clip_sound,label", "a.wav,mine,same,x"))
@@ -208,7 +256,12 @@ def test_columns_that_the_program_adds_are_not_taken_from_the_user(tmp_path):
         ("start", "0", "n/a", r"'start' n/a is not a time in seconds"),
         ("start", "0", "-1", r"'start' -1 is not a time in seconds"),
         ("start", "0", "0_0", r"'start' 0_0 is not a time in seconds"),
-        ("split", "train", "trein", r"'split' trein is none of train, valid, test"),
+        (
+            "split",
+            "train",
+            "trein",
+            r"'split' trein is none of train, valid, test; write these, or call the column otherwise",
+        ),
         ("split", "train", "", r"no 'split', others have one"),
         ("fold", "1", "", r"no 'fold', others have one"),
     ],

@@ -15,15 +15,21 @@ from pathlib import Path
 
 from layerscope.data.annotation_files import ENDINGS, file_beside
 from layerscope.data.audio import EXTENSIONS
-from layerscope.data.label_tables import SPLIT_NAMES, Record, clip_records, fold_named
+from layerscope.data.label_tables import (
+    SPLIT_NAMES,
+    Record,
+    clip_records,
+    fold_named,
+    is_split,
+    refuse_two_tests,
+    split_word,
+)
 from layerscope.data.table_files import Rows, csv_rows, json_lines, read_text
 from layerscope.errors import DataError
 
 __all__ = ["class_folders", "metadata_records"]
 
 FOLD = re.compile(r"fold[ _-]*(\d+)", re.IGNORECASE)
-#: ``train_set``, ``test-data``, ``training data``: after a word for a split these add nothing.
-SPLIT_FOLDER = re.compile(r"([a-z]+?)[ _-]*(?:set|data|split)?", re.IGNORECASE)
 #: The table of Hugging Face's AudioFolder.
 METADATA = {"metadata.csv": csv_rows, "metadata.jsonl": json_lines}
 
@@ -164,9 +170,8 @@ def side_of(name: str) -> Record:
     >>> side_of("Train"), side_of("test_set"), side_of("fold_3"), side_of("trains")
     ({'split': 'train'}, {'split': 'test'}, {'fold': '3'}, {})
     """
-    word = SPLIT_FOLDER.fullmatch(name)
-    if word and word[1].lower() in SPLIT_NAMES:
-        return {"split": SPLIT_NAMES[word[1].lower()]}
+    if is_split(name):
+        return {"split": SPLIT_NAMES[split_word(name)]}
     fold = FOLD.fullmatch(name)
     return {"fold": fold_named(fold[1])} if fold else {}
 
@@ -194,6 +199,7 @@ def split_depth(folder: Path, files: Sequence[Path]) -> int | None:
             if splits or (len(below) > 1 and folders_at(2, files)):
                 raise DataError(f"{folder}: all audio lies in {names[0]}; give {folder / names[0]}")
         if len({str(side_of(name)) for name in splits}) > 1 and len(splits) == len(names):
+            refuse_two_tests({name: str(folder / name) for name in splits})
             return depth
         if len(splits) < len(names) and are_beside_others(depth, splits, files):
             others = ", ".join(name for name in names if name not in splits)

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -24,15 +26,19 @@ from layerscope.errors import DataError
 from layerscope.targets.cells import as_float, most
 
 __all__ = [
-    "ASIDE", "CLIP_COLUMNS", "SPLIT_NAMES", "Record", "clip_records", "clip_table", "file_of", "fold_named",
-    "split_files", "split_named",
+    "ASIDE", "CLIP_COLUMNS", "SPLIT_NAMES", "Record", "clip_records", "clip_table", "file_of", "fold_named", "is_split",
+    "refuse_two_tests", "split_files", "split_named", "split_word",
 ]  # fmt: skip
 
 SPLIT_NAMES = {
-    "train": "train", "training": "train",
-    "valid": "valid", "val": "valid", "validation": "valid", "dev": "valid",
-    "test": "test", "testing": "test",
+    "train": "train", "training": "train", "trn": "train",
+    "valid": "valid", "val": "valid", "validation": "valid", "validate": "valid", "dev": "valid",
+    "development": "valid",
+    "test": "test", "testing": "test", "tst": "test", "holdout": "test", "heldout": "test",
+    "eval": "test", "evaluation": "test",
 }  # fmt: skip
+#: What is tested, unless another split is called test: then either may be meant.
+EITHER = frozenset({"eval", "evaluation"})
 #: Columns that the program adds.
 ADDED = ("clip", "clip_key", "clip_seconds", "clip_sound")
 #: Columns that describe a clip and are never a target.
@@ -47,6 +53,8 @@ OTHER_NAMES = {
     "end": ("end_time", "offset", "duration"),
     "split": ("subset",),
 }
+#: Of a file that lies somewhere else.
+ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 #: The key under which a reader says why a row is left out.
 ASIDE = "aside"
 
@@ -62,8 +70,10 @@ def split_files(path: Path) -> dict[Path, str | None]:
     parts = path.name.rsplit(".", 2)
     if len(parts) < 3 or parts[1] not in SPLIT_NAMES:
         return {path: None}
-    siblings = {path.with_name(f"{parts[0]}.{word}.{parts[2]}"): split for word, split in SPLIT_NAMES.items()}
-    return {file: split for file, split in siblings.items() if file.is_file()} or {path: None}
+    siblings = {word: path.with_name(f"{parts[0]}.{word}.{parts[2]}") for word in SPLIT_NAMES}
+    files = {word: file for word, file in siblings.items() if file.is_file()}
+    refuse_two_tests({word: file.name for word, file in files.items()})
+    return {file: SPLIT_NAMES[word] for word, file in files.items()} or {path: None}
 
 
 def clip_records(rows: Rows, root: Path, *, typed: bool) -> tuple[list[Record], dict[str, str]]:
@@ -79,7 +89,9 @@ def clip_records(rows: Rows, root: Path, *, typed: bool) -> tuple[list[Record], 
         Whether cells tell numbers from texts, as those of JSON do.
     """
     clips: dict[tuple[object, ...], tuple[str, Record]] = {}
-    read, skipped = read_rows(with_usual_names(rows))
+    usual = with_usual_names(rows)
+    refuse_two_tests({row["split"]: where for where, row in usual.items() if isinstance(row.get("split"), str)})
+    read, skipped = read_rows(usual)
     listings: dict[Path, dict[str, str]] = {}
     for where, record in read.items():
         reason = record.pop(ASIDE, None)
@@ -140,7 +152,30 @@ def renamed(row: Record, column: str, name: str) -> Record:
 
 def is_split(cell: Any) -> bool:
     """Return whether a cell is a word for a split."""
-    return str(cell).strip().lower() in SPLIT_NAMES
+    return split_word(str(cell)) in SPLIT_NAMES
+
+
+def split_word(text: str) -> str:
+    """Return a word of `SPLIT_NAMES` if a text means one: ``Test_set``, ``hold-out`` and ``training data`` do.
+
+    Examples
+    --------
+    >>> split_word("Test_set"), split_word(" hold-out"), split_word("val1")
+    ('test', 'holdout', 'val1')
+    """
+    return re.sub(r"(?<=[a-z])(set|data|split)$", "", re.sub(r"[ _-]+", "", text.lower()))
+
+
+def refuse_two_tests(places: Mapping[str, str]) -> None:
+    """Raise where splits, given with where each stands, are called both ``eval`` and ``test``."""
+    tested = {split_word(text): text for text in places if SPLIT_NAMES.get(split_word(text)) == "test"}
+    either = next((text for word, text in tested.items() if word in EITHER), None)
+    if either is not None and not tested.keys() <= EITHER:
+        other = next(text for word, text in tested.items() if word not in EITHER)
+        raise DataError(
+            f"{places[either]}: a split is called '{either}', another '{other}' ({places[other]}); which is tested? "
+            "call the other one valid"
+        )
 
 
 def read_rows(rows: Rows) -> tuple[Rows, dict[str, str]]:
@@ -195,6 +230,8 @@ def row_of(where: str) -> str:
 def missing_reason(path: Path | None, root: Path, written: str, where: str) -> str:
     """Return why there is no audio to be had of a row, or an empty text."""
     if path is None:
+        if ADDRESS.match(written.strip()):
+            return f"{where}: 'path' {written} is an address; download the file and write where it lies"
         if is_there(root / written):
             return f"{where}: 'path' {written} is no file"
         above = next((place for place in root.parents if is_file(place / written)), None)
@@ -204,7 +241,7 @@ def missing_reason(path: Path | None, root: Path, written: str, where: str) -> s
 
 
 def file_of(root: Path, written: str, listings: dict[Path, dict[str, str]]) -> Path | None:
-    r"""Return the file that a table means: as written, without blanks around it, or with ``\`` as ``/``.
+    r"""Return the file that a table means: as written, or in the first of its other spellings that a file has.
 
     Letters with marks may be one character or two: a file whose name differs in that alone is taken.
 
@@ -217,7 +254,7 @@ def file_of(root: Path, written: str, listings: dict[Path, dict[str, str]]) -> P
     listings : dict
         Names in directories that have been looked at, filled here.
     """
-    for spelling in dict.fromkeys((written, written.strip(), written.strip().replace("\\", "/"))):
+    for spelling in spellings_of(written):
         if is_file(root / spelling):
             return root / spelling
         if not spelling.isascii():
@@ -227,6 +264,19 @@ def file_of(root: Path, written: str, listings: dict[Path, dict[str, str]]) -> P
             if is_file(place):
                 return place
     return None
+
+
+def spellings_of(written: str) -> list[str]:
+    r"""Return what a path in a table may mean, as written first: ``~`` and ``$HOME``, ``file://`` and ``%20`` are read.
+
+    Examples
+    --------
+    >>> spellings_of(" a\\b.wav"), spellings_of("file:///tmp/a%20b.wav")
+    ([' a\\b.wav', 'a\\b.wav', 'a/b.wav'], ['file:///tmp/a%20b.wav', '/tmp/a%20b.wav', '/tmp/a b.wav'])
+    """
+    text = re.sub(r"^file:(//(localhost)?(?=/))?", "", written.strip())
+    path = os.path.expandvars(os.path.expanduser(text.replace("\\", "/")))  # noqa: PTH111 - of a text, and never raises
+    return list(dict.fromkeys((written, text, path, unquote(path))))
 
 
 def is_there(path: Path) -> bool:
@@ -316,9 +366,11 @@ def split_named(word: Any, where: str) -> str:
     >>> split_named("val", "clip 3")
     'valid'
     """
-    split = SPLIT_NAMES.get(str(word).strip().lower())
+    split = SPLIT_NAMES.get(split_word(str(word)))
     if split is None:
-        raise DataError(f"{where}: 'split' {word} is none of train, valid, test")
+        raise DataError(
+            f"{where}: 'split' {word} is none of train, valid, test; write these, or call the column otherwise"
+        )
     return split
 
 

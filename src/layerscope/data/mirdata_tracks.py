@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from layerscope.data.label_tables import ASIDE, SPLIT_NAMES, Record
+from layerscope.data.label_tables import ASIDE, Record, is_split
 from layerscope.errors import DataError, UsageError, unknown
 
 __all__ = ["PREFIX", "mirdata_records"]
@@ -88,7 +88,7 @@ def record_of(track: Any, home: Path, targets: Sequence[str]) -> Record:
     group = next((value for field in GROUPS if field not in targets and (value := known(track, field))), None)
     if group is not None:
         record["group"] = str(group[0] if isinstance(group, list) else group)
-    split = next((value for field in SPLITS if str(value := known(track, field)).lower() in SPLIT_NAMES), None)
+    split = next((value for field in SPLITS if is_split(value := known(track, field))), None)
     if split is not None:
         record["split"] = split
     for target in targets:
