@@ -5,11 +5,13 @@ import pytest
 from test_run import leaking_table
 
 from layerscope.atomic_files import cache_directory
+from layerscope.cli.terminal import print_check
 from layerscope.data.splits import Part
 from layerscope.encoders import MODELS
 from layerscope.features.clip_features import Features
 from layerscope.probes import Input, linear, mlp
 from layerscope.probes.fitting import Job, Target
+from layerscope.scores.resampling import FEWEST_GROUPS
 from layerscope.study.cost import FEW_NUMBERS, MANY_ROWS, check, few_rows
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
@@ -38,6 +40,25 @@ def test_nothing_is_trained_kept_or_fetched(tones):
     )
     assert check(plan, workers=1).costs[0].download is False
     assert list(cache_directory().rglob("*.safetensors")) == []
+
+
+def test_the_precision_of_few_test_clips_is_told_and_how_to_test_more(tones, capsys):
+    (tones / "high" / "copy.wav").write_bytes((tones / "high" / "0.wav").read_bytes())
+    options = {"data": tones, "baseline": ["mel"], "probe": ["closed"]}
+    found = check(make_plan(options, "test"), workers=1)
+    task = found.tasks[0]
+    tested = int((task.dataset.clips.split == "test").sum())
+    assert tested < FEWEST_GROUPS
+    assert task.precision == f"{tested} test clips: no intervals of fewer than 10; --folds 5 tests all 31"
+    assert sum(task.counts.values()) == 31
+    print_check(found)
+    printed = capsys.readouterr().out
+    assert f"precision: {task.precision}" in printed
+    assert ", ".join(f"{name} {count}" for name, count in task.counts.items()) in printed
+    assert "clips with the same bytes as another: 1;" in printed
+    folds = check(make_plan({**options, "folds": 5}, "test"), workers=1).tasks[0]
+    # 30 sounds, of which one stands twice: 1.96 · 0.5 / √30.
+    assert folds.precision == "30 groups of test clips: accuracy to ± 18 points at worst"
 
 
 def test_leaks_are_listed_not_raised(tmp_path):

@@ -246,15 +246,22 @@ def print_task_check(task: Any) -> None:
     """Print what a run would meet in one task."""
     clips, labels = task.dataset.clips, task.labels
     side = "split" if "split" in clips else "fold"
+
+    def sized(name: str) -> str:
+        return f"{name} {task.counts[name]}" if name in task.counts else name
+
     sizes = ", ".join(f"{name} {count}" for name, count in clips[side].value_counts().sort_index().items())
     console.print(
         f"{task.name}: {len(clips)} clips, {task.hours:.2f} h of audio, {side}s: {sizes}\n"
-        f"target: {labels.kind} ({len(labels.names)}: {', '.join(labels.names[:12])}"
+        f"target: {labels.kind} ({len(labels.names)}: {', '.join(map(sized, labels.names[:12]))}"
         f"{', …' if len(labels.names) > 12 else ''})\n"
-        f"labels: {task.evidence}",
+        f"labels: {task.evidence}\n"
+        f"precision: {task.precision}",
     )  # fmt: skip
     if task.short:
         console.print(f"  warning: {task.short}")
+    if task.copies:
+        console.print(f"  clips with the same bytes as another: {task.copies}; they stay in one split")
     if task.failed:
         tried = task.decoded + task.failed
         console.print(f"  warning: {task.failed} of {tried} clips that were tried cannot be decoded")

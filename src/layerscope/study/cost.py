@@ -35,11 +35,12 @@ from layerscope.probes.fitting import (
 from layerscope.probes.frame_targets import plan_tracks
 from layerscope.probes.inputs import BLOCKS
 from layerscope.probes.mlp import LEARNING_RATES
-from layerscope.scores.evaluation import Outcome, evaluations, score_outcome
+from layerscope.scores.evaluation import Evaluation, Outcome, evaluations, score_outcome
 from layerscope.study.clip_trial import Trial, short_clips, try_clips
 from layerscope.study.controls import permutations_of
 from layerscope.study.options import Plan
 from layerscope.study.study_tasks import StudyTask, load_tasks, passes_of
+from layerscope.study.task_facts import label_counts, precision_of
 from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
 
@@ -105,6 +106,12 @@ class TaskCheck:
         Of the clips.
     evidence : str
         What their cells are, how many of them, and which are not.
+    counts : dict of str to int
+        Clips of each class or tag.
+    precision : str
+        How precise scores of its tested clips can be, and how to test more, in words.
+    copies : int
+        Clips with the same bytes and span as one before them: they never part, but are no evidence of their own.
     leaks : list of str
         What lies on both sides of the splits that the data bring, by files and groups.
     disputed : list of str
@@ -127,6 +134,9 @@ class TaskCheck:
     dataset: Dataset
     labels: Labels
     evidence: str
+    counts: dict[str, int]
+    precision: str
+    copies: int
     leaks: list[str]
     disputed: list[str]
     published: bool
@@ -217,13 +227,20 @@ def task_check(
     jobs, parts = plan_jobs(features, plan.probe), len(target.parts)
     # The other probes have no randomness, and are trained once.
     seeds = [plan.seeds if job.probe == "mlp" else 1 for job in jobs]
-    scoring = sum(seeds) * scoring_seconds(task.labels(), target, clips, plan.split_seed)
+    clip_parts = [clip_part(target, number) for number in range(parts)]
+    splits = evaluations(task.labels(), clip_parts, group_codes(clips), plan.split_seed)
+    scoring = sum(seeds) * scoring_seconds(target, splits, len(clips))
+    # Splits that the data bring stand.
+    more = "" if {"split", "fold"} & set(task.dataset.clips) or parts > 1 else f"; --folds 5 tests all {len(clips)}"
     # An input is trained by one process, so that more of them than inputs would be idle.
     training = parts * probing_seconds(features, target, plan) / max(1, min(workers, len(jobs)))
     return TaskCheck(
         name=task.name,
         dataset=replace(task.dataset, clips=clips),
         evidence=task.evidence,
+        counts=label_counts(task.labels()),
+        precision=precision_of(splits["test"]) + more,
+        copies=int(task.dataset.clips.clip_key.duplicated().sum()),
         labels=task.labels(),
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
         disputed=disputed_sounds(task.dataset.clips, task.labels().values),
@@ -407,10 +424,8 @@ def decoding_seconds(target: Target) -> float:
     return seconds * (len(whole.valid) + len(whole.test)) / len(few.clip_parts[0].test)
 
 
-def scoring_seconds(labels: Labels, target: Target, clips: pd.DataFrame, seed: int) -> float:
+def scoring_seconds(target: Target, splits: dict[str, Evaluation], clips: int) -> float:
     """Return the time of scoring what one training leaves, in all resamples of the test clips, by every metric."""
-    parts = [clip_part(target, number) for number in range(len(target.parts))]
-    splits = evaluations(labels, parts, group_codes(clips), seed)
     shape = (len(splits["test"].labels.metrics()), 2) if target.tracks else (len(target.labels.names),)
-    left = np.abs(noise(1, len(clips), *shape))
+    left = np.abs(noise(1, clips, *shape))
     return seconds_of(lambda: score_outcome({}, Outcome(left, left, [], []), splits, [0]))

@@ -17,11 +17,15 @@ from layerscope.probes.fitting import (
     left_of,
 )
 from layerscope.report.sentences import RARE
-from layerscope.scores.evaluation import Evaluation
+from layerscope.scores.evaluation import FEWEST_RARER, Evaluation
+from layerscope.scores.resampling import FEWEST_GROUPS
 from layerscope.targets.kind import Labels
 from layerscope.targets.over_time import KindOverTime
 
-__all__ = ["chance_level", "facts_of"]
+__all__ = ["chance_level", "facts_of", "label_counts", "precision_of"]
+
+#: Of a 95 % interval, in standard deviations, and the largest that a share of one clip has.
+Z, WORST = 1.96, 0.5
 
 
 def facts_of(
@@ -64,15 +68,63 @@ def facts_of(
     }
 
 
-def class_facts(labels: Labels) -> dict[str, Any]:
-    """Return which classes or tags are rare, and the share of the commonest class."""
+def label_counts(labels: Labels) -> dict[str, int]:
+    """Return the clips of each class or tag; nothing of other kinds.
+
+    Examples
+    --------
+    >>> from layerscope.targets import labels_of
+    >>> label_counts(labels_of(["jazz", "rock", "rock"]))
+    {'jazz': 1, 'rock': 2}
+    """
     if labels.kind.over_time or labels.kind.form == "values":
-        return {"rare": [], "majority": 0.0}
+        return {}
     single = labels.kind.form == "classes"
     counts = np.bincount(labels.values, minlength=len(labels.names)) if single else labels.values.sum(axis=0)
+    return dict(zip(labels.names, map(int, counts), strict=True))
+
+
+def class_facts(labels: Labels) -> dict[str, Any]:
+    """Return which classes or tags are rare, and the share of the commonest class."""
+    counts = label_counts(labels)
     # A class without clips is not rare: nothing is said of it.
-    rare = [name for name, count in zip(labels.names, counts, strict=True) if 0 < count < RARE]
-    return {"rare": rare, "majority": float(counts.max() / counts.sum()) if single else 0.0}
+    rare = [name for name, count in counts.items() if 0 < count < RARE]
+    single = bool(counts) and labels.kind.form == "classes"
+    return {"rare": rare, "majority": max(counts.values()) / sum(counts.values()) if single else 0.0}
+
+
+def precision_of(test: Evaluation) -> str:
+    """Return how precise scores of so many tested clips can be, in words.
+
+    A share of n independent clips has a standard deviation of at most a half, divided by the root of n.
+
+    Examples
+    --------
+    >>> from layerscope.data.splits import Part
+    >>> from layerscope.scores.evaluation import evaluations
+    >>> from layerscope.targets import labels_of
+    >>> rows = np.arange(25)
+    >>> labels, parts = labels_of(["a", "b", "c", "d", "e"] * 5), [Part(rows, rows, rows)]
+    >>> precision_of(evaluations(labels, parts, rows, seed=0)["test"])
+    '25 test clips: accuracy to ± 20 points at worst; macro F1 has no interval of fewer than 40 clips'
+    >>> precision_of(evaluations(labels, parts, rows // 5, seed=0)["test"])
+    '5 groups of test clips: no intervals of fewer than 10'
+    """
+    labels, groups = test.labels, len(np.unique(test.groups))
+    subject = f"{groups} {'test clips' if groups == len(test.groups) else 'groups of test clips'}"
+    if test.weights is None:
+        return f"{subject}: no intervals of fewer than {FEWEST_GROUPS}"
+    if test.rarer_answers() < FEWEST_RARER:
+        return f"{subject}: no intervals where tags have fewer than {FEWEST_RARER} clips, or all but so many"
+    metrics = [labels.metric(name) for name in labels.metrics()]
+    words = [
+        f"{metric.title} has no interval of fewer than {metric.fewest_each * len(labels.names)} clips"
+        for metric in metrics
+        if len(test.groups) < metric.fewest_each * len(labels.names)
+    ]
+    if metrics[0].percent and not metrics[0].ranks:
+        words = [f"{metrics[0].title} to ± {100 * WORST * Z / np.sqrt(groups):.0f} points at worst", *words]
+    return f"{subject}: {'; '.join(words)}" if words else subject
 
 
 def digest_of(clips: pd.DataFrame, labels: Labels, splits: dict[str, Evaluation]) -> str:
