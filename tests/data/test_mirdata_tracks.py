@@ -17,6 +17,8 @@ pytestmark = pytest.mark.skipif(not FIXTURES.is_dir(), reason=f"{FIXTURES} is no
 SONG = "10089 Jason Sparks - Close My Eyes feat. J. Little (Original Mix)"
 SECRET = "The Beatles/01_-_Please_Please_Me/11_-_Do_You_Want_To_Know_A_Secret"
 TEMPO = "giantsteps-tempo-dataset-0b7d47ba8cae59d3535a02e3db69e2cf6d0af5bb"
+RECITAL = "MIDI-Unprocessed_Chamber3_MID--AUDIO_10_R3_2018_wav--1"
+FLUTE = "d07b1fc0-567d-52c2-fef4-239f31c9d40e"
 SALAMI = "salami-data-public-hierarchy-corrections/annotations/2/parsed"
 #: Of a track of each data set: where its files lie, as mirdata's index says it.
 TRACKS = {
@@ -38,10 +40,24 @@ TRACKS = {
                  "lyrics": "Annotations/Lyrics/vocadito_1_lyrics.txt",
                  "notesA1": "Annotations/Notes/vocadito_1_notesA1.csv",
                  "notesA2": "Annotations/Notes/vocadito_1_notesA2.csv"},
+    "guitarset": {"jams": "annotation/03_BN3-119-G_solo.jams",
+                  "audio_hex_cln": "audio_hex-pickup_debleeded/03_BN3-119-G_solo_hex_cln.wav",
+                  "audio_hex": "audio_hex-pickup_original/03_BN3-119-G_solo_hex.wav",
+                  "audio_mic": "audio_mono-mic/03_BN3-119-G_solo_mic.wav",
+                  "audio_mix": "audio_mono-pickup_mix/03_BN3-119-G_solo_mix.wav"},
+    "irmas": {"audio": "IRMAS-TrainingData/cla/[cla][cla]0189__2.wav",
+              "annotation": "IRMAS-TrainingData/cla/[cla][cla]0189__2.wav"},
+    "maestro": {"audio": f"2018/{RECITAL}.wav", "midi": f"2018/{RECITAL}.midi"},
+    "medley_solos_db": {"audio": f"audio/Medley-solos-DB_validation-3_{FLUTE}.wav"},
+    "openmic2018": {"audio": "audio/000/000046_3840.ogg", "vggish": "vggish/000/000046_3840.json"},
     "tinysol": {"audio": "audio/Strings/Contrabass/ordinario/Cb-ord-A2-mf-2c-N.wav"},
 }  # fmt: skip
 IDENTITIES = {"salami": "2", "mtg_jamendo_autotagging_moodtheme": "track_0000948", "gtzan_genre": "country.00000",
-              "vocadito": "1", "giantsteps_key": "3", "ballroom": "Media-105901"}  # fmt: skip
+              "vocadito": "1", "giantsteps_key": "3", "ballroom": "Media-105901", "guitarset": "03_BN3-119-G_solo",
+              "maestro": f"2018/{RECITAL}", "medley_solos_db": FLUTE}  # fmt: skip
+#: Loaders that need what they say of every track.
+OF_ONE_TRACK = ("salami", "mtg_jamendo_autotagging_moodtheme", "vocadito", "tinysol", "guitarset", "irmas", "maestro",
+                "medley_solos_db", "openmic2018")  # fmt: skip
 
 
 def track_name(name):
@@ -58,7 +74,7 @@ def home(tmp_path, request):
     tracks = {track_name(name): files, f"{track_name(name)}-2": {**files, "audio": ["nowhere.wav", None]}}
     index = Path(mirdata.initialize(name, data_home=str(tmp_path)).index_path).name
     (tmp_path / index).write_text(json.dumps({"version": "x", "tracks": {track_name(name): files}}))
-    if name not in ("salami", "mtg_jamendo_autotagging_moodtheme", "vocadito", "tinysol"):
+    if name not in OF_ONE_TRACK:
         (tmp_path / index).write_text(json.dumps({"version": "x", "tracks": tracks}))
     return tmp_path
 
@@ -81,6 +97,14 @@ def home(tmp_path, request):
         ("mtg_jamendo_autotagging_moodtheme", "tags", "tags", None),
         ("vocadito", "language", "classes", "Tagalog"),
         ("tinysol", "instrument_full", "classes", "Contrabass"),
+        ("guitarset", "leadsheet_chords", "chords", None),
+        ("guitarset", "key_mode", "key", "G major"),
+        ("guitarset", "beats", "beats", None),
+        ("irmas", "instrument", "tags", None),
+        ("irmas", "predominant_instrument", "classes", "cla"),
+        ("maestro", "canonical_composer", "classes", "Alban Berg"),
+        ("medley_solos_db", "instrument", "classes", "flute"),
+        ("openmic2018", "genres", "tags", None),
     ],
     indirect=["home"],
 )
@@ -96,6 +120,27 @@ def test_what_a_loader_knows_is_a_target(home, target, kind, label, request):
     if kind in ("classes", "key"):
         assert labels.names[labels.values[0]] == label
     assert len(labels.values) == 1
+
+
+@pytest.mark.parametrize(
+    ("home", "split"),
+    [("openmic2018", "train"), ("medley_solos_db", "valid"), ("maestro", "train"), ("irmas", "train")],
+    indirect=["home"],
+)
+def test_splits_are_those_of_the_data_set(home, split, request):
+    dataset = Dataset.load(f"mirdata:{request.node.callspec.params['home']}", home)
+    assert dataset.clips.split.tolist() == [split]
+
+
+def test_a_track_whose_audio_nobody_may_share_is_named(tmp_path):
+    """Of Groove the fixtures have the notes alone."""
+    take = "drummer1/eval_session/1"
+    (tmp_path / "info.csv").symlink_to(FIXTURES / "groove_midi" / "info.csv")
+    files = {"midi": ["drummer1/eval_session/1_funk-groove1_138_beat_4-4.mid", None], "audio": [None, None]}
+    index = Path(mirdata.initialize("groove_midi", data_home=str(tmp_path)).index_path).name
+    (tmp_path / index).write_text(json.dumps({"version": "x", "tracks": {take: files}}))
+    with pytest.raises(DataError, match="no usable row; mirdata knows no audio of this track"):
+        Dataset.load("mirdata:groove_midi", tmp_path, ["style"])
 
 
 @pytest.mark.parametrize("home", ["mtg_jamendo_autotagging_moodtheme", "vocadito"], indirect=True)

@@ -6,6 +6,7 @@ number, a list of names, a key, a tempo, chords, beats or sections. Nothing is d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,12 @@ PREFIX = "mirdata:"
 #: Attributes of tracks that say who plays, the closest first: clips of one must not be on both sides of a split.
 GROUPS = ("artist_id", "artist", "artists", "singer_id", "player_id", "drummer", "song_id", "album_id", "album")
 SPLITS = ("split", "subset")
+#: What stands before the word where a data set has several splits: ``split01_test``.
+NUMBERED = re.compile(r"split\d+_")
 #: What reading a track may raise, of files that are absent or not as they should be.
 FAULTS = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError)
 #: Attributes that are no targets: where things are, and what they are called.
-NO_TARGETS = ("track_id", "title", "url", "audio", "start_time", "duration")
+NO_TARGETS = ("track_id", "title", "url", "audio", "start_time", "duration", *SPLITS)
 
 
 def mirdata_records(name: str, root: Path | None, targets: Sequence[str] = ()) -> tuple[Path, list[Record]]:
@@ -88,7 +91,7 @@ def record_of(track: Any, home: Path, targets: Sequence[str]) -> Record:
     group = next((value for field in GROUPS if field not in targets and (value := known(track, field))), None)
     if group is not None:
         record["group"] = str(group[0] if isinstance(group, list) else group)
-    split = next((value for field in SPLITS if is_split(value := known(track, field))), None)
+    split = next((word for field in SPLITS if is_split(word := NUMBERED.sub("", str(known(track, field))))), None)
     if split is not None:
         record["split"] = split
     for target in targets:
