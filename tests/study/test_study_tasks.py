@@ -3,15 +3,32 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import soundfile
 from miniatures import MINIATURES, gtzan_lists
 from test_run import leaking_table
 
 from layerscope import load_encoder
 from layerscope.errors import DataError
+from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.options import make_plan
+from layerscope.study.progress import Silent
 from layerscope.study.study_tasks import load_tasks, passes_of
 from layerscope.tasks import TASKS
+
+
+def test_each_copy_of_a_file_that_fails_is_named_by_its_own_path(tones):
+    path, copy = tones / "high" / "0.wav", tones / "high" / "copy.wav"
+    samples, rate = soundfile.read(path)
+    soundfile.write(path, np.stack([samples, -samples], axis=1), rate)
+    copy.write_bytes(path.read_bytes())
+    tasks = load_tasks(make_plan({"data": tones, "baseline": ["mel"]}, "test"))
+    kept = keep_usable(tasks, extract_all([load_encoder("mel")], tasks, Silent()))[0]
+    assert kept.dataset.skipped == {
+        f"high/{file.name}": f"{file}: its channels cancel when mixed to mono (opposite phase); keep one of them"
+        for file in (path, copy)
+    }
 
 
 def test_tasks_of_one_data_set_share_a_pass_and_others_do_not_keep_its_frames(tmp_path):

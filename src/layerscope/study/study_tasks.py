@@ -87,7 +87,13 @@ class StudyTask:
     def with_sounds(self, store: FeatureStore, failed: Mapping[str, str]) -> StudyTask:
         """Return the task without the clips that failed, by their keys, and with ``clip_sound`` of the others."""
         clips = self.dataset.clips
-        reasons = {row.clip: failed[row.clip_key] for row in clips.itertuples() if row.clip_key in failed}
+        # Of copies the pass has met the first, whose path its reason begins with.
+        first = dict(zip(clips.clip_key[::-1], clips.path[::-1], strict=True))
+        reasons = {
+            row.clip: failed[row.clip_key].replace(first[row.clip_key], row.path, 1)
+            for row in clips.itertuples()
+            if row.clip_key in failed
+        }
         dataset = self.dataset.without(reasons)
         dataset.clips["clip_sound"] = [store.entry(key).sound for key in dataset.clips.clip_key]
         return replace(self, dataset=dataset).without_shared()
