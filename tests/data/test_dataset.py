@@ -137,6 +137,16 @@ def test_a_kind_that_no_cell_is_of_is_told_from_labels_that_are_not_there(tmp_pa
         dataset.with_target("x", kind)
 
 
+def test_a_column_with_a_comma_or_without_cells_is_told(tmp_path):
+    (tmp_path / "0.wav").write_bytes(b"RIFF")
+    frame = pd.DataFrame({"path": ["0.wav"], "a,b": ["x"]})
+    with pytest.raises(UsageError, match="column 'a,b' has a comma, which stands between columns; rename it"):
+        Dataset.from_dataframe(frame, tmp_path).with_target("a,b")
+    empty = pd.DataFrame({"path": ["0.wav"], "label": ["nan"]})
+    with pytest.raises(UsageError, match="unknown target 'label'; known: none; no column has a label in any row"):
+        Dataset.from_dataframe(empty, tmp_path).with_target("label")
+
+
 def test_what_describes_clips_is_no_target(tmp_path):
     write_tone(tmp_path / "a.wav", 300)
     dataset = Dataset.load(write_csv(tmp_path / "c.csv", "path,group,label", "a.wav,g,x"))

@@ -57,6 +57,24 @@ def test_names_with_signs_in_them_are_names(cells):
     assert recognise(Column("label", cells * 6)).evidence.startswith(f"classes: {6 * len(cells)} of")
 
 
+@pytest.mark.parametrize("cell", [
+    "np.float64(1.5)", "np.str_('a')", "b'rock'", "Decimal('1.5')", "Timestamp('2020-01-01')", "<Genre.ROCK: 1>",
+    "OrderedDict([('a', 1)])", "<object object at 0x7f8921e113c0>", "range(0, 3)", "tensor(1, device='cpu')",
+])  # fmt: skip
+def test_what_python_prints_of_a_value_is_no_class_unless_somebody_says_so(cell):
+    column = Column("label", [cell, "rock", cell, "pop"] * 4)
+    with pytest.raises(DataError, match="is how Python prints a value, and so are 8 of 16 cells; write the value"):
+        recognise(column)
+    assert recognise(column, "classes").kind.name == "classes"
+    assert recognise(Column("label", ["Rock (live)", "Op. 1 (1908)", "f(x)", "b"] * 4)).kind.name == "classes"
+
+
+def test_tags_that_are_measurements_in_quotes_are_doubted():
+    with pytest.raises(DataError, match=r"its names are numbers, such as '1.0'; write them without quotes"):
+        recognise(Column("x", [["1.0"], ["1.0", "1.0"]]))
+    assert recognise(Column("x", [["1"], ["1", "2"]])).kind.name == "tags"
+
+
 def test_one_cell_of_several_names_is_set_aside():
     recognised = recognise(Column("label", ["rock", "pop"] * 20 + ["rock, pop"]))
     assert recognised.faults == {40: "'rock, pop' is several names; a class is one name"}

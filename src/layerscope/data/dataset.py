@@ -313,19 +313,22 @@ class Dataset:
         >>> Dataset("songs", clips).with_target("key").skipped
         {'b': "no label in 'key'"}
         """
+        if "," in target and target in self.targets():
+            raise UsageError(f"the name of column '{target}' has a comma, which stands between columns; rename it")
         named = self.beside_audio(target) if target not in self.targets() else self
         for column in target.split(","):
             if column in CLIP_COLUMNS and column in self.clips:
                 raise UsageError(f"'{column}' describes clips and is no target; copy the column under another name")
             if column not in named.targets():
-                raise unknown("target", column, self.targets())
+                # An empty column is none: its cells say nothing.
+                raise unknown("target", column, self.targets() or ["none; no column has a label in any row"])
         labelled = named.with_cells(target, kind).with_files_read(target, kind)
-        column = labelled.column(target)
-        recognised = recognise(column, kind)
-        if len(recognised.faults) == len(column.cells):
+        cells = labelled.column(target)
+        recognised = recognise(cells, kind)
+        if len(recognised.faults) == len(cells.cells):
             raise DataError(
                 f"{self.name}: no cell of '{target}' can be read as {recognised.kind}; first reason: "
-                f"{recognised.faults[0]}{looks_like(column, recognised.kind)}"
+                f"{recognised.faults[0]}{looks_like(cells, recognised.kind)}"
             )
         odd = {labelled.clips["clip"][row]: reason for row, reason in recognised.faults.items()}
         return replace(labelled.without(odd), evidence={**self.evidence, target: recognised.evidence})

@@ -49,7 +49,10 @@ LEADING_ZERO = re.compile(r"[+\-−–]?0\d+", re.ASCII)
 ARRAY = re.compile(r"""\[.*['"]\s+['"].*\]|\[[\s\d.e+\-\[\]]*\d\.?\s+[-\d][\s\d.e+\-\[\]]*\]""", re.DOTALL)
 
 #: What Python writes around lists that are arrays or sets.
-CALLED = re.compile(r"(?:np\.|numpy\.)?(?:array|frozenset|set|list|tuple)\((.*?)(?:,\s*dtype=[^)]*)?\)", re.DOTALL)
+CALLED = re.compile(
+    r"(?:(?:np|numpy|torch)\.)?(?:array|tensor|frozenset|set|list|tuple)\((.*?)(?:,\s*(?:dtype|device)=[^)]*)?\)",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration, softmax_slope
 from layerscope.targets.cells import is_name, most, shown
 from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, defined_mean, row_of
-from layerscope.targets.label_names import FEW_SEVERAL, remark_on_names, several_names
+from layerscope.targets.label_names import FEW_SEVERAL, PRINTED, remark_on_names, several_names
 
 __all__ = ["ACCURACY", "Classes", "accuracy", "macro_f1"]
 
@@ -96,7 +96,7 @@ class Classes(Kind):
         return most(map(is_name, column.cells))
 
     def doubt(self, column: Column) -> str:
-        """Return that many cells look like several names or numbers, or that most names occur once."""
+        """Return that many cells look like several names or numbers or are printed values, or that most occur once."""
         names = [str(cell) for cell in column.cells if is_name(cell)]
         more = several_names(names)
         several = [name for name in names if name in more]
@@ -104,6 +104,12 @@ class Classes(Kind):
             return (
                 f"'{shown(several[0])}' looks like several names, and so do {len(several)} of {len(names)} cells; "
                 "write tags with | between them (rock|pop), or say --kind classes, to which each cell is one name"
+            )
+        printed = [name for name in names if PRINTED.fullmatch(name)]
+        if len(printed) > FEW_SEVERAL * len(names):
+            return (
+                f"'{shown(printed[0])}' is how Python prints a value, and so are {len(printed)} of {len(names)} cells; "
+                "write the value itself (1.5, rock), or say --kind classes, to which each cell is one name"
             )
         parted = [name for name in names if SEVERAL_NUMBERS.fullmatch(name)]
         if 2 * len(parted) > len(names):

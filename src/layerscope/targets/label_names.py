@@ -11,7 +11,7 @@ from typing import Any
 
 from layerscope.targets.cells import as_float, counted
 
-__all__ = ["ABSENT", "FEW_SEVERAL", "is_several", "remark_on_names", "several_names", "spelt_alike"]
+__all__ = ["ABSENT", "FEW_SEVERAL", "PRINTED", "is_several", "remark_on_names", "several_names", "spelt_alike"]
 
 #: The share of cells with several names up to which they are the odd ones of a column of names.
 FEW_SEVERAL = 0.1
@@ -21,6 +21,12 @@ SEPARATORS = (";", ",", "/", "+", "\n", "\t")
 LISTED = re.compile(r"[\[({].*,.*[\])}]|\"[^\"]+\"(?:[,; ]+\"[^\"]+\")+|#\w+(?:\s+#\w+)+", re.DOTALL)
 #: What stands for "nothing" or "not known", in small letters.
 ABSENT = frozenset({"n/a", "#n/a", "na", "null", "none", "nil", "?", "-", "–", "—", "."})
+#: Values as Python prints them, which are no names: ``Decimal('1.5')``, ``b'rock'``, ``<Genre.ROCK: 1>``.
+PRINTED = re.compile(
+    r"(?:[A-Za-z_]\w*\.)*(?:[A-Z]\w*|tensor|array|str_|(?:float|int|uint)\d+|datetime|date|range)\([\[('\"\d-].*\)"
+    r"|b(['\"]).*\1|<[A-Za-z_][\w.]*(?:: .+| .*at 0x[0-9a-f]+)>",
+    re.DOTALL,
+)
 #: Names that a reader is shown of those that are alike.
 FEW_ALIKE = 4
 
@@ -52,7 +58,7 @@ def several_names(cells: Iterable[Any]) -> set[str]:
 
 
 def spelt_alike(names: Iterable[str]) -> list[list[str]]:
-    """Return names that differ in case, blanks, hyphens and what cannot be seen alone, or in how a number is written.
+    """Return names that differ in case, blanks, hyphens, quotes and what cannot be seen alone, or in a number's form.
 
     Examples
     --------
@@ -63,6 +69,7 @@ def spelt_alike(names: Iterable[str]) -> list[list[str]]:
     for name in names:
         text = unicodedata.normalize("NFKC", name).casefold()
         visible = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
+        visible = visible.strip(" \"'“”„‘’,;")
         joined = re.sub(r"(?<=[^\W\d])[\s_-]+(?=[^\W\d])", "", visible).strip()
         number = as_float(joined)
         alike.setdefault(joined if math.isnan(number) else f"{number:g}", []).append(name)

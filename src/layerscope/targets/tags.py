@@ -6,6 +6,7 @@ tags; tags that all or no clips have are left out. They agree with scikit-learn'
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration, best_threshold, logistic_curves
-from layerscope.targets.cells import is_list, is_name, most, shown
+from layerscope.targets.cells import as_float, is_list, is_name, most, shown
 from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, row_of
 from layerscope.targets.label_names import FEW_SEVERAL, is_several, remark_on_names
 from layerscope.targets.ranking_curves import average_precision, roc_auc
@@ -54,6 +55,13 @@ class Tags(Kind):
         if any(map(is_list, column.cells)):
             return most(is_list(cell) and all(map(is_name, cell)) for cell in column.cells)
         return sum(map(is_several, column.cells)) > FEW_SEVERAL * len(column.cells)
+
+    def doubt(self, column: Column) -> str:
+        """Return that the names are numbers with a point, as measurements in quotes are."""
+        names = [name for cell in column.cells for name in tags_of(cell)]
+        if not names or not all("." in name and math.isfinite(as_float(name)) for name in names):
+            return ""
+        return f"its names are numbers, such as '{names[0]}'; write them without quotes, or say --kind tags"
 
     def faults(self, column: Column) -> dict[int, str]:
         """Return which cells are neither names nor lists of them; a clip may have no tag."""
