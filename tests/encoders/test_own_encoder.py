@@ -128,7 +128,7 @@ def test_what_a_module_asks_for_in_vain_is_its_authors_error(tmp_path, monkeypat
 
 @pytest.mark.parametrize("address", [":make", "module:", ".relative:make", "a b:make"])
 def test_what_is_no_address_is_refused_in_words(address):
-    with pytest.raises(ModelError, match="write package.module:factory"):
+    with pytest.raises(ModelError, match=r"write package\.module:factory"):
         load_encoder(address)
 
 
@@ -163,7 +163,7 @@ def test_a_choice_of_layers_that_an_encoder_does_not_offer_is_refused(monkeypatc
 
 
 def test_a_line_of_ones_own_is_named_not_that_of_a_library():
-    def encode(self, waveforms):
+    def encode(_, waveforms):
         return torch.nn.functional.linear(waveforms, torch.ones(1, 1))
 
     line = encode.__code__.co_firstlineno + 1
@@ -172,7 +172,7 @@ def test_a_line_of_ones_own_is_named_not_that_of_a_library():
 
 
 def test_full_memory_is_the_machines():
-    def encode(self, waveforms):
+    def encode(*_):
         return torch.empty(2**60)
 
     with pytest.raises(ResourceError, match=r"own: out of memory at 'a.wav' \(.*; choose a shorter --window"):

@@ -193,7 +193,7 @@ class OwnOnce(Encoder):
         return states if self.heard <= self.good else self.fault(states)
 
 
-def raise_it(states):
+def raise_it(_):
     raise ValueError("nothing\nlearnt")
 
 
@@ -201,13 +201,13 @@ def raise_it(states):
     ("fault", "words"),
     [
         (raise_it, r"own, given 'low.* more: its code raised ValueError: nothing learnt \(.*encoder_pass.py, line \d+"),
-        (lambda states: sys.exit(3), r"its code raised SystemExit: 3 \("),
+        (lambda _: sys.exit(3), r"its code raised SystemExit: 3 \("),
         (lambda states: states[0], r"given 'low.*encode returned shape \(2, 10, 2\); expected"),
         (lambda states: states[:1], r"expected \(batch, layer, frame, dim\) = \(5, 2, 'frame', 2\)"),
         (lambda states: states.double(), "encode returned torch.float64"),
         (lambda states: states[:, :, :4], r"0.4 s gave 4 frames; frame_rate 25 says 10"),
         (lambda states: [states[:, 0, :0], states[:, 1]], "9600 samples gave no frame"),
-        (lambda states: None, "encode returned NoneType"),
+        (lambda _: None, "encode returned NoneType"),
         (lambda states: states * torch.nan, r"layer 0 is not finite for clip 'low"),
     ],
 )

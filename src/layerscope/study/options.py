@@ -19,7 +19,17 @@ from layerscope.errors import UsageError, unknown
 if TYPE_CHECKING:
     from layerscope.encoders import Encoder
 
-__all__ = ["Comparison", "Plan", "Probing", "Sources", "checked", "known_names", "make_plan", "read_plan", "refuse_same_names"]
+__all__ = [
+    "Comparison",
+    "Plan",
+    "Probing",
+    "Sources",
+    "checked",
+    "known_names",
+    "make_plan",
+    "read_plan",
+    "refuse_same_names",
+]
 
 AnyOptions = TypeVar("AnyOptions", bound="Options")
 
@@ -248,8 +258,8 @@ def refuse_same_names(names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise UsageError(
-                f"two models are called '{name}'; rename one (its directory, or the name that its code gives), or leave "
-                "one out (--baseline none does, of a plain feature that is given as a model)"
+                f"two models are called '{name}'; rename one (its directory, or the name that its code gives), or "
+                "leave one out (--baseline none does, of a plain feature that is given as a model)"
             )
 
 
