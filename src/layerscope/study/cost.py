@@ -108,6 +108,8 @@ class TaskCheck:
         What their cells are, how many of them, and which are not.
     leaks : list of str
         What lies on both sides of the splits that the data bring, by files and groups.
+    alike : list of str
+        Which clips share a recording, where that was asked for.
     disputed : list of str
         Sounds with different labels under different names, as far as files of the same bytes show it.
     published : bool
@@ -129,6 +131,7 @@ class TaskCheck:
     labels: Labels
     evidence: str
     leaks: list[str]
+    alike: list[str]
     disputed: list[str]
     published: bool
     hours: float
@@ -227,6 +230,7 @@ def task_check(
         evidence=task.evidence,
         labels=task.labels(),
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
+        alike=list(task.alike),
         disputed=disputed_sounds(task.dataset.clips, task.labels().values),
         published=task.published,
         hours=float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600,

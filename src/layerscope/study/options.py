@@ -180,6 +180,10 @@ class Plan(Probing, Sources):
         description="paper: one mlp on published splits, and without tasks all fourteen; robust: no shared singers or "
         "songs.  [default: robust]",
     )
+    near_duplicates: bool = Field(
+        default=False,
+        description="Find the same recording in other encodings, at other levels or cut; decodes all audio once more.",
+    )
     twins: int = Field(1, ge=1, description="Draws of the weights of each untrained twin (random:NAME), a pass each.")
     strict: bool = Field(default=False, description="Refuse a task whose copy is not complete.")
     partial: bool = Field(default=False, description="Run the tasks whose data are there, and say which are not.")
