@@ -1,6 +1,6 @@
 """How surely near-duplicates are found, and how alike distinct recordings are to them.
 
-Copies of some clips are encoded anew, changed in level, resampled and cut; how many of them are found, and the largest
+Copies of the beginnings of some clips are encoded anew, changed in level, resampled and cut; how many of them are found, and the largest
 share of bits that differs. Of all pairs of distinct clips, the smallest share. Run by
 ``python -m benchmarks.near_duplicates FOLDER [FOLDER ...]``; it takes a minute for an hour of audio on one core.
 """
@@ -34,8 +34,8 @@ from layerscope.data.audio import EXTENSIONS, load
 from layerscope.errors import AudioError
 
 Samples = NDArray[np.float32]
-#: Rate of the copies, in Hz, how many clips are copied, and how long these are at least, in seconds.
-COPIED_RATE, COPIED, LONGEST_CUT = 44_100, 24, 11.0
+#: Rate of the copies, in Hz, how many clips are copied, and how much of each, in seconds.
+COPIED_RATE, COPIED, SECONDS = 44_100, 24, 12.0
 
 
 def wav(samples: Samples, rate: int = COPIED_RATE) -> bytes:
@@ -108,7 +108,7 @@ def copies_found(paths: list[Path], originals: list[Fingerprint]) -> None:
             found = []
             for number, path in enumerate(paths):
                 copy = Path(place) / f"{number}.audio"
-                copy.write_bytes(change(load(path, COPIED_RATE)))
+                copy.write_bytes(change(load(path, COPIED_RATE, 0.0, SECONDS)))
                 pairs = near_duplicates([originals[number], fingerprint(load(copy, RATE))])
                 found += [pair.different for pair in pairs]
             print(f"| {name} | {len(found)} of {len(paths)} | {max(found, default=1.0):.3f} |", flush=True)
@@ -120,7 +120,7 @@ def main() -> None:
     prints = heard(folders)
     paths, usable = list(prints), [one.usable for one in prints.values()]
     print(f"{len(paths)} clips, {sum(usable)} of them usable, {time.perf_counter() - started:.0f} s\n")
-    frames = LONGEST_CUT * RATE / 64
+    frames = SECONDS * RATE / 64
     long = [path for path in paths if prints[path].heard.sum() > frames]
     chosen = [long[row] for row in np.random.default_rng(0).permutation(len(long))[:COPIED]]
     copies_found(chosen, [prints[path] for path in chosen])
