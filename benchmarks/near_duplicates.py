@@ -1,7 +1,7 @@
 """How surely near-duplicates are found, and how alike distinct recordings are to them.
 
-Copies of the beginnings of some clips are encoded anew, changed in level, resampled and cut; how many of them are found, and the largest
-share of bits that differs. Of all pairs of distinct clips, the smallest share. Run by
+Copies of the beginnings of some clips are encoded anew, changed in level, resampled and cut: how many of them are
+found, and the largest share of bits that differs. Of all pairs of distinct clips: the smallest share. Run by
 ``python -m benchmarks.near_duplicates FOLDER [FOLDER ...]``; it takes a minute for an hour of audio on one core.
 """
 

@@ -1,8 +1,8 @@
 """Near-duplicates: the same recording in another encoding, at another level or rate, or cut, found by how it sounds.
 
 The fingerprint of Haitsma & Kalker (2002), "A highly robust audio fingerprinting system": 32 bits each 12 ms say in
-which of 33 bands energy rises against its neighbour. Level cancels out, and what an encoder leaves out changes few bits:
-two clips that share a few seconds agree in most bits of that stretch, different recordings in about half.
+which of 33 bands energy rises against its neighbour. Level cancels out, and what an encoder leaves out changes few of
+them: two clips that share a few seconds agree in most bits of that stretch, different recordings in about half.
 """
 
 from __future__ import annotations

@@ -7,11 +7,11 @@ the first block, state k the output of block k, the last what the encoder return
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
-from os.path import commonprefix
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -338,14 +338,25 @@ def load_part(
     prefix = next((prefix for prefix in known if any(name.startswith(prefix) for name in tensors)), "")
     # Training code puts one of its own before the names of an encoder without a head.
     if not prefix and not {newer_name(name) for name in tensors} & network.state_dict().keys():
-        prefix = commonprefix(list(tensors)).rpartition(".")[0] + "."
-        prefix = "" if prefix == "." else prefix
+        prefix = common_prefix(tensors)
     # What lacks the prefix is of the heads.
     kept = [name for name in tensors if name.startswith(prefix)]
     if left_out:
         kept = [name for name in kept if not name.removeprefix(prefix).startswith(left_out)]
     part = {newer_name(name.removeprefix(prefix)): tensors[name] for name in kept}
     load_strictly(network, part, path, prefix=prefix, optional=optional)
+
+
+def common_prefix(names: Iterable[str]) -> str:
+    """Return the parts that all names begin with, each with its dot.
+
+    Examples
+    --------
+    >>> common_prefix(["student.encoder.weight", "student.encoder.bias", "student.norm.bias"])
+    'student.'
+    """
+    parts = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    return "".join(f"{part[0]}." for part in itertools.takewhile(lambda part: len(set(part)) == 1, parts))
 
 
 def newer_name(name: str) -> str:
