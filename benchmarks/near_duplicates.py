@@ -22,6 +22,7 @@ import soxr
 from numpy.typing import NDArray
 
 from layerscope.data.acoustic_fingerprint import (
+    HOP,
     MOST_DIFFERENT,
     RATE,
     Fingerprint,
@@ -120,8 +121,9 @@ def main() -> None:
     prints = heard(folders)
     paths, usable = list(prints), [one.usable for one in prints.values()]
     print(f"{len(paths)} clips, {sum(usable)} of them usable, {time.perf_counter() - started:.0f} s\n")
-    frames = SECONDS * RATE / 64
-    long = [path for path in paths if prints[path].heard.sum() > frames]
+    frames = int(SECONDS * RATE / HOP)
+    # Some begin with silence, and then there is nothing to recognise.
+    long = [path for path in paths if len(prints[path].bits) > frames and prints[path].heard[:frames].mean() > 0.9]
     chosen = [long[row] for row in np.random.default_rng(0).permutation(len(long))[:COPIED]]
     copies_found(chosen, [prints[path] for path in chosen])
     listed = list(prints.values())

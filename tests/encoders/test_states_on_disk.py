@@ -83,7 +83,9 @@ def test_pooled_states_and_spans(tones, tmp_path):
     assert encoder.encode_file(tones / "low" / "1.wav", 0.0, float("nan")).shape == (2, 1, 4)
 
 
-@pytest.mark.parametrize(("key", "value"), [("frame_rate", "fast"), ("layers", 3), ("dim", None), ("dim", 0), ("frame_rate", 0.0)])
+@pytest.mark.parametrize(
+    ("key", "value"), [("frame_rate", "fast"), ("layers", 3), ("dim", None), ("dim", 0), ("frame_rate", 0.0)]
+)
 def test_a_wrong_key_is_named(key, value, tmp_path):
     told = {"frame_rate": 25.0, "layers": [0], "dim": 4, key: value}
     (tmp_path / "features.json").write_text(json.dumps(told))
