@@ -43,7 +43,7 @@ def server():
     ranges = []
 
     class Handler(BaseHTTPRequestHandler):
-        #: Bytes after which the connection breaks, every time, and the status of a refusal.
+        #: Bytes after which the connection breaks, later ones at once, and the status of a refusal.
         breaks = refusal = None
         served = 0
 
@@ -67,6 +67,8 @@ def server():
                 self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
             self.end_headers()
             self.wfile.write(content[first:][: self.breaks])
+            if self.breaks is not None:
+                type(self).breaks = 0
             self.close_connection = True
 
         def log_message(self, *_):
