@@ -375,7 +375,7 @@ def discard(*paths: Path) -> None:
 
 def refused(path: Path, error: OSError) -> ResourceError:
     """Return the error for a place that the system does not let one write, with the way out."""
-    full = error.errno == errno.ENOSPC
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     way_out = "free some space and run the same command again: it continues" if full else "choose another place"
     return ResourceError(f"{path}: cannot be written ({error.strerror}); {way_out}")
 

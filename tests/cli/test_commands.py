@@ -1,11 +1,13 @@
 """The command line as a user meets it: what is printed, what is left, and the exit code."""
 
+import importlib
 import inspect
 import json
 import os
 import shutil
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import get_args
@@ -15,8 +17,10 @@ import pytest
 from test_run import leaking_table
 
 from conftest import write_tone
+from layerscope import probe
 from layerscope.cli import commands
 from layerscope.cli.commands import guarded
+from layerscope.errors import ModelError
 from layerscope.study.options import Comparison, Plan
 from layerscope.targets import KINDS
 from layerscope.tasks import TASKS
@@ -339,3 +343,29 @@ def test_a_terminal_of_another_alphabet_is_written_to(alphabet):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert rb"0\u201312" in done.stdout  # the dash of 0–12
+
+
+def test_somebodys_code_that_fails_in_mid_run_is_said_in_one_line(tones, tmp_path, monkeypatch, capsys):
+    source = """
+    import torch, layerscope as ls
+    class Failing(ls.Encoder):
+        name, sample_rate, frame_rate, layers, dim, fingerprint = "failing", 8000, 10.0, (0,), 1, "f"
+        def encode(self, waveforms):
+            if len(waveforms) > 2:  # it is tried with two
+                raise ValueError("weights of another size")
+            return waveforms.unfold(1, 800, 800).mean(-1)[:, None, :, None]
+    """
+    (tmp_path / "failing_later.py").write_text(textwrap.dedent(source))
+    monkeypatch.syspath_prepend(tmp_path)
+    run = ["run", "--data", str(tones), "--model", "failing_later:Failing", "--baseline", "none", "--out"]
+    assert guarded([*run, str(tmp_path / "out")]) == 4
+    said = capsys.readouterr().err
+    assert "failing, given 'high/0.wav' and 29 more: its code raised ValueError: weights of another size" in said
+    assert "failing_later.py, line 7); mend it there" in said
+    assert "Traceback" not in said
+    with pytest.raises(ModelError, match="its code raised ValueError"):
+        probe("failing_later:Failing", tones)
+    given = importlib.import_module("failing_later").Failing()
+    given.sample_rate = 0
+    with pytest.raises(ModelError, match="Failing: 'sample_rate' is 0"):
+        probe(given, tones)

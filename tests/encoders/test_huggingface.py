@@ -161,3 +161,38 @@ def test_an_untrained_twin_has_its_sizes(golden):
     twin, again = (load_encoder(f"random:{golden / 'mert95-small'}") for _ in range(2))
     assert (twin.layers, twin.dim, twin.untrained) == ((0, 1, 2, 3), 48, True)
     assert twin.fingerprint == again.fingerprint != load_encoder(golden / "mert95-small").fingerprint
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "wav2vec2-conformer", "wavlm", "data2vec-audio"])
+def test_an_adapter_after_the_encoder_is_left_off(family, tmp_path, waveforms):
+    """`add_adapter` shortens what comes after the encoder; the library's `hidden_states` are those before it."""
+    network = write_model(tmp_path, family, {"add_adapter": True}, normalise=False)
+    expected = network(waveforms, output_hidden_states=True).hidden_states
+    found = load_encoder(tmp_path).encode(waveforms)
+    assert found.shape[1] == 4
+    for layer in range(3):
+        torch.testing.assert_close(found[:, layer], expected[layer], atol=1e-5, rtol=1e-5)
+    whole = network.encoder(network.feature_projection(network.feature_extractor(waveforms).transpose(1, 2))[0])
+    torch.testing.assert_close(found[:, 3], whole.last_hidden_state, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"hidden_size": "x"}, "makes no model of it"),
+        ({"hidden_size": -4}, "negative dimension"),
+        ({"num_attention_heads": 5}, "divisible by num_heads"),
+        ({"conv_stride": [5]}, "makes no model of it"),
+        ({"hidden_act": "nope"}, "makes no model of it"),
+        ({"conv_kernel": None}, "makes no model of it"),
+        ({"num_hidden_layers": 10**9}, "a model has 1–1000 blocks"),
+        ({"num_hidden_layers": 0}, "a model has 1–1000 blocks"),
+        ({"model_type": ["wavlm"]}, "is not understood"),
+    ],
+)
+def test_sizes_that_make_no_model_are_named_with_their_file(changes, words, tmp_path):
+    write_model(tmp_path, "wav2vec2", {})
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | changes))
+    with pytest.raises(ModelError, match=rf"config\.json: .*{words}"):
+        load_encoder(tmp_path)

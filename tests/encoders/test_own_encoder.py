@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from layerscope.encoders import Encoder, load_encoder
-from layerscope.encoders.own_encoder import verify
-from layerscope.errors import ModelError, UsageError
+from layerscope.encoders.own_encoder import encode_batch, verify
+from layerscope.errors import ModelError, ResourceError, UsageError
 
 
 class Own(Encoder):
@@ -117,3 +117,63 @@ def test_entry_points_are_names_and_suggestions(monkeypatch):
     assert load_encoder("bands").name == "own"
     with pytest.raises(UsageError, match="did you mean 'bands'"):
         load_encoder("band")
+
+
+def test_what_a_module_asks_for_in_vain_is_its_authors_error(tmp_path, monkeypatch):
+    (tmp_path / "asking.py").write_text("import torch\nimport no_such_library_at_all\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModelError, match=r"No module named 'no_such_library_at_all' .*asking\.py, line 2"):
+        load_encoder("asking:make")
+
+
+@pytest.mark.parametrize("address", [":make", "module:", ".relative:make", "a b:make"])
+def test_what_is_no_address_is_refused_in_words(address):
+    with pytest.raises(ModelError, match=r"write package\.module:factory"):
+        load_encoder(address)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sample_rate": 0}, "'sample_rate' is 0; set it to a number above 0"),
+        ({"sample_rate": 24}, "'sample_rate' is 24; set it to that of music, in Hz"),
+        ({"sample_rate": True}, "'sample_rate' is True; set it to a int"),
+        ({"frame_rate": float("nan")}, "'frame_rate' is nan; set it to a number above 0"),
+        ({"layers": ()}, r"'layers' is \(\); set it to different whole numbers"),
+        ({"layers": (1, 0)}, "ascending"),
+        ({"layers": ("a", "b")}, "whole numbers"),
+        ({"window": "long"}, "'window' is 'long'"),
+        ({"minimum_samples": None}, "'minimum_samples' is None"),
+        ({"widths": 3}, "'widths' to one for each layer"),
+    ],
+)
+def test_attributes_that_cannot_be_are_named(changes, words):
+    with pytest.raises(ModelError, match=words):
+        verify(broken(**changes), "x:y")
+
+
+def test_a_choice_of_layers_that_an_encoder_does_not_offer_is_refused(monkeypatch):
+    entry = EntryPoint("bands", "test_own_encoder:Own", "layerscope.encoders")
+    monkeypatch.setattr("layerscope.encoders.own_encoder.entry_points", lambda **_: [entry])
+    assert load_encoder("bands", layers="0-1").layers == (0, 1)
+    with pytest.raises(UsageError, match="own gives layers 0, 1 and no choice of them"):
+        load_encoder("bands", layers="0")
+    with pytest.raises(UsageError, match="'0-5' is not within 0-1"):
+        load_encoder("bands", layers="0-5")
+
+
+def test_a_line_of_ones_own_is_named_not_that_of_a_library():
+    def encode(_, waveforms):
+        return torch.nn.functional.linear(waveforms, torch.ones(1, 1))
+
+    line = encode.__code__.co_firstlineno + 1
+    with pytest.raises(ModelError, match=rf"RuntimeError: .*test_own_encoder\.py, line {line}\); mend it there"):
+        encode_batch(broken(encode=encode), torch.zeros(2, 8000), "'a.wav'")
+
+
+def test_full_memory_is_the_machines():
+    def encode(*_):
+        return torch.empty(2**60)
+
+    with pytest.raises(ResourceError, match=r"own: out of memory at 'a.wav' \(.*; choose a shorter --window"):
+        encode_batch(broken(encode=encode), torch.zeros(2, 8000), "'a.wav'")

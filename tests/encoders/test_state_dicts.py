@@ -73,15 +73,17 @@ def test_a_shard_that_is_missing_or_outside_is_named(hubert):
         load_encoder(hubert)
 
 
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module.hubert.", "model.hubert."])
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module.hubert.", "model.hubert.", "student."])
 def test_a_common_prefix_is_taken_off(hubert, prefix):
     expected = load_encoder(hubert).encode(WAVEFORM)
     rewrite(hubert, prefix)
     torch.testing.assert_close(load_encoder(hubert).encode(WAVEFORM), expected, rtol=0, atol=0)
 
 
-def test_a_prefix_that_nobody_knows_is_named_with_the_tensor(hubert):
-    rewrite(hubert, "wrapped.")
+def test_a_prefix_of_some_names_alone_is_named_with_the_tensor(hubert):
+    path = hubert / "model.safetensors"
+    tensors = {f"wrapped.{name}": value for name, value in load_file(path).items()}
+    save_file(tensors | {"step": torch.zeros(1)}, path)
     with pytest.raises(ModelError, match=r"tensor '[\w.]+' is missing \(and \d+ more\)"):
         load_encoder(hubert)
 
@@ -134,3 +136,10 @@ def test_what_is_no_state_dict_is_refused(tmp_path):
     torch.save([1, 2], tmp_path / "x.pt")
     with pytest.raises(ModelError, match="no state dict in it"):
         read_tensors(tmp_path / "x.pt")
+
+
+def test_an_adapter_in_the_weights_is_named(hubert):
+    path, name = hubert / "model.safetensors", "encoder.layers.0.attention.q_proj.lora_A.default.weight"
+    save_file(load_file(path) | {name: torch.zeros(4, 32)}, path)
+    with pytest.raises(ModelError, match=r"q_proj.lora_A.default.weight' is of an adapter \(LoRA\); merge it"):
+        load_encoder(hubert)

@@ -11,6 +11,7 @@ from layerscope.errors import AudioError, ModelError, UsageError
 from layerscope.features.encoder_pass import Pass
 from layerscope.scores.score_table import Results
 from layerscope.study.compare import compare
+from layerscope.study.export import export
 from layerscope.study.options import Comparison, make_plan
 from layerscope.study.run import run
 
@@ -50,15 +51,17 @@ def test_a_clip_without_states_is_set_aside_with_the_reason(tones, tmp_path):
     (tmp_path / "mine" / "low" / "3.npy").unlink()
     np.save(tmp_path / "mine" / "high" / "4.npy", np.zeros((5, 0, 64), np.float32))
     (tmp_path / "mine" / "high" / "5.npy").write_bytes(b"not an array")
-    with pytest.raises(
-        ModelError, match=r"4\.npy: shape \(5, 0, 64\); expected \(layer, frame, dim\) = \(5, 'frame', 64\)"
-    ):
-        study(tones, tmp_path / "mine", tmp_path / "refused")
-    (tmp_path / "mine" / "high" / "4.npy").unlink()
+    np.save(tmp_path / "mine" / "high" / "6.npy", np.full((5, 3, 64), np.nan, np.float32))
+    np.save(tmp_path / "mine" / "high" / "7.npy", np.zeros((5, 3, 64), np.complex64))
     skipped = study(tones, tmp_path / "mine", tmp_path / "run").skipped
     assert "no 3.npy in" in skipped["low/3.wav"]
     assert "not readable as an array" in skipped["high/5.wav"]
-    assert len(skipped) == 3
+    assert "4.npy: shape (5, 0, 64); expected (layer, frame, dim) = (5, 'frame', 64)" in skipped["high/4.wav"]
+    assert "6.npy: holds float32 that are no finite numbers" in skipped["high/6.wav"]
+    assert "7.npy: holds complex64" in skipped["high/7.wav"]
+    assert len(skipped) == 5
+    with pytest.raises(UsageError, match=r"mine holds states of files and encodes no new sound; export a model"):
+        export(tmp_path / "run", tmp_path / "use", insist=True)
 
 
 def test_states_written_anew_are_read_anew(tones, tmp_path):
@@ -80,7 +83,9 @@ def test_pooled_states_and_spans(tones, tmp_path):
     assert encoder.encode_file(tones / "low" / "1.wav", 0.0, float("nan")).shape == (2, 1, 4)
 
 
-@pytest.mark.parametrize(("key", "value"), [("frame_rate", "fast"), ("layers", 3), ("dim", None)])
+@pytest.mark.parametrize(
+    ("key", "value"), [("frame_rate", "fast"), ("layers", 3), ("dim", None), ("dim", 0), ("frame_rate", 0.0)]
+)
 def test_a_wrong_key_is_named(key, value, tmp_path):
     told = {"frame_rate": 25.0, "layers": [0], "dim": 4, key: value}
     (tmp_path / "features.json").write_text(json.dumps(told))

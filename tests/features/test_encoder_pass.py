@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def test_clips_of_different_lengths_do_not_touch_each_other():
     encoder = load_encoder("random:small")
     noise = np.random.default_rng(0)
     windows = [noise.normal(0, 0.1, size).astype(np.float32) for size in (4800, 9600, 4800, 24_000)]
-    together = dict(batches(encoder, windows, lambda _: None))
+    together = dict(batches(encoder, windows, lambda _: None, list("abcd")))
     for number, window in enumerate(windows):
         alone = Pass(encoder, 30.0).states_of(window, "a").pooled
         for states, pooled in zip(together[number], alone, strict=True):
@@ -174,3 +175,49 @@ def test_spans_of_one_file_are_clips_of_their_own(tmp_path):
     assert done.encoded == 2
     first, second = stored_features(store, dataset.clips).read(0)
     assert not np.allclose(first, second)
+
+
+class OwnOnce(Encoder):
+    """Somebody's own: it keeps the contract but for the clips after the first twenty."""
+
+    name, sample_rate, frame_rate, layers, dim, fingerprint = "own", 24_000, 25.0, (0, 1), 2, "own-1"
+    good, heard = 20, 0
+
+    def fault(self, states):
+        return states
+
+    def encode(self, waveforms):
+        states = waveforms[:, : waveforms.shape[1] // 960 * 960].unflatten(1, (-1, 960)).square().mean(-1)
+        states = torch.stack([states, -states], dim=1)[..., None].repeat(1, 1, 1, 2)
+        self.heard += len(waveforms)
+        return states if self.heard <= self.good else self.fault(states)
+
+
+def raise_it(_):
+    raise ValueError("nothing\nlearnt")
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (raise_it, r"own, given 'low.* more: its code raised ValueError: nothing learnt \(.*encoder_pass.py, line \d+"),
+        (lambda _: sys.exit(3), r"its code raised SystemExit: 3 \("),
+        (lambda states: states[0], r"given 'low.*encode returned shape \(2, 10, 2\); expected"),
+        (lambda states: states[:1], r"expected \(batch, layer, frame, dim\) = \(5, 2, 'frame', 2\)"),
+        (lambda states: states.double(), "encode returned torch.float64"),
+        (lambda states: states[:, :, :4], r"0.4 s gave 4 frames; frame_rate 25 says 10"),
+        (lambda states: [states[:, 0, :0], states[:, 1]], "9600 samples gave no frame"),
+        (lambda _: None, "encode returned NoneType"),
+        (lambda states: states * torch.nan, r"layer 0 is not finite for clip 'low"),
+    ],
+)
+def test_an_encoder_of_ones_own_that_fails_in_mid_run_keeps_what_it_had_encoded(fault, words, tones, monkeypatch):
+    # Two shards, the first of which is whole.
+    monkeypatch.setattr("layerscope.features.encoder_pass.SHARD_CLIPS", 15)
+    monkeypatch.setattr("layerscope.features.encoder_pass.BATCH_SECONDS", 2.0)
+    encoder = type("Own", (OwnOnce,), {"fault": staticmethod(fault)})()
+    with pytest.raises(ModelError, match=words):
+        run(encoder, tones)
+    encoder.good = 1000
+    done, _, _ = run(encoder, tones)
+    assert (done.cached, done.encoded) == (15, 15)

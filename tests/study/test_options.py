@@ -1,12 +1,15 @@
 import inspect
 import re
+import shutil
 from collections.abc import Sequence
 from typing import get_type_hints
 
 import pytest
+import torch
+from safetensors.torch import load_file, save
 
 import layerscope
-from layerscope.errors import UsageError
+from layerscope.errors import LayerscopeError, UsageError
 from layerscope.study.options import Comparison, Plan, Probing, checked, make_plan, read_plan
 
 
@@ -147,7 +150,7 @@ VALUES = {
     "data": '"x"', "root": '"x"', "model": '"a"', "layers": '"0-1"', "target": '"b"', "kind": '"key"',
     "probe": '"mlp"', "seeds": "2", "folds": "4", "split_seed": "7", "window": "1.5", "allow_leaks": "true",
     "baseline": '"mel"', "task": '"emo"', "preset": '"robust"', "twins": "3", "strict": "true",
-    "partial": "true",
+    "partial": "true", "near_duplicates": "true",
 }  # fmt: skip
 
 
@@ -188,9 +191,66 @@ def test_a_place_means_the_same_from_every_directory(tmp_path, monkeypatch):
         ({"target": ["label", "label"]}, "'target': 'label' is given twice"),
         ({"probe": "closed,closed"}, "'probe': 'closed' is given twice"),
         ({"model": ["muq", "muq"]}, "'model': 'muq' is given twice"),
-        ({"model": ["a/mine", "b/mine"]}, "two models are called 'mine'; rename one directory"),
+        ({"model": ["a/mine", "b/mine"]}, "two models are called 'mine'; rename one"),
     ],
 )
 def test_wrong_types_and_what_is_given_twice_are_refused_in_words(given, words):
     with pytest.raises(UsageError, match=re.escape(words)):
         make_plan({"data": "somewhere", **given}, "study.toml")
+
+
+OWN = """
+import torch, layerscope as ls
+class Own(ls.Encoder):
+    name, sample_rate, frame_rate, layers, dim, fingerprint = NAME, 8000, RATE, (0, 1), 1, "f"
+    def encode(self, waveforms):
+        return waveforms.unfold(1, 800, 800).mean(-1)[:, None, :, None].repeat(1, 2, 1, 1)
+"""
+
+
+@pytest.fixture
+def wrong_models(tmp_path, monkeypatch, golden):
+    """Models each with a fault of its own, by name."""
+    source = golden / "muq-small"
+    content, tensors = (source / "model.safetensors").read_bytes(), load_file(source / "model.safetensors")
+    first = next(iter(tensors))
+    weights = {
+        "cut": content[: len(content) // 2],
+        "keys": save(tensors | {"head.weight": torch.zeros(2)}),
+        "nan": save(tensors | {first: tensors[first] * torch.nan}),
+        "bare": content,
+    }
+    for name, written in weights.items():
+        shutil.copytree(source, tmp_path / name, copy_function=shutil.copyfile)
+        (tmp_path / name / "model.safetensors").write_bytes(written)
+    (tmp_path / "bare" / "config.json").unlink()
+    (tmp_path / "of_a_wrong_rate.py").write_text(OWN.replace("NAME", "'own'").replace("RATE", "50.0"))
+    (tmp_path / "of_the_same_name.py").write_text(OWN.replace("NAME", "'toy-muq'").replace("RATE", "10.0"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("wrong_models")
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("cut", "not a readable checkpoint"),
+        ("bare", "config.json"),
+        ("keys", "'head.weight' is of no layout known"),
+        ("nan", "holds non-finite values"),
+        ("random:small", "'0-6' is not within 0-4"),
+        ("of_a_wrong_rate:Own", "2 s gave 20 frames; frame_rate 50 says 100"),
+        ("of_the_same_name:Own", "two models are called 'toy-muq'"),
+    ],
+)
+def test_a_wrong_second_model_is_found_before_the_first_is_used(model, words):
+    layers = {"layers": "0-6"} if model == "random:small" else {}
+    plan = make_plan({"data": "x", "model": ["toy-muq", model], **layers}, "test")
+    with pytest.raises(LayerscopeError, match=words):
+        next(plan.encoders())
+
+
+def test_of_a_twin_one_draw_is_looked_at_beforehand():
+    plan = make_plan({"data": "x", "model": ["toy-muq", "random:small"], "twins": 3, "baseline": ["mel"]}, "test")
+    names = ["toy-muq", "random:small", "random:small#1", "random:small#2", "mel"]
+    assert [encoder.name for encoder in plan.encoders()] == names

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 from miniatures import MINIATURES, gtzan_lists
+from test_acoustic_fingerprint import melody
 from test_run import leaking_table
 
 from layerscope import load_encoder
+from layerscope.data.acoustic_fingerprint import RATE
+from layerscope.data.leaks import group_codes
 from layerscope.errors import DataError
 from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.options import make_plan
@@ -83,3 +86,18 @@ def test_a_clip_without_a_label_counts_as_missing(tmp_path, monkeypatch):
     assert task.short == "this copy is not the published one: test has 2 of 3 clips"
     with pytest.raises(DataError, match="test has 2 of 3 clips; leave out --strict"):
         load_tasks(make_plan({**plan, "strict": True}, "test"))
+
+
+def test_near_duplicates_are_listened_for_where_that_is_asked(tmp_path):
+    for number in range(4):
+        place = tmp_path / "music" / ("low" if number % 2 else "high") / f"{number}.wav"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(place, melody(number, 4.0), RATE)
+    soundfile.write(tmp_path / "music" / "low" / "again.wav", melody(1, 4.0) / 4, RATE)
+    asked = {"data": tmp_path / "music", "baseline": ["mel"]}
+    (task,) = load_tasks(make_plan({**asked, "near_duplicates": True}, "test"))
+    assert task.alike == ["low/1.wav and low/again.wav share a recording (0% of bits differ) and stay together"]
+    assert len(set(group_codes(task.dataset.clips))) == 4
+    (plain,) = load_tasks(make_plan(asked, "test"))
+    assert not plain.alike
+    assert "clip_alike" not in plain.dataset.clips

@@ -276,6 +276,9 @@ def print_task_check(task: Any) -> None:
         print_lines([f"  skipped {clip}: {reason}{more}"])
     if rest := sum(map(len, kinds[MOST_REASONS:])):
         print_lines([f"  … and {rest:,} more skipped for other reasons"])
+    print_lines([f"  by sound: {pair}" for pair in task.alike[:MOST_REASONS]])
+    if len(task.alike) > MOST_REASONS:
+        console.print(f"  … and {len(task.alike) - MOST_REASONS:,} more by sound")
     for leak in task.leaks:
         console.print(f"  leak{', as published' if task.published else ''}: {leak}")
 

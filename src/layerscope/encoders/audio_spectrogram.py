@@ -14,7 +14,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from layerscope.atomic_files import read_json
-from layerscope.encoders.huggingface import FixedLengthModel, build_network, library, load_part, preprocessor_settings
+from layerscope.encoders.huggingface import FixedLengthModel, build_network, build_preprocessor, load_part
 from layerscope.errors import ModelError
 
 __all__ = ["AudioSpectrogramModel", "build_audio_spectrogram"]
@@ -71,9 +71,10 @@ def build_audio_spectrogram(directory: Path, *, weights: bool = True) -> AudioSp
     ModelError
         If the library is not installed, or a file is missing or does not fit.
     """
-    config = read_json(directory / "config.json", ModelError)
-    preprocessor = library().ASTFeatureExtractor(**preprocessor_settings(directory)[1])
-    network = build_network("ASTConfig", "ASTModel", config)
+    path = directory / "config.json"
+    config = read_json(path, ModelError)
+    preprocessor = build_preprocessor("ASTFeatureExtractor", directory)
+    network = build_network(path, "ASTConfig", "ASTModel", config)
     if weights:
         # Version 4 of the library still calls its modules as the published files do.
         load_part(network, directory, [PREFIX], newer_name if hasattr(network, "layers") else str)

@@ -10,6 +10,7 @@ import errno
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import filelock
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
@@ -19,22 +20,28 @@ from huggingface_hub.errors import (
     HfHubHTTPError,
     HFValidationError,
     OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
 )
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
 from layerscope.atomic_files import cache_directory, file_digest, refused, write_atomically
 from layerscope.encoders.state_dicts import WEIGHTS, shard_names
-from layerscope.errors import LayerscopeError, ModelError, UsageError
+from layerscope.errors import LayerscopeError, ModelError, ResourceError, UsageError
 
-__all__ = ["fetch_files", "fetch_repository", "local_directory"]
+__all__ = ["FAILURES", "continue_download", "fetch_files", "fetch_repository", "local_directory", "place_fault"]
 
-#: All that a request to the hub may raise: what its client raises is the base of the hub's own error, and no OSError.
-FAILURES: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OSError)
+#: All that a request may raise: what the hub's client raises is the base of the hub's own error, and no OSError; a
+#: proxy of a kind that is not known or not installed is a ValueError or an ImportError.
+FAILURES: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OSError, ValueError, ImportError)
 #: Either says how audio is prepared; version 5 of transformers may write the second alone.
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
 #: What the system says where files cannot be written, and the network is not to blame.
-NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
+NO_PLACE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST,
+    errno.EISDIR, errno.ENAMETOOLONG, errno.EIO,
+}  # fmt: skip
 
 
 class AbsentFile(ModelError):
@@ -85,26 +92,72 @@ def fetch_files(repository: str, revision: str, digests: Mapping[str, str | None
 
 
 def download(repository: str, revision: str, name: str) -> None:
-    """Download a file beside its unfinished part, from where that ends; of two processes one does it."""
+    """Download a file of a repository; of two processes one does it."""
     path = own_directory(repository, revision) / name
-    part = path.with_name(name + ".part")
+    address = hf_hub_url(repository, name, revision=revision)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(str(path) + ".lock"):
             # Another process may have finished it while this one waited.
             if path.is_file():
                 return
-            facts = get_hf_file_metadata(hf_hub_url(repository, name, revision=revision))
-            held = part.stat().st_size if part.is_file() else 0
-            # A process killed just before the renaming leaves a whole part, of which no server sends more.
-            if facts.size is not None and held < facts.size:
-                with part.open("ab") as file:
-                    http_get(
-                        facts.location, file, resume_size=held, headers=build_hf_headers(), expected_size=facts.size
-                    )
+            facts = get_hf_file_metadata(address)
+            # As the hub's own client does: a token is no business of another host, to which it sends for large files.
+            at_home = urlsplit(facts.location).netloc == urlsplit(address).netloc
+            headers = build_hf_headers(token=None if at_home else False)
+            part = continue_download(facts.location, path, headers, facts.size)
+            # Of large files the hub's tag is their digest.
+            if len(facts.etag or "") == 64 and file_digest(part) != facts.etag:
+                part.unlink()
+                raise ModelError(f"{path}: arrived damaged (its sha256 differs); run the same command again")
             part.replace(path)
     except FAILURES as error:
         raise unreachable(repository, revision, name, error) from error
+
+
+def continue_download(url: str, path: Path, headers: Mapping[str, str], size: int | None = None) -> Path:
+    """Download what is missing of the unfinished part beside a file, and return that part, whole.
+
+    Parameters
+    ----------
+    url : str
+        Where from.
+    path : Path
+        The file that the part is to become.
+    headers : mapping of str to str
+        Of the request.
+    size : int, optional
+        Bytes of the whole, where they are known beforehand.
+
+    Raises
+    ------
+    FAILURES
+        What the client raises; what has arrived stays.
+    """
+    part = path.with_name(path.name + ".part")
+    held = part.stat().st_size if part.is_file() else 0
+    # More than there is, is of another file.
+    if size is not None and held > size:
+        part.unlink()
+        held = 0
+    try:
+        with part.open("ab") as file:
+            http_get(
+                url, file, resume_size=held, headers=dict(headers), expected_size=size, displayed_filename=path.name
+            )
+    except HfHubHTTPError as error:
+        # Asked for what comes after the end; a process killed just before the renaming leaves a whole part.
+        if error.response.status_code != 416 or not held:
+            raise
+        if error.response.headers.get("Content-Range", "").rpartition("/")[2] != str(held):
+            part.unlink()
+            return continue_download(url, path, headers, size)
+    return part
+
+
+def place_fault(path: Path, error: Exception) -> ResourceError | None:
+    """Return the error for a place that cannot be written, where that and not the network is what is in the way."""
+    return refused(path, error) if isinstance(error, OSError) and error.errno in NO_PLACE else None
 
 
 def fetch_repository(address: str) -> Path:
@@ -164,7 +217,9 @@ def commit_of(repository: str, revision: str) -> str:
         if isinstance(known, str):
             return Path(known).parent.name
         raise unreachable(repository, revision, "config.json", error) from error
-    write_atomically(seen, commit.encode())
+    # A cache that cannot be written may still hold the model; where it does not, the download says so.
+    with suppress(ResourceError):
+        write_atomically(seen, commit.encode())
     return commit
 
 
@@ -176,16 +231,25 @@ def unreachable(repository: str, revision: str, name: str, error: Exception) -> 
             f"{where} is gated: accept its terms at https://huggingface.co/{repository}, then give a token "
             "(`hf auth login`, or HF_TOKEN)"
         )
-    if isinstance(error, OSError) and error.errno in NO_PLACE:
-        return refused(own_directory(repository, revision) / name, error)
+    if fault := place_fault(own_directory(repository, revision) / name, error):
+        return fault
     if isinstance(error, OfflineModeIsEnabled):
         return ModelError(
             f"{where} is not on this machine, and HF_HUB_OFFLINE forbids fetching it; unset it, or give --model a "
             f"directory that holds {name}"
         )
-    kind = AbsentFile if isinstance(error, EntryNotFoundError) else ModelError
+    if isinstance(error, EntryNotFoundError):
+        return AbsentFile(f"{where} has no {name}; give --model a directory that holds it")
+    if isinstance(error, RevisionNotFoundError):
+        return ModelError(f"{repository} has no branch, tag or commit '{revision}' on the hub; leave it out for 'main'")
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+    if isinstance(error, RepositoryNotFoundError) or status in (401, 403):
+        return ModelError(
+            f"{where} cannot be read: the hub has no such repository, or does not show it ({status}); check the name, "
+            "or give a token that may read it (`hf auth login`, or HF_TOKEN)"
+        )
     reason = (str(error).splitlines() or [""])[0]
-    return kind(
+    return ModelError(
         f"{where} could not be fetched ({type(error).__name__}: {reason}); "
         f"check the network and run the same command again, or give --model a directory that holds {name}"
     )

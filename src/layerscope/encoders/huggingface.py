@@ -7,9 +7,10 @@ the first block, state k the output of block k, the last what the encoder return
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -22,7 +23,16 @@ from layerscope.encoders.encoder import LayeredModel
 from layerscope.encoders.state_dicts import WEIGHTS, load_strictly, read_tensors, refuse_others, setting, weights_beside
 from layerscope.errors import ModelError
 
-__all__ = ["FAMILIES", "FixedLengthModel", "LibraryModel", "WaveformModel", "build_network", "build_waveform_model"]
+__all__ = [
+    "FAMILIES",
+    "FixedLengthModel",
+    "LibraryModel",
+    "WaveformModel",
+    "build_network",
+    "build_preprocessor",
+    "build_waveform_model",
+    "load_part",
+]
 
 #: model_type → (configuration class, model class, what heads' checkpoints put before the encoder's names)
 FAMILIES = {
@@ -38,6 +48,10 @@ MERT_EXTRAS = {"feature_extractor_cqt": False, "deepnorm": False, "attention_rel
 #: What a configuration says beside the model: its type, its precision on disk, code to run and kernels to fetch.
 NOT_OF_THE_MODEL = {"model_type", "auto_map", "torch_dtype", "dtype", "quantization_config", "attn_implementation",
                     "_attn_implementation", "_attn_implementation_internal", "experts_implementation"}  # fmt: skip
+#: What `add_adapter` puts after the encoder.
+ADAPTER = "adapter."
+#: What says how many blocks there are, and how many no model has: the library would build them for hours.
+DEPTHS, MOST_BLOCKS = ("num_hidden_layers", "encoder_layers", "decoder_layers"), 1000
 #: Added to the variance when a waveform is normalised, as the library's feature extractor does.
 EPSILON = 1e-7
 #: Only pretraining replaces masked frames by it, and a configuration without masking has none.
@@ -205,9 +219,9 @@ def build_waveform_model(directory: Path, *, weights: bool = True) -> WaveformMo
         "sampling_rate": setting(preprocessor_path, settings, "sampling_rate", int),
         "do_normalize": setting(preprocessor_path, settings, "do_normalize", bool),
     }
-    network = build_network(config_class, model_class, config)
+    network = build_network(path, config_class, model_class, config)
     if weights:
-        load_part(network, directory, [prefix], newer_name, optional=[MASK])
+        load_part(network, directory, [prefix], newer_name, optional=[MASK], left_out=ADAPTER)
     return WaveformModel(network, config, preprocessor)
 
 
@@ -227,12 +241,37 @@ def library() -> Any:
     return transformers
 
 
-def build_network(config_class: str, model_class: str, config: dict[str, Any]) -> nn.Module:
-    """Return the library's model for a configuration, with random weights."""
+def build_network(path: Path, config_class: str, model_class: str, config: dict[str, Any]) -> nn.Module:
+    """Return the library's model for the configuration of a file, with random weights."""
+    classes = library()
     # The library's classes would fetch or run what these ask for.
     settings = {key: value for key, value in config.items() if key not in NOT_OF_THE_MODEL}
-    network: nn.Module = getattr(library(), model_class)(getattr(library(), config_class)(**settings))
+    # What it adds comes after the last state of the encoder, at another rate.
+    settings |= {"add_adapter": False} if "add_adapter" in settings else {}
+    for key in DEPTHS:
+        depth = settings.get(key, 1)
+        if isinstance(depth, int) and not 1 <= depth <= MOST_BLOCKS:
+            raise ModelError(f"{path}: '{key}' = {depth}; a model has 1–{MOST_BLOCKS} blocks")
+    with library_faults(path):
+        network: nn.Module = getattr(classes, model_class)(getattr(classes, config_class)(**settings))
     return network
+
+
+@contextmanager
+def library_faults(path: Path) -> Iterator[None]:
+    """Turn what the library raises where a file says what it cannot make into an error that names the file."""
+    try:
+        yield
+    except Exception as error:  # sizes that do not fit make it raise anything at all
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ModelError(f"{path}: the transformers library makes no model of it ({reason})") from error
+
+
+def build_preprocessor(class_name: str, directory: Path) -> Any:
+    """Return the library's feature extractor as a directory says."""
+    path, settings = preprocessor_settings(directory)
+    with library_faults(path):
+        return getattr(library(), class_name)(**settings)
 
 
 def preprocessor_settings(directory: Path) -> tuple[Path, dict[str, Any]]:
@@ -271,6 +310,7 @@ def load_part(
     newer_name: Callable[[str], str] = str,
     *,
     optional: Sequence[str] = (),
+    left_out: str | None = None,
 ) -> None:
     """Give a network its weights, strictly, out of what may be a larger model's.
 
@@ -287,17 +327,36 @@ def load_part(
         From a name of the file, without the prefix, to that of the network.
     optional : sequence of str
         See `load_strictly`.
+    left_out : str, optional
+        What begins the names, after the prefix, of parts that are not computed.
     """
     path = weights_beside(directory)
     tensors = read_tensors(path)
+    if lora := next((name for name in tensors if ".lora_A." in name), None):
+        raise ModelError(f"{path}: '{lora}' is of an adapter (LoRA); merge it into its model (peft: merge_and_unload)")
     known = [*prefixes, *(f"model.{prefix}" for prefix in prefixes)]
     prefix = next((prefix for prefix in known if any(name.startswith(prefix) for name in tensors)), "")
-    # Some training code puts it before the names of an encoder without a head.
-    if not prefix and tensors and all(name.startswith("model.") for name in tensors):
-        prefix = "model."
+    # Training code puts one of its own before the names of an encoder without a head.
+    if not prefix and not {newer_name(name) for name in tensors} & network.state_dict().keys():
+        prefix = common_prefix(tensors)
     # What lacks the prefix is of the heads.
-    part = {newer_name(name.removeprefix(prefix)): tensors[name] for name in tensors if name.startswith(prefix)}
+    kept = [name for name in tensors if name.startswith(prefix)]
+    if left_out:
+        kept = [name for name in kept if not name.removeprefix(prefix).startswith(left_out)]
+    part = {newer_name(name.removeprefix(prefix)): tensors[name] for name in kept}
     load_strictly(network, part, path, prefix=prefix, optional=optional)
+
+
+def common_prefix(names: Iterable[str]) -> str:
+    """Return the parts that all names begin with, each with its dot.
+
+    Examples
+    --------
+    >>> common_prefix(["student.encoder.weight", "student.encoder.bias", "student.norm.bias"])
+    'student.'
+    """
+    parts = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    return "".join(f"{part[0]}." for part in itertools.takewhile(lambda part: len(set(part)) == 1, parts))
 
 
 def newer_name(name: str) -> str:

@@ -20,7 +20,7 @@ from layerscope.encoders.plain_features import BASELINES, Baseline
 from layerscope.encoders.published_models import HUB, MODELS, PACKAGED, RANDOM, packaged
 from layerscope.encoders.states_on_disk import FEATURES, Precomputed
 from layerscope.encoders.whisper import build_whisper
-from layerscope.errors import ModelError, unknown
+from layerscope.errors import ModelError, UsageError, unknown
 
 __all__ = [
     "build_from_directory",
@@ -91,11 +91,11 @@ def load_encoder(
     """
     text = str(name)
     if text in BASELINES:
-        return Baseline(text)
+        return with_its_layers(Baseline(text), layers)
     if (Path(text) / FEATURES).is_file():
-        return Precomputed(Path(text))
+        return with_its_layers(Precomputed(Path(text)), layers)
     if names_code(text):
-        return load_custom(text)
+        return with_its_layers(load_custom(text), layers)
     untrained = text.startswith(RANDOM)
     source = text.removeprefix(RANDOM)
     # On a fork, so that the caller's random numbers stay as they were.
@@ -109,6 +109,16 @@ def load_encoder(
         untrained=untrained,
         device=("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device,
     )
+
+
+def with_its_layers(encoder: Encoder, layers: str | None) -> Encoder:
+    """Return an encoder that has no blocks to leave out, or raise if other layers than it gives are asked for."""
+    if layers and parse_layers(layers, encoder.layers[-1]) != encoder.layers:
+        raise UsageError(
+            f"layers '{layers}': {encoder.name} gives layers {', '.join(map(str, encoder.layers))} and no choice of "
+            "them; leave --layers out, or study it by itself"
+        )
+    return encoder
 
 
 def names_code(name: str) -> bool:
@@ -159,7 +169,7 @@ def make_model(source: str, num_heads: int | None, *, untrained: bool) -> Layere
 def build_from_directory(directory: Path, *, weights: bool = True) -> LayeredModel:
     """Return the model of a directory whose ``config.json`` names its type, without weights if they are not wanted."""
     model_type = read_json(directory / "config.json", ModelError).get("model_type")
-    if model_type not in BUILDERS:
+    if not isinstance(model_type, str) or model_type not in BUILDERS:
         known = ", ".join(sorted(BUILDERS))
         raise ModelError(f"{directory / 'config.json'}: model_type '{model_type}' is not understood; known: {known}")
     return BUILDERS[model_type](directory, weights=weights)

@@ -8,7 +8,9 @@ entry-point group ``layerscope.encoders``.
 from __future__ import annotations
 
 import importlib
+import math
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +21,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from layerscope.encoders.encoder import Encoder
-from layerscope.errors import LayerscopeError, ModelError
+from layerscope.encoders.encoder import Encoder, LayeredEncoder
+from layerscope.errors import LayerscopeError, ModelError, ResourceError
 
-__all__ = ["installed_encoders", "load_custom", "verify"]
+__all__ = ["author_answers", "encode_batch", "installed_encoders", "is_own", "load_custom", "verify"]
 
 GROUP = "layerscope.encoders"
 #: What an encoder must say of itself, and how.
@@ -32,7 +34,11 @@ ATTRIBUTES: dict[str, tuple[type, ...]] = {
     "frame_rate": (float, int),
     "layers": (tuple,),
     "fingerprint": (str,),
+    "window": (float, int),
+    "minimum_samples": (int,),
 }
+#: In Hz, below which a rate is taken for one that was written in kHz.
+LOWEST_RATE = 1000
 #: A clip alone and in a batch may differ by rounding.
 ROUNDING = 1e-4
 #: Of noise to check with: long enough to tell a wrong frame rate from a frame lost at an edge.
@@ -58,49 +64,117 @@ def load_custom(address: str) -> Encoder:
         If it cannot be imported or breaks the contract, saying what to mend.
     """
     offered = installed_encoders().get(address)
-    with author_answers(address):
+    with author_answers(address, offered.module if offered else address.partition(":")[0]):
         factory = offered.load() if offered else find_factory(address)
         encoder = factory()
         verify(encoder, address)
     return encoder
 
 
+def is_own(encoder: Encoder) -> bool:
+    """Return whether an encoder, or the network in one of ours, is somebody's own code."""
+    parts = (encoder, encoder.model) if isinstance(encoder, LayeredEncoder) else (encoder,)
+    return not all(type(part).__module__.startswith("layerscope.") for part in parts)
+
+
+def encode_batch(encoder: Encoder, waveforms: Tensor, names: str) -> list[Tensor]:
+    """Return what an encoder makes of equally long waveforms, (batch, frame, width) for each layer.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Where it is somebody's own, it is held to its shapes.
+    waveforms : Tensor, shape (batch, samples), float32
+        At its rate.
+    names : str
+        Of the clips, for messages.
+
+    Raises
+    ------
+    ModelError
+        If its author's code raises anything, or breaks the contract.
+    ResourceError
+        If memory is full.
+    """
+    if not is_own(encoder):
+        with memory_faults(encoder.name, names):
+            return encoder.layer_states(waveforms)
+    with author_answers(f"{encoder.name}, given {names}", type(encoder).__module__), memory_faults(encoder.name, names):
+        states = encoder.encode(waveforms)
+    refuse_shape(encoder, states, f"{encoder.name}, given {names}", waveforms)
+    return list(states.unbind(dim=1)) if isinstance(states, Tensor) else list(states)
+
+
 @contextmanager
-def author_answers(address: str) -> Iterator[None]:
-    """Turn whatever somebody's own code raises, its way out of the process too, into an error that names its line."""
+def memory_faults(name: str, given: str) -> Iterator[None]:
+    """Turn what numpy and torch raise where memory is full into an error with the way out."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # On a CPU torch has no class of its own for it.
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "can't allocate memory" not in str(error):
+            raise
+        raise ResourceError(
+            f"{name}: out of memory at {given}{place_of(error, '')}; choose a shorter --window or free memory, and run "
+            "the same command again: what was encoded is kept"
+        ) from error
+
+
+@contextmanager
+def author_answers(subject: str, module: str) -> Iterator[None]:
+    """Turn whatever somebody's own code raises, its way out of the process too, into an error that names its line.
+
+    Parameters
+    ----------
+    subject : str
+        What is named first.
+    module : str
+        Where the code lies.
+    """
     try:
         yield
     except (LayerscopeError, KeyboardInterrupt):
         raise
     # Anything may come of code that is not ours; only an interrupt is the user's.
     except BaseException as error:
+        # Of a syntax error the last line is the error; of others what follows the first may be a listing.
         said = " ".join(traceback.format_exception_only(error)[-1].split())
-        raise ModelError(f"{address}: its code raised {said}{place_of(error)}; mend it there") from error
+        raise ModelError(f"{subject}: its code raised {said}{place_of(error, module)}; mend it there") from error
 
 
-def place_of(error: BaseException) -> str:
-    """Return the line that an error comes from, as far as it lies in no library of ours."""
+def place_of(error: BaseException, module: str) -> str:
+    """Return the line that an error comes from: the last in the author's own package, else outside of libraries."""
     if isinstance(error, SyntaxError):
         return f" ({error.filename}, line {error.lineno})"
     ours = str(Path(__file__).parents[1])
+    libraries = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    package = module.partition(".")[0]
     frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((ours, "<frozen importlib", importlib.__file__))
+        (frame.f_code.co_filename, line, str(frame.f_globals.get("__name__")).partition(".")[0])
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if not frame.f_code.co_filename.startswith((ours, "<frozen importlib", str(importlib.__file__)))
     ]
-    return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    written = [place for place in frames if place[2] == package]
+    outside = [place for place in frames if not place[0].startswith(libraries)]
+    file, line, _ = (written or outside or frames or [("", 0, "")])[-1]
+    return f" ({file}, line {line})" if file else ""
 
 
 def find_factory(address: str) -> Any:
     """Import the callable of an address."""
     module_name, _, attribute = address.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), attribute)):
+        raise ModelError(f"{address}: is no address of an encoder; write package.module:factory")
     here = str(Path.cwd())
     if here not in sys.path:
         # At the end, so that no file here takes the place of an installed package.
         sys.path.append(here)
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
+        # What the module itself asks for in vain is its author's error.
+        if not f"{module_name}.".startswith(f"{error.name}."):
+            raise
         raise ModelError(f"{address}: cannot be imported ({error}); run where '{module_name}' can be found") from error
     factory = getattr(module, attribute, None)
     if not callable(factory):
@@ -130,21 +204,14 @@ def verify(encoder: Any, address: str) -> None:
     if not isinstance(encoder, Encoder):
         found = type(encoder).__name__
         raise ModelError(f"{address}: returned {found}; return an instance of a subclass of layerscope.Encoder")
-    for name, kinds in ATTRIBUTES.items():
-        if not isinstance(getattr(encoder, name, None), kinds):
-            found = repr(getattr(encoder, name, "not set"))
-            raise ModelError(f"{address}: '{name}' is {found}; set it to a {kinds[0].__name__}")
-    widths = getattr(encoder, "widths", (None,))
-    if len(widths) != len(encoder.layers) or not all(isinstance(width, int) for width in widths):
-        found = repr(getattr(encoder, "dim", "not set"))
-        raise ModelError(f"{address}: 'dim' is {found}; set it to a int, or 'widths' to one for each layer")
+    refuse_attributes(encoder, address)
     # It is held to its shapes file by file, as they are read.
     if encoder.reads_files:
         return
     # Two clips, to see whether a batch mixes them.
     noise = torch.randn(2, int(SECONDS * encoder.sample_rate), generator=torch.Generator().manual_seed(0)) * 0.1
     # First, because what follows takes shapes for granted.
-    refuse_shape(encoder, encoder.encode(noise), address)
+    refuse_shape(encoder, encoder.encode(noise), address, noise)
     states = encoder.layer_states(noise)
     if not all(map(torch.equal, states, encoder.layer_states(noise))):
         raise ModelError(f"{address}: the same waveforms gave other states: set evaluation mode, seed what is random")
@@ -158,21 +225,44 @@ def verify(encoder: Any, address: str) -> None:
         raise ModelError(f"{address}: minimum_samples gives no frame: raise it to what one frame needs")
 
 
+def refuse_attributes(encoder: Encoder, address: str) -> None:
+    """Raise if what an encoder says of itself is not there, or cannot be."""
+    for name, kinds in ATTRIBUTES.items():
+        value = getattr(encoder, name, None)
+        # By type and not isinstance, for which true is the number 1.
+        if type(value) is bool or not isinstance(value, kinds):
+            raise ModelError(f"{address}: '{name}' is {value!r}; set it to a {kinds[0].__name__}")
+        if isinstance(value, (int, float)) and not (value > 0 and math.isfinite(value)):
+            raise ModelError(f"{address}: '{name}' is {value!r}; set it to a number above 0")
+    if encoder.sample_rate < LOWEST_RATE:
+        raise ModelError(f"{address}: 'sample_rate' is {encoder.sample_rate}; set it to that of music, in Hz")
+    layers = encoder.layers
+    if not layers or [*layers] != sorted({layer for layer in layers if type(layer) is int and layer >= 0}):
+        raise ModelError(f"{address}: 'layers' is {layers!r}; set it to different whole numbers from 0 on, ascending")
+    try:
+        widths = tuple(encoder.widths)
+    except (AttributeError, TypeError):  # by default it is made of `dim`
+        widths = ()
+    if len(widths) != len(layers) or not all(type(width) is int and width > 0 for width in widths):
+        found = repr(getattr(encoder, "dim", "not set"))
+        raise ModelError(f"{address}: 'dim' is {found}; set it to a int, or 'widths' to one for each layer")
+
+
 def alike(one: Tensor, other: Tensor) -> bool:
     """Return whether two states differ by no more than rounding."""
     return one.shape == other.shape and bool((one - other).abs().max() <= ROUNDING * max(1.0, float(other.abs().max())))
 
 
-def refuse_shape(encoder: Encoder, states: Any, address: str) -> None:
-    """Raise if states have another type, shape or rate than the encoder says."""
-    whole = isinstance(states, Tensor)
+def refuse_shape(encoder: Encoder, states: Any, address: str, waveforms: Tensor) -> None:
+    """Raise if the states of waveforms have another type, shape or rate than the encoder says."""
+    whole, clips = isinstance(states, Tensor), len(waveforms)
     layers = [states] if whole else list(states) if isinstance(states, (list, tuple)) else [states]
-    wrong = next((layer for layer in layers if not isinstance(layer, Tensor) or layer.dtype != torch.float32), None)
-    if wrong is not None:
-        found = getattr(wrong, "dtype", type(wrong).__name__)
+    wrong = [layer for layer in layers if not isinstance(layer, Tensor) or layer.dtype != torch.float32]
+    if wrong:
+        found = getattr(wrong[0], "dtype", type(wrong[0]).__name__)
         raise ModelError(f"{address}: encode returned {found}; return a float32 tensor, or one for each layer")
     if whole:
-        shape, wanted = tuple(states.shape), (2, len(encoder.layers), "frame", encoder.widths[0])
+        shape, wanted = tuple(states.shape), (clips, len(encoder.layers), "frame", encoder.widths[0])
         if len(set(encoder.widths)) > 1 or len(shape) != 4 or (shape[:2], shape[3]) != (wanted[:2], wanted[3]):
             raise ModelError(
                 f"{address}: encode returned shape {shape}; expected (batch, layer, frame, dim) = {wanted}, or, where "
@@ -180,13 +270,17 @@ def refuse_shape(encoder: Encoder, states: Any, address: str) -> None:
             )
         layers = list(states.unbind(dim=1))
     shapes = [tuple(layer.shape) for layer in layers]
-    if [(len(shape), shape[0], shape[-1]) for shape in shapes] != [(3, 2, width) for width in encoder.widths]:
+    if [(len(shape), shape[0], shape[-1]) for shape in shapes] != [(3, clips, width) for width in encoder.widths]:
         raise ModelError(
-            f"{address}: encode returned shapes {shapes}; expected (batch, frame, width) for each layer, batch 2 and "
-            f"widths {encoder.widths}"
+            f"{address}: encode returned shapes {shapes}; expected (batch, frame, width) for each layer, batch {clips} "
+            f"and widths {encoder.widths}"
         )
-    expected = SECONDS * encoder.frame_rate
+    seconds, frames = waveforms.shape[1] / encoder.sample_rate, min(shape[1] for shape in shapes)
+    expected = seconds * encoder.frame_rate
     # Edges cost or add a frame or two, and rates are rounded where they are written down.
-    if whole and abs(shapes[0][1] - expected) > 0.05 * expected + 2:
+    if whole and abs(frames - expected) > 0.05 * expected + 2:
         said = f"frame_rate {encoder.frame_rate:g} says {expected:g}"
-        raise ModelError(f"{address}: {SECONDS:g} s gave {shapes[0][1]} frames; {said}")
+        raise ModelError(f"{address}: {seconds:g} s gave {frames} frames; {said}")
+    if not frames and seconds * encoder.sample_rate >= encoder.minimum_samples:
+        needed = f"{waveforms.shape[1]} samples gave no frame; return one at least, or raise minimum_samples"
+        raise ModelError(f"{address}: {needed} ({encoder.minimum_samples})")

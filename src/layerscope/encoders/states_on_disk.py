@@ -15,6 +15,7 @@ from torch import Tensor
 
 from layerscope.atomic_files import digest, read_json
 from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
+from layerscope.encoders.own_encoder import refuse_attributes
 from layerscope.errors import AudioError, ModelError
 
 __all__ = ["FEATURES", "Precomputed"]
@@ -60,6 +61,7 @@ class Precomputed(Encoder):
         self.fingerprint = fingerprint_of(
             {"precomputed": told, "files": listing(directory), "source": source_digest(__name__)}
         )
+        refuse_attributes(self, str(directory / FEATURES))
 
     def encode(self, waveforms: Tensor) -> Tensor:
         """Raise: these states come from files."""
@@ -93,7 +95,9 @@ class Precomputed(Encoder):
         if states.ndim == 2:
             states = states[:, None]
         if states.ndim != 3 or (states.shape[0], states.shape[2]) != (shape[0], shape[2]) or not states.shape[1]:
-            raise ModelError(f"{place}: shape {states.shape}; expected (layer, frame, dim) = {shape}")
+            raise AudioError(f"{place}: shape {states.shape}; expected (layer, frame, dim) = {shape}")
+        if states.dtype.kind not in "fiu" or not np.isfinite(states).all():
+            raise AudioError(f"{place}: holds {states.dtype} that are no finite numbers; write it anew")
         # One frame is the mean of all, whatever span is asked for.
         if states.shape[1] > 1:
             first = round(start * self.frame_rate)

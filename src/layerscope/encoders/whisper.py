@@ -12,7 +12,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 
 from layerscope.atomic_files import read_json
-from layerscope.encoders.huggingface import FixedLengthModel, build_network, library, load_part, preprocessor_settings
+from layerscope.encoders.huggingface import FixedLengthModel, build_network, build_preprocessor, load_part
 from layerscope.errors import ModelError
 
 __all__ = ["WhisperModel", "build_whisper"]
@@ -53,10 +53,11 @@ def build_whisper(directory: Path, *, weights: bool = True) -> WhisperModel:
     ModelError
         If the library is not installed, or a file is missing or does not fit.
     """
-    config = read_json(directory / "config.json", ModelError)
-    preprocessor = library().WhisperFeatureExtractor(**preprocessor_settings(directory)[1])
+    path = directory / "config.json"
+    config = read_json(path, ModelError)
+    preprocessor = build_preprocessor("WhisperFeatureExtractor", directory)
     # The decoder is never run, so that its weights need not be there.
-    network = cast(nn.Module, build_network("WhisperConfig", "WhisperModel", config).encoder)
+    network = cast(nn.Module, build_network(path, "WhisperConfig", "WhisperModel", config).encoder)
     if weights:
         load_part(network, directory, PREFIXES)
     return WhisperModel(network, config, preprocessor)

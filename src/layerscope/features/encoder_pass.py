@@ -24,6 +24,7 @@ from torch import Tensor
 from layerscope.atomic_files import sweep
 from layerscope.data.audio import load, sound_digest
 from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
+from layerscope.encoders.own_encoder import author_answers, encode_batch, is_own
 from layerscope.errors import AudioError
 from layerscope.features.clip_features import Features
 from layerscope.features.clip_states import Assembly, ClipStates
@@ -178,7 +179,7 @@ class Pass:
         windows, spans = self.cutting.cut(samples, self.encoder.sample_rate)
         # Nothing is sampled: samples serve comparisons, which read the store.
         clip = Assembly(self.encoder, self.cutting, self.pooling, spans, name, np.zeros(0, np.int64))
-        for number, states in batches(self.encoder, list(windows), lambda _: None):
+        for number, states in batches(self.encoder, list(windows), lambda _: None, [name] * len(windows)):
             clip.take(number, states)
         return clip.finish()
 
@@ -272,11 +273,19 @@ class Pass:
         seconds, sound = len(samples) / encoder.sample_rate, sound_digest(samples)
         # Of states on disk the audio is decoded all the same: its digest shows the same sound in two splits.
         if encoder.reads_files:
-            states = encoder.encode_file(Path(path), start, end)
+            states = self.read_states(Path(path), start, end)
             return Decoded([states], [(0.0, states[0].shape[0] / encoder.frame_rate)], sound, seconds)
         refuse_short(encoder, samples, path)
         windows, spans = self.cutting.cut(samples, encoder.sample_rate)
         return Decoded(list(windows), spans, sound, seconds)
+
+    def read_states(self, path: Path, start: float, end: float) -> Any:
+        """Return the states of a span of a file, of an encoder that reads them."""
+        encoder = self.encoder
+        if not is_own(encoder):
+            return encoder.encode_file(path, start, end)
+        with author_answers(f"{encoder.name}, given {path}", type(encoder).__module__):
+            return encoder.encode_file(path, start, end)
 
     def add_shard(
         self,
@@ -312,7 +321,8 @@ class Pass:
         done.encoded += len(clips)
         done.windows += len(windows)
         finish = window_progress(entries, progress)
-        for position, states in batches(self.encoder, windows, finish):
+        names = [clips[clip].name for clip, _ in owners]
+        for position, states in batches(self.encoder, windows, finish, names):
             clip, number = owners[position]
             clips[clip].take(number, states)
         # Only now is it known how many rows each clip has: a stitched track is cut anew for its summaries.
@@ -417,9 +427,12 @@ def batch_size(encoder: Encoder, samples: int) -> int:
 
 
 def batches(
-    encoder: Encoder, windows: Sequence[Any], finish: Callable[[int], None]
+    encoder: Encoder, windows: Sequence[Any], finish: Callable[[int], None], names: Sequence[str]
 ) -> Iterator[tuple[int, list[Tensor]]]:
-    """Yield each window's position and states, each layer's (frame, width), batch by batch of equal length."""
+    """Yield each window's position and states, each layer's (frame, width), batch by batch of equal length.
+
+    Names are those of the windows' clips, for messages.
+    """
     if encoder.reads_files:
         for position, states in enumerate(windows):
             yield position, list(states)
@@ -433,7 +446,10 @@ def batches(
         size = batch_size(encoder, length)
         for first in range(0, len(positions), size):
             batch = positions[first : first + size]
-            layers = encoder.layer_states(torch.from_numpy(np.stack([windows[position] for position in batch])))
+            waveforms = torch.from_numpy(np.stack([windows[position] for position in batch]))
+            others = len({names[position] for position in batch}) - 1
+            heard = f"'{names[batch[0]]}'" + (f" and {others} more" if others else "")
+            layers = encode_batch(encoder, waveforms, heard)
             for row, position in enumerate(batch):
                 yield position, [states[row] for states in layers]
             finish(len(batch))

@@ -390,6 +390,10 @@ def list_cautions(results: Results) -> list[str]:
     if facts["leaks"]:
         whose = "as published" if facts.get("published") else "allowed by the user"
         cautions.append(f"Leak between splits, {whose}: {facts['leaks'][0]}.")
+    if facts.get("near_duplicates"):
+        named, more = facts["near_duplicates"][:MOST_NAMED], len(facts["near_duplicates"]) - MOST_NAMED
+        rest = f"; and {more} more" if more > 0 else ""
+        cautions.append(f"By their sound: {'; '.join(named)}{rest}.")
     if facts.get("shared"):
         cautions.append(f"The published splits share {facts['shared']}.")
     if facts["absent_tags"]:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from layerscope.encoders import Encoder
+from layerscope.encoders.own_encoder import encode_batch
 from layerscope.similarity.frame_sums import ViewSums
 
 __all__ = ["CHANGES", "SCORES", "geometry", "robustness"]
@@ -127,4 +128,4 @@ def robustness(encoder: Encoder, windows: list[Samples]) -> dict[str, NDArray[np
 def layers_of(encoder: Encoder, window: Samples) -> list[torch.Tensor]:
     """Return the states of a stretch of sound, (frame, width) float64 for each layer."""
     # float64, because a small change of large states would be lost in float32 sums.
-    return [states[0].double() for states in encoder.layer_states(torch.from_numpy(window[None]))]
+    return [states[0].double() for states in encode_batch(encoder, torch.from_numpy(window[None]), "changed sound")]

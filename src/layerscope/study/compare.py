@@ -45,7 +45,7 @@ from layerscope.similarity.measures import (
     shared_neighbours,
 )
 from layerscope.similarity.sampled_views import SampledView, common_frames, sampled_views
-from layerscope.study.options import Comparison
+from layerscope.study.options import Comparison, refuse_same_names
 from layerscope.study.progress import Progress, Silent
 
 __all__ = ["compare"]
@@ -163,8 +163,7 @@ def load_models(asked: Comparison) -> list[Encoder]:
     plain = [encoder.name for encoder in encoders if encoder.baseline]
     if plain:
         raise UsageError(f"{plain[0]} is a plain feature, which every comparison has; give models alone")
-    if len({encoder.name for encoder in encoders}) < len(encoders):
-        raise UsageError("two models have the same name; rename one directory")
+    refuse_same_names([encoder.name for encoder in encoders])
     return encoders
 
 

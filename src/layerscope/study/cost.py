@@ -18,6 +18,7 @@ from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, parts_of, refuse_unlearnable
 from layerscope.encoders import MODELS, Encoder, load_encoder
+from layerscope.encoders.own_encoder import encode_batch
 from layerscope.features.clip_features import Features
 from layerscope.features.encoder_pass import Pass, batch_size
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
@@ -114,6 +115,8 @@ class TaskCheck:
         Clips with the same bytes and span as one before them: they never part, but are no evidence of their own.
     leaks : list of str
         What lies on both sides of the splits that the data bring, by files and groups.
+    alike : list of str
+        Which clips share a recording, where that was asked for.
     disputed : list of str
         Sounds with different labels under different names, as far as files of the same bytes show it.
     published : bool
@@ -138,6 +141,7 @@ class TaskCheck:
     precision: str
     copies: int
     leaks: list[str]
+    alike: list[str]
     disputed: list[str]
     published: bool
     hours: float
@@ -243,6 +247,7 @@ def task_check(
         copies=int(task.dataset.clips.clip_key.duplicated().sum()),
         labels=task.labels(),
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
+        alike=list(task.alike),
         disputed=disputed_sounds(task.dataset.clips, task.labels().values),
         published=task.published,
         hours=float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600,
@@ -326,7 +331,7 @@ def seconds_of_encoding(encoder: Encoder, windows: int, samples: int) -> float:
     if encoder.reads_files:
         return 0.0
     noise = torch.randn((MEASURED + 1, windows, samples), generator=torch.Generator().manual_seed(0)) / 10
-    times = [seconds_of(lambda: encoder.layer_states(batch)) for batch in noise]  # noqa: B023 - called at once
+    times = [seconds_of(lambda: encode_batch(encoder, batch, "noise")) for batch in noise]  # noqa: B023 - called at once
     return float(np.median(times[1:])) / windows  # the first call pays for what later ones find ready
 
 

@@ -9,7 +9,6 @@ import pandas as pd
 
 from layerscope.atomic_files import cache_directory
 from layerscope.encoders import Encoder
-from layerscope.errors import UsageError
 from layerscope.features.encoder_pass import Extraction, Pass
 from layerscope.features.store import FeatureStore
 from layerscope.study.progress import Progress
@@ -48,9 +47,6 @@ def extract_all(encoders: Iterable[Encoder], tasks: Sequence[StudyTask], progres
     """
     passes = Passes([[] for _ in tasks], [{} for _ in tasks], {})
     for encoder in encoders:
-        # Results tell models apart by name alone.
-        if encoder.name in passes.counts:
-            raise UsageError(f"two models are called '{encoder.name}'; rename one directory, or leave out one of them")
         passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0)
         for (_, window), members in passes_of(encoder, tasks).items():
             one_pass = Pass(encoder, window, frames=any(tasks[number].over_time for number in members))

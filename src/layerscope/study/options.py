@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -19,7 +19,17 @@ from layerscope.errors import UsageError, unknown
 if TYPE_CHECKING:
     from layerscope.encoders import Encoder
 
-__all__ = ["Comparison", "Plan", "Probing", "Sources", "checked", "known_names", "make_plan", "read_plan"]
+__all__ = [
+    "Comparison",
+    "Plan",
+    "Probing",
+    "Sources",
+    "checked",
+    "known_names",
+    "make_plan",
+    "read_plan",
+    "refuse_same_names",
+]
 
 AnyOptions = TypeVar("AnyOptions", bound="Options")
 
@@ -170,6 +180,10 @@ class Plan(Probing, Sources):
         description="paper: one mlp on published splits, and without tasks all fourteen; robust: no shared singers or "
         "songs.  [default: robust]",
     )
+    near_duplicates: bool = Field(
+        default=False,
+        description="Find the same recording in other encodings, at other levels or cut; decodes all audio once more.",
+    )
     twins: int = Field(1, ge=1, description="Draws of the weights of each untrained twin (random:NAME), a pass each.")
     strict: bool = Field(default=False, description="Refuse a task whose copy is not complete.")
     partial: bool = Field(default=False, description="Run the tasks whose data are there, and say which are not.")
@@ -192,12 +206,7 @@ class Plan(Probing, Sources):
 
         # An encoder of one's own says its name only when it is loaded.
         called = [result_name(name) for name in (*self.model, *self.baseline) if not names_code(name)]
-        for name in called:
-            if called.count(name) > 1:
-                raise ValueError(
-                    f"two models are called '{name}'; rename one directory, or leave one out (--baseline none does, of "
-                    "a plain feature that is given as a model)"
-                )
+        refuse_same_names(called)
         if not self.model and not self.baseline:
             raise ValueError("nothing to study; give a model (`layerscope ls models`) or a baseline")
         if self.data is None and not self.task:
@@ -209,12 +218,26 @@ class Plan(Probing, Sources):
         return self
 
     def encoders(self) -> Iterator[Encoder]:
-        """Load the encoders one after another, so that no two need be in memory."""
+        """Load the encoders one after another, so that no two need be in memory.
+
+        Raises
+        ------
+        LayerscopeError
+            If any of them cannot be loaded, or two have one name: before the first is given, since its pass may take
+            hours.
+        """
         from layerscope.encoders import load_encoder
 
-        for name in self.model:
-            for seed in range(self.draws(name)):
-                yield load_encoder(name, layers=self.layers, seed=seed)
+        models = [(name, seed) for name in self.model for seed in range(self.draws(name))]
+        # Loaded whole, which takes seconds: only then is it known that nothing of the files is missing or damaged.
+        # Of an untrained twin the other draws differ in their numbers alone.
+        later = [load_encoder(name, layers=self.layers).name for name, seed in models[1:] if not seed]
+        first = [load_encoder(name, layers=self.layers, seed=seed) for name, seed in models[:1]]
+        refuse_same_names([*(encoder.name for encoder in first), *later, *self.baseline])
+        while first:
+            yield first.pop()
+        for name, seed in models[1:]:
+            yield load_encoder(name, layers=self.layers, seed=seed)
         for name in self.baseline:
             yield load_encoder(name)
 
@@ -232,6 +255,16 @@ class Comparison(Sources):
     model: Names = Field(min_length=1, description=Sources.model_fields["model"].description)
     # As many as every pass keeps of a clip (FRAMES_A_CLIP), so that none is encoded again for them.
     frames: int = Field(100, ge=2, description="Frames that are drawn of each clip, so that no long one dominates.")
+
+
+def refuse_same_names(names: Sequence[str]) -> None:
+    """Raise if two encoders have one name, by which alone results tell them apart."""
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(
+                f"two models are called '{name}'; rename one (its directory, or the name that its code gives), or "
+                "leave one out (--baseline none does, of a plain feature that is given as a model)"
+            )
 
 
 def checked(options: type[AnyOptions], given: dict[str, Any], source: str) -> AnyOptions:

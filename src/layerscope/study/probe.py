@@ -9,14 +9,15 @@ from pathlib import Path
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import disputed_sounds
 from layerscope.data.splits import assign, parts_of, refuse_unlearnable
-from layerscope.encoders import Encoder, load_encoder
+from layerscope.encoders import Encoder, load_encoder, verify
+from layerscope.encoders.own_encoder import author_answers, is_own
 from layerscope.errors import UsageError
 from layerscope.features.clip_features import Features, refuse_different
 from layerscope.probes.fitting import (
     Target,
 )
 from layerscope.study.extraction import extract_all, keep_usable
-from layerscope.study.options import Probing, checked
+from layerscope.study.options import Probing, checked, refuse_same_names
 from layerscope.study.progress import Silent
 from layerscope.study.run import probe_tasks, results_of
 from layerscope.study.run_task import cross_validated, probe_features
@@ -93,7 +94,8 @@ def probe(
     if strangers or not subjects:
         raise UsageError(f"probe() takes names, encoders or features, not {', '.join(strangers) or 'nothing'}")
     features = [one for one in subjects if isinstance(one, Features)]
-    encoders = [load_encoder(one) if isinstance(one, str) else one for one in subjects if not isinstance(one, Features)]
+    encoders = [encoder_of(one) for one in subjects if not isinstance(one, Features)]
+    refuse_same_names([encoder.name for encoder in encoders])
     if features and not encoders and dataset is None:
         return probe_own(features, asked)
     if features or dataset is None:
@@ -112,6 +114,16 @@ def probe(
     results = probe_tasks(keep_usable(tasks, passes), passes.stores, asked, Silent())
     results.facts["passes"] = passes.counts
     return results
+
+
+def encoder_of(subject: str | Encoder) -> Encoder:
+    """Return the encoder that was given or named, held to the contract where it is somebody's own."""
+    if isinstance(subject, str):
+        return load_encoder(subject)
+    if is_own(subject):
+        with author_answers(type(subject).__name__, type(subject).__module__):
+            verify(subject, type(subject).__name__)
+    return subject
 
 
 def probe_own(features: Sequence[Features], asked: Probing) -> Results:

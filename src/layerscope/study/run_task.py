@@ -71,7 +71,12 @@ def run_task(task: StudyTask, stores: Stores, asked: Probing, progress: Progress
     leaks = refuse_leaks(task.dataset.clips, allow=asked.allow_leaks or task.published)
     features, target, clips = divide(task, labels, stores, asked)
     scores = probe_features(features, target, labels, clips, asked, task, progress, keep)
-    more = {"leaks": leaks, "skipped": len(task.dataset.skipped), "evidence": task.evidence}
+    more = {
+        "leaks": leaks,
+        "skipped": len(task.dataset.skipped),
+        "evidence": task.evidence,
+        "near_duplicates": list(task.alike),
+    }
     more |= {"disputed": disputed_sounds(task.dataset.clips, labels.values)}
     more |= {"published": task.published, "shared": task.shared, "short": task.short}
     return replace(scores, facts=scores.facts | more)

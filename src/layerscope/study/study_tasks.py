@@ -9,6 +9,7 @@ import pandas as pd
 
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import clips_beside_tested, find_leaks
+from layerscope.data.near_duplicates import join_near_duplicates
 from layerscope.encoders import Encoder
 from layerscope.errors import DataError
 from layerscope.features.store import FeatureStore
@@ -43,6 +44,8 @@ class StudyTask:
         Whether its splits are the literature's, which stand whatever they share.
     short : str
         How its clips fall short of the published counts, or nothing.
+    alike : list of str
+        Which clips share a recording, where that was asked for.
     """
 
     name: str
@@ -53,6 +56,7 @@ class StudyTask:
     task: Task | None = None
     published: bool = False
     short: str = ""
+    alike: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Work out the kind."""
@@ -120,7 +124,15 @@ def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
     for one in found:
         refuse_leaks(one.dataset.clips, allow=plan.allow_leaks or one.published)
         one.labels()  # a label that cannot be read is an error before the pass, not after
-    return found
+    return [with_likeness(one, progress) for one in found] if plan.near_duplicates else found
+
+
+def with_likeness(task: StudyTask, progress: Progress) -> StudyTask:
+    """Return a task whose near-duplicates are joined and named."""
+    clips = task.dataset.clips
+    with progress.task(f"listening to {task.name}", clips.clip_key.nunique(), "clips") as step:
+        joined, alike = join_near_duplicates(clips, step)
+    return replace(task, dataset=replace(task.dataset, clips=joined), alike=alike)
 
 
 def read_tasks(plan: Plan) -> dict[str, Dataset]:

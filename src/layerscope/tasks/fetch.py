@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
+import filelock
 import pooch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
-from huggingface_hub.file_download import http_get
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import GatedRepoError
 
-from layerscope.errors import DataError
+from layerscope.encoders.download import FAILURES, continue_download, place_fault
+from layerscope.errors import DataError, LayerscopeError
 from layerscope.tasks.task import Archive, Source, Task
 
 __all__ = ["describe", "fetch", "size_of", "unpack"]
@@ -61,7 +63,10 @@ def fetch(task: Task, root: Path, say: Say = lambda _: None) -> None:
         If it cannot be fetched, fails its checksum, or has members that point outside.
     """
     directory = root / task.folder
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise fault_of(directory, error, "cannot be made") from error
     if task.source.repository:
         say(f"fetching {task.source.repository} from the hub")
         fetch_repository(task.source.repository, directory, task.source.left_out)
@@ -77,47 +82,51 @@ def archives_in(directory: Path) -> Iterator[tuple[Path, Path]]:
     """Yield the archives of a data set, and where each belongs: those in ``zips/NAME`` hold the files of ``NAME``."""
     for pattern in ("*.tar*", "*.zip", "zips/*/*.tar"):
         for path in sorted(directory.glob(pattern)):
-            # A download that is not finished yet.
-            if path.suffix != ".part":
+            # A download that is not finished yet, and its lock.
+            if path.suffix not in (".part", ".lock"):
                 yield path, directory if path.parent == directory else directory / path.parent.name
 
 
 def fetch_repository(repository: str, directory: Path, left_out: Sequence[str] = ()) -> None:
     """Take a data set's files from the hub; those that are there and whole are not fetched again."""
     try:
-        snapshot_download(repository, repo_type="dataset", local_dir=directory, ignore_patterns=list(left_out))
+        # First: where it cannot be reached, `snapshot_download` takes whatever lies in the directory for the data set.
+        commit = HfApi().dataset_info(repository).sha
+        snapshot_download(
+            repository, repo_type="dataset", revision=commit, local_dir=directory, ignore_patterns=list(left_out)
+        )
     except GatedRepoError as error:
         raise DataError(
             f"{repository} is gated: accept its terms at https://huggingface.co/datasets/{repository}, then give a "
             "token (`hf auth login`, or HF_TOKEN)"
         ) from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise DataError(
-            f"{repository} could not be fetched ({type(error).__name__}: {reason}); check the network and run the "
-            "same command again: it continues"
-        ) from error
+    except FAILURES as error:
+        raise fault_of(directory, error, f"{repository} could not be fetched") from error
 
 
 def fetch_archive(archive: Archive, directory: Path) -> Path:
     """Return an archive on disk, downloading what of it is missing, checked where a checksum is published."""
     url, checksum = resolve(archive)
     path = directory / PurePosixPath(archive.url).name
-    part = path.with_name(path.name + ".part")
-    if not path.is_file():
-        held = part.stat().st_size if part.is_file() else 0
-        try:
-            with part.open("ab") as file:
+    try:
+        # Of two processes one downloads.
+        with filelock.FileLock(f"{path}.lock"):
+            if not path.is_file():
                 # No headers: a token for the hub is nobody else's business.
-                http_get(url, file, resume_size=held, headers={}, displayed_filename=path.name)
-        except (HfHubHTTPError, OSError) as error:
-            raise DataError(
-                f"{url} could not be fetched ({error}); run the same command again: it continues"
-            ) from error
-        part.replace(path)
+                continue_download(url, path, {}).replace(path)
+    except FAILURES as error:
+        raise fault_of(path, error, f"{url} could not be fetched") from error
     if checksum and not pooch.hashes.hash_matches(path, checksum):
         raise DataError(f"{path} is not the published file (its checksum differs); delete it and fetch again")
     return path
+
+
+def fault_of(path: Path, error: Exception, what: str) -> LayerscopeError:
+    """Return the error for a download that failed: the place where it was to go, or else the network."""
+    reason = (str(error).splitlines() or [""])[0]
+    return place_fault(path, error) or DataError(
+        f"{what} ({type(error).__name__}: {reason}); check the network and run the same command again: it continues"
+    )
 
 
 def resolve(archive: Archive) -> tuple[str, str | None]:
@@ -157,7 +166,9 @@ def unpack(path: Path, directory: Path) -> None:
                     raise DataError(f"{path}: '{odd}' is neither a file nor a directory; nothing was unpacked")
                 # The filter also ignores owners and permissions that an archive asks for.
                 archive_tar.extractall(directory, members=members, filter="data")
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
+        if fault := place_fault(directory, error):
+            raise fault from error
         raise DataError(f"{path}: cannot be unpacked ({error}); delete it and fetch again") from error
 
 
