@@ -208,7 +208,7 @@ def test_what_was_not_cross_validated_alike_is_scored_on_shared_clips_too():
 
 
 def test_a_benchmark_that_is_killed_goes_on_where_it_was(tmp_path):
-    from benchmarks.noise import Study, verdicts_of
+    from benchmarks.truth.noise import Study, verdicts_of
 
     study, kept = Study("classes", 0, clips=60, plain=0), tmp_path / "kept.jsonl"
     first = verdicts_of(study, 1, kept)
@@ -220,7 +220,7 @@ def test_a_benchmark_that_is_killed_goes_on_where_it_was(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("folds", [0, 5])
 def test_noise_is_seldom_recommended_and_a_weak_signal_mostly_found(folds):
-    from benchmarks.noise import Study, found, recommended, verdicts_of, weak_studies
+    from benchmarks.truth.noise import Study, found, recommended, verdicts_of, weak_studies
 
     # Of forty studies at the stated 5 %, more than six are recommended once in seventy times.
     assert recommended(verdicts_of(Study("classes", folds, plain=0), 40)) <= 6 / 40
