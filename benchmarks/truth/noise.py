@@ -1,8 +1,8 @@
 """How often is noise recommended, and how often is a weak signal found: whole studies, simulated.
 
-``python -m benchmarks.truth.noise`` prints both tables, of as many studies as are asked for. A study has thirteen layers
-and four plain features that know nothing of the labels, or a little, and is answered as a run is. It recommends where its
-verdict is a layer or a plain feature; something is found where it is not nothing.
+``python -m benchmarks.truth.noise`` prints both tables, of as many studies as are asked for. A study has thirteen
+layers and four plain features that know nothing of the labels, or a little, and is answered as a run is. It recommends
+where its verdict is a layer or a plain feature; something is found where it is not nothing.
 """
 
 from __future__ import annotations

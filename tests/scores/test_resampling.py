@@ -120,6 +120,12 @@ def test_identical_layers_stay_together():
     assert best_set([0.5] * 4, draws).all()
 
 
+def test_of_an_undefined_score_nothing_is_shown():
+    draws = np.random.default_rng(0).normal(0, 0.01, (2, 100))
+    assert best_set([0.8, np.nan], np.stack([0.8 + draws[0], np.full(100, np.nan)])).tolist() == [True, True]
+    assert best_set([np.nan, np.nan], np.full((2, 100), np.nan)).tolist() == [True, True]
+
+
 def test_one_candidate_is_its_own_best_set():
     assert best_set([0.3], np.full((1, 10), 0.3)).tolist() == [True]
 

@@ -8,6 +8,7 @@ from made_study import made_study
 from test_score_table import entry
 
 from layerscope import Features, probe
+from layerscope.errors import DataError
 from layerscope.scores.score_table import Comparison, Results
 from layerscope.scores.tabulate import tabulate
 from layerscope.scores.verdict import corrected, decide
@@ -255,3 +256,15 @@ def test_beats_chance_is_never_said_beside_an_interval_that_holds_it():
     assert decide(results, "d").needed == max(1, math.ceil(share * groups))
     assert 0.6 - 1.645 / 1.96 * (0.6 - results.summary.ci_low[name]) > low + 0.005
     assert decide(results, "d").verdict == "nothing"
+
+
+def test_a_study_of_as_many_folds_as_clips_is_answered_or_refused():
+    random, labels = np.random.default_rng(0), ["a", "b"] * 30
+    states = random.normal(size=(60, 3, 4))
+    states[:, 2, 0] += 3.0 * (np.arange(60) % 2)
+    answer = decide(probe(Features.from_arrays(states, labels), probes="closed", folds=60), "features")
+    # What a clip leaves for its training has one fewer of its class: constants of their own are right on none.
+    assert (answer.verdict, answer.layer, answer.chance) == ("layer", 2, 0.5)
+    for kind, values in (("tags", np.eye(2, dtype=int)[np.arange(60) % 2]), ("values", states[:, 2, 0])):
+        with pytest.raises(DataError, match="of 60 of 60 folds; nothing can be chosen: make fewer folds"):
+            probe(Features.from_arrays(states, values, kind=kind), probes="closed", folds=60)
