@@ -108,16 +108,16 @@ def shown_over_plain(results: Results) -> bool:
     return bool(layer and results.compare(layer.chosen.name, plain.index[0]).low > 0)
 
 
-def layers_recommended(clips: int, folds: int) -> tuple[float, float]:
+def layers_recommended(clips: int, folds: int, studies: int = STUDIES) -> tuple[float, float]:
     """Return how often a layer is recommended that is as good as the plain feature, and said to be better by itself."""
     recommended = above = 0
-    for seed in range(STUDIES):
+    for seed in range(studies):
         results = made_study(clips, folds, PLAIN, seed)
         # A layer is recommended only where it is shown to be better.
         if shown_over_plain(results):
             above += 1
             recommended += decide(results, "made").verdict == "layer"
-    return 100 * recommended / STUDIES, 100 * above / STUDIES
+    return 100 * recommended / studies, 100 * above / studies
 
 
 def main() -> None:

@@ -230,6 +230,15 @@ def test_noise_is_seldom_recommended_and_a_weak_signal_mostly_found(folds):
     assert found(verdicts_of(weak, 40)) >= 27 / 40
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("folds", [0, 5])
+def test_a_layer_is_seldom_recommended_over_a_plain_feature_that_is_as_good(folds):
+    from benchmarks.truth.equals import layers_recommended
+
+    # 2.5 %, and two standard errors of 200 studies.
+    assert layers_recommended(60, folds, 200)[0] <= 2.5 + 2 * 100 * math.sqrt(0.025 * 0.975 / 200)
+
+
 def test_over_folds_a_lucky_layer_is_not_shown_to_beat_a_plain_feature_that_is_as_good():
     entries = [layer(1, 0.9, 0.8), mel(0.6), control(0.1, 0.2), control(0.1, 0.2, model="mel")]
     assert decide(results_of(*entries, folds=5), "d").verdict == "layer"
