@@ -73,6 +73,11 @@ def test_a_page_of_twelve_tasks_is_read_in_minutes(tmp_path):
     assert len(re.findall('class="badge', text)) == 12
 
 
+def test_learned_weights_stand_beside_the_sentence_that_they_are_no_importance(tmp_path):
+    write_report(made_study(["a"]), tmp_path / "report.html")
+    assert "Learned weights of layers are not their importance" in (tmp_path / "report.html").read_text()
+
+
 def test_a_column_that_would_be_empty_is_left_out(tmp_path):
     write_report(made_study(["a"]), tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()

@@ -82,6 +82,15 @@ def test_noise_is_not_recommended():
     assert "First check that states and labels (files and their rows) are in one order; " in advise(results).headline
 
 
+def test_random_weights_that_alone_hear_something_are_not_taken_for_rows_in_disorder():
+    entries = [entry(0, 0.5, 0.5, spread=0.1), entry(0, 0.9, 0.9, model="r")]
+    results = results_of(*entries, models={"m": {}, "r": {"untrained": True}}, chance=0.5)
+    assert advise(results).headline == (
+        "Nothing to use yet: random weights (layer 0 of r) beat chance and shuffled labels, and no trained layer or "
+        "plain feature is shown to."
+    )
+
+
 def test_probes_that_disagree_are_said_to():
     def with_probe(probe, *values):
         made = [entry(number, value, value) for number, value in enumerate(values)]

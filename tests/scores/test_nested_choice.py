@@ -2,7 +2,7 @@ import numpy as np
 
 from layerscope.data.splits import Part
 from layerscope.scores.evaluation import Outcome
-from layerscope.scores.nested_choice import nested_outcome
+from layerscope.scores.nested_choice import choosing_rows, nested_outcome
 from layerscope.targets import labels_of
 
 
@@ -45,3 +45,13 @@ def test_of_noise_the_choice_is_worth_chance_though_the_luckiest_layer_is_worth_
     # Sixty studies of 100 clips: the standard error is 0.5 / sqrt(6000).
     assert abs(np.mean(nested) - 0.5) < 4 * 0.5 / np.sqrt(6000)
     assert np.mean(luckiest) > 0.55
+
+
+def test_where_few_clips_choose_those_of_the_next_trainings_do_as_well_but_never_those_that_are_tested():
+    none = np.array([], int)
+    single = [Part(none, np.array([(clip + 1) % 30]), np.array([clip])) for clip in range(30)]
+    assert choosing_rows(single, 25).tolist() == [0, 1, 2, 3, 4, 5, 26, 27, 28, 29]
+    halves = [Part(none, np.arange(10, 20), np.arange(10)), Part(none, np.arange(10), np.arange(10, 20))]
+    assert choosing_rows(halves, 0).tolist() == list(range(10, 20))
+    few = [Part(none, np.arange(4, 8), np.arange(4)), Part(none, np.arange(4), np.arange(4, 8))]
+    assert choosing_rows(few, 0).tolist() == [4, 5, 6, 7]

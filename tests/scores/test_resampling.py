@@ -2,7 +2,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from benchmarks.truth import covered
+from benchmarks.truth.coverage import covered
 from scipy.stats import beta
 
 from layerscope.scores.resampling import add_pseudo_group, best_set, interval, resample_seeds, resample_weights
@@ -120,6 +120,12 @@ def test_identical_layers_stay_together():
     assert best_set([0.5] * 4, draws).all()
 
 
+def test_of_an_undefined_score_nothing_is_shown():
+    draws = np.random.default_rng(0).normal(0, 0.01, (2, 100))
+    assert best_set([0.8, np.nan], np.stack([0.8 + draws[0], np.full(100, np.nan)])).tolist() == [True, True]
+    assert best_set([np.nan, np.nan], np.full((2, 100), np.nan)).tolist() == [True, True]
+
+
 def test_one_candidate_is_its_own_best_set():
     assert best_set([0.3], np.full((1, 10), 0.3)).tolist() == [True]
 
@@ -192,7 +198,7 @@ def test_clips_of_a_song_drawn_singly_would_make_intervals_too_narrow():
 @pytest.mark.parametrize(("count", "size", "correlation"), [(20, 1, 0.0), (15, 4, 0.2), (40, 4, 0.5)])
 @pytest.mark.parametrize("value", [0.8, 0.97])
 def test_intervals_of_accuracy_cover_near_one_and_with_few_groups(count, size, correlation, value):
-    held, _ = covered("accuracy", count, size, correlation, [value], studies=400)
+    held = covered("accuracy", count, size, correlation, [value], studies=400)
     # 93 %, less two standard errors of 400 studies; counts of few clips allow only more than 97 % near 1.
     assert held >= 0.93 - 2 * np.sqrt(0.93 * 0.07 / 400)
 
@@ -200,12 +206,12 @@ def test_intervals_of_accuracy_cover_near_one_and_with_few_groups(count, size, c
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["macro F1, 2 classes", "ROC-AUC", "R²", "key score"])
 def test_intervals_of_other_metrics_cover(name):
-    held, _ = covered(name, 20, 1, 0.0, [0.8], studies=200)
+    held = covered(name, 20, 1, 0.0, [0.8], studies=200)
     assert held >= 0.90 - 2 * np.sqrt(0.9 * 0.1 / 200)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("values", [(0.97, 0.97), (0.99, 0.95), (0.9, 0.8)])
 def test_intervals_of_paired_differences_cover(values):
-    held, _ = covered("accuracy", 20, 1, 0.0, values, studies=400)
+    held = covered("accuracy", 20, 1, 0.0, values, studies=400)
     assert held >= 0.93 - 2 * np.sqrt(0.93 * 0.07 / 400)

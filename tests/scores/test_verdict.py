@@ -8,6 +8,7 @@ from made_study import made_study
 from test_score_table import entry
 
 from layerscope import Features, probe
+from layerscope.errors import DataError
 from layerscope.scores.score_table import Comparison, Results
 from layerscope.scores.tabulate import tabulate
 from layerscope.scores.verdict import corrected, decide
@@ -208,7 +209,7 @@ def test_what_was_not_cross_validated_alike_is_scored_on_shared_clips_too():
 
 
 def test_a_benchmark_that_is_killed_goes_on_where_it_was(tmp_path):
-    from benchmarks.noise import Study, verdicts_of
+    from benchmarks.truth.noise import Study, verdicts_of
 
     study, kept = Study("classes", 0, clips=60, plain=0), tmp_path / "kept.jsonl"
     first = verdicts_of(study, 1, kept)
@@ -220,13 +221,22 @@ def test_a_benchmark_that_is_killed_goes_on_where_it_was(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("folds", [0, 5])
 def test_noise_is_seldom_recommended_and_a_weak_signal_mostly_found(folds):
-    from benchmarks.noise import Study, found, recommended, verdicts_of, weak_studies
+    from benchmarks.truth.noise import Study, found, recommended, verdicts_of, weak_studies
 
     # Of forty studies at the stated 5 %, more than six are recommended once in seventy times.
     assert recommended(verdicts_of(Study("classes", folds, plain=0), 40)) <= 6 / 40
     weak = next(study for study in weak_studies() if study.folds == folds)
     # Of forty at the stated 80 %, fewer than 27 are found once in forty times.
     assert found(verdicts_of(weak, 40)) >= 27 / 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folds", [0, 5])
+def test_a_layer_is_seldom_recommended_over_a_plain_feature_that_is_as_good(folds):
+    from benchmarks.truth.equals import layers_recommended
+
+    # 2.5 %, and two standard errors of 200 studies.
+    assert layers_recommended(60, folds, 200)[0] <= 2.5 + 2 * 100 * math.sqrt(0.025 * 0.975 / 200)
 
 
 def test_over_folds_a_lucky_layer_is_not_shown_to_beat_a_plain_feature_that_is_as_good():
@@ -255,3 +265,15 @@ def test_beats_chance_is_never_said_beside_an_interval_that_holds_it():
     assert decide(results, "d").needed == max(1, math.ceil(share * groups))
     assert 0.6 - 1.645 / 1.96 * (0.6 - results.summary.ci_low[name]) > low + 0.005
     assert decide(results, "d").verdict == "nothing"
+
+
+def test_a_study_of_as_many_folds_as_clips_is_answered_or_refused():
+    random, labels = np.random.default_rng(0), ["a", "b"] * 30
+    states = random.normal(size=(60, 3, 4))
+    states[:, 2, 0] += 3.0 * (np.arange(60) % 2)
+    answer = decide(probe(Features.from_arrays(states, labels), probes="closed", folds=60), "features")
+    # What a clip leaves for its training has one fewer of its class: constants of their own are right on none.
+    assert (answer.verdict, answer.layer, answer.chance) == ("layer", 2, 0.5)
+    for kind, values in (("tags", np.eye(2, dtype=int)[np.arange(60) % 2]), ("values", states[:, 2, 0])):
+        with pytest.raises(DataError, match="of 60 of 60 folds; nothing can be chosen: make fewer folds"):
+            probe(Features.from_arrays(states, values, kind=kind), probes="closed", folds=60)

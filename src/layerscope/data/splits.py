@@ -168,3 +168,10 @@ def refuse_unlearnable(labels: Labels, parts: Sequence[Part]) -> None:
         fault = labels.kind.unscorable(labels.take(rows), name)
         if fault:
             raise DataError(f"{fault}; nothing can be scored")
+    faults = [labels.kind.unscorable(labels.take(part.valid), "valid") for part in parts]
+    unscored = [fault for fault in faults if fault]
+    # Each training chooses by its own clips: of one clip there is no ranking and no R².
+    if 2 * len(unscored) > len(parts):
+        raise DataError(
+            f"{unscored[0]} of {len(unscored)} of {len(parts)} folds; nothing can be chosen: make fewer folds"
+        )

@@ -11,7 +11,7 @@ import pandas as pd
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
 from layerscope.scores.resampling import FEWEST_GROUPS
 from layerscope.scores.score_table import PLAIN_INPUTS, WIDE_INPUTS, Comparison, Results
-from layerscope.scores.verdict import MARGIN, Verdict, corrected, decide
+from layerscope.scores.verdict import MARGIN, Verdict, beats_controls, corrected, decide
 from layerscope.targets import metric_named
 
 __all__ = [
@@ -188,6 +188,10 @@ def headline(results: Results, answer: Verdict) -> str:
     if answer.groups < FEWEST_GROUPS:
         return f"{nothing}; {more_needed(answer, 'show it')}."
     # Of few clips that alone is the reason.
+    twin = best_untrained(results, answer.task) if answer.twin else None
+    if twin and beats_controls(results, twin.chosen):
+        shown = f"{candidate_name(results, int(twin.chosen.name))} beat chance and shuffled labels"
+        return f"Nothing to use yet: {shown}, and no trained layer or plain feature is shown to."
     order = "First check that states and labels (files and their rows) are in one order"
     return f"{nothing}. {order}; {more_needed(answer, 'show it')}."
 

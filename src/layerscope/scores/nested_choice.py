@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from layerscope.data.splits import Part
 from layerscope.scores.evaluation import Outcome
 from layerscope.scores.layer_selection import choose
+from layerscope.scores.resampling import FEWEST_GROUPS
 from layerscope.targets.kind import Labels
 
 __all__ = ["nested_outcome"]
@@ -33,9 +35,25 @@ def nested_outcome(outcomes: Sequence[Outcome], labels: Labels, parts: Sequence[
         The trainings, as rows of clips.
     """
     valid, test = (np.full_like(left, np.nan) for left in (outcomes[0].valid, outcomes[0].test))
-    for part in parts:
-        asked = labels.take(part.valid)
-        scores = [float(asked.score(outcome.valid.mean(axis=0)[part.valid])[0]) for outcome in outcomes]
+    for number, part in enumerate(parts):
+        rows = choosing_rows(parts, number)
+        asked = labels.take(rows)
+        scores = [float(asked.score(outcome.valid.mean(axis=0)[rows])[0]) for outcome in outcomes]
         best = outcomes[choose(range(len(outcomes)), scores.__getitem__).chosen]
         valid[:, part.valid], test[:, part.test] = best.valid[:, part.valid], best.test[:, part.test]
     return Outcome(valid, test, [], [])
+
+
+def choosing_rows(parts: Sequence[Part], number: int) -> NDArray[np.int64]:
+    """Return the clips that choose in a training: its validation clips and, where they are few, those of the next.
+
+    A single clip, as where every clip is a fold, would choose at random among all layers that are right on it. What a
+    training tests never chooses in it.
+    """
+    rows = parts[number].valid
+    for step in range(1, len(parts)):
+        if len(rows) >= FEWEST_GROUPS:
+            break
+        following = parts[(number + step) % len(parts)].valid
+        rows = np.union1d(rows, np.setdiff1d(following, parts[number].test))
+    return rows

@@ -194,6 +194,7 @@ def best_set(values: Sequence[float], draws: Array, level: float = LEVEL) -> NDA
     for candidate in range(len(point)):
         # Without resamples nothing is told apart, and all stay.
         allowed = np.percentile((noise - noise[candidate]).max(axis=0), 100 * level) if usable.any() else np.inf
-        # 1e-12, so that rounding does not throw out a candidate that equals the best.
-        keep[candidate] = (point - point[candidate]).max() <= allowed + 1e-12
+        # 1e-12, so that rounding does not throw out a candidate that equals the best; of an undefined score nothing is
+        # shown, and NaN exceeds nothing.
+        keep[candidate] = not (point - point[candidate] > allowed + 1e-12).any()
     return keep

@@ -30,7 +30,7 @@ from layerscope.scores.probe_agreement import ProbeLayer, layers_of_probes, lowe
 from layerscope.scores.resampling import best_set
 from layerscope.scores.score_table import SINGLE_INPUTS, Comparison, Results, Role
 
-__all__ = ["MARGIN", "Difference", "Verdict", "best_on_test", "corrected", "decide"]
+__all__ = ["MARGIN", "Difference", "Verdict", "beats_controls", "best_on_test", "corrected", "decide"]
 
 #: A loss that nobody would pay an encoder for: two points, or 0.02 of R². Smaller ones are within what another split or
 #: seed of the same study moves a score by.

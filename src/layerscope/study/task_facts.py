@@ -144,12 +144,17 @@ def digest_of(clips: pd.DataFrame, labels: Labels, splits: dict[str, Evaluation]
 
 
 def chance_level(labels: Labels, target: Target, test: Evaluation) -> float:
-    """Return what the primary metric gives a probe that ignores its input: the majority class, or a constant."""
+    """Return what the primary metric gives a probe that ignores its input: the majority class, or a constant.
+
+    Over folds one constant stands for all trainings: a fold that has many clips of a class leaves few of them for its
+    training, so that constants of their own would score below what a single one does.
+    """
     if labels.kind.chance is not None:
         return labels.kind.chance
     left = []
-    for number, part in enumerate(target.parts):
-        constant = target.labels.kind.constant(target.labels.take(part.train)).astype(np.float32)
+    trained = np.unique(np.concatenate([part.train for part in target.parts]))
+    constant = target.labels.kind.constant(target.labels.take(trained)).astype(np.float32)
+    for number in range(len(target.parts)):
         left.append(left_of(target, number, np.tile(constant, (len(target.labels.values), 1)), "test"))
     # What no part tests stays NaN, and is not asked for.
     whole = np.full((int(test.rows.max()) + 1, *left[0].shape[1:]), np.nan, np.float32)

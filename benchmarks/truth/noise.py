@@ -1,8 +1,8 @@
 """How often is noise recommended, and how often is a weak signal found: whole studies, simulated.
 
-``python -m benchmarks.noise`` prints both tables. A study has thirteen layers and four plain features that know nothing
-of the labels, or a little, and is answered as a run is. It recommends where its verdict is a layer or a plain feature;
-something is found where it is not nothing.
+``python -m benchmarks.truth.noise`` prints both tables, of as many studies as are asked for. A study has thirteen
+layers and four plain features that know nothing of the labels, or a little, and is answered as a run is. It recommends
+where its verdict is a layer or a plain feature; something is found where it is not nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import layerscope
+from benchmarks.truth.tables import judge
 from layerscope import Features, probe
 from layerscope.report.paper_tables import as_markdown
 from layerscope.scores.verdict import decide
@@ -48,6 +49,8 @@ KEPT = Path(tempfile.gettempdir()) / "layerscope-noise.jsonl"
 LAYERS, WIDTH = 13, 16
 #: Classes that are even, and how far a signal lies from noise, in deviations: what is written is read for certain.
 CLASSES, LOUD = 4, 8.0
+#: Tags, and how many clips have one that is rare.
+TAGS, RARE = 3, 0.03
 #: At most so many noise studies in a hundred may be recommended, at least so many weak signals in a hundred found.
 MOST_NOISE, FEWEST_WEAK = 0.05, 0.80
 #: What a weak signal is above chance, as a probe that is trained on it scores.
@@ -64,11 +67,11 @@ class Study:
     Attributes
     ----------
     target : {"classes", "tags", "values"}
-        Of four classes (two if they are uneven), four tags, or one value.
+        Of four classes (two if they are uneven), three tags, or one value.
     folds : int
         5 for folds, 0 for a split of 60/20/20.
-    uneven : bool
-        Whether one answer is given nine times in ten.
+    rarer : float or None
+        The share of clips with the rarer of two answers; None of even ones.
     clips : int
         In all.
     plain : int
@@ -79,13 +82,13 @@ class Study:
 
     target: str
     folds: int
-    uneven: bool = False
+    rarer: float | None = None
     clips: int = 200
     signal: float = 0.0
     plain: int = 4
 
     def __str__(self) -> str:
-        shares = "90/10" if self.uneven else "balanced"
+        shares = f"{100 * (1 - self.rarer):.0f}/{100 * self.rarer:.0f}" if self.rarer else "balanced"
         where = f"{self.folds} folds" if self.folds else "a split"
         return f"{self.target}, {where}, {shares}{'' if self.plain else ', no plain feature'}"
 
@@ -94,9 +97,12 @@ def noise_studies(clips: int = 200) -> Iterator[Study]:
     """Yield every kind of study of noise; of values none is uneven."""
     for target, folds in product(("classes", "tags"), (0, 5)):  # a layer that has nothing to beat but its controls
         yield Study(target, folds, clips=clips, plain=0)
-    for target, folds, uneven in product(("classes", "tags", "values"), (0, 5), (False, True)):
-        if not (target == "values" and uneven):
-            yield Study(target, folds, uneven, clips)
+    for target, folds, rarer in product(("classes", "tags", "values"), (0, 5), (None, 0.1)):
+        if not (target == "values" and rarer):
+            yield Study(target, folds, rarer, clips)
+    # Of fewer clips a split would test too few positives for any interval.
+    yield Study("tags", 0, RARE, 3 * clips)
+    yield Study("tags", 5, RARE, clips)
 
 
 def weak_studies() -> Iterator[Study]:
@@ -110,9 +116,9 @@ def labels_of(study: Study, random: np.random.Generator) -> NDArray[Any]:
     if study.target == "values":
         return random.normal(size=study.clips)
     if study.target == "tags":
-        return (random.random((study.clips, 4)) < (0.1 if study.uneven else 0.5)).astype(int)
-    if study.uneven:
-        return (random.permutation(study.clips) < study.clips // 10).astype(int)
+        return (random.random((study.clips, TAGS)) < (study.rarer or 0.5)).astype(int)
+    if study.rarer:
+        return (random.permutation(study.clips) < study.rarer * study.clips).astype(int)
     return random.permutation(np.arange(study.clips) % CLASSES)
 
 
@@ -187,11 +193,15 @@ def print_tables(count: int = EACH, kept: Path | None = KEPT) -> None:
     """Print how many studies of noise are recommended, and how many weak signals found."""
     # Studies this small gain nothing by more processes.
     os.environ["LOKY_MAX_CPU_COUNT"] = "1"
-    print(f"\nStudies of noise. Target: at most {100 * MOST_NOISE:.0f} % recommend a layer or a plain feature.\n")
-    print(as_markdown(table_of(noise_studies(), count, kept)), flush=True)
-    print(f"A signal {100 * WEAK:.0f} points above chance in every layer, judged on 200 clips. "
-          f"Target: at least {100 * FEWEST_WEAK:.0f} % found.\n")  # fmt: skip
-    print(as_markdown(table_of(weak_studies(), 2 * count, kept)), flush=True)
+    noise, weak = table_of(noise_studies(), count, kept), table_of(weak_studies(), 2 * count, kept)
+    print(f"\nStudies of noise.\n\n{as_markdown(noise)}")
+    judge("at most 5 % of all recommend a layer or a plain feature", {"all": float(noise.iloc[-1]["recommended, %"])},
+          high=100 * MOST_NOISE)  # fmt: skip
+    print(
+        f"\nA signal {100 * WEAK:.0f} points above chance in every layer, judged on 200 clips.\n\n{as_markdown(weak)}"
+    )
+    judge("at least 80 % of each kind are found",
+          {str(row.study): float(row["found, %"]) for _, row in weak.iterrows()}, 100 * FEWEST_WEAK)  # fmt: skip
 
 
 def main() -> None:
