@@ -201,7 +201,10 @@ def more_needed(answer: Verdict, what: str) -> str:
         return f"{answer.groups} test {units} are too few to {what}: {FEWEST_GROUPS} are the least"
     if answer.needed is None:
         return f"if the scores stay, more {units} would hardly {what}"
-    return f"about {rounded(answer.needed):,} more test {units} would {what}, if the scores stay"
+    count = rounded(answer.needed)
+    if count == 1:
+        units = {"clips": "clip"}.get(units, "group of clips")
+    return f"about {count:,} more test {units} would {what}, if the scores stay"
 
 
 def rounded(count: int) -> int:
