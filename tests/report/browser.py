@@ -91,10 +91,15 @@ def browser(profile):
     """Start a browser with a profile of its own, and end it."""
     theirs_in, ours_out = os.pipe()
     ours_in, theirs_out = os.pipe()
-    # The protocol has its two ends at 3 and 4, which a shell can say and Python's Popen cannot.
-    call = ["sh", "-c", f'exec "$0" "$@" 3<&{theirs_in} 4>&{theirs_out}', chromium(), *FLAGS,
-            f"--user-data-dir={profile}"]  # fmt: skip
-    with subprocess.Popen(call, pass_fds=(theirs_in, theirs_out), stderr=subprocess.DEVNULL) as process:
+
+    def take_ends():
+        # The protocol has its two ends at 3 and 4; copies first, for either may be the other's number.
+        ends = [os.dup(theirs_in), os.dup(theirs_out)]
+        for number, end in enumerate(ends, start=3):
+            os.dup2(end, number)
+
+    call = [chromium(), *FLAGS, f"--user-data-dir={profile}"]
+    with subprocess.Popen(call, close_fds=False, preexec_fn=take_ends, stderr=subprocess.DEVNULL) as process:
         os.close(theirs_in)
         os.close(theirs_out)
         with os.fdopen(ours_in, "rb") as reading, os.fdopen(ours_out, "wb") as writing:

@@ -78,9 +78,10 @@ def setting(name: str, default: Any) -> Any:
     return OWN.get({}).get(name, default)
 
 
-def drawing(**needed: Any) -> AbstractContextManager[None]:
-    """Set up matplotlib for a figure, with what it needs whatever the style (``axes_grid`` for ``axes.grid``)."""
-    return rc_context({**STYLE, **OWN.get({}), **{name.replace("_", ".", 1): value for name, value in needed.items()}})
+def drawing(*, grid: bool | None = None) -> AbstractContextManager[None]:
+    """Set up matplotlib for a figure, with or without a grid where it matters, whatever the style."""
+    needed = {} if grid is None else {"axes.grid": grid}
+    return rc_context({**STYLE, **OWN.get({}), **needed})
 
 
 def new_figure(width: float, height: float) -> Figure:

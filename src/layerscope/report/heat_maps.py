@@ -43,7 +43,7 @@ def task_map(results: Results) -> Figure:
     models = results.models("trained", "untrained")
     grids = {task: task_scores(results, task, models) for task in results.tasks}
     widths = [len(results.facts["models"][model]["layers"]) for model in models]
-    with drawing(axes_grid=False):
+    with drawing(grid=False):
         height = 1.6 + 0.34 * len(grids)
         figure = new_figure(max(5.0, 2.2 + 0.5 * sum(widths)), height)
         panels = np.atleast_1d(figure.subplots(1, len(models), sharey=True, width_ratios=widths))
@@ -118,7 +118,7 @@ def similarity_map(similarities: Similarities, measure: str) -> Figure:
     """Draw how alike all layers of all models are, on a figure of a size that fits them."""
     layers = sum(len(facts["layers"]) for facts in similarities.facts["models"].values())
     size = max(4.2, 1.4 + 0.34 * layers)
-    with drawing(axes_grid=False):
+    with drawing(grid=False):
         figure = new_figure(size + 0.8, size)
         draw_similarities(figure.subplots(), similarities, measure)
         figure.suptitle(f"{measure_name(measure)}, in percent", x=0.01, ha="left", fontsize="medium")

@@ -21,12 +21,12 @@ SIGNS = str.maketrans({
 
 
 def escaped(text: str) -> str:
-    """Return a name so that LaTeX prints it.
+    r"""Return a name so that LaTeX prints it.
 
     Examples
     --------
-    >>> escaped("a_b & 50 % #1")
-    'a\\\\_b \\\\& 50 \\\\% \\\\#1'
+    >>> print(escaped("a_b & 50 % #1"))
+    a\_b \& 50 \% \#1
     """
     return text.translate(SIGNS)
 

@@ -6,18 +6,22 @@ import json
 import math
 import os
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from layerscope.report.scatter import Scatter, scatter
 from layerscope.scores.verdict import Verdict
 from layerscope.targets.key import KEY_NAMES, PITCH_CLASSES
+
+Array = NDArray[np.float64]
 
 __all__ = ["Mistakes", "key_relation", "mistakes_of"]
 
@@ -49,8 +53,8 @@ class Mistakes:
         Of values, one a dimension.
     clips : DataFrame
         Columns ``clip, truth, answer, probability, score, audio``: the clips that score lowest, of equals those that
-        the probe is surest of; of values those farthest from the truth. The last is where a player finds the clip, or
-        nothing where there is no such file.
+        the probe is surest of; of values and tags those farthest from the truth. The last is where a player finds the
+        clip, or nothing where there is no such file.
     """
 
     confusion: pd.DataFrame | None
@@ -80,22 +84,26 @@ def mistakes_of(predictions: pd.DataFrame, answer: Verdict, form: str, page: Pat
     ]
     if rows.empty:
         return None
-    named = form in ("classes", "key")
+    # A kind of somebody else's may answer in words of its own, without a probability.
+    named = form in ("classes", "key") and bool(rows.probability.notna().all())
     values = values_of(rows) if form == "values" else {}
-    wrong = worst_clips(rows, values).head(MOST_CLIPS)
+    shares, owners = shares_of(rows) if form == "tags" else (pd.DataFrame(), pd.DataFrame())
+    # Neither values nor tags have a score of a clip alone.
+    pairs = values or {name: (owners[name].to_numpy(float), shares[name].to_numpy(float)) for name in shares}
+    wrong = worst_clips(rows, pairs).head(MOST_CLIPS)
     columns = ["clip", "truth", "answer", "probability", "score", "audio"]
     return Mistakes(
         confusion_of(rows) if named else None,
         classes_of(rows) if named else pd.DataFrame(),
-        tags_of(rows) if form == "tags" else pd.DataFrame(),
+        tags_of(shares, owners),
         relations_of(rows) if form == "key" else {},
         [scatter(name, list(rows["clip"]), *pair) for name, pair in values.items()],
         wrong.assign(audio=[address(row, page) for _, row in wrong.iterrows()])[columns],
     )
 
 
-def worst_clips(rows: pd.DataFrame, values: dict[str, tuple[np.ndarray, np.ndarray]]) -> pd.DataFrame:
-    """Return the clips that are answered wrong, the worst first."""
+def worst_clips(rows: pd.DataFrame, values: Mapping[str, tuple[Array, Array]]) -> pd.DataFrame:
+    """Return the clips that are answered wrong, the worst first: by their scores, or by truth and answer in numbers."""
     if values:
         # Each dimension in units of its spread, so that one of large numbers does not decide alone.
         errors = [np.abs(truth - answer) / (np.std(truth) or 1.0) for truth, answer in values.values()]
@@ -138,14 +146,19 @@ def classes_of(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(table, columns=columns).sort_values("value", kind="stable").head(MOST_NAMES)
 
 
-def tags_of(rows: pd.DataFrame) -> pd.DataFrame:
+def shares_of(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the probability of each tag (column) of each clip (row), and whether the clip has it."""
+    shares = pd.DataFrame(list(map(json.loads, rows.probabilities)))
+    owners = pd.DataFrame({name: [name in text.split("|") for text in rows.truth] for name in shares})
+    return shares, owners
+
+
+def tags_of(shares: pd.DataFrame, owners: pd.DataFrame) -> pd.DataFrame:
     """Return the scores of each tag that some clips have and others have not, the best first."""
-    shares = pd.DataFrame(map(json.loads, rows.probabilities))
     table = []
     for name in shares:
-        truth = np.array([name in text.split("|") for text in rows.truth])
+        truth, scores = owners[name], shares[name]
         if truth.any() and not truth.all():
-            scores = shares[name].to_numpy(float)
             precision, area = average_precision_score(truth, scores), roc_auc_score(truth, scores)
             table.append([name, int(truth.sum()), precision, area, truth.mean()])
     columns = ["name", "clips", "value", "auc", "share"]
@@ -177,9 +190,12 @@ def key_relation(reference: str, estimate: str) -> str:
     return {0: "parallel", 9 if mode == "major" else 3: "relative"}.get(up, "another")
 
 
-def values_of(rows: pd.DataFrame) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def values_of(rows: pd.DataFrame) -> dict[str, tuple[Array, Array]]:
     """Return truth and answer of each dimension, by its name; of one dimension that is empty."""
     truth, answer = ([as_values(text) for text in rows[column]] for column in ("truth", "answer"))
+    # A kind of somebody else's may answer in words of its own.
+    if any(values.keys() != truth[0].keys() for values in answer):
+        return {}
     return {
         name: (np.array([values[name] for values in truth]), np.array([values[name] for values in answer]))
         for name in truth[0]

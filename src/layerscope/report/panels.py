@@ -16,9 +16,9 @@ from matplotlib.ticker import MaxNLocator
 
 __all__ = ["Curve", "Frame", "frame_of", "panel"]
 
-WIDTH, HEIGHT = 340, 200
+WIDTH, HEIGHT = 300, 190
 LEFT, RIGHT, TOP, BOTTOM = 42, 8, 8, 36
-#: Characters of 11 px are some 7 wide.
+#: Two digits of 12 px, with a gap, in pixels.
 ROOM_OF_A_LABEL = 20
 
 

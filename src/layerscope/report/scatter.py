@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 __all__ = ["Scatter", "scatter"]
 
-WIDTH, HEIGHT = 340, 300
+WIDTH, HEIGHT = 300, 270
 LEFT, BOTTOM, EDGE = 52, 38, 16
 #: Points beyond which they only hide one another: evenly taken of more.
 MOST_POINTS = 300
