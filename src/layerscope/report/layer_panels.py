@@ -76,8 +76,7 @@ def layer_panels(results: Results, probe: str) -> list[Panel]:
         focus = [controls[name], curves[name]] if name in controls else [curves[name]]
         text = f"{metric_name(metric)} of {facts['target']} with the {probe} probe. {'; '.join(map(curve_text, focus))}"
         svg = panel([*others, *focus], frame, text, floor=floor, level=level)
-        lines = ((curves[name].look, name), *([(controls[name].look, "random weights")] if name in controls else []))
-        panels.append(Panel(name, svg, lines))
+        panels.append(Panel(name, svg, ((curves[name].look, name),)))
     return panels
 
 

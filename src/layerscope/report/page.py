@@ -42,7 +42,7 @@ from layerscope.report.paper_tables import (
     overview,
     similarity_overview,
 )
-from layerscope.report.sentences import Advice, advise, input_name, metric_name, number, seeds_text, span
+from layerscope.report.sentences import CHECK_ORDER, Advice, advise, input_name, metric_name, number, seeds_text, span
 from layerscope.report.shaded_tables import similarity_table, task_table
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import Results, Role
@@ -238,7 +238,9 @@ def common_cautions(tasks: list[dict[str, Any]]) -> list[str]:
     if len(tasks) < 2:
         return []
     first, *others = (task["advice"].cautions for task in tasks)
-    return [caution for caution in first if all(caution in cautions for cautions in others)]
+    common = [caution for caution in first if all(caution in cautions for cautions in others)]
+    nothing = all(task["advice"].answer.verdict == "nothing" for task in tasks)
+    return [*([f"Nothing is shown of any. {CHECK_ORDER}."] if nothing else []), *common]
 
 
 #: Of the clips that were skipped: a copy of which most is absent would else fill megabytes.
@@ -296,6 +298,7 @@ def task_section(results: Results, predictions: pd.DataFrame | None, page: Path)
                 "probe": probe,
                 "panels": layer_panels(results, probe),
                 "beside": rows_beside(results, probe),
+                "twins": bool(results.models("trained") and results.models("untrained")),
                 "level": best_plain(results, results.facts["task"], probe=probe) is not None,
             }
             for probe in results.summary.probe.unique()
