@@ -21,11 +21,12 @@ def drawn(curves, **more):
 
 
 def test_each_layer_says_the_numbers_of_its_curves_but_not_of_those_in_the_background():
-    _, svg = drawn([curve("other", [0.1, 0.2], "context"), curve("twin", [0.3, 0.3]), curve("a <b>", [0.5, 0.8])])
+    twin = curve("twin", [0.3, 0.7], "s0 twin")
+    _, svg = drawn([curve("other", [0.1, 0.2], "context"), twin, curve("a <b>", [0.5, 0.8])])
     titles = [title.text for title in svg.iter("title")]
     assert titles == [
-        "layer 0\ntwin: 0.3 [0.2, 0.4]\na <b>: 0.5 [0.4, 0.6]",
-        "layer 1\ntwin: 0.3 [0.2, 0.4]\na <b>: 0.8 [0.7, 0.9], preferred by validation, may be best",
+        "layer 0\na <b>: 0.5 [0.4, 0.6]\ntwin: 0.3 [0.2, 0.4]",
+        "layer 1\na <b>: 0.8 [0.7, 0.9], preferred by validation, may be best\ntwin: 0.7 [0.6, 0.8]",
     ]
     assert svg.get("aria-label") == "text & <more>"
     assert svg.get("tabindex") == "0"

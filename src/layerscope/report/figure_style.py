@@ -80,7 +80,7 @@ def setting(name: str, default: Any) -> Any:
 
 def drawing(*, grid: bool | None = None) -> AbstractContextManager[None]:
     """Set up matplotlib for a figure, with or without a grid where it matters, whatever the style."""
-    needed = {} if grid is None else {"axes.grid": grid}
+    needed: dict[Any, Any] = {} if grid is None else {"axes.grid": grid}
     return rc_context({**STYLE, **OWN.get({}), **needed})
 
 

@@ -166,7 +166,9 @@ def column(layer: int, curves: Sequence[Curve], frame: Frame, level: tuple[str, 
     """Return the marks of a layer, and all its numbers as text."""
     x, numbers, marks = frame.x(layer), [f"layer {layer}"], ""
     for curve, row in rows_at(layer, curves):
-        numbers.append(f"{curve.name}: {frame.write(row.value, row.ci_low, row.ci_high)}{remarks(row)}")
+        # Of a control nothing is chosen.
+        remark = "" if "twin" in curve.look else remarks(row)
+        numbers.append(f"{curve.name}: {frame.write(row.value, row.ci_low, row.ci_high)}{remark}")
         if row.value == row.value:
             marks += f'<g class="{curve.look}">{dots(row, x, frame.y(row.value))}</g>'
     if level:
@@ -176,8 +178,8 @@ def column(layer: int, curves: Sequence[Curve], frame: Frame, level: tuple[str, 
 
 
 def rows_at(layer: int, curves: Sequence[Curve]) -> Iterator[tuple[Curve, pd.Series]]:
-    """Yield each curve whose numbers are told, with its row of a layer."""
-    for curve in curves:
+    """Yield each curve that has numbers, with its row of a layer; the one on top first."""
+    for curve in reversed(curves):
         if "context" not in curve.look:
             for _, row in curve.rows[curve.rows.layer == layer].iterrows():
                 yield curve, row

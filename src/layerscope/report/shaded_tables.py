@@ -6,6 +6,7 @@ A table is read by the keyboard and by screen readers as it is, and no cell shri
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,9 @@ from layerscope.report.heat_maps import COLOURS, UNTOLD, ink_on, measure_name, s
 from layerscope.report.sentences import number, span
 from layerscope.scores.score_table import Results
 from layerscope.similarity.measures import Similarities
+
+#: A model and the number of its layer.
+View = tuple[str, int]
 
 __all__ = ["ShadedCell", "ShadedTable", "score_cell", "similarity_table", "task_table"]
 
@@ -110,7 +114,7 @@ def similarity_table(similarities: Similarities, measure: str) -> ShadedTable:
     """Return how alike all layers of all models are, in percent."""
     table = similarities.table[(similarities.table.measure == measure) & similarities.table.other_layer.notna()]
     views = [(model, layer) for model, facts in similarities.facts["models"].items() for layer in facts["layers"]]
-    pairs = {}
+    pairs: dict[tuple[View, View], Any] = {}
     for pair in table.itertuples():
         ours, theirs = (pair.model, int(pair.layer)), (pair.other, int(pair.other_layer))
         pairs[ours, theirs] = pairs[theirs, ours] = pair
@@ -123,7 +127,7 @@ def similarity_table(similarities: Similarities, measure: str) -> ShadedTable:
     return ShadedTable(title, "layer", groups, rows)
 
 
-def pair_cell(ours: tuple[str, int], theirs: tuple[str, int], pairs: dict[object, pd.Series]) -> ShadedCell:
+def pair_cell(ours: View, theirs: View, pairs: dict[tuple[View, View], Any]) -> ShadedCell:
     """Return how alike two layers are."""
     names = " and ".join(f"{model} layer {layer}" for model, layer in (ours, theirs))
     if ours == theirs:
