@@ -5,6 +5,7 @@ import inspect
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import textwrap
@@ -116,7 +117,13 @@ def test_report_writes_the_page_again(tones, tmp_path, capsys):
     (tmp_path / "out" / "report.html").unlink()
     assert guarded(["report", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "report.html").read_bytes() == before
-    capsys.readouterr()
+    (tmp_path / "paper.mplstyle").write_text("figure.figsize: 3.0, 2.0\nsavefig.dpi: 100\n")
+    assert guarded(["report", str(tmp_path / "out"), "--style", str(tmp_path / "paper.mplstyle")]) == 0
+    picture = next((tmp_path / "out" / "figures").glob("*.png")).read_bytes()
+    # Width and height stand in the header of a PNG.
+    assert struct.unpack(">II", picture[16:24]) == (300, 200)
+    assert guarded(["report", str(tmp_path / "out"), "--style", str(tmp_path / "gone.mplstyle")]) == 2
+    assert "gone.mplstyle: not readable as a matplotlib style file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("what", ["models", "baselines", "probes", "metrics"])
@@ -289,6 +296,8 @@ def test_two_runs_side_by_side(tones, tmp_path, capsys):
     page = (tmp_path / "both" / "report.html").read_text()
     assert "mfcc" in page
     assert len(pd.read_csv(tmp_path / "both" / "summary.csv").model.unique()) == 2
+    assert set(pd.read_csv(tmp_path / "both" / "predictions.csv").model) == {"mel", "mfcc"}
+    assert "What it gets wrong" in page
 
 
 def test_pretrain_takes_what_the_recipe_says_where_nothing_is_given(tmp_path, monkeypatch, capsys):

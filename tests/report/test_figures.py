@@ -1,8 +1,6 @@
-import xml.etree.ElementTree as ElementTree
-
 from test_sentences import study
 
-from layerscope.report.figures import as_svg, layer_curves
+from layerscope.report.figures import layer_curves
 
 
 def figure():
@@ -17,11 +15,3 @@ def test_both_panels_share_the_scale_and_name_what_they_show():
     assert curves.get_ylim() == others.get_ylim()
     assert curves.get_ylabel() == "accuracy"
     assert [label.get_text() for label in others.get_xticklabels()] == ["last", "concat", "mel"]
-
-
-def test_svg_is_well_formed_takes_the_pages_colours_and_is_the_same_each_time():
-    text = as_svg(figure())
-    assert ElementTree.fromstring(text).tag.endswith("svg")
-    assert "var(--ink)" in text
-    assert "#1a1a1a" not in text
-    assert text == as_svg(figure())

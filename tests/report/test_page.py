@@ -1,12 +1,8 @@
 import base64
 import json
 import re
-import shutil
-import subprocess
-import time
 from dataclasses import replace
 from html.parser import HTMLParser
-from statistics import median
 
 import pytest
 from made_study import made_similarities, made_study
@@ -40,7 +36,9 @@ def test_the_page_stands_alone(page):
     collector = Collector()
     collector.feed(page.read_text())
     assert all(link.startswith(("data:", "#")) for link in collector.links)
-    assert "script" not in collector.tags
+    # One script, which stands in the page, and asks for nothing (`test_browser.py`).
+    assert collector.tags.count("script") == 1
+    assert "<script>//" in page.read_text()
 
 
 def test_the_page_holds_its_tables(page):
@@ -53,16 +51,12 @@ def test_names_from_outside_are_text_not_markup(page):
     assert "&lt;script&gt;alert(1)" in page.read_text()
 
 
-def pictures(text):
-    """Count drawings but for the bars of the first table, which repeat the number beside them and are hidden."""
-    bars = text.count('<svg class="bar"')
-    assert bars == len(re.findall(r'<svg class="bar"[^>]*aria-hidden="true">', text))
-    return text.count("<svg ") - bars
-
-
 def words(text):
-    """Return what is read before anything is opened."""
-    return re.sub(r"<(style|svg|details|title).*?</\1>|<[^>]+>", " ", text, flags=re.DOTALL).split()
+    """Return what is read before anything is opened; the numbers of a picture are looked at."""
+    text = re.sub(r'<table class="shades">.*?</table>', " ", text, flags=re.DOTALL)
+    text = re.sub(r"<(style|script|svg|details|title).*?</\1>|<[^>]+>", " ", text, flags=re.DOTALL)
+    # Signs such as those of the three questions are no words.
+    return [word for word in text.split() if re.search(r"\w", word)]
 
 
 def test_a_page_of_twelve_tasks_is_read_in_minutes(tmp_path):
@@ -87,32 +81,19 @@ def test_a_column_that_would_be_empty_is_left_out(tmp_path):
 
 def test_every_picture_has_a_text_alternative(page):
     text = page.read_text()
-    assert text.count('role="img" aria-label="accuracy with the') == pictures(text) == 1
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
-@pytest.mark.parametrize("width", [1100, 390])
-def test_a_browser_shows_it_without_complaint(page, tmp_path, width):
-    picture = tmp_path / "page.png"
-    call = [
-        "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        f"--user-data-dir={tmp_path / 'profile'}", "--enable-logging=stderr", "--v=0", f"--window-size={width},1400",
-        f"--screenshot={picture}", page.as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(call, capture_output=True, text=True, timeout=120, check=False)
-    assert picture.stat().st_size > 20_000
-    assert "CONSOLE" not in done.stderr
+    assert re.findall(r'<svg class="panel"[^>]* aria-label="([^"]+)"', text)[0].startswith("accuracy of label with the")
+    # The others are bars, which repeat the number beside them.
+    assert len(re.findall("<svg ", text)) == len(
+        re.findall('<svg class="(?:panel"[^>]* role="img"|bar"[^>]* aria-hidden)', text)
+    )
 
 
 def test_a_study_of_many_tasks_and_a_comparison_share_a_page(tmp_path):
     write_report(made_study(("pitch", "genre")), tmp_path / "report.html", made_similarities())
     text = (tmp_path / "report.html").read_text()
-    collector = Collector()
-    collector.feed(text)
-    assert pictures(text) == text.count('role="img"') == 10  # a map, four curves, five of the comparison
-    assert all(re.findall(r'role="img" aria-label="(.*?)"', text))
+    # Of two tasks, two probes and two models; of the comparison two measures with two models, and seven scores.
+    assert text.count('<svg class="panel"') == 8 + 4 + 7
+    assert text.count('<table class="shades">') == 3  # tasks by layers, and layers by layers with two measures
     for words in ("The three questions", "How alike the layers are", "What label-free scores are worth here",
                   "25 ± 0, 25 ± 0", "CCA of width 9: too few", "similarity.csv", "label_free_scores.csv",
                   "Labels: classes: 100 of 102 cells; 2 set aside: &#39;?&#39; (2)"):  # fmt: skip
@@ -158,27 +139,3 @@ def test_a_comparison_alone_has_a_page(tmp_path):
     text = (tmp_path / "report.html").read_text()
     assert "<h1>How alike are the layers?</h1>" in text
     assert "All scores" not in text
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
-def test_fourteen_tasks_of_two_models_open_in_two_seconds(tmp_path):
-    tasks = [f"task {number}" for number in range(14)]
-    write_report(made_study(tasks, layers=13), tmp_path / "report.html", made_similarities(layers=13))
-    (tmp_path / "empty.html").write_text("<!doctype html><title>empty</title>")
-    browse("empty.html", tmp_path)  # makes the profile
-    # The browser's own start is not the page's; medians of three, by turns, since other tests run beside.
-    seconds = {"empty.html": [], "report.html": []}
-    for name in [*seconds] * 3:
-        started = time.perf_counter()
-        said = browse(name, tmp_path)
-        seconds[name].append(time.perf_counter() - started)
-        assert "CONSOLE" not in said
-    assert median(seconds["report.html"]) - median(seconds["empty.html"]) < 2
-
-
-def browse(name, directory):
-    call = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-component-update",
-            "--disable-background-networking", f"--user-data-dir={directory / 'profile'}", "--enable-logging=stderr",
-            f"--screenshot={directory / name}.png", (directory / name).as_uri()]  # fmt: skip
-    return subprocess.run(call, capture_output=True, text=True, timeout=120, check=True).stderr

@@ -63,7 +63,7 @@ def test_sounds_with_two_labels_and_skipped_clips_are_said():
     )
     cautions = " ".join(advise(results).cautions)
     assert "12 sounds have different labels under different names: a/0.wav and b/0.wav; a/1.wav" in cautions
-    assert "; and 2 more." in cautions
+    assert "; and 6 more." in cautions
     assert "2 clips were not used; see skipped.csv for the reason." in cautions
 
 

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -55,5 +56,6 @@ def test_a_run_leaves_both_tables(tmp_path):
     assert len(splits) == 40
     assert set(said["clip"]) == set(splits["clip"][splits.split == "test"])
     columns = ["task", "model", "input", "layer", "probe", "clip", "truth", "answer", "probability", "score"]
-    assert list(said.columns) == columns
+    assert list(said.columns) == [*columns, "path", "start", "end"]
+    assert all(Path(path).is_file() and path.endswith(clip) for path, clip in zip(said.path, said["clip"], strict=True))
     assert said.model.unique().tolist() == [results.answer().model]

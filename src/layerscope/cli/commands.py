@@ -129,11 +129,26 @@ def compare(
 def report(
     run_directory: Annotated[list[Path], typer.Argument(help="A run's directory, or several to put side by side.")],
     out: Annotated[Path | None, typer.Option(help="Where several runs are put together.")] = None,
+    style: Annotated[
+        Path | None, typer.Option(help="A matplotlib style file: size, fonts and colours of the figures.")
+    ] = None,
 ) -> None:
     """Write the report of a run again, from its results, or of several runs side by side."""
+    from layerscope.report.figure_style import read_style, styled
+
+    with styled(read_style(style) if style else {}):
+        write_reports(run_directory, out)
+    print_lines([f"wrote {(out or run_directory[0]) / 'report.html'}"])
+
+
+def write_reports(run_directory: list[Path], out: Path | None) -> None:
+    """Write the report of a run in its place, or of one or several in a directory of its own."""
+    import pandas as pd
+
     from layerscope.atomic_files import discard, owned_directory
     from layerscope.scores.combine import combine
-    from layerscope.scores.score_table import Results
+    from layerscope.scores.score_table import Results, write_csv
+    from layerscope.study.predictions import read_predictions
 
     if len(run_directory) > 1 and out is None:
         raise UsageError("give --out: the report of several runs belongs to none of them")
@@ -143,10 +158,12 @@ def report(
         runs = [Path(os.path.abspath(directory)) for directory in run_directory]  # noqa: PTH100 - links stay
         combined = combine([Results.read(directory) for directory in runs])
         with owned_directory(out, "report of several runs", {"runs": runs}):
-            discard(out / "answer.json", out / "report.html")
+            discard(out / "answer.json", out / "report.html", out / "predictions.csv")
             combined.save(out)
+            predictions = [table for run in runs if (table := read_predictions(run)) is not None]
+            if predictions:
+                write_csv(out / "predictions.csv", pd.concat(predictions).drop_duplicates())
             draw_page(out)
-    print_lines([f"wrote {(out or run_directory[0]) / 'report.html'}"])
 
 
 @app.command()

@@ -15,7 +15,10 @@ from layerscope.scores.layer_selection import best_plain, best_trained, best_unt
 from layerscope.scores.score_table import Comparison, Results
 from layerscope.scores.verdict import Verdict
 
-__all__ = ["AnswerRow", "answer_rows"]
+__all__ = ["VERDICTS", "AnswerRow", "answer_rows", "difference_bar", "score_bar", "widest_of"]
+
+#: From the most that can be said to the least: the order by which a reader sorts.
+VERDICTS = ("layer", "plain", "undecided", "nothing")
 
 #: Of a bar, in CSS pixels.
 WIDTH, HEIGHT = 120, 16
@@ -37,11 +40,14 @@ class Cell:
         The number and its interval.
     bar : str
         The same as SVG.
+    value : float
+        By which a column is sorted.
     """
 
     name: str
     text: str
     bar: str
+    value: float
 
 
 @dataclass(frozen=True)
@@ -78,20 +84,19 @@ class AnswerRow:
 def answer_rows(answers: Sequence[tuple[Results, Verdict]]) -> list[AnswerRow]:
     """Return a row for each task, given the results of it alone and its answer."""
     columns = [layer_differences(results, answer.task) for results, answer in answers]
-    bounds = [
-        abs(bound)
-        for column in chain.from_iterable(columns)
-        for _, gap in column
-        for bound in (gap.difference, gap.low, gap.high)
-        if bound == bound  # not NaN
-    ]
-    widest = max(bounds, default=0.0) or 1.0
+    widest = widest_of([gap for column in chain.from_iterable(columns) for _, gap in column])
     return [
         answer_row(
             *pair, *([difference_cell(pair[1].metric, name, gap, widest) for name, gap in column] for column in own)
         )
         for pair, own in zip(answers, columns, strict=True)
     ]
+
+
+def widest_of(gaps: Sequence[Comparison]) -> float:
+    """Return the farthest from 0 that a difference or an end of its interval lies; 1 where all are 0."""
+    bounds = [abs(bound) for gap in gaps for bound in (gap.difference, gap.low, gap.high) if bound == bound]  # not NaN
+    return max(bounds, default=0.0) or 1.0
 
 
 def answer_row(
@@ -111,6 +116,7 @@ def answer_row(
             "",
             f"{number(answer.metric, answer.value)} {span(answer.metric, answer.low, answer.high)}",
             score_bar(answer.value, answer.low, answer.high, answer.chance),
+            answer.value,
         ),
         plain=plain,
         twin=twin,
@@ -147,12 +153,13 @@ def layer_differences(results: Results, task: str) -> list[list[tuple[str, Compa
 def difference_cell(metric: str, name: str, gap: Comparison, widest: float) -> Cell:
     """Return a paired difference in words and drawn."""
     text = f"{number(metric, gap.difference, signed=True)} {span(metric, gap.low, gap.high, signed=True)}"
-    return Cell(name, text, difference_bar(gap, widest))
+    return Cell(name, text, difference_bar(gap, widest), gap.difference)
 
 
 def score_bar(value: float, low: float, high: float, chance: float) -> str:
     """Return a score, its interval and the constant answer on a line from 0 to 1."""
-    tick = f'<path class="tick" d="M{place(chance):.1f} 1V{HEIGHT - 1}"/>'
+    # Of a single class or tag no such answer is known: NaN.
+    tick = f'<path class="tick" d="M{place(chance):.1f} 1V{HEIGHT - 1}"/>' if chance == chance else ""
     return drawing(f'<path class="axis" d="M0 {HEIGHT / 2}H{WIDTH}"/>{tick}{mark(value, low, high)}')
 
 

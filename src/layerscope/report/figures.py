@@ -1,46 +1,19 @@
-"""Figures, drawn once for the page, the screen and the paper.
-
-Colours are those of Okabe & Ito (2008), which readers with colour-blindness tell apart. Lines, marks and grid use
-three fixed greys that the page replaces by its own colours, so that one drawing serves light and dark.
-"""
+"""Figures for papers and notebooks, as matplotlib draws them; the page has panels of its own."""
 
 from __future__ import annotations
 
-import io
-from typing import Any
-
 import pandas as pd
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from layerscope.report.figure_style import INK, MUTED, cycle, drawing, new_figure
 from layerscope.report.sentences import in_percent, metric_name
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import WIDE_INPUTS, Results
 from layerscope.tasks import published_rows
 
-__all__ = ["as_svg", "draw_layers", "layer_curves"]
-
-INK, MUTED, GRID = "#1a1a1a", "#6a6a6a", "#dcdcdc"
-SERIES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
-STYLE: dict[Any, Any] = {
-    "font.size": 10,
-    # Text stays text, which is small, can be searched and takes the page's font.
-    "svg.fonttype": "none",
-    # Identifiers follow from it and not from chance, so that the same figure gives the same text.
-    "svg.hashsalt": "layerscope",
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": MUTED,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "axes.grid": True,
-    "grid.color": GRID,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "font.family": "sans-serif",
-}
+__all__ = ["draw_layers", "layer_curves"]
 
 
 def layer_curves(results: Results, probe: str) -> Figure:
@@ -54,8 +27,8 @@ def layer_curves(results: Results, probe: str) -> Figure:
     plain = [name for name in rows.model.unique() if name in results.models("plain")]
     models = [name for name in rows.model.unique() if name not in plain]
     inputs = [name for name in WIDE_INPUTS if (rows.input == name).any()]
-    with rc_context(STYLE):
-        figure = Figure(figsize=(9.5, 4.4), layout="constrained")
+    with drawing():
+        figure = new_figure(9.5, 4.4)
         if models:
             widths = [max(2.0, *(len(facts["models"][name]["layers"]) for name in models)),
                       len(inputs) + len(plain) + 0.5]  # fmt: skip
@@ -96,7 +69,7 @@ def draw_chance(panels: list[Axes], chance: float) -> None:
         if near:
             axes.axhline(chance, color=MUTED, linestyle=":", linewidth=1)
     if near:
-        panels[0].annotate("chance", (0.01, chance), xycoords=("axes fraction", "data"), color=MUTED, fontsize=8,
+        panels[0].annotate("chance", (0.01, chance), xycoords=("axes fraction", "data"), color=MUTED, fontsize="small",
                            va="bottom")  # fmt: skip
 
 
@@ -128,11 +101,6 @@ def draw_plain_level(axes: Axes, results: Results, probe: str) -> None:
         row = plain.chosen
         axes.axhline(row.value, color=INK, linewidth=1.2, linestyle=(0, (6, 2)),
                      label=f"plain feature: {row.model} ({row.input})")  # fmt: skip
-
-
-def cycle(count: int) -> list[str]:
-    """Return as many colours as asked for, from the start again where they run out."""
-    return [SERIES[number % len(SERIES)] for number in range(count)]
 
 
 def draw_others(
@@ -178,18 +146,3 @@ def draw_interval(axes: Axes, x: float, rows: pd.DataFrame, colour: str, *, fill
     for row in rows.itertuples():
         axes.vlines(x, row.ci_low, row.ci_high, color=colour, linewidth=1.8, alpha=0.6)
         axes.plot(x, row.value, "o", color=colour, markersize=6, fillstyle="full" if filled else "none")
-
-
-def as_svg(figure: Figure) -> str:
-    """Return a figure as inline SVG that takes the page's colours; the same figure gives the same text."""
-    buffer = io.StringIO()
-    # A date would make every page another file.
-    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with rc_context(STYLE):
-        figure.savefig(buffer, format="svg", metadata=no_metadata, transparent=True)
-    text = buffer.getvalue()
-    # Inside a page no XML declaration may stand.
-    text = text[text.index("<svg") :]
-    for colour, name in ((INK, "ink"), (MUTED, "muted"), (GRID, "grid")):
-        text = text.replace(colour, f"var(--{name})")
-    return text

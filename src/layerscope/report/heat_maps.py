@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps, rc_context
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from layerscope.report.figures import MUTED, SERIES, STYLE, cycle
+from layerscope.report.figure_style import MUTED, SERIES, cycle, drawing, new_figure
 from layerscope.report.sentences import in_percent, score_name
 from layerscope.scores.layer_selection import preferred_probe
 from layerscope.scores.score_table import Results
@@ -43,9 +43,9 @@ def task_map(results: Results) -> Figure:
     models = results.models("trained", "untrained")
     grids = {task: task_scores(results, task, models) for task in results.tasks}
     widths = [len(results.facts["models"][model]["layers"]) for model in models]
-    with rc_context({**STYLE, "axes.grid": False}):
+    with drawing(grid=False):
         height = 1.6 + 0.34 * len(grids)
-        figure = Figure(figsize=(max(5.0, 2.2 + 0.5 * sum(widths)), height), layout="constrained")
+        figure = new_figure(max(5.0, 2.2 + 0.5 * sum(widths)), height)
         panels = np.atleast_1d(figure.subplots(1, len(models), sharey=True, width_ratios=widths))
         for axes, model in zip(panels, models, strict=True):
             draw_task_panel(axes, results, grids, model)
@@ -79,7 +79,7 @@ def draw_task_panel(axes: Axes, results: Results, grids: dict[str, pd.DataFrame]
             ink = ink_on(score.shade)
             if len(layers) <= MOST_NUMBERED:
                 axes.text(column, row + 0.02, short_number(score.metric, score.value), ha="center", va="center",
-                          fontsize=7.5, color=ink)  # fmt: skip
+                          fontsize="x-small", color=ink)  # fmt: skip
             if score.chosen:
                 axes.plot(column, row, "s", markersize=21, markerfacecolor="none", markeredgecolor=SERIES[1],
                           markeredgewidth=1.8)  # fmt: skip
@@ -88,7 +88,7 @@ def draw_task_panel(axes: Axes, results: Results, grids: dict[str, pd.DataFrame]
     draw_cells(axes, shades)
     axes.set_xticks(range(len(layers)), [str(layer) for layer in layers])
     axes.set_xlabel("layer")
-    axes.set_title(model, fontsize=10, loc="left")
+    axes.set_title(model, fontsize="medium", loc="left")
 
 
 def draw_cells(axes: Axes, shades: NDArray[np.float64]) -> None:
@@ -103,9 +103,10 @@ def draw_cells(axes: Axes, shades: NDArray[np.float64]) -> None:
 
 def ink_on(shade: float) -> str:
     """Return black or white, whichever is read on a cell."""
-    red, green, blue, _ = to_rgba(UNTOLD) if np.isnan(shade) else COLOURS(float(shade))
-    # Luma of ITU-R BT.601: how bright a cell looks.
-    return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "#ffffff"
+    colour = np.array((to_rgba(UNTOLD) if np.isnan(shade) else COLOURS(float(shade)))[:3])
+    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+    # WCAG 2.2: at this relative luminance black and white have one contrast, 4.58.
+    return "#000000" if linear @ [0.2126, 0.7152, 0.0722] > 0.179 else "#ffffff"
 
 
 def short_number(metric: str, value: float) -> str:
@@ -117,10 +118,10 @@ def similarity_map(similarities: Similarities, measure: str) -> Figure:
     """Draw how alike all layers of all models are, on a figure of a size that fits them."""
     layers = sum(len(facts["layers"]) for facts in similarities.facts["models"].values())
     size = max(4.2, 1.4 + 0.34 * layers)
-    with rc_context({**STYLE, "axes.grid": False}):
-        figure = Figure(figsize=(size + 0.8, size), layout="constrained")
+    with drawing(grid=False):
+        figure = new_figure(size + 0.8, size)
         draw_similarities(figure.subplots(), similarities, measure)
-        figure.suptitle(f"{measure_name(measure)}, in percent", x=0.01, ha="left", fontsize=10)
+        figure.suptitle(f"{measure_name(measure)}, in percent", x=0.01, ha="left", fontsize="medium")
     return figure
 
 
@@ -139,7 +140,7 @@ def draw_similarities(axes: Axes, similarities: Similarities, measure: str) -> N
     if len(names) <= 2 * MOST_NUMBERED:
         for a, b in np.argwhere(np.isfinite(shades)):
             # Debiased CKA may fall below 0, where the scale of colours ends.
-            axes.text(b, a, f"{100 * shades[a, b]:.0f}", ha="center", va="center", fontsize=6.5,
+            axes.text(b, a, f"{100 * shades[a, b]:.0f}", ha="center", va="center", fontsize="x-small",
                       color=ink_on(min(1.0, max(0.0, shades[a, b]))))  # fmt: skip
     labels = [str(layer) for _, layer in names]
     axes.set_xticks(range(len(names)), labels)
@@ -149,8 +150,8 @@ def draw_similarities(axes: Axes, similarities: Similarities, measure: str) -> N
     first = 0
     for model, facts in similarities.facts["models"].items():
         middle = first + (len(facts["layers"]) - 1) / 2
-        axes.text(middle, -1.0, model, ha="center", fontsize=9)
-        axes.text(len(names) - 0.2, middle, model, va="center", rotation=-90, fontsize=9)
+        axes.text(middle, -1.0, model, ha="center", fontsize="small")
+        axes.text(len(names) - 0.2, middle, model, va="center", rotation=-90, fontsize="small")
         if first:
             axes.axhline(first - 0.5, color=SERIES[1], linewidth=1.2)
             axes.axvline(first - 0.5, color=SERIES[1], linewidth=1.2)
@@ -167,19 +168,19 @@ def descriptor_curves(similarities: Similarities, measure: str) -> Figure:
     table = similarities.table[(similarities.table.measure == measure) & similarities.table.other_layer.isna()]
     models = list(similarities.facts["models"])
     names = list(table.other.unique())
-    with rc_context(STYLE):
-        figure = Figure(figsize=(max(5.5, 4.4 * len(models)), 3.8), layout="constrained")
+    with drawing():
+        figure = new_figure(max(5.5, 4.4 * len(models)), 3.8)
         panels = np.atleast_1d(figure.subplots(1, len(models), sharey=True))
         for axes, model in zip(panels, models, strict=True):
             for colour, name in zip(cycle(len(names)), names, strict=True):
                 curve = table[(table.model == model) & (table.other == name)]
                 # Named once, for the legend that all panels share.
                 draw_band(axes, curve, colour, name if axes is panels[0] else None)
-            axes.set_title(model, fontsize=10, loc="left")
+            axes.set_title(model, fontsize="medium", loc="left")
             axes.set_xlabel("layer")
         # Debiased CKA may fall below 0.
         panels[0].set_ylim(min(0.0, panels[0].get_ylim()[0]), 1.02)
-        figure.suptitle(f"{measure_name(measure)} with descriptors of the sound", x=0.01, ha="left", fontsize=10)
+        figure.suptitle(f"{measure_name(measure)} with descriptors of the sound", x=0.01, ha="left", fontsize="medium")
         figure.legend(loc="outside lower left", ncols=6, frameon=False)
     return figure
 
@@ -188,19 +189,19 @@ def label_free_curves(similarities: Similarities) -> Figure:
     """Draw every label-free score over the layers, a panel a score, a line a model."""
     names = [name for name in SCORES if (similarities.scores.score == name).any()]
     models = list(similarities.facts["models"])
-    with rc_context(STYLE):
+    with drawing():
         rows = -(-len(names) // 4)
-        figure = Figure(figsize=(10.5, 2.3 * rows + 0.6), layout="constrained")
+        figure = new_figure(10.5, 2.3 * rows + 0.6)
         panels = figure.subplots(rows, 4).ravel()
         for axes, name in zip(panels, names, strict=False):
             for colour, model in zip(cycle(len(models)), models, strict=True):
                 curve = similarities.scores[(similarities.scores.score == name) & (similarities.scores.model == model)]
                 draw_band(axes, curve, colour, model if name == names[0] else None)
-            axes.set_title(score_name(name), fontsize=9, loc="left")
+            axes.set_title(score_name(name), fontsize="small", loc="left")
         for axes in panels[len(names) :]:
             axes.set_axis_off()
         figure.legend(loc="outside lower left", ncols=4, frameon=False)
-        figure.supxlabel("layer", fontsize=9, color=MUTED)
+        figure.supxlabel("layer", fontsize="small", color=MUTED)
     return figure
 
 

@@ -1,17 +1,34 @@
-"""What an answer gets wrong: classes taken for one another, and the clips to listen to first."""
+"""What an answer gets wrong: by class, tag, kind of error and value, and the clips to listen to first."""
 
 from __future__ import annotations
 
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.metrics import average_precision_score, roc_auc_score
 
+from layerscope.report.scatter import Scatter, scatter
 from layerscope.scores.verdict import Verdict
+from layerscope.targets.key import KEY_NAMES, PITCH_CLASSES
 
-__all__ = ["Mistakes", "mistakes_of"]
+Array = NDArray[np.float64]
+
+__all__ = ["Mistakes", "key_relation", "mistakes_of"]
 
 #: Classes of a matrix that is still read.
 MOST_CLASSES = 24
+#: Classes and tags that are listed, the worst first.
+MOST_NAMES = 60
 #: Clips that are listed.
 MOST_CLIPS = 10
 
@@ -24,16 +41,31 @@ class Mistakes:
     ----------
     confusion : DataFrame or None
         Tested clips by class (rows) and answer (columns), of classes that are few enough.
+    classes : DataFrame
+        Columns ``name, clips, value, low, high``: the share of each class's clips that is answered right, with Wilson's
+        95 % interval, the worst first; no rows where answers are no classes.
+    tags : DataFrame
+        Columns ``name, clips, value, auc, share``: average precision and area under the ROC curve of each tag, the best
+        first, and the share of clips that have it.
+    keys : dict of str to int
+        How many answers are the key itself, a fifth off, its relative, its parallel, or another; empty of other kinds.
+    scatters : list of Scatter
+        Of values, one a dimension.
     clips : DataFrame
-        Columns ``clip, truth, answer, probability, score``: the clips that score lowest, of equals those that the probe
-        is surest of.
+        Columns ``clip, truth, answer, probability, score, audio``: the clips that score lowest, of equals those that
+        the probe is surest of; of values and tags those farthest from the truth. The last is where a player finds the
+        clip, or nothing where there is no such file.
     """
 
     confusion: pd.DataFrame | None
+    classes: pd.DataFrame
+    tags: pd.DataFrame
+    keys: dict[str, int]
+    scatters: list[Scatter]
     clips: pd.DataFrame
 
 
-def mistakes_of(predictions: pd.DataFrame, answer: Verdict) -> Mistakes | None:
+def mistakes_of(predictions: pd.DataFrame, answer: Verdict, form: str, page: Path) -> Mistakes | None:
     """Return what the input that an answer is about gets wrong; nothing where that is not known.
 
     Parameters
@@ -42,24 +74,135 @@ def mistakes_of(predictions: pd.DataFrame, answer: Verdict) -> Mistakes | None:
         See `layerscope.study.predictions`.
     answer : Verdict
         Of a task.
+    form : {"classes", "key", "tags", "values", "time"}
+        What answers are.
+    page : Path
+        The HTML file, from which clips are played.
     """
     rows = predictions[
         (predictions.task == answer.task) & (predictions.model == answer.model) & (predictions.probe == answer.probe)
     ]
     if rows.empty:
         return None
-    # Values have no score of a clip alone, and nothing is the worst.
-    wrong = rows[rows.score < 1].sort_values(["score", "probability"], ascending=[True, False], kind="stable")
-    columns = ["clip", "truth", "answer", "probability", "score"]
-    return Mistakes(confusion_of(rows), wrong[columns].head(MOST_CLIPS))
+    # A kind of somebody else's may answer in words of its own, without a probability.
+    named = form in ("classes", "key") and bool(rows.probability.notna().all())
+    values = values_of(rows) if form == "values" else {}
+    shares, owners = shares_of(rows) if form == "tags" else (pd.DataFrame(), pd.DataFrame())
+    # Neither values nor tags have a score of a clip alone.
+    pairs = values or {name: (owners[name].to_numpy(float), shares[name].to_numpy(float)) for name in shares}
+    wrong = worst_clips(rows, pairs).head(MOST_CLIPS)
+    columns = ["clip", "truth", "answer", "probability", "score", "audio"]
+    return Mistakes(
+        confusion_of(rows) if named else None,
+        classes_of(rows) if named else pd.DataFrame(),
+        tags_of(shares, owners),
+        relations_of(rows) if form == "key" else {},
+        [scatter(name, list(rows["clip"]), *pair) for name, pair in values.items()],
+        wrong.assign(audio=[address(row, page) for _, row in wrong.iterrows()])[columns],
+    )
+
+
+def worst_clips(rows: pd.DataFrame, values: Mapping[str, tuple[Array, Array]]) -> pd.DataFrame:
+    """Return the clips that are answered wrong, the worst first: by their scores, or by truth and answer in numbers."""
+    if values:
+        # Each dimension in units of its spread, so that one of large numbers does not decide alone.
+        errors = [np.abs(truth - answer) / (np.std(truth) or 1.0) for truth, answer in values.values()]
+        order = np.argsort(-np.mean(errors, axis=0), kind="stable")
+        return rows.iloc[order]
+    return rows[rows.score < 1].sort_values(["score", "probability"], ascending=[True, False], kind="stable")
+
+
+def address(row: pd.Series, page: Path) -> str:
+    """Return where a page finds the sound of a clip, with its span, or nothing where there is no such file."""
+    path = Path(str(row.get("path", "")))
+    if not row.get("path") or not path.is_file():
+        return ""
+    try:
+        # From the page, so that a run and its data may move together.
+        place = quote(Path(os.path.relpath(path.absolute(), page.parent.absolute())).as_posix())
+    except ValueError:  # on another drive
+        place = path.absolute().as_uri()
+    start, end = float(row.get("start", math.nan)), float(row.get("end", math.nan))
+    span = f"{0.0 if math.isnan(start) else start:g}{'' if math.isnan(end) else f',{end:g}'}"
+    return place if span == "0" else f"{place}#t={span}"
 
 
 def confusion_of(rows: pd.DataFrame) -> pd.DataFrame | None:
-    """Return how often each class was taken for each, or nothing where answers are no classes."""
-    # Only an answer that is one of several names has a probability.
-    if rows.probability.isna().any():
-        return None
+    """Return how often each class was taken for each, or nothing of more classes than are read."""
     names = sorted({*rows.truth, *rows.answer})
     if len(names) > MOST_CLASSES:
         return None
     return pd.crosstab(rows.truth, rows.answer).reindex(index=names, columns=names, fill_value=0)
+
+
+def classes_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the share of each class that is answered right, the worst first."""
+    table = []
+    for name, own in rows.groupby("truth"):
+        right = int((own.truth == own.answer).sum())
+        interval = stats.binomtest(right, len(own)).proportion_ci(0.95, "wilson")
+        table.append([name, len(own), right / len(own), interval.low, interval.high])
+    columns = ["name", "clips", "value", "low", "high"]
+    return pd.DataFrame(table, columns=columns).sort_values("value", kind="stable").head(MOST_NAMES)
+
+
+def shares_of(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the probability of each tag (column) of each clip (row), and whether the clip has it."""
+    shares = pd.DataFrame(list(map(json.loads, rows.probabilities)))
+    owners = pd.DataFrame({name: [name in text.split("|") for text in rows.truth] for name in shares})
+    return shares, owners
+
+
+def tags_of(shares: pd.DataFrame, owners: pd.DataFrame) -> pd.DataFrame:
+    """Return the scores of each tag that some clips have and others have not, the best first."""
+    table = []
+    for name in shares:
+        truth, scores = owners[name], shares[name]
+        if truth.any() and not truth.all():
+            precision, area = average_precision_score(truth, scores), roc_auc_score(truth, scores)
+            table.append([name, int(truth.sum()), precision, area, truth.mean()])
+    columns = ["name", "clips", "value", "auc", "share"]
+    return pd.DataFrame(table, columns=columns).sort_values("value", ascending=False, kind="stable").head(MOST_NAMES)
+
+
+def relations_of(rows: pd.DataFrame) -> dict[str, int]:
+    """Return how many answers stand in which relation to the key, in the order of how near they are."""
+    counts = Counter(map(key_relation, rows.truth, rows.answer))
+    order = ["the key itself", "a fifth above", "a fifth below", "relative", "parallel", "another"]
+    return {name: counts[name] for name in order}
+
+
+def key_relation(reference: str, estimate: str) -> str:
+    """Return what an estimated key is to a reference, both as `KEY_NAMES` spells them.
+
+    Examples
+    --------
+    >>> key_relation("C major", "G major"), key_relation("C major", "A minor"), key_relation("C minor", "C major")
+    ('a fifth above', 'relative', 'parallel')
+    """
+    if reference not in KEY_NAMES or estimate not in KEY_NAMES:
+        return "another"
+    (tonic, mode), (other, other_mode) = (name.split() for name in (reference, estimate))
+    up = (PITCH_CLASSES.index(other) - PITCH_CLASSES.index(tonic)) % 12
+    if mode == other_mode:
+        return {0: "the key itself", 7: "a fifth above", 5: "a fifth below"}.get(up, "another")
+    # A minor key lies three semitones below its relative major.
+    return {0: "parallel", 9 if mode == "major" else 3: "relative"}.get(up, "another")
+
+
+def values_of(rows: pd.DataFrame) -> dict[str, tuple[Array, Array]]:
+    """Return truth and answer of each dimension, by its name; of one dimension that is empty."""
+    truth, answer = ([as_values(text) for text in rows[column]] for column in ("truth", "answer"))
+    # A kind of somebody else's may answer in words of its own.
+    if any(values.keys() != truth[0].keys() for values in answer):
+        return {}
+    return {
+        name: (np.array([values[name] for values in truth]), np.array([values[name] for values in answer]))
+        for name in truth[0]
+    }
+
+
+def as_values(text: str) -> dict[str, float]:
+    """Return the values of a cell of ``predictions.csv``."""
+    read = json.loads(text)
+    return read if isinstance(read, dict) else {"": float(read)}

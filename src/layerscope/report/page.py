@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -16,11 +17,22 @@ from matplotlib.figure import Figure
 
 from layerscope.atomic_files import safe_stem, write_atomically, write_text
 from layerscope.data.reasons import reasons_by_kind
-from layerscope.report.answer_table import answer_rows
+from layerscope.report.answer_table import VERDICTS, answer_rows, score_bar
+from layerscope.report.checkpoints import step_tables
 from layerscope.report.conclusions import answer_questions, worth_of_scores
-from layerscope.report.figures import as_svg, layer_curves
-from layerscope.report.heat_maps import descriptor_curves, label_free_curves, similarity_map, task_map
+from layerscope.report.figure_style import drawing, setting
+from layerscope.report.figures import layer_curves
+from layerscope.report.heat_maps import (
+    descriptor_curves,
+    label_free_curves,
+    measure_name,
+    similarity_map,
+    task_map,
+)
+from layerscope.report.layer_latex import layers_latex
+from layerscope.report.layer_panels import descriptor_panels, label_free_panels, layer_panels, rows_beside
 from layerscope.report.mistakes import mistakes_of
+from layerscope.report.model_pairs import model_pairs
 from layerscope.report.paper_tables import (
     MIXTURE_CAUTION,
     as_latex,
@@ -30,9 +42,10 @@ from layerscope.report.paper_tables import (
     overview,
     similarity_overview,
 )
-from layerscope.report.sentences import Advice, advise, input_name, metric_name, number, seeds_text, span
-from layerscope.scores.layer_selection import preferred_probe
-from layerscope.scores.score_table import SINGLE_INPUTS, Results, Role
+from layerscope.report.sentences import CHECK_ORDER, Advice, advise, input_name, metric_name, number, seeds_text, span
+from layerscope.report.shaded_tables import similarity_table, task_table
+from layerscope.scores.layer_selection import best_plain
+from layerscope.scores.score_table import Results, Role
 from layerscope.similarity.measures import MEASURES, Similarities
 from layerscope.targets import kind_named
 from layerscope.tasks import published_rows
@@ -80,14 +93,14 @@ def write_report(
     for name, table in tables.items():
         for suffix, text in (("csv", table.to_csv(index=False)), ("md", as_markdown(table)), ("tex", as_latex(table))):
             write_text(page.parent / "tables" / f"{name}.{suffix}", text)
-    tasks = (
-        [task_section(results.only(task), figures, predictions) for task, figures in drawn.items()] if results else []
-    )
+    if results and results.models("trained", "untrained"):
+        write_text(page.parent / "tables" / "layers.tex", layers_latex(results))
+    tasks = [task_section(results.only(task), predictions, page) for task in results.tasks] if results else []
     if tasks:
         answers = [answer_record(task["advice"]) for task in tasks]
         # NaN is no JSON, and strict readers would refuse the file.
         write_atomically(page.parent / "answer.json", json.dumps(answers, indent=1, allow_nan=False).encode())
-    write_text(page, render(results, similarities, tables, tasks, maps))
+    write_text(page, render(results, similarities, tables, tasks))
 
 
 def answer_record(advice: Advice) -> dict[str, Any]:
@@ -109,11 +122,20 @@ DRAWN_MEASURES = ("cka_debiased", "pwcca_x")
 
 def similarity_figures(similarities: Similarities) -> dict[str, Figure]:
     """Return the pictures of a comparison."""
-    shown = [measure for measure in DRAWN_MEASURES if measure in similarities.measures]
-    layers = sum(len(facts["layers"]) for facts in similarities.facts["models"].values())
+    shown, layers = drawn_measures(similarities), layer_count(similarities)
     drawn = {f"similarity-{measure}": similarity_map(similarities, measure) for measure in shown if layers > 1}
     drawn |= {f"sound-{measure}": descriptor_curves(similarities, measure) for measure in shown}
     return drawn | {"label-free": label_free_curves(similarities)}
+
+
+def drawn_measures(similarities: Similarities) -> list[str]:
+    """Return the measures of a comparison that are drawn."""
+    return [measure for measure in DRAWN_MEASURES if measure in similarities.measures]
+
+
+def layer_count(similarities: Similarities) -> int:
+    """Return how many layers all models of a comparison have."""
+    return sum(len(facts["layers"]) for facts in similarities.facts["models"].values())
 
 
 def tables_of(results: Results | None, similarities: Similarities | None) -> dict[str, pd.DataFrame]:
@@ -144,7 +166,8 @@ def as_file(figure: Figure, suffix: str) -> bytes:
     buffer = io.BytesIO()
     metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None}}[suffix]
     # Files go into papers, whose page is white.
-    figure.savefig(buffer, format=suffix, dpi=DPI, metadata=metadata, facecolor="white")
+    with drawing():
+        figure.savefig(buffer, format=suffix, dpi=setting("savefig.dpi", DPI), metadata=metadata, facecolor="white")
     return buffer.getvalue()
 
 
@@ -161,7 +184,6 @@ def render(
     similarities: Similarities | None,
     tables: dict[str, pd.DataFrame],
     tasks: list[dict[str, Any]],
-    maps: dict[str, Figure],
 ) -> str:
     """Return the HTML."""
     # Escaped, because names of clips and classes are the user's and may hold markup.
@@ -169,8 +191,9 @@ def render(
         loader=jinja2.PackageLoader("layerscope", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.globals |= {
-        text.__name__: text for text in (input_name, metric_name, mixture_text, number, seeds_text, span)
+        text.__name__: text for text in (input_name, metric_name, mixture_text, number, score_bar, seeds_text, span)
     }
+    package = files("layerscope.report")
     common = common_cautions(tasks)
     rows = answer_rows([(task["results"], task["advice"].answer) for task in tasks])
     downloads = {f"{name}.csv": as_link(table) for name, table in tables.items() if name != "similarity"}
@@ -182,7 +205,10 @@ def render(
             "label_free_scores.csv": as_link(similarities.scores),
         }
     return environment.get_template("page.html").render(
-        style=files("layerscope.report").joinpath("page.css").read_text(encoding="utf-8"),
+        style=package.joinpath("page.css").read_text(encoding="utf-8"),
+        script=package.joinpath("page.js").read_text(encoding="utf-8"),
+        nan=math.nan,
+        verdicts=VERDICTS,
         title=title_of(tasks),
         facts=results.facts if results else None,
         results=results,
@@ -195,8 +221,9 @@ def render(
         beside=tables.get("beside_published"),
         models={role: len(results.models(*roles)) for role, roles in ROLES.items()} if results else {},
         answers=answer_questions(results) if results else [],
-        map={"svg": as_svg(maps["tasks"]), "text": map_text(results)} if results and "tasks" in maps else None,
-        similarity=similarity_section(similarities, maps, tables) if similarities else None,
+        pairs=model_pairs(results) if results else [],
+        map=task_table(results) if results and len(tasks) > 1 and results.models("trained", "untrained") else None,
+        similarity=similarity_section(similarities, tables) if similarities else None,
         scores=list(results.summary.itertuples()) if results else [],
         skipped=skipped_section(
             {**(similarities.skipped if similarities else {}), **(results.skipped if results else {})},
@@ -211,7 +238,9 @@ def common_cautions(tasks: list[dict[str, Any]]) -> list[str]:
     if len(tasks) < 2:
         return []
     first, *others = (task["advice"].cautions for task in tasks)
-    return [caution for caution in first if all(caution in cautions for cautions in others)]
+    common = [caution for caution in first if all(caution in cautions for cautions in others)]
+    nothing = all(task["advice"].answer.verdict == "nothing" for task in tasks)
+    return [*([f"Nothing is shown of any. {CHECK_ORDER}."] if nothing else []), *common]
 
 
 #: Of the clips that were skipped: a copy of which most is absent would else fill megabytes.
@@ -235,63 +264,46 @@ def title_of(tasks: list[dict[str, Any]]) -> str:
     return f"{first['title']}: which layer for “{first['target']}”?"
 
 
-def map_text(results: Results) -> str:
-    """Return what the map of tasks shows, for readers who do not see it."""
-    chosen = [
-        f"{results.title(row.task)}, {row.model}: layer {row.layer}"
-        for row in results.best_layers().itertuples()
-        if row.probe == preferred_probe(results, row.task)
-    ]
-    return "Scores of every layer on every task; validation prefers " + "; ".join(chosen)
-
-
-def similarity_section(
-    similarities: Similarities, maps: dict[str, Figure], tables: dict[str, pd.DataFrame]
-) -> dict[str, Any]:
+def similarity_section(similarities: Similarities, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """Return what the page says of a comparison."""
-    drawn = {name: figure for name, figure in maps.items() if name != "tasks"}
+    shown = drawn_measures(similarities)
+    panels = [
+        (f"{measure_name(name)} with descriptors of the sound", descriptor_panels(similarities, name)) for name in shown
+    ]
     return {
         "facts": similarities.facts,
-        "pictures": [
-            {"svg": as_svg(figure), "text": similarity_text(similarities, name)} for name, figure in drawn.items()
-        ],
+        "maps": [similarity_table(similarities, name) for name in shown] if layer_count(similarities) > 1 else [],
+        "panels": [*panels, ("Label-free scores", label_free_panels(similarities))],
         "table": tables["similarity"],
         "worth": tables.get("label_free"),
         "measures": {name: MEASURES[name] for name in similarities.measures},
     }
 
 
-def similarity_text(similarities: Similarities, name: str) -> str:
-    """Return what a picture of a comparison shows, for readers who do not see it."""
-    kind, _, measure = name.partition("-")
-    if kind == "label":
-        return "Label-free scores of every layer; the file label_free_scores.csv below holds the values"
-    rows = similarities.table[similarities.table.measure == measure]
-    rows = rows[rows.other_layer.notna()] if kind == "similarity" else rows[rows.other_layer.isna()]
-    top = rows.sort_values("value", ascending=False).head(8)
-    pairs = ", ".join(
-        f"{row.model} layer {row.layer} and {row.other}"
-        f"{'' if pd.isna(row.other_layer) else f' layer {row.other_layer}'} {100 * row.value:.0f}"
-        for row in top.itertuples()
-    )
-    return f"{MEASURES[measure]}, in percent; the most alike: {pairs}"
-
-
-def task_section(results: Results, figures: dict[str, Figure], predictions: pd.DataFrame | None) -> dict[str, Any]:
+def task_section(results: Results, predictions: pd.DataFrame | None, page: Path) -> dict[str, Any]:
     """Return what the page says of one task, given its results alone."""
     advice = advise(results)
+    kind = kind_named(results.facts["kind"])
+    form = "time" if kind.over_time else "key" if kind.name == "key" else kind.form
     return {
         "results": results,
         "facts": results.facts,
         "metric": metric_name(results.facts["primary"]),
-        "answer": kind_named(results.facts["kind"]).words(results.facts["names"]),
+        "answer": kind.words(results.facts["names"]),
         "advice": advice,
-        "mistakes": None if predictions is None else mistakes_of(predictions, advice.answer),
+        "mistakes": None if predictions is None else mistakes_of(predictions, advice.answer, form, page),
         "overview": overview(results),
         "curves": [
-            {"probe": probe, "svg": as_svg(figure), "text": curve_text(results, probe)}
-            for probe, figure in figures.items()
+            {
+                "probe": probe,
+                "panels": layer_panels(results, probe),
+                "beside": rows_beside(results, probe),
+                "twins": bool(results.models("trained") and results.models("untrained")),
+                "level": best_plain(results, results.facts["task"], probe=probe) is not None,
+            }
+            for probe in results.summary.probe.unique()
         ],
+        "steps": step_tables(results),
         "published": [row for row in published_rows() if row.task == results.facts["task"]],
     }
 
@@ -301,17 +313,6 @@ def as_link(table: pd.DataFrame) -> str:
     return (
         "data:text/csv;base64," + base64.b64encode(table.to_csv(index=False).encode(errors="backslashreplace")).decode()
     )
-
-
-def curve_text(results: Results, probe: str) -> str:
-    """Return what a figure shows, for readers who do not see it."""
-    metric = results.facts["primary"]
-    rows = results.of(probe=probe, metric=metric)
-    parts = []
-    for model, layers in rows[rows.input.isin(SINGLE_INPUTS)].groupby("model", sort=False):
-        scores = ", ".join(f"{input_name(row)} {number(metric, row.value)}" for row in layers.itertuples())
-        parts.append(f"{model}: {scores}")
-    return f"{metric_name(metric)} with the {probe} probe. " + "; ".join(parts)
 
 
 def mixture_text(results: Results, row: pd.Series) -> str:

@@ -15,8 +15,8 @@ from layerscope.scores.verdict import MARGIN, Verdict, beats_controls, corrected
 from layerscope.targets import metric_named
 
 __all__ = [
-    "RARE", "Advice", "advise", "difference", "headline", "in_percent", "input_name", "layer_list", "metric_name",
-    "number", "score_name", "seeds_text", "span",
+    "CHECK_ORDER", "RARE", "Advice", "advise", "difference", "headline", "in_percent", "input_name", "layer_list",
+    "metric_name", "number", "score_name", "seeds_text", "span",
 ]  # fmt: skip
 
 #: Fewer clips of a class than this are three or so in a test split: its share of the score is a coin's.
@@ -24,7 +24,9 @@ RARE = 10
 #: From this share of one class on, what ignores the sound looks good.
 IMBALANCED = 0.6
 #: Names in a sentence.
-MOST_NAMED = 10
+MOST_NAMED = 6
+#: What most often makes labels look unrelated to the sound.
+CHECK_ORDER = "First check that states and labels (files and their rows) are in one order"
 
 
 @dataclass(frozen=True)
@@ -192,8 +194,10 @@ def headline(results: Results, answer: Verdict) -> str:
     if twin and beats_controls(results, twin.chosen):
         shown = f"{candidate_name(results, int(twin.chosen.name))} beat chance and shuffled labels"
         return f"Nothing to use yet: {shown}, and no trained layer or plain feature is shown to."
-    order = "First check that states and labels (files and their rows) are in one order"
-    return f"{nothing}. {order}; {more_needed(answer, 'show it')}."
+    # Tasks of one study share the order of their clips: it is asked for once, where all of them show nothing.
+    if len(results.facts["tasks"]) > 1:
+        return f"{nothing}; {more_needed(answer, 'show it')}."
+    return f"{nothing}. {CHECK_ORDER}; {more_needed(answer, 'show it')}."
 
 
 def more_needed(answer: Verdict, what: str) -> str:
@@ -205,7 +209,10 @@ def more_needed(answer: Verdict, what: str) -> str:
         return f"{answer.groups} test {units} are too few to {what}: {FEWEST_GROUPS} are the least"
     if answer.needed is None:
         return f"if the scores stay, more {units} would hardly {what}"
-    return f"about {rounded(answer.needed):,} more test {units} would {what}, if the scores stay"
+    count = rounded(answer.needed)
+    if count == 1:
+        units = {"clips": "clip"}.get(units, "group of clips")
+    return f"about {count:,} more test {units} would {what}, if the scores stay"
 
 
 def rounded(count: int) -> int:

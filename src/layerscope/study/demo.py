@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from layerscope.atomic_files import owned_directory
 from layerscope.scores.combine import combine
 from layerscope.study.extraction import extract_all, keep_usable
@@ -99,6 +101,9 @@ def demo(
             found = [study(plan, progress or Silent(), clock) for plan in plans.values()]
             # What is combined can neither answer nor draw.
             results = Results(**vars(combine(found)))
+            predictions = [part.predictions for part in found if part.predictions is not None]
+            # Without the places of the sound, which is gone when the page is read.
+            results.predictions = pd.concat(predictions).drop(columns=["path", "start", "end"], errors="ignore")
             results.facts["note"] = NOTE
             for name, told in results.facts["tasks"].items():
                 told["title"] = TITLES[name]

@@ -40,7 +40,7 @@ def predictions_of(
         Columns ``task, model, input, layer, probe, clip, truth, answer, probability, score``: texts and numbers as
         they are written; the probability that the probe gives its answer, calibrated on validation clips; and the
         primary metric of the clip alone, where it has one. Of a target over time only the last. Of tags also
-        ``probabilities``, of each as JSON.
+        ``probabilities``, of each as JSON. Of clips of files also ``path``, ``start`` and ``end``, to listen to them.
     """
     test, valid = (scores.mean(axis=0) for scores in (outcome.test, outcome.valid))
     known = ~np.isnan(valid.reshape(len(valid), -1)).any(axis=1)
@@ -71,7 +71,9 @@ def predictions_of(
         "probability",
         "score",
         *(["probabilities"] * ("probabilities" in table)),
+        *(places := [column for column in ("path", "start", "end") if column in clips]),
     ]
+    table[places] = clips[places].iloc[tested].reset_index(drop=True)
     return table.reindex(columns=columns).astype({"layer": "Int64"})
 
 
@@ -126,7 +128,10 @@ def read_predictions(directory: Path) -> pd.DataFrame | None:
     try:
         # As text: a class may be called 1 or NA.
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        numbers = {name: pd.to_numeric(table[name]) for name in ("probability", "score")}
+        numbers = {
+            name: pd.to_numeric(table[name])
+            for name in ("probability", "score", *(name for name in ("start", "end") if name in table))
+        }
         return table.assign(**numbers, layer=pd.to_numeric(table.layer).astype("Int64"))
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise DataError(f"{path}: not readable as predictions ({error}); run the study again") from error

@@ -1,0 +1,73 @@
+"""Checkpoints of one model: layer × step maps of each task, and what appears when.
+
+Models whose names end in ``@NUMBER`` are checkpoints, the number being the step of training: ``mine@1000``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+import pandas as pd
+
+from layerscope.report.heat_maps import task_scores
+from layerscope.report.shaded_tables import EMPTY, ShadedTable, score_cell
+from layerscope.scores.score_table import Results
+
+__all__ = ["checkpoints_of", "step_tables"]
+
+#: A name and the step of training.
+CHECKPOINT = re.compile(r"(?P<name>.+)@(?P<step>\d+)")
+
+
+def checkpoints_of(models: list[str]) -> dict[str, dict[int, str]]:
+    """Return the checkpoints of each model that has several, by their steps in order.
+
+    Examples
+    --------
+    >>> checkpoints_of(["a@200", "a@1000", "b", "c@5", "a@50"])
+    {'a': {50: 'a@50', 200: 'a@200', 1000: 'a@1000'}}
+    """
+    steps: defaultdict[str, dict[int, str]] = defaultdict(dict)
+    for model in models:
+        parts = CHECKPOINT.fullmatch(model)
+        if parts:
+            steps[parts["name"]][int(parts["step"])] = model
+    return {name: dict(sorted(models.items())) for name, models in steps.items() if len(models) > 1}
+
+
+def step_tables(results: Results) -> list[ShadedTable]:
+    """Return a map of steps by layers for each model with checkpoints, of the one task that results are of."""
+    return [step_table(results, name, steps) for name, steps in checkpoints_of(results.models("trained")).items()]
+
+
+def step_table(results: Results, name: str, steps: dict[int, str]) -> ShadedTable:
+    """Return the scores of every layer at every step."""
+    task, facts = results.facts["task"], results.facts["models"]
+    layers = sorted({layer for model in steps.values() for layer in facts[model]["layers"]})
+    scores = {
+        (row.model, int(row.layer)): row for _, row in task_scores(results, task, list(steps.values())).iterrows()
+    }
+    rows = [
+        (f"{step:,}", "", [
+            score_cell(scores[model, layer], f"step {step:,}") if (model, layer) in scores else EMPTY
+            for layer in layers
+        ])
+        for step, model in steps.items()
+    ]  # fmt: skip
+    title = f"{results.title(task)}: layers of {name} over steps of training"
+    return ShadedTable(title, "step \\ layer", [(name, list(map(str, layers)))], rows, appearance(scores, steps))
+
+
+def appearance(scores: dict[tuple[str, int], pd.Series], steps: dict[int, str]) -> str:
+    """Return from which step on a layer is told apart from chance, and which, in a sentence."""
+    # A layer's shade is NaN where its interval holds chance.
+    known = {
+        step: [layer for (name, layer), score in scores.items() if name == model and score.shade == score.shade]
+        for step, model in steps.items()
+    }
+    first = next((step for step in steps if all(known[later] for later in steps if later >= step)), None)
+    if first is None:
+        return f"At step {max(steps):,}, the last, no layer is told apart from chance."
+    count = len(known[first])
+    return f"Told apart from chance from step {first:,} on, there by {count} layer{'s' if count > 1 else ''}."

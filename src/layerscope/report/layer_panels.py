@@ -1,0 +1,196 @@
+"""What the page's panels show: the scores of a task over layers, and the curves of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from layerscope.report.answer_table import score_bar
+from layerscope.report.panels import Curve, Frame, frame_of, panel
+from layerscope.report.sentences import in_percent, input_name, metric_name, number, score_name, span
+from layerscope.scores.layer_selection import best_plain
+from layerscope.scores.score_table import SINGLE_INPUTS, WIDE_INPUTS, Results
+from layerscope.similarity.label_free import SCORES
+from layerscope.similarity.measures import Similarities
+from layerscope.tasks import published_rows
+
+__all__ = ["Panel", "Row", "descriptor_panels", "label_free_panels", "layer_panels", "rows_beside"]
+
+#: Colours of page.css.
+COLOURS = 6
+#: Published scores beside one's own; the page lists all of them below.
+MOST_PUBLISHED = 4
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A drawing with its name, and what its lines are: pairs of a class of page.css and a name."""
+
+    title: str
+    svg: Markup
+    lines: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A score without layers: its name, its drawing and its text."""
+
+    name: str
+    bar: Markup
+    text: str
+
+
+def layer_panels(results: Results, probe: str) -> list[Panel]:
+    """Return a panel for each model of a task with a probe: its own curve, its twin's, and thin those of the others.
+
+    Parameters
+    ----------
+    results : Results
+        Of one task.
+    probe : str
+        Which.
+    """
+    facts, metric = results.facts, results.facts["primary"]
+    rows = results.of(probe=probe, metric=metric, input="layer")
+    models = [name for name in results.models("trained", "untrained") if (rows.model == name).any()]
+    twins = twins_of(results, models)
+    shown = [name for name in models if name not in twins.values()]
+    curves = {name: Curve(name, rows[rows.model == name], f"s{place % COLOURS}") for place, name in enumerate(shown)}
+    plain = best_plain(results, facts["task"], probe=probe)
+    level = (f"plain feature, {plain.chosen.model}", float(plain.chosen.value)) if plain else None
+    floor = floor_of(results, probe)
+    if not curves:
+        return []
+    controls = {
+        name: Curve(f"random weights ({twin})", rows[rows.model == twin], f"{curves[name].look} twin")
+        for name, twin in twins.items()
+    }
+    frame = frame_near([*curves.values(), *controls.values()], metric, [level[1]] if level else [], floor)
+    panels = []
+    for name in shown:
+        others = [Curve(other, curves[other].rows, "context") for other in shown if other != name]
+        focus = [controls[name], curves[name]] if name in controls else [curves[name]]
+        text = f"{metric_name(metric)} of {facts['target']} with the {probe} probe. {'; '.join(map(curve_text, focus))}"
+        svg = panel([*others, *focus], frame, text, floor=floor, level=level)
+        panels.append(Panel(name, svg, ((curves[name].look, name),)))
+    return panels
+
+
+def twins_of(results: Results, models: Sequence[str]) -> dict[str, str]:
+    """Return the control of each model: the network with random weights, which several models may share."""
+    facts = results.facts["models"]
+    return {
+        name: twin
+        for name in models
+        for twin in models
+        if f"random:{name}" in (twin, *facts[twin].get("also", []))
+    }  # fmt: skip
+
+
+def floor_of(results: Results, probe: str) -> tuple[float, float]:
+    """Return from where to where an input scores that knows nothing: chance, and every permutation of labels."""
+    chance, table = float(results.facts["chance"]), results.table
+    rows = (table.input == "shuffled") & (table.split == "test") & (table.probe == probe)
+    shuffled = table.value[rows & (table.metric == results.facts["primary"])].dropna()
+    return min([chance, *shuffled]), max([chance, *shuffled])
+
+
+def frame_near(curves: Sequence[Curve], metric: str, also: Sequence[float], floor: tuple[float, float]) -> Frame:
+    """Return the frame of a task's panels; far below the scores, the floor would only flatten them."""
+
+    def write(value: float, low: float, high: float) -> str:
+        return f"{number(metric, value)} {span(metric, low, high)}" if low == low else number(metric, value)
+
+    def tick(value: float) -> str:
+        return f"{100 * value:g}" if in_percent(metric) else f"{value:g}".replace("-", "−")
+
+    frame = frame_of(curves, write, tick, also)
+    near = floor[1] > frame.low - 0.5 * (frame.high - frame.low)
+    return frame_of(curves, write, tick, [*also, *floor]) if near else frame
+
+
+def curve_text(curve: Curve) -> str:
+    """Return a curve in words."""
+    metric = curve.rows.metric.iloc[0]
+    scores = ", ".join(f"layer {row.layer} {number(metric, row.value)}" for row in curve.rows.itertuples())
+    return f"{curve.name}: {scores}"
+
+
+def rows_beside(results: Results, probe: str) -> list[Row]:
+    """Return what is not one layer of a model: its inputs of all layers, plain features, and published scores."""
+    metric, task = results.facts["primary"], results.facts["task"]
+    rows = results.of(probe=probe, metric=metric)
+    plain = results.models("plain")
+    wide = rows[rows.input.isin(WIDE_INPUTS) & ~rows.model.isin(plain)]
+    best = rows[rows.model.isin(plain) & rows.chosen & rows.input.isin(SINGLE_INPUTS)]
+    table = [
+        Row(f"{row.model}, {input_name(row)}", bar(row.value, row.ci_low, row.ci_high, results.facts["chance"]),
+            f"{number(metric, row.value)} {span(metric, row.ci_low, row.ci_high)}")
+        for _, row in pd.concat([wide, best]).iterrows()
+    ]  # fmt: skip
+    published: dict[str, float] = {}
+    for score in published_rows():
+        if score.task == task and score.metric == metric:
+            published[score.model] = max(score.value, published.get(score.model, score.value))
+    for name, value in sorted(published.items(), key=lambda item: -item[1])[:MOST_PUBLISHED]:
+        drawn = bar(value, np.nan, np.nan, results.facts["chance"])
+        table.append(Row(f"{name} (published)", drawn, number(metric, value)))
+    return table
+
+
+def bar(value: float, low: float, high: float, chance: float) -> Markup:
+    """Return a score on a line from 0 to 1."""
+    return Markup(score_bar(value, low, high, chance))
+
+
+def descriptor_panels(similarities: Similarities, measure: str) -> list[Panel]:
+    """Return how alike each layer is to each descriptor of the sound, a panel a model."""
+    table = similarities.table[(similarities.table.measure == measure) & similarities.table.other_layer.isna()]
+    names = list(table.other.unique())
+    return panels_of(table, "model", list(similarities.facts["models"]), "other", names)
+
+
+def label_free_panels(similarities: Similarities) -> list[Panel]:
+    """Return every label-free score over the layers, a panel a score, a line a model."""
+    names = [name for name in SCORES if (similarities.scores.score == name).any()]
+    return [
+        drawn
+        for name in names
+        for drawn in panels_of(similarities.scores, "score", [name], "model", list(similarities.facts["models"]))
+    ]
+
+
+def panels_of(table: pd.DataFrame, panels: str, titles: Sequence[str], lines: str, names: Sequence[str]) -> list[Panel]:
+    """Return a panel for each title in one column, with a line for each name in another."""
+
+    def write(value: float, low: float, high: float) -> str:
+        text = f"{value:.2f} [{low:.2f}, {high:.2f}]" if low == low else f"{value:.2f}"
+        return text.replace("-", "−")
+
+    drawn = {
+        title: [
+            Curve(name, rows, f"s{place % COLOURS}")
+            for place, name in enumerate(names)
+            if len(rows := table[(table[panels] == title) & (table[lines] == name)])
+        ]
+        for title in titles
+    }
+    curves = [curve for of_title in drawn.values() for curve in of_title]
+    if not curves:
+        return []
+    frame = frame_of(curves, write, lambda value: f"{value:g}".replace("-", "−"))
+    return [
+        Panel(score_name(title), panel(of_title, frame, f"{score_name(title)}: {', '.join(map(means, of_title))}"),
+              tuple((curve.look, curve.name) for curve in of_title))
+        for title, of_title in drawn.items()
+    ]  # fmt: skip
+
+
+def means(curve: Curve) -> str:
+    """Return a curve in a few words."""
+    values = curve.rows.value
+    return f"{curve.name} {values.min():.2f} to {values.max():.2f}".replace("-", "−")

@@ -1,0 +1,140 @@
+"""Heat maps of the page as tables: tasks by layers, steps of training by layers, layers by layers.
+
+A table is read by the keyboard and by screen readers as it is, and no cell shrinks with the window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_hex
+
+from layerscope.report.heat_maps import COLOURS, UNTOLD, ink_on, measure_name, short_number, task_scores
+from layerscope.report.sentences import number, span
+from layerscope.scores.score_table import Results
+from layerscope.similarity.measures import Similarities
+
+#: A model and the number of its layer.
+View = tuple[str, int]
+
+__all__ = ["ShadedCell", "ShadedTable", "score_cell", "similarity_table", "task_table"]
+
+
+@dataclass(frozen=True)
+class ShadedCell:
+    """A number on a colour.
+
+    Attributes
+    ----------
+    text : str
+        As short as a cell needs it; empty where nothing is known.
+    tip : str
+        The same in full.
+    paper, ink : str
+        Colours.
+    marks : str
+        Classes of `page.css`: ``chosen``, ``best``.
+    """
+
+    text: str
+    tip: str
+    paper: str
+    ink: str
+    marks: str = ""
+
+
+@dataclass(frozen=True)
+class ShadedTable:
+    """Rows of cells, with columns in groups.
+
+    Attributes
+    ----------
+    title : str
+        What it shows, for readers who do not see it.
+    corner : str
+        What rows and columns are.
+    groups : list of (str, list of str)
+        Name of a group and of its columns, from left to right.
+    rows : list of (str, str, list of ShadedCell)
+        Name of a row, where it leads (an address within the page, or nothing), and a cell for each column.
+    note : str
+        What it shows, in a sentence.
+    """
+
+    title: str
+    corner: str
+    groups: list[tuple[str, list[str]]]
+    rows: list[tuple[str, str, list[ShadedCell]]]
+    note: str = ""
+
+
+EMPTY = ShadedCell("", "", "transparent", "inherit")
+
+
+def shaded(shade: float, text: str, tip: str, marks: str = "") -> ShadedCell:
+    """Return a cell coloured by a share from 0 to 1, grey where it is NaN."""
+    paper = UNTOLD if np.isnan(shade) else to_hex(COLOURS(min(1.0, max(0.0, float(shade)))))
+    return ShadedCell(text, tip, paper, ink_on(min(1.0, max(0.0, shade)) if shade == shade else shade), marks)
+
+
+def score_cell(score: pd.Series, where: str) -> ShadedCell:
+    """Return a row of `task_scores` as a cell."""
+    notes = [
+        *(["not told apart from chance"] if np.isnan(score.shade) else []),
+        *(["preferred by validation"] if score.chosen else []),
+        *(["may be best"] if score.in_best_set else []),
+    ]
+    tip = f"{where}, layer {score.layer}: {number(score.metric, score.value)} "
+    tip += "; ".join([span(score.metric, score.ci_low, score.ci_high), *notes])
+    marks = " ".join(name for name, there in (("chosen", score.chosen), ("best", score.in_best_set)) if there)
+    return shaded(score.shade, short_number(score.metric, score.value), tip, marks)
+
+
+def task_table(results: Results) -> ShadedTable:
+    """Return the primary metric of every layer of every model on every task."""
+    models = results.models("trained", "untrained")
+    layers = {model: results.facts["models"][model]["layers"] for model in models}
+    rows = []
+    for place, task in enumerate(results.tasks, start=1):
+        scores = {(row.model, int(row.layer)): row for _, row in task_scores(results, task, models).iterrows()}
+        cells = [
+            score_cell(scores[model, layer], f"{results.title(task)}, {model}") if (model, layer) in scores else EMPTY
+            for model in models
+            for layer in layers[model]
+        ]
+        rows.append((results.title(task), f"#task-{place}", cells))
+    groups = [(model, list(map(str, layers[model]))) for model in models]
+    return ShadedTable("Scores of every layer on every task", "task \\ layer", groups, rows)
+
+
+def similarity_table(similarities: Similarities, measure: str) -> ShadedTable:
+    """Return how alike all layers of all models are, in percent."""
+    table = similarities.table[(similarities.table.measure == measure) & similarities.table.other_layer.notna()]
+    views = [(model, layer) for model, facts in similarities.facts["models"].items() for layer in facts["layers"]]
+    pairs: dict[tuple[View, View], Any] = {}
+    for pair in table.itertuples():
+        ours, theirs = (pair.model, int(pair.layer)), (pair.other, int(pair.other_layer))
+        pairs[ours, theirs] = pairs[theirs, ours] = pair
+    title = f"{measure_name(measure)}, in percent"
+    rows = [
+        (f"{model} {layer}", "", [pair_cell((model, layer), other, pairs) for other in views])
+        for model, layer in views
+    ]  # fmt: skip
+    groups = [(model, list(map(str, facts["layers"]))) for model, facts in similarities.facts["models"].items()]
+    return ShadedTable(title, "layer", groups, rows)
+
+
+def pair_cell(ours: View, theirs: View, pairs: dict[tuple[View, View], Any]) -> ShadedCell:
+    """Return how alike two layers are."""
+    names = " and ".join(f"{model} layer {layer}" for model, layer in (ours, theirs))
+    if ours == theirs:
+        return shaded(1.0, "100", f"{names}: 100")
+    pair = pairs.get((ours, theirs))
+    if pair is None or np.isnan(pair.value):
+        return EMPTY
+    interval = "" if np.isnan(pair.ci_low) else f" [{100 * pair.ci_low:.0f}, {100 * pair.ci_high:.0f}]"
+    return shaded(pair.value, f"{100 * pair.value:.0f}".replace("-", "−"),
+                  f"{names}: {100 * pair.value:.1f}{interval}".replace("-", "−"))  # fmt: skip

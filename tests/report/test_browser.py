@@ -1,0 +1,141 @@
+"""What a reader's browser makes of pages: requests, overflow, small print, keys, sorting, contrast, and how soon."""
+
+import shutil
+import subprocess
+import tarfile
+import time
+
+import pytest
+from browser import browser, chromium
+from made_study import made_similarities, made_study
+
+from layerscope.report import write_report
+
+pytestmark = pytest.mark.skipif(chromium() is None, reason="needs Chromium")
+
+AXE = "axe-core@4.10.3"
+WINDOWS = [(1280, False), (390, True)]
+#: What is out of sight has no size before it is laid out.
+OPEN_ALL = """
+document.querySelectorAll("details").forEach((part) => { part.open = true });
+document.querySelectorAll("figure").forEach((part) => { part.style.contentVisibility = "visible" });
+"""
+#: The least size in CSS pixels of any text that is seen; what an SVG holds is scaled with it.
+LEAST_TEXT = """
+Math.min(...[...document.querySelectorAll("body *")]
+  .filter((item) => item.checkVisibility() && !item.closest("script, style, title")
+                    && [...item.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()))
+  .map((item) => {
+    const drawing = item.closest("svg");
+    const scale = drawing ? drawing.getBoundingClientRect().width / drawing.viewBox.baseVal.width : 1;
+    return parseFloat(getComputedStyle(item).fontSize) * scale;
+  }))
+"""
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    page = tmp_path_factory.mktemp("page") / "report.html"
+    results = made_study(["low", "high"], models=("a", "a@100", "a@200"), layers=5, probes=("mlp",), plain=0.7)
+    write_report(results, page, made_similarities())
+    return page
+
+
+@pytest.mark.parametrize(("width", "dark"), WINDOWS)
+def test_nothing_is_asked_for_nothing_overflows_and_nothing_is_too_small_to_read(tab, page, width, dark):
+    tab.open(page, width, dark=dark)
+    assert tab.complaints() == []
+    tab.run(OPEN_ALL)
+    assert tab.run("document.documentElement.scrollWidth") <= width
+    assert tab.run(LEAST_TEXT) >= 11
+
+
+def test_a_layer_says_its_numbers_to_the_pointer_and_to_the_keys(tab, page):
+    tab.open(page)
+    tab.run("document.querySelector('svg.panel').scrollIntoView({block: 'center'})")
+    box = "(({x, y, width, height}) => [x + width / 2, y + height / 2])"
+    x, y = tab.run(f"{box}(document.querySelectorAll('svg.panel .at')[1].getBoundingClientRect())")
+    tab.point(x, y)
+    tip = "document.querySelector('.tip').textContent"
+    assert tab.run(tip).startswith("layer 1\na: 72.0 ")
+    tab.run("document.querySelector('svg.panel').focus()")
+    tab.press("ArrowRight")
+    assert tab.run(tip).startswith("layer 2\na: 64.0 ")
+    tab.press("ArrowLeft")
+    assert tab.run(tip).startswith("layer 1\na: 72.0 ")
+    # No title is left that the browser would show over it.
+    assert tab.run("document.querySelectorAll('svg title, td[title]').length") == 0
+
+
+def test_a_cell_of_the_map_says_what_it_is_and_arrows_walk_between_tasks(tab, page):
+    tab.open(page)
+    tab.run("document.querySelector('.walk').focus()")
+    tip = "document.querySelector('.tip').textContent"
+    tab.press("ArrowRight")
+    assert tab.run(tip).startswith("low, a, layer 0: 80.0 ")
+    assert "preferred by validation" in tab.run(tip)
+    tab.press("ArrowDown")
+    assert tab.run(tip).startswith("high, a, layer 0: 72.0 ")
+
+
+def test_the_first_table_sorts_by_its_headers_and_leads_to_the_task(tab, page):
+    tab.open(page)
+    titles = "[...document.querySelectorAll('#verdicts tbody th')].map((cell) => cell.textContent)"
+    assert tab.run(titles) == ["low", "high"]
+    tab.run("document.querySelector('#verdicts thead button').focus()")
+    tab.press("Enter")
+    assert tab.run(titles) == ["high", "low"]
+    assert tab.run("document.querySelector('#verdicts thead th').ariaSort") == "ascending"
+    tab.run("document.querySelector('#verdicts tbody td.use').click()")
+    assert tab.run("location.hash") == "#task-2"
+
+
+def test_what_is_wider_than_a_phone_says_that_it_scrolls(tab, page):
+    tab.open(page, 390)
+    assert tab.run("document.querySelector('.shades').parentNode.classList.contains('more')")
+
+
+def test_of_one_task_the_answer_is_the_first_thing_on_a_phone(tab, tmp_path):
+    write_report(made_study(["low"], probes=("mlp",)), tmp_path / "report.html")
+    tab.open(tmp_path / "report.html", 390, 700)
+    places = ".map((item) => item.getBoundingClientRect().bottom)"
+    boxes = tab.run(f"[...document.querySelectorAll('.headline, .badge, .use')]{places}")
+    assert len(boxes) == 3
+    assert max(boxes) < 700
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "dark"), WINDOWS)
+def test_axe_finds_nothing(tab, page, tmp_path, width, dark):
+    packed = shutil.which("npm") and subprocess.run(
+        ["npm", "pack", AXE, "--silent"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    if not packed or packed.returncode:
+        pytest.skip(f"npm has no {AXE} here")
+    with tarfile.open(tmp_path / packed.stdout.split()[-1]) as archive:
+        script = archive.extractfile("package/axe.min.js").read().decode()
+    tab.open(page, width, dark=dark)
+    tab.run(OPEN_ALL)
+    tab.run(f"{script};0")
+    assert tab.run("axe.run().then(({violations}) => violations.map(({id, nodes}) => [id, nodes[0].html]))") == []
+
+
+@pytest.mark.slow
+def test_fourteen_tasks_of_two_models_open_in_a_second(tab, tmp_path):
+    tasks = [f"task {number}" for number in range(14)]
+    page = tmp_path / "report.html"
+    write_report(made_study(tasks, layers=13), page, made_similarities(layers=13))
+    assert page.stat().st_size < 3_000_000
+    seconds = []
+    for _ in range(5):  # the least, since other tests run beside
+        started = time.perf_counter()
+        tab.open(page)
+        tab.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 1

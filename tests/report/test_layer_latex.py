@@ -1,0 +1,52 @@
+import re
+import shutil
+import subprocess
+
+import pytest
+from made_study import made_study
+
+from layerscope.report.layer_latex import escaped, layers_latex
+
+
+def odd_study():
+    return made_study(("a_b & c", "50 % #1 {x}"), models=("my_model^2", "n~1"), layers=3)
+
+
+def test_every_row_has_as_many_cells_as_columns_and_braces_are_balanced():
+    text = layers_latex(odd_study())
+    columns = len(re.search(r"\\begin\{tabular\}\{(\w+)\}", text)[1])
+    assert columns == 3
+    body = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
+    rows = [line for line in body.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
+    assert len(rows) == 2 + 2 * 3 + 2  # names and metrics, layers of two models, plain feature and chance
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {columns - 1}
+    depth = 0
+    for sign in re.findall(r"(?<!\\)[{}]", text):
+        depth += 1 if sign == "{" else -1
+        assert depth >= 0
+    assert depth == 0
+
+
+def test_the_best_is_bold_what_equals_it_underlined_and_names_are_escaped():
+    text = layers_latex(odd_study())
+    assert r"a\_b \& c & 50 \% \#1 \{x\} \\" in text
+    assert r"\textit{my\_model\textasciicircum{}2}" in text
+    row = next(line for line in text.splitlines() if line.startswith("0 & "))
+    assert re.match(r"0 & \\textbf\{\\underline\{80\.0\}\} \{\\scriptsize \$\\pm\$ \d+\.\d\}", row)
+    assert text.count(r"\textbf{") == 4  # of two models and two tasks
+    assert r"\label{tab:layers}" in text
+    assert r"\caption{" in text
+
+
+@pytest.mark.parametrize(("name", "text"), [
+    ("a\\b", r"a\textbackslash{}b"), ("R² −1", "R$^2$ $-$1"), ("<$5>", r"\textless{}\$5\textgreater{}"),
+])  # fmt: skip
+def test_signs_of_latex_are_printed(name, text):
+    assert escaped(name) == text
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs TeX; the tests above check the syntax")
+def test_tex_sets_it(tmp_path):
+    head, table = r"\documentclass{article}\usepackage{booktabs}\begin{document}", layers_latex(odd_study())
+    (tmp_path / "t.tex").write_text(head + table + r"\end{document}")
+    subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True, capture_output=True, timeout=120)
