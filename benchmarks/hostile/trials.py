@@ -19,8 +19,8 @@ FINE = ("right", "named")
 #: And how not. A crash is the end of the process; "printed" is what a library wrote past us.
 FAULTS = ("loss", "refused whole", "other sound", "not named", "traceback", "printed", "hang", "crash", "1 GB")
 OUTCOMES = (*FINE, *FAULTS)
-#: Seconds after which a trial hangs; none takes one.
-PATIENCE = 30.0
+#: Seconds after which a trial hangs; on an idle machine none takes ten, most of them less than one.
+PATIENCE = 60.0
 #: kB that the process may ever take.
 MEMORY = 1 << 20
 
@@ -66,8 +66,10 @@ def peak_memory() -> int:
     return int(status.partition("VmHWM:")[2].split()[0])
 
 
-def work(pipe: Connection, log: str) -> None:
+def work(pipe: Connection, log: str, judge: Callable[[Trial], tuple[str, str]]) -> None:
     """Judge trials as they come; what is written to the terminal goes to a file."""
+    # Its module has been loaded by now, which takes seconds and is no trial's.
+    pipe.send(judge.__name__)
     with Path(log).open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -90,9 +92,10 @@ def run_trials(trials: Iterable[Trial]) -> Iterator[tuple[Trial, str, str]]:
         for trial in trials:
             if process is None or pipe is None:
                 pipe, theirs = context.Pipe()
-                process = context.Process(target=work, args=(theirs, f"{place}/log"), daemon=True)
+                process = context.Process(target=work, args=(theirs, f"{place}/log", trial.judge), daemon=True)
                 process.start()
                 theirs.close()
+                pipe.recv()
             pipe.send(trial)
             outcome, words = "hang", f"no answer within {PATIENCE:g} s"
             try:

@@ -29,8 +29,8 @@ from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageEr
 
 __all__ = [
     "array_digest", "cache_directory", "damaged", "digest", "discard", "file_digest", "new_directory",
-    "owned_directory", "read_header", "read_json", "read_tensors", "refuse_occupied", "refused", "safe_stem",
-    "sole_use", "sweep", "unfinished", "write_atomically", "write_json", "write_tensors", "write_text",
+    "owned_directory", "read_header", "read_json", "read_tensors", "refuse_irregular", "refuse_occupied", "refused",
+    "safe_stem", "sole_use", "sweep", "unfinished", "write_atomically", "write_json", "write_tensors", "write_text",
 ]  # fmt: skip
 
 #: Metadata of a tensors file: what a reader should know, and a digest of each array.
@@ -92,6 +92,7 @@ def read_json(path: Path, error: type[LayerscopeError] = DataError) -> dict[str,
     {'steps': 3}
     """
     try:
+        refuse_irregular(path)
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as cause:
         raise error(f"{path}: cannot be read ({cause.strerror})") from cause
@@ -104,6 +105,12 @@ def read_json(path: Path, error: type[LayerscopeError] = DataError) -> dict[str,
     if not isinstance(content, dict):
         raise error(f"{path}: expected a JSON object, found {type(content).__name__}")
     return content
+
+
+def refuse_irregular(path: Path) -> None:
+    """Raise an `OSError` for a pipe or a device, of which one would read for ever."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def digest(*parts: str | bytes | memoryview) -> str:
@@ -123,6 +130,7 @@ def digest(*parts: str | bytes | memoryview) -> str:
 
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file, of which never more than a block is in memory."""
+    refuse_irregular(path)
     sha256 = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK):
@@ -468,6 +476,7 @@ def read_tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, ND
         If the file is not readable, or a byte of what is read is not what was written.
     """
     try:
+        refuse_irregular(path)
         with safe_open(path, framework="numpy") as file:
             digests = json.loads(file.metadata()[HEADER])["digests"]
             arrays = {name: file.get_tensor(name) for name in (digests if names is None else names)}
@@ -490,6 +499,7 @@ def refused_write(error: SafetensorError) -> OSError:
 def read_header(path: Path) -> Any:
     """Return the JSON header that `write_tensors` wrote, held against its digest."""
     try:
+        refuse_irregular(path)
         with safe_open(path, framework="numpy") as file:
             told = json.loads(file.metadata()[HEADER])
             if "of" not in told:

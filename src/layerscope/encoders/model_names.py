@@ -20,7 +20,7 @@ from layerscope.encoders.plain_features import BASELINES, Baseline
 from layerscope.encoders.published_models import HUB, MODELS, PACKAGED, RANDOM, packaged
 from layerscope.encoders.states_on_disk import FEATURES, Precomputed
 from layerscope.encoders.whisper import build_whisper
-from layerscope.errors import ModelError, unknown
+from layerscope.errors import LayerscopeError, ModelError, unknown
 
 __all__ = [
     "build_from_directory",
@@ -158,11 +158,18 @@ def make_model(source: str, num_heads: int | None, *, untrained: bool) -> Layere
 
 def build_from_directory(directory: Path, *, weights: bool = True) -> LayeredModel:
     """Return the model of a directory whose ``config.json`` names its type, without weights if they are not wanted."""
-    model_type = read_json(directory / "config.json", ModelError).get("model_type")
-    if model_type not in BUILDERS:
+    path = directory / "config.json"
+    model_type = read_json(path, ModelError).get("model_type")
+    if not isinstance(model_type, str) or model_type not in BUILDERS:
         known = ", ".join(sorted(BUILDERS))
-        raise ModelError(f"{directory / 'config.json'}: model_type '{model_type}' is not understood; known: {known}")
-    return BUILDERS[model_type](directory, weights=weights)
+        raise ModelError(f"{path}: model_type '{model_type}' is not understood; known: {known}")
+    try:
+        return BUILDERS[model_type](directory, weights=weights)
+    except LayerscopeError:
+        raise
+    except Exception as error:  # settings that fit no network make the library raise anything at all
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path}: no model can be made of these settings ({type(error).__name__}: {reason})") from error
 
 
 def result_name(name: str) -> str:
