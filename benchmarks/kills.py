@@ -3,10 +3,10 @@
     python -m benchmarks.kills 200 --seed 0
     python -m benchmarks.kills --each export
 
-Half of the kills come after a random while, half right before a random change on disk: a file opened for writing, named,
-linked or removed, a directory made or removed. With `--each` a command is killed before every one of its changes in turn.
-The table says, for each command, how many kills hit it while it worked, how many results (exit codes, every file of its
-directory, the cache among them) differed from the undisturbed ones, and how many unfinished files were left.
+Half of the kills come after a random while, half right before a random change on disk: a file opened for writing,
+named, linked or removed, a directory made or removed. With `--each` a command is killed before every one of its changes
+in turn. The table says, for each command, how many kills hit it while it worked, how many results (exit codes, every
+file of its directory, the cache among them) differed from the undisturbed ones, and how many unfinished files were left.
 
 Commands are forked from this process, which has loaded what they need: a kill while libraries load would hit no file.
 Where `LOKY_MAX_CPU_COUNT` is more than 1, probes are trained by workers, which are killed with their command.
@@ -42,6 +42,7 @@ from safetensors.numpy import load_file
 from layerscope.cli.commands import main as layerscope
 from layerscope.data.label_tables import Record
 from layerscope.encoders import load_encoder
+from layerscope.errors import UsageError
 from layerscope.similarity.descriptors import DESCRIPTORS, descriptor
 from layerscope.tasks import register
 from layerscope.tasks.task import Archive, Preset, Source, Task
@@ -225,9 +226,11 @@ class Stage:
     def outcome(self, command: str, directory: Path) -> tuple[list[str], list[str]]:
         """Repeat a command, and return what is not as it was undisturbed, and what is left unfinished."""
         code = ended(self.start(command, directory))
-        marks = [f"exit {code}: {directory.with_suffix('.log').read_text()[-300:]}"] * bool(code)
         now, before = contents(directory), self.whole[command]
-        marks += [name for name in sorted({*now, *before}) if now.get(name) != before.get(name)]
+        marks = [name for name in sorted({*now, *before}) if now.get(name) != before.get(name)]
+        # A predictor that is there, whole, is not written again: the kill came after its last file.
+        if code and (marks or (command, code) != ("export", UsageError.exit_code)):
+            marks.append(f"exit {code}: {directory.with_suffix('.log').read_text()[-300:]}")
         return marks, [f"left: {path.relative_to(directory)}" for path in directory.rglob(".unfinished-*")]
 
 
@@ -322,7 +325,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             for command in COMMANDS if asked.kills else asked.each:
                 stage.measure(command)
-                print(f"{command}: {stage.changes[command]} changes on disk in {stage.lasted[command]:.1f} s", flush=True)
+                changes, seconds = stage.changes[command], stage.lasted[command]
+                print(f"{command}: {changes} changes on disk in {seconds:.1f} s", flush=True)
             visits = count_outcomes(stage, random_kills(stage, asked.kills, random.Random(asked.seed)))
             for command in asked.each:
                 visits |= count_outcomes(stage, kills_at_each_change(stage, command))

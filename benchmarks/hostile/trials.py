@@ -53,7 +53,8 @@ def outcome_of(trial: Trial) -> tuple[str, str]:
         return trial.judge(trial)
     except LayerscopeError as error:
         whole = trial.about.get("whole", False)
-        named = "named" if trial.name in str(error) else "not named"
+        names = (trial.name, *trial.about.get("or", ()))
+        named = "named" if any(name in str(error) for name in names) else "not named"
         return "refused whole" if whole else named, str(error)
     except Exception:
         return "traceback", traceback.format_exc(limit=-3)

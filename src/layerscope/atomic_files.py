@@ -308,8 +308,7 @@ def new_directory(path: Path, kind: str) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        for place in target.parent.glob(f"{UNFINISHED}*"):
-            remove_if_dead(place)
+        sweep(target.parent, below=False)
         directory = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{machine()}-{os.getpid()}-", dir=target.parent))
     except OSError as error:
         raise refused(path, error) from error
@@ -395,12 +394,13 @@ def machine() -> str:
     return re.sub(r"\W", "_", socket.gethostname()) + (f"_{space.stat().st_ino}" if space.exists() else "")
 
 
-def sweep(directory: Path) -> None:
-    """Remove, below a directory, what processes of this machine were writing when they were killed.
+def sweep(directory: Path, *, below: bool = True) -> None:
+    """Remove, in a directory and those below it, what processes of this machine were writing when they were killed.
 
     What a process that lives is writing stays, and so does all that another machine's processes are.
     """
-    for place in directory.rglob(f"{UNFINISHED}*"):
+    # Of a directory that is the user's own, only the top: all below it may be a whole disk.
+    for place in (directory.rglob if below else directory.glob)(f"{UNFINISHED}*"):
         remove_if_dead(place)
 
 

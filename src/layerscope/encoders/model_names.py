@@ -169,7 +169,7 @@ def build_from_directory(directory: Path, *, weights: bool = True) -> LayeredMod
         raise
     except Exception as error:  # settings that fit no network make the library raise anything at all
         reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path}: no model can be made of these settings ({type(error).__name__}: {reason})") from error
+        raise ModelError(f"{path}: makes no model ({type(error).__name__}: {reason})") from error
 
 
 def result_name(name: str) -> str:
