@@ -6,7 +6,7 @@
 Half of the kills come after a random while, half right before a random change on disk: a file opened for writing,
 named, linked or removed, a directory made or removed. With `--each` a command is killed before every one of its changes
 in turn. The table says, for each command, how many kills hit it while it worked, how many results (exit codes, every
-file of its directory, the cache among them) differed from the undisturbed ones, and how many unfinished files were left.
+file of its directory, the cache among them) differed from the undisturbed ones, and how many unfinished files are left.
 
 Commands are forked from this process, which has loaded what they need: a kill while libraries load would hit no file.
 Where `LOKY_MAX_CPU_COUNT` is more than 1, probes are trained by workers, which are killed with their command.

@@ -28,7 +28,7 @@ from safetensors.numpy import save_file
 from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError
 
 __all__ = [
-    "array_digest", "cache_directory", "damaged", "digest", "discard", "file_digest", "new_directory",
+    "NO_PLACE", "array_digest", "cache_directory", "damaged", "digest", "discard", "file_digest", "new_directory",
     "owned_directory", "read_header", "read_json", "read_tensors", "refuse_irregular", "refuse_occupied", "refused",
     "safe_stem", "sole_use", "sweep", "unfinished", "write_atomically", "write_json", "write_tensors", "write_text",
 ]  # fmt: skip
@@ -52,6 +52,8 @@ SIGNS = {
 }
 #: Requests that may share a directory, because one page shows both.
 SHARING = ({"study", "comparison"}, {"report of several runs", "comparison"})
+#: What the system says where files cannot be written, and nothing else is to blame.
+NO_PLACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS})
 #: Bytes of a file that are read at once.
 BLOCK = 1 << 24
 

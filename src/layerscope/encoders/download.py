@@ -6,7 +6,6 @@ hurts, so that the unfinished part is kept here under the revision it belongs to
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,18 +22,16 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
-from layerscope.atomic_files import cache_directory, file_digest, refused, write_atomically
+from layerscope.atomic_files import NO_PLACE, cache_directory, file_digest, refused, write_atomically
 from layerscope.encoders.state_dicts import WEIGHTS, shard_names
 from layerscope.errors import LayerscopeError, ModelError, UsageError
 
-__all__ = ["fetch_files", "fetch_repository", "local_directory"]
+__all__ = ["FAILURES", "fetch_files", "fetch_repository", "local_directory"]
 
 #: All that a request to the hub may raise: what its client raises is the base of the hub's own error, and no OSError.
 FAILURES: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OSError)
 #: Either says how audio is prepared; version 5 of transformers may write the second alone.
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
-#: What the system says where files cannot be written, and the network is not to blame.
-NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
 
 
 class AbsentFile(ModelError):

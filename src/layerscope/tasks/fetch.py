@@ -9,9 +9,11 @@ from pathlib import Path, PurePosixPath
 
 import pooch
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError
+from huggingface_hub.errors import GatedRepoError
 from huggingface_hub.file_download import http_get
 
+from layerscope.atomic_files import NO_PLACE, refused
+from layerscope.encoders.download import FAILURES
 from layerscope.errors import DataError
 from layerscope.tasks.task import Archive, Source, Task
 
@@ -91,7 +93,9 @@ def fetch_repository(repository: str, directory: Path, left_out: Sequence[str] =
             f"{repository} is gated: accept its terms at https://huggingface.co/datasets/{repository}, then give a "
             "token (`hf auth login`, or HF_TOKEN)"
         ) from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except (*FAILURES, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in NO_PLACE:
+            raise refused(directory, error) from error
         reason = (str(error).splitlines() or [""])[0]
         raise DataError(
             f"{repository} could not be fetched ({type(error).__name__}: {reason}); check the network and run the "
@@ -110,14 +114,25 @@ def fetch_archive(archive: Archive, directory: Path) -> Path:
             with part.open("ab") as file:
                 # No headers: a token for the hub is nobody else's business.
                 http_get(url, file, resume_size=held, headers={}, displayed_filename=path.name)
-        except (HfHubHTTPError, OSError) as error:
-            raise DataError(
-                f"{url} could not be fetched ({error}); run the same command again: it continues"
-            ) from error
+        except FAILURES as error:
+            if isinstance(error, OSError) and error.errno in NO_PLACE:
+                raise refused(path, error) from error
+            if not has_all(error, held):
+                raise DataError(
+                    f"{url} could not be fetched ({error}); run the same command again: it continues"
+                ) from error
         part.replace(path)
     if checksum and not pooch.hashes.hash_matches(path, checksum):
         raise DataError(f"{path} is not the published file (its checksum differs); delete it and fetch again")
     return path
+
+
+def has_all(error: Exception, held: int) -> bool:
+    """Return whether a server refuses a range because all bytes of the file are held: a kill came before its name."""
+    response = getattr(error, "response", None)
+    if response is None or response.status_code != 416:
+        return False
+    return str(response.headers.get("Content-Range", "")).rpartition("/")[2] == str(held)
 
 
 def resolve(archive: Archive) -> tuple[str, str | None]:
