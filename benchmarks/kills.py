@@ -18,6 +18,7 @@ import argparse
 import contextlib
 import hashlib
 import importlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -40,6 +41,7 @@ import torch
 from safetensors.numpy import load_file
 
 from layerscope.cli.commands import main as layerscope
+from layerscope.cli.interrupts import INTERRUPTED
 from layerscope.data.label_tables import Record
 from layerscope.encoders import load_encoder
 from layerscope.errors import UsageError
@@ -271,11 +273,15 @@ def contents(directory: Path) -> dict[str, str]:
     return digests
 
 
-def random_kills(stage: Stage, kills: int, moments: random.Random) -> Iterator[tuple[str, str, bool]]:
-    """Yield which command was killed, when, and whether it still worked; what it left is in ``killed``."""
-    for number in range(kills):
-        command = list(COMMANDS)[number % len(COMMANDS)]
-        if moments.random() < 0.5:
+def random_kills(
+    stage: Stage, kills: int, moments: random.Random, number: signal.Signals = signal.SIGKILL
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield which command was killed, when, and whether it still worked; what it left is in ``killed``.
+
+    With another signal it is not killed, but asked to end, and no worker of its.
+    """
+    for command in itertools.islice(itertools.cycle(COMMANDS), kills):
+        if number is signal.SIGKILL and moments.random() < 0.5:
             change = moments.randint(1, stage.changes[command])
             process = stage.start(command, stage.place / "killed", kill_before=change)
             yield command, f"before change {change}", ended(process) == -signal.SIGKILL
@@ -285,10 +291,10 @@ def random_kills(stage: Stage, kills: int, moments: random.Random) -> Iterator[t
             time.sleep(seconds)
             # Its workers as well, as a power cut would; one that has not left our group yet is killed alone.
             try:
-                os.killpg(process, signal.SIGKILL)
+                (os.killpg if number is signal.SIGKILL else os.kill)(process, number)
             except ProcessLookupError:
-                os.kill(process, signal.SIGKILL)
-            yield command, f"after {seconds:.2f} s", ended(process) == -signal.SIGKILL
+                os.kill(process, number)
+            yield command, f"after {seconds:.2f} s", ended(process) in (-signal.SIGKILL, -number, INTERRUPTED)
 
 
 def kills_at_each_change(stage: Stage, command: str) -> Iterator[tuple[str, str, bool]]:
@@ -318,6 +324,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("kills", type=int, nargs="?", default=0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--terminate", action="store_true", help="Ask them to end (SIGTERM) in place of killing them.")
     parser.add_argument("--each", choices=COMMANDS, action="append", default=[], help="Before every change on disk.")
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="layerscope-kills-") as name:
@@ -327,7 +334,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 stage.measure(command)
                 changes, seconds = stage.changes[command], stage.lasted[command]
                 print(f"{command}: {changes} changes on disk in {seconds:.1f} s", flush=True)
-            visits = count_outcomes(stage, random_kills(stage, asked.kills, random.Random(asked.seed)))
+            sent = signal.SIGTERM if asked.terminate else signal.SIGKILL
+            visits = count_outcomes(stage, random_kills(stage, asked.kills, random.Random(asked.seed), sent))
             for command in asked.each:
                 visits |= count_outcomes(stage, kills_at_each_change(stage, command))
         finally:

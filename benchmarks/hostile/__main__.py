@@ -28,7 +28,7 @@ def count_outcomes(kind: str, seed: int, count: int, say: Callable[[str], None])
         for trial, outcome, words in run_trials(KINDS[kind](Path(place), seed, count)):
             table.setdefault(trial.row, Counter())[outcome] += 1
             if outcome in FAULTS:
-                say(f"{outcome}: {trial.name}: {words}")
+                say(f"{outcome}: {trial.row}, {trial.about.get('way', trial.name)}: {words}")
     return table
 
 

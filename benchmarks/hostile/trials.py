@@ -19,8 +19,8 @@ FINE = ("right", "named")
 #: And how not. A crash is the end of the process; "printed" is what a library wrote past us.
 FAULTS = ("loss", "refused whole", "other sound", "not named", "traceback", "printed", "hang", "crash", "1 GB")
 OUTCOMES = (*FINE, *FAULTS)
-#: Seconds after which a trial hangs; on an idle machine none takes ten, most of them less than one.
-PATIENCE = 60.0
+#: Seconds after which a trial hangs; on an idle machine none takes ten, on a crowded one a minute.
+PATIENCE = 180.0
 #: kB that the process may ever take.
 MEMORY = 1 << 20
 

@@ -67,7 +67,9 @@ def test_a_comparison_repeated_after_a_file_changed_is_that_of_the_files_as_they
     np.testing.assert_allclose(first.value, anew.value, atol=1e-4)
 
 
-@pytest.mark.parametrize("changed", [["--seeds", "2"], ["--probe", "linear"], ["--baseline", "mfcc"], ["--kind", "key"]])
+@pytest.mark.parametrize(
+    "changed", [["--seeds", "2"], ["--probe", "linear"], ["--baseline", "mfcc"], ["--kind", "key"]]
+)
 def test_another_option_is_another_study_and_is_refused_before_any_work(changed, tmp_path, capsys):
     data = tmp_path / "data"
     (tmp_path / "run").mkdir()
@@ -93,7 +95,9 @@ def test_a_file_whose_name_is_no_text_is_set_aside_by_what_can_be_written_of_it(
 @pytest.mark.parametrize("target", ["../../outside", "a/b", ".", "x" * 250])
 def test_whatever_a_column_is_called_files_stay_inside(target, tmp_path):
     data = write_tones(tmp_path / "place" / "data")
-    rows = [f"data/{path.parent.name}/{path.name},{path.parent.name},{path.parent.name}" for path in data.rglob("*.wav")]
+    rows = [
+        f"data/{path.parent.name}/{path.name},{path.parent.name},{path.parent.name}" for path in data.rglob("*.wav")
+    ]
     table = tmp_path / "place" / "table.csv"
     table.write_text(f"path,{target},other\n" + "\n".join(rows) + "\n")
     out = tmp_path / "place" / "run"

@@ -40,10 +40,7 @@ def server():
                 first = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
             if first >= len(content):
                 # As servers answer where nothing is left.
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(content)}")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                self.send_error(416)
                 return
             self.send_response(206 if first else 200)
             self.send_header("Content-Length", str(len(content) - first))
@@ -72,7 +69,7 @@ def test_what_a_killed_download_left_is_continued(server, tmp_path):
     (tmp_path / "NSynth").mkdir()
     (tmp_path / "NSynth" / "set.tar.gz.part").write_bytes(content[:60])
     fetch(task_with(url, "sha256:" + hashlib.sha256(content).hexdigest()), tmp_path)
-    assert ranges == ["bytes=60-"]
+    assert ranges == ["bytes=59-"]
     assert (tmp_path / "NSynth" / "set" / "list.txt").read_bytes() == b"a"
 
 
@@ -95,7 +92,7 @@ def test_a_server_that_is_not_there_is_an_error_in_words(tmp_path):
 def test_a_full_disk_in_a_download_is_the_machines(server, tmp_path):
     (tmp_path / "NSynth").mkdir()
     (tmp_path / "NSynth" / "set.tar.gz.part").symlink_to("/dev/full")
-    with pytest.raises(ResourceError, match="No space left on device.*free some space"):
+    with pytest.raises(ResourceError, match=r"No space left on device.*free some space"):
         fetch(task_with(server[0], None), tmp_path)
 
 

@@ -20,6 +20,8 @@ from layerscope.tasks.task import Archive, Source, Task
 __all__ = ["describe", "fetch", "size_of", "unpack"]
 
 Say = Callable[[str], None]
+#: What taking a repository may raise beside that: a name that is none.
+REPOSITORY_FAILURES: tuple[type[Exception], ...] = (*FAILURES, ValueError)
 
 
 def describe(task: Task) -> list[str]:
@@ -93,7 +95,7 @@ def fetch_repository(repository: str, directory: Path, left_out: Sequence[str] =
             f"{repository} is gated: accept its terms at https://huggingface.co/datasets/{repository}, then give a "
             "token (`hf auth login`, or HF_TOKEN)"
         ) from error
-    except (*FAILURES, ValueError) as error:
+    except REPOSITORY_FAILURES as error:
         if isinstance(error, OSError) and error.errno in NO_PLACE:
             raise refused(directory, error) from error
         reason = (str(error).splitlines() or [""])[0]
@@ -109,30 +111,24 @@ def fetch_archive(archive: Archive, directory: Path) -> Path:
     path = directory / PurePosixPath(archive.url).name
     part = path.with_name(path.name + ".part")
     if not path.is_file():
-        held = part.stat().st_size if part.is_file() else 0
+        # The last byte once more: of a file that is all there a server refuses to send what follows.
+        held = max(part.stat().st_size - 1, 0) if part.is_file() else 0
         try:
             with part.open("ab") as file:
+                if held:
+                    file.truncate(held)
                 # No headers: a token for the hub is nobody else's business.
                 http_get(url, file, resume_size=held, headers={}, displayed_filename=path.name)
         except FAILURES as error:
             if isinstance(error, OSError) and error.errno in NO_PLACE:
                 raise refused(path, error) from error
-            if not has_all(error, held):
-                raise DataError(
-                    f"{url} could not be fetched ({error}); run the same command again: it continues"
-                ) from error
+            raise DataError(
+                f"{url} could not be fetched ({error}); run the same command again: it continues"
+            ) from error
         part.replace(path)
     if checksum and not pooch.hashes.hash_matches(path, checksum):
         raise DataError(f"{path} is not the published file (its checksum differs); delete it and fetch again")
     return path
-
-
-def has_all(error: Exception, held: int) -> bool:
-    """Return whether a server refuses a range because all bytes of the file are held: a kill came before its name."""
-    response = getattr(error, "response", None)
-    if response is None or response.status_code != 416:
-        return False
-    return str(response.headers.get("Content-Range", "")).rpartition("/")[2] == str(held)
 
 
 def resolve(archive: Archive) -> tuple[str, str | None]:
