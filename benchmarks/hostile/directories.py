@@ -42,12 +42,14 @@ __all__ = ["SUBJECTS", "trials"]
 
 WEIGHTS = Path(__file__).parents[2] / "src" / "layerscope" / "encoders" / "weights"
 HUBERT: dict[str, Any] = {
-    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48, "conv_dim": (16,) * 3,
+    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
+    "conv_dim": (16,) * 3,
     "conv_kernel": (10, 3, 2), "conv_stride": (5, 2, 2), "num_feat_extract_layers": 3, "num_conv_pos_embeddings": 16,
     "num_conv_pos_embedding_groups": 4, "vocab_size": 8,
 }  # fmt: skip
-RECIPE: dict[str, Any] = {"steps": 2, "batch": 1, "seconds": 0.9, "family": "musicfm", "dim": 32, "depth": 1, "heads": 2,
-          "feedforward": 64}  # fmt: skip
+RECIPE: dict[str, Any] = {
+    "steps": 2, "batch": 1, "seconds": 0.9, "family": "musicfm", "dim": 32, "depth": 1, "heads": 2, "feedforward": 64,
+}  # fmt: skip
 #: What nobody reads, or tells when something was written.
 UNREAD = {"README.md", "curve.png", "provenance.json", "log.jsonl", "checkpoint.safetensors", ".lock"}
 #: What a report writes.
