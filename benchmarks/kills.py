@@ -1,35 +1,78 @@
 """Kill every command at random moments, repeat it, and hold what it leaves against what an undisturbed one left.
 
-Run as `python -m benchmarks.kills 20 --seed 0`. The table says, for each command, how many kills hit it while it
-worked, how many results differed from the undisturbed ones, and how many unfinished files were left.
+    python -m benchmarks.kills 200 --seed 0
+    python -m benchmarks.kills --each export
+
+Half of the kills come after a random while, half right before a random change on disk: a file opened for writing,
+named, linked or removed, a directory made or removed. With `--each` a command is killed before every one of its changes
+in turn. The table says, for each command, how many kills hit it while it worked, how many results (exit codes, every
+file of its directory, the cache among them) differed from the undisturbed ones, and how many unfinished files are left.
+
+Commands are forked from this process, which has loaded what they need: a kill while libraries load would hit no file.
+Where `LOKY_MAX_CPU_COUNT` is more than 1, probes are trained by workers, which are killed with their command.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import importlib
+import itertools
 import json
+import multiprocessing
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+import traceback
+import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import torch
 from safetensors.numpy import load_file
 
+from layerscope.cli.commands import main as layerscope
+from layerscope.cli.interrupts import INTERRUPTED
+from layerscope.data.label_tables import Record
+from layerscope.encoders import load_encoder
+from layerscope.errors import UsageError
+from layerscope.similarity.descriptors import DESCRIPTORS, descriptor
+from layerscope.tasks import register
+from layerscope.tasks.task import Archive, Preset, Source, Task
 from layerscope.toymusic.composed_dataset import write_notes
 
-STUDY = ["--target", "instrument", "--model", "random:small", "--probe", "closed", "--seeds", "1"]
+__all__ = ["COMMANDS", "Stage"]
+
+STUDY = ["--target", "instrument", "--probe", "closed", "--seeds", "1"]
 SIZES = {"dim": 32, "depth": 1, "heads": 2, "feedforward": 64}
-RECIPE = {"steps": 3, "batch": 1, "seconds": 1.0, "quantizer_steps": 3, **SIZES}
+RECIPE = {"steps": 3, "batch": 1, "seconds": 0.9, "family": "musicfm", **SIZES}
+#: A command → what is typed behind its name.
+COMMANDS = {
+    "run": ["--data", "{notes}", *STUDY, "--model", "random:small", "--baseline", "mfcc", "--out", "run"],
+    "compare": ["--data", "{notes}", "--model", "random:small", "--out", "compare"],
+    "export": ["{place}/run", "--insist", "--out", "use"],
+    "predict": ["{place}/use", "{place}/notes", "--out", "answers/a.csv"],
+    "pretrain": ["--data", "{place}/notes", "--recipe", "{place}/recipe.json", "--out", "trained"],
+    "data": ["composed-notes", "--root", "sets", "--download"],
+}
+#: What a command loads when it begins.
+LOADED = ("study.run", "study.compare", "study.export", "pretrain", "predictor.answer_files", "report.page",
+          "tasks.copy_check", "tasks.fetch", "encoders.exported_encoder", "encoders.conformer")  # fmt: skip
+#: Audit events of changes on disk; of `open`, those that write.
+CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate"}
 #: What tells how long something took, or how much of it was there already: a kill changes that.
 TOLD = {"provenance.json", "log.jsonl", "checkpoint.safetensors", "report.html", "similarity.json", ".lock"}
+#: Bytes of the archive that are sent at once, and seconds between two such pieces: so that kills hit the download.
+PIECE, PAUSE = 1 << 14, 0.02
 
 
 @dataclass
@@ -42,100 +85,265 @@ class Visited:
     leftovers: int = 0
 
 
-def commands(place: Path) -> dict[str, tuple[list[str], str]]:
-    """Return each command, as it is called from a directory, and the place that it writes."""
-    notes = str(place / "notes" / "notes.jsonl")
-    return {
-        "run": (["run", "--data", notes, *STUDY, "--baseline", "mfcc", "--out", "run"], "run"),
-        "compare": (["compare", "--data", notes, "--model", "random:small", "--out", "compare"], "compare"),
-        "export": (["export", str(place / "whole" / "run"), "--insist", "--out", "use"], "use"),
-        "predict": (["predict", str(place / "whole" / "use"), str(place / "notes"), "--out", "said/a.csv"], "said"),
-        "pretrain": (["pretrain", "--recipe", str(place / "recipe.json"), "--out", "trained"], "trained"),
-    }
+class RangeHandler(BaseHTTPRequestHandler):
+    """Serves the files of `root`, from the byte on that is asked for."""
+
+    root: Path
+
+    def do_GET(self) -> None:
+        """Answer a request."""
+        content = (self.root / self.path.strip("/")).read_bytes()
+        first = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        if first >= len(content):
+            self.send_error(416)
+            return
+        self.send_response(206 if first else 200)
+        self.send_header("Content-Length", str(len(content) - first))
+        if first:
+            self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
+        self.end_headers()
+        for place in range(first, len(content), PIECE):
+            self.wfile.write(content[place : place + PIECE])
+            time.sleep(PAUSE)
+
+    def handle(self) -> None:
+        """Serve, and mind no client that was killed."""
+        with contextlib.suppress(ConnectionError):
+            super().handle()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
 
 
-def start(arguments: Sequence[str], directory: Path) -> subprocess.Popen[bytes]:
-    """Start a command in a directory, whose cache is its own."""
-    directory.mkdir(exist_ok=True)
-    return subprocess.Popen(
-        [sys.executable, "-m", "layerscope", *arguments],
-        cwd=directory,
-        env={**os.environ, "LAYERSCOPE_CACHE": str(directory / "cache"), "LOKY_MAX_CPU_COUNT": "2"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def load_libraries() -> None:
+    """Load and compile what commands need, so that those that are forked begin with their work."""
+    torch.set_num_threads(1)
+    for name in LOADED:
+        importlib.import_module(f"layerscope.{name}")
+    noise = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (1, 24_000)).astype(np.float32))
+    # The first optimizer loads a compiler.
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
+    for encoder in (load_encoder("mfcc"), *map(descriptor, DESCRIPTORS)):
+        encoder.encode(noise)
+
+
+def listed_notes(directory: Path, preset: Preset) -> list[Record]:
+    """Return the notes of an unpacked archive."""
+    del preset
+    lines = (directory / "notes.jsonl").read_text().splitlines()
+    return [{"path": row["audio_path"], "label": row["instrument"], "split": "train"} for row in map(json.loads, lines)]
+
+
+class Stage:
+    """A place with data, an archive that is served, and what every command leaves there undisturbed.
+
+    Parameters
+    ----------
+    place : Path
+        Empty.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        load_libraries()
+        notes = write_notes(place / "notes", count=24, first_seed=0, seconds=1.0)
+        (place / "recipe.json").write_text(json.dumps(RECIPE))
+        with zipfile.ZipFile(place / "notes.zip", "w") as archive:
+            for path in sorted((place / "notes").rglob("*.*")):
+                archive.write(path, path.relative_to(place / "notes"))
+        self.words = {"place": str(place), "notes": str(notes)}
+        RangeHandler.root = place
+        server = ThreadingHTTPServer(("127.0.0.1", 0), RangeHandler)
+        # In a process of its own: threads do not survive a fork.
+        self.server = multiprocessing.get_context("fork").Process(target=server.serve_forever, daemon=True)
+        self.server.start()
+        server.server_close()
+        address = f"http://127.0.0.1:{server.server_port}/notes.zip"
+        source = Source("here", "none", archives=(Archive(address),))
+        register(Task("composed-notes", "Notes", "Notes", "label", "classes", source, read=listed_notes))
+        self.whole: dict[str, dict[str, str]] = {}
+        self.lasted: dict[str, float] = {}
+        self.changes: dict[str, int] = {}
+
+    def close(self) -> None:
+        """End the server."""
+        self.server.kill()
+        self.server.join()
+
+    def measure(self, command: str) -> None:
+        """Run a command undisturbed, and keep what it leaves, how long it takes and how often it changes the disk."""
+        if command in ("export", "predict") and not (self.place / "use").exists():
+            for earlier in ("run", "export"):
+                assert ended(self.start(earlier, self.place)) == 0
+        directory = self.place / f"whole-{command}"
+        started = time.monotonic()
+        code = ended(self.start(command, directory, count=True))
+        self.lasted[command] = time.monotonic() - started
+        log = directory.with_suffix(".log")
+        assert code == 0, f"{command} ended with {code}: {log.read_text()}"
+        self.changes[command] = int(directory.with_suffix(".changes").read_text())
+        self.whole[command] = contents(directory)
+
+    def start(self, command: str, directory: Path, *, count: bool = False, kill_before: int = 0) -> int:
+        """Fork a process that runs a command in a directory, and return its number.
+
+        Parameters
+        ----------
+        command : str
+            Of `COMMANDS`.
+        directory : Path
+            Where it runs; its cache is there as well.
+        count : bool
+            Whether it writes how often it changed the disk into a file beside the directory.
+        kill_before : int
+            Before which of its changes on disk it is killed, from 1; 0 for none.
+        """
+        directory.mkdir(exist_ok=True)
+        sys.stdout.flush()
+        process = os.fork()
+        if process:
+            return process
+        code = 1
+        try:
+            os.setsid()
+            log = os.open(directory.with_suffix(".log"), os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            os.chdir(directory)
+            os.environ["LAYERSCOPE_CACHE"] = str(directory / "cache")
+            sys.argv = ["layerscope", command, *(word.format(**self.words) for word in COMMANDS[command])]
+            changes = watch_changes(kill_before) if count or kill_before else [0]
+            try:
+                layerscope()
+            except SystemExit as leaving:
+                code = int(leaving.code or 0)
+            except BaseException:
+                traceback.print_exc()
+                raise
+            if count:
+                directory.with_suffix(".changes").write_text(str(changes[0]))
+        finally:
+            os._exit(code)
+
+    def outcome(self, command: str, directory: Path) -> tuple[list[str], list[str]]:
+        """Repeat a command, and return what is not as it was undisturbed, and what is left unfinished."""
+        code = ended(self.start(command, directory))
+        now, before = contents(directory), self.whole[command]
+        marks = [name for name in sorted({*now, *before}) if now.get(name) != before.get(name)]
+        # A predictor that is there, whole, is not written again: the kill came after its last file.
+        if code and (marks or (command, code) != ("export", UsageError.exit_code)):
+            marks.append(f"exit {code}: {directory.with_suffix('.log').read_text()[-300:]}")
+        return marks, [f"left: {path.relative_to(directory)}" for path in directory.rglob(".unfinished-*")]
+
+
+def watch_changes(kill_before: int) -> list[int]:
+    """Count this process's changes on disk from now on, in a list of one, and kill it before the one of that number."""
+    seen = [0]
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in CHANGES or (event == "open" and writes(arguments)):
+            seen[0] += 1
+            if seen[0] == kill_before:
+                os.killpg(0, signal.SIGKILL)
+
+    sys.addaudithook(hook)
+    return seen
+
+
+def writes(arguments: tuple[Any, ...]) -> bool:
+    """Return whether a file is opened to be written."""
+    path, _, flags = arguments
+    return isinstance(path, (str, os.PathLike)) and bool(flags & (os.O_WRONLY | os.O_RDWR)) and "/dev" not in str(path)
+
+
+def ended(process: int) -> int:
+    """Wait for a process, and return how it ended."""
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def contents(directory: Path) -> dict[str, str]:
     """Return a digest of every file below a directory that a kill must not change."""
     digests = {}
     for path in sorted(directory.rglob("*")):
-        if path.is_file() and path.name not in TOLD:
+        unfinished = any(part.startswith(".unfinished-") for part in path.parts)
+        if path.is_file() and path.name not in TOLD and not unfinished:
             # The header of the draws counts what was found in the cache.
             content = load_file(path)["draws"].tobytes() if path.name == "draws.safetensors" else path.read_bytes()
             digests[str(path.relative_to(directory))] = hashlib.sha256(content).hexdigest()
     return digests
 
 
-def leftovers(directory: Path) -> list[Path]:
-    """Return what killed processes were writing and nobody has removed."""
-    return list(directory.rglob(".unfinished-*"))
+def random_kills(
+    stage: Stage, kills: int, moments: random.Random, number: signal.Signals = signal.SIGKILL
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield which command was killed, when, and whether it still worked; what it left is in ``killed``.
+
+    With another signal it is not killed, but asked to end, and no worker of its.
+    """
+    for command in itertools.islice(itertools.cycle(COMMANDS), kills):
+        if number is signal.SIGKILL and moments.random() < 0.5:
+            change = moments.randint(1, stage.changes[command])
+            process = stage.start(command, stage.place / "killed", kill_before=change)
+            yield command, f"before change {change}", ended(process) == -signal.SIGKILL
+        else:
+            seconds = moments.uniform(0, stage.lasted[command])
+            process = stage.start(command, stage.place / "killed")
+            time.sleep(seconds)
+            # Its workers as well, as a power cut would; one that has not left our group yet is killed alone.
+            try:
+                (os.killpg if number is signal.SIGKILL else os.kill)(process, number)
+            except ProcessLookupError:
+                os.kill(process, number)
+            yield command, f"after {seconds:.2f} s", ended(process) in (-signal.SIGKILL, -number, INTERRUPTED)
 
 
-def killed_and_repeated(
-    arguments: list[str], directory: Path, seconds: float, moments: random.Random
-) -> tuple[bool, int]:
-    """Kill a command at a random moment, repeat it, and return whether the kill came in time, and its exit code."""
-    process = start(arguments, directory)
-    time.sleep(moments.uniform(0, seconds))
-    in_time = process.poll() is None
-    if in_time:
-        # Its workers as well, as a power cut would.
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    if not in_time:
-        return False, process.returncode
-    return True, start(arguments, directory).wait()
+def kills_at_each_change(stage: Stage, command: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield the same of kills before every change that a command makes on disk."""
+    for change in range(1, stage.changes[command] + 1):
+        process = stage.start(command, stage.place / "killed", kill_before=change)
+        yield command, f"before change {change}", ended(process) == -signal.SIGKILL
 
 
-def main() -> None:
+def count_outcomes(stage: Stage, kills: Iterator[tuple[str, str, bool]]) -> dict[str, Visited]:
+    """Repeat what was killed, say how each ended, and count."""
+    visits: dict[str, Visited] = {}
+    for number, (command, moment, in_time) in enumerate(kills, start=1):
+        marks, left = stage.outcome(command, stage.place / "killed")
+        visit = visits.setdefault(command, Visited())
+        visit.kills += in_time
+        visit.too_late += not in_time
+        visit.differences += bool(marks)
+        visit.leftovers += len(left)
+        print(f"{number:>4} {command} {moment}: {', '.join([*marks, *left]) or 'the same'}", flush=True)
+        shutil.rmtree(stage.place / "killed")
+    return visits
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kills", type=int)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("kills", type=int, nargs="?", default=0)
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    moments = random.Random(asked.seed)
+    parser.add_argument("--terminate", action="store_true", help="Ask them to end (SIGTERM) in place of killing them.")
+    parser.add_argument("--each", choices=COMMANDS, action="append", default=[], help="Before every change on disk.")
+    asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="layerscope-kills-") as name:
-        place = Path(name)
-        write_notes(place / "notes", count=24, first_seed=0, seconds=0.5)
-        (place / "recipe.json").write_text(json.dumps(RECIPE))
-        whole, lasted = {}, {}
-        for command, (arguments, out) in commands(place).items():
-            started = time.monotonic()
-            code = start(arguments, place / "whole").wait()
-            assert code == 0, f"{command} ended with {code}"
-            lasted[command] = time.monotonic() - started
-            whole[command] = contents(place / "whole" / out)
-        visits = {command: Visited() for command in whole}
-        for number in range(asked.kills):
-            command = list(visits)[number % len(visits)]
-            arguments, out = commands(place)[command]
-            directory = place / "killed"
-            in_time, code = killed_and_repeated(arguments, directory, lasted[command], moments)
-            visit = visits[command]
-            visit.kills += in_time
-            visit.too_late += not in_time
-            different = code != 0 or contents(directory / out) != whole[command]
-            visit.differences += different
-            left = leftovers(directory)
-            visit.leftovers += len(left)
-            marks = [f"exit {code}"] * bool(code) + ["different"] * different + [str(path) for path in left]
-            print(f"{number + 1:>4} {command}: {', '.join(marks) or 'the same'}", flush=True)
-            shutil.rmtree(directory)
-        print("command    kills  too late  differences  leftovers")
-        for command, visit in visits.items():
-            print(f"{command:<9}{visit.kills:>7}{visit.too_late:>10}{visit.differences:>13}{visit.leftovers:>11}")
+        stage = Stage(Path(name))
+        try:
+            for command in COMMANDS if asked.kills else asked.each:
+                stage.measure(command)
+                changes, seconds = stage.changes[command], stage.lasted[command]
+                print(f"{command}: {changes} changes on disk in {seconds:.1f} s", flush=True)
+            sent = signal.SIGTERM if asked.terminate else signal.SIGKILL
+            visits = count_outcomes(stage, random_kills(stage, asked.kills, random.Random(asked.seed), sent))
+            for command in asked.each:
+                visits |= count_outcomes(stage, kills_at_each_change(stage, command))
+        finally:
+            stage.close()
+    print("command    kills  too late  differences  leftovers")
+    for command, visit in visits.items():
+        print(f"{command:<9}{visit.kills:>7}{visit.too_late:>10}{visit.differences:>13}{visit.leftovers:>11}")
+    sys.exit(any(visit.differences or visit.leftovers for visit in visits.values()))
 
 
 if __name__ == "__main__":

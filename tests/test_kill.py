@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file
@@ -63,3 +64,14 @@ def test_five_kills_leave_no_trace(tmp_path):
     assert start(tmp_path / "data", out, cache).wait(timeout=300) == 0
     assert contents(out, cache) == whole
     assert not list(cache.rglob(".unfinished-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    "asked", [["6"], ["6", "--terminate"], ["--each", "export", "--each", "predict", "--each", "data"]]
+)
+def test_every_command_that_is_killed_and_repeated_leaves_what_it_leaves_undisturbed(asked):
+    call = [sys.executable, "-m", "benchmarks.kills", *asked]
+    done = subprocess.run(call, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

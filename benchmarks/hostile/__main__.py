@@ -12,11 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.hostile import audio
+from benchmarks.hostile import audio, directories, tables
 from benchmarks.hostile.trials import FAULTS, OUTCOMES, Trial, run_trials
 
 #: What makes the trials of a kind of input, given where to write, the seed and how many.
-KINDS: dict[str, Callable[[Path, int, int], Iterator[Trial]]] = {"audio": audio.trials}
+KINDS: dict[str, Callable[[Path, int, int], Iterator[Trial]]] = {
+    "audio": audio.trials, "tables": tables.trials, "directories": directories.trials,
+}  # fmt: skip
 
 
 def count_outcomes(kind: str, seed: int, count: int, say: Callable[[str], None]) -> dict[str, Counter[str]]:
@@ -26,7 +28,7 @@ def count_outcomes(kind: str, seed: int, count: int, say: Callable[[str], None])
         for trial, outcome, words in run_trials(KINDS[kind](Path(place), seed, count)):
             table.setdefault(trial.row, Counter())[outcome] += 1
             if outcome in FAULTS:
-                say(f"{outcome}: {trial.name}: {words}")
+                say(f"{outcome}: {trial.row}, {trial.about.get('way', trial.name)}: {words}")
     return table
 
 

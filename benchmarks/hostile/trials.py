@@ -19,8 +19,8 @@ FINE = ("right", "named")
 #: And how not. A crash is the end of the process; "printed" is what a library wrote past us.
 FAULTS = ("loss", "refused whole", "other sound", "not named", "traceback", "printed", "hang", "crash", "1 GB")
 OUTCOMES = (*FINE, *FAULTS)
-#: Seconds after which a trial hangs; none takes one.
-PATIENCE = 30.0
+#: Seconds after which a trial hangs; on an idle machine none takes ten, on a crowded one a minute.
+PATIENCE = 180.0
 #: kB that the process may ever take.
 MEMORY = 1 << 20
 
@@ -53,7 +53,8 @@ def outcome_of(trial: Trial) -> tuple[str, str]:
         return trial.judge(trial)
     except LayerscopeError as error:
         whole = trial.about.get("whole", False)
-        named = "named" if trial.name in str(error) else "not named"
+        names = (trial.name, *trial.about.get("or", ()))
+        named = "named" if any(name in str(error) for name in names) else "not named"
         return "refused whole" if whole else named, str(error)
     except Exception:
         return "traceback", traceback.format_exc(limit=-3)
@@ -66,8 +67,10 @@ def peak_memory() -> int:
     return int(status.partition("VmHWM:")[2].split()[0])
 
 
-def work(pipe: Connection, log: str) -> None:
+def work(pipe: Connection, log: str, judge: Callable[[Trial], tuple[str, str]]) -> None:
     """Judge trials as they come; what is written to the terminal goes to a file."""
+    # Its module has been loaded by now, which takes seconds and is no trial's.
+    pipe.send(judge.__name__)
     with Path(log).open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -90,9 +93,10 @@ def run_trials(trials: Iterable[Trial]) -> Iterator[tuple[Trial, str, str]]:
         for trial in trials:
             if process is None or pipe is None:
                 pipe, theirs = context.Pipe()
-                process = context.Process(target=work, args=(theirs, f"{place}/log"), daemon=True)
+                process = context.Process(target=work, args=(theirs, f"{place}/log", trial.judge), daemon=True)
                 process.start()
                 theirs.close()
+                pipe.recv()
             pipe.send(trial)
             outcome, words = "hang", f"no answer within {PATIENCE:g} s"
             try:

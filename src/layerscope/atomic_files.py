@@ -28,9 +28,9 @@ from safetensors.numpy import save_file
 from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError
 
 __all__ = [
-    "array_digest", "cache_directory", "damaged", "digest", "discard", "file_digest", "new_directory",
-    "owned_directory", "read_header", "read_json", "read_tensors", "refuse_occupied", "refused", "safe_stem",
-    "sole_use", "sweep", "unfinished", "write_atomically", "write_json", "write_tensors", "write_text",
+    "NO_PLACE", "array_digest", "cache_directory", "damaged", "digest", "discard", "file_digest", "new_directory",
+    "owned_directory", "read_header", "read_json", "read_tensors", "refuse_irregular", "refuse_occupied", "refused",
+    "safe_stem", "sole_use", "sweep", "unfinished", "write_atomically", "write_json", "write_tensors", "write_text",
 ]  # fmt: skip
 
 #: Metadata of a tensors file: what a reader should know, and a digest of each array.
@@ -52,6 +52,8 @@ SIGNS = {
 }
 #: Requests that may share a directory, because one page shows both.
 SHARING = ({"study", "comparison"}, {"report of several runs", "comparison"})
+#: What the system says where files cannot be written, and nothing else is to blame.
+NO_PLACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS})
 #: Bytes of a file that are read at once.
 BLOCK = 1 << 24
 
@@ -92,6 +94,7 @@ def read_json(path: Path, error: type[LayerscopeError] = DataError) -> dict[str,
     {'steps': 3}
     """
     try:
+        refuse_irregular(path)
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as cause:
         raise error(f"{path}: cannot be read ({cause.strerror})") from cause
@@ -104,6 +107,12 @@ def read_json(path: Path, error: type[LayerscopeError] = DataError) -> dict[str,
     if not isinstance(content, dict):
         raise error(f"{path}: expected a JSON object, found {type(content).__name__}")
     return content
+
+
+def refuse_irregular(path: Path) -> None:
+    """Raise an `OSError` for a pipe or a device, of which one would read for ever."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def digest(*parts: str | bytes | memoryview) -> str:
@@ -123,6 +132,7 @@ def digest(*parts: str | bytes | memoryview) -> str:
 
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file, of which never more than a block is in memory."""
+    refuse_irregular(path)
     sha256 = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK):
@@ -300,8 +310,7 @@ def new_directory(path: Path, kind: str) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        for place in target.parent.glob(f"{UNFINISHED}*"):
-            remove_if_dead(place)
+        sweep(target.parent, below=False)
         directory = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{machine()}-{os.getpid()}-", dir=target.parent))
     except OSError as error:
         raise refused(path, error) from error
@@ -387,12 +396,13 @@ def machine() -> str:
     return re.sub(r"\W", "_", socket.gethostname()) + (f"_{space.stat().st_ino}" if space.exists() else "")
 
 
-def sweep(directory: Path) -> None:
-    """Remove, below a directory, what processes of this machine were writing when they were killed.
+def sweep(directory: Path, *, below: bool = True) -> None:
+    """Remove, in a directory and those below it, what processes of this machine were writing when they were killed.
 
     What a process that lives is writing stays, and so does all that another machine's processes are.
     """
-    for place in directory.rglob(f"{UNFINISHED}*"):
+    # Of a directory that is the user's own, only the top: all below it may be a whole disk.
+    for place in (directory.rglob if below else directory.glob)(f"{UNFINISHED}*"):
         remove_if_dead(place)
 
 
@@ -468,6 +478,7 @@ def read_tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, ND
         If the file is not readable, or a byte of what is read is not what was written.
     """
     try:
+        refuse_irregular(path)
         with safe_open(path, framework="numpy") as file:
             digests = json.loads(file.metadata()[HEADER])["digests"]
             arrays = {name: file.get_tensor(name) for name in (digests if names is None else names)}
@@ -490,6 +501,7 @@ def refused_write(error: SafetensorError) -> OSError:
 def read_header(path: Path) -> Any:
     """Return the JSON header that `write_tensors` wrote, held against its digest."""
     try:
+        refuse_irregular(path)
         with safe_open(path, framework="numpy") as file:
             told = json.loads(file.metadata()[HEADER])
             if "of" not in told:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 from benchmarks.hostile.made_audio import RATE, ape, encoded, headerless, id3, id3v1, mp3, music
+from benchmarks.mp3_lengths import DECODERS, kinds, ours
 
 from layerscope.data.audio import load, measure
 from layerscope.errors import AudioError
@@ -135,3 +136,30 @@ def test_whole_frames_that_are_fewer_than_promised_are_called_so(tmp_path):
     path.write_bytes(content[: next(place for place in marks if place > len(content) // 2)])
     with pytest.raises(AudioError, match=r"truncated: \d+ MPEG frames where its header promises 40"):
         measure(path)
+
+
+#: Kinds of which the reference is not right, and what is: the delay of a second part is its encoder's, not sound; tags
+#: at the end that FFmpeg does not know end no file; a frame at a change of rate is of its own rate.
+OTHERWISE = {
+    "two, joined": 2 * 4 * 44_100,
+    "tagged and joined": 2 * 4 * 44_100,
+    "APE without a header at the end": 155 * 1152,
+    "Lyrics3 at the end": 155 * 1152,
+    "44.1 kHz, then 48 kHz": round(155 * 1152 + 168 * 1152 * 44_100 / 48_000),
+}
+REFUSED = {"its header tells of twice as many": "truncated", "free format": "free format"}
+
+
+@pytest.fixture(scope="module")
+def files():
+    return kinds()
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_an_mp3_is_as_long_as_a_reference_decoder_finds_it(kind, files):
+    if kind in REFUSED:
+        with pytest.raises(AudioError, match=REFUSED[kind]):
+            ours(files[kind])
+        return
+    expected = OTHERWISE[kind] if kind in OTHERWISE else DECODERS["FFmpeg"](files[kind])
+    assert ours(files[kind]) == pytest.approx(expected, abs=1)

@@ -216,3 +216,17 @@ def test_sound_that_is_not_read_is_called_what_it_is(tmp_path, mark, name):
     (tmp_path / "a.wav").write_bytes(mark + bytes(500))
     with pytest.raises(AudioError, match=rf"holds {name}|holds .*{name}.*, which is not read; convert it"):
         measure(tmp_path / "a.wav")
+
+
+def test_a_caf_whose_chunk_is_longer_than_any_file_is_refused(tmp_path):
+    content = encoded("CAF", music(1), 44_100)
+    place = content.index(b"desc") + 4
+    (tmp_path / "a.caf").write_bytes(content[:place] + b"\xff" * 8 + content[place + 8 :])
+    with pytest.raises(AudioError, match=r"a\.caf"):
+        load(tmp_path / "a.caf", 24_000)
+
+
+def test_an_mp3_in_free_format_is_called_that(tmp_path):
+    (tmp_path / "a.mp3").write_bytes(bytes.fromhex("fffb0064") + bytes(5000))
+    with pytest.raises(AudioError, match="free format"):
+        load(tmp_path / "a.mp3", 24_000)

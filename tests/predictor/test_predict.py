@@ -1,9 +1,12 @@
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from layerscope.errors import UsageError
+from layerscope.errors import DataError, UsageError
 from layerscope.predictor.predict import load_predictor, mono
 from layerscope.study.export import export
 from layerscope.study.options import make_plan
@@ -60,3 +63,25 @@ def test_a_waveform_without_a_rate_is_refused(predictor, rate):
 def test_what_is_no_waveform_is_refused(sound):
     with pytest.raises(UsageError, match="waveform"):
         mono(sound)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"layers": "0"}, "layers: Input should be a valid array"),
+        ({"window": None}, "window: Input should be a valid number"),
+        ({"calibration": [["a"]]}, "calibration.0.0"),
+        ({"files": []}, "files: Input should be an object"),
+        ({"encoder": {}}, "its encoder is not understood"),
+        (
+            {"encoder": {"family": "conformer", "layers": [0], "config": 3, "name": "x"}},
+            "its encoder is not understood",
+        ),
+    ],
+)
+def test_a_manifest_of_other_types_is_refused_in_words_whoever_wrote_it(predictor, tmp_path, changes, words):
+    shutil.copytree(predictor[1].parents[2] / "use", tmp_path / "use")
+    manifest = replace(predictor[0].manifest, **changes)
+    (tmp_path / "use" / "predictor.json").write_bytes(manifest.as_json())
+    with pytest.raises(DataError, match=words):
+        load_predictor(tmp_path / "use")

@@ -18,7 +18,7 @@ from conftest import write_tone
 from layerscope.cli.commands import guarded
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.errors import DataError, UsageError
-from layerscope.predictor.predict import load_predictor
+from layerscope.predictor.predict import load_predictor, read_manifest
 from layerscope.scores.evaluation import evaluations
 from layerscope.study import export as exporting
 from layerscope.study.options import make_plan
@@ -181,9 +181,9 @@ def test_a_reference_in_place_of_the_weights(tones, tmp_path):
     assert not (tmp_path / "reference" / "encoder.safetensors").exists()
     one, other = (answers_on_test(plan, load_predictor(tmp_path / name))[0] for name in ("whole", "reference"))
     assert one == other
-    manifest = json.loads((tmp_path / "reference" / "predictor.json").read_text())
-    manifest["encoder"]["fingerprint"] = "0" * 32
-    (tmp_path / "reference" / "predictor.json").write_text(json.dumps(manifest))
+    manifest = read_manifest(tmp_path / "reference" / "predictor.json")
+    manifest.encoder["fingerprint"] = "0" * 32
+    (tmp_path / "reference" / "predictor.json").write_bytes(manifest.as_json())
     with pytest.raises(DataError, match="is not the encoder that was exported"):
         load_predictor(tmp_path / "reference")
 
@@ -264,6 +264,12 @@ def test_a_flipped_byte_is_found(tones, tmp_path, capsys):
         (damaged / name).write_bytes(content)
         assert guarded(["predict", str(damaged), str(tones)]) == 3
         assert f"{name}: is not the file that was exported" in capsys.readouterr().err
+    manifest = tmp_path / "use" / "predictor.json"
+    written = manifest.read_text()
+    manifest.write_text(written.replace('"version": "', '"version": "1'))
+    assert guarded(["predict", str(tmp_path / "use"), str(tones)]) == 3
+    assert "predictor.json: is not what was exported" in capsys.readouterr().err
+    manifest.write_text(written)
     (tmp_path / "use" / "probe.safetensors").unlink()
     assert guarded(["predict", str(tmp_path / "use"), str(tones)]) == 3
     assert "is missing; export it again" in capsys.readouterr().err

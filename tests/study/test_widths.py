@@ -1,7 +1,7 @@
 """Layers that have widths, and rates, of their own go the whole way: run, compare, export, predict."""
 
-import json
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import soundfile
 from layerscope import load_encoder, load_predictor
 from layerscope.cli.commands import guarded
 from layerscope.errors import DataError, UsageError
+from layerscope.predictor.predict import read_manifest
 from layerscope.similarity.measures import Similarities
 
 #: Bands of a spectrum, wider and slower with every layer, as a convolutional network's are.
@@ -74,13 +75,13 @@ def test_nothing_that_a_directory_says_is_imported(stages, tones, tmp_path):
         load_predictor("use")
     with pytest.raises(DataError, match="'random:small' is not the encoder"):
         load_predictor("use", load_encoder("random:small"))
-    manifest = json.loads((tmp_path / "use" / "predictor.json").read_text())
+    manifest = read_manifest(tmp_path / "use" / "predictor.json")
     (tmp_path / "evil.py").write_text("raise SystemExit('this ran')")
-    manifest["encoder"] = {"name": "x", "reference": "evil:make", "select": None, "fingerprint": "x"}
-    (tmp_path / "use" / "predictor.json").write_text(json.dumps(manifest))
+    evil = {"name": "x", "reference": "evil:make", "select": None, "fingerprint": "x"}
+    (tmp_path / "use" / "predictor.json").write_bytes(replace(manifest, encoder=evil).as_json())
     with pytest.raises(DataError, match="refers to code"):
         load_predictor("use")
     samples, rate = soundfile.read(tones / "high" / "0.wav")
-    manifest["encoder"] = {"name": "stages", "code": stages, "fingerprint": load_encoder(stages).fingerprint}
-    (tmp_path / "use" / "predictor.json").write_text(json.dumps(manifest))
+    told = {"name": "stages", "code": stages, "fingerprint": load_encoder(stages).fingerprint}
+    (tmp_path / "use" / "predictor.json").write_bytes(replace(manifest, encoder=told).as_json())
     assert load_predictor("use", load_encoder(stages))(samples.astype(np.float32), rate)["label"] == "high"

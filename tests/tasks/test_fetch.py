@@ -3,6 +3,7 @@
 import hashlib
 import io
 import shutil
+import socket
 import subprocess
 import tarfile
 import threading
@@ -93,6 +94,29 @@ def test_what_a_killed_download_left_is_continued(server, tmp_path):
     fetch(task_with(url, "sha256:" + hashlib.sha256(content).hexdigest()), tmp_path)
     assert ranges == ["bytes=60-"]
     assert (tmp_path / "NSynth" / "set" / "list.txt").read_bytes() == b"a"
+
+
+def test_a_download_that_was_killed_before_it_had_its_name_is_finished(server, tmp_path):
+    url, content, _, _ = server
+    (tmp_path / "NSynth").mkdir()
+    (tmp_path / "NSynth" / "set.tar.gz.part").write_bytes(content)
+    fetch(task_with(url, "sha256:" + hashlib.sha256(content).hexdigest()), tmp_path)
+    assert (tmp_path / "NSynth" / "set" / "list.txt").read_bytes() == b"a"
+
+
+def test_a_server_that_is_not_there_is_an_error_in_words(tmp_path):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/set.tar.gz"
+        with pytest.raises(DataError, match=r"could not be fetched \(.*run the same command again: it continues"):
+            fetch(task_with(url, None), tmp_path)
+
+
+def test_a_full_disk_in_a_download_is_the_machines(server, tmp_path):
+    (tmp_path / "NSynth").mkdir()
+    (tmp_path / "NSynth" / "set.tar.gz.part").symlink_to("/dev/full")
+    with pytest.raises(ResourceError, match=r"No space left on device.*free some space"):
+        fetch(task_with(server[0], None), tmp_path)
 
 
 def test_a_file_that_is_not_the_published_one_is_refused(server, tmp_path):

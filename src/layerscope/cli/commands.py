@@ -6,7 +6,6 @@ disk, a lock, a missing permission); 130 interrupted, or asked to terminate.
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import sys
@@ -18,6 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
+from layerscope.atomic_files import NO_PLACE
 from layerscope.cli.field_options import takes_fields
 from layerscope.cli.interrupts import INTERRUPTED, Interrupts
 from layerscope.cli.terminal import (
@@ -392,7 +392,7 @@ def guarded(arguments: list[str]) -> int:
         return int(leaving.code or 0)
     except OSError as error:
         # A full or forbidden disk is the machine's; any other is a bug, and keeps its traceback.
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+        if error.errno not in NO_PLACE:
             raise
         errors.print(f"error: {error.filename or 'a file'}: {error.strerror}", soft_wrap=True)
         return ResourceError.exit_code

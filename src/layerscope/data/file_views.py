@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 from typing import BinaryIO
 
 __all__ = ["View", "end_of_sound", "past_tags", "peek", "tag_length"]
@@ -61,7 +62,9 @@ class View(io.RawIOBase):
 
 
 def peek(file: BinaryIO | View, position: int, count: int) -> bytes:
-    """Return bytes of a file from a position."""
+    """Return bytes of a file from a position; none where a damaged header tells of one that no file has."""
+    if position > sys.maxsize:
+        return b""
     file.seek(position)
     return file.read(count)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from layerscope.data.file_views import past_tags, peek
 from layerscope.errors import AudioError
 
-__all__ = ["FrameHeader", "MpegPart", "frame_header", "mpeg_parts", "refuse_beginning"]
+__all__ = ["FrameHeader", "MpegPart", "frame_header", "is_free_format", "mpeg_parts", "refuse_beginning"]
 
 #: kbit/s by index, of (MPEG-1 or not, layer); 0 is "free", which no encoder in use writes, 15 is forbidden.
 BITRATES = {
@@ -86,6 +86,18 @@ def frame_header(word: bytes) -> FrameHeader | None:
     length = unit * (samples // 8 // unit * bits // hertz + (word[2] >> 1 & 1))
     side = (17 if mono else 32) if first else (9 if mono else 17)
     return FrameHeader(layer, hertz, samples, length, 4 + side)
+
+
+def is_free_format(word: bytes) -> bool:
+    """Return whether four bytes are a frame's that leaves its bit rate, and so its length, unsaid.
+
+    Examples
+    --------
+    >>> is_free_format(bytes.fromhex("fffb0064")), is_free_format(bytes.fromhex("fffb9064"))
+    (True, False)
+    """
+    # With a bit rate it would be an ordinary frame.
+    return len(word) == 4 and word[2] >> 4 == 0 and frame_header(bytes((*word[:2], word[2] | 16, word[3]))) is not None
 
 
 @dataclass(frozen=True)

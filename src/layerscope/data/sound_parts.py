@@ -21,7 +21,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from layerscope.data.file_views import View, end_of_sound, past_tags, peek
-from layerscope.data.mpeg_audio import frame_header, mpeg_parts, refuse_beginning
+from layerscope.data.mpeg_audio import frame_header, is_free_format, mpeg_parts, refuse_beginning
 from layerscope.data.ogg_pages import ogg_body, ogg_links
 from layerscope.data.unfinished_headers import finished_caf, finished_flac, is_unknown, wav_data, whole_wavs
 from layerscope.errors import AudioError
@@ -132,6 +132,8 @@ def parts_of(file: BinaryIO) -> list[Part]:
         return [SndfilePart(finished_flac(View(file, *stretch))) for stretch in itertools.pairwise(starts)]
     if frame_header(mark[:4]):
         return list(mpeg_parts(file, start, end_of_sound(file)))
+    if is_free_format(mark[:4]):
+        raise AudioError("is an MP3 in free format, whose frames do not say their length; encode it with a bit rate")
     if mark[:4] not in CONTAINERS:
         refuse_beginning(file, start)
     # libsndfile would give these to libmpg123, which writes to the terminal.

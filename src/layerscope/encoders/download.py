@@ -26,7 +26,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
-from layerscope.atomic_files import cache_directory, file_digest, refused, write_atomically
+from layerscope.atomic_files import NO_PLACE, cache_directory, file_digest, refused, write_atomically
 from layerscope.encoders.state_dicts import WEIGHTS, shard_names
 from layerscope.errors import LayerscopeError, ModelError, ResourceError, UsageError
 
@@ -37,10 +37,9 @@ __all__ = ["FAILURES", "continue_download", "fetch_files", "fetch_repository", "
 FAILURES: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OSError, ValueError, ImportError)
 #: Either says how audio is prepared; version 5 of transformers may write the second alone.
 PREPROCESSORS = ("preprocessor_config.json", "processor_config.json")
-#: What the system says where files cannot be written, and the network is not to blame.
-NO_PLACE = {
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST,
-    errno.EISDIR, errno.ENAMETOOLONG, errno.EIO,
+#: What the system says where a download has no place, a name that is taken and a limit of bytes a file among it.
+UNWRITABLE = NO_PLACE | {
+    errno.EFBIG, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.EIO
 }  # fmt: skip
 
 
@@ -157,7 +156,7 @@ def continue_download(url: str, path: Path, headers: Mapping[str, str], size: in
 
 def place_fault(path: Path, error: Exception) -> ResourceError | None:
     """Return the error for a place that cannot be written, where that and not the network is what is in the way."""
-    return refused(path, error) if isinstance(error, OSError) and error.errno in NO_PLACE else None
+    return refused(path, error) if isinstance(error, OSError) and error.errno in UNWRITABLE else None
 
 
 def fetch_repository(address: str) -> Path:

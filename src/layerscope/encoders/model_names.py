@@ -168,10 +168,11 @@ def make_model(source: str, num_heads: int | None, *, untrained: bool) -> Layere
 
 def build_from_directory(directory: Path, *, weights: bool = True) -> LayeredModel:
     """Return the model of a directory whose ``config.json`` names its type, without weights if they are not wanted."""
-    model_type = read_json(directory / "config.json", ModelError).get("model_type")
+    path = directory / "config.json"
+    model_type = read_json(path, ModelError).get("model_type")
     if not isinstance(model_type, str) or model_type not in BUILDERS:
         known = ", ".join(sorted(BUILDERS))
-        raise ModelError(f"{directory / 'config.json'}: model_type '{model_type}' is not understood; known: {known}")
+        raise ModelError(f"{path}: model_type '{model_type}' is not understood; known: {known}")
     return BUILDERS[model_type](directory, weights=weights)
 
 

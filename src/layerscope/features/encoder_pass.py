@@ -226,8 +226,8 @@ class Pass:
         distinct = clips.drop_duplicates("clip_key")
         held = distinct[~distinct.clip_key.isin(list(missing))]
         done.cached = len(held)
-        if missing:
-            sweep(store.directory)
+        # Also where nothing is missing: a kill may come between a shard's name and the end of its temporary directory.
+        sweep(store.directory)
         if len(held):
             progress(len(held), float(held.clip_seconds.sum()))
         # Planned over all clips, then filtered: which clips share a shard must not depend on what is stored already.

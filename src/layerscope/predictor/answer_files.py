@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from layerscope.atomic_files import write_text
+from layerscope.atomic_files import sweep, write_text
 from layerscope.data.audio import EXTENSIONS, file_facts
 from layerscope.errors import AudioError, UsageError
 from layerscope.predictor.predict import Predictor
@@ -96,6 +96,7 @@ def write_answers(answers: Sequence[Answered], kind: Kind, path: Path) -> None:
     UsageError
         For another ending.
     """
+    sweep(path.parent, below=False)
     if path.suffix == ".jsonl":
         lines = [
             json.dumps({"path": str(one.path), **(one.answer or {"error": one.error})}, ensure_ascii=False)
@@ -120,6 +121,7 @@ def write_jams(predictor: Predictor, answers: Sequence[Answered], directory: Pat
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UsageError(f"two files are called '{twice}': write their JAMS into directories of their own")
+    sweep(directory, below=False)
     for one in answers:
         if not one.error:
             made = jams_of(predictor, one)

@@ -13,9 +13,10 @@ import numpy as np
 import soxr
 import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 from safetensors.numpy import load_file
 
-from layerscope.atomic_files import file_digest, read_json
+from layerscope.atomic_files import digest, file_digest, read_json
 from layerscope.data.audio import load, refuse_unheard
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.exported_encoder import read_portable
@@ -91,8 +92,9 @@ class Manifest:
     version: str
 
     def as_json(self) -> bytes:
-        """Return what is written."""
-        return json.dumps(asdict(self), indent=1).encode()
+        """Return what is written, with a digest of it."""
+        content = asdict(self)
+        return json.dumps({**content, "of": digest(json.dumps(content))}, indent=1).encode()
 
 
 class Predictor:
@@ -232,7 +234,7 @@ def mono(sound: Any) -> NDArray[np.float32]:
 def digests(directory: Path) -> dict[str, str]:
     """Return the SHA-256 of every file that a predictor is made of."""
     # Not the card, which people edit, nor the manifest, which cannot hold its own digest.
-    kept = [path for path in sorted(directory.iterdir()) if path.suffix in (".safetensors", ".json")]
+    kept = [path for path in sorted(directory.iterdir()) if path.suffix in (".safetensors", ".json") and path.is_file()]
     return {path.name: file_digest(path) for path in kept if path.name != MANIFEST}
 
 
@@ -274,21 +276,39 @@ def load_predictor(directory: str | Path, encoder: Encoder | None = None) -> Pre
     path = directory / MANIFEST
     if not path.is_file():
         raise UsageError(f"{directory}: not a predictor ({MANIFEST} is missing); make one with `layerscope export`")
-    try:
-        manifest = Manifest(**read_json(path))
-    except TypeError as error:
-        # Keys that another version writes, or that are missing.
-        raise DataError(f"{path}: not readable as a predictor ({error}); export it again") from error
+    manifest = read_manifest(path)
     found = digests(directory)
-    for name, digest in manifest.files.items():
-        if found.get(name) != digest:
+    for name, sha in manifest.files.items():
+        if found.get(name) != sha:
             what = "is missing" if name not in found else "is not the file that was exported: it is damaged or changed"
             raise DataError(f"{directory / name}: {what}; export it again")
-    encoder = encoder_of(manifest.encoder, directory, encoder)
+    try:
+        encoder = encoder_of(manifest.encoder, directory, encoder)
+    except (KeyError, TypeError, ValueError, IndexError) as error:  # settings that are missing or of another type
+        raise DataError(f"{path}: its encoder is not understood ({error!r}); export it again") from error
     missing = sorted(set(manifest.layers) - set(encoder.layers))
     if missing:
         raise DataError(f"{directory}: {encoder.name} does not give layer {missing[0]}, which the probe was trained on")
     return Predictor(manifest, encoder, load_file(directory / PROBE))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Return what a predictor's directory says of itself.
+
+    Raises
+    ------
+    DataError
+        If it is not what was written, or another version wrote it.
+    """
+    content = read_json(path)
+    if content.pop("of", None) != digest(json.dumps(content)):
+        raise DataError(f"{path}: is not what was exported: damaged, changed or of another version; export it again")
+    try:
+        # Strictly: a directory from elsewhere may have a digest and yet hold anything.
+        return TypeAdapter(Manifest).validate_json(json.dumps(content), strict=True)
+    except ValidationError as error:
+        reasons = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise DataError(f"{path}: not readable as a predictor ({reasons}); export it again") from error
 
 
 def encoder_of(told: dict[str, Any], directory: Path, encoder: Encoder | None) -> Encoder:

@@ -6,6 +6,7 @@ Shares are in [0, 1], R² at most 1; a score that is undefined is NaN.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +31,8 @@ COLUMNS = [
 ]  # fmt: skip
 #: The file of the resamples, which tells what the tables beside it are.
 DRAWS = "draws.safetensors"
+#: The tables of every run, and what a study writes of single clips beside them.
+TABLES, CLIP_TABLES = ("results.csv", "summary.csv", "skipped.csv"), ("splits.csv", "predictions.csv")
 #: Columns of names, here and in the tables of a comparison: they stay as written, "2024", "NA" and "null" too.
 NAMES = (
     "model", "dataset", "task", "target", "input", "probe", "split", "metric", "mixture", "mixture_spread", "clip",
@@ -227,7 +230,8 @@ class Results:
         write_csv(directory / "summary.csv", self.summary)
         write_csv(directory / "skipped.csv", pd.DataFrame(self.skipped.items(), columns=["clip", "reason"]))
         # Last, with the digests of the others: new scores are never read beside the draws of older ones.
-        header = {"facts": self.facts, "files": table_digests(directory)}
+        names = [*TABLES, *(name for name in CLIP_TABLES if (directory / name).is_file())]
+        header = {"facts": self.facts, "files": table_digests(directory, names)}
         write_tensors(directory / DRAWS, {"draws": self.draws}, header)
 
     @classmethod
@@ -255,7 +259,8 @@ class Results:
             raise DataError(f"{directory}: not the directory of a finished run (it has no {DRAWS})")
         try:
             header, draws = read_header(directory / DRAWS), read_tensors(directory / DRAWS)["draws"]
-            strangers = [name for name, sha in table_digests(directory).items() if header["files"][name] != sha]
+            files = table_digests(directory, header["files"])
+            strangers = [name for name, sha in files.items() if header["files"][name] != sha]
             table, summary, skipped = (
                 read_csv(directory / f"{name}.csv") for name in ("results", "summary", "skipped")
             )
@@ -275,9 +280,9 @@ class Results:
         return cls(table, summary, draws, header["facts"], dict(zip(skipped["clip"], skipped["reason"], strict=True)))
 
 
-def table_digests(directory: Path) -> dict[str, str]:
-    """Return the SHA-256 of each table of a run."""
-    return {name: file_digest(directory / name) for name in ("results.csv", "summary.csv", "skipped.csv")}
+def table_digests(directory: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the SHA-256 of tables of a run."""
+    return {name: file_digest(directory / name) for name in names}
 
 
 def role_of(facts: dict[str, Any]) -> Role:

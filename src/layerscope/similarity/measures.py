@@ -6,6 +6,7 @@ blind to every invertible linear map.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from layerscope.atomic_files import file_digest, read_json, write_json
+from layerscope.atomic_files import digest, file_digest, read_json, write_json
 from layerscope.errors import DataError
 from layerscope.scores.score_table import read_csv, write_csv
 from layerscope.similarity.frame_sums import ViewSums
@@ -100,9 +101,9 @@ class Similarities:
         """Write ``similarity.csv``, ``label_free.csv`` and ``similarity.json``."""
         write_csv(directory / "similarity.csv", self.table)
         write_csv(directory / "label_free.csv", self.scores)
-        told = {**self.facts, "skipped": self.skipped}
-        # Last, with the digests of the others: a table is never read beside the facts of another comparison.
-        write_json(directory / "similarity.json", {**told, "files": table_digests(directory)})
+        told = {**self.facts, "skipped": self.skipped, "files": table_digests(directory)}
+        # Last, with the digests of all: a table is never read beside the facts of another comparison.
+        write_json(directory / "similarity.json", {**told, "of": digest(json.dumps(told))})
 
     @classmethod
     def read(cls, directory: Path) -> Similarities | None:
@@ -117,7 +118,8 @@ class Similarities:
             return None
         try:
             facts = read_json(directory / "similarity.json")
-            if facts.pop("files") != table_digests(directory):
+            same = facts.pop("of") == digest(json.dumps(facts))
+            if facts.pop("files") != table_digests(directory) or not same:
                 raise DataError(
                     f"{directory}: similarity.csv, label_free.csv and similarity.json are not of one comparison (one "
                     "was changed, or a comparison was stopped while it wrote); compare again"

@@ -117,9 +117,10 @@ def finish(results: Results, out: Path, plan: Plan, command: Sequence[str]) -> N
     # An answer of earlier labels never stands beside scores of later ones, wherever a kill comes.
     discard(*(out / name for name in ("answer.json", "report.html", "splits.csv", "predictions.csv")))
     write_json(out / "provenance.json", provenance)
-    results.save(out)
     for name, table in (("splits", results.splits), ("predictions", results.predictions)):
         if table is not None:
             write_csv(out / f"{name}.csv", table)
+    # After these tables, of which it keeps the digests too.
+    results.save(out)
     # Last: should drawing fail, the numbers are on disk.
     results.to_html(out / "report.html")

@@ -1,45 +1,42 @@
-"""Mutated tables and folders, read as data: each is used rightly, or something is named; nothing is lost or crashes.
+"""Mutated tables, and annotations in their cells and in files beside the audio, read as data.
 
-    python -m benchmarks.hostile_tables --seed 0 --count 500
-
-A table of 60 clips with a measured column, a class and tags is written as CSV, TSV or JSON lines, and mutated: cells,
-rows, bytes, header, separator, encoding. It is then read. An outcome is *right* (every clip has the label that was
-written, or is named with a reason), *named* (a `LayerscopeError`), *silent loss* (a clip that is neither used nor
-named, or has another label than was written, or another kind of label), *traceback*, or *hang* (more than ten seconds).
+A table of 60 clips with a measured column, a class, tags, a key, beats and chords is written as CSV, TSV or JSON lines,
+and mutated: cells, rows, bytes, header, separator, encoding; or files of annotations are. It is then read. It is right
+where every clip has the label that was written, or is named with a reason, and the question is the one that was asked.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
-import tempfile
-import time
-from collections import Counter
-from collections.abc import Callable
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 
+from benchmarks.hostile.trials import Trial
 from layerscope.data.dataset import Dataset
-from layerscope.errors import LayerscopeError
 
-__all__ = ["OUTCOMES", "fuzz", "outcome_of"]
+__all__ = ["trials"]
 
-OUTCOMES = ("right", "named", "silent loss", "traceback", "hang")
-CLIPS = 60
-SECONDS = 10.0
-COLUMNS = ("path", "tempo", "genre", "tags")
+CLIPS, SAMPLES, RATE = 60, 6000, 2000
+COLUMNS = ("path", "tempo", "genre", "tags", "key", "beats", "chords")
 #: What the columns that may be targets are.
-KINDS = {"tempo": "values", "genre": "classes", "tags": "tags"}
+KINDS = {
+    "tempo": "values", "genre": "classes", "tags": "tags", "key": "key", "beats": "beats", "chords": "chords",
+}  # fmt: skip
 #: What cells become: what people, spreadsheets and programs have been seen to write.
 CELLS = (
     "", " ", "n/a", "NaN", "null", "None", "?", "1,5", "−3", "1e400", "inf", "9" * 400, "²", "01", "[", "[[1, 2",
     "['a' 'b']", "['a', 'b']", "a|b", "a;b", "a,b", '"', "'", "a\nb", "\u2028", "\u0000", "\ud800", "../x", "true",
-    "[" * 2000, "x" * 70000,
+    "[" * 2000, "x" * 70000, "N", "X", "H", "C#m7", "[[0, 1]]", "[[1, 0, \"C\"]]", "[[0, 9e9, \"C\"]]", "[2, 1]",
+    "[-1, 0]", "[0.5, NaN]", "{}", "{\"beat\": 3}", "[[0, 1, 2, 3]]", "[[0, 1.5, null]]", "nothing.lab", "../x.lab",
+    "12A",
 )  # fmt: skip
+CHORDS = ("C:maj", "A:min7", "N", "Bb:7/3")
 Row = dict[str, Any]
 
 
@@ -51,9 +48,17 @@ def clean_rows(random: random.Random) -> list[Row]:
             "tempo": f"{60 + number + random.choice((0.25, 0.5)):g}",
             "genre": random.choice(("rock", "jazz", "01", "1")),
             "tags": random.choice(("fast|loud", "fast", "loud")),
+            "key": random.choice(("C major", "Eb minor", "F#:min", "A-flat major")),
+            "beats": json.dumps([round(0.5 * beat, 3) for beat in range(1, random.randint(4, 6))]),
+            "chords": json.dumps([[0, 1.5, random.choice(CHORDS)], [1.5, 3.0, random.choice(CHORDS)]]),
         }
         for number in range(CLIPS)
     ]
+
+
+def quoted(cell: str) -> str:
+    """Return a cell in quotes, as CSV writes one that holds any."""
+    return '"' + cell.replace('"', '""') + '"'
 
 
 def as_text(rows: list[Row], header: list[str], separator: str) -> str:
@@ -61,7 +66,7 @@ def as_text(rows: list[Row], header: list[str], separator: str) -> str:
     lines = [separator.join(header)]
     for row in rows:
         cells = [str(cell) for cell in row.values()]
-        lines.append(separator.join(f'"{cell}"' if {separator, "\n"} & set(cell) else cell for cell in cells))
+        lines.append(separator.join(quoted(cell) if {separator, "\n"} & set(cell) else cell for cell in cells))
     return "\n".join(lines) + "\n"
 
 
@@ -87,7 +92,7 @@ def mutate_bytes(content: bytes, random: random.Random) -> bytes:
     return content[:place] + middle + content[place + length :]
 
 
-def write_table(folder: Path, random: random.Random) -> tuple[Path, list[Row]]:
+def write_table(folder: Path, random: random.Random, number: int) -> tuple[Path, list[Row]]:
     """Write a mutated table, and return its path and what was written of each clip."""
     rows, suffix = clean_rows(random), random.choice((".csv", ".csv", ".tsv", ".jsonl"))
     if random.random() < 0.5:
@@ -108,10 +113,37 @@ def write_table(folder: Path, random: random.Random) -> tuple[Path, list[Row]]:
     mutated = random.random() < 0.3
     if mutated:
         content = mutate_bytes(content, random)
-    path = folder / f"table{suffix}"
+    path = folder / f"table-{number:05}{suffix}"
     path.write_bytes(content)
     # Of mutated bytes, and of characters that an encoding lacks, nobody can say what was meant.
     return path, [] if mutated or encoding == "latin-1" or header != list(COLUMNS) else rows
+
+
+def write_annotations(folder: Path, random: random.Random, number: int) -> tuple[Path, list[Row], str]:
+    """Write a folder of audio with a file of annotations beside each, some damaged; return it and the target."""
+    target, ending = random.choice((("beats", ".beats"), ("chords", ".lab"), ("key", ".txt")))
+    path = folder / f"folder-{number:05}"
+    path.mkdir()
+    rows = clean_rows(random)[:12]
+    for row in rows:
+        (path / row["path"]).hardlink_to(folder / row["path"])
+        cell = row["key"] if target == "key" else json.loads(row[target])
+        lines = ["\t".join(map(str, line)) for line in cell] if target == "chords" else cell
+        text = row["key"] if target == "key" else "\n".join(map(str, lines)) + "\n"
+        (path / row["path"]).with_suffix(ending).write_text(text)
+    damaged = []
+    for row in random.sample(rows, random.randint(0, 3)):
+        annotation = (path / row["path"]).with_suffix(ending)
+        content = mutate_bytes(annotation.read_bytes(), random)
+        annotation.unlink()
+        kind = random.choice(("bytes", "bytes", "lost", "directory", "utf-16"))
+        if kind == "directory":
+            annotation.mkdir()
+        elif kind != "lost":
+            annotation.write_bytes(text.encode("utf-16") if kind == "utf-16" else content)
+        damaged.append(row)
+    # Of damaged bytes nobody can say what was meant; their clips may be kept or named.
+    return path, [row for row in rows if row not in damaged], target
 
 
 def shown(names: Any) -> set[str]:
@@ -138,58 +170,27 @@ def is_right(dataset: Dataset, rows: list[Row], target: str) -> bool:
     return True
 
 
-def outcome_of(path: Path, rows: list[Row], target: str) -> str:
-    """Return how the reading of a table ends."""
-    began = time.monotonic()
-    try:
-        dataset = Dataset.load(path).with_target(target)
-        kind = dataset.labels(target).kind.name
-        # Five odd cells of sixty change no question.
-        asked = not rows or kind == KINDS[target]
-        result = "right" if asked and is_right(dataset, rows, target) else "silent loss"
-    except LayerscopeError:
-        result = "named"
-    except Exception as error:  # what is counted here
-        result = f"traceback: {type(error).__name__}: {str(error)[:80]}"
-    return "hang" if time.monotonic() - began > SECONDS else result
+def judge(trial: Trial) -> tuple[str, str]:
+    """Read a table, and hold the labels of a target to those that were written."""
+    rows, target = trial.about["rows"], trial.about["target"]
+    dataset = Dataset.load(trial.about["path"]).with_target(target)
+    kind = dataset.labels(target).kind.name
+    # Five odd cells of sixty change no question.
+    asked = not rows or kind == KINDS[target]
+    return ("right" if asked and is_right(dataset, rows, target) else "loss"), f"{target} as {kind}"
 
 
-def fuzz(folder: Path, seed: int, count: int, say: Callable[[str], None] = lambda _: None) -> Counter[str]:
-    """Return how often reading a mutated table ends in which way.
-
-    Parameters
-    ----------
-    folder : Path
-        Where audio and tables are written.
-    seed, count : int
-        Of the tables, each of which has a seed of its own.
-    say : callable
-        Called with each outcome that should not be.
-    """
+def trials(place: Path, seed: int, count: int) -> Iterator[Trial]:
+    """Yield trials of tables, a quarter of them of annotations in files."""
     for number in range(CLIPS):
-        soundfile.write(folder / f"{number}.wav", np.full(240, number / CLIPS), 24_000)
-    outcomes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
+        soundfile.write(place / f"{number}.wav", np.full(SAMPLES, number / CLIPS), RATE)
     for number in range(count):
         chance = random.Random(f"{seed} {number}")
-        path, rows = write_table(folder, chance)
-        target = chance.choice(list(KINDS))
-        outcome = outcome_of(path, rows, target)
-        outcomes[outcome.partition(":")[0]] += 1
-        if outcome not in ("right", "named"):
-            say(f"table {number}, target {target}: {outcome}")
-    return outcomes
-
-
-def main() -> None:
-    """Count, and print."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--count", type=int, default=500)
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        for name, times in fuzz(Path(folder), asked.seed, asked.count, print).items():
-            print(f"{name}: {times}")
-
-
-if __name__ == "__main__":
-    main()
+        if number % 4 == 3:
+            path, rows, target = write_annotations(place, chance, number)
+        else:
+            path, rows = write_table(place, chance, number)
+            target = chance.choice(list(KINDS))
+        about = {"path": path, "rows": rows, "target": target, "or": (f"'{target}'",)}
+        yield Trial(f"{target}, {path.suffix[1:] or 'folder'}", path.stem, judge, about)
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
