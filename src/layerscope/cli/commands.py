@@ -160,6 +160,9 @@ def export(
     no_weights: Annotated[
         bool, typer.Option("--no-weights", help="Refer to the encoder's weights, without a copy.")
     ] = False,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Train the probe on all clips; the score stays that of the run's.")
+    ] = False,
     insist: Annotated[
         bool, typer.Option("--insist", help="Although no input beats chance and shuffled labels.")
     ] = False,
@@ -168,10 +171,9 @@ def export(
     from layerscope.study.export import export as write_predictor
     from layerscope.study.progress import Bars
 
-    choice = {"task": task, "model": model, "probe": probe, "given": given}
-    print_exported(
-        write_predictor(run_directory, out, **choice, weights=not no_weights, insist=insist, progress=Bars(console))
-    )
+    choice: dict[str, Any] = {"task": task, "model": model, "probe": probe, "given": given}
+    choice |= {"weights": not no_weights, "refit": refit, "insist": insist}
+    print_exported(write_predictor(run_directory, out, **choice, progress=Bars(console)))
 
 
 @app.command()
@@ -180,6 +182,10 @@ def predict(
     places: Annotated[list[Path], typer.Argument(help="Audio files, or folders of them.", metavar="FILES...")],
     out: Annotated[Path | None, typer.Option(help="A .csv or .jsonl.  [default: CSV on the terminal]")] = None,
     jams: Annotated[Path | None, typer.Option(help="A directory for a JAMS file a song.")] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(help="From which probability on a tag is given: 0.3 for all, or NAME=0.3; may be repeated."),
+    ] = None,
     encoder: Annotated[
         str | None, typer.Option(help="module:factory of an encoder of your own, where the run used one.")
     ] = None,
@@ -191,6 +197,8 @@ def predict(
     from layerscope.study.progress import Bars
 
     predictor = load_predictor(directory, load_encoder(encoder) if encoder else None)
+    if threshold:
+        predictor = predictor.at(read_thresholds(threshold, predictor.manifest.names))
     paths = audio_files(places)
     # Before the work, not after it.
     if out is not None and out.suffix not in (".csv", ".jsonl"):
@@ -210,6 +218,25 @@ def predict(
     failed = [answer for answer in answers if answer.error]
     if failed:
         raise DataError(f"{len(failed)} of {len(answers)} files have no answer; the first: {failed[0].error}")
+
+
+def read_thresholds(texts: list[str], names: list[str]) -> dict[str, Any]:
+    """Return thresholds of tags by their names from what ``--threshold`` says: a number alone is of all names.
+
+    Examples
+    --------
+    >>> read_thresholds(["0.3", "calm=0.7"], ["calm", "loud"])
+    {'calm': 0.7, 'loud': 0.3}
+    """
+    thresholds: dict[str, Any] = {}
+    # Those without a name first, so that the order does not matter.
+    for text in sorted(texts, key=lambda text: "=" in text):
+        name, _, share = text.rpartition("=")
+        try:
+            thresholds |= {name: float(share)} if name else dict.fromkeys(names, float(share))
+        except ValueError as error:
+            raise UsageError(f"--threshold {text}: not a probability, nor NAME=PROBABILITY") from error
+    return thresholds
 
 
 def write_page(directory: Path) -> None:
