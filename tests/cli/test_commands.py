@@ -17,7 +17,9 @@ from test_run import leaking_table
 from conftest import write_tone
 from layerscope.cli import commands
 from layerscope.cli.commands import guarded
+from layerscope.cli.terminal import shown_progress
 from layerscope.study.options import Comparison, Plan
+from layerscope.study.progress import Bars, Silent
 from layerscope.targets import KINDS
 from layerscope.tasks import TASKS
 
@@ -87,6 +89,23 @@ def test_names_on_the_command_line_take_commas_or_repetition(tones, tmp_path, ca
     assert first == second
     assert json.loads(first)["baseline"] == ["mel", "chroma"]
     capsys.readouterr()
+
+
+def test_quiet_and_verbose_stand_anywhere(capsys):
+    for arguments, kind, verbose in (
+        (["ls", "probes"], Bars, False),
+        (["-v", "ls", "probes"], Bars, True),
+        (["ls", "probes", "--verbose"], Bars, True),
+        (["ls", "-q", "probes"], Silent, None),
+    ):
+        assert guarded(arguments) == 0
+        shown = shown_progress()
+        assert type(shown) is kind
+        assert getattr(shown, "verbose", None) is verbose
+    assert guarded(["-q", "ls", "-v"]) == 2
+    assert "--quiet and --verbose contradict each other" in capsys.readouterr().err
+    assert guarded(["ls", "--", "-q"]) == 2  # a name, not an option
+    assert "unknown list '-q'" in capsys.readouterr().err
 
 
 def test_check_prints_the_plan_and_its_cost(tones, capsys):

@@ -16,6 +16,7 @@ from layerscope.study.options import Sources
 
 if TYPE_CHECKING:
     from layerscope.features.cached_stores import CachedStore
+    from layerscope.study.progress import Progress
 
 __all__ = [
     "LISTS",
@@ -30,6 +31,9 @@ __all__ = [
     "print_results",
     "print_similarities",
     "print_table",
+    "say",
+    "shown_progress",
+    "verbosity",
 ]
 
 
@@ -39,10 +43,26 @@ def plain_console(**where: Any) -> Console:
 
 
 console = plain_console()
+#: What was asked of the command that runs.
+verbosity = {"quiet": False, "verbose": False}
 #: Letters of the widest table.
 WIDEST = 240
 #: Kinds of reasons why clips are skipped that `check` shows.
 MOST_REASONS = 10
+
+
+def shown_progress() -> Progress:
+    """Return where long work shows its progress; on standard error, so that what is printed can go through a pipe."""
+    from layerscope.study.progress import Bars, Silent
+
+    errors = plain_console(stderr=True)
+    return Silent() if verbosity["quiet"] else Bars(errors, errors, verbose=verbosity["verbose"])
+
+
+def say(line: str) -> None:
+    """Print a line about work that goes on, unless a command is to be quiet."""
+    if not verbosity["quiet"]:
+        console.print(line, soft_wrap=True)
 
 
 def list_models() -> Table:

@@ -277,7 +277,7 @@ def job_digest(job: Job, target: Target, seeds: Sequence[int]) -> str:
         "input": [job.chosen.name, job.chosen.layer],
         "probe": job.probe,
         "seeds": list(seeds),
-        "labels": [kind.name, target.labels.names],
+        "labels": [kind.name, target.labels.names, target.labels.metrics()[0]],
         "tracks": target.tracks.digest() if target.tracks else None,
         "schedule": asdict(target.schedule),
         "source": source_of(type(kind).__module__),

@@ -117,7 +117,7 @@ def fit_mlp(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
 
 
 def train_once(problem: Problem, states: Tensor, rate: float, seed: int) -> Trained:
-    """Train with one learning rate and seed, and return the epoch that validation likes best, or the one that is held."""
+    """Train with one learning rate and seed; return the epoch that validation likes best, or the one that is held."""
     labels = problem.labels
     targets, restore = target_tensor(problem)
     train = torch.from_numpy(problem.windows_of(problem.train))

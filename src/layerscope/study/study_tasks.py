@@ -10,7 +10,7 @@ import pandas as pd
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import clips_beside_tested, find_leaks
 from layerscope.encoders import Encoder
-from layerscope.errors import DataError
+from layerscope.errors import DataError, UsageError
 from layerscope.features.store import FeatureStore
 from layerscope.study.options import Plan
 from layerscope.study.progress import Progress, Silent
@@ -43,6 +43,8 @@ class StudyTask:
         Whether its splits are the literature's, which stand whatever they share.
     short : str
         How its clips fall short of the published counts, or nothing.
+    metric : str, optional
+        By which validation chooses; the first of the kind by default.
     """
 
     name: str
@@ -53,6 +55,7 @@ class StudyTask:
     task: Task | None = None
     published: bool = False
     short: str = ""
+    metric: str | None = None
 
     def __post_init__(self) -> None:
         """Work out the kind."""
@@ -82,7 +85,11 @@ class StudyTask:
 
     def labels(self) -> Labels:
         """Return the labels of the clips."""
-        return self.dataset.labels(self.target, self.kind)
+        labels = self.dataset.labels(self.target, self.kind)
+        try:
+            return labels.by(self.metric)
+        except UsageError as error:
+            raise UsageError(f"{self.name}: {error}") from error
 
     def with_sounds(self, store: FeatureStore, failed: Mapping[str, str]) -> StudyTask:
         """Return the task without the clips that failed, by their keys, and with ``clip_sound`` of the others."""
@@ -110,7 +117,8 @@ def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
         for target in plan.target:
             # Tasks of one table need names of their own; one of several columns goes by the first.
             name = dataset.name if len(plan.target) == 1 else f"{dataset.name}-{target.partition(',')[0]}"
-            found.append(StudyTask(name, dataset.with_target(target, plan.kind), target, plan.kind, plan.window))
+            own = dataset.with_target(target, plan.kind)
+            found.append(StudyTask(name, own, target, plan.kind, plan.window, metric=plan.metric))
     for one in found:
         refuse_leaks(one.dataset.clips, allow=plan.allow_leaks or one.published)
         one.labels()  # a label that cannot be read is an error before the pass, not after
@@ -154,7 +162,7 @@ def survey_task(task: Task, dataset: Dataset, plan: Plan, progress: Progress) ->
     short = refuse_short(task, readable, plan)
     window = plan.window or task.window
     return StudyTask(
-        task.name, readable, task.target, task.kind, window, task, plan.preset == "paper", short
+        task.name, readable, task.target, task.kind, window, task, plan.preset == "paper", short, plan.metric
     ).without_shared()
 
 

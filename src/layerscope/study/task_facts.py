@@ -93,7 +93,8 @@ def digest_of(clips: pd.DataFrame, labels: Labels, splits: dict[str, Evaluation]
 
 def chance_level(labels: Labels, target: Target, test: Evaluation) -> float:
     """Return what the primary metric gives a probe that ignores its input: the majority class, or a constant."""
-    if labels.kind.chance is not None:
+    # That of R² is that of R² of one dimension as well.
+    if labels.kind.chance is not None and labels.metrics()[0].partition(":")[0] == labels.kind.metrics[0].name:
         return labels.kind.chance
     left = []
     for number, part in enumerate(target.parts):
