@@ -9,7 +9,7 @@ import layerscope
 
 assert Path(layerscope.__file__).is_relative_to(sys.prefix), layerscope.__file__
 os.chdir(tempfile.mkdtemp())
-os.environ["LAYERSCOPE_CACHE"] = os.getcwd()
+os.environ["LAYERSCOPE_CACHE"] = str(Path.cwd())
 
 from layerscope.toymusic.composed_dataset import write_notes
 
