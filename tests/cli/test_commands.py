@@ -35,7 +35,8 @@ def quick(*arguments):
 
 
 def test_one_command_gives_scores_a_layer_and_a_page(tones, tmp_path):
-    done = layerscope("run", "--data", tones, *quick("--out", tmp_path / "out"))
+    # Quiet, as a machine that has much to do may take longer than a minute, of which a line would tell.
+    done = layerscope("-q", "run", "--data", tones, *quick("--out", tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     answer = json.loads((tmp_path / "out" / "answer.json").read_text())[0]
     assert (answer["verdict"], answer["model"]) in (("plain", "mel"), ("nothing", "mel"))
@@ -340,6 +341,20 @@ def test_a_model_alone_is_held_to_its_contract(golden, tmp_path, capsys, monkeyp
     monkeypatch.chdir(tmp_path)
     assert guarded(["check", "--model", "wrong:Wrong"]) == 4
     assert "expected (batch, layer, frame, dim) = (2, 2, 'frame', 3)" in capsys.readouterr().err
+
+
+def test_an_encoder_whose_layers_have_widths_of_their_own_is_checked_alone(tmp_path, capsys, monkeypatch):
+    (tmp_path / "narrowing.py").write_text(
+        "import torch, layerscope as ls\n"
+        "class Narrowing(ls.Encoder):\n"
+        "    name, sample_rate, frame_rate, layers, widths, fingerprint = 'narrowing', 8000, 10.0, (1, 2), (8, 4), 'f'\n"
+        "    def encode(self, waveforms):\n"
+        "        frames = waveforms.unfold(1, 800, 800)\n"
+        "        return [frames.unflatten(2, (width, -1)).abs().mean(3) for width in self.widths]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert guarded(["check", "--model", "narrowing:Narrowing"]) == 0
+    assert "4–8" in capsys.readouterr().out
 
 
 def test_models_are_listed_with_their_licences(capsys):

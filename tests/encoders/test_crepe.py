@@ -27,9 +27,9 @@ def test_the_states_are_those_of_the_packages_own_network(monkeypatch):
     exec(code, reference)
     network = reference["Crepe"]("full").eval()
     network.load_state_dict(encoder.weights)
-    waveform = torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))
-    # The second frame, 1,600 samples on, is the first that no padding touches.
-    frame = waveform[:, 1600 - 512 : 1600 + 512]
+    waveform = torch.randn(1, 8000, generator=torch.Generator().manual_seed(0))
+    # The second frame, 3,200 samples on, is the first that no padding touches.
+    frame = waveform[:, 3200 - 512 : 3200 + 512]
     with torch.inference_mode():
         embedding = network.embed((frame - frame.mean()) / frame.std())
         last = network.layer(embedding, network.conv6, network.conv6_BN)

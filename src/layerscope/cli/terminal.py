@@ -250,8 +250,10 @@ def print_encoders(sources: Sources) -> None:
     for name in sources.model:
         encoder = load_encoder(name, layers=sources.layers)
         verify(encoder, name)
+        narrow, wide = min(encoder.widths), max(encoder.widths)
         table.add_row(
-            encoder.name, f"{encoder.layers[0]}–{encoder.layers[-1]}", str(encoder.dim), str(encoder.sample_rate),
+            encoder.name, f"{encoder.layers[0]}–{encoder.layers[-1]}", f"{narrow}–{wide}" if narrow < wide else str(wide),
+            str(encoder.sample_rate),
             f"{encoder.frame_rate:g}", f"{encoder.window:.4g}", f"{encoder.minimum_samples / encoder.sample_rate:.3f}",
             encoder.fingerprint[:12],
         )  # fmt: skip
