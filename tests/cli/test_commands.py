@@ -347,7 +347,7 @@ def test_an_encoder_whose_layers_have_widths_of_their_own_is_checked_alone(tmp_p
     (tmp_path / "narrowing.py").write_text(
         "import torch, layerscope as ls\n"
         "class Narrowing(ls.Encoder):\n"
-        "    name, sample_rate, frame_rate, layers, widths, fingerprint = 'narrowing', 8000, 10.0, (1, 2), (8, 4), 'f'\n"
+        "    name, sample_rate, frame_rate, fingerprint, layers, widths = 'narrow', 8000, 10.0, 'f', (1, 2), (8, 4)\n"
         "    def encode(self, waveforms):\n"
         "        frames = waveforms.unfold(1, 800, 800)\n"
         "        return [frames.unflatten(2, (width, -1)).abs().mean(3) for width in self.widths]\n"

@@ -59,7 +59,7 @@ def shown_progress() -> Progress:
     return Silent() if verbosity["quiet"] else Bars(errors, errors, verbose=verbosity["verbose"])
 
 
-def say(line: str) -> None:
+def say(line: object) -> None:
     """Print a line about work that goes on, unless a command is to be quiet."""
     if not verbosity["quiet"]:
         console.print(line, soft_wrap=True)
@@ -252,8 +252,8 @@ def print_encoders(sources: Sources) -> None:
         verify(encoder, name)
         narrow, wide = min(encoder.widths), max(encoder.widths)
         table.add_row(
-            encoder.name, f"{encoder.layers[0]}–{encoder.layers[-1]}", f"{narrow}–{wide}" if narrow < wide else str(wide),
-            str(encoder.sample_rate),
+            encoder.name, f"{encoder.layers[0]}–{encoder.layers[-1]}",
+            f"{narrow}–{wide}" if narrow < wide else str(wide), str(encoder.sample_rate),
             f"{encoder.frame_rate:g}", f"{encoder.window:.4g}", f"{encoder.minimum_samples / encoder.sample_rate:.3f}",
             encoder.fingerprint[:12],
         )  # fmt: skip
