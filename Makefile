@@ -4,14 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo test test-slow check lock clean pictures task-pages weights demo-results
+.PHONY: setup demo test test-slow check docs wheel lock clean pictures task-pages weights demo-results
 
 setup: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps mirdata
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps mirdata torchcrepe
 	$(BIN)/layerscope check --model chroma >/dev/null  # librosa compiles itself at first use, for half a minute
 	touch $@
 
@@ -29,6 +29,21 @@ check: setup
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+
+# The site, in build/site; a warning is an error.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir build/site
+
+# What is published, tried in an environment that holds nothing of this directory: the wheel comes from the source archive.
+wheel: setup
+	rm -rf dist build/empty
+	$(BIN)/python -m build --no-isolation >/dev/null
+	$(BIN)/python -m venv build/empty
+	build/empty/bin/pip install --quiet --disable-pip-version-check --no-deps dist/*.whl
+	# What it depends on is not installed again: it lies behind the environment's own packages.
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" > \
+	  "$$(echo build/empty/lib/python3*/site-packages)/dependencies.pth"
+	build/empty/bin/python .ci/try_wheel.py
 
 lock: setup
 	$(BIN)/pip freeze --exclude-editable --exclude layerscope | sed "s/+cpu//" > constraints.txt

@@ -21,8 +21,10 @@ from conftest import write_tone
 from layerscope import probe
 from layerscope.cli import commands
 from layerscope.cli.commands import guarded
+from layerscope.cli.terminal import shown_progress
 from layerscope.errors import ModelError
 from layerscope.study.options import Comparison, Plan
+from layerscope.study.progress import Bars, Silent
 from layerscope.targets import KINDS
 from layerscope.tasks import TASKS
 
@@ -38,7 +40,8 @@ def quick(*arguments):
 
 
 def test_one_command_gives_scores_a_layer_and_a_page(tones, tmp_path):
-    done = layerscope("run", "--data", tones, *quick("--out", tmp_path / "out"))
+    # Quiet, as a machine that has much to do may take longer than a minute, of which a line would tell.
+    done = layerscope("-q", "run", "--data", tones, *quick("--out", tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     answer = json.loads((tmp_path / "out" / "answer.json").read_text())[0]
     assert (answer["verdict"], answer["model"]) in (("plain", "mel"), ("nothing", "mel"))
@@ -92,6 +95,23 @@ def test_names_on_the_command_line_take_commas_or_repetition(tones, tmp_path, ca
     assert first == second
     assert json.loads(first)["baseline"] == ["mel", "chroma"]
     capsys.readouterr()
+
+
+def test_quiet_and_verbose_stand_anywhere(capsys):
+    for arguments, kind, verbose in (
+        (["ls", "probes"], Bars, False),
+        (["-v", "ls", "probes"], Bars, True),
+        (["ls", "probes", "--verbose"], Bars, True),
+        (["ls", "-q", "probes"], Silent, None),
+    ):
+        assert guarded(arguments) == 0
+        shown = shown_progress()
+        assert type(shown) is kind
+        assert getattr(shown, "verbose", None) is verbose
+    assert guarded(["-q", "ls", "-v"]) == 2
+    assert "--quiet and --verbose contradict each other" in capsys.readouterr().err
+    assert guarded(["ls", "--", "-q"]) == 2  # a name, not an option
+    assert "unknown list '-q'" in capsys.readouterr().err
 
 
 def test_check_prints_the_plan_and_its_cost(tones, capsys):
@@ -334,6 +354,20 @@ def test_a_model_alone_is_held_to_its_contract(golden, tmp_path, capsys, monkeyp
     monkeypatch.chdir(tmp_path)
     assert guarded(["check", "--model", "wrong:Wrong"]) == 4
     assert "expected (batch, layer, frame, dim) = (2, 2, 'frame', 3)" in capsys.readouterr().err
+
+
+def test_an_encoder_whose_layers_have_widths_of_their_own_is_checked_alone(tmp_path, capsys, monkeypatch):
+    (tmp_path / "narrowing.py").write_text(
+        "import torch, layerscope as ls\n"
+        "class Narrowing(ls.Encoder):\n"
+        "    name, sample_rate, frame_rate, fingerprint, layers, widths = 'narrow', 8000, 10.0, 'f', (1, 2), (8, 4)\n"
+        "    def encode(self, waveforms):\n"
+        "        frames = waveforms.unfold(1, 800, 800)\n"
+        "        return [frames.unflatten(2, (width, -1)).abs().mean(3) for width in self.widths]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert guarded(["check", "--model", "narrowing:Narrowing"]) == 0
+    assert "4–8" in capsys.readouterr().out
 
 
 def test_models_are_listed_with_their_licences(capsys):

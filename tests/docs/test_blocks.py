@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from unittest.mock import patch
 
@@ -22,9 +23,19 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 
 
+#: What a document's commands need beside the package.
+NEEDED = {"crepe.md": "torchcrepe"}
+
+
+def marks(document):
+    package = NEEDED.get(document.name)
+    absent = package is not None and find_spec(package) is None
+    return pytest.mark.skipif(absent, reason=f"{package} is not installed: make setup")
+
+
 def blocks(language):
     return [
-        pytest.param(text, id=f"{document.name}-{number}")
+        pytest.param(text, id=f"{document.name}-{number}", marks=marks(document))
         for document in DOCUMENTS
         for number, (name, text) in enumerate(BLOCK.findall(document.read_text()))
         if name == language

@@ -72,7 +72,7 @@ def test_clips_of_different_lengths_do_not_touch_each_other():
     windows = [noise.normal(0, 0.1, size).astype(np.float32) for size in (4800, 9600, 4800, 24_000)]
     together = dict(batches(encoder, windows, lambda _: None, list("abcd")))
     for number, window in enumerate(windows):
-        alone = Pass(encoder, 30.0).states_of(window, "a").pooled
+        alone = Pass(encoder, 30.0).states_of({"a": window})[0].pooled
         for states, pooled in zip(together[number], alone, strict=True):
             np.testing.assert_allclose(states.mean(dim=0), pooled[0], atol=1e-5)
 

@@ -1,10 +1,16 @@
+import pickle
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import check_estimator
 
 from conftest import write_tone
 from layerscope.data.audio import load
@@ -51,6 +57,39 @@ def test_it_is_a_transformer_as_scikit_learn_means_it(files):
     np.testing.assert_array_equal(rows[0], rows[-1])
     assert list(step.get_feature_names_out())[:1] == ["mel_0_0"]
     assert rows.shape == (13, len(step.get_feature_names_out()))
+
+
+#: Those of scikit-learn's checks that feed an estimator no table of numbers.
+CHECKS = (
+    "check_estimator_cloneable", "check_estimator_repr", "check_estimator_tags_renamed", "check_get_params_invariance",
+    "check_mixin_order", "check_no_attributes_set_in_init", "check_parameters_default_constructible",
+    "check_set_params", "check_valid_tag_types",
+)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+def test_scikit_learns_checks_hold_as_far_as_they_need_no_table_of_numbers():
+    # It says by its tags what it takes, so that the whole suite leaves out what cannot be fed.
+    assert not [each for each in check_estimator(LayerFeatures("mel"), on_fail=None) if each["status"] == "failed"]
+    for name in CHECKS:
+        getattr(estimator_checks, name)("LayerFeatures", LayerFeatures("mel"))
+
+
+def test_what_scikit_learn_asks_of_tables_holds_of_files(files):
+    """Its checks of 2-D numbers cannot be fed: those that mean something of files, by hand."""
+    with pytest.raises(NotFittedError):
+        LayerFeatures("mel").transform(files)
+    step = LayerFeatures("mel", layer=0)
+    before = step.get_params()
+    assert step.fit(files) is step
+    assert step.get_params() == before  # fitting overwrites no parameter
+    rows = step.transform(files)
+    np.testing.assert_array_equal(step.fit(files).transform(files), rows)  # fitting again changes nothing
+    np.testing.assert_array_equal(step.transform(files[::-1])[::-1], rows)  # neither does the order of files,
+    np.testing.assert_array_equal(step.transform(files[3:5]), rows[3:5])  # nor which others are there
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(step)).transform(files), rows)
+    for column in (list(map(str, files)), np.array([[str(path)] for path in files]), pd.Series(files)):
+        np.testing.assert_array_equal(step.transform(column), rows)
 
 
 def test_what_cannot_be_used_is_named(files, tmp_path):

@@ -156,3 +156,17 @@ def test_files_are_named_or_found_below_folders(tones, tmp_path):
     assert found[-1] == tones / "low" / "3.wav"
     write_answers([Answered(found[0], {"label": "a", "probabilities": SHARES})], KINDS["classes"], tmp_path / "one.csv")
     assert (tmp_path / "one.csv").read_text().startswith("path,label,a,b\n")
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["x"], "--threshold x: not a probability, nor NAME=PROBABILITY"),
+        (["low=x"], "--threshold low=x: not a probability"),
+        (["0.3"], "a threshold is of tags; this predictor answers 2 classes"),
+    ],
+)
+def test_a_threshold_that_is_none_is_refused(use, tones, texts, words, capsys):
+    options = [part for text in texts for part in ("--threshold", text)]
+    assert guarded(["predict", str(use), str(tones), *options]) == 2
+    assert words in capsys.readouterr().err

@@ -7,7 +7,8 @@ import soundfile
 import torch
 
 from layerscope.errors import DataError, UsageError
-from layerscope.predictor.predict import load_predictor, mono
+from layerscope.predictor.answer_files import answer_files
+from layerscope.predictor.predict import Predictor, load_predictor, mono
 from layerscope.study.export import export
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
@@ -49,6 +50,51 @@ def test_a_file_an_array_and_a_tensor_of_any_usual_shape_have_one_answer(predict
         # A 16-bit file's samples, as they were or through float32.
         assert answer["probabilities"]["low"] == pytest.approx(expected["probabilities"]["low"], abs=1e-4)
     assert predict(path) == predict(str(path)) == expected
+
+
+def test_a_batch_has_the_answers_of_its_sounds(predictor):
+    predict, path = predictor
+    samples, rate = soundfile.read(path)
+    alone = [predict(path), predict(samples, rate), predict(samples[:9000], rate)]
+    for answer, expected in zip(predict.batch([path, samples, samples[:9000]], rate), alone, strict=True):
+        assert answer["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-6)
+    assert predict.batch([]) == []
+
+
+def test_equally_long_sounds_go_through_the_encoder_together(predictor, monkeypatch):
+    predict, path = predictor
+    batches = []
+    encode = type(predict.encoder).encode
+    monkeypatch.setattr(
+        type(predict.encoder), "encode", lambda encoder, batch: batches.append(len(batch)) or encode(encoder, batch)
+    )
+    predict.batch([path] * 5)
+    list(answer_files(predict, [path, path.parent / "3.wav", path.parent / "5.wav"]))
+    assert batches == [5, 3]
+
+
+def test_thresholds_of_tags_are_set_by_the_caller(predictor):
+    predict = predictor[0]
+    with pytest.raises(UsageError, match="a threshold is of tags; this predictor answers 2 classes"):
+        predict.at(0.5)
+    manifest = replace(predict.manifest, kind="tags", calibration=[[1.0, 0.0]] * 2, thresholds=[0.5, 0.5])
+    tags, path = Predictor(manifest, predict.encoder, predict.weights), predictor[1]
+    shares = tags(path)["probabilities"]
+    assert tags(path, threshold=0.0)["tags"] == ["high", "low"]
+    assert tags(path, threshold={"high": shares["high"]})["tags"] == [
+        name for name in ("high", "low") if name == "high" or shares[name] >= 0.5
+    ]
+    assert tags.at({"high": 1.0}).manifest.thresholds == [1.0, 0.5]
+    assert tags.manifest.thresholds == [0.5, 0.5]
+    for wrong, words in (
+        ({"hihg": 0.5}, "unknown tag 'hihg'; did you mean 'high'"),
+        (1.5, r"a probability in \[0, 1\], not 1.5"),
+        (float("nan"), "not nan"),
+        (True, "not True"),
+        ("0.5", "not '0.5'"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            tags(path, threshold=wrong)
 
 
 @pytest.mark.parametrize("rate", [None, 0, -1, 24_000.5, True, float("nan"), "24000"])

@@ -2,9 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from problems import make_problem
 
 from layerscope.data.splits import assign, choosing_parts, parts_of
 from layerscope.features.clip_features import Features
+from layerscope.probes import PROBES
 from layerscope.probes.fitting import Target, plan_jobs, run_jobs
 from layerscope.targets import labels_of
 
@@ -89,3 +91,17 @@ def test_quick_probes_choose_by_all_clips_that_are_not_tested(features):
     as_before = run_jobs([jobs[1]], Target(features.labels, parts), [0], workers=1)[0]
     np.testing.assert_array_equal(layer.test, as_before.test)
     assert not choosing_parts(clips, features.labels, parts * 3, 0)  # in folds every clip chooses already
+
+
+@pytest.mark.parametrize("probe", ["mlp", "linear", "closed"])
+def test_settings_that_are_held_are_not_chosen_again(probe):
+    problem = make_problem("classes", noise=2.0)
+    chosen = PROBES[probe](problem, [0])[0].settings
+    # Validation clips that also train would choose the weakest penalty and the last epoch.
+    everything = replace(problem, train=np.arange(150), settings=chosen)
+    held = PROBES[probe](everything, [0])[0]
+    assert held.settings == chosen
+    # Nothing of the training hangs on which clips once validated.
+    other = PROBES[probe](replace(everything, valid=problem.test), [0])[0]
+    if probe != "mlp":  # whose steps are halved when validation stands still
+        np.testing.assert_allclose(other.scores, held.scores)

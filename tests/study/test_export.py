@@ -13,11 +13,13 @@ import pytest
 import soundfile
 import soxr
 import torch
+from sklearn.linear_model import LogisticRegression
 
 from conftest import write_tone
 from layerscope.cli.commands import guarded
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.errors import DataError, UsageError
+from layerscope.features.layer_features import LayerFeatures
 from layerscope.predictor.predict import load_predictor, read_manifest
 from layerscope.scores.evaluation import evaluations
 from layerscope.study import export as exporting
@@ -163,6 +165,44 @@ def annotation_of(answer):
     if "beats" in answer:
         return BeatTimes(np.array(answer["beats"]), np.array(answer["downbeats"]))
     return Spans(np.array([row[:2] for row in answer["spans"]]), tuple(row[2] for row in answer["spans"]))
+
+
+@pytest.mark.parametrize("folds", [None, 3])
+def test_refit_is_the_same_probe_on_all_clips(tones, tmp_path, folds):
+    plan, results = study(tones, tmp_path / "run", model=[], folds=folds)
+    made = export(tmp_path / "run", tmp_path / "use", given="mean", refit=True)
+    score = row_of(results, model="mfcc", input="mean").value
+    predictor = load_predictor(tmp_path / "use")
+    # The score is of what was tested, and the card says of what.
+    assert predictor.manifest.refit
+    assert predictor.manifest.scores["value"] == score
+    trained = 10 if folds else 18
+    told = f"of the probe trained on {trained} clips, this one of all 30"
+    assert told in made.score
+    assert told in (tmp_path / "use" / "README.md").read_text()
+    clips = load_tasks(plan)[0].dataset.clips
+    rows = LayerFeatures("mfcc").fit_transform(list(clips.path))
+    standard = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    # Two softmax outputs are mirror images, so that their common penalty is half of that on their difference.
+    penalty = json.loads((tmp_path / "use" / "predictor.json").read_text())["settings"]["penalty"]
+    reference = LogisticRegression(C=2 / (penalty * len(rows)), tol=1e-10, max_iter=10_000)
+    expected = reference.fit(standard, clips.label == "low").decision_function(standard)
+    scores = [predictor.scores(*predictor.one_pass.states_of({"sound": predictor.heard(path)})) for path in clips.path]
+    low = predictor.manifest.names.index("low")
+    np.testing.assert_allclose([score[low] - score[1 - low] for score in scores], expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_refit_over_time_trains_on_the_frames_of_all_tracks(pieces, tmp_path):
+    plan, _ = study(pieces, tmp_path / "run", target="chords", probe=["closed"])
+    for name, refit in (("less", False), ("all", True)):
+        export(tmp_path / "run", tmp_path / name, model="mfcc", given="context", refit=refit)
+    less, everything = (
+        scores_of(labels, said)["majmin"]
+        for said, labels, _ in (answers_on_test(plan, load_predictor(tmp_path / name)) for name in ("less", "all"))
+    )
+    # It has seen these tracks.
+    assert everything > less
 
 
 def test_no_more_is_computed_than_is_needed(tones, tmp_path):

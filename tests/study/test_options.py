@@ -26,6 +26,7 @@ from layerscope.study.options import Comparison, Plan, Probing, checked, make_pl
         ('task = ["gtzan"]\n', "unknown task 'gtzan'; did you mean 'gtzan-"),
         ('data = "x"\ntask = ["emo"]\n', "--data and --task are two studies"),
         ('data = "x"\nkind = "tags"\ntarget = ["a", "b"]\n', "'kind' is of a single target"),
+        ('data = "x"\nmetric = "macrof1"\n', "unknown metric 'macrof1'; did you mean 'macro_f1'"),
         ('data = "x"\nkind = "classs"\n', "unknown kind 'classs'; did you mean 'classes'"),
         ('data = "x"\nmodel = "muq"\nbaseline = "mel,mfc"\n', "unknown baseline 'mfc'; did you mean 'mfcc'"),
         ('data = "x"\nmodel = 3\n', "'model': Input should be a valid list"),
@@ -132,7 +133,7 @@ def test_the_signature_of_probe_says_what_the_fields_say():
     ("wrong", "words"),
     [({"seeds": 0}, "'seeds'"), ({"probes": "mpl"}, "did you mean 'mlp'"), ({"folds": 2}, "'folds'"),
      ({"kind": "classs"}, "did you mean 'classes'"), ({"window": 0.0}, "'window'"),
-     ({"split_seed": -1}, "'split_seed'")],
+     ({"split_seed": -1}, "'split_seed'"), ({"metric": "f1"}, "unknown metric 'f1'")],
 )  # fmt: skip
 def test_probe_checks_what_a_study_file_checks(wrong, words):
     with pytest.raises(UsageError, match=words):
@@ -150,7 +151,7 @@ VALUES = {
     "data": '"x"', "root": '"x"', "model": '"a"', "layers": '"0-1"', "target": '"b"', "kind": '"key"',
     "probe": '"mlp"', "seeds": "2", "folds": "4", "split_seed": "7", "window": "1.5", "allow_leaks": "true",
     "baseline": '"mel"', "task": '"emo"', "preset": '"robust"', "twins": "3", "strict": "true",
-    "partial": "true", "near_duplicates": "true",
+    "partial": "true", "near_duplicates": "true", "metric": '"macro_f1"',
 }  # fmt: skip
 
 

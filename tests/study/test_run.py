@@ -1,8 +1,10 @@
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import accuracy_score, f1_score
 
 from conftest import write_tone
 from layerscope import Dataset, Features, load_encoder, probe
@@ -10,6 +12,8 @@ from layerscope.atomic_files import cache_directory, read_tensors
 from layerscope.data.splits import Part
 from layerscope.errors import DataError, ResourceError, UsageError
 from layerscope.probes.fitting import Target
+from layerscope.scores.combine import combine
+from layerscope.scores.score_table import Results
 from layerscope.study import study_results
 from layerscope.study.controls import shuffled
 from layerscope.study.options import make_plan
@@ -227,6 +231,49 @@ SPLITS = ["train"] * 30 + ["val"] * 14 + ["test"] * 16
 def test_features_of_other_clips_are_refused_together(other, words):
     with pytest.raises(DataError, match=words):
         probe([made_features(), other], probes=["closed"])
+
+
+def rare_class(clips=200):
+    """Features of which layer 0 tells the common classes apart, and layer 1 the rare one from all others."""
+    random = np.random.default_rng(0)
+    labels = np.array(["rare" if n % 10 == 0 else "ab"[n % 2] for n in range(clips)])
+    states = random.normal(size=(clips, 2, 3))
+    states[:, 0, 0] += 4.0 * (labels == "a")
+    states[:, 1, 0] += 2.0 * (labels == "a")
+    states[:, 1, 1] += 8.0 * (labels == "rare")
+    return Features.from_arrays(states, list(labels))
+
+
+def test_validation_chooses_by_the_metric_that_is_asked_for():
+    for metric in ("accuracy", "macro_f1"):
+        results = probe(rare_class(), probes="closed", metric=metric)
+        assert results.primary("features") == results.answers()[0].metric == metric
+        rows = results.of(input="layer", metric=metric)
+        assert rows[rows.chosen].valid.item() == rows.valid.max()
+        # What ignores the sound says the commonest class.
+        truth = results.predictions.truth
+        expected = {"accuracy": accuracy_score, "macro_f1": partial(f1_score, average="macro", zero_division=0)}[metric]
+        assert results.facts["tasks"]["features"]["chance"] == pytest.approx(expected(truth, ["b"] * len(truth)))
+
+
+def test_a_metric_of_another_kind_is_refused_with_those_that_there_are():
+    with pytest.raises(UsageError, match="unknown metric of classes 'r2'; known: accuracy, macro_f1"):
+        probe(rare_class(30), metric="r2")
+
+
+@pytest.mark.usefixtures("tones")
+def test_the_metric_of_a_study_is_on_record(tones, tmp_path):
+    plan = {"data": tones, "model": [], "baseline": "mel", "probe": "closed"}
+    with pytest.raises(UsageError, match="tones: unknown metric of classes 'roc_auc'"):
+        run(make_plan({**plan, "metric": "roc_auc"}, "test"), tmp_path / "run")
+    run(make_plan({**plan, "metric": "macro_f1"}, "test"), tmp_path / "run")
+    provenance = json.loads((tmp_path / "run" / "provenance.json").read_text())
+    assert provenance["study"]["metric"] == provenance["tasks"]["tones"]["primary"] == "macro_f1"
+    assert json.loads((tmp_path / "run" / "answer.json").read_text())[0]["metric"] == "macro_f1"
+    run(make_plan(plan, "test"), tmp_path / "other")
+    runs = [Results.read(tmp_path / name) for name in ("run", "other")]
+    with pytest.raises(UsageError, match="chosen by accuracy in one of these runs and by macro_f1 in another"):
+        combine(runs)
 
 
 def test_two_features_of_one_name_are_refused():

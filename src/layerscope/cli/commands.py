@@ -33,6 +33,9 @@ from layerscope.cli.terminal import (
     print_results,
     print_similarities,
     print_table,
+    say,
+    shown_progress,
+    verbosity,
 )
 from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError, unknown
 from layerscope.study.options import Comparison, Plan, Sources, checked, make_plan, read_plan
@@ -45,7 +48,11 @@ app = typer.Typer(
     # Help says [default: all], which is no markup.
     rich_markup_mode=None,
     help="Which layer of a music model serves your task, is it better than plain features, and how sure are we?",
+    epilog="Environment: LAYERSCOPE_CACHE is where features, downloads and weights are kept (~/.cache/layerscope); "
+    "LAYERSCOPE_DATA where the data sets of tasks lie (in the cache). More: docs/commands.md.",
 )
+#: May stand anywhere in a command, as people type them.
+ANYWHERE = ("-q", "--quiet", "-v", "--verbose")
 
 Out = Annotated[Path, typer.Option(help="The run's directory; a killed run continues there.")]
 StudyFile = Annotated[Path | None, typer.Argument(help="A study.toml with these options as keys.")]
@@ -65,11 +72,20 @@ def print_version(asked: bool) -> None:
 
 @app.callback()
 def start(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback acts
         bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress; may stand anywhere, as may the next.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say of each step, as it ends, how long it took.")
+    ] = False,
 ) -> None:
-    """Take the options that stand before a command."""
+    """Take the options of every command."""
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose contradict each other; leave one out")
+    verbosity.update(quiet=quiet, verbose=verbose)
 
 
 @app.command()
@@ -78,11 +94,10 @@ def run(given: dict[str, Any], out: Out, study: StudyFile = None) -> None:
     """Score every layer, the inputs of all layers and plain features, with intervals, and write a page."""
     plan = plan_of(study, given)
     # Here, as in all commands, so that help and a wrong option do not wait for torch.
-    from layerscope.study.progress import Bars
     from layerscope.study.run import run as run_study
 
     started = time.monotonic()
-    results = run_study(plan, out, progress=Bars(console), command=sys.argv)
+    results = run_study(plan, out, progress=shown_progress(), command=sys.argv)
     print_results(results, out, time.monotonic() - started)
 
 
@@ -117,10 +132,9 @@ def compare(
     """Show how alike layers are: to one another, between models, and to descriptors of the sound."""
     asked = checked(Comparison, given, "command line")
     from layerscope.study.compare import compare as compare_models
-    from layerscope.study.progress import Bars
 
     started = time.monotonic()
-    similarities = compare_models(asked, out, progress=Bars(console), command=sys.argv)
+    similarities = compare_models(asked, out, progress=shown_progress(), command=sys.argv)
     write_page(out)
     print_similarities(similarities, out, time.monotonic() - started)
 
@@ -177,18 +191,19 @@ def export(
     no_weights: Annotated[
         bool, typer.Option("--no-weights", help="Refer to the encoder's weights, without a copy.")
     ] = False,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Train the probe on all clips; the score stays that of the run's.")
+    ] = False,
     insist: Annotated[
         bool, typer.Option("--insist", help="Although no input beats chance and shuffled labels.")
     ] = False,
 ) -> None:
     """Write the answer of a run as a directory that predicts: the encoder, cut after its layer, and the probe."""
     from layerscope.study.export import export as write_predictor
-    from layerscope.study.progress import Bars
 
-    choice = {"task": task, "model": model, "probe": probe, "given": given}
-    print_exported(
-        write_predictor(run_directory, out, **choice, weights=not no_weights, insist=insist, progress=Bars(console))
-    )
+    choice: dict[str, Any] = {"task": task, "model": model, "probe": probe, "given": given}
+    choice |= {"weights": not no_weights, "refit": refit, "insist": insist}
+    print_exported(write_predictor(run_directory, out, **choice, progress=shown_progress()))
 
 
 @app.command()
@@ -197,6 +212,10 @@ def predict(
     places: Annotated[list[Path], typer.Argument(help="Audio files, or folders of them.", metavar="FILES...")],
     out: Annotated[Path | None, typer.Option(help="A .csv or .jsonl.  [default: CSV on the terminal]")] = None,
     jams: Annotated[Path | None, typer.Option(help="A directory for a JAMS file a song.")] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(help="From which probability on a tag is given: 0.3 for all, or NAME=0.3; may be repeated."),
+    ] = None,
     encoder: Annotated[
         str | None, typer.Option(help="module:factory of an encoder of your own, where the run used one.")
     ] = None,
@@ -205,16 +224,17 @@ def predict(
     from layerscope.encoders import load_encoder
     from layerscope.predictor.answer_files import answer_files, audio_files, table_of, write_answers, write_jams
     from layerscope.predictor.predict import load_predictor
-    from layerscope.study.progress import Bars
 
     predictor = load_predictor(directory, load_encoder(encoder) if encoder else None)
+    if threshold:
+        predictor = predictor.at(read_thresholds(threshold, predictor.manifest.names))
     paths = audio_files(places)
     # Before the work, not after it.
     if out is not None and out.suffix not in (".csv", ".jsonl"):
         raise UsageError(f"{out}: answers are written as .csv or .jsonl")
     answers = []
     # The answers may go through a pipe, where no bar belongs.
-    with Bars(plain_console(stderr=True)).task("predicting", len(paths), "files") as step:
+    with shown_progress().task("predicting", len(paths), "files") as step:
         for answer in answer_files(predictor, paths):
             answers.append(answer)
             step(1, 0.0)
@@ -227,6 +247,25 @@ def predict(
     failed = [answer for answer in answers if answer.error]
     if failed:
         raise DataError(f"{len(failed)} of {len(answers)} files have no answer; the first: {failed[0].error}")
+
+
+def read_thresholds(texts: list[str], names: list[str]) -> dict[str, Any]:
+    """Return thresholds of tags by their names from what ``--threshold`` says: a number alone is of all names.
+
+    Examples
+    --------
+    >>> read_thresholds(["0.3", "calm=0.7"], ["calm", "loud"])
+    {'calm': 0.7, 'loud': 0.3}
+    """
+    thresholds: dict[str, Any] = {}
+    # Those without a name first, so that the order does not matter.
+    for text in sorted(texts, key=lambda text: "=" in text):
+        name, _, share = text.rpartition("=")
+        try:
+            thresholds |= {name: float(share)} if name else dict.fromkeys(names, float(share))
+        except ValueError as error:
+            raise UsageError(f"--threshold {text}: not a probability, nor NAME=PROBABILITY") from error
+    return thresholds
 
 
 def write_page(directory: Path) -> None:
@@ -265,14 +304,13 @@ def draw_page(directory: Path) -> None:
 def demo(out: Annotated[Path, typer.Option(help="The run's directory.")] = Path("runs/demo")) -> None:
     """Run the study in small: composed music, two encoders that come with layerscope; nothing is downloaded."""
     from layerscope.study.demo import demo as run_demo
-    from layerscope.study.progress import Bars
 
     started = time.monotonic()
 
     def stage(what: str, seconds: float) -> None:
-        console.print(f"{seconds:6.1f} s  {what}")
+        say(f"{seconds:6.1f} s  {what}")
 
-    results = run_demo(out, progress=Bars(console), command=sys.argv, stage=stage)
+    results = run_demo(out, progress=shown_progress(), command=sys.argv, stage=stage)
     print_answers(results)
     console.print(f"\n{out / 'report.html'} ({time.monotonic() - started:.0f} s)")
 
@@ -293,7 +331,7 @@ def data(
     benchmark, place = known_tasks()[task], (root or data_directory()).expanduser()
     print_lines(describe(benchmark))
     if download:
-        fetch(benchmark, place, lambda line: console.print(line))
+        fetch(benchmark, place, say)
     if not (place / benchmark.folder).is_dir():
         way = "; --download gets it" if benchmark.source.repository or benchmark.source.archives else ""
         console.print(f"on disk: nothing at {place / benchmark.folder}{way}", soft_wrap=True)
@@ -316,7 +354,7 @@ def pretrain(
 
     given = {"family": family, "data": data, "steps": steps, "seed": seed}
     settings = read_recipe(recipe, **{name: value for name, value in given.items() if value is not None})
-    encoder = train(settings, out, lambda line: console.print(line))
+    encoder = train(settings, out, say)
     console.print(f"\n{encoder}: give it as --model")
 
 
@@ -384,7 +422,9 @@ def guarded(arguments: list[str]) -> int:
     """Return the exit code of a command."""
     errors = plain_console(stderr=True)
     try:
-        app(arguments)
+        values = arguments.index("--") if "--" in arguments else len(arguments)
+        front = [word for word in arguments[:values] if word in ANYWHERE]
+        app([*front, *(word for word in arguments[:values] if word not in ANYWHERE), *arguments[values:]])
     except LayerscopeError as error:
         errors.print(f"error: {error}", soft_wrap=True)
         return error.exit_code

@@ -16,6 +16,7 @@ from layerscope.study.options import Sources
 
 if TYPE_CHECKING:
     from layerscope.features.cached_stores import CachedStore
+    from layerscope.study.progress import Progress
 
 __all__ = [
     "LISTS",
@@ -30,6 +31,9 @@ __all__ = [
     "print_results",
     "print_similarities",
     "print_table",
+    "say",
+    "shown_progress",
+    "verbosity",
 ]
 
 
@@ -39,10 +43,26 @@ def plain_console(**where: Any) -> Console:
 
 
 console = plain_console()
+#: What was asked of the command that runs.
+verbosity = {"quiet": False, "verbose": False}
 #: Letters of the widest table.
 WIDEST = 240
 #: Kinds of reasons why clips are skipped that `check` shows.
 MOST_REASONS = 10
+
+
+def shown_progress() -> Progress:
+    """Return where long work shows its progress; on standard error, so that what is printed can go through a pipe."""
+    from layerscope.study.progress import Bars, Silent
+
+    errors = plain_console(stderr=True)
+    return Silent() if verbosity["quiet"] else Bars(errors, errors, verbose=verbosity["verbose"])
+
+
+def say(line: object) -> None:
+    """Print a line about work that goes on, unless a command is to be quiet."""
+    if not verbosity["quiet"]:
+        console.print(line, soft_wrap=True)
 
 
 def list_models() -> Table:
@@ -230,8 +250,10 @@ def print_encoders(sources: Sources) -> None:
     for name in sources.model:
         encoder = load_encoder(name, layers=sources.layers)
         verify(encoder, name)
+        narrow, wide = min(encoder.widths), max(encoder.widths)
         table.add_row(
-            encoder.name, f"{encoder.layers[0]}–{encoder.layers[-1]}", str(encoder.dim), str(encoder.sample_rate),
+            encoder.name, f"{encoder.layers[0]}–{encoder.layers[-1]}",
+            f"{narrow}–{wide}" if narrow < wide else str(wide), str(encoder.sample_rate),
             f"{encoder.frame_rate:g}", f"{encoder.window:.4g}", f"{encoder.minimum_samples / encoder.sample_rate:.3f}",
             encoder.fingerprint[:12],
         )  # fmt: skip

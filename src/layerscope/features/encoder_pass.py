@@ -158,15 +158,13 @@ class Pass:
         anonymous = {key: value for key, value in description.items() if key != "encoder"}
         return FeatureStore(cache / "features" / fingerprint_of(anonymous), description)
 
-    def states_of(self, samples: Samples, name: str) -> ClipStates:
-        """Return the states of a clip that is at hand.
+    def states_of(self, clips: Mapping[str, Samples]) -> list[ClipStates]:
+        """Return the states of clips that are at hand.
 
         Parameters
         ----------
-        samples : ndarray, shape (samples,), float32
-            At the encoder's rate.
-        name : str
-            Of the clip, for messages.
+        clips : mapping of str to ndarray, shape (samples,), float32
+            Samples at the encoder's rate, by the names that messages are to have.
 
         Raises
         ------
@@ -175,13 +173,22 @@ class Pass:
         ModelError
             If a state is not finite.
         """
-        refuse_short(self.encoder, samples, name)
-        windows, spans = self.cutting.cut(samples, self.encoder.sample_rate)
-        # Nothing is sampled: samples serve comparisons, which read the store.
-        clip = Assembly(self.encoder, self.cutting, self.pooling, spans, name, np.zeros(0, np.int64))
-        for number, states in batches(self.encoder, list(windows), lambda _: None, [name] * len(windows)):
-            clip.take(number, states)
-        return clip.finish()
+        assemblies: list[Assembly] = []
+        windows: list[Samples] = []
+        owners: list[tuple[int, int]] = []
+        for name, samples in clips.items():
+            refuse_short(self.encoder, samples, name)
+            cut, spans = self.cutting.cut(samples, self.encoder.sample_rate)
+            owners += [(len(assemblies), number) for number in range(len(spans))]
+            windows += list(cut)
+            # Nothing is sampled: samples serve comparisons, which read the store.
+            none = np.zeros(0, np.int64)
+            assemblies.append(Assembly(self.encoder, self.cutting, self.pooling, spans, name, none))
+        names = [assemblies[owner].name for owner, _ in owners]
+        for position, states in batches(self.encoder, windows, lambda _: None, names):
+            clip, number = owners[position]
+            assemblies[clip].take(number, states)
+        return [clip.finish() for clip in assemblies]
 
     def missing(self, clips: pd.DataFrame, store: FeatureStore, sample: int = FRAMES_A_CLIP) -> dict[str, int]:
         """Return the keys of clips that the store lacks, and how many of the frames of each are to be sampled."""

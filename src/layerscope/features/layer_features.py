@@ -59,6 +59,13 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.layer = layer
         self.window = window
 
+    def __sklearn_tags__(self) -> Any:
+        """Say that it takes a list of texts: checks that feed it tables of numbers do not apply."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.one_d_array = tags.input_tags.string = True
+        return tags
+
     def fit(self, X: ArrayLike, y: Any = None) -> LayerFeatures:  # noqa: ARG002 - scikit-learn's names
         """Look at the model; nothing is learnt.
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from layerscope.atomic_files import sweep, write_text
 from layerscope.data.audio import EXTENSIONS, file_facts
 from layerscope.errors import AudioError, UsageError
+from layerscope.features.encoder_pass import BATCH_SECONDS
 from layerscope.predictor.predict import Predictor
 from layerscope.targets import Kind
 
@@ -60,12 +63,29 @@ def audio_files(places: Sequence[Path]) -> list[Path]:
 
 
 def answer_files(predictor: Predictor, paths: Sequence[Path]) -> Iterator[Answered]:
-    """Yield what a predictor says of each file, or why it says nothing."""
+    """Yield what a predictor says of each file, or why it says nothing; short files are encoded together."""
+    waiting: list[Path] = []
+    clips: dict[str, NDArray[np.float32]] = {}
+    reasons: dict[Path, str] = {}
     for path in paths:
+        waiting.append(path)
         try:
-            yield Answered(path, predictor.predict_file(path))
+            clips[str(path)] = predictor.heard(path)
         except AudioError as error:
-            yield Answered(path, {}, str(error))
+            reasons[path] = str(error)
+        if sum(map(len, clips.values())) >= BATCH_SECONDS * predictor.encoder.sample_rate:
+            yield from answered(predictor, waiting, clips, reasons)
+            waiting, clips = [], {}
+    yield from answered(predictor, waiting, clips, reasons)
+
+
+def answered(
+    predictor: Predictor, paths: Sequence[Path], clips: Mapping[str, NDArray[np.float32]], reasons: Mapping[Path, str]
+) -> Iterator[Answered]:
+    """Yield the answers for clips that are encoded together, and the reasons of files that could not be read."""
+    answers = dict(zip(clips, predictor.answers(clips), strict=True))
+    for path in paths:
+        yield Answered(path, {}, reasons[path]) if path in reasons else Answered(path, answers[str(path)])
 
 
 def table_of(answers: Sequence[Answered], kind: Kind) -> pd.DataFrame:

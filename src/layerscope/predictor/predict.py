@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import numbers
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ from layerscope.data.audio import load, refuse_unheard
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.exported_encoder import read_portable
 from layerscope.encoders.model_names import names_code
-from layerscope.errors import AudioError, DataError, UsageError
+from layerscope.errors import AudioError, DataError, UsageError, unknown
 from layerscope.features.clip_states import ClipStates
-from layerscope.features.encoder_pass import Pass
+from layerscope.features.encoder_pass import Pass, refuse_short
 from layerscope.features.pooling import half_precision
 from layerscope.features.windows import FRAME_RATE
 from layerscope.probes import apply_probe
@@ -35,6 +36,7 @@ __all__ = ["MANIFEST", "PROBE", "Manifest", "Predictor", "digests", "load_predic
 
 MANIFEST, PROBE = "predictor.json", "probe.safetensors"
 Samples = NDArray[np.floating]
+Threshold = float | Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,10 @@ class Manifest:
         SHA-256 of each file beside this one.
     version : str
         Of layerscope.
+    settings : dict of str to float
+        What validation chose for the probe.
+    refit : bool
+        Whether the probe was trained again on all clips: `scores` and curves are then of the run's, trained on less.
     """
 
     task: str
@@ -90,6 +96,8 @@ class Manifest:
     scores: dict[str, Any]
     files: dict[str, str]
     version: str
+    settings: dict[str, float] = field(default_factory=dict)
+    refit: bool = False
 
     def as_json(self) -> bytes:
         """Return what is written, with a digest of it."""
@@ -117,7 +125,40 @@ class Predictor:
         self.kind = kind_named(manifest.kind)
         self.positions = [encoder.layers.index(layer) for layer in manifest.layers]
 
-    def __call__(self, sound: str | Path | Samples | torch.Tensor, sample_rate: int | None = None) -> dict[str, Any]:
+    def at(self, threshold: Threshold) -> Predictor:
+        """Return this predictor with other thresholds of tags.
+
+        Parameters
+        ----------
+        threshold : float or mapping of str to float
+            The probability, in [0, 1], from which on a tag is given: of all tags, or of some by their names.
+
+        Raises
+        ------
+        UsageError
+            If it answers no tags, has no such tag, or a threshold is no probability.
+        """
+        known = dict(zip(self.manifest.names, self.manifest.thresholds, strict=False))
+        # Beats have thresholds of their frames, which decode them and decide nothing alone.
+        if self.kind.form != "tags" or self.kind.over_time:
+            raise UsageError(f"a threshold is of tags; this predictor answers {self.kind.words(self.manifest.names)}")
+        asked = threshold if isinstance(threshold, Mapping) else dict.fromkeys(known, threshold)
+        for name, share in asked.items():
+            if name not in known:
+                raise unknown("tag", str(name), known)
+            # False and NaN are no probabilities either.
+            if isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0 <= share <= 1:
+                raise UsageError(f"a threshold is a probability in [0, 1], not {share!r} ({name})")
+        thresholds = [float(asked.get(name, known[name])) for name in known]
+        return Predictor(replace(self.manifest, thresholds=thresholds), self.encoder, self.weights)
+
+    def __call__(
+        self,
+        sound: str | Path | Samples | torch.Tensor,
+        sample_rate: int | None = None,
+        *,
+        threshold: Threshold | None = None,
+    ) -> dict[str, Any]:
         """Return the answer for a file or a waveform.
 
         Parameters
@@ -128,6 +169,8 @@ class Predictor:
             Channels are averaged.
         sample_rate : int, optional
             In Hz, of samples; they are resampled where the encoder wants another.
+        threshold : float or mapping of str to float, optional
+            Of tags; see `at`. By default those that were best for F1 on the validation clips.
 
         Returns
         -------
@@ -142,15 +185,9 @@ class Predictor:
         UsageError
             If samples have no rate, or are no waveform.
         """
-        if isinstance(sound, (str, os.PathLike)):
-            return self.predict_file(sound)
-        # False and NaN are no rates either.
-        if isinstance(sample_rate, bool) or not isinstance(sample_rate, (int, np.integer)) or sample_rate <= 0:
-            raise UsageError(f"a waveform needs its sample rate in Hz, a whole number above 0, not {sample_rate!r}")
-        samples = mono(sound)
-        if sample_rate != self.encoder.sample_rate:
-            samples = soxr.resample(samples, sample_rate, self.encoder.sample_rate)
-        return self.answer(self.scores(samples))
+        if threshold is not None:
+            return self.at(threshold)(sound, sample_rate)
+        return self.batch([sound], sample_rate)[0]
 
     def predict_file(self, path: str | Path) -> dict[str, Any]:
         """Return the answer for a file.
@@ -160,15 +197,54 @@ class Predictor:
         AudioError
             If it cannot be read.
         """
-        return self.answer(self.scores(load(Path(path), self.encoder.sample_rate)))
+        return self(path)
 
-    def scores(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what the probe says of samples at the encoder's rate: (output,), or (frame, output) over time."""
+    def batch(
+        self, sounds: Sequence[str | Path | Samples | torch.Tensor], sample_rate: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the answers for several sounds, of which those of one length go through the encoder together.
+
+        Parameters
+        ----------
+        sounds : sequence of str, Path, ndarray or Tensor
+            Each as `__call__` takes it.
+        sample_rate : int, optional
+            In Hz, of all that are samples.
+
+        Raises
+        ------
+        AudioError, UsageError
+            As `__call__` does, for the first that cannot be used.
+        """
+        clips = {f"sound {number}": self.heard(sound, sample_rate) for number, sound in enumerate(sounds, 1)}
+        return self.answers(clips)
+
+    def answers(self, clips: Mapping[str, NDArray[np.float32]]) -> list[dict[str, Any]]:
+        """Return the answers for what `heard` has returned, by the names that messages are to have."""
+        return [self.answer(self.scores(states)) for states in self.one_pass.states_of(clips)]
+
+    def heard(self, sound: str | Path | Samples | torch.Tensor, sample_rate: int | None = None) -> NDArray[np.float32]:
+        """Return samples at the encoder's rate, (samples,), or raise what `__call__` raises."""
+        if isinstance(sound, (str, os.PathLike)):
+            samples = load(Path(sound), self.encoder.sample_rate)
+            # By the file's name, and before any other is encoded.
+            refuse_short(self.encoder, samples, str(sound))
+            return samples
+        # False and NaN are no rates either.
+        if isinstance(sample_rate, bool) or not isinstance(sample_rate, (int, np.integer)) or sample_rate <= 0:
+            raise UsageError(f"a waveform needs its sample rate in Hz, a whole number above 0, not {sample_rate!r}")
+        samples = mono(sound)
+        if sample_rate != self.encoder.sample_rate:
+            samples = soxr.resample(samples, sample_rate, self.encoder.sample_rate)
         try:
             refuse_unheard(samples)
         except AudioError as error:
             raise AudioError(f"the waveform {error}") from error
-        states = self.one_pass.states_of(samples, "the waveform")
+        refuse_short(self.encoder, samples, "the waveform")
+        return samples
+
+    def scores(self, states: ClipStates) -> NDArray[np.float32]:
+        """Return what the probe says of a clip's states: (output,), or (frame, output) over time."""
         if isinstance(self.kind, KindOverTime):
             return apply_probe(self.weights, self.assemble(self.frames(states, self.kind.divisor)))
         return apply_probe(self.weights, self.assemble([layer.numpy() for layer in states.pooled])).mean(axis=0)

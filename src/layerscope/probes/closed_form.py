@@ -67,7 +67,8 @@ def fit_closed_form(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
         return clip_means(raw, problem.window_clip[windows], len(labels.values))
 
     valid = problem.windows_of(problem.valid)
-    penalty = choose(grid, lambda penalty: validation_score(problem, scores(penalty, valid))).chosen
+    candidates = problem.open_values(name, grid)
+    penalty = choose(candidates, lambda penalty: validation_score(problem, scores(penalty, valid))).chosen
     # Solved in the labels' own units, so that outputs are neither scaled nor shifted.
     kept = applied_weights(problem, basis, *path(penalty), (np.ones(1, np.float32), np.zeros(1, np.float32)))
     return [Prediction(scores(penalty, np.arange(len(states))), {name: penalty}, (), kept)]

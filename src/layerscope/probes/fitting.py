@@ -12,7 +12,7 @@ import json
 import pkgutil
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -186,12 +186,17 @@ def run_job(job: Job, target: Target, seeds: Sequence[int]) -> Outcome:
 
 
 def train_part(
-    job: Job, states: NDArray[np.float32], target: Target, number: int, seeds: Sequence[int]
+    job: Job,
+    states: NDArray[np.float32],
+    target: Target,
+    number: int,
+    seeds: Sequence[int],
+    settings: Mapping[str, float] | None = None,
 ) -> list[Prediction]:
-    """Train a job's probe on its states (see `assemble`) for one part, once a seed."""
+    """Train a job's probe on its states (see `assemble`) for one part, once a seed, with `settings` where given."""
     part = target.parts[number]
     problem = Problem(
-        states, job.features.window_clip, target.labels, part.train, part.valid, part.test, target.schedule
+        states, job.features.window_clip, target.labels, part.train, part.valid, part.test, target.schedule, settings
     )
     return PROBES[job.probe](problem, seeds)
 
@@ -272,7 +277,7 @@ def job_digest(job: Job, target: Target, seeds: Sequence[int]) -> str:
         "input": [job.chosen.name, job.chosen.layer],
         "probe": job.probe,
         "seeds": list(seeds),
-        "labels": [kind.name, target.labels.names],
+        "labels": [kind.name, target.labels.names, target.labels.metrics()[0]],
         "tracks": target.tracks.digest() if target.tracks else None,
         "schedule": asdict(target.schedule),
         "source": source_of(type(kind).__module__),

@@ -77,7 +77,7 @@ def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     solution = np.zeros(parameter_count(states, outputs))
     tied = tied_mixtures(trained, outputs) if mixture_size(states) else []
     candidates: list[Prediction] = []
-    for penalty in PENALTIES:
+    for penalty in problem.open_values("penalty", PENALTIES):
         if tied:
             solution = solve_mixture(
                 trained, window_target, form, outputs, penalty, tied, solution if candidates else None

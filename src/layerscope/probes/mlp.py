@@ -106,8 +106,9 @@ def fit_mlp(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     list of Prediction, one a seed
     """
     states = torch.from_numpy(problem.standardised())
-    tries = {rate: train_once(problem, states, rate, seeds[0]) for rate in LEARNING_RATES}
-    best = choose(LEARNING_RATES, lambda rate: tries[rate].rank).chosen
+    rates = problem.open_values("learning_rate", LEARNING_RATES)
+    tries = {rate: train_once(problem, states, rate, seeds[0]) for rate in rates}
+    best = choose(rates, lambda rate: tries[rate].rank).chosen
     trained = [tries[best], *(train_once(problem, states, best, seed) for seed in seeds[1:])]
     return [
         Prediction(one.scores, {"learning_rate": best, "epoch": float(one.epoch)}, one.mixture, one.weights)
@@ -116,7 +117,7 @@ def fit_mlp(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
 
 
 def train_once(problem: Problem, states: Tensor, rate: float, seed: int) -> Trained:
-    """Train with one learning rate and seed, and return the epoch that validation likes best."""
+    """Train with one learning rate and seed; return the epoch that validation likes best, or the one that is held."""
     labels = problem.labels
     targets, restore = target_tensor(problem)
     train = torch.from_numpy(problem.windows_of(problem.train))
@@ -132,12 +133,13 @@ def train_once(problem: Problem, states: Tensor, rate: float, seed: int) -> Trai
             optimizer, mode="max", factor=0.5, patience=problem.schedule.halve_after
         )
         best, kept, best_epoch = (-np.inf, -np.inf), copy.deepcopy(probe.state_dict()), 0
-        for epoch in range(1, problem.schedule.epochs + 1):
+        held = problem.settings is not None
+        for epoch in range(1, int(problem.open_values("epoch", (problem.schedule.epochs,))[0]) + 1):
             run_epoch(probe, optimizer, labels.kind.form, states, window_target, train)
             rank = validate(probe, problem, states, targets, valid, restore)
             # By the score alone: the loss only tells equal scores apart.
             halving.step(rank[0])
-            if rank > best:
+            if held or rank > best:
                 best, kept, best_epoch = rank, copy.deepcopy(probe.state_dict()), epoch
             elif epoch - best_epoch >= problem.schedule.stop_after:
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -47,6 +48,9 @@ class Problem:
         Rows of clips.
     schedule : Schedule
         Of probes that are trained step by step.
+    settings : mapping of str to float, optional
+        What an earlier training chose (see `Prediction`), to be held: then the validation clips choose nothing and may
+        train as well.
     """
 
     states: Array
@@ -56,6 +60,11 @@ class Problem:
     valid: NDArray[np.int64]
     test: NDArray[np.int64]
     schedule: Schedule = field(default_factory=Schedule)
+    settings: Mapping[str, float] | None = None
+
+    def open_values(self, name: str, grid: Sequence[float]) -> Sequence[float]:
+        """Return the values of a setting among which validation chooses: one where it is held."""
+        return grid if self.settings is None else (self.settings[name],)
 
     def windows_of(self, clips: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the windows of some clips."""

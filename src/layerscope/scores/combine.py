@@ -35,8 +35,8 @@ def combine(runs: Sequence[Results]) -> Results:
     Raises
     ------
     UsageError
-        If one task is of different clips or labels, one model name is of different networks, or one model has
-        different scores on one task with one probe.
+        If one task is of different clips or labels, or chosen by different metrics, one model name is of different
+        networks, or one model has different scores on one task with one probe.
 
     Examples
     --------
@@ -52,6 +52,12 @@ def combine(runs: Sequence[Results]) -> Results:
     distinct: list[Results] = []
     for run in runs:
         for name, facts in run.facts["tasks"].items():
+            metrics = {tasks.setdefault(name, facts)["primary"], facts["primary"]}
+            if len(metrics) > 1:
+                raise UsageError(
+                    f"task '{name}' is chosen by {' in one of these runs and by '.join(sorted(metrics))} in another; "
+                    "run one of them again with the --metric of the other"
+                )
             if tasks.setdefault(name, facts)["digest"] != facts["digest"]:
                 raise UsageError(
                     f"task '{name}' is of different clips, labels or splits in these runs; they do not compare"

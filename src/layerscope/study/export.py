@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from layerscope.atomic_files import (
     write_tensors,
     write_text,
 )
+from layerscope.data.splits import Part, parts_of
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.exported_encoder import cut_encoder, write_portable
@@ -30,7 +32,16 @@ from layerscope.errors import DataError, UsageError, unknown
 from layerscope.features.clip_features import Features
 from layerscope.predictor.predict import MANIFEST, PROBE, Manifest, digests
 from layerscope.probes import Input, Prediction, assemble, inputs_of
-from layerscope.probes.fitting import Job, Target, job_digest, left_of, read_outcome, single_thread, train_part
+from layerscope.probes.fitting import (
+    Job,
+    Target,
+    clip_part,
+    job_digest,
+    left_of,
+    read_outcome,
+    single_thread,
+    train_part,
+)
 from layerscope.report.sentences import advise, headline, input_name, metric_name, number, span
 from layerscope.scores.layer_selection import choose_row
 from layerscope.scores.score_table import CONTROL_INPUTS, Results
@@ -38,8 +49,9 @@ from layerscope.scores.verdict import Verdict, decide
 from layerscope.study.extraction import Stores, extract_all, keep_usable
 from layerscope.study.options import Plan, make_plan
 from layerscope.study.progress import Progress, Silent
-from layerscope.study.run_task import divide
+from layerscope.study.run_task import divide, features_and_target
 from layerscope.study.study_tasks import StudyTask, load_tasks
+from layerscope.targets import Labels
 
 __all__ = ["Costs", "Exported", "export"]
 
@@ -99,6 +111,7 @@ def export(
     probe: str | None = None,
     given: str | None = None,
     weights: bool = True,
+    refit: bool = False,
     insist: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
@@ -117,6 +130,9 @@ def export(
         is what validation prefers of the others; where none is, what the report recommends.
     weights : bool
         Whether the encoder's weights are copied; otherwise the predictor refers to where they came from.
+    refit : bool
+        Whether the probe is trained once more on all clips, with the settings that the run chose for it. The score
+        stays that of the run's probe, which was trained on less, and so do the curves of its probabilities.
     insist : bool
         Export although the run's answer is that no input beats the controls.
     progress : Progress, optional
@@ -143,7 +159,7 @@ def export(
         raise UsageError(f"{encoder.name} holds states of files and encodes no new sound; export a model (--model)")
     study_task, stores = task_of(plan, results, own.facts["task"], encoder, progress or Silent())
     labels = study_task.labels()
-    features, target, _ = divide(study_task, labels, stores, plan)
+    features, target, clips = divide(study_task, labels, stores, plan)
     chosen = input_of(features[0], row)
     job = Job(features[0], chosen, str(row.probe))
     prediction = trained_again(job, target, plan, run)
@@ -154,13 +170,19 @@ def export(
     valid = target.parts[0].valid
     # Not on clips of training, of which a probe is surer than of new ones.
     calibration = labels.kind.calibrate(prediction.scores[valid], target.labels.values[valid])
+    score = score_of(row)
+    if refit:
+        score += (
+            f"; that is of the probe trained on {len(clip_part(target, 0).train)} clips, this one of all {len(clips)}"
+        )
+        prediction = trained_on_all(job, prediction.settings, study_task, labels, stores, clips)
     scores = {name: row[name] for name in ("metric", "value", "ci_low", "ci_high", "n")}
     with new_directory(out, "predictor") as place:
         told, cut = written_encoder(encoder, layers, place, source, copied=weights)
         write_tensors(
             place / PROBE, {name: np.ascontiguousarray(value) for name, value in prediction.weights.items()}, {}
         )
-        write_text(place / "README.md", card(own, row, why, source, told, whole, cut))
+        write_text(place / "README.md", card(own, row, why, source, told, whole, cut, score, refit=refit))
         # Last, because it holds the digests of the other files.
         manifest = Manifest(
             task=study_task.name,
@@ -180,9 +202,11 @@ def export(
             scores={**scores, "n": int(row.n), "split": "test"},
             files=digests(place),
             version=version("layerscope"),
+            settings=prediction.settings,
+            refit=refit,
         )
         write_atomically(place / MANIFEST, manifest.as_json())
-    return Exported(out, f"{what_of(row)}, {row.probe} probe", score_of(row), window, whole, cut)
+    return Exported(out, f"{what_of(row)}, {row.probe} probe", score, window, whole, cut)
 
 
 def what_of(row: pd.Series) -> str:
@@ -270,6 +294,24 @@ def trained_again(job: Job, target: Target, plan: Plan, run: Path) -> Prediction
     return prediction
 
 
+def trained_on_all(
+    job: Job,
+    settings: Mapping[str, float],
+    study_task: StudyTask,
+    labels: Labels,
+    stores: Stores,
+    clips: pd.DataFrame,
+) -> Prediction:
+    """Train a job's probe on all clips of its task, with settings that were chosen before."""
+    first = parts_of(clips)[0]
+    # What validation chose is held, so that its clips, and those that judged, may train.
+    part = Part(np.arange(len(clips)), first.valid, first.test)
+    features, target = features_and_target(study_task, labels, stores, clips, [part])
+    again = replace(job, features=features[0])
+    with single_thread():
+        return train_part(again, assemble(again.features, again.chosen), target, 0, [0], settings)[0]
+
+
 def used_layers(encoder: Encoder, chosen: Input) -> tuple[int, ...]:
     """Return the layers that an input is made of."""
     if chosen.layer is not None:
@@ -311,7 +353,18 @@ def costs_of(encoder: Encoder, window: float) -> Costs:
     return Costs(float(np.median(times)), sum(value.numel() * value.element_size() for value in held) / 1e6)
 
 
-def card(own: Results, row: pd.Series, why: str, source: str, told: dict[str, Any], whole: Costs, cut: Costs) -> str:
+def card(
+    own: Results,
+    row: pd.Series,
+    why: str,
+    source: str,
+    told: dict[str, Any],
+    whole: Costs,
+    cut: Costs,
+    score: str,
+    *,
+    refit: bool,
+) -> str:
     """Return a model card with the hub's metadata in front."""
     facts, licence, advice = own.facts, licence_of(source), advise(own)
     cautions = "".join(f"\n- {caution}" for caution in advice.cautions)
@@ -333,6 +386,8 @@ def card(own: Results, row: pd.Series, why: str, source: str, told: dict[str, An
         else "its weights, cut after the last layer that is used"
     )
     sizes = ", ".join(f"{name} {count}" for name, count in facts["splits"].items())
+    trained = "all of them, with the settings of the training" if refit else "the training"
+    trained += " of the first seed (of folds, the first) of the study"
     return f"""---
 {front.to_yaml()}
 ---
@@ -341,10 +396,10 @@ def card(own: Results, row: pd.Series, why: str, source: str, told: dict[str, An
 
 Answers `{row.target}` ({facts["kind"]}: {", ".join(facts["names"][:12])}{", …" if len(facts["names"]) > 12 else ""}).
 
-- **Score** in the run that it comes from: {score_of(row)}.
+- **Score** in the run that it comes from: {score}.
 - **Answer** of that run: {advice.headline}
 - **Chosen** by {why}.
-- **Trained on** `{row.dataset}`: {facts["clips"]} clips ({sizes}), the first seed (of folds, the first) of the study.
+- **Trained on** `{row.dataset}`: {facts["clips"]} clips ({sizes}): {trained}.
 - **Encoder**: {where}. Licence of the weights: {licence}.
 - **Cost**: weights of {cut.megabytes:.1f} MB in place of {whole.megabytes:.1f} MB for the whole model.{cautions}
 

@@ -152,6 +152,9 @@ class Probing(Options):
     kind: str | None = Field(
         None, description="What the target is (`layerscope ls metrics`), if it should not be worked out."
     )
+    metric: str | None = Field(
+        None, description="By which validation chooses (`layerscope ls metrics`).  [default: the first of the kind]"
+    )
     probe: Names = Field(
         default_factory=lambda: list(known_names("probe")),
         min_length=1,
@@ -166,6 +169,16 @@ class Probing(Options):
         None, gt=0, allow_inf_nan=False, description="Longest window in seconds.  [default: the model's]"
     )
     allow_leaks: bool = Field(default=False, description="Go on although splits share groups or audio.")
+
+    @field_validator("metric")
+    @classmethod
+    def refuse_unknown_metric(cls, value: str | None) -> str | None:
+        """Raise for a metric that no kind has; whether the target's own kind has it is known with the data."""
+        from layerscope.targets import metric_named
+
+        if value is not None:
+            metric_named(value)
+        return value
 
 
 class Plan(Probing, Sources):

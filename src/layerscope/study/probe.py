@@ -33,6 +33,7 @@ def probe(
     *,
     target: str | Sequence[str] = "label",
     kind: str | None = None,
+    metric: str | None = None,
     probes: str | Sequence[str] = ("mlp", "linear", "closed"),
     seeds: int = 5,
     folds: int | None = None,
@@ -52,6 +53,8 @@ def probe(
         The column to predict, or several with commas as one target; each of a sequence is a task of its own.
     kind : str, optional
         What the target is (``layerscope ls metrics``), where it should not be worked out.
+    metric : str, optional
+        By which validation chooses; the first of the kind by default.
     probes : str or sequence of str
         Which probes, with commas or one by one.
     seeds : int
@@ -72,7 +75,7 @@ def probe(
     Raises
     ------
     UsageError
-        For an unknown probe or target, or encoders without a dataset.
+        For an unknown probe, metric or target, or encoders without a dataset.
     DataError
         For data that cannot be used.
 
@@ -86,8 +89,8 @@ def probe(
     >>> probe(features, probes=["closed"]).best_layers().layer.tolist()
     [1]
     """
-    given = {"target": target, "kind": kind, "probe": probes, "seeds": seeds, "folds": folds, "split_seed": split_seed,
-             "window": window, "allow_leaks": allow_leaks}  # fmt: skip
+    given = {"target": target, "kind": kind, "metric": metric, "probe": probes, "seeds": seeds, "folds": folds,
+             "split_seed": split_seed, "window": window, "allow_leaks": allow_leaks}  # fmt: skip
     asked = checked(Probing, given, "probe()")
     subjects = list(subject) if isinstance(subject, Sequence) and not isinstance(subject, str) else [subject]
     strangers = [type(one).__name__ for one in subjects if not isinstance(one, (str, Encoder, Features))]
@@ -105,7 +108,7 @@ def probe(
     surveyed = dataset.survey()
     tasks = [
         StudyTask(dataset.name if len(asked.target) == 1 else f"{dataset.name}-{one.partition(',')[0]}",
-              surveyed.with_target(one, kind), one, kind, window)
+              surveyed.with_target(one, kind), one, kind, window, metric=metric)
         for one in asked.target
     ]  # fmt: skip
     for task in tasks:
@@ -136,8 +139,8 @@ def probe_own(features: Sequence[Features], asked: Probing) -> Results:
         raise UsageError(
             f"'{ignored[0]}' is of a dataset; features bring their own labels (and kind: Features.from_arrays)"
         )
-    labels = features[0].labels
-    assert labels is not None
+    assert features[0].labels is not None
+    labels = features[0].labels.by(asked.metric)
     leaks = refuse_leaks(features[0].clips, allow=asked.allow_leaks)
     clips = assign(features[0].clips, labels, asked.split_seed, asked.folds)
     parts = parts_of(clips)

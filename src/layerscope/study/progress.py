@@ -1,4 +1,4 @@
-"""Progress on long work: bars on a terminal, silence elsewhere."""
+"""Progress on long work: bars on a terminal, elsewhere a line a minute."""
 
 from __future__ import annotations
 
@@ -34,17 +34,34 @@ class Silent:
         yield lambda count, seconds: None  # noqa: ARG005
 
 
+#: Seconds between two lines: a log of a night's job stays short, and nobody takes it for dead.
+BETWEEN_LINES = 60.0
+
+
 class Bars:
     """Shows a bar for each task: units done, audio-hours per hour where there is audio, time left.
 
     Parameters
     ----------
     console : rich.console.Console
-        Where; nothing is shown if it is no terminal.
+        Where bars are drawn, if it is a terminal.
+    lines : rich.console.Console, optional
+        Where a line is written each minute if it is none; nowhere by default.
+    verbose : bool
+        Whether a line says of each task how long it took.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, lines: Console | None = None, *, verbose: bool = False) -> None:
         self.console = console
+        self.lines = lines
+        self.verbose = verbose
+        self.last_line = time.monotonic()
+
+    def line(self, text: str) -> None:
+        """Write a line."""
+        if self.lines:
+            self.lines.print(text, soft_wrap=True)
+            self.last_line = time.monotonic()
 
     @contextmanager
     def task(self, description: str, total: int, unit: str) -> Iterator[Step]:
@@ -59,13 +76,19 @@ class Bars:
         with RichProgress(*columns, console=self.console, disable=not self.console.is_terminal) as bars:
             # To one width, so that the bars of a study begin below each other.
             bar = bars.add_task(f"{description:<24}", total=total, unit=unit, speed="")
-            started, audio = time.monotonic(), 0.0
+            started, audio, done = time.monotonic(), 0.0, 0
 
             def step(count: int, seconds: float) -> None:
-                nonlocal audio
+                nonlocal audio, done
                 audio += seconds
+                done += count
                 # A first step from the cache may take no time that the clock can tell.
                 elapsed = max(time.monotonic() - started, 1e-3)
                 bars.update(bar, advance=count, speed=f"· {audio / elapsed:,.0f} h of audio/h" if audio else "")
+                if not self.console.is_terminal and time.monotonic() - self.last_line >= BETWEEN_LINES:
+                    left = elapsed / max(done, 1) * (total - done) / 60
+                    self.line(f"{description}: {done:,} of {total:,} {unit}, about {left:.0f} min left")
 
             yield step
+        if self.verbose:
+            self.line(f"{description}: {done:,} {unit} in {time.monotonic() - started:.1f} s")

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from layerscope.data.leaks import disputed_sounds, group_codes
-from layerscope.data.splits import assign, choosing_parts, parts_of, refuse_unlearnable
+from layerscope.data.splits import Part, assign, choosing_parts, parts_of, refuse_unlearnable
 from layerscope.features.clip_features import Features
 from layerscope.features.encoder_pass import stored_features
 from layerscope.probes.fitting import (
@@ -40,7 +40,7 @@ from layerscope.study.twins import distinct_networks, draws_of_twins, joined, tw
 from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
 
-__all__ = ["TaskScores", "cross_validated", "divide", "probe_features", "run_task"]
+__all__ = ["TaskScores", "cross_validated", "divide", "features_and_target", "probe_features", "run_task"]
 
 
 @dataclass(frozen=True)
@@ -87,21 +87,25 @@ def divide(
 ) -> tuple[list[Features], Target, pd.DataFrame]:
     """Return the features of a task, what probes are to predict of them, and its clips with their splits."""
     clips = assign(task.dataset.clips, labels, asked.split_seed, asked.folds)
-    schedule = task.task.schedule if task.task else Schedule()
     parts = parts_of(clips)
     refuse_unlearnable(labels, parts)
+    features, target = features_and_target(task, labels, stores, clips, parts)
+    return features, target if target.tracks else cross_validated(target, clips, asked), clips
+
+
+def features_and_target(
+    task: StudyTask, labels: Labels, stores: Stores, clips: pd.DataFrame, parts: list[Part]
+) -> tuple[list[Features], Target]:
+    """Return the features of a task's clips, and what probes are to predict of them with given trainings."""
+    schedule = task.task.schedule if task.task else Schedule()
     if not labels.kind.over_time:
-        return (
-            [stored_features(store, clips) for store in stores],
-            cross_validated(Target(labels, parts, schedule=schedule), clips, asked),
-            clips,
-        )
+        return [stored_features(store, clips) for store in stores], Target(labels, parts, schedule=schedule)
     # Every encoder's frames are kept at 25 Hz, so that the first store counts for all.
     tracks = plan_tracks(labels, [stores[0].entry(key).frames for key in clips.clip_key], parts)
     # Again: among the frames that are taken a short class may have none.
     refuse_unlearnable(tracks.targets, tracks.parts)
     features = [frame_features(store, clips, tracks) for store in stores]
-    return features, Target(tracks.targets, tracks.parts, tracks, schedule), clips
+    return features, Target(tracks.targets, tracks.parts, tracks, schedule)
 
 
 def cross_validated(target: Target, clips: pd.DataFrame, asked: Probing) -> Target:

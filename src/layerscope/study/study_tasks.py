@@ -11,7 +11,7 @@ from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import clips_beside_tested, find_leaks
 from layerscope.data.near_duplicates import join_near_duplicates
 from layerscope.encoders import Encoder
-from layerscope.errors import DataError
+from layerscope.errors import DataError, UsageError
 from layerscope.features.store import FeatureStore
 from layerscope.study.options import Plan
 from layerscope.study.progress import Progress, Silent
@@ -46,6 +46,8 @@ class StudyTask:
         How its clips fall short of the published counts, or nothing.
     alike : list of str
         Which clips share a recording, where that was asked for.
+    metric : str, optional
+        By which validation chooses; the first of the kind by default.
     """
 
     name: str
@@ -57,6 +59,7 @@ class StudyTask:
     published: bool = False
     short: str = ""
     alike: Sequence[str] = ()
+    metric: str | None = None
 
     def __post_init__(self) -> None:
         """Work out the kind."""
@@ -86,7 +89,11 @@ class StudyTask:
 
     def labels(self) -> Labels:
         """Return the labels of the clips."""
-        return self.dataset.labels(self.target, self.kind)
+        labels = self.dataset.labels(self.target, self.kind)
+        try:
+            return labels.by(self.metric)
+        except UsageError as error:
+            raise UsageError(f"{self.name}: {error}") from error
 
     def with_sounds(self, store: FeatureStore, failed: Mapping[str, str]) -> StudyTask:
         """Return the task without the clips that failed, by their keys, and with ``clip_sound`` of the others."""
@@ -120,7 +127,8 @@ def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
         for target in plan.target:
             # Tasks of one table need names of their own; one of several columns goes by the first.
             name = dataset.name if len(plan.target) == 1 else f"{dataset.name}-{target.partition(',')[0]}"
-            found.append(StudyTask(name, dataset.with_target(target, plan.kind), target, plan.kind, plan.window))
+            own = dataset.with_target(target, plan.kind)
+            found.append(StudyTask(name, own, target, plan.kind, plan.window, metric=plan.metric))
     for one in found:
         refuse_leaks(one.dataset.clips, allow=plan.allow_leaks or one.published)
         one.labels()  # a label that cannot be read is an error before the pass, not after
@@ -172,7 +180,7 @@ def survey_task(task: Task, dataset: Dataset, plan: Plan, progress: Progress) ->
     short = refuse_short(task, readable, plan)
     window = plan.window or task.window
     return StudyTask(
-        task.name, readable, task.target, task.kind, window, task, plan.preset == "paper", short
+        task.name, readable, task.target, task.kind, window, task, plan.preset == "paper", short, metric=plan.metric
     ).without_shared()
 
 

@@ -149,7 +149,8 @@ def chance_level(labels: Labels, target: Target, test: Evaluation) -> float:
     Over folds one constant stands for all trainings: a fold that has many clips of a class leaves few of them for its
     training, so that constants of their own would score below what a single one does.
     """
-    if labels.kind.chance is not None:
+    # That of R² is that of R² of one dimension as well.
+    if labels.kind.chance is not None and labels.metrics()[0].partition(":")[0] == labels.kind.metrics[0].name:
         return labels.kind.chance
     left = []
     trained = np.unique(np.concatenate([part.train for part in target.parts]))

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.errors import DataError
+from layerscope.errors import DataError, unknown
 from layerscope.targets.calibration import Calibration
 
 __all__ = ["Column", "Form", "Kind", "Labels", "Metric", "Observation", "defined_mean"]
@@ -114,19 +114,41 @@ class Labels:
     values : ndarray
         Classes: (clip,) int64, an index into `names`; tags: (clip, tag) float32 of 0 and 1; values: (clip, dimension)
         float32; of kinds over time (clip,) objects, the annotation of each track.
+    chosen_by : str
+        The metric by which validation chooses; the first of the kind where it is empty.
     """
 
     kind: Kind
     names: tuple[str, ...]
     values: NDArray[Any]
+    chosen_by: str = ""
+
+    def by(self, metric: str | None) -> Labels:
+        """Return labels of which validation chooses by a metric; the first of the kind where none is named.
+
+        Raises
+        ------
+        UsageError
+            If the kind has no such metric.
+
+        Examples
+        --------
+        >>> from layerscope.targets import labels_of
+        >>> labels_of(["jazz", "rock", "rock"]).by("macro_f1").metrics()
+        ['macro_f1', 'accuracy']
+        """
+        if metric is not None and metric not in self.metrics():
+            raise unknown(f"metric of {self.kind.name}", metric, self.metrics())
+        return replace(self, chosen_by=metric or "")
 
     def take(self, rows: NDArray[np.int64]) -> Labels:
         """Return the labels of some rows, with all the names."""
         return replace(self, values=self.values[rows])
 
     def metrics(self) -> list[str]:
-        """Return the names of the metrics, the primary one first."""
-        return [metric.name for metric in self.kind.metrics_of(self.names)]
+        """Return the names of the metrics, the primary one first: that by which validation chooses."""
+        names = [metric.name for metric in self.kind.metrics_of(self.names)]
+        return sorted(names, key=lambda name: name != self.chosen_by)
 
     def metric(self, name: str) -> Metric:
         """Return the metric of a name in `metrics`."""
@@ -157,8 +179,8 @@ class Labels:
         array([0.66666667])
         """
         weights = np.ones((1, len(scores))) if weights is None else weights
-        names = self.metrics()
-        return self.kind.score(names.index(metric or names[0]), np.asarray(scores, np.float64), self, weights)
+        names = [each.name for each in self.kind.metrics_of(self.names)]
+        return self.kind.score(names.index(metric or self.metrics()[0]), np.asarray(scores, np.float64), self, weights)
 
 
 class Kind:
@@ -173,11 +195,11 @@ class Kind:
     form : {"classes", "tags", "values"}
         What a probe answers.
     metrics : tuple of Metric
-        The first is maximised on validation: the one that MARBLE reports first.
+        The first is maximised on validation, unless another is asked for: the one that MARBLE reports first.
     over_time : bool
         Whether it is said of a track over time, so that frames are needed.
     chance : float, optional
-        What the primary metric gives a constant answer; None where that depends on the labels.
+        What the first metric gives a constant answer; None where that depends on the labels.
     """
 
     name: str
