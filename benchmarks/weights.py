@@ -11,10 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from layerscope.report.figures import SERIES, STYLE
+from layerscope.report.figure_style import SERIES, drawing, new_figure
 
 PLACE = Path("src/layerscope/encoders/weights")
 SCORES = Path("docs/demo-results.md")
@@ -52,8 +51,8 @@ def main() -> None:
 
 def curve(log: list[dict[str, float]]) -> Figure:
     """Draw loss, and masked accuracy beside that of the majority code."""
-    with rc_context(STYLE):
-        figure = Figure(figsize=(8, 3), layout="constrained")
+    with drawing():
+        figure = new_figure(8, 3)
         left, right = figure.subplots(1, 2)
         hours = smoothed(log, "hours")
         left.plot(hours, smoothed(log, "loss"), color=SERIES[0])

@@ -181,7 +181,7 @@ def load_models(path: Path, place: Path) -> Signature:
     noise = np.random.default_rng(0).normal(0, 0.1, 24_000).astype(np.float32)
     for directory in sorted({file.parent for file in path.rglob("*.safetensors")} or {path}):
         encoder = load_encoder(directory)
-        states = Pass(encoder, 1.0).states_of(noise, "noise")
+        [states] = Pass(encoder, 1.0).states_of({"noise": noise})
         # Of another fingerprint other states are right.
         digest = hashlib.sha256(b"".join(layer.numpy().tobytes() for layer in states.pooled)).hexdigest()
         signature[encoder.fingerprint] = digest

@@ -6,13 +6,11 @@ Each shows a mistake on made data whose truth is known, with the functions that 
 from pathlib import Path
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score
 
-from layerscope.report.figures import MUTED, SERIES, STYLE
+from layerscope.report.figure_style import MUTED, SERIES, drawing, new_figure
 from layerscope.similarity.frame_sums import View, ViewSample, ViewSums, sums_of
 from layerscope.similarity.measures import canonical, cka, debiased_cka
 
@@ -30,8 +28,8 @@ def main() -> None:
         "batch-means": batch_means,
         "few-frames": few_frames,
     }.items():
-        with rc_context(STYLE):
-            figure = Figure(figsize=(6.2, 3.0), layout="constrained")
+        with drawing():
+            figure = new_figure(6.2, 3.0)
             draw(figure.subplots())
             figure.savefig(HERE / f"{name}.png", dpi=110, facecolor="white", metadata={"Software": None})
 

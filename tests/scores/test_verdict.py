@@ -11,7 +11,7 @@ from layerscope import Features, probe
 from layerscope.errors import DataError
 from layerscope.scores.score_table import Comparison, Results
 from layerscope.scores.tabulate import tabulate
-from layerscope.scores.verdict import corrected, decide
+from layerscope.scores.verdict import controls, corrected, decide
 
 NAN = float("nan")
 KINDS = {"m": {}, "n": {}, "mel": {"baseline": True}, "r": {"untrained": True}}
@@ -103,6 +103,41 @@ def test_how_many_more_clips_would_decide_follows_from_the_width():
 def test_where_intervals_are_far_wider_than_the_difference_no_number_is_given():
     answer = decide(results_of(layer(1, 0.8, 0.8), mel(0.8, spread=0.4)), "d")
     assert (answer.verdict, answer.needed) == ("undecided", None)
+
+
+def weakly_heard(seed, **split):
+    random = np.random.default_rng(seed)
+    labels = random.permutation(np.arange(120) % 2)
+    states, plain = random.normal(size=(120, 4, 6)), random.normal(size=(120, 1, 6))
+    states[:, 1, 0] += 0.8 * labels
+    plain[:, 0, 0] += 0.3 * labels
+    names = labels.astype(str)
+    return Features.from_arrays(states, names, **split), Features.from_arrays(
+        plain, names, model="mel", baseline=True, **split
+    )
+
+
+def test_no_number_of_clips_is_said_where_shuffled_labels_score_higher():
+    layers, _ = weakly_heard(27, splits=["train"] * 50 + ["valid"] * 20 + ["test"] * 50)
+    results = probe(layers, probes=["closed"])
+    answer = decide(results, "features")
+    assert answer.low > answer.chance  # the interval alone would do
+    assert max(controls(results, results.summary.loc[answer.row])) > answer.value
+    assert (answer.verdict, answer.needed) == ("nothing", None)
+
+
+def test_over_folds_what_is_not_beaten_by_nested_choice_stays_open():
+    answer = decide(probe(weakly_heard(13, folds=np.arange(120) % 5), probes=["closed"]), "features")
+    assert answer.plain.low > 0  # the interval alone would do
+    assert (answer.verdict, answer.candidates) == ("undecided", ["features, layer 1, closed", "mel, mean, closed"])
+    assert answer.needed > 1
+
+
+def test_no_number_is_said_where_another_layer_would_be_shown_better_as_soon():
+    ahead = results_of(layer(1, 0.9, 0.80), layer(2, 0.8, 0.815), mel(0.79), test_groups=100)
+    answer = decide(ahead, "d")
+    assert (answer.verdict, answer.better, answer.needed) == ("undecided", None, None)
+    assert decide(results_of(layer(1, 0.9, 0.82), layer(2, 0.8, 0.8), mel(0.8), test_groups=100), "d").needed
 
 
 def test_nothing_is_the_answer_where_no_input_beats_the_constant_answer():

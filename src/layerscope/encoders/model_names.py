@@ -91,7 +91,8 @@ def load_encoder(
     """
     text = str(name)
     if text in BASELINES:
-        return with_its_layers(Baseline(text), layers)
+        # A choice of layers is of those models that have several.
+        return Baseline(text)
     if (Path(text) / FEATURES).is_file():
         return with_its_layers(Precomputed(Path(text)), layers)
     if names_code(text):

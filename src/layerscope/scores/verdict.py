@@ -195,7 +195,9 @@ def decide(results: Results, task: str) -> Verdict:
     )
     # A study without plain features has none that must be beaten.
     twin = best_untrained(results, task) if trained else None
-    rivals = [rival for rival in (plain, twin) if rival and layer and not is_shown_over(results, layer, rival)]
+    rivals = [
+        rival for rival in (plain, twin) if rival and layer and not is_shown_over(results, layer.chosen, rival.chosen)
+    ]
     if layer and layer_shown and not rivals and may_be_best(results, layer.chosen):
         return record(results, layer, "layer", [layer.chosen])
     # A bound of NaN is not below the margin, so that too few clips recommend nothing.
@@ -207,7 +209,7 @@ def decide(results: Results, task: str) -> Verdict:
         open_rivals = rivals if layer_shown else [plain] if plain else []
         chosen = [layer.chosen, *(rival.chosen for rival in open_rivals)]
         # What another choice is shown to beat is not open.
-        left = [row for row in chosen if not any(results.compare(other.name, row.name).low > 0 for other in chosen)]
+        left = [row for row in chosen if not any(is_shown_over(results, other, row) for other in chosen)]
         rows = [*left, best_on_test(results, task, role_in(results, layer.chosen))]
         # By row, because the chosen layer may be the best on test as well.
         candidates = {row.name: row for row in rows}
@@ -223,24 +225,26 @@ def preferred(choices: Sequence[Choice[pd.Series]]) -> Choice[pd.Series]:
     return next(choice for choice in choices if best and choice.chosen.name == best.chosen.name)
 
 
-def compared(results: Results, ours: Choice[pd.Series], theirs: Choice[pd.Series]) -> Comparison:
-    """Return the difference of two choices."""
-    return results.compare(ours.chosen.name, theirs.chosen.name)
+def is_shown_over(results: Results, ours: pd.Series, theirs: pd.Series) -> bool:
+    """Return whether a row is shown to be better than another."""
+    return all(difference > half for difference, half in gaps_between(results, ours, theirs))
 
 
-def is_shown_over(results: Results, ours: Choice[pd.Series], theirs: Choice[pd.Series]) -> bool:
-    """Return whether a choice is shown to be better than another: over folds, by nested choice as well.
+def gaps_between(results: Results, ours: pd.Series, theirs: pd.Series) -> list[tuple[float, float]]:
+    """Return the differences of two rows that must be above zero, and how far below each its true one may lie.
 
-    Over folds the luckiest of many layers beats a plain feature that is as good, on the clips that have chosen it.
+    Over folds that of nested choice is one as well: there the luckiest of many layers beats a plain feature that is as
+    good, on the clips that have chosen it.
     """
-    if not compared(results, ours, theirs).low > 0:
-        return False
-    rows = [judged_row(results, choice.chosen) for choice in (ours, theirs)]
-    if any(row.input != "nested" for row in rows):
-        return True
-    gap = results.compare(rows[0].name, rows[1].name)
-    # Trainings that share clips spread differences wider than resampled clips say, as they do scores.
-    return gap.difference - spread_over_trainings(results, ours.chosen) * (gap.difference - gap.low) > 0
+    gap = results.compare(ours.name, theirs.name)
+    gaps = [(gap.difference, gap.difference - gap.low)]
+    rows = [judged_row(results, row) for row in (ours, theirs)]
+    if all(row.input == "nested" for row in rows):
+        nested = results.compare(rows[0].name, rows[1].name)
+        # Trainings that share clips spread differences wider than resampled clips say, as they do scores.
+        wider = spread_over_trainings(results, ours)
+        gaps.append((nested.difference, wider * (nested.difference - nested.low)))
+    return gaps
 
 
 def best_on_test(results: Results, task: str, role: Role = "trained") -> pd.Series:
@@ -306,7 +310,13 @@ def beats_controls(results: Results, row: pd.Series) -> bool:
     above_chance = float(judged.value) - margin_below(results, row) > chance_of(results, row)
     # The interval that is printed is two-sided: where it holds chance, "beats chance" would stand beside it.
     above_chance = above_chance and float(row.ci_low) > float(results.facts["tasks"][row.task]["chance"])
-    return above_chance and (judged.input == "nested" or all(row.value > score for score in controls(results, row)))
+    return above_chance and beats_permutations(results, row)
+
+
+def beats_permutations(results: Results, row: pd.Series) -> bool:
+    """Return whether a row scores higher than with any permutation of the labels; over folds their spread counts."""
+    nested = judged_row(results, row).input == "nested"
+    return nested or all(row.value > score for score in controls(results, row))
 
 
 def judged_row(results: Results, row: pd.Series) -> pd.Series:
@@ -367,6 +377,9 @@ def deviations(results: Results, row: pd.Series) -> float:
 
 def units_to_beat_controls(results: Results, row: pd.Series) -> float:
     """Return how many test clips or groups there must be for a row to beat the controls, if its score stays."""
+    # Shuffled labels that score higher do so whatever the number of clips, if scores stay.
+    if not beats_permutations(results, row):
+        return math.inf
     facts = results.facts["tasks"][row.task]
     distance = float(judged_row(results, row).value) - chance_of(results, row)
     # The interval that is printed must clear the constant answer as well.
@@ -385,15 +398,23 @@ def units_to_decide(
     For a layer, these are needed against each of the rivals that it is not yet shown to beat.
     """
     facts = results.facts["tasks"][layer.chosen.task]
-    gaps = [compared(results, layer, rival) for rival in rivals]
-    for_layer = [units_for(gap.difference, gap.difference - gap.low, facts) for gap in gaps]
+    gaps = [gap for rival in rivals for gap in gaps_between(results, layer.chosen, rival.chosen)]
+    for_layer = [units_for(difference, half, facts) for difference, half in gaps]
     needed = max(*for_layer, units_to_beat_controls(results, layer.chosen), 0.0)
-    # A layer that is shown to be worse than another is not helped by more clips like these.
-    needed = needed if may_be_best(results, layer.chosen) else math.inf
+    # Clips like these do not help a layer that is shown to be worse than another, or would be as soon.
+    if not may_be_best(results, layer.chosen) or units_to_be_beaten(results, layer.chosen) <= needed:
+        needed = math.inf
     if plain is None:
         return needed
     for_plain = [units_for(MARGIN - gap.difference, gap.high - gap.difference, facts) for gap in losses(results, plain)]
     return min(needed, max(*for_plain, units_to_beat_controls(results, plain.chosen)))
+
+
+def units_to_be_beaten(results: Results, row: pd.Series) -> float:
+    """Return how many test clips or groups there must be for the best layer on test to be shown better than a row."""
+    best = best_on_test(results, row.task, role_in(results, row))
+    gap = results.compare(best.name, row.name)
+    return units_for(gap.difference, gap.difference - gap.low, results.facts["tasks"][row.task])
 
 
 def units_for(distance: float, half: float, facts: dict[str, Any]) -> float:
