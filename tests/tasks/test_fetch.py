@@ -167,6 +167,11 @@ def test_without_a_network_what_lies_there_is_not_taken_for_a_data_set(tmp_path)
             patch.setattr(f"huggingface_hub.{name}", "http://127.0.0.1:9")
         with pytest.raises(DataError, match=r"m-a-p/nothing could not be fetched \(.*check the network"):
             fetch(replace(TASKS["nsynth-pitch"], source=source), tmp_path)
+        # Once all of it has come, it is there without a network as well.
+        (tmp_path / "NSynth" / ".fetched").write_text("c0ffee")
+        lines = []
+        fetch(replace(TASKS["nsynth-pitch"], source=source), tmp_path, lines.append)
+        assert "m-a-p/nothing cannot be reached" in lines[-1]
 
 
 def test_a_place_that_cannot_be_written_is_not_the_network(server, tmp_path):

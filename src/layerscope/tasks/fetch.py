@@ -13,6 +13,7 @@ import pooch
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import GatedRepoError
 
+from layerscope.atomic_files import write_text
 from layerscope.encoders.download import FAILURES, continue_download, place_fault
 from layerscope.errors import DataError, LayerscopeError
 from layerscope.tasks.task import Archive, Source, Task
@@ -20,6 +21,8 @@ from layerscope.tasks.task import Archive, Source, Task
 __all__ = ["describe", "fetch", "size_of", "unpack"]
 
 Say = Callable[[str], None]
+#: Lies beside a data set of the hub once all of its files have come, and says of which commit they are.
+FETCHED = ".fetched"
 
 
 def describe(task: Task) -> list[str]:
@@ -69,7 +72,7 @@ def fetch(task: Task, root: Path, say: Say = lambda _: None) -> None:
         raise fault_of(directory, error, "cannot be made") from error
     if task.source.repository:
         say(f"fetching {task.source.repository} from the hub")
-        fetch_repository(task.source.repository, directory, task.source.left_out)
+        fetch_repository(task.source.repository, directory, task.source.left_out, say)
     for archive in task.source.archives:
         say(f"fetching {archive.url}")
         fetch_archive(archive, directory)
@@ -87,11 +90,14 @@ def archives_in(directory: Path) -> Iterator[tuple[Path, Path]]:
                 yield path, directory if path.parent == directory else directory / path.parent.name
 
 
-def fetch_repository(repository: str, directory: Path, left_out: Sequence[str] = ()) -> None:
+def fetch_repository(repository: str, directory: Path, left_out: Sequence[str], say: Say) -> None:
     """Take a data set's files from the hub; those that are there and whole are not fetched again."""
+    fetched = directory / FETCHED
     try:
         # First: where it cannot be reached, `snapshot_download` takes whatever lies in the directory for the data set.
-        commit = HfApi().dataset_info(repository).sha
+        commit = str(HfApi().dataset_info(repository).sha)
+        if fetched.is_file() and fetched.read_text(encoding="utf-8").strip() != commit:
+            fetched.unlink()
         snapshot_download(
             repository, repo_type="dataset", revision=commit, local_dir=directory, ignore_patterns=list(left_out)
         )
@@ -101,7 +107,13 @@ def fetch_repository(repository: str, directory: Path, left_out: Sequence[str] =
             "token (`hf auth login`, or HF_TOKEN)"
         ) from error
     except FAILURES as error:
-        raise fault_of(directory, error, f"{repository} could not be fetched") from error
+        if not fetched.is_file():
+            raise fault_of(directory, error, f"{repository} could not be fetched") from error
+        say(
+            f"{repository} cannot be reached ({type(error).__name__}); it was fetched whole before, and is left as it is"
+        )
+        return
+    write_text(fetched, commit)
 
 
 def fetch_archive(archive: Archive, directory: Path) -> Path:
