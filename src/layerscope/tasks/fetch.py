@@ -109,9 +109,7 @@ def fetch_repository(repository: str, directory: Path, left_out: Sequence[str], 
     except FAILURES as error:
         if not fetched.is_file():
             raise fault_of(directory, error, f"{repository} could not be fetched") from error
-        say(
-            f"{repository} cannot be reached ({type(error).__name__}); it was fetched whole before, and is left as it is"
-        )
+        say(f"{repository} cannot be reached ({type(error).__name__}); it was fetched whole before, and is left as is")
         return
     write_text(fetched, commit)
 
