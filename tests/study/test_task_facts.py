@@ -8,7 +8,7 @@ from layerscope.data.splits import Part
 from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import Target
 from layerscope.scores.evaluation import evaluations
-from layerscope.study.task_facts import chance_level
+from layerscope.study.task_facts import chance_level, precision_of
 from layerscope.targets import kind_named, labels_of
 from layerscope.targets.key import KEY_NAMES
 from layerscope.targets.kind import Column
@@ -49,6 +49,13 @@ def test_chance_of_keys_is_that_of_the_best_key_which_need_not_be_the_commonest(
     means = {guess: np.mean([weighted_score(key, guess) for key in keys]) for guess in KEY_NAMES}
     assert max(means, key=means.__getitem__) == "G major"
     assert chance(kind_named("key").read(Column("key", keys * 2)), 8, 8) == pytest.approx(means["G major"])
+
+
+def test_no_intervals_are_promised_of_groups_of_which_one_holds_most_clips():
+    groups, labels = np.repeat(np.arange(15), [120] + [2] * 14), labels_of(["a", "b"] * 74)
+    test = evaluations(labels, [Part(groups[:0], groups[:0], np.arange(148))], groups, 0)["test"]
+    expected = "15 groups of test clips, which differ in size and count as 2: no intervals of fewer than 10"
+    assert (test.weights, precision_of(test)) == (None, expected)
 
 
 @pytest.mark.parametrize("seed", [6, 12, 18])

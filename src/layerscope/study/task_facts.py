@@ -17,9 +17,9 @@ from layerscope.probes.fitting import (
     clip_part,
     left_of,
 )
-from layerscope.report.sentences import RARE
+from layerscope.report.sentences import RARE, counted_as
 from layerscope.scores.evaluation import FEWEST_RARER, Evaluation
-from layerscope.scores.resampling import FEWEST_GROUPS
+from layerscope.scores.resampling import FEWEST_GROUPS, effective_groups
 from layerscope.targets.kind import Labels
 from layerscope.targets.over_time import KindOverTime
 
@@ -52,6 +52,7 @@ def facts_of(
         "splits": sizes,
         "groups": len(np.unique(groups)),
         "test_groups": len(np.unique(groups[test.rows])),
+        "effective_groups": effective_groups(test.groups),
         "absent_tags": labels.kind.absent(test.labels),
         "grouped": "group" in clips,
         **class_facts(labels),
@@ -111,10 +112,10 @@ def precision_of(test: Evaluation) -> str:
     >>> precision_of(evaluations(labels, parts, rows // 5, seed=0)["test"])
     '5 groups of test clips: no intervals of fewer than 10'
     """
-    labels, groups = test.labels, len(np.unique(test.groups))
+    labels, groups, effective = test.labels, len(np.unique(test.groups)), effective_groups(test.groups)
     subject = f"{groups} {'test clips' if groups == len(test.groups) else 'groups of test clips'}"
     if test.weights is None:
-        return f"{subject}: no intervals of fewer than {FEWEST_GROUPS}"
+        return f"{subject}{counted_as(groups, effective)}: no intervals of fewer than {FEWEST_GROUPS}"
     if test.rarer_answers() < FEWEST_RARER:
         return f"{subject}: no intervals where tags have fewer than {FEWEST_RARER} clips, or all but so many"
     metrics = [labels.metric(name) for name in labels.metrics()]
@@ -124,7 +125,7 @@ def precision_of(test: Evaluation) -> str:
         if len(test.groups) < metric.fewest_each * len(labels.names)
     ]
     if metrics[0].percent and not metrics[0].ranks:
-        words = [f"{metrics[0].title} to ± {100 * WORST * Z / np.sqrt(groups):.0f} points at worst", *words]
+        words = [f"{metrics[0].title} to ± {100 * WORST * Z / np.sqrt(effective):.0f} points at worst", *words]
     return f"{subject}: {'; '.join(words)}" if words else subject
 
 
