@@ -27,6 +27,8 @@ FEWER_STUDIES = 400
 DRAWINGS = 4
 #: What coverage of accuracy is to lie in, and that of others to reach.
 ACCURACY, OTHERS = (93.0, 97.0), 90.0
+#: Of a share of 93 % in so many, in points.
+ERROR = 100 * np.sqrt(0.93 * 0.07 / FEWER_STUDIES)
 #: Clips that the groups of a study have each.
 GROUP = 4
 VALUES = (0.5, 0.8, 0.9, 0.95, 0.97)
@@ -108,7 +110,12 @@ def holds(low: float, high: float, truth: float) -> bool:
 
 
 def covered(
-    name: str, count: int, size: int, correlation: float, values: Sequence[float], studies: int = FEWER_STUDIES
+    name: str,
+    count: int,
+    size: int | Sequence[int],
+    correlation: float,
+    values: Sequence[float],
+    studies: int = FEWER_STUDIES,
 ) -> float:
     """Return the share of studies whose interval holds the truth; NaN where there is no interval.
 
@@ -116,8 +123,10 @@ def covered(
     ----------
     name : str
         One of `POPULATIONS`.
-    count, size : int
-        Groups, and the clips of each.
+    count : int
+        Groups.
+    size : int or sequence of int
+        The clips of each, one number of all or one for each.
     correlation : float
         Of the difficulty of clips of one group.
     values : sequence of float
@@ -237,6 +246,37 @@ def grouped_clips() -> None:
     judge(f"at most {ACCURACY[1]:g}", cells, high=ACCURACY[1])
 
 
+#: The clips of groups that differ in size.
+UNEQUAL: dict[str, Sequence[int]] = {
+    "1 of 120 clips, 14 of 2": [120] + 14 * [2],
+    "3 of 50, 12 of 5": 3 * [50] + 12 * [5],
+    "3 of 30, 12 of 10": 3 * [30] + 12 * [10],
+    "2 of 20, 30 of 4": 2 * [20] + 30 * [4],
+    # By the quantiles, so that no draw makes them luckily alike.
+    "30, lognormal": np.ceil(8 * np.exp(norm.ppf((np.arange(30) + 0.5) / 30))).astype(int).tolist(),
+}
+
+
+def unequal_groups() -> None:
+    """Print the coverage of accuracy where groups differ in size."""
+    cells: dict[str, float] = {}
+    true = (0.5, 0.8, 0.95)
+    table(
+        f"Accuracy of groups of unlike sizes: 95 % intervals that hold the truth, %; {FEWER_STUDIES} studies a cell.",
+        ["groups", "correlation", *true],
+        (
+            [
+                name, correlation,
+                *(measured(cells, f"{name}, correlation {correlation:g}, at {value}",
+                           covered("accuracy", len(sizes), sizes, correlation, [value])) for value in true),
+            ]
+            for name, sizes in UNEQUAL.items()
+            for correlation in (0.0, 0.2, 0.5)
+        ),
+    )  # fmt: skip
+    judge(f"at least {ACCURACY[0]:g}, less two standard errors of {ERROR:.1f}", cells, ACCURACY[0] - 2 * ERROR)
+
+
 #: One clip a unit, and groups that agree much.
 UNITS = ((1, 0.0), (GROUP, 0.5))
 
@@ -279,9 +319,8 @@ def differences() -> None:
         ),
     )  # fmt: skip
     of_accuracy = {name: value for name, value in cells.items() if name.startswith("accuracy")}
-    error = 100 * np.sqrt(0.93 * 0.07 / FEWER_STUDIES)
-    judge(f"at least {ACCURACY[0]:g} of accuracy, less two standard errors of {error:.1f}",
-          of_accuracy, ACCURACY[0] - 2 * error)  # fmt: skip
+    judge(f"at least {ACCURACY[0]:g} of accuracy, less two standard errors of {ERROR:.1f}",
+          of_accuracy, ACCURACY[0] - 2 * ERROR)  # fmt: skip
     judge(f"at least {OTHERS:g} of others", cells, OTHERS)
     perfect = evaluation_of(np.arange(15))
     draws = [perfect.with_pseudo_group("accuracy", np.ones(1000), 1.0, name) for name in ("a", "b")]
@@ -299,5 +338,6 @@ def main() -> None:
     """Print all."""
     single_clips()
     grouped_clips()
+    unequal_groups()
     other_metrics()
     differences()

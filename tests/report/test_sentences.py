@@ -123,6 +123,14 @@ def test_few_clips_are_not_said_to_be_hopeless():
     assert "6 test groups of clips are too few to show it: 10 are the least." in advise(results).headline
 
 
+def test_groups_of_which_a_few_hold_most_clips_are_said_to_be_too_few():
+    results = results_of(entry(0, 0.8, 0.8), models=MODELS, test_groups=15, effective_groups=2)
+    results.summary[["ci_low", "ci_high"]] = float("nan")
+    advice, named = advise(results), "which differ in size and count as 2, are"
+    assert f"15 test groups of clips, {named} too few to show it: 10" in advice.headline
+    assert any(f"15 independent groups, {named} tested" in caution for caution in advice.cautions)
+
+
 def test_the_layer_is_compared_with_the_inputs_of_all_layers():
     reasons = advise(study(plain=0.6)).reasons
     assert any(reason.startswith("Layer 1 minus all layers of m side by side: +10.0 points") for reason in reasons)

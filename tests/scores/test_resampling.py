@@ -2,10 +2,17 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from benchmarks.truth.coverage import covered
+from benchmarks.truth.coverage import UNEQUAL, covered
 from scipy.stats import beta
 
-from layerscope.scores.resampling import add_pseudo_group, best_set, interval, resample_seeds, resample_weights
+from layerscope.scores.resampling import (
+    add_pseudo_group,
+    best_set,
+    effective_groups,
+    interval,
+    resample_seeds,
+    resample_weights,
+)
 
 
 def test_groups_are_weighted_whole_and_never_lost():
@@ -33,6 +40,29 @@ def test_few_groups_vary_as_the_unbiased_variance_says():
     values = np.random.default_rng(0).normal(size=12)
     weights = resample_weights(np.arange(12), seed=0, resamples=20_000)
     assert (weights @ values / 12).std() == pytest.approx(values.std(ddof=1) / np.sqrt(12), rel=0.03)
+
+
+def test_groups_that_differ_in_size_vary_as_a_mean_does_that_they_draw_towards_themselves():
+    sizes = np.array([30] * 3 + [10] * 12)
+    codes, share = np.arange(15).repeat(sizes), sizes / sizes.sum()
+    weights = resample_weights(codes, seed=0, resamples=2000)
+    variances = []
+    for study in range(400):
+        means = np.random.default_rng(study).normal(size=15)  # groups that agree wholly
+        variances.append((weights @ means[codes] / len(codes) - weights.mean(axis=1) * (share @ means)).var())
+    # The variance of a weighted mean of 15 independent numbers; of the mean of 400 estimates, two standard errors.
+    error = np.std(variances) / 20
+    assert np.mean(variances) == pytest.approx((share**2).sum(), abs=2 * error)
+
+
+@pytest.mark.parametrize(("sizes", "count"), [
+    ([4] * 15, 15),
+    ([1] * 9 + [2], 9),  # 11² / 13 = 9.3
+    ([120] + [2] * 14, 2),  # 148² / 14456 = 1.5
+    ([50] * 3 + [5] * 12, 6),  # 210² / 7800 = 5.7
+])  # fmt: skip
+def test_groups_count_as_many_as_of_one_size_vary_as_much(sizes, count):
+    assert effective_groups(np.arange(len(sizes)).repeat(sizes)) == count
 
 
 def test_seeds_add_their_own_variation():
@@ -200,6 +230,13 @@ def test_clips_of_a_song_drawn_singly_would_make_intervals_too_narrow():
 def test_intervals_of_accuracy_cover_near_one_and_with_few_groups(count, size, correlation, value):
     held = covered("accuracy", count, size, correlation, [value], studies=400)
     # 93 %, less two standard errors of 400 studies; counts of few clips allow only more than 97 % near 1.
+    assert held >= 0.93 - 2 * np.sqrt(0.93 * 0.07 / 400)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["3 of 30, 12 of 10", "2 of 20, 30 of 4", "30, lognormal"])
+def test_intervals_of_groups_that_differ_in_size_cover(name):
+    held = covered("accuracy", len(UNEQUAL[name]), UNEQUAL[name], 0.5, [0.5], studies=400)
     assert held >= 0.93 - 2 * np.sqrt(0.93 * 0.07 / 400)
 
 

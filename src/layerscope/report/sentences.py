@@ -187,7 +187,7 @@ def headline(results: Results, answer: Verdict) -> str:
         names = dict.fromkeys(candidate_name(results, candidate) for candidate in answer.candidate_rows)
         return f"Undecided: {' or '.join(names)}; {more_needed(answer, 'decide')}."
     nothing = "Nothing to use yet: no input is shown to beat chance and shuffled labels"
-    if answer.groups < FEWEST_GROUPS:
+    if answer.effective_groups < FEWEST_GROUPS:
         return f"{nothing}; {more_needed(answer, 'show it')}."
     # Of few clips that alone is the reason.
     twin = best_untrained(results, answer.task) if answer.twin else None
@@ -205,14 +205,28 @@ def more_needed(answer: Verdict, what: str) -> str:
     units = "clips" if answer.groups == answer.clips else "groups of clips"
     if answer.better and answer.needed is None:
         return "validation prefers the first, the test clips another, and another split (or folds) may"
-    if answer.groups < FEWEST_GROUPS:
-        return f"{answer.groups} test {units} are too few to {what}: {FEWEST_GROUPS} are the least"
+    if answer.effective_groups < FEWEST_GROUPS:
+        tested = f"{answer.groups} test {units}{counted_as(answer.groups, answer.effective_groups, end=',')}"
+        return f"{tested} are too few to {what}: {FEWEST_GROUPS} are the least"
     if answer.needed is None:
         return f"if the scores stay, more {units} would hardly {what}"
     count = rounded(answer.needed)
     if count == 1:
         units = {"clips": "clip"}.get(units, "group of clips")
     return f"about {count:,} more test {units} would {what}, if the scores stay"
+
+
+def counted_as(groups: int, effective: int, end: str = "") -> str:
+    """Return why groups are too few that are enough by their number, or an empty text.
+
+    Examples
+    --------
+    >>> counted_as(15, 2), counted_as(8, 5)
+    (', which differ in size and count as 2', '')
+    """
+    if groups < FEWEST_GROUPS or effective >= FEWEST_GROUPS:
+        return ""
+    return f", which differ in size and count as {effective}{end}"
 
 
 def rounded(count: int) -> int:
@@ -394,10 +408,11 @@ def list_cautions(results: Results) -> list[str]:
     facts = results.facts
     cautions = [facts["note"]] if facts["note"] else []
     cautions += data_cautions(facts)
-    if facts["test_groups"] < FEWEST_GROUPS:
-        cautions.append(
-            f"{facts['test_groups']} independent groups are tested, too few for intervals: {FEWEST_GROUPS} are needed."
-        )
+    groups = facts["test_groups"]
+    effective = facts.get("effective_groups", groups)
+    if effective < FEWEST_GROUPS:
+        count = f"{groups} independent groups{counted_as(groups, effective, end=',')}"
+        cautions.append(f"{count} are tested, too few for intervals: {FEWEST_GROUPS} are needed.")
     if facts["leaks"]:
         whose = "as published" if facts.get("published") else "allowed by the user"
         cautions.append(f"Leak between splits, {whose}: {facts['leaks'][0]}.")

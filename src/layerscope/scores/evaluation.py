@@ -15,6 +15,7 @@ from layerscope.scores.resampling import (
     FEWEST_GROUPS,
     RESAMPLES,
     add_pseudo_group,
+    effective_groups,
     interval,
     resample_seeds,
     resample_weights,
@@ -95,8 +96,8 @@ class Evaluation:
     groups : ndarray of int, shape (unit,)
         What is resampled as a whole.
     weights : ndarray, shape (resample, unit), or None
-        How much each counts in each resample; None of fewer groups than `FEWEST_GROUPS`, and of validation clips, which
-        get no interval.
+        How much each counts in each resample; None of fewer `effective_groups` than `FEWEST_GROUPS`, and of validation
+        clips, which get no interval.
     """
 
     rows: NDArray[np.int64]
@@ -154,7 +155,7 @@ class Evaluation:
         # Of other metrics "all right" and "all wrong" are not 1 and 0; of too few units there is nothing to add to.
         if self.weights is None or not self.labels.metric(metric).percent:
             return draws
-        shares = add_pseudo_group(draws, value, len(np.unique(self.groups)), len(self.groups), name)
+        shares = add_pseudo_group(draws, value, effective_groups(self.groups), len(self.groups), name)
         return np.clip(shares, 0.0, 1.0)  # moved onto the value, a share may lie beyond its ends
 
 
@@ -189,7 +190,7 @@ def evaluations(
         # A unit is spoken for by its first clip: the label, fold and group are its song's.
         first = np.unique(counted, return_index=True)[1]
         drawn = groups[rows[first]]
-        enough = name == "test" and len(np.unique(drawn)) >= FEWEST_GROUPS
+        enough = name == "test" and effective_groups(drawn) >= FEWEST_GROUPS
         weights = resample_weights(drawn, seed) if enough else None
         splits[name] = Evaluation(rows, counted, labels.take(rows[first]), folds[first], drawn, weights)
     return splits

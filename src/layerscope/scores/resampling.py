@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "FEWEST_GROUPS", "RESAMPLES", "add_pseudo_group", "best_set", "interval", "resample_seeds", "resample_weights",
+    "FEWEST_GROUPS", "RESAMPLES", "add_pseudo_group", "best_set", "effective_groups", "interval", "resample_seeds",
+    "resample_weights",
 ]  # fmt: skip
 
 Array = NDArray[np.float64]
@@ -21,19 +23,41 @@ Array = NDArray[np.float64]
 RESAMPLES = 1000
 #: Of every interval and of the best set: the field's convention.
 LEVEL = 0.95
-#: Of fewer groups nothing is resampled: intervals of R² and ROC-AUC would hold the truth in less than 90 % of studies
-#: (`benchmarks.truth coverage`).
+#: Of fewer `effective_groups` nothing is resampled: intervals of R² and ROC-AUC would hold the truth in less than 90 %
+#: of studies (`benchmarks.truth coverage`).
 FEWEST_GROUPS = 10
 
 
-def concentration(groups: int) -> float:
+def effective_groups(groups: NDArray[np.int64]) -> int:
+    """Return how many groups of one size vary as much as these, rounded (Kish 1965).
+
+    A mean over clips is that of the groups, weighted by their clips; where one group holds most clips, it decides.
+
+    Parameters
+    ----------
+    groups : ndarray of int, shape (clip,)
+        Of each clip, at least one.
+
+    Examples
+    --------
+    >>> effective_groups(np.arange(15).repeat(4)), effective_groups(np.repeat(np.arange(15), [120] + 14 * [2]))
+    (15, 2)
+    """
+    sizes = np.unique(groups, return_counts=True)[1]
+    return round(float(sizes.sum() ** 2 / (sizes**2).sum()))
+
+
+def concentration(sizes: NDArray[np.int64]) -> float:
     """Return the concentration of a group's weight with which a mean varies as its unbiased variance says.
 
-    A mean under Dirichlet weights of concentration c has the variance ``s² / (c·G + 1)``, ``s²`` that of the G groups
-    divided by G; the unbiased one is ``s² / (G - 1)``.
+    Of groups that hold the shares a of all clips, weights of concentration c give the mean over clips the variance
+    ``G · Σ(a·d)² / (c·G + 1)``, d the deviation of a group's mean from that of all. Deviations are too small, since a
+    group that is large draws the mean towards itself: the sum is what it should be times ``1 - 2·Σa³ / Σa² + Σa²``
+    (as in the second correction of Bell & McCaffrey 2002). Of one size it is ``(G - 2) / G``.
     """
-    # What makes c·G + 1 equal to G - 1.
-    return (groups - 2) / groups
+    count, clips, squares, cubes = len(sizes), *(int((sizes**power).sum()) for power in (1, 2, 3))
+    # What makes c·G + 1 equal to G times that factor; fractions, so that groups of one size have one concentration.
+    return float(1 - Fraction(2 * cubes, clips * squares) + Fraction(squares, clips**2) - Fraction(1, count))
 
 
 def resample_weights(groups: NDArray[np.int64], seed: int, resamples: int = RESAMPLES) -> Array:
@@ -45,7 +69,8 @@ def resample_weights(groups: NDArray[np.int64], seed: int, resamples: int = RESA
     Parameters
     ----------
     groups : ndarray of int, shape (clip,)
-        What is weighted as a whole, three at least: clips of one artist or song are not independent.
+        What is weighted as a whole, several of which none holds most clips: clips of one artist or song are not
+        independent.
     seed : int
         Of the draw.
     resamples : int
@@ -57,13 +82,13 @@ def resample_weights(groups: NDArray[np.int64], seed: int, resamples: int = RESA
 
     Examples
     --------
-    >>> weights = resample_weights(np.array([0, 0, 1]), seed=0, resamples=200)  # two clips of one song
+    >>> weights = resample_weights(np.array([0, 0, 1, 2]), seed=0, resamples=200)  # two clips of one song
     >>> weights.shape, bool((weights[:, 0] == weights[:, 1]).all())
-    ((200, 3), True)
+    ((200, 4), True)
     """
-    _, codes = np.unique(groups, return_inverse=True)
-    count = int(codes.max()) + 1
-    shares = np.random.default_rng(seed).dirichlet(np.full(count, concentration(count)), size=resamples)
+    _, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    count = len(sizes)
+    shares = np.random.default_rng(seed).dirichlet(np.full(count, concentration(sizes)), size=resamples)
     # Times their number, so that weights are 1 on average, as those of clips that are not resampled.
     return count * shares[:, codes]
 
@@ -88,7 +113,7 @@ def add_pseudo_group(draws: Array, value: float, groups: int, clips: int, name: 
     value : float
         The metric on the clips as they are.
     groups, clips : int
-        How many were resampled.
+        How many were resampled; groups that differ in size as `effective_groups` counts them.
     name : str
         Of the input: who shares it shares its sides.
 
@@ -102,7 +127,7 @@ def add_pseudo_group(draws: Array, value: float, groups: int, clips: int, name: 
     >>> interval(draws, 1.0)[0] < 0.9
     True
     """
-    prior = concentration(groups)
+    prior = concentration(np.ones(groups, np.int64))
     # One of G + 1 Dirichlet weights is Beta-distributed; the seed makes all inputs of a task draw the same shares.
     share = np.random.default_rng(groups).beta(prior, prior * groups, size=len(draws))
     # Half of the resamples exactly; crc32, since Python's own hash of a text differs between processes.

@@ -108,6 +108,8 @@ class Verdict:
         width of an interval falls with the root of their number. None where it is decided, or no number would.
     clips, groups : int
         Tested.
+    effective_groups : int
+        As how many groups of one size they count.
     chosen : str
         How the input was chosen.
     better : Difference or None
@@ -140,6 +142,7 @@ class Verdict:
     needed: int | None
     clips: int
     groups: int
+    effective_groups: int
     chosen: str
     better: Difference | None
     probes: list[ProbeLayer]
@@ -454,6 +457,8 @@ def record(
         needed=max(1, math.ceil(needed - units)) if needed <= MOST_NEEDED * units else None,
         clips=int(row.n),
         groups=units,
+        # Runs that are older have counted them alike.
+        effective_groups=int(facts.get("effective_groups", units)),
         chosen=choice.why,
         better=luckier(results, row),
         probes=layers_of_probes(results, task, str(row.model)),

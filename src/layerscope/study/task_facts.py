@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import (
@@ -16,9 +17,9 @@ from layerscope.probes.fitting import (
     clip_part,
     left_of,
 )
-from layerscope.report.sentences import RARE
+from layerscope.report.sentences import RARE, counted_as
 from layerscope.scores.evaluation import FEWEST_RARER, Evaluation
-from layerscope.scores.resampling import FEWEST_GROUPS
+from layerscope.scores.resampling import FEWEST_GROUPS, effective_groups
 from layerscope.targets.kind import Labels
 from layerscope.targets.over_time import KindOverTime
 
@@ -51,6 +52,7 @@ def facts_of(
         "splits": sizes,
         "groups": len(np.unique(groups)),
         "test_groups": len(np.unique(groups[test.rows])),
+        "effective_groups": effective_groups(test.groups),
         "absent_tags": labels.kind.absent(test.labels),
         "grouped": "group" in clips,
         **class_facts(labels),
@@ -110,10 +112,10 @@ def precision_of(test: Evaluation) -> str:
     >>> precision_of(evaluations(labels, parts, rows // 5, seed=0)["test"])
     '5 groups of test clips: no intervals of fewer than 10'
     """
-    labels, groups = test.labels, len(np.unique(test.groups))
+    labels, groups, effective = test.labels, len(np.unique(test.groups)), effective_groups(test.groups)
     subject = f"{groups} {'test clips' if groups == len(test.groups) else 'groups of test clips'}"
     if test.weights is None:
-        return f"{subject}: no intervals of fewer than {FEWEST_GROUPS}"
+        return f"{subject}{counted_as(groups, effective)}: no intervals of fewer than {FEWEST_GROUPS}"
     if test.rarer_answers() < FEWEST_RARER:
         return f"{subject}: no intervals where tags have fewer than {FEWEST_RARER} clips, or all but so many"
     metrics = [labels.metric(name) for name in labels.metrics()]
@@ -123,7 +125,7 @@ def precision_of(test: Evaluation) -> str:
         if len(test.groups) < metric.fewest_each * len(labels.names)
     ]
     if metrics[0].percent and not metrics[0].ranks:
-        words = [f"{metrics[0].title} to ± {100 * WORST * Z / np.sqrt(groups):.0f} points at worst", *words]
+        words = [f"{metrics[0].title} to ± {100 * WORST * Z / np.sqrt(effective):.0f} points at worst", *words]
     return f"{subject}: {'; '.join(words)}" if words else subject
 
 
@@ -144,7 +146,11 @@ def digest_of(clips: pd.DataFrame, labels: Labels, splits: dict[str, Evaluation]
 
 
 def chance_level(labels: Labels, target: Target, test: Evaluation) -> float:
-    """Return what the primary metric gives a probe that ignores its input: the majority class, or a constant.
+    """Return the most that the primary metric gives an answer that ignores the sound.
+
+    It is what the training clips say without their sound, or what the tested clips do, if that scores more: of classes
+    the commonest of either. Where classes are distributed otherwise than in training, a probe that hears no more than
+    that the recordings are others may answer the commonest tested class throughout.
 
     Over folds one constant stands for all trainings: a fold that has many clips of a class leaves few of them for its
     training, so that constants of their own would score below what a single one does.
@@ -152,13 +158,21 @@ def chance_level(labels: Labels, target: Target, test: Evaluation) -> float:
     # That of R² is that of R² of one dimension as well.
     if labels.kind.chance is not None and labels.metrics()[0].partition(":")[0] == labels.kind.metrics[0].name:
         return labels.kind.chance
-    left = []
-    trained = np.unique(np.concatenate([part.train for part in target.parts]))
-    constant = target.labels.kind.constant(target.labels.take(trained)).astype(np.float32)
-    for number in range(len(target.parts)):
-        left.append(left_of(target, number, np.tile(constant, (len(target.labels.values), 1)), "test"))
+    trained, tested = (
+        target.labels.take(np.unique(np.concatenate([getattr(part, split) for part in target.parts])))
+        for split in ("train", "test")
+    )
+    # Where songs are scored, they count and not their clips.
+    known = (trained, tested if target.tracks else test.labels)
+    return max(constant_score(target, test, target.labels.kind.constant(each)) for each in known)
+
+
+def constant_score(target: Target, test: Evaluation, constant: NDArray[Any]) -> float:
+    """Return what the primary metric gives the same scores, (output,), for every clip or frame."""
+    scores = np.tile(constant.astype(np.float32), (len(target.labels.values), 1))
+    left = [left_of(target, number, scores, "test") for number in range(len(target.parts))]
     # What no part tests stays NaN, and is not asked for.
     whole = np.full((int(test.rows.max()) + 1, *left[0].shape[1:]), np.nan, np.float32)
     for number, values in enumerate(left):
         whole[clip_part(target, number).test] = values
-    return float(test.score(labels.metrics()[0], whole)[0])
+    return float(test.score(test.labels.metrics()[0], whole)[0])

@@ -252,6 +252,11 @@ class Key(Classes):
         """Return how notes are read, where that is not as in English."""
         return notation_of(map(shown, column.cells), is_key).words
 
+    def constant(self, train: Labels) -> NDArray[Any]:
+        """Return what each key scores as the answer to all: the best need not be the commonest, as fifths count."""
+        answers, clips = np.eye(len(train.names)), len(train.values)
+        return np.array([train.score(np.tile(answer, (clips, 1)))[0] for answer in answers])
+
     def read(self, column: Column) -> Labels:
         """Read keys, of which all 24 are names, whether they occur or not."""
         reader = spelling_of(column.cells)

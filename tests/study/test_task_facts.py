@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from mir_eval.key import weighted_score
+from sklearn.metrics import f1_score
+
+import layerscope
+from layerscope.data.splits import Part
+from layerscope.features.clip_features import Features
+from layerscope.probes.fitting import Target
+from layerscope.scores.evaluation import evaluations
+from layerscope.study.task_facts import chance_level, precision_of
+from layerscope.targets import kind_named, labels_of
+from layerscope.targets.key import KEY_NAMES
+from layerscope.targets.kind import Column
+
+
+def chance(labels, train, test, units=None):
+    """Chance of a target of which the first clips train and the next ones are tested."""
+    rows = np.arange(train + test)
+    parts = [Part(rows[:train], rows[:0], rows[train:])]
+    splits = evaluations(labels, parts, rows, 0, units)
+    return chance_level(labels, Target(labels, parts), splits["test"])
+
+
+@pytest.mark.parametrize(("train", "test", "expected"), [
+    ("aaab", "abbbb", 0.8),  # "b" is the commonest of the tested clips alone
+    ("aaab", "aaabb", 0.6),
+])  # fmt: skip
+def test_chance_is_the_best_constant_of_training_or_of_the_tested_clips(train, test, expected):
+    assert chance(labels_of(list(train + test)), len(train), len(test)) == pytest.approx(expected)
+
+
+def test_chance_of_macro_f1_is_that_of_the_commonest_tested_class():
+    truth = list("abbbb")
+    labels = labels_of(list("aaab") + truth).by("macro_f1")
+    expected = f1_score(truth, ["b"] * 5, average="macro", zero_division=0)
+    assert chance(labels, 4, 5) == pytest.approx(expected)
+
+
+def test_chance_of_songs_counts_songs_and_not_their_clips():
+    # Tested are four clips of one song in "a", and three songs of a clip each in "b".
+    labels = labels_of(list("aaab" + "aaaa" + "bbb"))
+    assert chance(labels, 4, 7, np.array([0, 1, 2, 3, 4, 4, 4, 4, 5, 6, 7])) == pytest.approx(0.75)
+
+
+def test_chance_of_keys_is_that_of_the_best_key_which_need_not_be_the_commonest():
+    # G major is a fifth above C and the relative of E minor; nothing is near F sharp, the commonest.
+    keys = ["Gb major"] * 3 + ["C major"] * 2 + ["G major"] * 2 + ["E minor"]
+    means = {guess: np.mean([weighted_score(key, guess) for key in keys]) for guess in KEY_NAMES}
+    assert max(means, key=means.__getitem__) == "G major"
+    assert chance(kind_named("key").read(Column("key", keys * 2)), 8, 8) == pytest.approx(means["G major"])
+
+
+def test_no_intervals_are_promised_of_groups_of_which_one_holds_most_clips():
+    groups, labels = np.repeat(np.arange(15), [120] + [2] * 14), labels_of(["a", "b"] * 74)
+    test = evaluations(labels, [Part(groups[:0], groups[:0], np.arange(148))], groups, 0)["test"]
+    expected = "15 groups of test clips, which differ in size and count as 2: no intervals of fewer than 10"
+    assert (test.weights, precision_of(test)) == (None, expected)
+
+
+@pytest.mark.parametrize("seed", [6, 12, 18])
+def test_noise_is_not_recommended_where_test_recordings_and_classes_are_others(seed):
+    random = np.random.default_rng(seed)
+    # Two classes evenly in training, one to nine in the test, and recordings that differ by an offset alone.
+    learnt, tested = np.repeat([0, 1], [61, 59]), np.repeat([0, 1], [10, 90])
+    classes = np.concatenate([random.permutation(learnt), random.permutation(tested)])
+    states = random.normal(size=(220, 3, 8))
+    states[120:] += 4 * random.normal(size=(1, 3, 8))
+    splits = ["train"] * 90 + ["valid"] * 30 + ["test"] * 100
+    features = Features.from_arrays(states, np.where(classes, "b", "a"), splits=splits)
+    answer = layerscope.probe(features, probes=["closed"]).answer()
+    assert (answer.verdict, answer.chance) == ("nothing", pytest.approx(0.9))
