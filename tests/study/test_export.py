@@ -351,7 +351,7 @@ def test_nothing_is_exported_of_noise_unless_insisted_on(tmp_path, capsys):
     assert "Nothing to use yet" in (tmp_path / "use" / "README.md").read_text()
 
 
-MODELS = {"mel": {"baseline": True}, "m": {}, "n": {}, "random:m": {"untrained": True}}
+NO_LIMITS = {"leaks": [], "absent_tags": [], "skipped": 0}
 
 
 def undecided_results():
@@ -361,8 +361,8 @@ def undecided_results():
         entry(0, 0.69, 0.70, model="mel", input="mean"),
         entry(1, 0.58, 0.59, model="n"), entry(2, 0.59, 0.58, model="n"),
         entry(None, 0.95, 0.69, model="n", input="concat"),
-        entry(1, 0.55, 0.56, model="random:m"),
-        models=MODELS,
+        entry(1, 0.55, 0.56, model="r"),
+        **NO_LIMITS,
     ).only("d")  # fmt: skip
 
 
@@ -382,7 +382,7 @@ def test_what_is_undecided_is_exported_as_the_answer_says():
     assert chosen("mel") == ("mel", "mean", False)
     # Neither is in the answer, and a mixture only where it is asked for.
     assert chosen("n") == ("n", "layer 2", True)
-    assert chosen("random:m") == ("random:m", "layer 1", True)
+    assert chosen("r") == ("r", "layer 1", True)
     assert chosen("n", given="concat") == ("n", "concat", True)
     assert chosen(given="weighted") == ("m", "weighted", True)
 
@@ -390,7 +390,7 @@ def test_what_is_undecided_is_exported_as_the_answer_says():
 def test_the_answer_is_exported_where_it_is_decided():
     results = results_of(
         entry(1, 0.80, 0.80), entry(2, 0.65, 0.66), entry(None, 0.95, 0.8, input="concat"),
-        entry(0, 0.60, 0.60, model="mel", input="mean"), models=MODELS,
+        entry(0, 0.60, 0.60, model="mel", input="mean"), **NO_LIMITS,
     ).only("d")  # fmt: skip
     answer = decide(results, "d")
     assert answer.verdict == "layer"
@@ -403,11 +403,11 @@ def test_the_answer_is_exported_where_it_is_decided():
 def test_cautions_are_about_what_is_exported():
     results = results_of(
         entry(1, 0.80, 0.80), entry(2, 0.55, 0.55), entry(0, 0.60, 0.60, model="mel", input="mean"),
-        entry(1, 0.55, 0.56, model="random:m"), models=MODELS,
+        entry(1, 0.55, 0.56, model="r"), **NO_LIMITS,
     ).only("d")  # fmt: skip
     answer = decide(results, "d")
     recommended, other = (results.of(metric="accuracy", model="m", layer=layer).iloc[0] for layer in (1, 2))
     assert not any("random weights" in caution for caution in cautions_about(results, answer, recommended))
     told = " ".join(cautions_about(results, answer, other))
-    assert "Layer 2 of m is not told apart from random weights (random:m)" in told
+    assert "Layer 2 of m is not told apart from random weights (r)" in told
     assert "On the test clips layer 1 of m with the mlp probe is better than layer 2 of m, 80.0 to 55.0." in told

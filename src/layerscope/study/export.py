@@ -188,7 +188,9 @@ def export(
         write_tensors(
             place / PROBE, {name: np.ascontiguousarray(value) for name, value in prediction.weights.items()}, {}
         )
-        write_text(place / "README.md", card(own, answer, row, why, words, source, told, whole, cut, score, refit=refit))
+        write_text(
+            place / "README.md", card(own, answer, row, why, words, source, told, whole, cut, score, refit=refit)
+        )
         # Last, because it holds the digests of the other files.
         manifest = Manifest(
             task=study_task.name,
