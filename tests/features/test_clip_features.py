@@ -47,7 +47,7 @@ def test_fingerprint_follows_the_values():
         (STATES[:5], {}, "labels has 6 entries for 5 clips"),
         (STATES, {"splits": ["train"]}, "split has 1 entries for 6 clips"),
         (STATES, {"layers": [0]}, "names 1 layers, states have 3"),
-        (STATES, {"splits": ["train"] * 5 + ["holdout"]}, "clip 5: 'split' holdout is none of train, valid, test"),
+        (STATES, {"splits": ["train"] * 5 + ["other"]}, "clip 5: 'split' other is none of train, valid, test"),
         (STATES, {"baseline": True}, "a plain feature has one layer, these states 3"),
         (np.where(np.arange(6)[:, None, None] == 2, np.nan, STATES), {}, "clip 2, layer 0 are not finite"),
     ],

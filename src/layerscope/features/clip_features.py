@@ -145,10 +145,10 @@ class Features:
                 raise DataError(f"{name} has {length} entries for {count} clips")
         if len(numbers) != len(arrays):
             raise DataError(f"layers names {len(numbers)} layers, states have {len(arrays)}")
-        # `inputs_of` offers a plain feature's summaries, not layers: a second layer would be dropped silently.
         untrained = str(model).startswith(RANDOM)
         if baseline and untrained:
             raise DataError(f"'{model}' names an untrained twin, which is no plain feature; give it another name")
+        # `inputs_of` offers a plain feature's summaries, not layers: a second layer would be dropped silently.
         if baseline and len(arrays) > 1:
             raise DataError(f"a plain feature has one layer, these states {len(arrays)}; make features of each")
         for number, array in zip(numbers, arrays, strict=True):
@@ -245,8 +245,8 @@ def layer_numbers(layers: Sequence[Any]) -> tuple[int, ...]:
 def copied_rows(arrays: Sequence[NDArray[np.float32]]) -> list[str] | None:
     """Return which sound each clip is, or nothing where no two clips have the same states, or may by chance.
 
-    Copies differ by rounding, as another batch size gives. States of whole numbers, or of few, may well be equal without
-    being copies.
+    Copies differ by rounding, as another batch size gives. States of whole numbers, or of few columns that vary, may
+    well be equal without being copies.
     """
     means = [array.mean(axis=0, dtype=np.float64) for array in arrays]
     deviations = [array.std(axis=0, dtype=np.float64) for array in arrays]
@@ -270,13 +270,12 @@ def equal_rows(
 ) -> NDArray[np.int64]:
     """Return pairs (pair, 2) that link those of some rows that are equal up to rounding, in units of each column.
 
-    Rows are compared with the next in the order of a random projection, where equal rows lie beside each other; rounding
-    to a grid instead would part neighbours at its edges.
+    Rows are compared with the next in the order of a random projection, where equal rows lie beside each other;
+    rounding to a grid instead would part neighbours at its edges.
     """
     random, width = np.random.default_rng(0), sum(array.shape[1] for array in arrays)
-    # A direction of length one moves no farther than the rows do.
+    # Of about length one, so that places differ by no more than twice what rows do.
     directions = [random.normal(size=len(unit)) / np.sqrt(width) / unit for unit in units]
-    # A little farther, as its length is one by chance alone.
     reach = EQUAL * np.sqrt(width)
     places = sum((array @ way for array, way in zip(arrays, directions, strict=True)), np.zeros(len(arrays[0])))[rows]
     order = np.argsort(places, kind="stable")

@@ -15,8 +15,8 @@ from layerscope.scores.verdict import MARGIN, Verdict, beats_controls, corrected
 from layerscope.targets import metric_named
 
 __all__ = [
-    "CHECK_ORDER", "RARE", "Advice", "advise", "cautions_about", "difference", "headline", "in_percent", "input_name", "layer_list",
-    "metric_name", "number", "score_name", "seeds_text", "span",
+    "CHECK_ORDER", "RARE", "Advice", "advise", "cautions_about", "difference", "headline", "in_percent", "input_name",
+    "layer_list", "metric_name", "number", "score_name", "seeds_text", "span",
 ]  # fmt: skip
 
 #: Fewer clips of a class than this are three or so in a test split: its share of the score is a coin's.
