@@ -1,10 +1,14 @@
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from layerscope import probe
 from layerscope.errors import DataError
-from layerscope.features.clip_features import Features
+from layerscope.features.clip_features import Features, copied_rows
+from layerscope.scores.verdict import decide
 
 STATES = np.random.default_rng(0).normal(size=(6, 3, 4))
 
@@ -139,7 +143,8 @@ def test_folds_and_groups_of_any_type_are_names():
 
 def test_layers_have_numbers_of_their_own():
     states = np.random.default_rng(0).normal(size=(6, 3, 4))
-    for layers, words in (([1, 1, 2], "layer 1 is named twice"), (["a", "b", "c"], "whole numbers, not 'a'")):
+    for layers, words in (([1, 1, 2], "layer 1 is named twice"), (["a", "b", "c"], "whole numbers, not 'a'"),
+                          ([-2, -1, 0], "numbered from 0 on, not -2")):  # fmt: skip
         with pytest.raises(DataError, match=words):
             Features.from_arrays(states, ["x", "y"] * 3, layers=layers)
 
@@ -156,6 +161,44 @@ def test_copies_are_one_sound_and_small_or_whole_states_are_not():
     assert clips.clip_sound.nunique() == 10
     for states in (np.repeat(noise[:, :, :4], 2, axis=0), np.ones((20, 1, 16)), noise):
         assert "clip_sound" not in Features.from_arrays(states, (["x", "y"] * 10)[: len(states)]).clips
+
+
+@pytest.mark.parametrize(("jitter", "offset"), [(1e-9, 0), (1e-7, 0), (1e-7, 100)])
+def test_copies_that_differ_by_rounding_are_one_sound(jitter, offset):
+    random = np.random.default_rng(0)
+    states = np.repeat(random.normal(offset, size=(40, 2, 16)), 5, axis=0)
+    order, labels = random.permutation(200), np.repeat(random.permutation(40) % 2, 5)
+    states = states * (1 + jitter * random.uniform(-1, 1, states.shape))
+    features = Features.from_arrays(states[order], labels[order])
+    assert features.clips.clip_sound.value_counts().tolist() == [5] * 40
+    # Labels have nothing to do with the states, so that only copies across the split could show anything.
+    assert decide(probe(features, probes="closed"), "features").verdict != "layer"
+
+
+def test_many_clips_are_compared_soon_and_are_no_copies():
+    random = np.random.default_rng(0)
+    arrays = [random.normal(size=(20_000, 64)).astype(np.float32) for _ in range(2)]
+    started = time.process_time()
+    assert copied_rows(arrays) is None
+    halves = [np.where(np.arange(20_000)[:, None] % 2, array[:1], array[1:2]) for array in arrays]
+    assert len(set(copied_rows(halves))) == 2
+    assert time.process_time() - started < 2
+
+
+def test_a_name_of_random_weights_is_the_untrained_twin():
+    random = np.random.default_rng(0)
+    labels = np.arange(100) % 2
+    states = random.normal(size=(100, 2, 8)) + labels[:, None, None]
+    twins = [Features.from_arrays(states + number, labels, model=name) for number, name in
+             enumerate(("random:A", "random:A#1"))]  # fmt: skip
+    trained = Features.from_arrays(random.normal(size=(100, 2, 8)), labels, model="A")
+    assert [each.untrained for each in (trained, *twins)] == [False, True, True]
+    results = probe([trained, *twins], probes="closed")
+    assert (results.models("trained"), results.models("untrained")) == (["A"], ["random:A"])
+    assert results.facts["models"]["random:A"]["draws"] == 2
+    assert decide(results, "features").model == "A"
+    with pytest.raises(DataError, match="'random:A' names an untrained twin, which is no plain feature"):
+        Features.from_arrays(states[:, :1], labels, model="random:A", baseline=True)
 
 
 def test_splits_and_folds_are_not_both_given():

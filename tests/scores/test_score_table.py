@@ -78,7 +78,7 @@ def test_what_is_saved_is_read_back(results, tmp_path):
     pd.testing.assert_frame_equal(read.summary, results.summary, check_dtype=False)
     np.testing.assert_array_equal(read.draws, results.draws)
     assert (read.facts, read.skipped) == (results.facts, results.skipped)
-    read.save(tmp_path / "again")
+    read.save(str(tmp_path / "again"))
     for name in ("results.csv", "summary.csv", "skipped.csv", "draws.safetensors"):
         assert (tmp_path / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 

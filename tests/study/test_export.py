@@ -14,6 +14,8 @@ import soundfile
 import soxr
 import torch
 from sklearn.linear_model import LogisticRegression
+from test_score_table import entry
+from test_verdict import results_of
 
 from conftest import write_tone
 from layerscope.cli.commands import guarded
@@ -21,7 +23,9 @@ from layerscope.data.splits import Part, assign, parts_of
 from layerscope.errors import DataError, UsageError
 from layerscope.features.layer_features import LayerFeatures
 from layerscope.predictor.predict import load_predictor, read_manifest
+from layerscope.report.sentences import cautions_about
 from layerscope.scores.evaluation import evaluations
+from layerscope.scores.verdict import decide
 from layerscope.study import export as exporting
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
@@ -345,3 +349,65 @@ def test_nothing_is_exported_of_noise_unless_insisted_on(tmp_path, capsys):
         assert not (tmp_path / "use").exists()
     assert guarded(["export", str(tmp_path / "run"), *out, "--insist"]) == 0
     assert "Nothing to use yet" in (tmp_path / "use" / "README.md").read_text()
+
+
+NO_LIMITS = {"leaks": [], "absent_tags": [], "skipped": 0}
+
+
+def undecided_results():
+    """A layer of m and a plain feature that are not told apart; mixtures that validation likes best; n far behind."""
+    return results_of(
+        entry(1, 0.70, 0.70), entry(2, 0.65, 0.66), entry(None, 0.95, 0.69, input="weighted"),
+        entry(0, 0.69, 0.70, model="mel", input="mean"),
+        entry(1, 0.58, 0.59, model="n"), entry(2, 0.59, 0.58, model="n"),
+        entry(None, 0.95, 0.69, model="n", input="concat"),
+        entry(1, 0.55, 0.56, model="r"),
+        **NO_LIMITS,
+    ).only("d")  # fmt: skip
+
+
+def test_what_is_undecided_is_exported_as_the_answer_says():
+    results = undecided_results()
+    answer = decide(results, "d")
+    assert answer.verdict == "undecided"
+
+    def chosen(model=None, probe=None, given=None):
+        row, _ = exporting.choose_exported(results, answer, model, probe, given)
+        none = "none of the answer's candidates" in exporting.answer_beside(results, answer, row)
+        return row.model, exporting.input_name(row), none
+
+    assert chosen() == (answer.model, "layer 1", False)
+    assert chosen(probe="mlp") == ("m", "layer 1", False)
+    assert chosen("m") == ("m", "layer 1", False)
+    assert chosen("mel") == ("mel", "mean", False)
+    # Neither is in the answer, and a mixture only where it is asked for.
+    assert chosen("n") == ("n", "layer 2", True)
+    assert chosen("r") == ("r", "layer 1", True)
+    assert chosen("n", given="concat") == ("n", "concat", True)
+    assert chosen(given="weighted") == ("m", "weighted", True)
+
+
+def test_the_answer_is_exported_where_it_is_decided():
+    results = results_of(
+        entry(1, 0.80, 0.80), entry(2, 0.65, 0.66), entry(None, 0.95, 0.8, input="concat"),
+        entry(0, 0.60, 0.60, model="mel", input="mean"), **NO_LIMITS,
+    ).only("d")  # fmt: skip
+    answer = decide(results, "d")
+    assert answer.verdict == "layer"
+    for said in ((None, None, None), ("m", None, None), (None, "mlp", None)):
+        row, _ = exporting.choose_exported(results, answer, *said)
+        assert exporting.input_name(row) == "layer 1"
+        assert exporting.answer_beside(results, answer, row).endswith("beats plain features.")
+
+
+def test_cautions_are_about_what_is_exported():
+    results = results_of(
+        entry(1, 0.80, 0.80), entry(2, 0.55, 0.55), entry(0, 0.60, 0.60, model="mel", input="mean"),
+        entry(1, 0.55, 0.56, model="r"), **NO_LIMITS,
+    ).only("d")  # fmt: skip
+    answer = decide(results, "d")
+    recommended, other = (results.of(metric="accuracy", model="m", layer=layer).iloc[0] for layer in (1, 2))
+    assert not any("random weights" in caution for caution in cautions_about(results, answer, recommended))
+    told = " ".join(cautions_about(results, answer, other))
+    assert "Layer 2 of m is not told apart from random weights (r)" in told
+    assert "On the test clips layer 1 of m with the mlp probe is better than layer 2 of m, 80.0 to 55.0." in told

@@ -212,6 +212,7 @@ def print_similarities(similarities: Any, out: Path, seconds: float) -> None:
 def print_exported(exported: Any) -> None:
     """Print what was exported, and what it costs beside the whole model."""
     console.print(f"{exported.what}: {exported.score}", soft_wrap=True)
+    console.print(f"answer of the run: {exported.answer}", soft_wrap=True)
     table = plain_table("", f"ms for {exported.window:g} s", "MB of weights")
     for name, costs in (("whole model", exported.whole), ("exported", exported.cut)):
         table.add_row(name, f"{1000 * costs.seconds:.0f}", f"{costs.megabytes:.1f}")

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from layerscope.data.label_cells import Odd, settle_column, tidy_cell
 from layerscope.data.label_tables import fold_named, split_named
+from layerscope.encoders.published_models import RANDOM
 from layerscope.errors import DataError, UsageError
 from layerscope.features.pooling import Pooling
 from layerscope.targets import Labels, labels_of
@@ -22,6 +25,8 @@ __all__ = ["Features", "refuse_different"]
 
 #: Of fewer columns two clips may have the same states by chance.
 FEWEST_COLUMNS = 8
+#: Of how a column varies: float32 sums in another order differ by less, different sounds in all columns never.
+EQUAL = 1e-5
 
 
 @dataclass(frozen=True)
@@ -102,9 +107,10 @@ class Features:
         groups : sequence, optional
             What must not be shared between splits.
         model : str
-            What results call them.
+            What results call them. ``random:NAME`` is the untrained twin of NAME, a control that is never recommended
+            beside it; ``random:NAME#1`` another draw of its weights, and the draws are told of as one twin.
         layers : sequence of int, optional
-            Numbers of the layers; 0 … L by default.
+            Numbers of the layers, none below 0; 0 … L by default.
         baseline : bool
             Whether this is a plain feature, of one layer: what models must beat to be recommended.
         kind : str, optional
@@ -139,6 +145,9 @@ class Features:
                 raise DataError(f"{name} has {length} entries for {count} clips")
         if len(numbers) != len(arrays):
             raise DataError(f"layers names {len(numbers)} layers, states have {len(arrays)}")
+        untrained = str(model).startswith(RANDOM)
+        if baseline and untrained:
+            raise DataError(f"'{model}' names an untrained twin, which is no plain feature; give it another name")
         # `inputs_of` offers a plain feature's summaries, not layers: a second layer would be dropped silently.
         if baseline and len(arrays) > 1:
             raise DataError(f"a plain feature has one layer, these states {len(arrays)}; make features of each")
@@ -150,7 +159,7 @@ class Features:
         clips = pd.DataFrame({"clip": [str(row) for row in range(count)], **columns}, dtype=object)
         copies = copied_rows(arrays)
         if copies is not None:
-            # What is equal to the bit is one sound, which must not be on both sides of a split.
+            # What is equal up to rounding is one sound, which must not be on both sides of a split.
             clips["clip_sound"] = copies
         # States alone: a job's name adds the labels and the splits itself.
         digest = hashlib.sha256()
@@ -168,6 +177,7 @@ class Features:
             widths=tuple(array.shape[1] for array in arrays),
             labels=read,
             baseline=baseline,
+            untrained=untrained,
         )
 
 
@@ -219,28 +229,76 @@ def layer_numbers(layers: Sequence[Any]) -> tuple[int, ...]:
     Raises
     ------
     DataError
-        If one is no whole number, or stands twice.
+        If one is no whole number or below 0, or stands twice.
     """
     numbers = list(layers)
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
             raise DataError(f"layers are whole numbers, not {number!r}")
+        if number < 0:
+            raise DataError(f"layers are numbered from 0 on, not {number}; count from the first")
         if numbers.count(number) > 1:
             raise DataError(f"layer {number} is named twice; each layer has a number of its own")
     return tuple(map(int, numbers))
 
 
 def copied_rows(arrays: Sequence[NDArray[np.float32]]) -> list[str] | None:
-    """Return a digest of each clip's states, or nothing where no two clips have the same, or may have them by chance.
+    """Return which sound each clip is, or nothing where no two clips have the same states, or may by chance.
 
-    States of whole numbers, or of few, may well be equal without being copies.
+    Copies differ by rounding, as another batch size gives. States of whole numbers, or of few columns that vary, may
+    well be equal without being copies.
     """
-    if sum(array.shape[1] for array in arrays) < FEWEST_COLUMNS:
+    means = [array.mean(axis=0, dtype=np.float64) for array in arrays]
+    deviations = [array.std(axis=0, dtype=np.float64) for array in arrays]
+    # What varies less is constant but for rounding.
+    varying = sum(int((dev > 1e-6 * np.abs(mean)).sum()) for dev, mean in zip(deviations, means, strict=True))
+    if varying < FEWEST_COLUMNS:
         return None
-    rows = [b"".join(array[row].tobytes() for array in arrays) for row in range(len(arrays[0]))]
+    # Rounding grows with the values, and not with how they vary.
+    units = [np.maximum(dev + 0.02 * np.abs(mean), 1e-30) for dev, mean in zip(deviations, means, strict=True)]
     whole = np.all([(array == np.round(array)).all(axis=1) for array in arrays], axis=0)
-    digests = [str(row) if whole[row] else hashlib.sha256(content).hexdigest() for row, content in enumerate(rows)]
-    return digests if len(set(digests)) < len(digests) else None
+    pairs = equal_rows(arrays, units, np.flatnonzero(~whole))
+    if not len(pairs):
+        return None
+    count = len(whole)
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    return [str(sound) for sound in connected_components(graph, directed=False)[1]]
+
+
+def equal_rows(
+    arrays: Sequence[NDArray[np.float32]], units: Sequence[NDArray[np.float64]], rows: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return pairs (pair, 2) that link those of some rows that are equal up to rounding, in units of each column.
+
+    Rows are compared with the next in the order of a random projection, where equal rows lie beside each other;
+    rounding to a grid instead would part neighbours at its edges.
+    """
+    random, width = np.random.default_rng(0), sum(array.shape[1] for array in arrays)
+    # Of about length one, so that places differ by no more than twice what rows do.
+    directions = [random.normal(size=len(unit)) / np.sqrt(width) / unit for unit in units]
+    reach = EQUAL * np.sqrt(width)
+    places = sum((array @ way for array, way in zip(arrays, directions, strict=True)), np.zeros(len(arrays[0])))[rows]
+    order = np.argsort(places, kind="stable")
+    places, rows = places[order], rows[order]
+    pairs, unlinked = [np.empty((0, 2), dtype=np.int64)], np.arange(len(rows))
+    for step in range(1, len(rows)):
+        unlinked = unlinked[unlinked + step < len(rows)]
+        unlinked = unlinked[places[unlinked + step] - places[unlinked] <= 2 * reach]
+        if not len(unlinked):
+            break
+        here, there = rows[unlinked], rows[unlinked + step]
+        squares = sum(
+            (
+                np.square((array[here] - array[there]) / unit).sum(axis=1)
+                for array, unit in zip(arrays, units, strict=True)
+            ),
+            np.zeros(len(here)),
+        )
+        same = squares <= reach**2
+        pairs.append(np.stack([here[same], there[same]], axis=1))
+        # One link is enough: what is equal to the other is linked to that.
+        unlinked = unlinked[~same]
+    return np.concatenate(pairs)
 
 
 def read_labels(labels: Any, kind: str | None = None) -> Labels:

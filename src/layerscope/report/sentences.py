@@ -11,12 +11,12 @@ import pandas as pd
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
 from layerscope.scores.resampling import FEWEST_GROUPS
 from layerscope.scores.score_table import PLAIN_INPUTS, WIDE_INPUTS, Comparison, Results
-from layerscope.scores.verdict import MARGIN, Verdict, beats_controls, corrected, decide
+from layerscope.scores.verdict import MARGIN, Verdict, beats_controls, corrected, decide, luckier
 from layerscope.targets import metric_named
 
 __all__ = [
-    "CHECK_ORDER", "RARE", "Advice", "advise", "difference", "headline", "in_percent", "input_name", "layer_list",
-    "metric_name", "number", "score_name", "seeds_text", "span",
+    "CHECK_ORDER", "RARE", "Advice", "advise", "cautions_about", "difference", "headline", "in_percent", "input_name",
+    "layer_list", "metric_name", "number", "score_name", "seeds_text", "span",
 ]  # fmt: skip
 
 #: Fewer clips of a class than this are three or so in a test split: its share of the score is a coin's.
@@ -166,10 +166,17 @@ def advise(results: Results) -> Advice:
             f"{sentence(describe(row))} minus random weights ({describe(untrained.chosen)}; "
             f"{draws_of(results, answer)}): {gap}."
         )
-    cautions = [*cautions_of(answer, row), *wider_inputs_that_win(results, row), *list_cautions(results)]
-    if not trained:
+    return Advice(headline(results, answer), tuple(reasons), tuple(cautions_about(results, answer, row)), answer)
+
+
+def cautions_about(results: Results, answer: Verdict, row: pd.Series) -> list[str]:
+    """Return what limits a row of the summary, of the answer or not: itself, beside wider inputs, and by its data."""
+    cautions = [
+        *cautions_of(results, answer, row), *wider_inputs_that_win(results, row), *list_cautions(results)
+    ]  # fmt: skip
+    if not results.models("trained"):
         cautions.insert(0, "No trained model was studied; this says nothing about one.")
-    return Advice(headline(results, answer), tuple(reasons), tuple(cautions), answer)
+    return cautions
 
 
 def headline(results: Results, answer: Verdict) -> str:
@@ -343,19 +350,22 @@ def wider_inputs_that_win(results: Results, best: pd.Series) -> list[str]:
     return [f"Where one layer is not all that can be had: {describe(best)} scores less than {named}."]
 
 
-def cautions_of(answer: Verdict, row: pd.Series) -> list[str]:
-    """Return what limits an answer itself."""
+def cautions_of(results: Results, answer: Verdict, row: pd.Series) -> list[str]:
+    """Return what limits a row itself."""
     cautions = []
-    if answer.better:
-        gap, metric = answer.better, answer.metric
+    gap = luckier(results, row)
+    if gap:
+        # What a user named was not chosen.
+        unlucky = "Validation chose unluckily: on" if row.name == answer.row else "On"
         cautions.append(
-            f"Validation chose unluckily: on the test clips {gap.input} of {gap.name} with the {gap.probe} probe is "
-            f"better than {describe(row)}, {number(metric, gap.value)} to {number(metric, answer.value)}."
+            f"{unlucky} the test clips {gap.input} of {gap.name} with the {gap.probe} probe is "
+            f"better than {describe(row)}, {number(row.metric, gap.value)} to {number(row.metric, row.value)}."
         )
+    twin = best_untrained(results, answer.task) if row.model in results.models("trained") else None
     # Not `low <= 0`: without an interval it is NaN, and nothing is told apart.
-    if answer.twin and answer.verdict == "undecided" and row.input == "layer" and not answer.twin.low > 0:
+    if twin and answer.verdict != "nothing" and not results.compare(row.name, twin.chosen.name).low > 0:
         cautions.append(
-            f"{sentence(describe(row))} is not told apart from random weights ({answer.twin.name}): what it knows "
+            f"{sentence(describe(row))} is not told apart from random weights ({twin.chosen.model}): what it knows "
             "need not have been learnt."
         )
     if answer.verdict == "layer" and not answer.plain:

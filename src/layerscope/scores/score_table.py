@@ -224,8 +224,9 @@ class Results:
         difference = float(self.summary.value[ours] - self.summary.value[theirs])
         return Comparison(difference, *interval(self.draws[ours] - self.draws[theirs], difference))
 
-    def save(self, directory: Path) -> None:
+    def save(self, directory: str | Path) -> None:
         """Write ``results.csv``, ``summary.csv``, ``skipped.csv`` and what a later report needs."""
+        directory = Path(directory)
         write_csv(directory / "results.csv", self.table)
         write_csv(directory / "summary.csv", self.summary)
         write_csv(directory / "skipped.csv", pd.DataFrame(self.skipped.items(), columns=["clip", "reason"]))

@@ -30,7 +30,7 @@ from layerscope.scores.probe_agreement import ProbeLayer, layers_of_probes, lowe
 from layerscope.scores.resampling import best_set
 from layerscope.scores.score_table import SINGLE_INPUTS, Comparison, Results, Role
 
-__all__ = ["MARGIN", "Difference", "Verdict", "beats_controls", "best_on_test", "corrected", "decide"]
+__all__ = ["MARGIN", "Difference", "Verdict", "beats_controls", "best_on_test", "corrected", "decide", "luckier"]
 
 #: A loss that nobody would pay an encoder for: two points, or 0.02 of R². Smaller ones are within what another split or
 #: seed of the same study moves a score by.
@@ -217,7 +217,9 @@ def decide(results: Results, task: str) -> Verdict:
         # By row, because the chosen layer may be the best on test as well.
         candidates = {row.name: row for row in rows}
         needed = units_to_decide(results, layer, plain, rivals)
-        return record(results, preferred(shown), "undecided", list(candidates.values()), needed)
+        # Not what is shown but beaten by a candidate, unless none of the candidates is shown.
+        named = [choice for choice in shown if choice.chosen.name in candidates] or shown
+        return record(results, preferred(named), "undecided", list(candidates.values()), needed)
     needed = min(units_to_beat_controls(results, choice.chosen) for choice in open_choices)
     return record(results, preferred(open_choices), "nothing", [], needed)
 

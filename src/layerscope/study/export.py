@@ -42,9 +42,9 @@ from layerscope.probes.fitting import (
     single_thread,
     train_part,
 )
-from layerscope.report.sentences import advise, headline, input_name, metric_name, number, span
+from layerscope.report.sentences import cautions_about, headline, input_name, metric_name, number, span
 from layerscope.scores.layer_selection import choose_row
-from layerscope.scores.score_table import CONTROL_INPUTS, Results
+from layerscope.scores.score_table import CONTROL_INPUTS, SINGLE_INPUTS, Results
 from layerscope.scores.verdict import Verdict, decide
 from layerscope.study.extraction import Stores, extract_all, keep_usable
 from layerscope.study.options import Plan, make_plan
@@ -88,6 +88,8 @@ class Exported:
         Input, model and probe, in words.
     score : str
         What the run measured of it.
+    answer : str
+        What the run says to use, and that this is none of it, where so.
     window : float
         Seconds that were encoded to measure the costs.
     whole, cut : Costs
@@ -97,6 +99,7 @@ class Exported:
     directory: Path
     what: str
     score: str
+    answer: str
     window: float
     whole: Costs
     cut: Costs
@@ -126,8 +129,10 @@ def export(
     task : str, optional
         Which of its tasks; needed where there are several.
     model, probe, given : str, optional
-        The model, the probe and its input ("layer 3", "weighted", "concat", "moments", …). Each one that is not said
-        is what validation prefers of the others; where none is, what the report recommends.
+        The model, the probe and its input ("layer 3", "weighted", "concat", "moments", …). Of all that have what is
+        said, the answer's input is taken, else what validation prefers of the answer's candidates, else of single
+        layers and plain features. Inputs of several layers are taken only where `given` says so, and random weights
+        beside other models only where `model` does.
     weights : bool
         Whether the encoder's weights are copied; otherwise the predictor refers to where they came from.
     refit : bool
@@ -154,6 +159,7 @@ def export(
     if answer.verdict == "nothing" and not insist:
         raise UsageError(f"{run}: {headline(own, answer)} Insist with --insist")
     row, why = choose_exported(own, answer, model, probe, given)
+    words = answer_beside(own, answer, row)
     source, encoder = encoder_named(plan, str(row.model))
     if encoder.reads_files:
         raise UsageError(f"{encoder.name} holds states of files and encodes no new sound; export a model (--model)")
@@ -182,7 +188,9 @@ def export(
         write_tensors(
             place / PROBE, {name: np.ascontiguousarray(value) for name, value in prediction.weights.items()}, {}
         )
-        write_text(place / "README.md", card(own, row, why, source, told, whole, cut, score, refit=refit))
+        write_text(
+            place / "README.md", card(own, answer, row, why, words, source, told, whole, cut, score, refit=refit)
+        )
         # Last, because it holds the digests of the other files.
         manifest = Manifest(
             task=study_task.name,
@@ -206,7 +214,7 @@ def export(
             refit=refit,
         )
         write_atomically(place / MANIFEST, manifest.as_json())
-    return Exported(out, f"{what_of(row)}, {row.probe} probe", score, window, whole, cut)
+    return Exported(out, f"{what_of(row)}, {row.probe} probe", score, words, window, whole, cut)
 
 
 def what_of(row: pd.Series) -> str:
@@ -230,9 +238,7 @@ def input_of(features: Features, row: pd.Series) -> Input:
 def choose_exported(
     own: Results, answer: Verdict, model: str | None, probe: str | None, given: str | None
 ) -> tuple[pd.Series, str]:
-    """Return the row of the summary that is to be exported (what is said, else the answer's), and how it was chosen."""
-    if model is None and probe is None and given is None:
-        return own.summary.loc[answer.row], answer.chosen
+    """Return the row of the summary that is to be exported, nearest to the answer, and how it was chosen."""
     rows = own.of(metric=own.facts["primary"])
     rows = kept = rows[~rows.input.isin(CONTROL_INPUTS)]
     names = rows.input.where(rows.input != "layer", "layer " + rows.layer.astype(str))
@@ -240,10 +246,29 @@ def choose_exported(
         if said is not None and said not in set(column):
             raise unknown(what, said, set(column))
         kept = kept if said is None else kept[column[kept.index] == said]
-    choice = choose_row(kept)
-    if choice is None:
+    if kept.empty:
         raise UsageError(f"the run has no {probe or 'probe'} on {given or 'an input'} of {model or 'any model'}")
+    if answer.row in kept.index:
+        return own.summary.loc[answer.row], answer.chosen
+    if model is None:
+        kept = first_of(kept[~kept.model.isin(own.models("untrained"))], kept)
+    kept = first_of(kept[kept.index.isin(answer.candidate_rows)], kept[kept.input.isin(SINGLE_INPUTS)], kept)
+    choice = choose_row(kept)
+    assert choice is not None
     return choice.chosen, choice.why
+
+
+def first_of(*tables: pd.DataFrame) -> pd.DataFrame:
+    """Return the first table that has rows, else the last."""
+    return next((table for table in tables if len(table)), tables[-1])
+
+
+def answer_beside(own: Results, answer: Verdict, row: pd.Series) -> str:
+    """Return an answer in words, and that a row is none of its candidates, where so."""
+    words = headline(own, answer)
+    if answer.verdict == "nothing" or row.name in answer.candidate_rows:
+        return words
+    return f"{words} This, {what_of(row)} with the {row.probe} probe, is none of the answer's candidates."
 
 
 def encoder_named(plan: Plan, name: str) -> tuple[str, Encoder]:
@@ -355,8 +380,10 @@ def costs_of(encoder: Encoder, window: float) -> Costs:
 
 def card(
     own: Results,
+    answer: Verdict,
     row: pd.Series,
     why: str,
+    words: str,
     source: str,
     told: dict[str, Any],
     whole: Costs,
@@ -366,8 +393,8 @@ def card(
     refit: bool,
 ) -> str:
     """Return a model card with the hub's metadata in front."""
-    facts, licence, advice = own.facts, licence_of(source), advise(own)
-    cautions = "".join(f"\n- {caution}" for caution in advice.cautions)
+    facts, licence = own.facts, licence_of(source)
+    cautions = "".join(f"\n- {caution}" for caution in cautions_about(own, answer, row))
     result = EvalResult(
         task_type="audio-classification",
         dataset_type=str(row.dataset),
@@ -397,7 +424,7 @@ def card(
 Answers `{row.target}` ({facts["kind"]}: {", ".join(facts["names"][:12])}{", …" if len(facts["names"]) > 12 else ""}).
 
 - **Score** in the run that it comes from: {score}.
-- **Answer** of that run: {advice.headline}
+- **Answer** of that run: {words}
 - **Chosen** by {why}.
 - **Trained on** `{row.dataset}`: {facts["clips"]} clips ({sizes}): {trained}.
 - **Encoder**: {where}. Licence of the weights: {licence}.
