@@ -50,6 +50,12 @@ def test_a_model_that_beats_plain_features_is_recommended():
     assert any("better" in reason and "random weights" in reason and "one draw" in reason for reason in advice.reasons)
 
 
+def test_over_folds_the_score_that_is_held_against_chance_is_said():
+    results = results_of(entry(1, 0.8, 0.6), entry(None, 0.8, 0.12, input="nested"), models={"m": {}})
+    assert any("without its own clips: 12.0, which may truly be as low as" in line for line in advise(results).reasons)
+    assert not any("without its own clips" in line for line in advise(study(plain=0.6)).reasons)
+
+
 def test_a_plain_feature_that_loses_nothing_is_recommended():
     assert advise(study(plain=0.95)).headline == (
         "Use a plain feature, mel (mean over time): no layer is better by 2.0 points or more."

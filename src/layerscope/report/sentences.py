@@ -11,7 +11,17 @@ import pandas as pd
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
 from layerscope.scores.resampling import FEWEST_GROUPS
 from layerscope.scores.score_table import PLAIN_INPUTS, WIDE_INPUTS, Comparison, Results
-from layerscope.scores.verdict import MARGIN, Verdict, beats_controls, corrected, decide, luckier
+from layerscope.scores.verdict import (
+    MARGIN,
+    Verdict,
+    beats_controls,
+    chance_of,
+    corrected,
+    decide,
+    judged_row,
+    luckier,
+    margin_below,
+)
 from layerscope.targets import metric_named
 
 __all__ = [
@@ -149,7 +159,11 @@ def advise(results: Results) -> Advice:
     answer = decide(results, task)
     trained, plain, untrained = (best(results, task) for best in (best_trained, best_plain, best_untrained))
     row = results.summary.loc[answer.row]
-    reasons = [f"{sentence(describe(row))}: {score_text(row)}.", against_controls(answer)]
+    reasons = [
+        f"{sentence(describe(row))}: {score_text(row)}.",
+        against_controls(answer),
+        *held_against_chance(results, row),
+    ]
     if trained and plain:
         layer, rival = trained.chosen, plain.chosen
         other = layer if row.name == rival.name else rival
@@ -294,6 +308,19 @@ def against_controls(answer: Verdict) -> str:
         return f"{constant}."
     times = f"{answer.permutations} permutation{'s' if answer.permutations > 1 else ''}"
     return f"{constant}, this input with shuffled labels {number(answer.metric, answer.control)} (the mean of {times})."
+
+
+def held_against_chance(results: Results, row: pd.Series) -> list[str]:
+    """Return what stands for a score over folds where it is held against chance, if it may lie there."""
+    nested = judged_row(results, row)
+    low = float(nested.value) - margin_below(results, row)
+    if nested.name == row.name or low > chance_of(results, row):
+        return []
+    value, least = (number(row.metric, score) for score in (float(nested.value), low))
+    return [
+        "Over folds the clips that choose a layer test it too, and trainings share clips; held against chance is what "
+        f"each fold chooses without its own clips: {value}, which may truly be as low as {least}."
+    ]
 
 
 def score_text(row: pd.Series) -> str:
