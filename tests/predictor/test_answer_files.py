@@ -90,6 +90,26 @@ def test_a_file_without_an_answer_keeps_its_row_with_the_reason(use, tones, tmp_
     assert right.mean() > 0.9
 
 
+def test_sound_that_a_folder_leaves_out_has_a_row_with_the_reason(use, tones, tmp_path, capsys):
+    low = tones / "low"
+    for name in ("song.m4a", "video.MP4", "t.wave", ".hidden.wav", "cover.jpg", ".DS_Store"):
+        (low / name).write_bytes(b"x")
+    (low / ".trash").mkdir()
+    (low / "0.wav").rename(low / ".trash" / "0.wav")
+    assert guarded(["predict", str(use), str(low), "--out", str(tmp_path / "answers.csv")]) == 3
+    assert "4 of 18 files have no answer; the first: " in capsys.readouterr().err
+    errors = pd.read_csv(tmp_path / "answers.csv").set_index("path").error.dropna()
+    assert set(errors.index) == {str(low / name) for name in ("song.m4a", "video.MP4", "t.wave", ".hidden.wav")}
+    assert "'.m4a' is none of the endings of audio that is read" in errors[str(low / "song.m4a")]
+    assert "hidden: its name begins with a dot" in errors[str(low / ".hidden.wav")]
+
+
+def test_a_file_that_is_named_is_read_whatever_it_is_called(tones):
+    (tones / "low" / "0.wav").rename(tones / "low" / "0.wave")
+    assert audio_files([tones / "low"])[1].keys() == {tones / "low" / "0.wave"}
+    assert not audio_files([tones / "low", tones / "low" / "0.wave"])[1]
+
+
 def test_lines_of_json_hold_whole_answers(use, tones, tmp_path):
     assert guarded(["predict", str(use), str(tones / "low"), "--out", str(tmp_path / "answers.jsonl")]) == 0
     lines = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
@@ -151,8 +171,9 @@ def test_every_kind_has_a_namespace_of_the_field(kind, answer, namespace, value,
 
 
 def test_files_are_named_or_found_below_folders(tones, tmp_path):
-    found = audio_files([tones / "high", tones / "low" / "3.wav"])
+    found, left_out = audio_files([tones / "high", tones / "low" / "3.wav"])
     assert len(found) == 16
+    assert not left_out
     assert found[-1] == tones / "low" / "3.wav"
     write_answers([Answered(found[0], {"label": "a", "probabilities": SHARES})], KINDS["classes"], tmp_path / "one.csv")
     assert (tmp_path / "one.csv").read_text().startswith("path,label,a,b\n")

@@ -228,14 +228,14 @@ def predict(
     predictor = load_predictor(directory, load_encoder(encoder) if encoder else None)
     if threshold:
         predictor = predictor.at(read_thresholds(threshold, predictor.manifest.names))
-    paths = audio_files(places)
+    paths, left_out = audio_files(places)
     # Before the work, not after it.
     if out is not None and out.suffix not in (".csv", ".jsonl"):
         raise UsageError(f"{out}: answers are written as .csv or .jsonl")
     answers = []
     # The answers may go through a pipe, where no bar belongs.
     with shown_progress().task("predicting", len(paths), "files") as step:
-        for answer in answer_files(predictor, paths):
+        for answer in answer_files(predictor, paths, left_out):
             answers.append(answer)
             step(1, 0.0)
     if out is not None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from layerscope.atomic_files import sweep, write_text
-from layerscope.data.audio import EXTENSIONS, file_facts
+from layerscope.data import folders
+from layerscope.data.audio import EXTENSIONS, UNREAD, file_facts
 from layerscope.errors import AudioError, UsageError
 from layerscope.features.encoder_pass import BATCH_SECONDS
 from layerscope.predictor.predict import Predictor
@@ -41,8 +43,10 @@ class Answered:
     error: str = ""
 
 
-def audio_files(places: Sequence[Path]) -> list[Path]:
-    """Return the files that are named, and those below the folders that are named, in order.
+def audio_files(places: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
+    """Return the files that are named, and those below the folders that are named, in order, and why some are left out.
+
+    Of a folder the same files are taken as of one of data; of the others those are said that look like sound.
 
     Raises
     ------
@@ -50,25 +54,55 @@ def audio_files(places: Sequence[Path]) -> list[Path]:
         If a folder holds no audio.
     """
     found: list[Path] = []
+    left_out: dict[Path, str] = {}
     for place in places:
         if place.is_dir():
-            inside = sorted(path for path in place.rglob("*") if path.suffix.lower() in EXTENSIONS)
-            if not inside:
+            files, others = folders.audio_files(place)
+            missed = {place / name: why for name, why in others.items() if looks_like_sound(name, why)}
+            if not files and not missed:
                 raise UsageError(f"{place}: holds no audio ({', '.join(sorted(EXTENSIONS))})")
-            found += inside
+            found += sorted([*(place / name for name in files), *missed])
+            left_out |= missed
         else:
             # One that is missing is answered with that, as one that cannot be read: the others need not wait for it.
             found.append(place)
-    return found
+    # One that is named as well is wanted, whatever it is called.
+    return found, {path: f"{path}: {why}" for path, why in left_out.items() if path not in places}
 
 
-def answer_files(predictor: Predictor, paths: Sequence[Path]) -> Iterator[Answered]:
-    """Yield what a predictor says of each file, or why it says nothing; short files are encoded together."""
+def looks_like_sound(name: str, why: str) -> bool:
+    """Return whether what a folder leaves out may be missed: a picture beside the audio is not.
+
+    Examples
+    --------
+    >>> [looks_like_sound(name, "") for name in ("a.M4A", ".b.wav", "cover.jpg")]
+    [True, True, False]
+    """
+    # A name that is not UTF-8 stands in quotes there.
+    return Path(name.strip("'\"")).suffix.lower() in EXTENSIONS | UNREAD or why.startswith("cannot be read")
+
+
+def answer_files(
+    predictor: Predictor, paths: Sequence[Path], left_out: Mapping[Path, str] = MappingProxyType({})
+) -> Iterator[Answered]:
+    """Yield what a predictor says of each file, or why it says nothing; short files are encoded together.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        What answers.
+    paths : sequence of Path
+        The files.
+    left_out : mapping of Path to str
+        Why some of them are not even read; see `audio_files`.
+    """
     waiting: list[Path] = []
     clips: dict[str, NDArray[np.float32]] = {}
-    reasons: dict[Path, str] = {}
+    reasons = dict(left_out)
     for path in paths:
         waiting.append(path)
+        if path in left_out:
+            continue
         try:
             clips[str(path)] = predictor.heard(path)
         except AudioError as error:
