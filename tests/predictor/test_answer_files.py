@@ -128,6 +128,7 @@ def test_what_cannot_be_asked_is_said(use, tones, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     for arguments, words in (
         ([str(tmp_path / "empty")], "holds no audio"),
+        (["songs.csv"], "songs.csv is a table; give audio files or folders"),
         ([str(tones), "--out", "answers.txt"], "written as .csv or .jsonl"),
     ):
         assert guarded(["predict", str(use), *arguments]) == 2

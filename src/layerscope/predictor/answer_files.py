@@ -23,6 +23,9 @@ from layerscope.targets import Kind
 
 __all__ = ["Answered", "answer_files", "audio_files", "jams_of", "table_of", "write_answers", "write_jams"]
 
+#: What people who have run a study on a table may give here.
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+
 
 @dataclass(frozen=True)
 class Answered:
@@ -51,7 +54,7 @@ def audio_files(places: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
     Raises
     ------
     UsageError
-        If a folder holds no audio.
+        If a folder holds no audio, or a table is named.
     """
     found: list[Path] = []
     left_out: dict[Path, str] = {}
@@ -63,6 +66,8 @@ def audio_files(places: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
                 raise UsageError(f"{place}: holds no audio ({', '.join(sorted(EXTENSIONS))})")
             found += sorted([*(place / name for name in files), *missed])
             left_out |= missed
+        elif place.suffix.lower() in TABLES:
+            raise UsageError(f"{place} is a table; give audio files or folders")
         else:
             # One that is missing is answered with that, as one that cannot be read: the others need not wait for it.
             found.append(place)
