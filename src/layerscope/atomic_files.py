@@ -29,8 +29,9 @@ from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageEr
 
 __all__ = [
     "NO_PLACE", "array_digest", "cache_directory", "chosen_place", "damaged", "digest", "discard", "file_digest",
-    "new_directory", "owned_directory", "read_header", "read_json", "read_tensors", "refuse_irregular", "refuse_occupied",
-    "refused", "safe_stem", "sole_use", "sweep", "unfinished", "write_atomically", "write_json", "write_tensors", "write_text",
+    "new_directory", "owned_directory", "read_header", "read_json", "read_tensors", "refuse_irregular",
+    "refuse_occupied", "refused", "safe_stem", "sole_use", "sweep", "unfinished", "write_atomically", "write_json",
+    "write_tensors", "write_text",
 ]  # fmt: skip
 
 #: Metadata of a tensors file: what a reader should know, and a digest of each array.

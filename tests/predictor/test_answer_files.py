@@ -15,6 +15,7 @@ from layerscope.predictor.answer_files import (
     jams_of,
     table_of,
     write_answers,
+    written_names,
 )
 from layerscope.predictor.predict import load_predictor
 from layerscope.study.export import export
@@ -145,6 +146,53 @@ def test_jams_are_valid_and_say_what_the_answer_says(use, tones, tmp_path):
     answer = next(iter(answer_files(load_predictor(use), [tones / "low" / "0.wav"]))).answer
     assert (annotation.namespace, said.value) == ("tag_open", answer["label"])
     assert said.confidence == pytest.approx(answer["probabilities"][answer["label"]])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mine.csv", "path,label,split\na.wav,low,train\n"),
+        ("mine.csv", "title;year\n"),
+        ("mine.csv", "\ntitle,year\n"),
+        ("mine.csv", "caf\xe9"),
+        ("mine.jsonl", '{"path": "a.wav", "label": "low"}\n'),
+        ("mine.jsonl", "path,label,high,low\n"),
+        ("mine.jsonl", "3\n"),
+    ],
+)
+def test_a_file_of_the_users_is_not_written_over(name, text, use, tones, tmp_path, capsys):
+    (tmp_path / name).write_text(text, encoding="latin-1")
+    assert guarded(["predict", str(use), str(tones / "low"), "--out", str(tmp_path / name)]) == 2
+    assert f"{name} exists and holds no answers of `predict`" in capsys.readouterr().err
+    assert (tmp_path / name).read_text(encoding="latin-1") == text
+
+
+@pytest.mark.parametrize("name", ["answers.csv", "answers.jsonl"])
+def test_a_repeated_command_replaces_its_answers(name, use, tones, tmp_path):
+    out = tmp_path / name
+    out.write_text("")  # as mktemp leaves it
+    (tones / "low" / "00.wav").write_text("not audio")  # so that the first record is an error
+    for place, code in (("low", 3), ("low", 3), ("low/00.wav", 3), ("high", 0), ("high", 0)):
+        assert guarded(["predict", str(use), str(tones / place), "--out", str(out)]) == code
+    assert "00.wav" not in out.read_text()
+
+
+def test_annotations_of_the_users_are_not_written_over(use, tones, tmp_path, capsys):
+    command = ["predict", str(use), str(tones / "low"), "--jams", str(tmp_path)]
+    assert guarded(command) == guarded(command) == 0
+    theirs = jams.load(str(tmp_path / "3.jams"))
+    theirs.annotations.append(jams.Annotation(namespace="beat"))
+    theirs.save(str(tmp_path / "3.jams"))
+    assert guarded(command) == 2
+    assert "3.jams exists and holds no answers of `predict`; give another directory" in capsys.readouterr().err
+
+
+def test_the_names_that_answers_are_told_by_are_those_of_every_kind():
+    columns = {name: written_names(kind, ["C major"])[1] for name, kind in KINDS.items()}
+    assert all(columns.values())
+    assert columns["chords"] == ["start", "end", "label"]
+    assert columns["beats"] == ["time", "beat"]
+    assert columns["values"] == ["C major"]
 
 
 def test_two_songs_of_one_name_are_not_written_over(use, tones, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +14,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerscope.atomic_files import sweep, write_text
+from layerscope.atomic_files import read_json, sweep, write_text
 from layerscope.data import folders
 from layerscope.data.audio import EXTENSIONS, UNREAD, file_facts
-from layerscope.errors import AudioError, UsageError
+from layerscope.errors import AudioError, DataError, UsageError
 from layerscope.features.encoder_pass import BATCH_SECONDS
 from layerscope.predictor.predict import Predictor
 from layerscope.targets import Kind
 
-__all__ = ["Answered", "answer_files", "audio_files", "jams_of", "table_of", "write_answers", "write_jams"]
+__all__ = [
+    "Answered",
+    "answer_files",
+    "audio_files",
+    "jams_of",
+    "refuse_others",
+    "table_of",
+    "write_answers",
+    "write_jams",
+]
 
 #: What people who have run a study on a table may give here.
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -145,6 +155,72 @@ def table_of(answers: Sequence[Answered], kind: Kind) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     # Otherwise its place would depend on which file fails first.
     return frame[[name for name in frame.columns if name != "error"] + (["error"] if "error" in frame else [])]
+
+
+def refuse_others(predictor: Predictor, out: Path | None, jams: Path | None, paths: Sequence[Path]) -> None:
+    """Raise where the answers for files would be written over what is none: before the work, not after it.
+
+    Raises
+    ------
+    UsageError
+        If ``out``, or the JAMS of a file, exists and is nothing that this predictor, or layerscope, wrote.
+    """
+    if out is not None and out.exists() and not holds_answers(out, predictor):
+        raise UsageError(f"{out} exists and holds no answers of `predict` with this predictor; give another name")
+    for place in [jams / f"{path.stem}.jams" for path in paths] if jams is not None else []:
+        if place.exists() and not is_own_jams(place):
+            raise UsageError(f"{place} exists and holds no answers of `predict`; give another directory")
+
+
+def holds_answers(path: Path, predictor: Predictor) -> bool:
+    """Return whether a ``.csv`` or ``.jsonl`` begins as one of a predictor's answers does; an empty one does."""
+    keys, columns = written_names(predictor.kind, predictor.manifest.names)
+    if not path.is_file() or path.stat().st_size <= 1:  # a line break is a table without rows
+        return path.is_file()
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            found = list(json.loads(file.readline())) if path.suffix == ".jsonl" else next(csv.reader(file), [])
+    except (OSError, ValueError, TypeError, csv.Error):  # another encoding, or no such file within
+        return False
+    names = keys if path.suffix == ".jsonl" else columns
+    if not names:  # of a kind of another package
+        return found[:1] == ["path"]
+    return found in (["path", *names], ["path", *names, "error"], ["path", "error"])
+
+
+def written_names(kind: Kind, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the keys of a kind's answers, and the columns of their table; none for a kind of another package.
+
+    Examples
+    --------
+    >>> from layerscope.targets import KINDS
+    >>> written_names(KINDS["classes"], ["jazz", "rock"])
+    (['label', 'probabilities'], ['label', 'jazz', 'rock'])
+    """
+    shares = dict.fromkeys(names, 0.0)
+    made: list[dict[str, Any]] = [
+        {"label": names[0], "probabilities": shares},
+        {"tags": names, "probabilities": shares},
+        {"values": shares},
+        {"spans": [(0.0, 1.0, "")]},
+        {"beats": [0.0], "downbeats": []},
+    ]
+    for answer in made:
+        try:
+            (row,) = kind.rows(answer)
+        except (KeyError, ValueError):
+            continue
+        return list(answer), list(row)
+    return [], []
+
+
+def is_own_jams(path: Path) -> bool:
+    """Return whether all annotations of a JAMS file are those of a predictor."""
+    try:
+        made = [annotation["annotation_metadata"]["annotation_tools"] for annotation in read_json(path)["annotations"]]
+    except (DataError, KeyError, TypeError):
+        return False
+    return bool(made) and all(str(tools).startswith("layerscope ") for tools in made)
 
 
 def write_answers(answers: Sequence[Answered], kind: Kind, path: Path) -> None:
