@@ -226,6 +226,9 @@ def test_header_survives(tmp_path):
 def test_cache_is_where_the_user_says(monkeypatch):
     monkeypatch.setenv("LAYERSCOPE_CACHE", "/somewhere")
     assert str(cache_directory()) == "/somewhere"
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("LAYERSCOPE_CACHE", "~/big disk")  # as a job's file or a container passes it
+    assert str(cache_directory()) == "/home/me/big disk"
     monkeypatch.delenv("LAYERSCOPE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
     assert str(cache_directory()) == "/xdg/layerscope"

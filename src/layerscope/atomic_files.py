@@ -28,9 +28,10 @@ from safetensors.numpy import save_file
 from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError
 
 __all__ = [
-    "NO_PLACE", "array_digest", "cache_directory", "damaged", "digest", "discard", "file_digest", "new_directory",
-    "owned_directory", "read_header", "read_json", "read_tensors", "refuse_irregular", "refuse_occupied", "refused",
-    "safe_stem", "sole_use", "sweep", "unfinished", "write_atomically", "write_json", "write_tensors", "write_text",
+    "NO_PLACE", "array_digest", "cache_directory", "chosen_place", "damaged", "digest", "discard", "file_digest",
+    "new_directory", "owned_directory", "read_header", "read_json", "read_tensors", "refuse_irregular",
+    "refuse_occupied", "refused", "safe_stem", "sole_use", "sweep", "unfinished", "write_atomically", "write_json",
+    "write_tensors", "write_text",
 ]  # fmt: skip
 
 #: Metadata of a tensors file: what a reader should know, and a digest of each array.
@@ -66,13 +67,19 @@ def cache_directory() -> Path:
     ResourceError
         If neither the environment nor the system says where the user's files are.
     """
-    if chosen := os.environ.get("LAYERSCOPE_CACHE"):
-        return Path(chosen)
+    if chosen := chosen_place("LAYERSCOPE_CACHE"):
+        return chosen
     try:
         # Empty counts as not set, by the XDG specification.
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "layerscope"
     except RuntimeError as error:  # a container's user often has neither HOME nor an entry in passwd
         raise ResourceError("this user has no home directory; say where to keep things in LAYERSCOPE_CACHE") from error
+
+
+def chosen_place(variable: str) -> Path | None:
+    """Return the place that a variable of the environment names, or None; a ``~`` that no shell replaced is home."""
+    chosen = os.environ.get(variable)
+    return Path(os.path.expanduser(chosen)) if chosen else None  # noqa: PTH111 - Path's fails where there is no home
 
 
 def read_json(path: Path, error: type[LayerscopeError] = DataError) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from layerscope.predictor.answer_files import (
     jams_of,
     table_of,
     write_answers,
+    written_names,
 )
 from layerscope.predictor.predict import load_predictor
 from layerscope.study.export import export
@@ -90,6 +91,26 @@ def test_a_file_without_an_answer_keeps_its_row_with_the_reason(use, tones, tmp_
     assert right.mean() > 0.9
 
 
+def test_sound_that_a_folder_leaves_out_has_a_row_with_the_reason(use, tones, tmp_path, capsys):
+    low = tones / "low"
+    for name in ("song.m4a", "video.MP4", "t.wave", ".hidden.wav", "cover.jpg", ".DS_Store"):
+        (low / name).write_bytes(b"x")
+    (low / ".trash").mkdir()
+    (low / "0.wav").rename(low / ".trash" / "0.wav")
+    assert guarded(["predict", str(use), str(low), "--out", str(tmp_path / "answers.csv")]) == 3
+    assert "4 of 18 files have no answer; the first: " in capsys.readouterr().err
+    errors = pd.read_csv(tmp_path / "answers.csv").set_index("path").error.dropna()
+    assert set(errors.index) == {str(low / name) for name in ("song.m4a", "video.MP4", "t.wave", ".hidden.wav")}
+    assert "'.m4a' is none of the endings of audio that is read" in errors[str(low / "song.m4a")]
+    assert "hidden: its name begins with a dot" in errors[str(low / ".hidden.wav")]
+
+
+def test_a_file_that_is_named_is_read_whatever_it_is_called(tones):
+    (tones / "low" / "0.wav").rename(tones / "low" / "0.wave")
+    assert audio_files([tones / "low"])[1].keys() == {tones / "low" / "0.wave"}
+    assert not audio_files([tones / "low", tones / "low" / "0.wave"])[1]
+
+
 def test_lines_of_json_hold_whole_answers(use, tones, tmp_path):
     assert guarded(["predict", str(use), str(tones / "low"), "--out", str(tmp_path / "answers.jsonl")]) == 0
     lines = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
@@ -108,6 +129,7 @@ def test_what_cannot_be_asked_is_said(use, tones, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     for arguments, words in (
         ([str(tmp_path / "empty")], "holds no audio"),
+        (["songs.csv"], "songs.csv is a table; give audio files or folders"),
         ([str(tones), "--out", "answers.txt"], "written as .csv or .jsonl"),
     ):
         assert guarded(["predict", str(use), *arguments]) == 2
@@ -124,6 +146,53 @@ def test_jams_are_valid_and_say_what_the_answer_says(use, tones, tmp_path):
     answer = next(iter(answer_files(load_predictor(use), [tones / "low" / "0.wav"]))).answer
     assert (annotation.namespace, said.value) == ("tag_open", answer["label"])
     assert said.confidence == pytest.approx(answer["probabilities"][answer["label"]])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mine.csv", "path,label,split\na.wav,low,train\n"),
+        ("mine.csv", "title;year\n"),
+        ("mine.csv", "\ntitle,year\n"),
+        ("mine.csv", "caf\xe9"),
+        ("mine.jsonl", '{"path": "a.wav", "label": "low"}\n'),
+        ("mine.jsonl", "path,label,high,low\n"),
+        ("mine.jsonl", "3\n"),
+    ],
+)
+def test_a_file_of_the_users_is_not_written_over(name, text, use, tones, tmp_path, capsys):
+    (tmp_path / name).write_text(text, encoding="latin-1")
+    assert guarded(["predict", str(use), str(tones / "low"), "--out", str(tmp_path / name)]) == 2
+    assert f"{name} exists and holds no answers of `predict`" in capsys.readouterr().err
+    assert (tmp_path / name).read_text(encoding="latin-1") == text
+
+
+@pytest.mark.parametrize("name", ["answers.csv", "answers.jsonl"])
+def test_a_repeated_command_replaces_its_answers(name, use, tones, tmp_path):
+    out = tmp_path / name
+    out.write_text("")  # as mktemp leaves it
+    (tones / "low" / "00.wav").write_text("not audio")  # so that the first record is an error
+    for place, code in (("low", 3), ("low", 3), ("low/00.wav", 3), ("high", 0), ("high", 0)):
+        assert guarded(["predict", str(use), str(tones / place), "--out", str(out)]) == code
+    assert "00.wav" not in out.read_text()
+
+
+def test_annotations_of_the_users_are_not_written_over(use, tones, tmp_path, capsys):
+    command = ["predict", str(use), str(tones / "low"), "--jams", str(tmp_path)]
+    assert guarded(command) == guarded(command) == 0
+    theirs = jams.load(str(tmp_path / "3.jams"))
+    theirs.annotations.append(jams.Annotation(namespace="beat"))
+    theirs.save(str(tmp_path / "3.jams"))
+    assert guarded(command) == 2
+    assert "3.jams exists and holds no answers of `predict`; give another directory" in capsys.readouterr().err
+
+
+def test_the_names_that_answers_are_told_by_are_those_of_every_kind():
+    columns = {name: written_names(kind, ["C major"])[1] for name, kind in KINDS.items()}
+    assert all(columns.values())
+    assert columns["chords"] == ["start", "end", "label"]
+    assert columns["beats"] == ["time", "beat"]
+    assert columns["values"] == ["C major"]
 
 
 def test_two_songs_of_one_name_are_not_written_over(use, tones, tmp_path, capsys):
@@ -151,8 +220,9 @@ def test_every_kind_has_a_namespace_of_the_field(kind, answer, namespace, value,
 
 
 def test_files_are_named_or_found_below_folders(tones, tmp_path):
-    found = audio_files([tones / "high", tones / "low" / "3.wav"])
+    found, left_out = audio_files([tones / "high", tones / "low" / "3.wav"])
     assert len(found) == 16
+    assert not left_out
     assert found[-1] == tones / "low" / "3.wav"
     write_answers([Answered(found[0], {"label": "a", "probabilities": SHARES})], KINDS["classes"], tmp_path / "one.csv")
     assert (tmp_path / "one.csv").read_text().startswith("path,label,a,b\n")

@@ -17,10 +17,20 @@ from layerscope.tasks import PAPER_TASKS, TASKS, published_rows
 from layerscope.tasks.gtzan import read_beat_file
 from layerscope.tasks.harmonix import function_of, split_of
 from layerscope.tasks.magnatagatune import split_of as magnatagatune_split
+from layerscope.tasks.task import data_directory
 
 
 def plan_of(task, root, **more):
     return make_plan({"task": [task], "root": root, "baseline": ["mel"], "probe": ["closed"], **more}, "test")
+
+
+def test_data_lie_where_the_user_says(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("LAYERSCOPE_DATA", "~/sets")
+    assert str(data_directory()) == "/home/me/sets"
+    monkeypatch.setenv("LAYERSCOPE_DATA", "")
+    monkeypatch.setenv("LAYERSCOPE_CACHE", "~/kept")
+    assert str(data_directory()) == "/home/me/kept/data"
 
 
 def test_every_task_has_a_miniature():

@@ -222,20 +222,28 @@ def predict(
 ) -> None:
     """Answer for files: labels with probabilities, values, or times with labels."""
     from layerscope.encoders import load_encoder
-    from layerscope.predictor.answer_files import answer_files, audio_files, table_of, write_answers, write_jams
+    from layerscope.predictor.answer_files import (
+        answer_files,
+        audio_files,
+        refuse_others,
+        table_of,
+        write_answers,
+        write_jams,
+    )
     from layerscope.predictor.predict import load_predictor
 
     predictor = load_predictor(directory, load_encoder(encoder) if encoder else None)
     if threshold:
         predictor = predictor.at(read_thresholds(threshold, predictor.manifest.names))
-    paths = audio_files(places)
+    paths, left_out = audio_files(places)
     # Before the work, not after it.
     if out is not None and out.suffix not in (".csv", ".jsonl"):
         raise UsageError(f"{out}: answers are written as .csv or .jsonl")
+    refuse_others(predictor, out, jams, paths)
     answers = []
     # The answers may go through a pipe, where no bar belongs.
     with shown_progress().task("predicting", len(paths), "files") as step:
-        for answer in answer_files(predictor, paths):
+        for answer in answer_files(predictor, paths, left_out):
             answers.append(answer)
             step(1, 0.0)
     if out is not None:

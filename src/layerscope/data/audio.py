@@ -19,7 +19,10 @@ from layerscope.atomic_files import digest, file_digest
 from layerscope.data.sound_parts import Part, opened
 from layerscope.errors import AudioError
 
-__all__ = ["EXTENSIONS", "FileFacts", "file_facts", "load", "measure", "refuse_unheard", "sound_digest", "span_within"]
+__all__ = [
+    "EXTENSIONS", "UNREAD", "FileFacts", "file_facts", "load", "measure", "refuse_unheard", "sound_digest",
+    "span_within",
+]  # fmt: skip
 
 Samples = NDArray[np.float32]
 
@@ -40,6 +43,12 @@ EXTENSIONS = {
     ".w64",
     ".rf64",
 }
+#: What holds sound as well, and is not searched for, because it is not read.
+UNREAD = {
+    ".3gp", ".aac", ".ac3", ".amr", ".ape", ".avi", ".dff", ".dsf", ".flv", ".m4a", ".m4b", ".m4v", ".mka", ".mkv",
+    ".mov", ".mp4", ".mpc", ".mpeg", ".mpg", ".ogv", ".ogx", ".ra", ".snd", ".spx", ".tta", ".voc", ".wave", ".weba",
+    ".webm", ".wma", ".wmv", ".wv",
+}  # fmt: skip
 
 #: A span may end this many seconds after the file: tables round.
 SPAN_SLACK = 0.1

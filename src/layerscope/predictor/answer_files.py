@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerscope.atomic_files import sweep, write_text
-from layerscope.data.audio import EXTENSIONS, file_facts
-from layerscope.errors import AudioError, UsageError
+from layerscope.atomic_files import read_json, sweep, write_text
+from layerscope.data import folders
+from layerscope.data.audio import EXTENSIONS, UNREAD, file_facts
+from layerscope.errors import AudioError, DataError, UsageError
 from layerscope.features.encoder_pass import BATCH_SECONDS
 from layerscope.predictor.predict import Predictor
 from layerscope.targets import Kind
 
-__all__ = ["Answered", "answer_files", "audio_files", "jams_of", "table_of", "write_answers", "write_jams"]
+__all__ = [
+    "Answered",
+    "answer_files",
+    "audio_files",
+    "jams_of",
+    "refuse_others",
+    "table_of",
+    "write_answers",
+    "write_jams",
+]
+
+#: What people who have run a study on a table may give here.
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
 
 @dataclass(frozen=True)
@@ -41,34 +56,68 @@ class Answered:
     error: str = ""
 
 
-def audio_files(places: Sequence[Path]) -> list[Path]:
-    """Return the files that are named, and those below the folders that are named, in order.
+def audio_files(places: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
+    """Return the files that are named, and those below the folders that are named, in order, and why some are left out.
+
+    Of a folder the same files are taken as of one of data; of the others those are said that look like sound.
 
     Raises
     ------
     UsageError
-        If a folder holds no audio.
+        If a folder holds no audio, or a table is named.
     """
     found: list[Path] = []
+    left_out: dict[Path, str] = {}
     for place in places:
         if place.is_dir():
-            inside = sorted(path for path in place.rglob("*") if path.suffix.lower() in EXTENSIONS)
-            if not inside:
+            files, others = folders.audio_files(place)
+            missed = {place / name: why for name, why in others.items() if looks_like_sound(name, why)}
+            if not files and not missed:
                 raise UsageError(f"{place}: holds no audio ({', '.join(sorted(EXTENSIONS))})")
-            found += inside
+            found += sorted([*(place / name for name in files), *missed])
+            left_out |= missed
+        elif place.suffix.lower() in TABLES:
+            raise UsageError(f"{place} is a table; give audio files or folders")
         else:
             # One that is missing is answered with that, as one that cannot be read: the others need not wait for it.
             found.append(place)
-    return found
+    # One that is named as well is wanted, whatever it is called.
+    return found, {path: f"{path}: {why}" for path, why in left_out.items() if path not in places}
 
 
-def answer_files(predictor: Predictor, paths: Sequence[Path]) -> Iterator[Answered]:
-    """Yield what a predictor says of each file, or why it says nothing; short files are encoded together."""
+def looks_like_sound(name: str, why: str) -> bool:
+    """Return whether what a folder leaves out may be missed: a picture beside the audio is not.
+
+    Examples
+    --------
+    >>> [looks_like_sound(name, "") for name in ("a.M4A", ".b.wav", "cover.jpg")]
+    [True, True, False]
+    """
+    # A name that is not UTF-8 stands in quotes there.
+    return Path(name.strip("'\"")).suffix.lower() in EXTENSIONS | UNREAD or why.startswith("cannot be read")
+
+
+def answer_files(
+    predictor: Predictor, paths: Sequence[Path], left_out: Mapping[Path, str] = MappingProxyType({})
+) -> Iterator[Answered]:
+    """Yield what a predictor says of each file, or why it says nothing; short files are encoded together.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        What answers.
+    paths : sequence of Path
+        The files.
+    left_out : mapping of Path to str
+        Why some of them are not even read; see `audio_files`.
+    """
     waiting: list[Path] = []
     clips: dict[str, NDArray[np.float32]] = {}
-    reasons: dict[Path, str] = {}
+    reasons = dict(left_out)
     for path in paths:
         waiting.append(path)
+        if path in left_out:
+            continue
         try:
             clips[str(path)] = predictor.heard(path)
         except AudioError as error:
@@ -106,6 +155,72 @@ def table_of(answers: Sequence[Answered], kind: Kind) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     # Otherwise its place would depend on which file fails first.
     return frame[[name for name in frame.columns if name != "error"] + (["error"] if "error" in frame else [])]
+
+
+def refuse_others(predictor: Predictor, out: Path | None, jams: Path | None, paths: Sequence[Path]) -> None:
+    """Raise where the answers for files would be written over what is none: before the work, not after it.
+
+    Raises
+    ------
+    UsageError
+        If ``out``, or the JAMS of a file, exists and is nothing that this predictor, or layerscope, wrote.
+    """
+    if out is not None and out.exists() and not holds_answers(out, predictor):
+        raise UsageError(f"{out} exists and holds no answers of `predict` with this predictor; give another name")
+    for place in [jams / f"{path.stem}.jams" for path in paths] if jams is not None else []:
+        if place.exists() and not is_own_jams(place):
+            raise UsageError(f"{place} exists and holds no answers of `predict`; give another directory")
+
+
+def holds_answers(path: Path, predictor: Predictor) -> bool:
+    """Return whether a ``.csv`` or ``.jsonl`` begins as one of a predictor's answers does; an empty one does."""
+    keys, columns = written_names(predictor.kind, predictor.manifest.names)
+    if not path.is_file() or path.stat().st_size <= 1:  # a line break is a table without rows
+        return path.is_file()
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            found = list(json.loads(file.readline())) if path.suffix == ".jsonl" else next(csv.reader(file), [])
+    except (OSError, ValueError, TypeError, csv.Error):  # another encoding, or no such file within
+        return False
+    names = keys if path.suffix == ".jsonl" else columns
+    if not names:  # of a kind of another package
+        return found[:1] == ["path"]
+    return found in (["path", *names], ["path", *names, "error"], ["path", "error"])
+
+
+def written_names(kind: Kind, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the keys of a kind's answers, and the columns of their table; none for a kind of another package.
+
+    Examples
+    --------
+    >>> from layerscope.targets import KINDS
+    >>> written_names(KINDS["classes"], ["jazz", "rock"])
+    (['label', 'probabilities'], ['label', 'jazz', 'rock'])
+    """
+    shares = dict.fromkeys(names, 0.0)
+    made: list[dict[str, Any]] = [
+        {"label": names[0], "probabilities": shares},
+        {"tags": names, "probabilities": shares},
+        {"values": shares},
+        {"spans": [(0.0, 1.0, "")]},
+        {"beats": [0.0], "downbeats": []},
+    ]
+    for answer in made:
+        try:
+            (row,) = kind.rows(answer)
+        except (KeyError, ValueError):
+            continue
+        return list(answer), list(row)
+    return [], []
+
+
+def is_own_jams(path: Path) -> bool:
+    """Return whether all annotations of a JAMS file are those of a predictor."""
+    try:
+        made = [annotation["annotation_metadata"]["annotation_tools"] for annotation in read_json(path)["annotations"]]
+    except (DataError, KeyError, TypeError):
+        return False
+    return bool(made) and all(str(tools).startswith("layerscope ") for tools in made)
 
 
 def write_answers(answers: Sequence[Answered], kind: Kind, path: Path) -> None:

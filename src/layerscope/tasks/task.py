@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from layerscope.atomic_files import cache_directory
+from layerscope.atomic_files import cache_directory, chosen_place
 from layerscope.data.dataset import Dataset
 from layerscope.data.label_tables import ASIDE, Record
 from layerscope.errors import DataError
@@ -23,8 +22,7 @@ Reader = Callable[[Path, Preset], list[Record]]
 
 def data_directory() -> Path:
     """Return where data sets are looked for: ``LAYERSCOPE_DATA``, or ``data`` in layerscope's cache directory."""
-    chosen = os.environ.get("LAYERSCOPE_DATA")
-    return Path(chosen) if chosen else cache_directory() / "data"
+    return chosen_place("LAYERSCOPE_DATA") or cache_directory() / "data"
 
 
 @dataclass(frozen=True)
