@@ -207,3 +207,15 @@ def test_what_a_folder_holds_beside_clips_is_said_or_read_with_them(tmp_path):
         "none": "an empty folder",
         "run": "the directory of a run",
     }
+
+
+def test_sound_in_hidden_folders_and_in_those_of_systems_is_said_and_is_no_class(tmp_path):
+    names = [".z/1.wav", ".z/deep/2.wav", ".z/._2.wav", "__MACOSX/low/3.wav", "low/@eaDir/4.wav", ".git/._5.wav"]
+    write_folder(tmp_path, "low/a.wav", "high/b.wav", *names)
+    records, skipped = class_folders(tmp_path)
+    assert [record["label"] for record in records] == ["high", "low"]
+    assert skipped == {
+        ".z": "hidden: its name begins with a dot (2 audio files)",
+        "__MACOSX": "a folder of the system's, by its name (1 audio file)",
+        "low/@eaDir": "a folder of the system's, by its name (1 audio file)",
+    }
