@@ -219,3 +219,17 @@ def test_sound_in_hidden_folders_and_in_those_of_systems_is_said_and_is_no_class
         "__MACOSX": "a folder of the system's, by its name (1 audio file)",
         "low/@eaDir": "a folder of the system's, by its name (1 audio file)",
     }
+
+
+def test_two_tables_of_metadata_that_say_different_things_are_refused_and_those_that_agree_are_one(tmp_path):
+    write_folder(tmp_path, "1.wav", "2.wav")
+    (tmp_path / "metadata.csv").write_text("file_name,mood,beats\n1.wav,sad,3\n2.wav,gay,4\n")
+    said = '{{"file_name": "{}.wav", "mood": "{}", "beats": {}}}\n'
+    (tmp_path / "metadata.jsonl").write_text(said.format(1, "sad", 3) + said.format(2, "gay", 4))
+    dataset = Dataset.load(tmp_path)
+    assert dataset.clips.mood.tolist() == ["sad", "gay"]
+    assert dataset.skipped["1.wav (line 1)"] == "metadata.jsonl line 1: the same clip as metadata.csv row 2"
+    (tmp_path / "metadata.jsonl").write_text(said.format(1, "gay", 3) + said.format(2, "sad", 4))
+    words = r"metadata.csv row 2 and metadata.jsonl line 1: the same clip with two cells of 'mood' \(sad, gay\)"
+    with pytest.raises(DataError, match=words):
+        Dataset.load(tmp_path).with_target("mood")
