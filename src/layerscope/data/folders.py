@@ -32,6 +32,8 @@ __all__ = ["class_folders", "metadata_records"]
 FOLD = re.compile(r"fold[ _-]*(\d+)", re.IGNORECASE)
 #: The table of Hugging Face's AudioFolder.
 METADATA = {"metadata.csv": csv_rows, "metadata.jsonl": json_lines}
+#: Endings of tables that can be given instead.
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 #: Folders that archives and systems add beside what they hold.
 SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
 
@@ -63,6 +65,7 @@ def class_folders(folder: Path) -> tuple[list[Record], dict[str, str]]:
             name: reason for name, reason in skipped.items() if name not in known and str(folder / name) not in beside
         }
     records, twice = without_repeated(records)
+    refuse_table_beside(folder, records)
     if not records:
         splits = f" (found folders of splits: {', '.join(folders_at(0, files))})" if depth == 0 else ""
         raise DataError(
@@ -70,6 +73,18 @@ def class_folders(folder: Path) -> tuple[list[Record], dict[str, str]]:
             f"({', '.join(ENDINGS)}) of the same names beside the audio"
         )
     return records, {**skipped, **twice}
+
+
+def refuse_table_beside(folder: Path, records: Sequence[Record]) -> None:
+    """Raise where all audio is of one class, of which nothing can be learnt, and a table lies beside its folder."""
+    labels = {record.get("label") for record in records}
+    tables = [path for ending in TABLES for path in sorted([*folder.glob(f"*{ending}"), *folder.glob(f"*/*{ending}")])]
+    beside = next((table for table in tables if table.parent.name not in labels), None)
+    if len(labels) == 1 and None not in labels and beside:
+        raise DataError(
+            f"{folder}: one class folder, '{labels.pop()}'; if a table names these files, such as {beside}, give it "
+            "as --data with --root"
+        )
 
 
 def annotated_records(folder: Path, files: Sequence[Path], depth: int | None) -> list[Record]:
