@@ -249,8 +249,6 @@ def test_one_class_folder_beside_a_table_is_no_data_set(tmp_path):
     assert len(Dataset.load(tmp_path).clips) == 2
     (tmp_path / "meta").mkdir()
     (tmp_path / "meta" / "esc50.csv").write_text("filename,fold,category\n1.wav,1,dog\n")
-    words = (
-        r"one class folder, 'audio'; if a table names these files, such as .*esc50.csv, give it as --data"
-    )
+    words = r"one class folder, 'audio'; if a table names these files, such as .*esc50.csv, give it as --data"
     with pytest.raises(DataError, match=words):
         Dataset.load(tmp_path)
