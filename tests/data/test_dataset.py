@@ -181,7 +181,7 @@ def test_a_frame_is_read_as_a_table_is(tmp_path):
     ("frame", "words"),
     [
         ([1], "expected a pandas DataFrame, found list"),
-        (pd.DataFrame({"name": ["a.wav"]}), "no column 'path'"),
+        (pd.DataFrame({"name": ["a.wav"]}), r"no column 'path' \(found: name\); call the column"),
         (pd.DataFrame([["a.wav", 1, 2]], columns=["path", "x", "x"]), "'x' is the name of columns 2 and 3"),
         (pd.DataFrame({"path": ["a.wav", None]}), "table row 1: no 'path'"),
         (pd.DataFrame({"path": ["a.wav"], "split": ["private"]}), "table row 0: 'split' private is none of"),

@@ -28,9 +28,17 @@ def test_empty_folder_and_missing_path_are_refused(tmp_path):
         Dataset.load(tmp_path)
     with pytest.raises(DataError, match="does not exist"):
         Dataset.load(tmp_path / "absent")
-    (tmp_path / "a.xlsx").write_text("")
-    with pytest.raises(DataError, match="neither a folder nor"):
-        Dataset.load(tmp_path / "a.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [("a.xlsx", "save it as CSV"), ("a.parquet", "save it as CSV"), ("a.json", "save it as CSV"),
+     ("a.csv.gz", "unpack it"), ("a.ZIP", "unpack it")],
+)  # fmt: skip
+def test_files_that_are_not_read_are_refused_with_the_way_out(tmp_path, name, way_out):
+    (tmp_path / name).write_text("")
+    with pytest.raises(DataError, match=f"neither a folder nor a .csv, .tsv or .jsonl; {way_out}"):
+        Dataset.load(tmp_path / name)
 
 
 def write_folder(root, *names):
@@ -207,3 +215,40 @@ def test_what_a_folder_holds_beside_clips_is_said_or_read_with_them(tmp_path):
         "none": "an empty folder",
         "run": "the directory of a run",
     }
+
+
+def test_sound_in_hidden_folders_and_in_those_of_systems_is_said_and_is_no_class(tmp_path):
+    names = [".z/1.wav", ".z/deep/2.wav", ".z/._2.wav", "__MACOSX/low/3.wav", "low/@eaDir/4.wav", ".git/._5.wav"]
+    write_folder(tmp_path, "low/a.wav", "high/b.wav", *names)
+    records, skipped = class_folders(tmp_path)
+    assert [record["label"] for record in records] == ["high", "low"]
+    assert skipped == {
+        ".z": "hidden: its name begins with a dot (2 audio files)",
+        "__MACOSX": "a folder of the system's, by its name (1 audio file)",
+        "low/@eaDir": "a folder of the system's, by its name (1 audio file)",
+    }
+
+
+def test_two_tables_of_metadata_that_say_different_things_are_refused_and_those_that_agree_are_one(tmp_path):
+    write_folder(tmp_path, "1.wav", "2.wav")
+    (tmp_path / "metadata.csv").write_text("file_name,mood,beats\n1.wav,sad,3\n2.wav,gay,4\n")
+    said = '{{"file_name": "{}.wav", "mood": "{}", "beats": {}}}\n'
+    (tmp_path / "metadata.jsonl").write_text(said.format(1, "sad", 3) + said.format(2, "gay", 4))
+    dataset = Dataset.load(tmp_path)
+    assert dataset.clips.mood.tolist() == ["sad", "gay"]
+    assert dataset.skipped["1.wav (line 1)"] == "metadata.jsonl line 1: the same clip as metadata.csv row 2"
+    (tmp_path / "metadata.jsonl").write_text(said.format(1, "gay", 3) + said.format(2, "sad", 4))
+    words = r"metadata.csv row 2 and metadata.jsonl line 1: the same clip with two cells of 'mood' \(sad, gay\)"
+    with pytest.raises(DataError, match=words):
+        Dataset.load(tmp_path).with_target("mood")
+
+
+def test_one_class_folder_beside_a_table_is_no_data_set(tmp_path):
+    write_folder(tmp_path, "audio/1.wav", "audio/2.wav")
+    (tmp_path / "audio" / "own.csv").write_text("1,2\n")
+    assert len(Dataset.load(tmp_path).clips) == 2
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta" / "esc50.csv").write_text("filename,fold,category\n1.wav,1,dog\n")
+    words = r"one class folder, 'audio'; if a table names these files, such as .*esc50.csv, give it as --data"
+    with pytest.raises(DataError, match=words):
+        Dataset.load(tmp_path)

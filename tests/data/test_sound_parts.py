@@ -218,6 +218,20 @@ def test_sound_that_is_not_read_is_called_what_it_is(tmp_path, mark, name):
         measure(tmp_path / "a.wav")
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a pointer of Git LFS, .*`git lfs pull`"),
+        ("<!DOCTYPE html>\n<html></html>", "is a web page, not sound"),
+        ("\ufeff\n <HTML lang='en'>", "is a web page, not sound"),
+    ],
+)
+def test_a_text_in_place_of_sound_is_called_what_it_is(tmp_path, text, words):
+    (tmp_path / "a.wav").write_text(text)
+    with pytest.raises(AudioError, match=words):
+        measure(tmp_path / "a.wav")
+
+
 def test_a_caf_whose_chunk_is_longer_than_any_file_is_refused(tmp_path):
     content = encoded("CAF", music(1), 44_100)
     place = content.index(b"desc") + 4

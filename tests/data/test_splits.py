@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layerscope.data.leaks import find_leaks
-from layerscope.data.splits import assign, parts_of, refuse_unlearnable
+from layerscope.data.splits import assign, never_trained, parts_of, refuse_unlearnable
 from layerscope.errors import DataError
 from layerscope.targets import labels_of
 
@@ -114,3 +114,19 @@ def test_nothing_can_be_scored_where_nothing_varies(cells, words):
     clips = table(6, split=["train", "train", "valid", "valid", "test", "test"])
     with pytest.raises(DataError, match=words):
         refuse_unlearnable(labels_of(cells), parts_of(clips))
+
+
+def test_classes_that_only_tested_clips_have_are_counted_and_refused_where_all_are():
+    splits = ["train"] * 4 + ["valid"] * 2 + ["test"] * 3
+    parts = parts_of(table(9, split=splits))
+    some = labels_of(["a", "b", "a", "b", "a", "b", "a", "new", "new"])
+    refuse_unlearnable(some, parts)
+    assert never_trained(some, parts) == {"new": 2}
+    with pytest.raises(DataError, match=r"a class that a training clip has \(tested: A, new\); nothing can be right"):
+        refuse_unlearnable(labels_of(["a", "b", "a", "b", "a", "b", "A", "new", "new"]), parts)
+    assert never_trained(labels_of([[0.1 * row] for row in range(9)]), parts) == {}
+
+
+def test_a_class_of_a_single_fold_is_never_trained_where_it_is_tested():
+    labels = labels_of(["a", "b", "new", "a", "b", "b", "a", "b", "a"])
+    assert never_trained(labels, parts_of(table(9, fold=list("111222333")))) == {"new": 1}

@@ -54,7 +54,7 @@ def test_marked_encodings_are_read(place, encoding):
         (["path,label", "a.wav,x", "path,label", "b.wav,y"], "row 3: the header stands here again"),
         (["path,,label", "a.wav,1,x"], "row 2: column 2 has a cell but no name"),
         (["path,label", "a.wav,x", '"b.wav,y', "c.wav,z"], "row 3: not readable as a table"),
-        (["name;label", "a.wav;x"], r"no column 'path' \(found: name;label\)"),
+        (["name;label", "a.wav;x"], r"no column 'path' \(found: name;label\); call the column with the files 'path'"),
     ],
 )  # fmt: skip
 def test_what_is_no_table_is_refused_with_the_row_and_the_way_out(place, lines, words):

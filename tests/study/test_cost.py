@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from test_run import leaking_table
 
+from conftest import write_tone
 from layerscope.atomic_files import cache_directory
 from layerscope.cli.terminal import print_check
 from layerscope.data.splits import Part
@@ -59,6 +60,27 @@ def test_the_precision_of_few_test_clips_is_told_and_how_to_test_more(tones, cap
     folds = check(make_plan({**options, "folds": 5}, "test"), workers=1).tasks[0]
     # 30 sounds, of which one stands twice: 1.96 · 0.5 / √30.
     assert folds.precision == "30 groups of test clips: accuracy to ± 18 points at worst"
+
+
+def test_a_class_that_no_clip_trains_and_a_column_that_is_not_used_are_told(tmp_path, capsys):
+    rows = ["path,label,split,fold"]
+    for number, (split, label) in enumerate(
+        [(split, label) for split in ("train", "valid", "test") for label in ("low", "high") for _ in range(3)]
+        + [("test", "new")] * 2
+    ):
+        write_tone(tmp_path / f"{number}.wav", 200 + 20 * number)
+        rows.append(f"{number}.wav,{label},{split},1")
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    options = {"data": tmp_path / "clips.csv", "baseline": ["mel"], "probe": ["closed"]}
+    print_check(check(make_plan(options, "test"), workers=1))
+    printed = " ".join(capsys.readouterr().out.split())
+    words = "“new” (2 test clips) is in no training clip, so that those clips can never be right"
+    assert f"warning: {words}" in printed
+    assert "column 'fold' is not used: 'split' decides" in printed
+    facts = run(make_plan(options, "test"), tmp_path / "study").facts["tasks"]["clips"]
+    assert facts["never_trained"] == {"new": 2}
+    assert facts["evidence"].endswith("column 'fold' is not used: 'split' decides")
+    assert words in (tmp_path / "study" / "report.html").read_text()
 
 
 def test_leaks_are_listed_not_raised(tmp_path):

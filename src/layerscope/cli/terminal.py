@@ -288,6 +288,10 @@ def print_task_check(task: Any) -> None:
     if task.failed:
         tried = task.decoded + task.failed
         console.print(f"  warning: {task.failed} of {tried} clips that were tried cannot be decoded")
+    if task.never_trained:
+        from layerscope.report.sentences import never_trained
+
+        print_lines([f"  warning: {never_trained(task.never_trained)}"])
     if task.disputed:
         from layerscope.report.sentences import disputed
 

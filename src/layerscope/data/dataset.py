@@ -22,12 +22,15 @@ from layerscope.data.folders import class_folders, metadata_records
 from layerscope.data.label_cells import Odd, has_decimal_commas, number_of, tidy_cell
 from layerscope.data.label_tables import CLIP_COLUMNS, clip_records, clip_table, split_files
 from layerscope.data.mirdata_tracks import PREFIX, mirdata_records
-from layerscope.data.table_files import PATH_NAMES, Rows, csv_rows, json_lines, unique_names
+from layerscope.data.table_files import CALL_IT, PATH_NAMES, Rows, csv_rows, json_lines, unique_names
 from layerscope.errors import AudioError, DataError, UsageError, unknown
 from layerscope.targets import Column, Labels, kind_named, looks_like, read_labels, recognise
 from layerscope.targets.cells import most
 
 __all__ = ["Dataset"]
+
+#: Endings of archives and of what is compressed.
+PACKED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".7z", ".rar")
 
 
 @dataclass
@@ -101,7 +104,8 @@ class Dataset:
             return cls.from_jsonl(path, root)
         if path.suffix.lower() in (".csv", ".tsv"):
             return cls.from_csv(path, root)
-        raise DataError(f"data '{path}' is neither a folder nor a .csv, .tsv or .jsonl")
+        mend = "unpack it" if path.suffix.lower() in PACKED else "save it as CSV"
+        raise DataError(f"data '{path}' is neither a folder nor a .csv, .tsv or .jsonl; {mend}")
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> Dataset:
@@ -222,7 +226,7 @@ class Dataset:
             raise DataError("the frame's columns have several levels; give each one name")
         columns = unique_names(list(frame.columns), "the frame")
         if not set(columns) & set(PATH_NAMES):
-            raise DataError(f"the frame: no column 'path' (found: {', '.join(columns)})")
+            raise DataError(f"the frame: no column 'path' (found: {', '.join(columns)}); {CALL_IT}")
         cells = [frame_cells(frame.iloc[:, place]) for place in range(len(columns))]
         rows: Rows = {}
         for number in range(len(frame)):

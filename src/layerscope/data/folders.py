@@ -32,6 +32,10 @@ __all__ = ["audio_files", "class_folders", "metadata_records"]
 FOLD = re.compile(r"fold[ _-]*(\d+)", re.IGNORECASE)
 #: The table of Hugging Face's AudioFolder.
 METADATA = {"metadata.csv": csv_rows, "metadata.jsonl": json_lines}
+#: Endings of tables that can be given instead.
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+#: Folders that archives and systems add beside what they hold.
+SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
 
 
 def class_folders(folder: Path) -> tuple[list[Record], dict[str, str]]:
@@ -61,6 +65,7 @@ def class_folders(folder: Path) -> tuple[list[Record], dict[str, str]]:
             name: reason for name, reason in skipped.items() if name not in known and str(folder / name) not in beside
         }
     records, twice = without_repeated(records)
+    refuse_table_beside(folder, records)
     if not records:
         splits = f" (found folders of splits: {', '.join(folders_at(0, files))})" if depth == 0 else ""
         raise DataError(
@@ -68,6 +73,18 @@ def class_folders(folder: Path) -> tuple[list[Record], dict[str, str]]:
             f"({', '.join(ENDINGS)}) of the same names beside the audio"
         )
     return records, {**skipped, **twice}
+
+
+def refuse_table_beside(folder: Path, records: Sequence[Record]) -> None:
+    """Raise where all audio is of one class, of which nothing can be learnt, and a table lies beside its folder."""
+    labels = {record.get("label") for record in records}
+    tables = [path for ending in TABLES for path in sorted([*folder.glob(f"*{ending}"), *folder.glob(f"*/*{ending}")])]
+    beside = next((table for table in tables if table.parent.name not in labels), None)
+    if len(labels) == 1 and None not in labels and beside:
+        raise DataError(
+            f"{folder}: one class folder, '{labels.pop()}'; if a table names these files, such as {beside}, give it "
+            "as --data with --root"
+        )
 
 
 def annotated_records(folder: Path, files: Sequence[Path], depth: int | None) -> list[Record]:
@@ -141,16 +158,31 @@ def walk(folder: Path, skipped: dict[str, str]) -> Iterator[Path]:
         if not entries and place != folder:
             skipped[str(name)] = "an empty folder"
         for entry in entries:
-            if entry.name.startswith("."):
-                # Hidden files are the system's (.DS_Store, ._a.wav), but sound that was hidden is said.
-                if entry.suffix.lower() in EXTENSIONS and not entry.name.startswith("._"):
-                    skipped[str(entry.relative_to(folder))] = "hidden: its name begins with a dot"
+            reason = reason_aside(entry)
+            if reason:
+                # What is set aside is the system's (.DS_Store, ._a.wav), but sound that is among it is said.
+                count = audio_count(entry)
+                inside = f" ({count} audio file{'s' if count > 1 else ''})" if entry.is_dir() else ""
+                skipped |= {str(entry.relative_to(folder)): reason + inside} if count else {}
             elif not entry.is_dir():
                 yield entry
             elif entry.is_symlink():
                 links.append(entry)
             else:
                 folders.append(entry)
+
+
+def reason_aside(entry: Path) -> str:
+    """Return why a file or a folder is set aside by its name, or an empty text."""
+    if entry.name.startswith("."):
+        return "hidden: its name begins with a dot"
+    return "a folder of the system's, by its name" if entry.name in SYSTEM_FOLDERS and entry.is_dir() else ""
+
+
+def audio_count(entry: Path) -> int:
+    """Return how many files of audio a file is, or a folder holds; what a Mac writes beside a file is none."""
+    files = entry.rglob("*") if entry.is_dir() else [entry]
+    return sum(file.suffix.lower() in EXTENSIONS and not file.name.startswith("._") for file in files)
 
 
 def is_text(name: str) -> bool:

@@ -102,14 +102,18 @@ def clip_records(rows: Rows, root: Path, *, typed: bool) -> tuple[list[Record], 
             continue
         record["path"] = str(path.resolve())
         # Of two files, train and test, a clip in both is two: that is a leak, and found as one.
-        file = where.rsplit(" ", 2)[0]
+        # Of tables of one name, metadata.csv and metadata.jsonl, it is one.
+        file = file_part(where).removesuffix(".csv").removesuffix(".jsonl")
         span = (file, record["path"], record.get("start", 0.0), record.get("end", math.inf))
         first, before = clips.setdefault(span, (where, record))
         if before is not record:
-            skipped[f"{record['clip']} ({row_of(where)})"] = f"{where}: the same clip as {row_of(first)}" + "".join(
-                f", but its {side} is {record.get(side)}" for side in SIDES if record.get(side) != before.get(side)
+            skipped[f"{record['clip']} ({row_of(where)})"] = (
+                f"{where}: the same clip as {beside(first, where)}"
+                + "".join(
+                    f", but its {side} is {record.get(side)}" for side in SIDES if record.get(side) != before.get(side)
+                )
             )
-            merge_into(before, record, f"{first} and {row_of(where)}")
+            merge_into(before, record, f"{first} and {beside(where, first)}")
     places = [where for where, _ in clips.values()]
     return settle_targets([record for _, record in clips.values()], places, typed=typed), skipped
 
@@ -227,6 +231,22 @@ def row_of(where: str) -> str:
     return " ".join(where.rsplit(" ", 2)[-2:])
 
 
+def file_part(where: str) -> str:
+    """Return the file of a place, without its row."""
+    return where.rsplit(" ", 2)[0]
+
+
+def beside(where: str, other: str) -> str:
+    """Return a place as it is called beside another: by its row alone where they are of one file.
+
+    Examples
+    --------
+    >>> beside("a.csv row 3", "a.csv row 2"), beside("a.jsonl line 3", "a.csv row 2")
+    ('row 3', 'a.jsonl line 3')
+    """
+    return row_of(where) if file_part(where) == file_part(other) else where
+
+
 def missing_reason(path: Path | None, root: Path, written: str, where: str) -> str:
     """Return why there is no audio to be had of a row, or an empty text."""
     if path is None:
@@ -305,7 +325,8 @@ def merge_into(record: Record, again: Record, where: str) -> None:
     """Add what a second row says of a clip to the first: a target of which they say different things has no label."""
     for column, cell in again.items():
         before = record.setdefault(column, cell) if column not in CLIP_COLUMNS else cell
-        if not isinstance(before, Odd) and before != cell:
+        # A number of JSON is a text in a CSV.
+        if not isinstance(before, Odd) and before != cell and str(before) != str(cell):
             record[column] = Odd(None, f"{where}: the same clip with two cells of '{column}' ({before}, {cell})")
 
 

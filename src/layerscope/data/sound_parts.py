@@ -5,6 +5,7 @@ Who decodes what, and why, is in docs/audio.md.
 
 from __future__ import annotations
 
+import codecs
 import io
 import itertools
 import os
@@ -50,6 +51,12 @@ UNREAD = (
     (0, b"MAC ", "Monkey's Audio"),
     (0, b"DSD ", "DSD"),
 )
+#: How texts begin, in small letters, that stand in place of sound, and the way out.
+TEXTS = {
+    b"version https://git-lfs": "is a pointer of Git LFS, not the sound itself; fetch it with `git lfs pull`",
+    b"<!doctype html": "is a web page, not sound; download the file again",
+    b"<html": "is a web page, not sound; download the file again",
+}
 #: How containers begin that libsndfile reads behind an ID3 tag.
 CONTAINERS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"caff", b"riff", b".snd")
 #: How libsndfile's log says that there are fewer bytes, or frames, of samples (first) than the header says (second).
@@ -122,6 +129,7 @@ def parts_of(file: BinaryIO) -> list[Part]:
     for place, mark, name in UNREAD:
         if peek(file, place, len(mark)) == mark:
             raise AudioError(f"holds {name}, which is not read; convert it to FLAC or WAV")
+    refuse_text(file)
     start, size = past_tags(file, 0), file.seek(0, io.SEEK_END)
     mark = peek(file, start, 12)
     if mark[:4] == b"OggS":
@@ -145,6 +153,14 @@ def parts_of(file: BinaryIO) -> list[Part]:
             return list(mpeg_parts(file, data, min(size, data + length)))
         return [SndfilePart(wav) for wav in whole_wavs(file, start)]
     return [SndfilePart(finished_caf(file, start) if mark[:4] == b"caff" else file)]
+
+
+def refuse_text(file: BinaryIO) -> None:
+    """Raise where a text stands in place of the sound."""
+    beginning = peek(file, 0, 64).removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    for mark, reason in TEXTS.items():
+        if beginning.startswith(mark):
+            raise AudioError(reason)
 
 
 def ogg_part(file: BinaryIO, first: int, last: int, *, alone: bool) -> SndfilePart:

@@ -17,7 +17,7 @@ from layerscope.data.leaks import group_codes
 from layerscope.errors import DataError
 from layerscope.targets.kind import Labels
 
-__all__ = ["Part", "assign", "choosing_parts", "parts_of", "refuse_unlearnable"]
+__all__ = ["Part", "assign", "choosing_parts", "never_trained", "parts_of", "refuse_unlearnable"]
 
 Rows = NDArray[np.int64]
 
@@ -153,6 +153,24 @@ def fold_order(name: str) -> tuple[int, str]:
     return (int(name), "") if str(name).isdecimal() else (1 << 30, str(name))
 
 
+def never_trained(labels: Labels, parts: Sequence[Part]) -> dict[str, int]:
+    """Return the classes that no clip trains where they are tested, with how many tested clips that are.
+
+    Examples
+    --------
+    >>> from layerscope.targets import labels_of
+    >>> part = Part(train=np.array([0, 1]), valid=np.array([0, 1]), test=np.array([2, 3]))
+    >>> never_trained(labels_of(["jazz", "rock", "rock", "new"]), [part])
+    {'new': 1}
+    """
+    if labels.kind.form != "classes" or labels.kind.over_time:
+        return {}
+    tested = [labels.values[part.test] for part in parts]
+    trained = [labels.values[part.train] for part in parts]
+    alone = np.concatenate([these[~np.isin(these, those)] for these, those in zip(tested, trained, strict=True)])
+    return {labels.names[value]: int(count) for value, count in zip(*np.unique(alone, return_counts=True), strict=True)}
+
+
 def refuse_unlearnable(labels: Labels, parts: Sequence[Part]) -> None:
     """Raise for a split in which nothing can be learnt or scored: no clips, one class, no tag or value that varies."""
     for part in parts:
@@ -168,6 +186,12 @@ def refuse_unlearnable(labels: Labels, parts: Sequence[Part]) -> None:
         fault = labels.kind.unscorable(labels.take(rows), name)
         if fault:
             raise DataError(f"{fault}; nothing can be scored")
+    alone = never_trained(labels, parts)
+    if alone and sum(alone.values()) == sum(len(part.test) for part in parts):
+        raise DataError(
+            f"no test clip is of a class that a training clip has (tested: {', '.join(alone)[:200]}); nothing can be "
+            "right: spell the classes alike in all splits, or split anew"
+        )
     faults = [labels.kind.unscorable(labels.take(part.valid), "valid") for part in parts]
     unscored = [fault for fault in faults if fault]
     # Each training chooses by its own clips: of one clip there is no ranking and no R².

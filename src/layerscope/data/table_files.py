@@ -20,7 +20,17 @@ from typing import Any
 from layerscope.data.audio import EXTENSIONS
 from layerscope.errors import DataError
 
-__all__ = ["PATH_NAMES", "Record", "Rows", "column_name", "csv_rows", "json_lines", "read_text", "unique_names"]
+__all__ = [
+    "CALL_IT",
+    "PATH_NAMES",
+    "Record",
+    "Rows",
+    "column_name",
+    "csv_rows",
+    "json_lines",
+    "read_text",
+    "unique_names",
+]
 
 Record = dict[str, Any]
 #: Records by where they stand.
@@ -28,6 +38,8 @@ Rows = dict[str, Record]
 
 #: What the column of paths may be called; the first that is filled counts.
 PATH_NAMES = ("path", "audio_path", "file", "filename", "file_name")
+#: The way out where none is called so.
+CALL_IT = "call the column with the files 'path'"
 #: Columns that are understood however they are capitalised.
 UNDERSTOOD = {name: name for name in (*PATH_NAMES, "start", "end", "split", "fold", "group")} | {
     "splits": "split", "folds": "fold", "groups": "group",
@@ -149,7 +161,7 @@ def fault_of_header(path: Path, text: str, separator: str) -> str:
             f"no column 'path': its first row, {separator.join(header)[:80]}, is a clip already; "
             f"write the names of the columns above it, such as path{separator}label"
         )
-    return f"no column 'path' (found: {', '.join(header)[:200] or 'nothing'})"
+    return f"no column 'path' (found: {', '.join(header)[:200] or 'nothing'}); {CALL_IT}"
 
 
 def table_rows(name: str, columns: list[str], lines: list[tuple[int, list[str]]], separator: str) -> Rows:

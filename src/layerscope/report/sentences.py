@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -420,11 +420,29 @@ def data_cautions(facts: dict[str, Any]) -> list[str]:
             f"{100 * facts['majority']:.0f} % of the clips are of one class: compare with "
             "chance, not with 100, and see macro F1 below."
         )
+    if facts.get("never_trained"):
+        cautions.append(f"{sentence(never_trained(facts['never_trained']))}.")
     if facts.get("disputed"):
         cautions.append(f"{sentence(disputed(facts['disputed']))}.")
     if not facts.get("grouped", True):
         cautions.append("No groups were given: where clips share an artist or a song, the scores flatter.")
     return cautions
+
+
+def never_trained(classes: Mapping[str, int]) -> str:
+    """Return that no clip trains some classes, given with their tested clips.
+
+    Examples
+    --------
+    >>> never_trained({"new": 9})
+    '“new” (9 test clips) is in no training clip, so that those clips can never be right'
+    >>> never_trained({"new": 1, "old": 2})
+    '“new” (1 test clip), “old” (2 test clips) are in no training clip, so that those clips can never be right'
+    """
+    named = [f"{quoted(name)} ({count} test clip{'s' if count > 1 else ''})" for name, count in classes.items()]
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    verb = "are" if len(named) > 1 else "is"
+    return f"{', '.join(named[:MOST_NAMED])}{more} {verb} in no training clip, so that those clips can never be right"
 
 
 def disputed(sounds: Sequence[str]) -> str:

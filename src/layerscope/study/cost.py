@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
-from layerscope.data.splits import Part, assign, choosing_parts, parts_of, refuse_unlearnable
+from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
 from layerscope.encoders import MODELS, Encoder, load_encoder
 from layerscope.encoders.own_encoder import encode_batch
 from layerscope.features.clip_features import Features
@@ -119,6 +119,8 @@ class TaskCheck:
         Which clips share a recording, where that was asked for.
     disputed : list of str
         Sounds with different labels under different names, as far as files of the same bytes show it.
+    never_trained : dict of str to int
+        Classes that no clip trains, with their tested clips.
     published : bool
         Whether these splits are the literature's, which stand whatever they share.
     hours : float
@@ -143,6 +145,7 @@ class TaskCheck:
     leaks: list[str]
     alike: list[str]
     disputed: list[str]
+    never_trained: dict[str, int]
     published: bool
     hours: float
     short: str
@@ -249,6 +252,7 @@ def task_check(
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
         alike=list(task.alike),
         disputed=disputed_sounds(task.dataset.clips, task.labels().values),
+        never_trained=never_trained(task.labels(), clip_parts),
         published=task.published,
         hours=float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600,
         short=task.short,

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from layerscope.data.leaks import disputed_sounds, group_codes
-from layerscope.data.splits import Part, assign, choosing_parts, parts_of, refuse_unlearnable
+from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
 from layerscope.features.clip_features import Features
 from layerscope.features.encoder_pass import stored_features
 from layerscope.probes.fitting import (
@@ -153,6 +153,7 @@ def probe_features(
         facts["models"][drawn[0].model] |= {"draws": len(drawn), "also": others.get(drawn[0].model, [])}
     facts["chance"] = chance_level(labels, target, splits["test"])
     facts["folds"] = len(target.parts)
+    facts["never_trained"] = never_trained(labels, [clip_part(target, number) for number in range(len(target.parts))])
     facts |= names | {"title": task.task.title if task.task else task.name}
     tested = splits["test"].rows
     predictions = [predictions_of(job, left[id(job)], labels, clips, tested, task.name) for job in chosen]

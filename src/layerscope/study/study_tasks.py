@@ -74,8 +74,9 @@ class StudyTask:
 
     @property
     def evidence(self) -> str:
-        """Return what its cells are, how many of them, and which are not, in words."""
-        return self.dataset.evidence.get(self.target, "")
+        """Return what its cells are, how many of them, and which are not, and what column is not used, in words."""
+        unused = "column 'fold' is not used: 'split' decides" if {"split", "fold"} <= {*self.dataset.clips} else ""
+        return "; ".join(filter(None, (self.dataset.evidence.get(self.target, ""), unused)))
 
     @property
     def shared(self) -> str:
