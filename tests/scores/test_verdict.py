@@ -215,11 +215,10 @@ def test_holm_stops_at_the_first_that_fails():
     assert corrected([]) == []
 
 
-def test_one_clip_a_class_recommends_nothing():
+def test_one_clip_a_class_is_refused():
     states = np.random.default_rng(0).normal(size=(40, 2, 4))
-    results = probe(Features.from_arrays(states, [f"class {number}" for number in range(40)]), probes=["closed"])
-    assert decide(results, "features").verdict == "nothing"
-    assert len(results.facts["tasks"]["features"]["rare"]) == 40
+    with pytest.raises(DataError, match="no test clip is of a class that a training clip has"):
+        probe(Features.from_arrays(states, [f"class {number}" for number in range(40)]), probes=["closed"])
 
 
 def test_nine_to_one_at_the_majoritys_rate_recommends_nothing():

@@ -220,8 +220,9 @@ def decide(results: Results, task: str) -> Verdict:
         # Not what is shown but beaten by a candidate, unless none of the candidates is shown.
         named = [choice for choice in shown if choice.chosen.name in candidates] or shown
         return record(results, preferred(named), "undecided", list(candidates.values()), needed)
-    needed = min(units_to_beat_controls(results, choice.chosen) for choice in open_choices)
-    return record(results, preferred(open_choices), "nothing", [], needed)
+    # Of the input whose score stands beside it: another's number would seem to contradict the interval.
+    shown_first = preferred(open_choices)
+    return record(results, shown_first, "nothing", [], units_to_beat_controls(results, shown_first.chosen))
 
 
 def preferred(choices: Sequence[Choice[pd.Series]]) -> Choice[pd.Series]:
