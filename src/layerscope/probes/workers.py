@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any, Literal, TypeVar
@@ -15,6 +16,9 @@ __all__ = ["side_by_side"]
 
 #: Seconds after which a worker looks again whether the process that started it lives.
 LOOK_EVERY = 1.0
+# Of an interrupt joblib says which tasks it cut short, as if that were a fault; what is lost is trained again.
+warnings.filterwarnings("ignore", message=r"\d+ tasks (have been successfully executed|which were still being)")
+
 Result = TypeVar("Result")
 
 
