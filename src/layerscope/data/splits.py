@@ -163,7 +163,7 @@ def never_trained(labels: Labels, parts: Sequence[Part]) -> dict[str, int]:
     >>> never_trained(labels_of(["jazz", "rock", "rock", "new"]), [part])
     {'new': 1}
     """
-    if labels.kind.form != "classes" or labels.kind.over_time:
+    if labels.kind.over_time or labels.kind.form != "classes":
         return {}
     tested = [labels.values[part.test] for part in parts]
     trained = [labels.values[part.train] for part in parts]
