@@ -173,22 +173,26 @@ class Pass:
         ModelError
             If a state is not finite.
         """
-        assemblies: list[Assembly] = []
-        windows: list[Samples] = []
-        owners: list[tuple[int, int]] = []
+        assemblies, windows = [], []
         for name, samples in clips.items():
             refuse_short(self.encoder, samples, name)
             cut, spans = self.cutting.cut(samples, self.encoder.sample_rate)
-            owners += [(len(assemblies), number) for number in range(len(spans))]
-            windows += list(cut)
+            windows.append(list(cut))
             # Nothing is sampled: samples serve comparisons, which read the store.
             none = np.zeros(0, np.int64)
             assemblies.append(Assembly(self.encoder, self.cutting, self.pooling, spans, name, none))
-        names = [assemblies[owner].name for owner, _ in owners]
-        for position, states in batches(self.encoder, windows, lambda _: None, names):
+        return self.encode(assemblies, windows, lambda _: None)
+
+    def encode(
+        self, clips: Sequence[Assembly], windows: Sequence[Sequence[Any]], finish: Callable[[int], None]
+    ) -> list[ClipStates]:
+        """Encode the windows of several clips, those of equal length together, and return the states of each clip."""
+        owners = [(clip, number) for clip, cut in zip(clips, windows, strict=True) for number in range(len(cut))]
+        together = [window for cut in windows for window in cut]
+        for position, states in batches(self.encoder, together, finish, [clip.name for clip, _ in owners]):
             clip, number = owners[position]
-            assemblies[clip].take(number, states)
-        return [clip.finish() for clip in assemblies]
+            clip.take(number, states)
+        return [clip.finish() for clip in clips]
 
     def missing(self, clips: pd.DataFrame, store: FeatureStore, sample: int = FRAMES_A_CLIP) -> dict[str, int]:
         """Return the keys of clips that the store lacks, and how many of the frames of each are to be sampled."""
@@ -306,8 +310,7 @@ class Pass:
         """Encode the clips of a shard as they come out of the decoder, and write them."""
         clips: list[Assembly] = []
         entries: list[ClipEntry] = []
-        windows: list[Any] = []
-        owners: list[tuple[int, int]] = []
+        windows: list[Sequence[Any]] = []
         for row, future in zip(rows.itertuples(), decoding, strict=True):
             done.decoded += 1
             try:
@@ -319,21 +322,16 @@ class Pass:
                 continue
             length = frame_count(decoded.spans[-1][1])
             frames = sampled_frames(row.clip_key, length, sampled[row.clip_key])
-            owners += [(len(clips), number) for number in range(len(decoded.spans))]
-            windows += list(decoded.windows)
+            windows.append(decoded.windows)
             clips.append(Assembly(self.encoder, self.cutting, self.pooling, decoded.spans, row.clip, frames))
             entries.append(ClipEntry(row.clip_key, len(decoded.spans), decoded.seconds, decoded.sound, length))
         if not clips:
             return
         done.encoded += len(clips)
-        done.windows += len(windows)
-        finish = window_progress(entries, progress)
-        names = [clips[clip].name for clip, _ in owners]
-        for position, states in batches(self.encoder, windows, finish, names):
-            clip, number = owners[position]
-            clips[clip].take(number, states)
+        done.windows += sum(map(len, windows))
+        states = self.encode(clips, windows, window_progress(entries, progress))
         # Only now is it known how many rows each clip has: a stitched track is cut anew for its summaries.
-        tensors, entries = self.tensors_of([clip.finish() for clip in clips], entries, [clip.rows for clip in clips])
+        tensors, entries = self.tensors_of(states, entries, [clip.rows for clip in clips])
         store.write(tensors, entries)
 
     def tensors_of(
