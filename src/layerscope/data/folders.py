@@ -27,7 +27,7 @@ from layerscope.data.label_tables import (
 from layerscope.data.table_files import Rows, csv_rows, json_lines, read_text
 from layerscope.errors import DataError
 
-__all__ = ["audio_files", "class_folders", "metadata_records"]
+__all__ = ["TABLES", "audio_files", "class_folders", "metadata_records"]
 
 FOLD = re.compile(r"fold[ _-]*(\d+)", re.IGNORECASE)
 #: The table of Hugging Face's AudioFolder.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Leak", "clips_beside_tested", "disputed_sounds", "find_leaks", "group_codes", "side_of"]
+__all__ = ["Leak", "clips_beside_tested", "connected", "disputed_sounds", "find_leaks", "group_codes", "side_of"]
 
 #: What joins near-duplicates.
 ALIKE = "likeness"
@@ -63,9 +63,19 @@ def group_codes(clips: pd.DataFrame) -> NDArray[np.int64]:
         # What is shared is numbered after the clips and after the columns before.
         edges.append(np.stack([known, codes[known] + nodes]))
         nodes += len(shared)
-    ends = np.concatenate(edges, axis=1)
-    graph = coo_array((np.ones(ends.shape[1], np.int8), (ends[0], ends[1])), shape=(nodes, nodes))
-    components: NDArray[np.int64] = connected_components(graph, directed=False)[1][: len(clips)].astype(np.int64)
+    return connected(np.concatenate(edges, axis=1), nodes)[: len(clips)]
+
+
+def connected(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return a number for each of some nodes, the same for those that pairs (2, pair) connect, in the order of nodes.
+
+    Examples
+    --------
+    >>> connected(np.array([[0, 3], [2, 4]]), 5).tolist()
+    [0, 1, 0, 2, 2]
+    """
+    graph = coo_array((np.ones(pairs.shape[1], np.int8), (pairs[0], pairs[1])), shape=(count, count))
+    components: NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
     return components
 
 

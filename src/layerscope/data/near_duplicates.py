@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from layerscope.data.acoustic_fingerprint import RATE, Fingerprint, NearDuplicate, fingerprint, near_duplicates
 from layerscope.data.audio import load
-from layerscope.data.leaks import side_of
+from layerscope.data.leaks import connected, side_of
 from layerscope.errors import AudioError
 
 __all__ = ["join_near_duplicates"]
@@ -43,14 +41,16 @@ def join_near_duplicates(clips: pd.DataFrame, step: Callable[[int, float], None]
     distinct = clips.drop_duplicates("clip_key").reset_index(drop=True)
 
     def listen(row: Any) -> Fingerprint:
-        step(1, row.clip_seconds)
         try:
             return fingerprint(load(Path(row.path), RATE, row.start, None if np.isnan(row.end) else row.end))
         except AudioError:
             return NOTHING
 
+    prints = []
     with ThreadPoolExecutor(DECODERS) as threads:
-        prints = list(threads.map(listen, distinct.itertuples()))
+        for heard, seconds in zip(threads.map(listen, distinct.itertuples()), distinct.clip_seconds, strict=True):
+            prints.append(heard)
+            step(1, seconds)
     files = [key.partition("@")[0] for key in distinct.clip_key]
     # Spans of one file stay together in any case.
     pairs = [pair for pair in near_duplicates(prints) if files[pair.first] != files[pair.second]]
@@ -65,10 +65,9 @@ def join_near_duplicates(clips: pd.DataFrame, step: Callable[[int, float], None]
 
 def families(pairs: list[NearDuplicate], count: int) -> list[int | None]:
     """Return a number for each clip that is in any pair, which those share that pairs connect, and None for others."""
-    ends = np.array([(pair.first, pair.second) for pair in pairs], np.int64).reshape(-1, 2)
-    graph = coo_array((np.ones(len(ends), np.int8), (ends[:, 0], ends[:, 1])), shape=(count, count))
-    codes = connected_components(graph, directed=False)[1]
-    return [int(code) if row in set(ends.ravel().tolist()) else None for row, code in enumerate(codes)]
+    ends = np.array([(pair.first, pair.second) for pair in pairs], np.int64).reshape(-1, 2).T
+    joined = np.isin(np.arange(count), ends)
+    return [int(code) if one else None for code, one in zip(connected(ends, count), joined, strict=True)]
 
 
 def words(clips: pd.DataFrame, pair: NearDuplicate) -> tuple[int, str]:

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from layerscope.data.label_cells import Odd, settle_column, tidy_cell
 from layerscope.data.label_tables import fold_named, split_named
+from layerscope.data.leaks import connected
 from layerscope.encoders.published_models import RANDOM
 from layerscope.errors import DataError, UsageError
 from layerscope.features.pooling import Pooling
@@ -258,11 +257,7 @@ def copied_rows(arrays: Sequence[NDArray[np.float32]]) -> list[str] | None:
     units = [np.maximum(dev + 0.02 * np.abs(mean), 1e-30) for dev, mean in zip(deviations, means, strict=True)]
     whole = np.all([(array == np.round(array)).all(axis=1) for array in arrays], axis=0)
     pairs = equal_rows(arrays, units, np.flatnonzero(~whole))
-    if not len(pairs):
-        return None
-    count = len(whole)
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    return [str(sound) for sound in connected_components(graph, directed=False)[1]]
+    return [str(sound) for sound in connected(pairs.T, len(whole))] if len(pairs) else None
 
 
 def equal_rows(

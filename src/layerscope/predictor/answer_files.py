@@ -33,9 +33,6 @@ __all__ = [
     "write_jams",
 ]
 
-#: What people who have run a study on a table may give here.
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
-
 
 @dataclass(frozen=True)
 class Answered:
@@ -76,7 +73,7 @@ def audio_files(places: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
                 raise UsageError(f"{place}: holds no audio ({', '.join(sorted(EXTENSIONS))})")
             found += sorted([*(place / name for name in files), *missed])
             left_out |= missed
-        elif place.suffix.lower() in TABLES:
+        elif place.suffix.lower() in folders.TABLES:
             raise UsageError(f"{place} is a table; give audio files or folders")
         else:
             # One that is missing is answered with that, as one that cannot be read: the others need not wait for it.
