@@ -17,10 +17,11 @@ from scipy.stats import norm
 from benchmarks.truth.tables import judge, table
 from layerscope.data.splits import Part
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
+from layerscope.scores.layer_selection import best_trained
 from layerscope.scores.nested_choice import nested_outcome
 from layerscope.scores.score_table import Results
 from layerscope.scores.tabulate import tabulate
-from layerscope.scores.verdict import best_trained, decide
+from layerscope.scores.verdict import decide
 from layerscope.study.twins import joined
 from layerscope.targets import kind_named
 from layerscope.targets.kind import Labels

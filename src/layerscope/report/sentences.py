@@ -8,20 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from layerscope.scores.against_controls import beats_controls, chance_of, judged_row, margin_below
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
 from layerscope.scores.resampling import FEWEST_GROUPS
 from layerscope.scores.score_table import PLAIN_INPUTS, WIDE_INPUTS, Comparison, Results
-from layerscope.scores.verdict import (
-    MARGIN,
-    Verdict,
-    beats_controls,
-    chance_of,
-    corrected,
-    decide,
-    judged_row,
-    luckier,
-    margin_below,
-)
+from layerscope.scores.verdict import MARGIN, Verdict, corrected, decide, luckier
 from layerscope.targets import metric_named
 
 __all__ = [

@@ -18,6 +18,18 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from layerscope.scores.against_controls import (
+    LEVEL,
+    TWO_SIDED,
+    beats_controls,
+    beats_permutations,
+    chance_of,
+    controls,
+    judged_row,
+    margin_below,
+    role_in,
+    spread_over_trainings,
+)
 from layerscope.scores.layer_selection import (
     Choice,
     best_plain,
@@ -30,17 +42,11 @@ from layerscope.scores.probe_agreement import ProbeLayer, layers_of_probes, lowe
 from layerscope.scores.resampling import best_set
 from layerscope.scores.score_table import SINGLE_INPUTS, Comparison, Results, Role
 
-__all__ = ["MARGIN", "Difference", "Verdict", "beats_controls", "best_on_test", "corrected", "decide", "luckier"]
+__all__ = ["MARGIN", "Difference", "Verdict", "best_on_test", "corrected", "decide", "luckier"]
 
 #: A loss that nobody would pay an encoder for: two points, or 0.02 of R². Smaller ones are within what another split or
 #: seed of the same study moves a score by.
 MARGIN = 0.02
-#: What the interval of `Results` is: 1.96 deviations to either side of a normal score.
-LEVEL = 0.95
-#: 1.64 deviations for a test to one side at 5 %, 1.96 to either side of an interval.
-ONE_SIDED = float(stats.norm.ppf(LEVEL))
-TWO_SIDED = float(stats.norm.ppf((1 + LEVEL) / 2))
-ROLES: tuple[Role, ...] = ("plain", "untrained", "trained")
 #: How many times the units of a study are named as what would decide: beyond, the difference is next to none.
 MOST_NEEDED = 100
 
@@ -266,11 +272,6 @@ def may_be_best(results: Results, row: pd.Series) -> bool:
     return bool(row.in_best_set and inside[rows.index.get_loc(row.name)])
 
 
-def role_in(results: Results, row: pd.Series) -> Role:
-    """Return what a row's model is in a study."""
-    return next(role for role in ROLES if row.model in results.models(role))
-
-
 def candidates_of(results: Results, task: str, *roles: Role) -> pd.DataFrame:
     """Return the rows among which one is chosen."""
     rows = results.of(task=task, metric=results.primary(task))
@@ -286,99 +287,6 @@ def losses(results: Results, plain: Choice[pd.Series]) -> list[Comparison]:
     layer = best_trained(results, task)
     rivals = [best_on_test(results, task), *([layer.chosen] if layer else [])]
     return [results.compare(row.name, plain.chosen.name) for row in rivals]
-
-
-def controls(results: Results, row: pd.Series) -> list[float]:
-    """Return the scores of a row's model and probe with shuffled labels, one a permutation."""
-    table = results.table
-    wanted = {"task": row.task, "model": row.model, "probe": row.probe, "metric": row.metric}
-    rows = table[(table.input == "shuffled") & (table.split == "test")]
-    for column, value in wanted.items():
-        rows = rows[rows[column] == value]
-    return [float(value) for value in rows.value if not math.isnan(value)]
-
-
-def chance_of(results: Results, row: pd.Series) -> float:
-    """Return what a row's input must lie above: the constant answer, and the mean over shuffled labels."""
-    permutations = controls(results, row)
-    chance = float(results.facts["tasks"][row.task]["chance"])
-    return max([chance, float(np.mean(permutations))] if permutations else [chance])
-
-
-def beats_controls(results: Results, row: pd.Series) -> bool:
-    """Return whether the interval of a choice lies above chance, and its score above that of every permutation.
-
-    Over folds the spread of the permutations is in the interval already. An interval that is not there, of too few
-    clips or groups, shows nothing.
-    """
-    judged = judged_row(results, row)
-    # Without an interval the margin is NaN, and no comparison with NaN holds.
-    above_chance = float(judged.value) - margin_below(results, row) > chance_of(results, row)
-    # The interval that is printed is two-sided: where it holds chance, "beats chance" would stand beside it.
-    above_chance = above_chance and float(row.ci_low) > float(results.facts["tasks"][row.task]["chance"])
-    return above_chance and beats_permutations(results, row)
-
-
-def beats_permutations(results: Results, row: pd.Series) -> bool:
-    """Return whether a row scores higher than with any permutation of the labels; over folds their spread counts."""
-    nested = judged_row(results, row).input == "nested"
-    return nested or all(row.value > score for score in controls(results, row))
-
-
-def judged_row(results: Results, row: pd.Series) -> pd.Series:
-    """Return by which row a choice is held against chance: over folds the nested one of its model and probe.
-
-    Where clips of their own choose, the row itself: there is nothing to make up for.
-    """
-    rows = results.of(task=row.task, model=row.model, probe=row.probe, metric=row.metric, input="nested")
-    return row if rows.empty else rows.iloc[0]
-
-
-def margin_below(results: Results, row: pd.Series) -> float:
-    """Return how far below a choice's score its true one may lie, one-sided at 5 %."""
-    judged = judged_row(results, row)
-    # Half of the interval is 1.96 deviations, of which a one-sided test takes fewer.
-    half = deviations(results, row) / TWO_SIDED * float(judged.value - judged.ci_low)
-    return half * (spread_over_trainings(results, row) if judged.input == "nested" else 1.0)
-
-
-def spread_over_trainings(results: Results, row: pd.Series) -> float:
-    """Return how many times wider noise is spread over folds than resampled clips say, 1 at least.
-
-    Trainings of different folds share clips, so that their errors go together, which resampling the tested clips does
-    not show (Nadeau & Bengio 2003). The permutations of shuffled labels, of all models and probes of the task, do; as
-    they are few, Student's quantile stands in the place of the normal one.
-    """
-    squares, freedom = 0.0, 0
-    for _, each in results.of(task=row.task, metric=row.metric, input="nested").iterrows():
-        scores, deviation = np.array(controls(results, each)), float(each.value - each.ci_low) / TWO_SIDED
-        if len(scores) > 1 and deviation > 0:
-            squares += float(np.square((scores - scores.mean()) / deviation).sum())
-            freedom += len(scores) - 1  # their own mean was taken off
-    if not freedom:
-        return 1.0
-    return max(1.0, math.sqrt(squares / freedom)) * float(stats.t.ppf(LEVEL, freedom)) / ONE_SIDED
-
-
-def deviations(results: Results, row: pd.Series) -> float:
-    """Return how many deviations a score lies above its true one in 5 % of studies: 1.64, or more of the luckiest.
-
-    Over folds the clips that choose among models and probes are those that test them, so that the luckiest is chosen.
-    The highest of all, each in units of its deviation, then takes the place of one (single-step maximum: Romano & Wolf
-    2005). Where clips of their own choose, there is nothing to make up for.
-    """
-    models = results.models(role_in(results, row))
-    family = results.of(task=row.task, metric=row.metric, input="nested")
-    family = family[family.model.isin(models)]
-    noise = results.draws[family.index].astype(np.float64) - family.value.to_numpy()[:, None]
-    noise = noise[:, ~np.isnan(noise).any(axis=0)]
-    # An input that scores alike in every resample has no deviation to be measured in.
-    noise = noise[noise.std(axis=1) > 0] if noise.size else noise
-    if not noise.size:
-        return ONE_SIDED
-    highest = (noise / noise.std(axis=1, keepdims=True)).max(axis=0)
-    # Never easier than for a single input that clips of its own have chosen.
-    return max(ONE_SIDED, float(np.quantile(highest, LEVEL)))
 
 
 def units_to_beat_controls(results: Results, row: pd.Series) -> float:
