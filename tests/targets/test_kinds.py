@@ -7,7 +7,7 @@ import mir_eval
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 
@@ -308,6 +308,7 @@ CELL = st.recursive(
     kind=st.none() | st.sampled_from(list(KINDS)),
     name=st.sampled_from(["key", "chords", "beats", "x"]),
 )
+@example(cells=[[], "A", []], kind=None, name="key")
 @settings(deadline=None, max_examples=500)
 def test_whatever_a_cell_holds_it_is_read_or_named(cells, kind, name):
     clips = [f"{number}.wav" for number in range(len(cells))]

@@ -233,9 +233,8 @@ class Key(Classes):
         """Return that cells of a column that is called so look like keys, but that most are none that is read."""
         cells = [cell for cell in column.cells if is_name(cell)]
         odd = [shown(cell) for cell in cells if not is_key(cell)]
-        if not may_hold_keys(column) or not most(
-            is_key(cell) or NEARLY.fullmatch(shown(cell)) is not None for cell in cells
-        ):
+        nearly = most(is_key(cell) or NEARLY.fullmatch(shown(cell)) is not None for cell in cells)
+        if not (odd and nearly and may_hold_keys(column)):
             return ""
         return (
             f"{len(odd)} of {len(cells)} cells are no major or minor keys, such as '{odd[0]}'; write 'C major' or "
