@@ -186,7 +186,8 @@ COUNTS = (8, 15, 20, 40, 100)
 
 
 def unit_name(count: int, size: int, correlation: float) -> str:
-    return f"{count} clips" if size == 1 else f"{count} groups, correlation {correlation:g}"
+    groups = f"{count} groups" if size == GROUP else f"{count} groups of {size}"
+    return f"{count} clips" if size == 1 else f"{groups}, correlation {correlation:g}"
 
 
 def measured(cells: dict[str, float], key: str, share: float) -> str:
@@ -277,8 +278,8 @@ def unequal_groups() -> None:
     judge(f"at least {ACCURACY[0]:g}, less two standard errors of {ERROR:.1f}", cells, ACCURACY[0] - 2 * ERROR)
 
 
-#: One clip a unit, and groups that agree much.
-UNITS = ((1, 0.0), (GROUP, 0.5))
+#: One clip a unit, and groups that agree much, of few clips and of many.
+UNITS = ((1, 0.0), (GROUP, 0.5), (14, 0.5))
 
 
 def other_metrics() -> None:

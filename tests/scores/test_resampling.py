@@ -3,7 +3,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 from benchmarks.truth.coverage import UNEQUAL, covered
-from scipy.stats import beta
+from scipy.stats import beta, t
 
 from layerscope.scores.resampling import (
     add_pseudo_group,
@@ -12,6 +12,7 @@ from layerscope.scores.resampling import (
     interval,
     resample_seeds,
     resample_weights,
+    widen,
 )
 
 
@@ -40,6 +41,15 @@ def test_few_groups_vary_as_the_unbiased_variance_says():
     values = np.random.default_rng(0).normal(size=12)
     weights = resample_weights(np.arange(12), seed=0, resamples=20_000)
     assert (weights @ values / 12).std() == pytest.approx(values.std(ddof=1) / np.sqrt(12), rel=0.03)
+
+
+def test_widened_resamples_of_a_mean_give_the_interval_of_students_t():
+    values = np.random.default_rng(0).normal(size=11)
+    draws = resample_weights(np.arange(11), seed=0, resamples=20_000) @ values / 11
+    low, high = interval(values.mean() + widen(draws - values.mean(), 11), values.mean())
+    expected = t.interval(0.95, 10, values.mean(), values.std(ddof=1) / np.sqrt(11))
+    # Weights are Dirichlet's, of which a mean has shorter tails than a normal distribution.
+    np.testing.assert_allclose([low, high], expected, atol=0.05 * (expected[1] - expected[0]))
 
 
 def test_groups_that_differ_in_size_vary_as_a_mean_does_that_they_draw_towards_themselves():
@@ -245,6 +255,11 @@ def test_intervals_of_groups_that_differ_in_size_cover(name):
 def test_intervals_of_other_metrics_cover(name):
     held = covered(name, 20, 1, 0.0, [0.8], studies=200)
     assert held >= 0.90 - 2 * np.sqrt(0.9 * 0.1 / 200)
+
+
+@pytest.mark.slow
+def test_intervals_of_r2_cover_with_few_groups_that_agree_much():
+    assert covered("R²", 11, 14, 0.5, [0.5], studies=1000) >= 0.90
 
 
 @pytest.mark.slow

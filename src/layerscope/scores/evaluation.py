@@ -19,6 +19,7 @@ from layerscope.scores.resampling import (
     interval,
     resample_seeds,
     resample_weights,
+    widen,
 )
 from layerscope.targets.kind import Labels, defined_mean
 
@@ -138,7 +139,9 @@ class Evaluation:
         if self.weights is None or too_few or self.rarer_answers() < FEWEST_RARER:
             return np.full(RESAMPLES, np.nan)
         draws = self.score(metric, left, self.weights)
-        return draws + (value - defined_mean(draws[None])[0])
+        spread = draws - defined_mean(draws[None])[0]
+        # A share is given its width near the ends by `with_pseudo_group`.
+        return value + (spread if self.labels.metric(metric).percent else widen(spread, effective_groups(self.groups)))
 
     def rarer_answers(self) -> float:
         """Return how many clips a tag's rarer answer has, the mean over tags that have both; infinite of no tags."""
