@@ -8,7 +8,7 @@ from layerscope.data.splits import Part
 from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import Target
 from layerscope.scores.evaluation import evaluations
-from layerscope.study.task_facts import chance_level, precision_of
+from layerscope.study.task_facts import chance_level, precision_of, shifted_shares
 from layerscope.targets import kind_named, labels_of
 from layerscope.targets.key import KEY_NAMES
 from layerscope.targets.kind import Column
@@ -70,3 +70,33 @@ def test_noise_is_not_recommended_where_test_recordings_and_classes_are_others(s
     features = Features.from_arrays(states, np.where(classes, "b", "a"), splits=splits)
     answer = layerscope.probe(features, probes=["closed"]).answer()
     assert (answer.verdict, answer.chance) == ("nothing", pytest.approx(0.9))
+
+
+def shares_of(labels, train):
+    rows = np.arange(len(labels.values))
+    return shifted_shares(labels, [Part(rows[:train], rows[:0], rows[train:])])
+
+
+def test_classes_that_are_commoner_among_tested_clips_are_named():
+    labels = labels_of(["a"] * 90 + ["b"] * 10 + ["a"] * 20 + ["b"] * 20)
+    assert shares_of(labels, 100) == {"a": [0.9, 0.5], "b": [0.1, 0.5]}
+
+
+def test_tags_are_asked_about_one_by_one():
+    labels = labels_of([["x"]] * 50 + [["x", "y"]] * 10 + [["x", "y"]] * 30 + [["x"]] * 10)
+    assert list(shares_of(labels, 60)) == ["y"]
+
+
+@pytest.mark.parametrize("labels", [
+    labels_of(["a"] * 6 + ["b"] * 2 + ["a"] * 2 + ["b"] * 2),  # as few clips differ as much by chance
+    labels_of(["a"] * 500 + ["b"] * 500 + ["a"] * 540 + ["b"] * 460),  # shown, and too little to matter
+    labels_of([[0.1 * row] for row in range(100)]),
+])  # fmt: skip
+def test_of_shares_that_chance_or_little_explains_nothing_is_said(labels):
+    assert shares_of(labels, 8 if len(labels.values) == 12 else len(labels.values) // 2) == {}
+
+
+def test_over_folds_every_clip_trains_and_tests():
+    rows = np.arange(60)
+    parts = [Part(rows[:30], rows[:0], rows[30:]), Part(rows[30:], rows[:0], rows[:30])]
+    assert shifted_shares(labels_of(["a"] * 30 + ["b"] * 30), parts) == {}

@@ -413,6 +413,8 @@ def data_cautions(facts: dict[str, Any]) -> list[str]:
         )
     if facts.get("never_trained"):
         cautions.append(f"{sentence(never_trained(facts['never_trained']))}.")
+    if facts.get("shifted"):
+        cautions.append(f"{sentence(shifted(facts['shifted']))}.")
     if facts.get("disputed"):
         cautions.append(f"{sentence(disputed(facts['disputed']))}.")
     if not facts.get("grouped", True):
@@ -434,6 +436,21 @@ def never_trained(classes: Mapping[str, int]) -> str:
     more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
     verb = "are" if len(named) > 1 else "is"
     return f"{', '.join(named[:MOST_NAMED])}{more} {verb} in no training clip, so that those clips can never be right"
+
+
+def shifted(shares: Mapping[str, Sequence[float]]) -> str:
+    """Return that classes are commoner or rarer among test clips, given with both shares.
+
+    Examples
+    --------
+    >>> shifted({"jazz": (0.1, 0.4)})
+    'the test clips are another mixture: “jazz” 40 % (10 % of the training clips); scores rest on that mixture too'
+    """
+    named = [f"{quoted(name)} {100 * after:.0f} % ({100 * before:.0f} %" for name, (before, after) in shares.items()]
+    named = [f"{text} of the training clips)" if not place else f"{text})" for place, text in enumerate(named)]
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    mixture = f"{', '.join(named[:MOST_NAMED])}{more}"
+    return f"the test clips are another mixture: {mixture}; scores rest on that mixture too"
 
 
 def disputed(sounds: Sequence[str]) -> str:

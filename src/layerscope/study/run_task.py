@@ -35,7 +35,7 @@ from layerscope.study.options import Probing
 from layerscope.study.predictions import predictions_of, splits_of_clips
 from layerscope.study.progress import Progress, Step
 from layerscope.study.study_tasks import StudyTask, refuse_leaks
-from layerscope.study.task_facts import chance_level, facts_of
+from layerscope.study.task_facts import chance_level, facts_of, shifted_shares
 from layerscope.study.twins import distinct_networks, draws_of_twins, joined, twin_of
 from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
@@ -153,7 +153,9 @@ def probe_features(
         facts["models"][drawn[0].model] |= {"draws": len(drawn), "also": others.get(drawn[0].model, [])}
     facts["chance"] = chance_level(labels, target, splits["test"])
     facts["folds"] = len(target.parts)
-    facts["never_trained"] = never_trained(labels, [clip_part(target, number) for number in range(len(target.parts))])
+    clip_parts = [clip_part(target, number) for number in range(len(target.parts))]
+    facts["never_trained"] = never_trained(labels, clip_parts)
+    facts["shifted"] = shifted_shares(labels, clip_parts)
     facts |= names | {"title": task.task.title if task.task else task.name}
     tested = splits["test"].rows
     predictions = [predictions_of(job, left[id(job)], labels, clips, tested, task.name) for job in chosen]

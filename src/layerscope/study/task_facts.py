@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import fisher_exact
 
+from layerscope.data.splits import Part
 from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import (
     Target,
@@ -23,8 +25,10 @@ from layerscope.scores.resampling import FEWEST_GROUPS, effective_groups
 from layerscope.targets.kind import Labels
 from layerscope.targets.over_time import KindOverTime
 
-__all__ = ["chance_level", "facts_of", "label_counts", "precision_of"]
+__all__ = ["chance_level", "facts_of", "label_counts", "precision_of", "shifted_shares"]
 
+#: A tenth of all clips decides more than most layers differ by; a hundredth, since only clear cases are worth a line.
+SHIFT, BY_CHANCE = 0.1, 0.01
 #: Of a 95 % interval, in standard deviations, and the largest that a share of one clip has.
 Z, WORST = 1.96, 0.5
 
@@ -93,6 +97,39 @@ def class_facts(labels: Labels) -> dict[str, Any]:
     rare = [name for name, count in counts.items() if 0 < count < RARE]
     single = bool(counts) and labels.kind.form == "classes"
     return {"rare": rare, "majority": max(counts.values()) / sum(counts.values()) if single else 0.0}
+
+
+def shifted_shares(labels: Labels, parts: Sequence[Part]) -> dict[str, list[float]]:
+    """Return the classes or tags whose share of the test clips is clearly another than of the training clips.
+
+    Those are named that differ by `SHIFT` and for which Fisher's exact test leaves `BY_CHANCE`, divided by how many
+    are asked about. Over folds every clip is in both, and nothing is asked.
+
+    Returns
+    -------
+    dict of str to (float, float)
+        The share of the training clips and that of the test clips; the largest difference first.
+
+    Examples
+    --------
+    >>> from layerscope.targets import labels_of
+    >>> rows = np.arange(100)
+    >>> part = Part(rows[:60], rows[:0], rows[60:])
+    >>> shifted_shares(labels_of(["a"] * 40 + ["b"] * 60), [part])
+    {'a': [0.667, 0.0], 'b': [0.333, 1.0]}
+    """
+    if len(parts) > 1 or labels.kind.over_time or labels.kind.form == "values":
+        return {}
+    single = labels.kind.form == "classes"
+    answers = np.eye(len(labels.names))[labels.values] if single else np.asarray(labels.values)
+    train, test = answers[parts[0].train], answers[parts[0].test]
+    shares = {}
+    for place, name in enumerate(labels.names):
+        table = np.array([[part[:, place].sum(), len(part) - part[:, place].sum()] for part in (train, test)])
+        before, after = train[:, place].mean(), test[:, place].mean()
+        if abs(after - before) >= SHIFT and fisher_exact(table).pvalue < BY_CHANCE / len(labels.names):
+            shares[name] = [round(float(before), 3), round(float(after), 3)]
+    return dict(sorted(shares.items(), key=lambda item: -abs(item[1][1] - item[1][0])))
 
 
 def precision_of(test: Evaluation) -> str:
