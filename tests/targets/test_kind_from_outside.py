@@ -23,16 +23,16 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "add-a-target.md"
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """A package with the document's module and an entry point, on the path."""
-    module = re.search(r"```python\n(# onsets\.py\n.*?)```", DOCUMENT.read_text(), flags=re.DOTALL)[1]
-    (tmp_path / "onsets.py").write_text(module)
-    facts = tmp_path / "onsets-1.0.dist-info"
+    module = re.search(r"```python\n(# claps\.py\n.*?)```", DOCUMENT.read_text(), flags=re.DOTALL)[1]
+    (tmp_path / "claps.py").write_text(module)
+    facts = tmp_path / "claps-1.0.dist-info"
     facts.mkdir()
-    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: onsets\nVersion: 1.0\n")
-    (facts / "entry_points.txt").write_text("[layerscope.kinds]\nonsets = onsets:Onsets\n")
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: claps\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text("[layerscope.kinds]\nclaps = claps:Claps\n")
     monkeypatch.syspath_prepend(tmp_path)
     register_installed.cache_clear()
-    yield kind_named("onsets")
-    del KINDS["onsets"], sys.modules["onsets"]
+    yield kind_named("claps")
+    del KINDS["claps"], sys.modules["claps"]
     register_installed.cache_clear()
 
 
@@ -55,40 +55,40 @@ def clicks(tmp_path):
 
 def test_probing_scores_it(installed, clicks):
     dataset = Dataset.load(clicks)
-    results = probe(load_encoder("mel"), dataset, target="hits", kind="onsets", probes=["closed"])
-    assert results.facts["tasks"]["clicks"]["kind"] == "onsets"
-    assert results.facts["tasks"]["clicks"]["primary"] == "onset_f"
-    assert results.of(metric="onset_f", input="context").value.iloc[0] > 0.9
+    results = probe(load_encoder("mel"), dataset, target="hits", kind="claps", probes=["closed"])
+    assert results.facts["tasks"]["clicks"]["kind"] == "claps"
+    assert results.facts["tasks"]["clicks"]["primary"] == "clap_f"
+    assert results.of(metric="clap_f", input="context").value.iloc[0] > 0.9
     assert results.facts["tasks"]["clicks"]["chance"] < 0.1
-    assert dataset.labels("hits", "onsets").kind is installed
+    assert dataset.labels("hits", "claps").kind is installed
 
 
 @pytest.mark.usefixtures("installed")
 def test_a_run_is_reported_exported_and_predicts(clicks, tmp_path, capsys):
-    plan = make_plan({"data": clicks, "target": "hits", "kind": "onsets", "model": [], "baseline": ["mel"],
+    plan = make_plan({"data": clicks, "target": "hits", "kind": "claps", "model": [], "baseline": ["mel"],
                       "probe": ["closed"], "seeds": 1}, "test")  # fmt: skip
     run(plan, tmp_path / "run")
-    assert "onset F" in (tmp_path / "run" / "report.html").read_text()
+    assert "clap F" in (tmp_path / "run" / "report.html").read_text()
     export(tmp_path / "run", tmp_path / "use", insist=True)  # of few tracks nothing is shown
     answer = load_predictor(tmp_path / "use").predict_file(tmp_path / "11.wav")
     wanted = json.loads(clicks.read_text().splitlines()[11])["hits"]
-    assert np.abs(np.subtract.outer(wanted, answer["onsets"])).min(axis=1) == pytest.approx(0, abs=0.05)
+    assert np.abs(np.subtract.outer(wanted, answer["claps"])).min(axis=1) == pytest.approx(0, abs=0.05)
     jams = ["--jams", str(tmp_path / "jams")]
     assert guarded(["predict", str(tmp_path / "use"), str(tmp_path / "11.wav"), *jams]) == 0
     assert json.loads((tmp_path / "jams" / "11.jams").read_text())["annotations"][0]["namespace"] == "onset"
     capsys.readouterr()
     assert guarded(["ls", "metrics"]) == 0
-    assert re.search(r"onsets +onset_f +yes", capsys.readouterr().out)
+    assert re.search(r"claps +clap_f +yes", capsys.readouterr().out)
 
 
 def test_it_is_recognised_before_those_of_layerscope(installed, clicks):
     dataset = Dataset.load(clicks)
     assert dataset.labels("hits").kind.name == "values"  # as many numbers for every clip
-    dataset.clips = dataset.clips.rename(columns={"hits": "onsets"})
-    assert dataset.labels("onsets").kind is installed
-    dataset.clips["onsets"] = [[2.0, 1.0]] * 12
+    dataset.clips = dataset.clips.rename(columns={"hits": "claps"})
+    assert dataset.labels("claps").kind is installed
+    dataset.clips["claps"] = [[2.0, 1.0]] * 12
     with pytest.raises(DataError, match=r"0\.wav: times do not ascend"):
-        dataset.labels("onsets")
+        dataset.labels("claps")
 
 
 def test_a_kind_without_metrics_is_refused(installed):

@@ -162,6 +162,9 @@ CELLS = {
     "chords": [[[0.0, 1.0, "C:maj"], [1.0, 2.0, "A:min7"]]] * 3,
     "segments": [[[0.0, 8.0, "verse"], [8.0, 16.0, "chorus"]]] * 3,
     "beats": [{"beat": list(np.arange(0.5, 16, 0.5)), "downbeat": list(np.arange(0.5, 16, 2.0))}] * 3,
+    "melody": [{"times": list(np.arange(0, 16, 0.01)), "frequencies": [0.0] * 800 + [220.0] * 400 + [261.6] * 400}] * 3,
+    "notes": [[{"start": 0.5, "end": 8.0, "pitch": 60}, {"start": 4.0, "end": 15.0, "pitch": 64}]] * 3,
+    "onsets": [{"onsets": list(np.arange(0.5, 16, 0.5))}] * 3,
 }
 
 
@@ -234,6 +237,8 @@ def test_primary_metrics_are_those_that_marble_reports_first():
     assert {name: KINDS[name].metrics[0].name for name in BUILT_IN} == {
         "classes": "accuracy", "key": "key_score", "tags": "roc_auc", "values": "r2",
         "chords": "accuracy", "segments": "accuracy", "beats": "beat_f",
+        # Of these MARBLE has none; MIREX reports them first.
+        "melody": "raw_pitch", "notes": "note_frame_f", "onsets": "onset_f",
     }  # fmt: skip
 
 
@@ -265,6 +270,9 @@ ODD = {
     "chords": ([[0.0, 1.0]], "is not .start, end, label."),
     "segments": ("none", "expected a list of"),
     "beats": ([0.5, "x"], "is not a time in seconds"),
+    "melody": ({"times": [0.0], "frequencies": ["x"]}, "is not a frequency in Hz"),
+    "notes": ([[0.0, 1.0, 440.0]], "is no MIDI number"),
+    "onsets": ({"times": [0.5]}, "no 'onsets' in"),
 }
 
 
@@ -294,7 +302,21 @@ def test_a_number_and_its_text_are_one_class():
     assert labels_of(["01", "1", "001"]).names == ("001", "01", "1")
 
 
-WORDS = ["beat", "downbeat", "start", "end", "label", "start_time", "end_time", "chord_str", "x"]
+WORDS = [
+    "beat",
+    "downbeat",
+    "start",
+    "end",
+    "label",
+    "start_time",
+    "end_time",
+    "chord_str",
+    "pitch",
+    "onsets",
+    "times",
+    "frequencies",
+    "x",
+]
 NAMES = ["C major", "a|b", "X", "Am7", "0.5", "N"]
 CELL = st.recursive(
     st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text() | st.sampled_from(NAMES),
@@ -306,7 +328,7 @@ CELL = st.recursive(
 @given(
     cells=st.lists(CELL, min_size=1, max_size=6),
     kind=st.none() | st.sampled_from(list(KINDS)),
-    name=st.sampled_from(["key", "chords", "beats", "x"]),
+    name=st.sampled_from(["key", "chords", "beats", "onsets", "pitch", "x"]),
 )
 @example(cells=[[], "A", []], kind=None, name="key")
 @settings(deadline=None, max_examples=500)

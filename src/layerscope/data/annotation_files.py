@@ -23,6 +23,7 @@ ENDINGS = (".jams", ".lab", ".beats", ".txt")
 NAMESPACES = {
     "chord": "chord", "beat": "beat", "key": "key_mode", "segment": "segment_", "section": "segment_",
     "structure": "segment_", "tag": "tag_", "genre": "tag_", "mood": "mood_", "tempo": "tempo",
+    "melody": "pitch_contour", "f0": "pitch_contour", "note": "note_", "onset": "onset",
 }  # fmt: skip
 
 
@@ -161,6 +162,21 @@ def cell_of(namespace: str, observations: Sequence[Any]) -> Any:
         times = [float(seen.time) for seen in observations]
         known = all(isinstance(place, (int, float)) for place in places)
         return [list(row) for row in zip(times, places, strict=True)] if known else times
+    if namespace == "pitch_contour":
+        heard = [(float(seen.time), seen.value) for seen in observations]
+        return [[time, value["frequency"] if value["voiced"] else 0.0] for time, value in heard]
+    if namespace.startswith("note_"):
+        midi = namespace == "note_midi"
+        return [
+            [
+                float(seen.time),
+                float(seen.time + seen.duration),
+                float(seen.value if midi else mir_eval.util.hz_to_midi(seen.value)),
+            ]
+            for seen in observations
+        ]
+    if namespace == "onset":
+        return [float(seen.time) for seen in observations]
     values = list(dict.fromkeys(seen.value for seen in observations))
     if namespace.startswith("tag_"):
         return values

@@ -1,7 +1,7 @@
 """Data sets that mirdata knows how to read: its tracks as records of clips.
 
 Any loader will do whose tracks have audio and something to predict: an attribute of its tracks that is a name, a
-number, a list of names, a key, a tempo, chords, beats or sections. Nothing is downloaded.
+number, a list of names, a key, a tempo, chords, beats, sections, notes or a melody. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from layerscope.data.label_tables import ASIDE, Record, is_split
 from layerscope.errors import DataError, UsageError, unknown
@@ -136,6 +138,13 @@ def cell_of(value: Any, target: str) -> Any:
         if value.positions is None:
             return times
         return [list(row) for row in zip(times, value.positions.tolist(), strict=True)]
+    if isinstance(value, annotations.F0Data):
+        hertz = annotations.convert_pitch_units(value.frequencies, value.frequency_unit, "hz")
+        # Where it is said not to be voiced, a frequency is a guess.
+        return {"times": value.times.tolist(), "frequencies": np.where(value.voicing > 0, hertz, 0.0).tolist()}
+    if isinstance(value, annotations.NoteData):
+        pitches = annotations.convert_pitch_units(value.pitches, value.pitch_unit, "midi")
+        return [[*times, float(pitch)] for times, pitch in zip(value.intervals.tolist(), pitches, strict=True)]
     if isinstance(value, annotations.KeyData):
         return " / ".join(dict.fromkeys(map(str, value.keys)))
     if isinstance(value, annotations.TempoData):

@@ -23,6 +23,9 @@ from layerscope.targets.chords import Chords
 from layerscope.targets.classes import Classes
 from layerscope.targets.key import Key
 from layerscope.targets.kind import Column, Kind, Labels, Metric
+from layerscope.targets.melody import Melody
+from layerscope.targets.notes import Notes
+from layerscope.targets.onsets import Onsets
 from layerscope.targets.over_time import KindOverTime, ascending_times
 from layerscope.targets.segments import Segments
 from layerscope.targets.tags import Tags
@@ -37,7 +40,19 @@ __all__ = [
 #: By name. Where nobody says what cells are, the last is asked first whether it recognises them: what is said over time
 #: before what is said of clips, chords before any other spans, and classes, which take every name, at the end.
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (Classes(), Tags(), Key(), Values(), Segments(), Chords(), Beats())
+    kind.name: kind
+    for kind in (
+        Classes(),
+        Tags(),
+        Key(),
+        Values(),
+        Segments(),
+        Chords(),
+        Beats(),
+        Melody(),
+        Notes(),
+        Onsets(),
+    )
 }
 #: Before any package registers: these names stay ours.
 BUILT_IN = frozenset(KINDS)

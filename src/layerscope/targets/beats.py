@@ -24,7 +24,7 @@ from layerscope.targets.bar_pointer import bar_pointer
 from layerscope.targets.calibration import Calibration
 from layerscope.targets.cells import is_list, is_numbers, most, shown
 from layerscope.targets.kind import Column, Metric, Observation
-from layerscope.targets.over_time import KindOverTime, Scored, Scores, ascending_times
+from layerscope.targets.over_time import KindOverTime, Scored, Scores, ascending_times, moment_targets
 from layerscope.targets.tags import Tags
 
 __all__ = ["BeatTimes", "Beats", "beat_f", "beat_positions", "beat_targets", "beats_of"]
@@ -114,20 +114,9 @@ def by_position(rows: Sequence[Any], where: str) -> tuple[list[float], list[floa
     return [row[0] for row in rows], [row[0] for row in rows if row[1] == 1]
 
 
-#: How much the neighbours of a beat's frame count as one: annotations and frames are that exact.
-WIDENED = 0.5
-
-
 def beat_targets(beats: BeatTimes, frames: int, rate: float) -> NDArray[np.float32]:
     """Return, for each frame, whether it holds a beat and a downbeat, (frame, 2); neighbours count half."""
-    targets = np.zeros((frames, 2), np.float32)
-    for column, times in enumerate((beats.beats, beats.downbeats)):
-        places = np.floor(times * rate).astype(np.int64)
-        for shift, value in ((-1, WIDENED), (1, WIDENED), (0, 1.0)):
-            near = places + shift
-            near = near[(near >= 0) & (near < frames)]
-            targets[near, column] = np.maximum(targets[near, column], value)
-    return targets
+    return np.stack([moment_targets(times, frames, rate) for times in (beats.beats, beats.downbeats)], axis=1)
 
 
 def beat_f(window: float, *, down: bool) -> Callable[[BeatTimes, BeatTimes], Scored]:

@@ -21,7 +21,7 @@ from layerscope.targets.calibration import Calibration
 from layerscope.targets.cells import as_float, is_list, shown
 from layerscope.targets.kind import Column, Kind, Labels
 
-__all__ = ["KindOverTime", "Scored", "Scores", "ascending_times", "frame_times"]
+__all__ = ["KindOverTime", "Scored", "Scores", "ascending_times", "frame_times", "moment_targets"]
 
 Array = NDArray[np.float64]
 #: What a probe says of the frames of each track, (frame, output).
@@ -170,6 +170,27 @@ def frame_times(frames: int, rate: float) -> Array:
     """
     times: Array = (np.arange(frames, dtype=np.float64) + 0.5) / rate
     return times
+
+
+#: How much the neighbours of a moment's frame count as one: annotations and frames are that exact.
+WIDENED = 0.5
+
+
+def moment_targets(times: Array, frames: int, rate: float) -> NDArray[np.float32]:
+    """Return, for each frame, whether it holds one of some moments, (frame,); neighbours count half.
+
+    Examples
+    --------
+    >>> moment_targets(np.array([0.05]), 4, 25.0)
+    array([0.5, 1. , 0.5, 0. ], dtype=float32)
+    """
+    targets = np.zeros(frames, np.float32)
+    places = np.floor(times * rate).astype(np.int64)
+    for shift, value in ((-1, WIDENED), (1, WIDENED), (0, 1.0)):
+        near = places + shift
+        near = near[(near >= 0) & (near < frames)]
+        targets[near] = np.maximum(targets[near], value)
+    return targets
 
 
 def ascending_times(values: Any, where: str, shift: float = 0.0) -> Array:
