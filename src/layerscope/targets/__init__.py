@@ -13,8 +13,6 @@ from importlib.metadata import entry_points
 from itertools import takewhile
 from typing import Any
 
-import numpy as np
-
 from layerscope.errors import DataError, UsageError, unknown
 from layerscope.targets.beats import Beats
 from layerscope.targets.calibration import Calibration
@@ -229,9 +227,9 @@ def labels_of(cells: Any, kind: str | None = None) -> Labels:
     Parameters
     ----------
     cells : sequence, array or tensor
-        One a clip: a name or a whole number (classes), a list of names or a string with ``|`` between them
-        (tags), a number or a list of numbers (values). Whole numbers with more than 20 distinct values are
-        values. An array (clip, column) of 0 and 1 is tags, of other numbers values.
+        One a clip: a name or a whole number (classes), a list of names, a string with ``|`` between them
+        or of 0 and 1 (tags), a number or a list of numbers (values). Whole numbers with more than 20 distinct values
+        are values.
     kind : str, optional
         Overrides what would be worked out.
 
@@ -247,10 +245,6 @@ def labels_of(cells: Any, kind: str | None = None) -> Labels:
     >>> labels_of([["drums"], ["drums", "bass"]]).kind.name
     'tags'
     """
-    if kind is None and getattr(cells, "ndim", 1) == 2 and cells.shape[1] > 1:
-        table = np.asarray(cells)
-        if np.isin(table, (0, 1)).all():
-            return Labels(KINDS["tags"], tuple(map(str, range(table.shape[1]))), table.astype(np.float32))
     # tolist makes Python's numbers of numpy's and torch's; kinds are told apart by these.
     column = Column("", [cell.tolist() if hasattr(cell, "tolist") else cell for cell in cells])
     chosen = kind_named(kind) if kind else kind_of(column)
