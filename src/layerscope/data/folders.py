@@ -131,7 +131,7 @@ def audio_files(folder: Path) -> tuple[list[Path], dict[str, str]]:
             files.append(name)
     # What lies beside the audio that it annotates is read with it.
     stems = {name.with_suffix("") for name in files}
-    beside = {name for name in skipped if Path(name).suffix in ENDINGS and Path(name).with_suffix("") in stems}
+    beside = {name for name in skipped if Path(name).suffix.lower() in ENDINGS and Path(name).with_suffix("") in stems}
     return sorted(files), {name: reason for name, reason in skipped.items() if name not in beside}
 
 

@@ -6,6 +6,7 @@ entry-point group ``layerscope.kinds`` (docs/add-a-target.md).
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
@@ -127,8 +128,17 @@ def kind_of(column: Column) -> Kind:
     )
 
 
+#: Words in the name of a column, and the kind that they tell of.
+TELLING = {"chord": "chords", "beat": "beats", "section": "segments", "segment": "segments", "key": "key"}
+
+
 def doubt_of(column: Column, chosen: Kind) -> str:
     """Return why a kind that cells were recognised as is to be said by the user, or an empty text."""
+    words = re.findall("[a-z]+", column.name.lower())
+    told = {kind for word in words for start, kind in TELLING.items() if re.fullmatch(f"{start}s?", word)}
+    if chosen.over_time and told and chosen.name not in told:
+        names = " and ".join(sorted(told))
+        return f"its name tells of {names}, its cells are {chosen.name}; mend the cells, or say --kind {chosen.name}"
     asked_before = takewhile(lambda kind: kind is not chosen, reversed(kinds().values()))
     return chosen.doubt(column) or next(filter(None, (kind.missed(column) for kind in asked_before)), "")
 

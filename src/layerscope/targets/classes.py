@@ -134,8 +134,9 @@ class Classes(Kind):
         """Return which names may be none, or one, and which are whole numbers that may measure something."""
         counts = Counter(str(cell) for cell in column.cells)
         values = {as_float(name) for name in counts}
-        # Codes of classes follow one another.
-        if values and all(map(float.is_integer, values)) and max(values) - min(values) >= len(values):
+        # Codes of classes follow one another, from 0 or 1.
+        coded = values and min(values) in (0, 1) and max(values) - min(values) < len(values)
+        if values and not coded and all(map(float.is_integer, values)):
             return f"numbers taken as names: {counted(counts)}; if they measure something, say --kind values"
         return remark_on_names(counts)
 
