@@ -65,6 +65,8 @@ def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> Us
         A further sentence on the way out.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    suggestion = f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(names)}"
+    # Whatever their case, of which two names may differ.
+    folded = {each.casefold(): each for each in names}
+    near = difflib.get_close_matches(name.strip().casefold(), folded, n=1, cutoff=0.5)
+    suggestion = f"; did you mean '{folded[near[0]]}'?" if near else f"; known: {', '.join(names)}"
     return UsageError(f"unknown {kind} '{name}'{suggestion}{' ' + hint if hint else ''}")

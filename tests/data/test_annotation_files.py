@@ -1,6 +1,7 @@
 """Files of annotations are read where a cell names them or beside the audio; what is not there is named."""
 
 import json
+import re
 
 import jams
 import numpy as np
@@ -122,5 +123,129 @@ def table_of(cell):
 
 
 def test_numbers_with_underscores_are_none():
-    with pytest.raises(ValueError, match="1_5"):
+    with pytest.raises(DataError, match="line 2: '1_5' is no number"):
         read_rows("0.5\n1_5\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "b.lab: the file is empty"),
+        (b"# nothing\n\n", "b.lab: the file is empty"),
+        ("0.0 1.0 Refrão\n".encode("latin-1"), "b.lab: line 1: byte 0xe3 is not UTF-8; the file looks like Latin-1"),
+        (b"0.0,1.0,C\n1.0,2.0,G\n", "b.lab: line 1: '0.0,1.0,C' is no number; write 1.5 2.5 label, with blanks"),
+        (b"start end label\n0.0 1.0 C\n", "b.lab: line 1: 'start' is no number; .* and no header"),
+        (b"# a\n0.0 1.0 C\n\n1.0 2.0\n", "b.lab: line 4: 2 fields, where the first line has 3"),
+        (b"0:00 0:01 C\n", "expected a list of"),
+        (b"0.0 1.0 C\n1.0 2.0 G\nEOF\n", "b.lab: line 3: 1 fields, where the first line has 3"),
+        (b"nan 1.0 C\n1.0 2.0 G\n", "does not begin with two times in seconds"),
+        (b"0 1000 C\n1000 2000 G\n", "of another recording, or in milliseconds"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said_with_its_line(songs, content, words):
+    for name in "abc":
+        (songs / f"{name}.lab").write_text(CHORDS)
+    (songs / "b.lab").write_bytes(content)
+    (songs / "songs.csv").write_text("path\na.wav\nb.wav\nc.wav\n")
+    dataset = Dataset.load(songs / "songs.csv").survey().with_target("chords")
+    assert re.search(words, dataset.skipped["b.wav"])
+    assert len(dataset.clips) == 2
+
+
+def test_a_file_in_utf_16_and_one_whose_ending_is_in_capitals_are_read(songs):
+    for name in "ab":
+        (songs / f"{name}.LAB").write_bytes(CHORDS.encode("utf-16"))
+    assert Dataset.load(songs).with_target("chords").evidence["chords"] == "chords: 2 of 2 cells"
+
+
+@pytest.mark.parametrize("target", ["chords", "key", "beats"])
+def test_cells_that_name_directories_or_files_that_are_not_read_say_so(songs, target):
+    (songs / "labels.lab").mkdir()
+    rows = "".join(f"{name}.wav,labels.lab\n" for name in "abcd")
+    (songs / "songs.csv").write_text(f"path,{target}\n{rows}")
+    with pytest.raises(
+        DataError, match=f"no clip is left; first reason: '{target}': 'labels.lab' is a directory; write"
+    ):
+        Dataset.load(songs / "songs.csv").with_target(target)
+    (songs / "songs.csv").write_text(f"path,{target}\n" + "".join(f"{name}.wav,x/{name}.csv\n" for name in "abcd"))
+    with pytest.raises(
+        DataError, match=f"'{target}': 'x/a.csv' looks like a file, of which .jams, .lab, .beats, .txt are"
+    ):
+        Dataset.load(songs / "songs.csv").with_target(target)
+    assert (
+        Dataset.load(songs / "songs.csv").with_target(target, "classes").labels(target, "classes").names[0] == "x/a.csv"
+    )
+
+
+def test_of_files_beside_the_audio_that_of_the_target_is_taken(songs):
+    for name in "ab":
+        (songs / f"{name}.lab").write_text(CHORDS)
+        (songs / f"{name}.beats").write_text("0.5 1\n1.0 2\n1.5 3\n2.0 1\n")
+    assert Dataset.load(songs).with_target("chords").evidence["chords"].startswith("chords: 2")
+    assert Dataset.load(songs).with_target("beats").evidence["beats"].startswith("beats: 2")
+    assert Dataset.load(songs).with_target("annotation", "beats").evidence["annotation"].startswith("beats: 2")
+
+
+@pytest.mark.parametrize("target", ["beats", "key", "song_key"])
+def test_chords_under_the_name_of_something_else_are_doubted(songs, target):
+    for name in "ab":
+        (songs / f"{name}.lab").write_text(CHORDS)
+    with pytest.raises(
+        DataError, match=f"'{target}': its name tells of .*, its cells are chords; mend the cells, or say"
+    ):
+        Dataset.load(songs).with_target(target)
+    assert Dataset.load(songs).with_target(target, "chords").evidence[target] == "chords: 2 of 2 cells"
+
+
+@pytest.mark.parametrize(
+    ("target", "namespace", "observations", "words"),
+    [
+        ("chords", "beat", [(0.5, 0.0, 1)], r"no annotation of 'chords' \(it has beat\)"),
+        ("sections", "multi_segment", [(0.0, 4.0, {"label": "A", "level": 0})], "no annotation of 'sections'"),
+        ("chords", "chord_roman", [(0.0, 4.0, {"tonic": "C", "chord": "I"})], "'chord_roman' holds records"),
+        ("contour", "pitch_contour", [(0.0, 0.0, {"frequency": 440.0})], "'pitch_contour' holds records, which is no"),
+        ("hits", "blob", [(0.0, 0.0, None), (0.5, 0.0, None)], "'blob' holds nothing but times"),
+        ("words", "lyrics", [(0.0, 0.5, "la"), (0.5, 0.5, "la")], "'lyrics' changes over time"),
+    ],
+)
+def test_what_a_jams_holds_that_is_not_the_target_is_named(songs, target, namespace, observations, words):
+    write_jams(songs / "a.jams", (namespace, observations))
+    with pytest.raises(DataError, match=rf"^a\.jams: .*{words}"):
+        read_annotation(songs / "a.jams", target)
+
+
+def test_of_several_tempi_at_once_the_most_confident_is_taken(songs):
+    made = jams.JAMS()
+    made.file_metadata.duration = 4.0
+    annotation = jams.Annotation(namespace="tempo")
+    for value, confidence in ((60.5, 0.1), (121.0, 0.9)):
+        annotation.append(time=0, duration=4, value=value, confidence=confidence)
+    made.annotations.append(annotation)
+    made.save(str(songs / "a.jams"), strict=False)
+    assert read_annotation(songs / "a.jams", "tempo") == 121.0
+
+
+def test_a_pair_of_numbers_in_a_jams_is_values_and_a_beat_without_its_position_is_no_silent_loss(songs):
+    write_jams(songs / "a.jams", ("mood_thayer", [(0.0, 4.0, [0.5, -1.0])]))
+    assert read_annotation(songs / "a.jams", "mood") == [0.5, -1.0]
+    write_jams(songs / "b.jams", ("beat", [(0.5, 0.0, 1), (1.0, 0.0, None), (1.5, 0.0, 3)]))
+    assert read_annotation(songs / "b.jams", "beats") == [[0.5, 1], [1.0, None], [1.5, 3]]
+
+
+def test_a_jams_of_notes_melody_or_onsets_is_read(songs):
+    contour = [
+        (0.0, 0.0, {"index": 0, "frequency": 220.0, "voiced": True}),
+        (0.1, 0.0, {"index": 0, "frequency": 99.0, "voiced": False}),
+    ]
+    write_jams(
+        songs / "a.jams", ("pitch_contour", contour), ("note_hz", [(0.5, 1.0, 440.0)]), ("onset", [(0.5, 0.0, 1)])
+    )
+    assert read_annotation(songs / "a.jams", "melody") == [[0.0, 220.0], [0.1, 0.0]]
+    assert read_annotation(songs / "a.jams", "notes") == [[0.5, 1.5, 69.0]]
+    assert read_annotation(songs / "a.jams", "onsets") == [0.5]
+
+
+def test_notes_of_several_strings_are_not_those_of_the_first(songs):
+    write_jams(songs / "a.jams", ("note_midi", [(0.5, 1.0, 40)]), ("note_midi", [(0.5, 1.0, 45)]))
+    with pytest.raises(DataError, match=r"a\.jams: it has 2 annotations 'note_midi', of strings, voices or annotators"):
+        read_annotation(songs / "a.jams", "notes")

@@ -252,3 +252,23 @@ def test_one_class_folder_beside_a_table_is_no_data_set(tmp_path):
     words = r"one class folder, 'audio'; if a table names these files, such as .*esc50.csv, give it as --data"
     with pytest.raises(DataError, match=words):
         Dataset.load(tmp_path)
+
+
+def test_metadata_of_other_folders_that_contradict_one_another_are_refused_with_both_rows(tmp_path):
+    for split in ("train", "test"):
+        for number in (1, 2):
+            write_tone(tmp_path / split / f"{number}.wav", 300, seconds=0.05)
+        (tmp_path / split / "metadata.csv").write_text("file_name,mood\n1.wav,sad\n2.wav,gay\n")
+    (tmp_path / "metadata.csv").write_text("file_name,mood\ntrain/1.wav,sad\ntrain/2.wav,gay\n")
+    assert len(Dataset.load(tmp_path).clips) == 4
+    (tmp_path / "metadata.csv").write_text("file_name,mood\ntrain/1.wav,gay\ntrain/2.wav,sad\n")
+    with pytest.raises(DataError, match=r"metadata\.csv row 2 and train/metadata\.csv row 2: .* \(gay, sad\)"):
+        Dataset.load(tmp_path).with_target("mood")
+
+
+def test_a_file_that_two_tables_of_metadata_put_into_two_splits_stays_a_leak(tmp_path):
+    write_tone(tmp_path / "train" / "1.wav", 300, seconds=0.05)
+    for split, name in (("train", "1.wav"), ("test", "../train/1.wav")):
+        (tmp_path / split).mkdir(exist_ok=True)
+        (tmp_path / split / "metadata.csv").write_text(f"file_name,mood\n{name},sad\n")
+    assert sorted(Dataset.load(tmp_path).clips.split) == ["test", "train"]

@@ -324,3 +324,26 @@ def test_spans_that_differ_by_rounding_are_one_clip(tmp_path):
     assert dataset.clips["clip"].tolist() == ["a.wav@0.1-0.3"]
     assert dataset.clips.end[0] == 0.3
     assert len(dataset.skipped) == 1
+
+
+@pytest.mark.parametrize("names", ["start;end", "onset;offset", "start_s;end_s", "Begin;stop", "start_time;end_sec"])
+@pytest.mark.parametrize("times", ["0,1;0,25", "0,100;0,25", "0.1;0.25"])
+def test_spans_with_decimal_commas_are_spans_whatever_they_are_called(tmp_path, names, times):
+    write_tone(tmp_path / "a.wav", 300)
+    clips = Dataset.load(write_csv(tmp_path / "clips.csv", f"path;{names};label", f"a.wav;{times};x")).clips
+    assert clips[["start", "end"]].values.tolist() == [[0.1, 0.25]]
+
+
+@pytest.mark.parametrize("names", ["start,end", "onset,offset", "onset,duration"])
+@pytest.mark.parametrize("times", ["0,0:02", "0,2 s", "0,500ms", '0,"1,250"', '0.5,"1,5"'])
+def test_times_that_cannot_be_read_are_refused_with_the_way_out_and_are_never_a_target(tmp_path, names, times):
+    write_tone(tmp_path / "a.wav", 300)
+    table = write_csv(tmp_path / "clips.csv", f"path,{names},label", f"a.wav,{times},x")
+    with pytest.raises(DataError, match=r"row 2: 'end' .* is not a time in seconds; write a plain number"):
+        Dataset.load(table)
+
+
+def test_milliseconds_are_refused(tmp_path):
+    write_tone(tmp_path / "a.wav", 300)
+    with pytest.raises(DataError, match="'start_ms' is in milliseconds; divide by 1000 and call it 'start'"):
+        Dataset.load(write_csv(tmp_path / "clips.csv", "path,start_ms,end_ms,label", "a.wav,100,200,x"))

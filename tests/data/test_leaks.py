@@ -3,7 +3,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerscope.data.leaks import clips_beside_tested, disputed_sounds, find_leaks, group_codes
+from layerscope.data.leaks import clips_beside_tested, disputed_sounds, find_leaks, group_codes, remark_on_groups
 
 
 def table(count, **columns):
@@ -85,3 +85,14 @@ def test_what_is_joined_to_tested_clips_is_named_and_nothing_then_crosses():
     assert beside == {"c1": tested.replace("is tested", "validates"), "c2": tested, "c4": tested}
     assert find_leaks(clips[~clips["clip"].isin(beside)]) == []
     assert clips_beside_tested(clips.drop(columns="split")) == {}
+
+
+def test_clips_without_a_group_and_groups_that_may_be_none_are_counted():
+    clips = pd.DataFrame({"clip": list("abcdef"), "group": ["x", None, np.nan, "Unknown", "Unknown", "y"]})
+    assert remark_on_groups(clips) == (
+        "2 of 6 clips have no 'group' and each stands alone; "
+        "2 of 6 clips are of the group 'Unknown': if it is none, empty its cells"
+    )
+    assert len(set(group_codes(clips)[:3])) == 3
+    assert remark_on_groups(clips[["clip"]]) == ""
+    assert remark_on_groups(clips.iloc[[0, 5]]) == ""

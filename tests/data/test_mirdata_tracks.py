@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,65 @@ def test_what_is_not_there_is_named_with_the_way_to_get_it(tmp_path):
         Dataset.load("mirdata:beatles", tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"mirdata's index beatles_index_1\.2\.json is neither in .* nor in .*'index'"):
         Dataset.load("mirdata:beatles", tmp_path)
+
+
+def rewritten(home, change):
+    """Write the index anew: its track, and a second one."""
+    index = next(home.glob("*_index_*.json"))
+    tracks = json.loads(index.read_text())["tracks"]
+    name = next(iter(tracks))
+    index.write_text(json.dumps({"version": "x", "tracks": change(name, tracks[name])}))
+
+
+@pytest.mark.parametrize("home", ["giantsteps_key"], indirect=True)
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"key": ["no.txt", None]}, r"'key': mirdata cannot read it \(FileNotFoundError"),
+        ({"key": ["audio", None]}, r"'key': mirdata cannot read it \(IsADirectoryError"),
+        ({"audio": [None, None]}, r"mirdata makes no track of it \(AttributeError"),
+        ({"audio": ["audio", None]}, "'path' audio is no file"),
+        ({"key": None}, r"mirdata makes no track of it \(TypeError: .*\): an index of another version\?"),
+    ],
+)
+def test_a_track_whose_files_are_not_there_is_set_aside_alone(home, changes, words):
+    rewritten(home, lambda name, files: {name: files, "other": files | changes})
+    dataset = Dataset.load("mirdata:giantsteps_key", home, ["key"])
+    assert len(dataset.clips) == len(dataset.skipped) == 1
+    assert re.search(words, next(iter(dataset.skipped.values())))
+
+
+@pytest.mark.parametrize("home", ["giantsteps_key"], indirect=True)
+def test_an_index_of_another_version_is_refused_in_words(home):
+    rewritten(home, lambda name, files: {name: {"wav": files["audio"]}})
+    with pytest.raises(DataError, match=r"mirdata makes no track of it \(KeyError: 'key'\): an index of another"):
+        Dataset.load("mirdata:giantsteps_key", home, ["key"])
+
+
+@pytest.mark.parametrize("home", ["giantsteps_key"], indirect=True)
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"version": "1"}', b'{"tracks": {}}', b"\xff\xfe"])
+def test_what_is_no_index_is_refused_with_its_path(home, content):
+    index = next(home.glob("*_index_*.json"))
+    index.write_bytes(content)
+    with pytest.raises(
+        DataError, match=r"giantsteps_key_index_.*: (no index of mirdata's|names no tracks).*get it again"
+    ):
+        Dataset.load("mirdata:giantsteps_key", home, ["key"])
+
+
+@pytest.mark.parametrize("home", ["beatles"], indirect=True)
+@pytest.mark.parametrize("content", ["", "1.0 1\nfoo\n"])
+def test_what_a_loader_cannot_read_sets_its_track_aside(home, content):
+    (home / "annotations").unlink()
+    path = home / TRACKS["beatles"]["beat"]
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(DataError, match="no usable row; 'beats': mirdata cannot read it"):
+        Dataset.load("mirdata:beatles", home, ["beats"])
+
+
+@pytest.mark.parametrize("home", ["beatles"], indirect=True)
+@pytest.mark.parametrize("target", ["audio", "audio_path", "_track_paths", "__class__", "to_jams"])
+def test_what_is_no_annotation_is_no_target(home, target):
+    with pytest.raises(UsageError, match=rf"unknown target '{target}'; known: beats, .* \(of mirdata's beatles\)"):
+        Dataset.load("mirdata:beatles", home, [target])

@@ -127,7 +127,7 @@ def test_a_flac_without_a_length_is_as_long_as_it_is(tmp_path):
     np.testing.assert_allclose(whole, MUSIC.mean(axis=1), atol=2**-15)
     np.testing.assert_array_equal(load(path, RATE, 0.5, 1.5), whole[12_000:36_000])
     path.write_bytes(content[:-1000])
-    with pytest.raises(AudioError, match=r"decoder lost sync|damaged"):
+    with pytest.raises(AudioError, match="damaged"):
         load(path, RATE)
 
 
@@ -203,17 +203,22 @@ def test_a_rate_of_no_music_is_refused_before_anything_is_planned(tmp_path, rate
             look(tmp_path / "a.wav")
 
 
+@pytest.mark.parametrize("tag", [b"", b"ID3\x03\0\0\0\0\1\0" + bytes(128)])
 @pytest.mark.parametrize(
     ("mark", "name"),
     [
         (b"\0\0\0\x1cftypM4A ", "MP4"),
-        (b"\xff\xf1\x50\x80", "AAC"),
+        *((bytes([0xFF, second]) + b"\x50\x80", "AAC") for second in (0xF0, 0xF1, 0xF8, 0xF9)),
+        (b"ADIF", "AAC"),
+        (b"\x0b\x77", "AC-3"),
+        (b"MPCK", "Musepack"),
+        (b"FLV\1", "a film"),
         (b"MThd\0\0\0\6", "MIDI"),
         (b"\x1a\x45\xdf\xa3", "WebM"),
     ],
 )
-def test_sound_that_is_not_read_is_called_what_it_is(tmp_path, mark, name):
-    (tmp_path / "a.wav").write_bytes(mark + bytes(500))
+def test_sound_that_is_not_read_is_called_what_it_is_behind_a_tag_too(tmp_path, tag, mark, name):
+    (tmp_path / "a.wav").write_bytes(tag + mark + bytes(500))
     with pytest.raises(AudioError, match=rf"holds {name}|holds .*{name}.*, which is not read; convert it"):
         measure(tmp_path / "a.wav")
 
@@ -244,3 +249,38 @@ def test_an_mp3_in_free_format_is_called_that(tmp_path):
     (tmp_path / "a.mp3").write_bytes(bytes.fromhex("fffb0064") + bytes(5000))
     with pytest.raises(AudioError, match="free format"):
         load(tmp_path / "a.mp3", 24_000)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "words"),
+    [
+        (b'{"error": "not found"}', "is a text, not sound; download the file again"),
+        (b"<?xml version='1.0'?><Error/>", "is a text, not sound"),
+        (b"PK\3\4" + bytes(60), "is an archive or compressed, not sound; unpack it"),
+        (b"\x1f\x8b" + bytes(60), "is an archive or compressed, not sound; unpack it"),
+        (b"\x89PNG\r\n" + bytes(60), "is a picture or a document, not sound"),
+        (b"\x93NUMPY" + bytes(60), "is an array of NumPy, not sound"),
+        (b"ID3\x03\0\0\0\0\1\0" + bytes(128), "holds tags or zeros alone, and no sound"),
+        (bytes(500), "holds tags or zeros alone, and no sound"),
+    ],
+)
+def test_what_holds_no_sound_is_called_what_it_is(tmp_path, beginning, words):
+    (tmp_path / "a.wav").write_bytes(beginning)
+    with pytest.raises(AudioError, match=words):
+        measure(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("spoilt", ["removed", "zeros", "cut", "header alone"])
+def test_a_flac_with_a_hole_is_damaged_in_plain_words(tmp_path, spoilt):
+    path, content = tmp_path / "a.flac", encoded("FLAC", MUSIC, RATE)
+    middle = len(content) // 2
+    path.write_bytes(
+        {
+            "removed": content[:middle] + content[middle + 2000 :],
+            "zeros": content[:middle] + bytes(2000) + content[middle + 2000 :],
+            "cut": content[:middle],
+            "header alone": content[:42],
+        }[spoilt]
+    )
+    with pytest.raises(AudioError, match=r"a\.flac: damaged: a piece inside is missing, or is no sound \(\w"):
+        load(path, RATE)

@@ -107,7 +107,7 @@ def test_labels_of_json_are_shown_as_they_are_written(place):
         ('{"path": "a.wav", "label": ' + "[" * 100_000 + "}", "line 1: not readable, its lists are nested too deeply"),
         ('{"path": "a.wav", "label": "x", "label": "y"}', r"line 1: not JSON \('label' is there twice\)"),
         ('{"path": {"bytes": "a"}}', "line 1: 'path' .* is no text"),
-        ('{"path": "a.wav", "start": ' + "9" * 400 + "}", "line 1: 'start' 9+ is not a time"),
+        ('{"path": "a.wav", "start": ' + "9" * 400 + "}", "line 1: 'start' 9+… is not a time"),
     ],
 )
 def test_an_object_that_cannot_be_used_is_named(place, line, words):
@@ -132,3 +132,35 @@ def test_a_table_in_another_form_is_told_what_it_looks_like(place, name, text, w
     (place / name).write_text(text)
     with pytest.raises(DataError, match=words):
         Dataset.load(place / name)
+
+
+@pytest.mark.parametrize("header", ["path,label", "path,label,mood"])
+@pytest.mark.parametrize(("opening", "closing"), ["''", "“”", "„“", "``"])
+def test_cells_in_other_quotes_that_were_parted_are_refused_with_what_quotes_them(tmp_path, header, opening, closing):
+    write_tone(tmp_path / "a.wav", 300)
+    table = write_csv(tmp_path / "clips.csv", header, f"a.wav,{opening}sad, slow{closing}")
+    closing = "”" if closing == "“" else closing
+    with pytest.raises(DataError, match=r"row 2: .sad, slow. looks like one cell that was parted.*quotes by \"…\""):
+        Dataset.load(table)
+
+
+def test_apostrophes_in_a_few_rows_part_nothing(tmp_path):
+    rows = [f"{number}.wav,x,y" for number in range(11)] + ["11.wav,'Til Tuesday,Talkin'"]
+    for number in range(12):
+        write_tone(tmp_path / f"{number}.wav", 300, seconds=0.05)
+    clips = Dataset.load(write_csv(tmp_path / "clips.csv", "path,artist,title", *rows)).clips
+    assert clips.artist[11] == "'Til Tuesday"
+
+
+def test_a_header_and_paths_in_other_quotes_are_told_so(tmp_path):
+    write_tone(tmp_path / "a.wav", 300)
+    with pytest.raises(DataError, match=r"its fields stand in other quotes \('path', 'label'\); a table quotes by"):
+        Dataset.load(write_csv(tmp_path / "clips.csv", "'path','label'", "'a.wav','x'"))
+    with pytest.raises(DataError, match=r"'a.wav' does not exist .*it stands in quotes: take them away"):
+        Dataset.load(write_csv(tmp_path / "clips.csv", "path,label", "'a.wav','x'"))
+
+
+def test_decimal_commas_that_parted_numbers_are_among_the_reasons_for_too_many_fields(tmp_path):
+    table = write_csv(tmp_path / "clips.csv", "path,start,label", "a.wav,0,5,x")
+    with pytest.raises(DataError, match="the header lacks a name, or a number with a decimal comma, which"):
+        Dataset.load(table)

@@ -85,6 +85,14 @@ def test_non_finite_weights_are_named(muq):
         load_encoder(muq)
 
 
+@pytest.mark.parametrize("prefix", ["module.", "model.", "student.", "_orig_mod.module.", "model.module."])
+def test_what_training_put_before_every_name_is_taken_off(muq, prefix):
+    expected = load_encoder(muq).fingerprint
+    path = muq / "model.safetensors"
+    save_file({prefix + name: value for name, value in load_file(path).items()}, path)
+    assert load_encoder(muq).fingerprint == expected
+
+
 def test_a_tensor_of_another_layout_is_named(muq):
     rewrite_muq(muq, lambda tensors: tensors.update({"encoder.weight": torch.zeros(1)}))
     with pytest.raises(ModelError, match=r"'encoder\.weight' is of no layout known here"):

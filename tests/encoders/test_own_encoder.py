@@ -1,3 +1,5 @@
+import gc
+import sys
 import textwrap
 from importlib.metadata import EntryPoint
 
@@ -177,3 +179,45 @@ def test_full_memory_is_the_machines():
 
     with pytest.raises(ResourceError, match=r"own: out of memory at 'a.wav' \(.*; choose a shorter --window"):
         encode_batch(broken(encode=encode), torch.zeros(2, 8000), "'a.wav'")
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        (
+            "async def make(): return Loudness()",
+            r"returned a coroutine \(write def, not async def\); return an instance",
+        ),
+        ("def make(): return Loudness", r"returned the class Loudness itself, not an instance \(write Loudness\(\)\)"),
+        ("def make(): pass", "returned nothing; return an instance of a subclass"),
+        ("def make(): yield Loudness()", "returned generator; return an instance"),
+        ("make = Loudness()", "no callable 'make'; 'make' is one, not a function that returns it"),
+        (
+            "class make(Loudness):\n    async def encode(self, waveforms): return waveforms",
+            r"encode returned a coroutine \(write def, not async def\); return a float32 tensor",
+        ),
+    ],
+)
+def test_what_a_factory_gives_in_place_of_an_encoder_is_said_without_a_warning(source, words, tmp_path, monkeypatch):
+    loudness = """
+        from layerscope import Encoder
+        class Loudness(Encoder):
+            name, sample_rate, frame_rate, layers, dim, fingerprint = "loudness", 8000, 10.0, (0,), 1, "loudness-1"
+            def encode(self, waveforms):
+                return waveforms.unfold(1, 800, 800).square().mean(dim=2)[:, None, :, None]
+    """
+    module = f"giving_{abs(hash(source))}"
+    (tmp_path / f"{module}.py").write_text(textwrap.dedent(loudness) + source)
+    monkeypatch.syspath_prepend(tmp_path)
+    unraised = []
+    monkeypatch.setattr(sys, "unraisablehook", unraised.append)
+    with pytest.raises(ModelError, match=words):
+        load_encoder(f"{module}:make")
+    gc.collect()
+    assert unraised == []
+
+
+def test_a_file_in_place_of_a_module_is_answered_by_the_module():
+    with pytest.raises(ModelError, match="write my_encoder:make"):
+        load_encoder("my_encoder.py:make")

@@ -73,10 +73,30 @@ def test_a_shard_that_is_missing_or_outside_is_named(hubert):
         load_encoder(hubert)
 
 
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module.hubert.", "model.hubert.", "student."])
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        *("module.", "_orig_mod.", "model.", "module.hubert.", "model.hubert.", "student."),
+        *(
+            "module.model.",
+            "model.module.",
+            "_orig_mod.module.",
+            "module._orig_mod.model.hubert.",
+            "student.model.hubert.",
+        ),
+    ],
+)
 def test_a_common_prefix_is_taken_off(hubert, prefix):
     expected = load_encoder(hubert).encode(WAVEFORM)
     rewrite(hubert, prefix)
+    torch.testing.assert_close(load_encoder(hubert).encode(WAVEFORM), expected, rtol=0, atol=0)
+
+
+def test_a_head_beside_the_encoder_below_a_prefix_of_both_is_left_out(hubert):
+    expected = load_encoder(hubert).encode(WAVEFORM)
+    rewrite(hubert, "student.hubert.")
+    path = hubert / "model.safetensors"
+    save_file(load_file(path) | {"student.lm_head.weight": torch.zeros(3)}, path)
     torch.testing.assert_close(load_encoder(hubert).encode(WAVEFORM), expected, rtol=0, atol=0)
 
 

@@ -100,3 +100,13 @@ def test_names_that_may_be_one_or_none_are_said():
 )
 def test_few_names_that_occur_once_are_no_reason_to_doubt(name, cells, kind):
     assert recognise(Column(name, cells)).kind.name == kind
+
+
+def test_whole_numbers_that_are_no_codes_are_named_with_how_often_each_occurs():
+    evidence = recognise(Column("loudness", [0] * 99 + [1_000_000])).evidence
+    assert evidence == (
+        "classes: 100 of 100 cells; numbers taken as names: '0' (99), '1000000'; if they measure something, "
+        "say --kind values"
+    )
+    assert "--kind values" in recognise(Column("loudness", ["0", "1e6"] * 9)).evidence
+    assert recognise(Column("code", [0, 1, 2] * 9)).evidence == "classes: 27 of 27 cells"

@@ -279,7 +279,8 @@ ODD = {
 @pytest.mark.parametrize("name", KINDS)
 def test_one_odd_cell_is_named_and_changes_nothing(name):
     odd, words = ODD[name]
-    column = Column("key", [*CELLS[name], odd, *CELLS[name]], list("abcdefg"), [0.0] * 7)
+    # Keys are known by their column's name alone, which would be doubted of what is said over time.
+    column = Column("key" if name == "key" else "x", [*CELLS[name], odd, *CELLS[name]], list("abcdefg"), [0.0] * 7)
     recognised = recognise(column)
     assert recognised.kind.name == name
     assert list(recognised.faults) == [3]

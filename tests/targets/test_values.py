@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from layerscope.errors import DataError
-from layerscope.targets import Values, labels_of
+from layerscope.targets import Values, labels_of, recognise
 from layerscope.targets.kind import Column, Labels
 
 
@@ -70,3 +70,16 @@ def test_numbers_that_single_precision_cannot_keep_apart_are_refused():
         [5] * 3,
     ):
         assert len(Values().read(Column("t", cells)).values) == len(cells)
+
+
+@pytest.mark.parametrize("name", ["mood", "times"])
+@pytest.mark.parametrize("cells", [[[1, 2], [2, 1], [2, 2]], [[3], [1], [2]], [[3, 7], [1, 4, 9], [2]], [[40, 52]] * 3])
+def test_lists_of_whole_numbers_are_what_the_user_says(name, cells):
+    with pytest.raises(DataError, match="may be numbers of tags, measurements or times; say --kind tags"):
+        recognise(Column(name, cells))
+    assert recognise(Column(name, cells), "tags").faults == {}
+
+
+def test_lists_with_a_decimal_point_are_measurements_and_whole_times_of_beats_are_beats():
+    assert recognise(Column("valence", [[1.0, 2.0], [2.0, 1.0]])).kind.name == "values"
+    assert recognise(Column("beats", [[1, 2], [2, 3, 4]])).kind.name == "beats"

@@ -2,14 +2,16 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import yaml
-from miniatures import MINIATURES, gtzan_lists
+from miniatures import MINIATURES, gtzan_lists, sound
 
 from layerscope.cli.commands import guarded
 from layerscope.tasks import TASKS
-from layerscope.tasks.copy_check import copy_report
+from layerscope.tasks.copy_check import copy_report, missing_clips
 
 
 def test_reasons_that_differ_in_names_alone_are_counted_together(tmp_path):
@@ -91,3 +93,25 @@ def test_a_copy_without_any_audio_is_described(tmp_path):
     shutil.rmtree(tmp_path / "GTZAN" / "genres")
     lines = copy_report(TASKS["gtzan-genre"], tmp_path)
     assert "no usable row" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("side", "sizes"), [({}, "data set 3"), ({"fold": "1"}, "fold 1 3"), ({"split": "test"}, "test 3")]
+)
+def test_a_task_whose_reader_names_folds_or_no_split_is_counted_too(tmp_path, side, sizes):
+    for number in range(4):
+        sound(tmp_path / "Own" / f"{number}.wav", 0.1, 8_000)
+    (tmp_path / "Own" / "3.wav").write_bytes(b"")
+
+    def read(*_):
+        return [{"path": f"{number}.wav", "label": "ab"[number % 2], **side} for number in range(4)]
+
+    task = replace(TASKS["gtzan-genre"], folder="Own", target="label", read=read, records="", expected={})
+    lines = copy_report(task, tmp_path)
+    assert lines[0] == f"on disk: {sizes}; 1 clips of its lists missing or set aside"
+    assert lines[-1] == "no counts are published"
+    if not side:
+        expected = replace(task, expected={"train": 3, "test": 1})
+        assert missing_clips(expected, task.load(tmp_path)) == (
+            "this copy is not the published one: data set has 3 of 4 clips"
+        )

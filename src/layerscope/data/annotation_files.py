@@ -1,30 +1,39 @@
 """Annotations in files of their own: JAMS, labelled intervals (``.lab``), and times of beats (``.beats``, ``.txt``).
 
 A cell that names such a file stands for what is in it, and a target that is no column for the file beside the audio.
-JAMS is read by `jams`, the others by `mir_eval.io`.
+JAMS is read by `jams`; the others are lines of times and labels with blanks between.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import mir_eval
 
+from layerscope.data.table_files import read_text
 from layerscope.errors import DataError, UsageError
 
-__all__ = ["ENDINGS", "file_beside", "find_file", "names_file", "read_annotation"]
+__all__ = ["ENDINGS", "file_beside", "find_file", "names_file", "names_unread_file", "read_annotation"]
 
 #: In the order in which they are looked for beside the audio.
 ENDINGS = (".jams", ".lab", ".beats", ".txt")
+#: Of files that may hold annotations as well, and are not read.
+UNREAD = (
+    *(".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".mid", ".midi", ".musicxml", ".mxl", ".svl", ".svx"),
+    *(".textgrid", ".ann", ".npy", ".npz", ".pkl", ".mat", ".h5", ".arff", ".chords", ".key", ".seg", ".onsets"),
+)
 #: Kind of target, or what its column is called → the beginning of the namespaces of JAMS that say it.
 NAMESPACES = {
     "chord": "chord", "beat": "beat", "key": "key_mode", "segment": "segment_", "section": "segment_",
     "structure": "segment_", "tag": "tag_", "genre": "tag_", "mood": "mood_", "tempo": "tempo",
     "melody": "pitch_contour", "f0": "pitch_contour", "note": "note_", "onset": "onset",
 }  # fmt: skip
+
+#: Of these each string or voice may have one of its own, and the first would be a part of the notes.
+OF_ONE_VOICE = ("note_", "pitch_", "onset")
 
 
 def names_file(cell: Any) -> bool:
@@ -50,14 +59,29 @@ def find_file(name: str, places: Sequence[Path]) -> Path:
         try:
             if (place / name.strip()).is_file():
                 return place / name.strip()
+            if (place / name.strip()).is_dir():
+                raise DataError(f"'{name}' is a directory; write the name of a file in it")
         except (OSError, ValueError) as error:  # a name too long, or with a zero byte
             raise DataError(f"'{name[:60]}' is no file name ({error})") from error
     raise DataError(f"'{name}' does not exist (looked in {', '.join(map(str, places)) or 'the working directory'})")
 
 
-def file_beside(audio: Path) -> Path | None:
-    """Return the file of annotations beside an audio file, or None."""
-    return next((path for ending in ENDINGS if (path := audio.with_suffix(ending)).is_file()), None)
+def names_unread_file(cell: Any) -> bool:
+    """Return whether a cell is the name of a file that may hold annotations, and is not read.
+
+    Examples
+    --------
+    >>> names_unread_file("beats/song.csv"), names_unread_file("chords/song.lab"), names_unread_file("rock.")
+    (True, False, False)
+    """
+    return isinstance(cell, str) and "\n" not in cell and cell.strip().lower().endswith(UNREAD)
+
+
+def file_beside(audio: Path, target: str = "") -> Path | None:
+    """Return the file of annotations beside an audio file, or None; of several, for beats, that of beats."""
+    endings = sorted(ENDINGS, key=".beats".__ne__) if "beat" in target.lower() else ENDINGS
+    spellings = [spelling for ending in endings for spelling in (ending, ending.upper())]
+    return next((path for spelling in spellings if (path := audio.with_suffix(spelling)).is_file()), None)
 
 
 def read_annotation(path: Path, target: str, kind: str | None = None) -> Any:
@@ -80,10 +104,9 @@ def read_annotation(path: Path, target: str, kind: str | None = None) -> Any:
     if path.suffix.lower() == ".jams":
         return read_jams(path, target, kind)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        return read_rows(text)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path.name}: {' '.join(str(error).split())}") from error
+        return read_rows(read_text(path))
+    except DataError as error:
+        raise DataError(f"{path.name}: {str(error).removeprefix(str(path)).lstrip(': ')}") from error
 
 
 def read_rows(text: str) -> Any:
@@ -96,34 +119,36 @@ def read_rows(text: str) -> Any:
     >>> read_rows("0.5 1\n1.0 2\n"), read_rows("0.5\n1.0\n"), read_rows("Eb minor\n")
     ([[0.5, 1.0], [1.0, 2.0]], [0.5, 1.0], 'Eb minor')
     """
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = {
+        number: line.strip().split(maxsplit=2)
+        for number, line in enumerate(re.split(r"\r\n|\n|\r", text), start=1)
+        if line.strip() and not line.startswith("#")
+    }
     if not lines:
         raise DataError("the file is empty")
-    words = lines[0].split(maxsplit=2)
-    numeric = [is_time(word) for word in words]
-    if not numeric[0] and len(lines) == 1:
-        return lines[0].strip()
-    columns: list[Callable[[str], Any]] = [time_of, time_of, str] if len(words) == 3 else [time_of] * len(words)
-    # Lines may begin or end with blanks, of which each would be a column of nothing.
-    rows = mir_eval.io.load_delimited(io.StringIO("\n".join(line.strip() for line in lines)), columns)
-    return list(rows) if len(words) == 1 else [list(row) for row in zip(*rows, strict=True)]
+    first = next(iter(lines.values()))
+    if len(lines) == 1 and not is_time(first[0]):
+        return text.strip()
+    rows = [read_row(words, len(first), f"line {number}") for number, words in lines.items()]
+    return [row[0] for row in rows] if len(first) == 1 else rows
+
+
+def read_row(words: Sequence[str], width: int, where: str) -> list[Any]:
+    """Return the times of a line, and the label behind them where there are three fields."""
+    if len(words) != width:
+        raise DataError(f"{where}: {len(words)} fields, where the first line has {width}")
+    odd = next((word for word in words[:2] if not is_time(word)), None)
+    if odd is not None:
+        raise DataError(f"{where}: '{odd[:60]}' is no number; write 1.5 2.5 label, with blanks between and no header")
+    return [*map(float, words[:2]), *words[2:]]
 
 
 def is_time(word: str) -> bool:
-    """Return whether a word is a number."""
+    """Return whether a word is a number, of which Python would take "1_2" for 12."""
     try:
-        time_of(word)
+        return "_" not in word and isinstance(float(word), float)
     except ValueError:
         return False
-    return True
-
-
-def time_of(word: str) -> float:
-    """Return the number that a word is; raise a `ValueError` where it is none."""
-    # Python would take "1_2" for 12 as well.
-    if "_" in word:
-        raise ValueError(f"{word} is no number")
-    return float(word)
 
 
 def read_jams(path: Path, target: str, kind: str | None) -> Any:
@@ -136,49 +161,70 @@ def read_jams(path: Path, target: str, kind: str | None) -> Any:
         found = jams.load(str(path), validate=False).annotations
         spaces = [str(annotation.namespace) for annotation in found]
         chosen = next((number for number, space in enumerate(spaces) if says(space, target, kind)), None)
-        if chosen is None and len(set(spaces)) == 1:
+        # A target that is called after none may be any.
+        if chosen is None and len(set(spaces)) == 1 and not namespaces_of(target, kind):
             chosen = 0
         if chosen is None:
             raise DataError(f"{path.name}: no annotation of '{kind or target}' (it has {', '.join(spaces) or 'none'})")
+        voices = spaces.count(spaces[chosen])
+        if spaces[chosen].startswith(OF_ONE_VOICE) and voices > 1:
+            raise DataError(
+                f"{path.name}: it has {voices} annotations '{spaces[chosen]}', of strings, voices or annotators; write "
+                "the one that is meant, or all put together, into the table"
+            )
         return cell_of(spaces[chosen], list(found[chosen].data))
-    except DataError:
-        raise
+    except DataError as error:
+        raise DataError(f"{path.name}: {str(error).removeprefix(path.name).lstrip(': ')}") from error
     except (jams.JamsError, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DataError(f"{path.name}: not readable as JAMS ({type(error).__name__}: {error})") from error
 
 
+def namespaces_of(target: str, kind: str | None) -> list[str]:
+    """Return the beginnings of the namespaces that say a target, none where its name tells of none."""
+    return [start for word, start in NAMESPACES.items() if word in (kind or target).lower()]
+
+
 def says(namespace: str, target: str, kind: str | None) -> bool:
     """Return whether a namespace of JAMS says a target."""
-    names = [start for word, start in NAMESPACES.items() if word in (kind or target).lower()]
-    return namespace == target or any(namespace.startswith(name) for name in names)
+    return namespace == target or any(namespace.startswith(name) for name in namespaces_of(target, kind))
 
 
 def cell_of(namespace: str, observations: Sequence[Any]) -> Any:
-    """Return the observations of an annotation as a cell of a table."""
-    if namespace.startswith(("chord", "segment")):
-        return [[float(seen.time), float(seen.time + seen.duration), seen.value] for seen in observations]
+    """Return the observations of an annotation as a cell of a table.
+
+    Raises
+    ------
+    DataError
+        If they hold nothing that can be a label, or what changes over time in a namespace that is not known here.
+    """
+    values = [seen.value for seen in observations]
+    times = [float(seen.time) for seen in observations]
     if namespace.startswith("beat"):
-        places = [seen.value.get("position") if isinstance(seen.value, dict) else seen.value for seen in observations]
-        times = [float(seen.time) for seen in observations]
-        known = all(isinstance(place, (int, float)) for place in places)
+        places = [value.get("position") if isinstance(value, dict) else value for value in values]
+        known = any(place is not None for place in places)
         return [list(row) for row in zip(times, places, strict=True)] if known else times
-    if namespace == "pitch_contour":
-        heard = [(float(seen.time), seen.value) for seen in observations]
-        return [[time, value["frequency"] if value["voiced"] else 0.0] for time, value in heard]
-    if namespace.startswith("note_"):
-        midi = namespace == "note_midi"
-        return [
-            [
-                float(seen.time),
-                float(seen.time + seen.duration),
-                float(seen.value if midi else mir_eval.util.hz_to_midi(seen.value)),
-            ]
-            for seen in observations
-        ]
     if namespace == "onset":
-        return [float(seen.time) for seen in observations]
-    values = list(dict.fromkeys(seen.value for seen in observations))
+        return times
+    if namespace == "pitch_contour" and all(
+        isinstance(value, dict) and {"frequency", "voiced"} <= set(value) for value in values
+    ):
+        pitches = [value["frequency"] if value["voiced"] else 0.0 for value in values]
+        return [list(row) for row in zip(times, pitches, strict=True)]
+    if any(value is None or isinstance(value, dict) for value in values):
+        noun = "nothing but times" if None in values else "records"
+        raise DataError(f"its annotation '{namespace}' holds {noun}, which is no label")
+    ends = [float(seen.time + seen.duration) for seen in observations]
+    if namespace in ("note_hz", "pitch_hz"):
+        values = [float(mir_eval.util.hz_to_midi(value)) for value in values]
+    if namespace.startswith(("chord", "segment", "note_", "pitch_")):
+        return [list(row) for row in zip(times, ends, values, strict=True)]
+    if namespace == "tempo" and len(set(times)) == 1:
+        # Of several at once the most confident, or, where none is said to be, the first.
+        return max(observations, key=lambda seen: seen.confidence or 0.0).value
+    distinct = [value for place, value in enumerate(values) if value not in values[:place]]
     if namespace.startswith("tag_"):
-        return values
-    # Of a key or a tempo that changes, no one value is that of the clip.
-    return values[0] if len(values) == 1 else " / ".join(map(str, values))
+        return distinct
+    if len(set(times)) > 1 and not namespace.startswith(tuple(NAMESPACES.values())):
+        raise DataError(f"its annotation '{namespace}' changes over time, and is none that is read so")
+    # Of a key that changes, no one value is that of the clip.
+    return distinct[0] if len(distinct) == 1 else " / ".join(map(str, distinct))

@@ -16,7 +16,14 @@ from typing import Any
 
 import pandas as pd
 
-from layerscope.data.annotation_files import file_beside, find_file, names_file, read_annotation
+from layerscope.data.annotation_files import (
+    ENDINGS,
+    file_beside,
+    find_file,
+    names_file,
+    names_unread_file,
+    read_annotation,
+)
 from layerscope.data.audio import FileFacts, file_facts, span_within
 from layerscope.data.folders import class_folders, metadata_records
 from layerscope.data.label_cells import Odd, has_decimal_commas, number_of, tidy_cell
@@ -319,7 +326,7 @@ class Dataset:
         """
         if "," in target and target in self.targets():
             raise UsageError(f"the name of column '{target}' has a comma, which stands between columns; rename it")
-        named = self.beside_audio(target) if target not in self.targets() else self
+        named = self.beside_audio(target, kind) if target not in self.targets() else self
         for column in target.split(","):
             if column in CLIP_COLUMNS and column in self.clips:
                 raise UsageError(f"'{column}' describes clips and is no target; copy the column under another name")
@@ -360,16 +367,30 @@ class Dataset:
             )
         return replace(self, clips=kept, skipped={**self.skipped, **reasons})
 
-    def beside_audio(self, target: str) -> Dataset:
+    def beside_audio(self, target: str, kind: str | None) -> Dataset:
         """Return the clips with a column that names the file of annotations beside each one's audio, if any has one."""
-        files = [file_beside(Path(path)) for path in self.clips.path] if "path" in self.clips else []
+        files = [file_beside(Path(path), kind or target) for path in self.clips.path] if "path" in self.clips else []
         if not any(files):
             return self
         return replace(self, clips=self.clips.assign(**{target: [str(file) if file else None for file in files]}))
 
     def with_files_read(self, target: str, kind: str | None) -> Dataset:
-        """Return the clips with what is in the files that a column names; where most cells name none, as they are."""
-        if "," in target or not most(map(names_file, self.clips[target])):
+        """Return the clips with what is in the files that a column names; where most cells name none, as they are.
+
+        Raises
+        ------
+        DataError
+            If most cells name files that are not read, unless they are said to be classes.
+        """
+        if "," in target:
+            return self
+        unread = next(filter(names_unread_file, self.clips[target]), "")
+        if kind != "classes" and most(map(names_unread_file, self.clips[target])):
+            raise DataError(
+                f"'{target}': '{unread}' looks like a file, of which {', '.join(ENDINGS)} are read; convert it, or "
+                "write into the cell what is in it (to insist, say --kind classes)"
+            )
+        if not most(map(names_file, self.clips[target])):
             return self
         cells: list[Any] = []
         reasons = {}

@@ -131,7 +131,7 @@ def audio_files(folder: Path) -> tuple[list[Path], dict[str, str]]:
             files.append(name)
     # What lies beside the audio that it annotates is read with it.
     stems = {name.with_suffix("") for name in files}
-    beside = {name for name in skipped if Path(name).suffix in ENDINGS and Path(name).with_suffix("") in stems}
+    beside = {name for name in skipped if Path(name).suffix.lower() in ENDINGS and Path(name).with_suffix("") in stems}
     return sorted(files), {name: reason for name, reason in skipped.items() if name not in beside}
 
 
@@ -284,7 +284,7 @@ def metadata_records(folder: Path) -> tuple[list[Record], dict[str, str]] | None
             path = (below / str(row.get("file_name", "")).replace("\\", "/")).as_posix()
             side = side_of(Path(path).parts[0]) if len(Path(path).parts) > 1 else {}
             rows[str(below / where)] = {**side, **row, "file_name": path}
-    records, skipped = clip_records(rows, folder.resolve(), typed=tables[0].suffix == ".jsonl")
+    records, skipped = clip_records(rows, folder.resolve(), typed=tables[0].suffix == ".jsonl", joined=True)
     files, others = audio_files(folder)
     named = {record["path"] for record in records} | {str((folder / clip).resolve()) for clip in skipped}
     others = {name: reason for name, reason in others.items() if folder / name not in tables}

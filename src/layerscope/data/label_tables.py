@@ -20,10 +20,18 @@ from urllib.parse import unquote
 import numpy as np
 import pandas as pd
 
-from layerscope.data.label_cells import MOST_ODD, Odd, number_of, settle_column, tidy_cell
-from layerscope.data.table_files import PATH_NAMES, Record, Rows
+from layerscope.data.label_cells import (
+    DECIMAL_COMMA,
+    MOST_ODD,
+    Odd,
+    has_decimal_commas,
+    number_of,
+    settle_column,
+    tidy_cell,
+)
+from layerscope.data.table_files import PATH_NAMES, QUOTED, Record, Rows
 from layerscope.errors import DataError
-from layerscope.targets.cells import as_float, most
+from layerscope.targets.cells import as_float, most, shown
 
 __all__ = [
     "ASIDE", "CLIP_COLUMNS", "SPLIT_NAMES", "Record", "clip_records", "clip_table", "file_of", "fold_named", "is_split",
@@ -49,10 +57,12 @@ SIDES = ("split", "fold", "group")
 DIGITS = ".10g"
 #: What spans and splits are called elsewhere, in small letters, if nothing bears the usual name.
 OTHER_NAMES = {
-    "start": ("start_time", "onset"),
-    "end": ("end_time", "offset", "duration"),
+    "start": ("start_time", "onset", "start_s", "start_sec", "start_seconds", "begin", "start_ms"),
+    "end": ("end_time", "offset", "end_s", "end_sec", "end_seconds", "stop", "end_ms", "duration"),
     "split": ("subset",),
 }
+#: A time as people write it, whether it can be read or not: 1.5, 0:01, 1,5 s.
+TIME = re.compile(r"\d+(?:[.,:]\d*)*\s*(?:m?s|sec|min)?", re.ASCII | re.IGNORECASE)
 #: Of a file that lies somewhere else.
 ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 #: The key under which a reader says why a row is left out.
@@ -76,7 +86,7 @@ def split_files(path: Path) -> dict[Path, str | None]:
     return {file: SPLIT_NAMES[word] for word, file in files.items()} or {path: None}
 
 
-def clip_records(rows: Rows, root: Path, *, typed: bool) -> tuple[list[Record], dict[str, str]]:
+def clip_records(rows: Rows, root: Path, *, typed: bool, joined: bool = False) -> tuple[list[Record], dict[str, str]]:
     """Return the clips whose audio is there, under one key for the path, and why rows are left out.
 
     Parameters
@@ -87,9 +97,11 @@ def clip_records(rows: Rows, root: Path, *, typed: bool) -> tuple[list[Record], 
         The directory where relative paths start.
     typed : bool
         Whether cells tell numbers from texts, as those of JSON do.
+    joined : bool
+        Whether all files are parts of one table, so that a clip is one wherever it stands, except in another split.
     """
     clips: dict[tuple[object, ...], tuple[str, Record]] = {}
-    usual = with_usual_names(rows)
+    usual = with_usual_names(with_points(rows))
     refuse_two_tests({row["split"]: where for where, row in usual.items() if isinstance(row.get("split"), str)})
     read, skipped = read_rows(usual)
     listings: dict[Path, dict[str, str]] = {}
@@ -104,7 +116,8 @@ def clip_records(rows: Rows, root: Path, *, typed: bool) -> tuple[list[Record], 
         # Of two files, train and test, a clip in both is two: that is a leak, and found as one.
         # Of tables of one name, metadata.csv and metadata.jsonl, it is one.
         file = file_part(where).removesuffix(".csv").removesuffix(".jsonl")
-        span = (file, record["path"], record.get("start", 0.0), record.get("end", math.inf))
+        part = (record.get("split"), record.get("fold")) if joined else file
+        span = (part, record["path"], record.get("start", 0.0), record.get("end", math.inf))
         first, before = clips.setdefault(span, (where, record))
         if before is not record:
             skipped[f"{record['clip']} ({row_of(where)})"] = (
@@ -116,6 +129,33 @@ def clip_records(rows: Rows, root: Path, *, typed: bool) -> tuple[list[Record], 
             merge_into(before, record, f"{first} and {beside(where, first)}")
     places = [where for where, _ in clips.values()]
     return settle_targets([record for _, record in clips.values()], places, typed=typed), skipped
+
+
+def with_points(rows: Rows) -> Rows:
+    """Return rows whose times have a decimal point where a comma stands for it, as in targets.
+
+    Examples
+    --------
+    >>> with_points({"row 2": {"path": "a.wav", "start": "0,5", "end": "1,250", "label": "1,5"}})
+    {'row 2': {'path': 'a.wav', 'start': '0.5', 'end': '1.250', 'label': '1,5'}}
+    """
+    names = {"start", "end", *OTHER_NAMES["start"], *OTHER_NAMES["end"]}
+    times = [
+        cell.strip()
+        for row in rows.values()
+        for column, cell in row.items()
+        if column.casefold() in names and isinstance(cell, str)
+    ]
+    if not has_decimal_commas(times):
+        return rows
+    pointed = {time: time.replace(",", ".") for time in times if DECIMAL_COMMA.fullmatch(time)}
+    return {
+        where: {
+            column: pointed.get(cell.strip(), cell) if column.casefold() in names and isinstance(cell, str) else cell
+            for column, cell in row.items()
+        }
+        for where, row in rows.items()
+    }
 
 
 def with_usual_names(rows: Rows) -> Rows:
@@ -130,10 +170,12 @@ def with_usual_names(rows: Rows) -> Rows:
         columns = dict.fromkeys(column for row in rows.values() for column in row)
         for column in columns:
             cells = [row[column] for row in rows.values() if row.get(column) is not None]
-            fits = [is_split(cell) if name == "split" else not math.isnan(as_float(cell)) for cell in cells]
+            fits = [is_split(cell) if name == "split" else is_time(cell) for cell in cells]
             # An end alone may be an offset of something else.
             if name in columns or column.casefold() not in others or not most(fits) or not is_led(name, columns):
                 continue
+            if column.casefold().endswith("_ms"):
+                raise DataError(f"column '{column}' is in milliseconds; divide by 1000 and call it '{name}'")
             rows = {where: renamed(row, column, name) for where, row in rows.items()}
             break
     return rows
@@ -152,6 +194,11 @@ def renamed(row: Record, column: str, name: str) -> Record:
         # What is no number stays as it is, and is named as such.
         record[name] = record[name] if math.isnan(start + length) else start + length
     return record
+
+
+def is_time(cell: Any) -> bool:
+    """Return whether a cell is meant to be a time; one that cannot be read is refused, and not taken for a target."""
+    return not math.isnan(as_float(cell)) or (isinstance(cell, str) and TIME.fullmatch(cell.strip()) is not None)
 
 
 def is_split(cell: Any) -> bool:
@@ -256,6 +303,7 @@ def missing_reason(path: Path | None, root: Path, written: str, where: str) -> s
             return f"{where}: 'path' {written} is no file"
         above = next((place for place in root.parents if is_file(place / written)), None)
         hint = f"; it is below {above}: if paths start there, say so (root)" if above else ""
+        hint = "; it stands in quotes: take them away" if QUOTED.fullmatch(written.strip()) else hint
         return f"{where}: 'path' {written} does not exist (looked in {root}{hint})"
     return f"{path}: the file is empty (0 bytes)" if path.stat().st_size == 0 else ""
 
@@ -412,7 +460,9 @@ def seconds(value: Any, where: str) -> float:
     """Return a cell as seconds, zero or more, of ten digits, as the names of clips have them."""
     result = as_float(value)
     if not result >= 0:
-        raise DataError(f"{where} {value} is not a time in seconds")
+        mend = "; write a plain number with a decimal point, as 61.5 for 1:01.5"
+        hint = mend if math.isnan(result) and is_time(value) else ""
+        raise DataError(f"{where} {shown(value)} is not a time in seconds{hint}")
     return float(f"{result:{DIGITS}}")
 
 

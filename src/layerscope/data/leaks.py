@@ -12,8 +12,15 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Leak", "clips_beside_tested", "connected", "disputed_sounds", "find_leaks", "group_codes", "side_of"]
+from layerscope.targets.label_names import ABSENT
 
+__all__ = [
+    "Leak", "clips_beside_tested", "connected", "disputed_sounds", "find_leaks", "group_codes", "remark_on_groups",
+    "side_of",
+]  # fmt: skip
+
+#: What tables call those who are not known, beside `ABSENT`, in small letters.
+UNKNOWN = frozenset({"unknown", "various", "various artists", "anonymous", "-1"})
 #: What joins near-duplicates.
 ALIKE = "likeness"
 
@@ -64,6 +71,27 @@ def group_codes(clips: pd.DataFrame) -> NDArray[np.int64]:
         edges.append(np.stack([known, codes[known] + nodes]))
         nodes += len(shared)
     return connected(np.concatenate(edges, axis=1), nodes)[: len(clips)]
+
+
+def remark_on_groups(clips: pd.DataFrame) -> str:
+    """Return how many clips have no group where others have one, and which group may be none, or an empty text.
+
+    Examples
+    --------
+    >>> remark_on_groups(pd.DataFrame({"clip": ["a", "b", "c"], "group": ["x", None, "x"]}))
+    "1 of 3 clips has no 'group' and stands alone"
+    """
+    groups = clips.group if "group" in clips else pd.Series(dtype=object)
+    words, gaps = [], int(groups.isna().sum())
+    if 0 < gaps < len(groups):
+        words.append(
+            f"{gaps} of {len(groups)} clips {'have' if gaps > 1 else 'has'} no 'group' and "
+            f"{'each stands' if gaps > 1 else 'stands'} alone"
+        )
+    for name, count in groups.dropna().value_counts().items():
+        if count > 1 and str(name).casefold() in ABSENT | UNKNOWN:
+            words.append(f"{count} of {len(groups)} clips are of the group '{name}': if it is none, empty its cells")
+    return "; ".join(words)
 
 
 def connected(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -25,8 +25,6 @@ GROUPS = ("artist_id", "artist", "artists", "singer_id", "player_id", "drummer",
 SPLITS = ("split", "subset")
 #: What stands before the word where a data set has several splits: ``split01_test``.
 NUMBERED = re.compile(r"split\d+_")
-#: What reading a track may raise, of files that are absent or not as they should be.
-FAULTS = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError)
 #: Attributes that are no targets: where things are, and what they are called.
 NO_TARGETS = ("track_id", "title", "url", "audio", "start_time", "duration", *SPLITS)
 
@@ -52,11 +50,41 @@ def mirdata_records(name: str, root: Path | None, targets: Sequence[str] = ()) -
     """
     dataset = open_dataset(name, root)
     home = Path(dataset.data_home)
-    tracks = [dataset.track(track) for track in dataset.track_ids]
+    tracks = [made_track(dataset, track) for track in identities(dataset, name)]
+    first = next((track for track in tracks if not isinstance(track, dict)), None)
     for target in targets:
-        if not any(hasattr(type(track), target) or target in vars(track) for track in tracks[:1]):
-            raise unknown("target", target, offered(tracks[0]), hint=f"; of mirdata's {name}")
-    return home, [record_of(track, home, targets) for track in tracks]
+        if first is not None and not may_be_target(first, target):
+            raise unknown("target", target, offered(first), hint=f"(of mirdata's {name})")
+    return home, [track if isinstance(track, dict) else record_of(track, home, targets) for track in tracks]
+
+
+def identities(dataset: Any, name: str) -> list[str]:
+    """Return the names of a data set's tracks, as its index has them."""
+    index = dataset.index_path
+    try:
+        tracks = list(dataset.track_ids)
+    except Exception as error:  # a file that is no index makes mirdata raise anything
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"{index}: no index of mirdata's {name} ({reason}); remove it, and get it again") from error
+    if not tracks:
+        raise DataError(f"{index}: names no tracks; remove it, and get it again")
+    return tracks
+
+
+def made_track(dataset: Any, name: str) -> Any:
+    """Return mirdata's track, or, where it makes none, a record that says why."""
+    try:
+        return dataset.track(name)
+    except Exception as error:  # an index of another version, or metadata that are absent, make it raise anything
+        reason = f"{type(error).__name__}: {error}"
+        return {"path": name, ASIDE: f"mirdata makes no track of it ({reason}): an index of another version?"}
+
+
+def may_be_target(track: Any, field: str) -> bool:
+    """Return whether a track has an attribute that is no path, no sound and none of the program's own."""
+    if field.startswith(("_", "audio")) or field.endswith("_path"):
+        return False
+    return field in vars(track) or (hasattr(type(track), field) and not callable(getattr(type(track), field)))
 
 
 def open_dataset(name: str, root: Path | None) -> Any:
@@ -71,7 +99,8 @@ def open_dataset(name: str, root: Path | None) -> Any:
     dataset = mirdata.initialize(name, data_home=None if root is None else str(root))
     get = f"python -c \"import mirdata; mirdata.initialize('{name}', '{dataset.data_home}').download(%s)\""
     if not Path(dataset.data_home).is_dir():
-        raise DataError(f"{dataset.data_home} does not exist; say where {name} lies with --root, or get it: {get % ''}")
+        fault = "is no directory" if Path(dataset.data_home).exists() else "does not exist"
+        raise DataError(f"{dataset.data_home} {fault}; say where {name} lies with --root, or get it: {get % ''}")
     # Beside the data as well, for machines whose packages are read-only.
     places = [Path(dataset.index_path), Path(dataset.data_home) / Path(dataset.index_path).name]
     index = next((place for place in places if place.is_file()), None)
@@ -99,8 +128,8 @@ def record_of(track: Any, home: Path, targets: Sequence[str]) -> Record:
     for target in targets:
         try:
             record[target] = cell_of(getattr(track, target), target)
-        except FAULTS as error:
-            record[ASIDE] = f"'{target}': {error}"
+        except Exception as error:  # files that are absent or not as they should be make loaders raise anything
+            record[ASIDE] = f"'{target}': mirdata cannot read it ({type(error).__name__}: {error})"
     return record
 
 
@@ -115,7 +144,7 @@ def known(track: Any, field: str) -> Any:
     """Return an attribute of a track as a cell, or None where there is none."""
     try:
         return cell_of(getattr(track, field, None), field)
-    except FAULTS:
+    except Exception:  # as above
         return None
 
 
@@ -166,7 +195,7 @@ def cell_of(value: Any, target: str) -> Any:
 def offered(track: Any) -> Iterator[str]:
     """Yield the attributes of a track that can be predicted."""
     for field in dir(track):
-        if field.startswith("_") or field.endswith(("_path", "_id")) or field in NO_TARGETS:
+        if field.endswith("_id") or field in NO_TARGETS or not may_be_target(track, field):
             continue
-        if not callable(getattr(type(track), field, None)) and known(track, field) is not None:
+        if known(track, field) is not None:
             yield field

@@ -39,23 +39,31 @@ MPEG_IN_WAV = (0x50, 0x55)
 OGG_FLAC = b"\x7fFLAC"
 #: How a FLAC begins: its mark, and a first block of 34 bytes.
 FLAC = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")
-#: Where which bytes tell of sound that is not read.
-UNREAD = (
-    (4, b"ftyp", "MP4 (as M4A, with AAC or ALAC)"),
-    (0, b"\xff\xf1", "AAC"),
-    (0, b"\xff\xf9", "AAC"),
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media"),
-    (0, b"\x1a\x45\xdf\xa3", "Matroska or WebM"),
-    (0, b"MThd", "MIDI"),
-    (0, b"wvpk", "WavPack"),
-    (0, b"MAC ", "Monkey's Audio"),
-    (0, b"DSD ", "DSD"),
-)
-#: How texts begin, in small letters, that stand in place of sound, and the way out.
-TEXTS = {
-    b"version https://git-lfs": "is a pointer of Git LFS, not the sound itself; fetch it with `git lfs pull`",
-    b"<!doctype html": "is a web page, not sound; download the file again",
-    b"<html": "is a web page, not sound; download the file again",
+#: How files begin, behind a tag too, that hold no sound that is read.
+UNREAD = {
+    # Of its first four bytes zeros behind a tag count to that.
+    rb".{0,4}ftyp": "MP4 (as M4A, with AAC or ALAC)",
+    rb"\xff[\xf0\xf1\xf8\xf9]|ADIF|\x56[\xe0-\xff]": "AAC",
+    rb"\x0b\x77": "AC-3",
+    rb"#!AMR": "AMR",
+    rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "Windows Media",
+    rb"\x1a\x45\xdf\xa3": "Matroska or WebM",
+    rb"\x00\x00\x01\xba|FLV\x01|RIFF.{4}AVI |\.RMF": "a film (MPEG, FLV, AVI or RealMedia)",
+    rb"MThd": "MIDI",
+    rb"wvpk": "WavPack",
+    rb"MAC ": "Monkey's Audio",
+    rb"MP\+|MPCK": "Musepack",
+    rb"TTA1": "True Audio",
+    rb"DSD |FRM8": "DSD",
+}
+#: How files begin that hold no sound at all: of texts the first letters, small or large; and the way out.
+NO_SOUND = {
+    rb"version https://git-lfs": "is a pointer of Git LFS, not the sound itself; fetch it with `git lfs pull`",
+    rb"<!doctype html|<html": "is a web page, not sound; download the file again",
+    rb"[{<]|\[internetshortcut|#extm3u|not found|access denied": "is a text, not sound; download the file again",
+    rb"pk\x03\x04|\x1f\x8b|7z\xbc\xaf|rar!|bzh\d": "is an archive or compressed, not sound; unpack it",
+    rb"\x89png|\xff\xd8\xff|gif8|%pdf|riff.{4}webp": "is a picture or a document, not sound",
+    rb"\x93numpy": "is an array of NumPy, not sound; write it as FLAC or WAV",
 }
 #: How containers begin that libsndfile reads behind an ID3 tag.
 CONTAINERS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"caff", b"riff", b".snd")
@@ -126,18 +134,19 @@ def is_regular(path: Path) -> bool:
 
 def parts_of(file: BinaryIO) -> list[Part]:
     """Return the parts of an open file, by what it begins with: names lie."""
-    for place, mark, name in UNREAD:
-        if peek(file, place, len(mark)) == mark:
-            raise AudioError(f"holds {name}, which is not read; convert it to FLAC or WAV")
-    refuse_text(file)
     start, size = past_tags(file, 0), file.seek(0, io.SEEK_END)
+    for position in (0, start):
+        refuse_unread(peek(file, position, 64))
+    if start >= size:
+        raise AudioError("holds tags or zeros alone, and no sound")
     mark = peek(file, start, 12)
     if mark[:4] == b"OggS":
         links = ogg_links(file, start)
         return [ogg_part(file, *link, alone=len(links) == 1) for link in links]
     if mark[:8] in FLAC:
         starts = [*flac_starts(file, start), size]
-        return [SndfilePart(finished_flac(View(file, *stretch))) for stretch in itertools.pairwise(starts)]
+        with broken_inside(soundfile.LibsndfileError, av.FFmpegError):
+            return [SndfilePart(finished_flac(View(file, *stretch))) for stretch in itertools.pairwise(starts)]
     if frame_header(mark[:4]):
         return list(mpeg_parts(file, start, end_of_sound(file)))
     if is_free_format(mark[:4]):
@@ -155,12 +164,26 @@ def parts_of(file: BinaryIO) -> list[Part]:
     return [SndfilePart(finished_caf(file, start) if mark[:4] == b"caff" else file)]
 
 
-def refuse_text(file: BinaryIO) -> None:
-    """Raise where a text stands in place of the sound."""
-    beginning = peek(file, 0, 64).removeprefix(codecs.BOM_UTF8).lstrip().lower()
-    for mark, reason in TEXTS.items():
-        if beginning.startswith(mark):
+def refuse_unread(beginning: bytes) -> None:
+    """Raise where a file begins as one of sound that is not read does, or as one of none."""
+    for mark, name in UNREAD.items():
+        if re.match(mark, beginning, re.DOTALL):
+            raise AudioError(f"holds {name}, which is not read; convert it to FLAC or WAV")
+    text = beginning.removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    for mark, reason in NO_SOUND.items():
+        if re.match(mark, text, re.DOTALL):
             raise AudioError(reason)
+
+
+@contextmanager
+def broken_inside(*faults: type[Exception]) -> Iterator[None]:
+    """Turn what decoders say of a stream that began well into the reason that it is damaged."""
+    try:
+        yield
+    except faults as error:
+        said = getattr(error, "error_string", "") or getattr(error, "strerror", "") or ""
+        words = said.removeprefix("Error : ").rstrip(". ") or "its decoder says no more"
+        raise AudioError(f"damaged: a piece inside is missing, or is no sound ({words})") from error
 
 
 def ogg_part(file: BinaryIO, first: int, last: int, *, alone: bool) -> SndfilePart:
@@ -187,10 +210,12 @@ class SndfilePart:
 
     def blocks(self, first: int, count: int) -> Iterator[NDArray[np.float32]]:
         """Yield the samples of a span, (frame, channel) each."""
-        self.sound.seek(first)
+        with broken_inside(soundfile.LibsndfileError):
+            self.sound.seek(first)
         size = max(1, BLOCK // self.sound.channels)
         while count > 0:
-            block = self.sound.read(min(count, size), dtype="float32", always_2d=True)
+            with broken_inside(soundfile.LibsndfileError):
+                block = self.sound.read(min(count, size), dtype="float32", always_2d=True)
             if not len(block):
                 return
             count -= len(block)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
 import json
 import re
 import sys
@@ -23,6 +24,7 @@ from layerscope.errors import DataError
 __all__ = [
     "CALL_IT",
     "PATH_NAMES",
+    "QUOTED",
     "Record",
     "Rows",
     "column_name",
@@ -44,6 +46,13 @@ CALL_IT = "call the column with the files 'path'"
 UNDERSTOOD = {name: name for name in (*PATH_NAMES, "start", "end", "split", "fold", "group")} | {
     "splits": "split", "folds": "fold", "groups": "group",
 }  # fmt: skip
+#: Signs that people write around a cell, and that are no quotes to a table.
+OPENING, CLOSING = "'‘“„`«", "'’”“`»"
+QUOTED = re.compile(f"[{OPENING}].*[{CLOSING}]", re.DOTALL)
+#: The way out.
+QUOTE_SO = 'a table quotes by "…": write that around such cells'
+#: The share of rows with parted quotes up to which they are apostrophes, as in "'Til Tuesday" beside "Talkin'".
+FEW_APOSTROPHES = 0.1
 #: UTF-32 first, since its mark begins with that of UTF-16.
 MARKS = {
     codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
@@ -156,6 +165,8 @@ def fault_of_header(path: Path, text: str, separator: str) -> str:
             noun = parted if parted.isalpha() else f"'{parted}'"
             return f"no column 'path': its fields look parted by {noun}; part them by commas, semicolons or tabs"
     _, header = next(numbered_rows(path, text, separator), (1, []))
+    if any(map(QUOTED.fullmatch, header)):
+        return f"no column 'path': its fields stand in other quotes ({', '.join(header)[:80]}); {QUOTE_SO}"
     if any(Path(field.strip()).suffix.lower() in EXTENSIONS for field in header):
         return (
             f"no column 'path': its first row, {separator.join(header)[:80]}, is a clip already; "
@@ -166,6 +177,7 @@ def fault_of_header(path: Path, text: str, separator: str) -> str:
 
 def table_rows(name: str, columns: list[str], lines: list[tuple[int, list[str]]], separator: str) -> Rows:
     """Return the rows below a header of unique names."""
+    refuse_parted(name, lines)
     refuse_wide(name, columns, lines, separator)
     rows: Rows = {}
     for number, fields in lines:
@@ -180,6 +192,35 @@ def table_rows(name: str, columns: list[str], lines: list[tuple[int, list[str]]]
     return rows
 
 
+def refuse_parted(name: str, lines: list[tuple[int, list[str]]]) -> None:
+    """Raise where cells that stand in other quotes than a table's were parted at a separator inside them."""
+    parted = [(number, text) for number, fields in lines if (text := parted_quotes(fields))]
+    if len(parted) > FEW_APOSTROPHES * len(lines):
+        number, text = parted[0]
+        raise DataError(
+            f"{name} row {number}: {text[:60]} looks like one cell that was parted, and so in {len(parted)} of "
+            f"{len(lines)} rows; {QUOTE_SO}"
+        )
+
+
+def parted_quotes(fields: Sequence[str]) -> str:
+    """Return the neighbouring fields of which the first begins with a quotation mark and the last ends with one.
+
+    Examples
+    --------
+    >>> parted_quotes(["a.wav", "'sad", "slow'"]), parted_quotes(["a.wav", "'sad'", "don't"])
+    ("'sad, slow'", '')
+    """
+    texts = [field.strip() for field in fields]
+    for first, text in enumerate(texts):
+        sign = CLOSING[OPENING.find(text[0])] if text and text[0] in OPENING else None
+        if sign and (len(text) == 1 or text[-1] != sign):
+            last = next((place for place in range(first + 1, len(texts)) if texts[place][-1:] == sign), None)
+            if last is not None:
+                return ", ".join(texts[first : last + 1])
+    return ""
+
+
 def refuse_wide(name: str, columns: list[str], lines: list[tuple[int, list[str]]], separator: str) -> None:
     """Raise where rows hold more than the header names."""
     wide = [(number, fields) for number, fields in lines if any(cell.strip() for cell in fields[len(columns) :])]
@@ -187,6 +228,9 @@ def refuse_wide(name: str, columns: list[str], lines: list[tuple[int, list[str]]
         number, fields = wide[0]
         all_wide = len(wide) == len(lines)
         mend = "the header lacks a name" if all_wide else f"a cell that holds '{separator}' stands in quotes"
+        digits = [field.strip().isdecimal() for field in fields]
+        if separator == "," and any(both == (True, True) for both in itertools.pairwise(digits)):
+            mend += ", or a number with a decimal comma, which is written 1.5"
         raise DataError(
             f"{name} row {number}: {len(fields)} fields, but the header names {len(columns)} ({', '.join(columns)}); "
             f"so in {len(wide)} of {len(lines)} rows: {mend}"

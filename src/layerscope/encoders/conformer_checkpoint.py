@@ -19,7 +19,15 @@ from torch import Tensor
 from layerscope.atomic_files import read_json
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
 from layerscope.encoders.mel import MEL_BINS
-from layerscope.encoders.state_dicts import Shapes, load_strictly, read_tensors, refuse_others, setting, weights_beside
+from layerscope.encoders.state_dicts import (
+    Shapes,
+    common_prefix,
+    load_strictly,
+    read_tensors,
+    refuse_others,
+    setting,
+    weights_beside,
+)
 from layerscope.errors import ModelError
 
 __all__ = ["MEL_NAMES", "Checkpoint", "build_model", "common_pretraining", "read_checkpoint"]
@@ -119,13 +127,14 @@ def weights_file(path: Path) -> Path:
 
 
 def strip_prefix(tensors: Mapping[str, Tensor], weights: Path) -> dict[str, Tensor]:
-    """Remove the leading ``model.`` of every name, and give the older weight norm its newer names."""
-    foreign = next((name for name in tensors if not name.startswith("model.")), None)
-    if foreign is not None or not tensors:
+    """Remove ``model.``, and what else every name begins with; give the older weight norm its newer names."""
+    prefix = common_prefix(tensors)
+    if not prefix:
+        foreign = next((name for name in tensors if not name.startswith("model.")), None)
         raise ModelError(
             f"{weights}: tensor '{foreign}' is of no layout known here; MuQ's and MusicFM's start with 'model.'"
         )
-    renamed = {name.removeprefix("model."): tensor for name, tensor in tensors.items()}
+    renamed = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     # PyTorch's older weight norm wrote these; its successor, a parametrization, writes the names on the right.
     for old, new in (("weight_g", "original0"), ("weight_v", "original1")):
         key = f"conformer.pos_conv_embed.conv.{old}"

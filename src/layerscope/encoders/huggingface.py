@@ -7,9 +7,8 @@ the first block, state k the output of block k, the last what the encoder return
 
 from __future__ import annotations
 
-import itertools
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +19,15 @@ from torch import Tensor, nn
 
 from layerscope.atomic_files import read_json
 from layerscope.encoders.encoder import LayeredModel
-from layerscope.encoders.state_dicts import WEIGHTS, load_strictly, read_tensors, refuse_others, setting, weights_beside
+from layerscope.encoders.state_dicts import (
+    WEIGHTS,
+    common_prefix,
+    load_strictly,
+    read_tensors,
+    refuse_others,
+    setting,
+    weights_beside,
+)
 from layerscope.errors import ModelError
 
 __all__ = [
@@ -321,8 +328,8 @@ def load_part(
     directory : Path
         That of the model.
     prefixes : sequence of str
-        Before the names of the network where there are heads beside it, with or without ``model.`` before; the first
-        that any name has counts. Without one, the file is taken for that of the network alone.
+        Before the names of the network where there are heads beside it, with or without ``model.`` before, or what all
+        names have; the first that any name has counts. Without one, the file is that of the network alone.
     newer_name : callable
         From a name of the file, without the prefix, to that of the network.
     optional : sequence of str
@@ -334,29 +341,18 @@ def load_part(
     tensors = read_tensors(path)
     if lora := next((name for name in tensors if ".lora_A." in name), None):
         raise ModelError(f"{path}: '{lora}' is of an adapter (LoRA); merge it into its model (peft: merge_and_unload)")
-    known = [*prefixes, *(f"model.{prefix}" for prefix in prefixes)]
+    # Training code puts one of its own before the names of a model, or before those of an encoder without a head.
+    common = common_prefix(tensors)
+    known = [f"{before}{prefix}" for before in ("", "model.", common, f"{common}model.") for prefix in prefixes]
     prefix = next((prefix for prefix in known if any(name.startswith(prefix) for name in tensors)), "")
-    # Training code puts one of its own before the names of an encoder without a head.
     if not prefix and not {newer_name(name) for name in tensors} & network.state_dict().keys():
-        prefix = common_prefix(tensors)
+        prefix = common
     # What lacks the prefix is of the heads.
     kept = [name for name in tensors if name.startswith(prefix)]
     if left_out:
         kept = [name for name in kept if not name.removeprefix(prefix).startswith(left_out)]
     part = {newer_name(name.removeprefix(prefix)): tensors[name] for name in kept}
     load_strictly(network, part, path, prefix=prefix, optional=optional)
-
-
-def common_prefix(names: Iterable[str]) -> str:
-    """Return the parts that all names begin with, each with its dot.
-
-    Examples
-    --------
-    >>> common_prefix(["student.encoder.weight", "student.encoder.bias", "student.norm.bias"])
-    'student.'
-    """
-    parts = zip(*(name.split(".")[:-1] for name in names), strict=False)
-    return "".join(f"{part[0]}." for part in itertools.takewhile(lambda part: len(set(part)) == 1, parts))
 
 
 def newer_name(name: str) -> str:

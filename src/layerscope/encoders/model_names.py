@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,12 @@ BUILDERS: dict[str, Callable[..., LayeredModel]] = {
 }
 #: Between the name of an untrained twin and the seed of its weights.
 SEED = "#"
+#: A page of a model on the hub, with its branch or commit, and any other address.
+PAGE = re.compile(
+    r"(?:hf://|(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/)(?!datasets/|spaces/|collections/|papers/)"
+    r"([^/?#]+/[^/?#]+)(?:/(?:tree|blob|resolve)/([^/?#]+))?"
+)
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 #: Sizes that exist untrained only, for demonstrations: ``random:small``.
 UNTRAINED_SIZES = {"small": ConformerConfig(dim=64, depth=4, heads=4, feedforward=128, channels=16)}
 
@@ -90,6 +97,7 @@ def load_encoder(
     >>> load_encoder("hf:m-a-p/MERT-v1-95M", layers="0-6")      # doctest: +SKIP
     """
     text = str(name)
+    refuse_address(text.removeprefix(RANDOM))
     if text in BASELINES:
         # A choice of layers is of those models that have several.
         return Baseline(text)
@@ -99,6 +107,8 @@ def load_encoder(
         return with_its_layers(load_custom(text), layers)
     untrained = text.startswith(RANDOM)
     source = text.removeprefix(RANDOM)
+    if untrained:
+        refuse_twin(source)
     # On a fork, so that the caller's random numbers stay as they were.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -110,6 +120,31 @@ def load_encoder(
         untrained=untrained,
         device=("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device,
     )
+
+
+def refuse_address(source: str) -> None:
+    """Raise for nothing, and for an address, with the name that stands for its model where there is one."""
+    if not source.strip():
+        raise UsageError(
+            "no model is named; write one of `layerscope ls models`, such as muq, or random:muq for its twin"
+        )
+    if page := PAGE.match(source):
+        named = HUB + page[1] + (f"@{page[2]}" if page[2] not in (None, "main") else "")
+        raise UsageError(f"'{source}' is the address of a page; write {named} for the model on it")
+    if ADDRESS.match(source):
+        raise UsageError(f"'{source}' is an address; fetch the files and give --model their directory")
+
+
+def refuse_twin(source: str) -> None:
+    """Raise for what has no untrained twin, though a name of its own."""
+    if source in BASELINES or names_code(source):
+        noun = (
+            "a plain feature has no weights" if source in BASELINES else "the weights of your own encoder are its own"
+        )
+        raise UsageError(f"'{RANDOM}{source}': {noun}; leave it out, or take the twin of another model")
+    if source.startswith(RANDOM) or (SEED in source and not Path(source).exists()):
+        plain = source.removeprefix(RANDOM).partition(SEED)[0]
+        raise UsageError(f"'{RANDOM}{source}': write {RANDOM}{plain}; --twins says how many draws of its weights")
 
 
 def with_its_layers(encoder: Encoder, layers: str | None) -> Encoder:
@@ -227,4 +262,5 @@ def local(source: str) -> Path:
     if path.exists():
         return path
     known = [*MODELS, *PACKAGED, *BASELINES, *installed_encoders()]
-    raise unknown("model", source, known, hint="(nor is it a directory or file here)")
+    hub = f"; on the hub it would be {HUB}{source}" if re.fullmatch(r"[\w.-]+/[\w.-]+", source) else ""
+    raise unknown("model", source, known, hint=f"(nor is it a directory or file here{hub})")

@@ -8,6 +8,7 @@ entry-point group ``layerscope.encoders``.
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 import sys
 import sysconfig
@@ -175,10 +176,13 @@ def find_factory(address: str) -> Any:
         # What the module itself asks for in vain is its author's error.
         if not f"{module_name}.".startswith(f"{error.name}."):
             raise
-        raise ModelError(f"{address}: cannot be imported ({error}); run where '{module_name}' can be found") from error
+        mend = f"write {module_name[:-3]}:{attribute}" if module_name.endswith(".py") else ""
+        mend = mend or f"run where '{module_name}' can be found"
+        raise ModelError(f"{address}: cannot be imported ({error}); {mend}") from error
     factory = getattr(module, attribute, None)
     if not callable(factory):
-        raise ModelError(f"{address}: module '{module_name}' has no callable '{attribute}'")
+        mend = f"; '{attribute}' is one, not a function that returns it" if isinstance(factory, Encoder) else ""
+        raise ModelError(f"{address}: module '{module_name}' has no callable '{attribute}'{mend}")
     return factory
 
 
@@ -202,8 +206,9 @@ def verify(encoder: Any, address: str) -> None:
     layerscope.errors.ModelError: my_encoder:Loudness: encode returned shape (2, 1, 20, 1); expected ...
     """
     if not isinstance(encoder, Encoder):
-        found = type(encoder).__name__
-        raise ModelError(f"{address}: returned {found}; return an instance of a subclass of layerscope.Encoder")
+        raise ModelError(
+            f"{address}: returned {instead(encoder)}; return an instance of a subclass of layerscope.Encoder"
+        )
     refuse_attributes(encoder, address)
     # It is held to its shapes file by file, as they are read.
     if encoder.reads_files:
@@ -223,6 +228,22 @@ def verify(encoder: Any, address: str) -> None:
             raise ModelError(f"{address}: states of {what} are not finite")
     if min(layer.shape[1] for layer in encoder.layer_states(noise[:, : encoder.minimum_samples])) < 1:
         raise ModelError(f"{address}: minimum_samples gives no frame: raise it to what one frame needs")
+
+
+def instead(value: Any) -> str:
+    """Return what a function gave instead of what it was to give; a coroutine is closed, since it would be missed.
+
+    Examples
+    --------
+    >>> instead(None), instead(Encoder), instead("muq")
+    ('nothing', 'the class Encoder itself, not an instance (write Encoder())', 'str')
+    """
+    if inspect.iscoroutine(value):
+        value.close()
+        return "a coroutine (write def, not async def)"
+    if isinstance(value, type):
+        return f"the class {value.__name__} itself, not an instance (write {value.__name__}())"
+    return "nothing" if value is None else type(value).__name__
 
 
 def refuse_attributes(encoder: Encoder, address: str) -> None:
@@ -259,7 +280,7 @@ def refuse_shape(encoder: Encoder, states: Any, address: str, waveforms: Tensor)
     layers = [states] if whole else list(states) if isinstance(states, (list, tuple)) else [states]
     wrong = [layer for layer in layers if not isinstance(layer, Tensor) or layer.dtype != torch.float32]
     if wrong:
-        found = getattr(wrong[0], "dtype", type(wrong[0]).__name__)
+        found = getattr(wrong[0], "dtype", None) or instead(wrong[0])
         raise ModelError(f"{address}: encode returned {found}; return a float32 tensor, or one for each layer")
     if whole:
         shape, wanted = tuple(states.shape), (clips, len(encoder.layers), "frame", encoder.widths[0])

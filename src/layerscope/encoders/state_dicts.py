@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import re
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from layerscope.errors import ModelError
 __all__ = [
     "WEIGHTS",
     "Shapes",
+    "common_prefix",
     "load_strictly",
     "read_tensors",
     "refuse_others",
@@ -88,12 +90,31 @@ def read_tensors(weights: Path) -> dict[str, Tensor]:
     # Training frameworks write other things beside it, as MusicFM's file shows.
     tensors = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
-        raise ModelError(f"{weights}: no state dict in it; expected names and tensors")
-    for wrapper in WRAPPERS:
-        # Where only some have it, it is a module of that name.
-        if all(name.startswith(wrapper) for name in tensors):
-            tensors = {name.removeprefix(wrapper): value for name, value in tensors.items()}
+        keys = f" (it holds {', '.join(map(str, content))[:80]})" if isinstance(content, dict) else ""
+        raise ModelError(
+            f"{weights}: no state dict in it{keys}; expected names and tensors, as model.state_dict() gives"
+        )
+    # Where only some have it, it is a module of that name.
+    while tensors and (wrapper := next((each for each in WRAPPERS if all(map(begins(each), tensors))), None)):
+        tensors = {name.removeprefix(wrapper): value for name, value in tensors.items()}
     return tensors
+
+
+def begins(prefix: str) -> Callable[[str], bool]:
+    """Return a function that says whether a name begins so."""
+    return lambda name: name.startswith(prefix)
+
+
+def common_prefix(names: Iterable[str]) -> str:
+    """Return the parts that all names begin with, each with its dot.
+
+    Examples
+    --------
+    >>> common_prefix(["student.encoder.weight", "student.encoder.bias", "student.norm.bias"])
+    'student.'
+    """
+    parts = zip(*(name.split(".")[:-1] for name in names), strict=False)
+    return "".join(f"{part[0]}." for part in itertools.takewhile(lambda part: len(set(part)) == 1, parts))
 
 
 def pickled_fault(error: pickle.UnpicklingError) -> str:

@@ -74,7 +74,7 @@ def located(model: str, directory: Path) -> str:
 
     source = model.removeprefix(RANDOM)
     path = directory / Path(source).expanduser()
-    if stands_for_itself(source) or not path.exists():
+    if not source or stands_for_itself(source) or not path.exists():
         return model
     return f"{RANDOM if source != model else ''}{absolute(path)}"
 

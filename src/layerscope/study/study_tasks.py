@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from layerscope.data.dataset import Dataset
-from layerscope.data.leaks import clips_beside_tested, find_leaks
+from layerscope.data.leaks import clips_beside_tested, find_leaks, remark_on_groups
 from layerscope.data.near_duplicates import join_near_duplicates
 from layerscope.encoders import Encoder
 from layerscope.errors import DataError, UsageError
@@ -74,9 +74,10 @@ class StudyTask:
 
     @property
     def evidence(self) -> str:
-        """Return what its cells are, how many of them, and which are not, and what column is not used, in words."""
+        """Return what its cells are and how many, who has no group, and what column is not used, in words."""
         unused = "column 'fold' is not used: 'split' decides" if {"split", "fold"} <= {*self.dataset.clips} else ""
-        return "; ".join(filter(None, (self.dataset.evidence.get(self.target, ""), unused)))
+        evidence = self.dataset.evidence.get(self.target, "")
+        return "; ".join(filter(None, (evidence, remark_on_groups(self.dataset.clips), unused)))
 
     @property
     def shared(self) -> str:

@@ -6,14 +6,13 @@ entry-point group ``layerscope.kinds`` (docs/add-a-target.md).
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from itertools import takewhile
 from typing import Any
-
-import numpy as np
 
 from layerscope.errors import DataError, UsageError, unknown
 from layerscope.targets.beats import Beats
@@ -144,10 +143,21 @@ def kind_of(column: Column) -> Kind:
     )
 
 
+#: Words in the name of a column, and the kind that they tell of.
+TELLING = {"chord": "chords", "beat": "beats", "section": "segments", "segment": "segments", "key": "key",
+           "onset": "onsets", "melody": "melody", "note": "notes"}  # fmt: skip
+
+
 def doubt_of(column: Column, chosen: Kind) -> str:
     """Return why a kind that cells were recognised as is to be said by the user, or an empty text."""
     asked_before = takewhile(lambda kind: kind is not chosen, reversed(kinds().values()))
-    return chosen.doubt(column) or next(filter(None, (kind.missed(column) for kind in asked_before)), "")
+    doubt = chosen.doubt(column) or next(filter(None, (kind.missed(column) for kind in asked_before)), "")
+    words = re.findall("[a-z]+", column.name.lower())
+    told = {kind for word in words for start, kind in TELLING.items() if re.fullmatch(f"{start}s?", word)}
+    if not doubt and chosen.over_time and told and chosen.name not in told:
+        names = " and ".join(sorted(told))
+        return f"its name tells of {names}, its cells are {chosen.name}; mend the cells, or say --kind {chosen.name}"
+    return doubt
 
 
 def looks_like(column: Column, kind: Kind) -> str:
@@ -244,9 +254,9 @@ def labels_of(cells: Any, kind: str | None = None) -> Labels:
     Parameters
     ----------
     cells : sequence, array or tensor
-        One a clip: a name or a whole number (classes), a list of names or a string with ``|`` between them
-        (tags), a number or a list of numbers (values). Whole numbers with more than 20 distinct values are
-        values. An array (clip, column) of 0 and 1 is tags, of other numbers values.
+        One a clip: a name or a whole number (classes), a list of names, a string with ``|`` between them
+        or of 0 and 1 (tags), a number or a list of numbers (values). Whole numbers with more than 20 distinct values
+        are values.
     kind : str, optional
         Overrides what would be worked out.
 
@@ -262,10 +272,6 @@ def labels_of(cells: Any, kind: str | None = None) -> Labels:
     >>> labels_of([["drums"], ["drums", "bass"]]).kind.name
     'tags'
     """
-    if kind is None and getattr(cells, "ndim", 1) == 2 and cells.shape[1] > 1:
-        table = np.asarray(cells)
-        if np.isin(table, (0, 1)).all():
-            return Labels(KINDS["tags"], tuple(map(str, range(table.shape[1]))), table.astype(np.float32))
     # tolist makes Python's numbers of numpy's and torch's; kinds are told apart by these.
     column = Column("", [cell.tolist() if hasattr(cell, "tolist") else cell for cell in cells])
     chosen = kind_named(kind) if kind else kind_of(column)

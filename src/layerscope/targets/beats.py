@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from layerscope.errors import DataError
 from layerscope.targets.bar_pointer import bar_pointer
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.cells import is_list, is_numbers, most, shown
+from layerscope.targets.cells import doubt_of_whole_lists, is_list, is_numbers, most, shown
 from layerscope.targets.kind import Column, Metric, Observation
 from layerscope.targets.over_time import KindOverTime, Scored, Scores, ascending_times, moment_targets
 from layerscope.targets.tags import Tags
@@ -197,6 +197,10 @@ class Beats(KindOverTime):
         return most(map(max, records, nested)) or (
             most(map(is_numbers, filled)) and "," not in column.name and holds_times(column.name, filled)
         )
+
+    def doubt(self, column: Column) -> str:
+        """Return that whole numbers in a column that is not called after beats may be something else."""
+        return "" if "beat" in column.name.lower() else doubt_of_whole_lists(column.cells)
 
     def read_track(self, cell: Any, clip: str, start: float) -> BeatTimes:
         """Read beats."""

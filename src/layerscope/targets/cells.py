@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    "as_float", "counted", "is_list", "is_name", "is_number", "is_numbers", "most", "shown",
+    "as_float", "counted", "doubt_of_whole_lists", "is_list", "is_name", "is_number", "is_numbers", "most", "shown",
 ]  # fmt: skip
 
 
@@ -56,6 +56,24 @@ def most(answers: Iterable[bool]) -> bool:
     """
     given = list(answers)
     return sum(given) > MOST * len(given)
+
+
+def doubt_of_whole_lists(cells: Iterable[Any]) -> str:
+    """Return that most cells are lists of whole numbers, which may be several things, or an empty text.
+
+    Examples
+    --------
+    >>> doubt_of_whole_lists([[1, 2], [3]])
+    '[1, 2] may be numbers of tags, measurements or times; say --kind tags, --kind values or --kind beats'
+    >>> doubt_of_whole_lists([[1.0, 2.0], [3.0, 4.0]])
+    ''
+    """
+    filled = [cell for cell in cells if cell or not is_list(cell)]
+    whole = [cell for cell in filled if is_list(cell) and all(isinstance(item, numbers.Integral) for item in cell)]
+    if 2 * len(whole) <= len(filled):
+        return ""
+    what = "may be numbers of tags, measurements or times; say --kind tags, --kind values or --kind beats"
+    return f"{shown(whole[0])} {what}"
 
 
 #: Letters of a cell that a message shows.

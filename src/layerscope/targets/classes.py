@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration, softmax_slope
-from layerscope.targets.cells import is_name, most, shown
+from layerscope.targets.cells import as_float, counted, is_name, most, shown
 from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, defined_mean, row_of
 from layerscope.targets.label_names import FEW_SEVERAL, PRINTED, remark_on_names, several_names
 
@@ -131,8 +131,14 @@ class Classes(Kind):
         )
 
     def remark(self, column: Column) -> str:
-        """Return which names may be none, or one."""
-        return remark_on_names(Counter(str(cell) for cell in column.cells))
+        """Return which names may be none, or one, and which are whole numbers that may measure something."""
+        counts = Counter(str(cell) for cell in column.cells)
+        values = {as_float(name) for name in counts}
+        # Codes of classes follow one another, from 0 or 1.
+        coded = values and min(values) in (0, 1) and max(values) - min(values) < len(values)
+        if values and not coded and all(map(float.is_integer, values)):
+            return f"numbers taken as names: {counted(counts)}; if they measure something, say --kind values"
+        return remark_on_names(counts)
 
     def faults(self, column: Column) -> dict[int, str]:
         """Return which cells are no names, or several among cells of one."""

@@ -1,7 +1,8 @@
 """Tags: any of several names.
 
-Cells are lists of names, or names with ``|`` between them. Both metrics rank the clips of each tag and average over
-tags; tags that all or no clips have are left out. They agree with scikit-learn's (`layerscope.targets.ranking_curves`).
+Cells are lists of names, names with ``|`` between them, or a 0 or 1 for each tag. Both metrics rank the clips of each
+tag and average over tags; tags that all or no clips have are left out. They agree with scikit-learn's
+(`layerscope.targets.ranking_curves`).
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observat
 from layerscope.targets.label_names import FEW_SEVERAL, is_several, remark_on_names
 from layerscope.targets.ranking_curves import average_precision, roc_auc
 
-__all__ = ["Tags"]
+__all__ = ["Tags", "yes_or_no"]
 
 #: A frame counts as one of a tag from here on: neighbours of a beat's frame are half beats, and train as such.
 YES = 0.75
+#: How false and true are written, in small letters.
+TRUTHS = {"false": 0.0, "true": 1.0}
 
 
 def tags_of(cell: Any) -> set[str]:
@@ -36,6 +39,33 @@ def tags_of(cell: Any) -> set[str]:
     (['sad', 'slow'], {'a, b'}, set())
     """
     return {str(name).strip() for name in (cell if is_list(cell) else str(cell).split("|"))} - {""}
+
+
+def yes_or_no(cells: Sequence[Any]) -> int:
+    """Return for how many tags most cells say yes or no, as 0 and 1 or false and true; 0 where they do not.
+
+    Examples
+    --------
+    >>> yes_or_no([[0, 1, 1], [1.0, 0.0, 0.0]]), yes_or_no([["0", "True"]]), yes_or_no([[0, 2]]), yes_or_no([[1], [0]])
+    (3, 2, 0, 0)
+    """
+    widths = Counter(len(cell) for cell in cells if is_list(cell) and all(answer_of(item) is not None for item in cell))
+    width, count = widths.most_common(1)[0] if widths else (0, 0)
+    return width if width > 1 and 2 * count > len(cells) else 0
+
+
+def answer_of(item: Any) -> float | None:
+    """Return 0.0 or 1.0 for an item of a cell that is 0 or 1, or false or true; else None.
+
+    Examples
+    --------
+    >>> answer_of(1), answer_of("0.0"), answer_of(np.False_), answer_of("TRUE"), answer_of("2")
+    (1.0, 0.0, 0.0, 1.0, None)
+    """
+    if isinstance(item, (str, bool, np.bool_)) and str(item).casefold() in TRUTHS:
+        return TRUTHS[str(item).casefold()]
+    number = as_float(item)
+    return number if number in (0.0, 1.0) else None
 
 
 class Tags(Kind):
@@ -51,7 +81,7 @@ class Tags(Kind):
     chance = 0.5
 
     def recognises(self, column: Column) -> bool:
-        """Return whether most cells are lists of names, or, of texts, more than a few hold a ``|``."""
+        """Return whether most cells are lists of names or of 0 and 1, or, of texts, more than a few hold a ``|``."""
         if any(map(is_list, column.cells)):
             return most(is_list(cell) and all(map(is_name, cell)) for cell in column.cells)
         return sum(map(is_several, column.cells)) > FEW_SEVERAL * len(column.cells)
@@ -59,12 +89,23 @@ class Tags(Kind):
     def doubt(self, column: Column) -> str:
         """Return that the names are numbers with a point, as measurements in quotes are."""
         names = [name for cell in column.cells for name in tags_of(cell)]
-        if not names or not all("." in name and math.isfinite(as_float(name)) for name in names):
+        if (
+            yes_or_no(column.cells)
+            or not names
+            or not all("." in name and math.isfinite(as_float(name)) for name in names)
+        ):
             return ""
         return f"its names are numbers, such as '{names[0]}'; write them without quotes, or say --kind tags"
 
     def faults(self, column: Column) -> dict[int, str]:
         """Return which cells are neither names nor lists of them; a clip may have no tag."""
+        width = yes_or_no(column.cells)
+        if width:
+            return {
+                row: f"'{shown(cell)}' is not a 0 or 1 for each of {width} tags"
+                for row, cell in enumerate(column.cells)
+                if yes_or_no([cell]) != width
+            }
         return {
             row: f"'{shown(cell)}' is not a list of tags"
             for row, cell in enumerate(column.cells)
@@ -72,7 +113,10 @@ class Tags(Kind):
         }
 
     def remark(self, column: Column) -> str:
-        """Return which tags may be none, or one."""
+        """Return which tags may be none, or one, and how those without names are called."""
+        width = yes_or_no(column.cells)
+        if width:
+            return "" if "," in column.name else f"a 0 or 1 for each of {width} tags, which are called by their places"
         return remark_on_names(Counter(name for cell in column.cells for name in sorted(tags_of(cell))))
 
     def read(self, column: Column) -> Labels:
@@ -86,6 +130,10 @@ class Tags(Kind):
         """
         for fault in self.faults(column).values():
             raise DataError(fault)
+        width, columns = yes_or_no(column.cells), column.name.split(",")
+        if width:
+            table = np.array([[answer_of(item) for item in cell] for cell in column.cells], np.float32)
+            return Labels(self, tuple(columns if len(columns) == width else map(str, range(width))), table)
         tagged = [tags_of(cell) for cell in column.cells]
         names = sorted(set().union(*tagged))
         if not names:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.cells import as_float, is_list, is_number, is_numbers, most, shown
+from layerscope.targets.cells import as_float, doubt_of_whole_lists, is_list, is_number, is_numbers, most, shown
 from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, row_of
+from layerscope.targets.tags import yes_or_no
 
 __all__ = ["Values", "r2"]
 
@@ -109,6 +110,8 @@ class Values(Kind):
         """Return whether most cells are numbers that name no classes, or lists of numbers, or columns are several."""
         if "," in column.name:
             return True
+        if yes_or_no(column.cells):
+            return False
         # An empty list may be one of tags.
         if most(is_numbers(cell) for cell in column.cells if is_list(cell) and cell):
             return most(map(is_list, column.cells))
@@ -118,6 +121,14 @@ class Values(Kind):
         # Texts of digits alone may be names; that some have decimals shows that all are numbers.
         whole = all(value.is_integer() for value in values if math.isfinite(value))
         return not whole or len({cell for cell in column.cells if is_number(cell)}) > MOST_NUMBERED_CLASSES
+
+    def doubt(self, column: Column) -> str:
+        """Return that lists of whole numbers, or columns of 0 and 1, may be of tags."""
+        if "," not in column.name:
+            return doubt_of_whole_lists(column.cells)
+        if not yes_or_no(column.cells):
+            return ""
+        return "columns of 0 and 1 may be tags or measurements; say --kind tags or --kind values"
 
     def faults(self, column: Column) -> dict[int, str]:
         """Return which cells are not as many finite numbers as most have."""

@@ -6,8 +6,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from layerscope.data.audio import EXTENSIONS, measure
 from layerscope.data.dataset import Dataset
+from layerscope.data.leaks import side_of
 from layerscope.data.reasons import reasons_by_kind
 from layerscope.errors import AudioError, DataError
 from layerscope.tasks.task import Task
@@ -16,6 +19,8 @@ __all__ = ["copy_report", "missing_clips"]
 
 #: Seconds by which a file may be shorter than its record says: decoders count the last frames of an MP3 differently.
 SLACK = 0.1
+#: What is counted where there are no splits.
+WHOLE = "data set"
 #: Folders of a copy that are listed.
 MOST_FOLDERS = 12
 
@@ -39,7 +44,7 @@ def copy_report(task: Task, root: Path) -> list[str]:
         return [f"not readable as {task.name}: {error}", *layout_of(directory)]
     dataset = task.with_readable_labels(listed)
     reasons = {row.clip: reason for row in dataset.clips.itertuples() if (reason := header_fault(row))}
-    counts = dataset.clips[~dataset.clips["clip"].isin(reasons)].split.value_counts().sort_index()
+    counts = split_counts(dataset.clips[~dataset.clips["clip"].isin(reasons)]).sort_index()
     sizes = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     reasons = {**dataset.skipped, **reasons}
     lines = [f"on disk: {sizes or 'nothing'}; {len(reasons):,} clips of its lists missing or set aside"]
@@ -51,6 +56,12 @@ def copy_report(task: Task, root: Path) -> list[str]:
     if short:
         return [*lines, short, *layout_of(directory)]
     return [*lines, "complete: as many clips as published" if task.expected else "no counts are published"]
+
+
+def split_counts(clips: pd.DataFrame) -> pd.Series:
+    """Return how many clips each split has, or each fold; where the data bring neither, how many there are."""
+    side = side_of(clips)
+    return pd.Series([WHOLE] * len(clips) if side is None else side, dtype=object).value_counts()
 
 
 def astray(directory: Path, listed: Dataset) -> list[str]:
@@ -105,8 +116,10 @@ def missing_clips(task: Task, dataset: Dataset, *, remade: bool = False) -> str:
     remade : bool
         Whether training and validation are not the published ones, so that test alone is counted.
     """
-    counts = dataset.clips.split.value_counts()
-    pairs = {split: (int(counts.get(split, 0)), count) for split, count in task.expected.items()}
+    counts = split_counts(dataset.clips)
+    # What has no splits of its own is counted as a whole.
+    expected = {WHOLE: sum(task.expected.values())} if {*counts.index} == {WHOLE} and task.expected else task.expected
+    pairs = {split: (int(counts.get(split, 0)), count) for split, count in expected.items()}
     words = [
         f"{split} has {there:,} of {count:,} clips"
         for split, (there, count) in pairs.items()
