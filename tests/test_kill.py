@@ -69,7 +69,7 @@ def test_five_kills_leave_no_trace(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
-    "asked", [["6"], ["6", "--terminate"], ["--each", "export", "--each", "predict", "--each", "data"]]
+    "asked", [["6"], ["6", "--terminate"], [word for name in ("export", "predict", "data", "report", "pretrain") for word in ("--each", name)]]
 )
 def test_every_command_that_is_killed_and_repeated_leaves_what_it_leaves_undisturbed(asked):
     call = [sys.executable, "-m", "benchmarks.kills", *asked]
