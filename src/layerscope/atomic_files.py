@@ -28,8 +28,8 @@ from safetensors.numpy import save_file
 from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError
 
 __all__ = [
-    "NO_PLACE", "array_digest", "cache_directory", "chosen_place", "damaged", "digest", "discard", "file_digest",
-    "new_directory", "owned_directory", "read_header", "read_json", "read_tensors", "refuse_irregular",
+    "NO_PLACE", "REQUESTS", "array_digest", "cache_directory", "chosen_place", "damaged", "digest", "discard",
+    "file_digest", "new_directory", "owned_directory", "read_header", "read_json", "read_tensors", "refuse_irregular",
     "refuse_occupied", "refused", "safe_stem", "sole_use", "sweep", "unfinished", "write_atomically", "write_json",
     "write_tensors", "write_text",
 ]  # fmt: skip

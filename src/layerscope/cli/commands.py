@@ -173,10 +173,11 @@ def write_reports(run_directory: list[Path], out: Path | None) -> None:
         combined = combine([Results.read(directory) for directory in runs])
         with owned_directory(out, "report of several runs", {"runs": runs}):
             discard(out / "answer.json", out / "report.html", out / "predictions.csv")
-            combined.save(out)
             predictions = [table for run in runs if (table := read_predictions(run)) is not None]
             if predictions:
                 write_csv(out / "predictions.csv", pd.concat(predictions).drop_duplicates())
+            # After this table, of which it keeps the digest too.
+            combined.save(out)
             draw_page(out)
 
 
@@ -253,6 +254,12 @@ def predict(
     if jams is not None:
         write_jams(predictor, answers, jams)
     failed = [answer for answer in answers if answer.error]
+    aside = f", {len(failed)} set aside with the reason" if failed else ""
+    written = [str(place) for place in (out, jams) if place is not None]
+    if written:
+        print_lines(
+            [f"wrote {' and '.join(written)}: {len(answers) - len(failed)} of {len(answers)} files answered{aside}"]
+        )
     if failed:
         raise DataError(f"{len(failed)} of {len(answers)} files have no answer; the first: {failed[0].error}")
 
@@ -377,7 +384,7 @@ def cache(
     from layerscope.features.cached_stores import cached_stores
     from layerscope.features.cached_stores import prune as delete
 
-    stores = cached_stores(cache_directory())
+    stores, unknown_stores = cached_stores(cache_directory())
     if prune is not None:
         chosen = [store for store in stores if store.encoder == prune]
         if not chosen:
@@ -387,6 +394,10 @@ def cache(
         return
     print_lines([f"{cache_directory()}: {sum(store.size for store in stores) / 1e6:,.1f} MB of features"])
     print_table(cache_table(stores))
+    print_lines(
+        f"not told what it is: {why}; a run makes features again, so delete {path}"
+        for path, why in unknown_stores.items()
+    )
 
 
 @app.command()
