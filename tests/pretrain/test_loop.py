@@ -130,7 +130,7 @@ def test_audio_that_has_changed_is_not_trained_on_by_what_was_begun_with_other_a
     recipe = Recipe(family="musicfm", steps=1, data=tones, **SMALL)
     pretrain(recipe, tmp_path / "out")
     (tones / "low" / "0.wav").unlink()
-    with pytest.raises(DataError, match="is of another training .*different: files"):
+    with pytest.raises(DataError, match=r"is of another training .*different: files"):
         pretrain(recipe.model_copy(update={"steps": 2}), tmp_path / "out")
 
 
@@ -138,7 +138,7 @@ def test_a_checkpoint_of_another_training_is_not_continued(tmp_path):
     pretrain(Recipe(family="musicfm", steps=1, **SMALL), tmp_path / "first")
     pretrain(Recipe(family="musicfm", steps=1, seed=1, **SMALL), tmp_path / "second")
     shutil.copy(tmp_path / "first" / "checkpoint.safetensors", tmp_path / "second" / "checkpoint.safetensors")
-    with pytest.raises(DataError, match="is of another training .*different: seed"):
+    with pytest.raises(DataError, match=r"is of another training .*different: seed"):
         pretrain(Recipe(family="musicfm", steps=2, seed=1, **SMALL), tmp_path / "second")
 
 
