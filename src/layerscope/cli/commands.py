@@ -6,9 +6,14 @@ disk, a lock, a missing permission); 130 interrupted, or asked to terminate.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import errno
 import io
 import os
+import shutil
 import sys
+import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +22,7 @@ from typing import Annotated, Any
 
 import typer
 
-from layerscope.atomic_files import NO_PLACE
+from layerscope.atomic_files import HOMELESS, NO_PLACE, way_out
 from layerscope.cli.field_options import takes_fields
 from layerscope.cli.interrupts import INTERRUPTED, Interrupts
 from layerscope.cli.terminal import (
@@ -411,7 +416,7 @@ def ls(what: Annotated[str, typer.Argument(help="models, tasks, baselines, probe
 def main() -> None:
     """Run the command line; errors that are meant for a person are printed without a traceback."""
     interrupts = Interrupts()
-    keep_without_home()
+    give_libraries_a_place()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # What a terminal's alphabet lacks is escaped; no answer ends for a dash.
@@ -427,14 +432,30 @@ def main() -> None:
     sys.exit(INTERRUPTED if interrupts.came else code)
 
 
-def keep_without_home() -> None:
-    """Have libraries keep their files in ``LAYERSCOPE_CACHE`` where the user has no home: they look as they load."""
+def give_libraries_a_place() -> None:
+    """Have libraries keep their files where this user may write; they look as they load, and some fail without."""
     try:
-        Path.home()
+        home = Path.home()
     except RuntimeError:
+        home = None
         if chosen := os.environ.get("LAYERSCOPE_CACHE"):
             for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
                 os.environ.setdefault(name, os.path.abspath(chosen))  # noqa: PTH100 - as elsewhere, links stay
+    kept = os.environ.get("XDG_CACHE_HOME") or (home and home / ".cache")
+    if kept and may_write(Path(kept)):
+        return
+    # Compiled functions and fonts, which are made again by each command.
+    with contextlib.suppress(OSError):  # nowhere at all: the libraries say so
+        place = tempfile.mkdtemp(prefix="layerscope-")
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
+        for name in ("NUMBA_CACHE_DIR", "MPLCONFIGDIR"):
+            os.environ.setdefault(name, place)
+
+
+def may_write(directory: Path) -> bool:
+    """Return whether files may be written in a directory, or it may be made."""
+    there = next(place for place in (directory.absolute(), *directory.absolute().parents) if place.exists())
+    return os.access(there, os.W_OK | os.X_OK)
 
 
 def guarded(arguments: list[str]) -> int:
@@ -453,6 +474,14 @@ def guarded(arguments: list[str]) -> int:
         # A full or forbidden disk is the machine's; any other is a bug, and keeps its traceback.
         if error.errno not in NO_PLACE:
             raise
-        errors.print(f"error: {error.filename or 'a file'}: {error.strerror}", soft_wrap=True)
+        # Of a file that may not be touched nobody knows whether it was to be read or written.
+        way = "" if error.errno == errno.EACCES else f"; {way_out(error)}"
+        errors.print(f"error: {error.filename or 'a file'}: {error.strerror}{way}", soft_wrap=True)
+        return ResourceError.exit_code
+    except RuntimeError as error:
+        # So Python and libraries say that they look for the home of a user who has none.
+        if "home directory" not in str(error):
+            raise
+        errors.print(f"error: {HOMELESS}", soft_wrap=True)
         return ResourceError.exit_code
     return 0
