@@ -30,8 +30,8 @@ from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageEr
 __all__ = [
     "HOMELESS", "NO_PLACE", "REQUESTS", "array_digest", "cache_directory", "chosen_place", "damaged", "digest",
     "discard", "file_digest", "new_directory", "owned_directory", "passing_directory", "read_header", "read_json",
-    "read_tensors", "refuse_irregular", "refuse_occupied", "refused", "safe_stem", "sole_use", "sweep", "unfinished",
-    "way_out", "write_atomically", "write_json", "write_tensors", "write_text",
+    "read_tensors", "refuse_closed", "refuse_irregular", "refuse_occupied", "refused", "safe_stem", "sole_use", "sweep",
+    "unfinished", "way_out", "write_atomically", "write_json", "write_tensors", "write_text",
 ]  # fmt: skip
 
 #: Metadata of a tensors file: what a reader should know, and a digest of each array.
@@ -345,6 +345,16 @@ def passing_directory(parent: Path) -> Iterator[Path]:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def refuse_closed(directory: Path) -> None:
+    """Raise a `ResourceError` if nothing can be written in a directory, which is made: before long work, not after."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refused(directory, error) from error
+    with passing_directory(directory):
+        pass
 
 
 def refuse_occupied(path: Path, kind: str) -> None:

@@ -56,6 +56,8 @@ app = typer.Typer(
     epilog="Environment: LAYERSCOPE_CACHE is where features, downloads and weights are kept (~/.cache/layerscope); "
     "LAYERSCOPE_DATA where the data sets of tasks lie (in the cache). More: docs/commands.md.",
 )
+#: Commands that keep what they have done when they are stopped.
+CONTINUING = frozenset({"run", "compare", "demo", "pretrain", "data"})
 #: May stand anywhere in a command, as people type them.
 ANYWHERE = ("-q", "--quiet", "-v", "--verbose")
 
@@ -415,7 +417,8 @@ def ls(what: Annotated[str, typer.Argument(help="models, tasks, baselines, probe
 
 def main() -> None:
     """Run the command line; errors that are meant for a person are printed without a traceback."""
-    interrupts = Interrupts()
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    interrupts = Interrupts(continues=not CONTINUING.isdisjoint(words[:1]))
     give_libraries_a_place()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -454,7 +457,8 @@ def give_libraries_a_place() -> None:
 
 def may_write(directory: Path) -> bool:
     """Return whether files may be written in a directory, or it may be made."""
-    there = next(place for place in (directory.absolute(), *directory.absolute().parents) if place.exists())
+    # Not Path.exists, which raises where a parent is closed.
+    there = next(place for place in (directory.absolute(), *directory.absolute().parents) if os.path.lexists(place))
     return os.access(there, os.W_OK | os.X_OK)
 
 
