@@ -1,12 +1,13 @@
 """Kill every command at random moments, repeat it, and hold what it leaves against what an undisturbed one left.
 
     python -m benchmarks.kills 200 --seed 0
-    python -m benchmarks.kills --each export
+    python -m benchmarks.kills --each run --each compare --each pretrain --jobs 2
 
 Half of the kills come after a random while, half right before a random change on disk: a file opened for writing,
-named, linked or removed, a directory made or removed. With `--each` a command is killed before every one of its changes
-in turn. The table says, for each command, how many kills hit it while it worked, how many results (exit codes, every
-file of its directory, the cache among them) differed from the undisturbed ones, and how many unfinished files are left.
+named, linked or removed, a directory made or removed. With `--each` a command is repeated from what is on disk before
+every one of its changes in turn, and after the last: that is copied while it runs, since a kill leaves nothing else.
+The table says, for each command, how many kills hit it while it worked, how many results (exit codes, every file of its
+directory, the cache among them) differed from the undisturbed ones, and how many unfinished files are left.
 
 Commands are forked from this process, which has loaded what they need: a kill while libraries load would hit no file.
 Where `LOKY_MAX_CPU_COUNT` is more than 1, probes are trained by workers, which are killed with their command.
@@ -30,7 +31,7 @@ import tempfile
 import time
 import traceback
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -63,6 +64,7 @@ COMMANDS = {
     "predict": ["{place}/use", "{place}/notes", "--out", "answers/a.csv"],
     "pretrain": ["--data", "{place}/notes", "--recipe", "{place}/recipe.json", "--out", "trained"],
     "data": ["composed-notes", "--root", "sets", "--download"],
+    "report": ["{place}/run", "{place}/run", "--out", "both"],
 }
 #: What a command loads when it begins.
 LOADED = ("study.run", "study.compare", "study.export", "pretrain", "predictor.answer_files", "report.page",
@@ -172,19 +174,20 @@ class Stage:
 
     def measure(self, command: str) -> None:
         """Run a command undisturbed, and keep what it leaves, how long it takes and how often it changes the disk."""
-        if command in ("export", "predict") and not (self.place / "use").exists():
+        if command in ("export", "predict", "report") and not (self.place / "use").exists():
             for earlier in ("run", "export"):
                 assert ended(self.start(earlier, self.place)) == 0
         directory = self.place / f"whole-{command}"
         started = time.monotonic()
-        code = ended(self.start(command, directory, count=True))
+        changes = directory.with_suffix(".changes")
+        code = ended(self.start(command, directory, lambda number: changes.write_text(str(number))))
         self.lasted[command] = time.monotonic() - started
         log = directory.with_suffix(".log")
         assert code == 0, f"{command} ended with {code}: {log.read_text()}"
-        self.changes[command] = int(directory.with_suffix(".changes").read_text())
+        self.changes[command] = int(changes.read_text())
         self.whole[command] = contents(directory)
 
-    def start(self, command: str, directory: Path, *, count: bool = False, kill_before: int = 0) -> int:
+    def start(self, command: str, directory: Path, before_change: Callable[[int], object] | None = None) -> int:
         """Fork a process that runs a command in a directory, and return its number.
 
         Parameters
@@ -193,10 +196,8 @@ class Stage:
             Of `COMMANDS`.
         directory : Path
             Where it runs; its cache is there as well.
-        count : bool
-            Whether it writes how often it changed the disk into a file beside the directory.
-        kill_before : int
-            Before which of its changes on disk it is killed, from 1; 0 for none.
+        before_change : callable, optional
+            What it does before each of its changes on disk, given their number, from 1.
         """
         directory.mkdir(exist_ok=True)
         sys.stdout.flush()
@@ -212,7 +213,8 @@ class Stage:
             os.chdir(directory)
             os.environ["LAYERSCOPE_CACHE"] = str(directory / "cache")
             sys.argv = ["layerscope", command, *(word.format(**self.words) for word in COMMANDS[command])]
-            changes = watch_changes(kill_before) if count or kill_before else [0]
+            if before_change:
+                watch_changes(before_change)
             try:
                 layerscope()
             except SystemExit as leaving:
@@ -220,14 +222,11 @@ class Stage:
             except BaseException:
                 traceback.print_exc()
                 raise
-            if count:
-                directory.with_suffix(".changes").write_text(str(changes[0]))
         finally:
             os._exit(code)
 
-    def outcome(self, command: str, directory: Path) -> tuple[list[str], list[str]]:
-        """Repeat a command, and return what is not as it was undisturbed, and what is left unfinished."""
-        code = ended(self.start(command, directory))
+    def outcome(self, command: str, directory: Path, code: int) -> tuple[list[str], list[str]]:
+        """Return what a repeated command left that is not as it was undisturbed, and what is left unfinished."""
         now, before = contents(directory), self.whole[command]
         marks = [name for name in sorted({*now, *before}) if now.get(name) != before.get(name)]
         # A predictor that is there, whole, is not written again: the kill came after its last file.
@@ -236,18 +235,30 @@ class Stage:
         return marks, [f"left: {path.relative_to(directory)}" for path in directory.rglob(".unfinished-*")]
 
 
-def watch_changes(kill_before: int) -> list[int]:
-    """Count this process's changes on disk from now on, in a list of one, and kill it before the one of that number."""
-    seen = [0]
+def watch_changes(before_change: Callable[[int], object]) -> None:
+    """From now on call a function before each of this process's changes on disk, with their number."""
+    seen, within = 0, False
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in CHANGES or (event == "open" and writes(arguments)):
-            seen[0] += 1
-            if seen[0] == kill_before:
-                os.killpg(0, signal.SIGKILL)
+        nonlocal seen, within
+        if not within and (event in CHANGES or (event == "open" and writes(arguments))):
+            seen += 1
+            # What is done then changes the disk as well.
+            within = True
+            before_change(seen)
+            within = False
 
     sys.addaudithook(hook)
-    return seen
+
+
+def kill_at(change: int) -> Callable[[int], object]:
+    """Return what kills a process and its workers before the change of that number."""
+
+    def kill(number: int) -> None:
+        if number == change:
+            os.killpg(0, signal.SIGKILL)
+
+    return kill
 
 
 def writes(arguments: tuple[Any, ...]) -> bool:
@@ -273,49 +284,70 @@ def contents(directory: Path) -> dict[str, str]:
     return digests
 
 
+#: A moment in words, whether the command still worked, and the directory with what it left.
+Kill = tuple[str, bool, Path]
+
+
 def random_kills(
     stage: Stage, kills: int, moments: random.Random, number: signal.Signals = signal.SIGKILL
-) -> Iterator[tuple[str, str, bool]]:
-    """Yield which command was killed, when, and whether it still worked; what it left is in ``killed``.
+) -> Iterator[tuple[str, Kill]]:
+    """Yield which command was killed, and how.
 
     With another signal it is not killed, but asked to end, and no worker of its.
     """
-    for command in itertools.islice(itertools.cycle(COMMANDS), kills):
+    for count, command in enumerate(itertools.islice(itertools.cycle(COMMANDS), kills)):
+        directory = stage.place / f"killed-{count}"
         if number is signal.SIGKILL and moments.random() < 0.5:
             change = moments.randint(1, stage.changes[command])
-            process = stage.start(command, stage.place / "killed", kill_before=change)
-            yield command, f"before change {change}", ended(process) == -signal.SIGKILL
+            process = stage.start(command, directory, kill_at(change))
+            yield command, (f"before change {change}", ended(process) == -signal.SIGKILL, directory)
         else:
             seconds = moments.uniform(0, stage.lasted[command])
-            process = stage.start(command, stage.place / "killed")
+            process = stage.start(command, directory)
             time.sleep(seconds)
             # Its workers as well, as a power cut would; one that has not left our group yet is killed alone.
             try:
                 (os.killpg if number is signal.SIGKILL else os.kill)(process, number)
             except ProcessLookupError:
                 os.kill(process, number)
-            yield command, f"after {seconds:.2f} s", ended(process) in (-signal.SIGKILL, -number, INTERRUPTED)
+            in_time = ended(process) in (-signal.SIGKILL, -number, INTERRUPTED)
+            yield command, (f"after {seconds:.2f} s", in_time, directory)
 
 
-def kills_at_each_change(stage: Stage, command: str) -> Iterator[tuple[str, str, bool]]:
-    """Yield the same of kills before every change that a command makes on disk."""
-    for change in range(1, stage.changes[command] + 1):
-        process = stage.start(command, stage.place / "killed", kill_before=change)
-        yield command, f"before change {change}", ended(process) == -signal.SIGKILL
+def kills_at_each_change(stage: Stage, command: str) -> Iterator[tuple[str, Kill]]:
+    """Yield the same of every change that a command makes on disk, from copies of what was there before it."""
+    directory, states = stage.place / f"again-{command}", stage.place / f"states-{command}"
+    # With the times, by which the features' store knows the eldest.
+    code = ended(stage.start(command, directory, lambda number: shutil.copytree(directory, states / f"{number}")))
+    assert code == 0, f"{command} ended with {code}: {directory.with_suffix('.log').read_text()}"
+    for number in range(1, 1 + len(list(states.iterdir()))):
+        yield command, (f"before change {number}", True, states / f"{number}")
+    yield command, ("after the last change", False, directory)
 
 
-def count_outcomes(stage: Stage, kills: Iterator[tuple[str, str, bool]]) -> dict[str, Visited]:
-    """Repeat what was killed, say how each ended, and count."""
+def count_outcomes(stage: Stage, kills: Iterator[tuple[str, Kill]], jobs: int) -> dict[str, Visited]:
+    """Repeat what was killed, so many side by side, say how each ended, and count."""
     visits: dict[str, Visited] = {}
-    for number, (command, moment, in_time) in enumerate(kills, start=1):
-        marks, left = stage.outcome(command, stage.place / "killed")
+    running: dict[int, tuple[str, Kill]] = {}
+
+    def count_one() -> None:
+        process, status = os.wait()
+        command, (moment, in_time, directory) = running.pop(process)
+        marks, left = stage.outcome(command, directory, os.waitstatus_to_exitcode(status))
         visit = visits.setdefault(command, Visited())
         visit.kills += in_time
         visit.too_late += not in_time
         visit.differences += bool(marks)
         visit.leftovers += len(left)
-        print(f"{number:>4} {command} {moment}: {', '.join([*marks, *left]) or 'the same'}", flush=True)
-        shutil.rmtree(stage.place / "killed")
+        print(f"{command} {moment}: {', '.join([*marks, *left]) or 'the same'}", flush=True)
+        shutil.rmtree(directory)
+
+    for command, kill in kills:
+        running[stage.start(command, kill[-1])] = (command, kill)
+        if len(running) == jobs:
+            count_one()
+    while running:
+        count_one()
     return visits
 
 
@@ -326,6 +358,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--terminate", action="store_true", help="Ask them to end (SIGTERM) in place of killing them.")
     parser.add_argument("--each", choices=COMMANDS, action="append", default=[], help="Before every change on disk.")
+    parser.add_argument("--jobs", type=int, default=1, help="How many are repeated side by side.")
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="layerscope-kills-") as name:
         stage = Stage(Path(name))
@@ -335,9 +368,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 changes, seconds = stage.changes[command], stage.lasted[command]
                 print(f"{command}: {changes} changes on disk in {seconds:.1f} s", flush=True)
             sent = signal.SIGTERM if asked.terminate else signal.SIGKILL
-            visits = count_outcomes(stage, random_kills(stage, asked.kills, random.Random(asked.seed), sent))
+            # One after another, since each is killed while others would be waited for.
+            visits = count_outcomes(stage, random_kills(stage, asked.kills, random.Random(asked.seed), sent), 1)
             for command in asked.each:
-                visits |= count_outcomes(stage, kills_at_each_change(stage, command))
+                visits |= count_outcomes(stage, kills_at_each_change(stage, command), asked.jobs)
         finally:
             stage.close()
     print("command    kills  too late  differences  leftovers")

@@ -50,8 +50,9 @@ HUBERT: dict[str, Any] = {
 RECIPE: dict[str, Any] = {
     "steps": 2, "batch": 1, "seconds": 0.9, "family": "musicfm", "dim": 32, "depth": 1, "heads": 2, "feedforward": 64,
 }  # fmt: skip
-#: What nobody reads, or tells when something was written.
-UNREAD = {"README.md", "curve.png", "provenance.json", "log.jsonl", "checkpoint.safetensors", ".lock"}
+#: What nobody reads, and what tells when something was written.
+UNREAD = {"README.md", "curve.png", ".lock"}
+TIMED = {"provenance.json", "log.jsonl", "checkpoint.safetensors"}
 #: What a report writes.
 DRAWN = ("report.html", "answer.json", "figures", "tables")
 #: What JSON fields become.
@@ -63,7 +64,7 @@ def digests_of(directory: Path, *but: str) -> Signature:
     """Return a digest of every file below a directory that tells what came out, but for some."""
     digests = {}
     for path in sorted(directory.rglob("*")):
-        if path.is_file() and path.name not in (*UNREAD, *but):
+        if path.is_file() and path.name not in (*UNREAD, *TIMED, *but):
             # Its header says how much was in the cache.
             content = load_file(path)["draws"].tobytes() if path.name == "draws.safetensors" else path.read_bytes()
             digests[str(path.relative_to(directory))] = hashlib.sha256(content).hexdigest()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from layerscope.errors import LayerscopeError
 
@@ -19,8 +23,10 @@ FINE = ("right", "named")
 #: And how not. A crash is the end of the process; "printed" is what a library wrote past us.
 FAULTS = ("loss", "refused whole", "other sound", "not named", "traceback", "printed", "hang", "crash", "1 GB")
 OUTCOMES = (*FINE, *FAULTS)
-#: Seconds after which a trial hangs; on an idle machine none takes ten, on a crowded one a minute.
-PATIENCE = 180.0
+#: Seconds of a core after which a trial hangs; none takes ten. A machine with much else to do is no fault of a trial's.
+PATIENCE = 60.0
+#: Seconds in which a trial that works gets a hundredth of a core, on whatever machine: one that gets less waits.
+STANDSTILL = 180.0
 #: kB that the process may ever take.
 MEMORY = 1 << 20
 
@@ -84,6 +90,32 @@ def work(pipe: Connection, log: str, judge: Callable[[Trial], tuple[str, str]]) 
         pipe.send((outcome, words))
 
 
+def wait_for(pipe: Connection, process: int) -> str:
+    """Wait until a process answers, and return nothing, or why it never will: it works for too long, or not at all."""
+    began = used = seconds_of(process)
+    since = time.monotonic()
+    while not pipe.poll(1.0):
+        now = seconds_of(process)
+        if now - began > PATIENCE:
+            return f"no answer within {PATIENCE:g} s of a core"
+        if time.monotonic() - since > STANDSTILL:
+            if now - used < STANDSTILL / 100:
+                return f"no answer, and no work for {STANDSTILL:g} s"
+            used, since = now, time.monotonic()
+    return ""
+
+
+def seconds_of(process: int) -> float:
+    """Return the seconds of a core that a process and its children, those that have ended too, have taken."""
+    seconds = 0.0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        main = psutil.Process(process)
+        for part in (main, *main.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                seconds += sum(part.cpu_times()[:4])
+    return seconds
+
+
 def run_trials(trials: Iterable[Trial]) -> Iterator[tuple[Trial, str, str]]:
     """Yield each trial, how it ended, and words on it."""
     # Not forked: a fresh process has the memory of its own work alone.
@@ -98,10 +130,9 @@ def run_trials(trials: Iterable[Trial]) -> Iterator[tuple[Trial, str, str]]:
                 theirs.close()
                 pipe.recv()
             pipe.send(trial)
-            outcome, words = "hang", f"no answer within {PATIENCE:g} s"
             try:
-                if pipe.poll(PATIENCE):
-                    outcome, words = pipe.recv()
+                why = wait_for(pipe, int(process.pid or 0))
+                outcome, words = ("hang", why) if why else pipe.recv()
             except EOFError:
                 outcome, words = "crash", "the process ended"
             if outcome in ("hang", "crash", "1 GB"):

@@ -28,10 +28,10 @@ from safetensors.numpy import save_file
 from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError
 
 __all__ = [
-    "NO_PLACE", "array_digest", "cache_directory", "chosen_place", "damaged", "digest", "discard", "file_digest",
-    "new_directory", "owned_directory", "read_header", "read_json", "read_tensors", "refuse_irregular",
-    "refuse_occupied", "refused", "safe_stem", "sole_use", "sweep", "unfinished", "write_atomically", "write_json",
-    "write_tensors", "write_text",
+    "HOMELESS", "NO_PLACE", "REQUESTS", "array_digest", "cache_directory", "chosen_place", "damaged", "digest",
+    "discard", "file_digest", "new_directory", "owned_directory", "passing_directory", "read_header", "read_json",
+    "read_tensors", "refuse_closed", "refuse_irregular", "refuse_occupied", "refused", "safe_stem", "sole_use", "sweep",
+    "unfinished", "way_out", "write_atomically", "write_json", "write_tensors", "write_text",
 ]  # fmt: skip
 
 #: Metadata of a tensors file: what a reader should know, and a digest of each array.
@@ -55,6 +55,8 @@ SIGNS = {
 SHARING = ({"study", "comparison"}, {"report of several runs", "comparison"})
 #: What the system says where files cannot be written, and nothing else is to blame.
 NO_PLACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS})
+#: Said where neither the environment nor the system says where a user's files are.
+HOMELESS = "this user has no home directory; say where to keep things in LAYERSCOPE_CACHE"
 #: Bytes of a file that are read at once.
 BLOCK = 1 << 24
 
@@ -73,7 +75,7 @@ def cache_directory() -> Path:
         # Empty counts as not set, by the XDG specification.
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "layerscope"
     except RuntimeError as error:  # a container's user often has neither HOME nor an entry in passwd
-        raise ResourceError("this user has no home directory; say where to keep things in LAYERSCOPE_CACHE") from error
+        raise ResourceError(HOMELESS) from error
 
 
 def chosen_place(variable: str) -> Path | None:
@@ -318,10 +320,9 @@ def new_directory(path: Path, kind: str) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         sweep(target.parent, below=False)
-        directory = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{machine()}-{os.getpid()}-", dir=target.parent))
     except OSError as error:
         raise refused(path, error) from error
-    try:
+    with passing_directory(target.parent) as directory:
         yield directory
         try:
             # A temporary directory is closed to others.
@@ -331,8 +332,29 @@ def new_directory(path: Path, kind: str) -> Iterator[Path]:
         except OSError as error:
             refuse_occupied(path, kind)
             raise refused(path, error) from error
+
+
+@contextmanager
+def passing_directory(parent: Path) -> Iterator[Path]:
+    """Yield a directory in another for what is needed for a while: it is gone at the end, or swept after a kill."""
+    try:
+        directory = Path(tempfile.mkdtemp(prefix=f"{UNFINISHED}{machine()}-{os.getpid()}-", dir=parent))
+    except OSError as error:
+        raise refused(parent, error) from error
+    try:
+        yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def refuse_closed(directory: Path) -> None:
+    """Raise a `ResourceError` if nothing can be written in a directory, which is made: before long work, not after."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise refused(directory, error) from error
+    with passing_directory(directory):
+        pass
 
 
 def refuse_occupied(path: Path, kind: str) -> None:
@@ -356,10 +378,8 @@ def unfinished(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        prefix = f"{UNFINISHED}{machine()}-{os.getpid()}-"
-        directory = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
-        place = directory / "content"
-        try:
+        with passing_directory(path.parent) as directory:
+            place = directory / "content"
             yield place
             # On disk before it has its name, so that a power cut leaves no empty file under it.
             with place.open("rb+") as file:
@@ -374,8 +394,6 @@ def unfinished(path: Path, *, replace: bool = True) -> Iterator[Path]:
                 except OSError:  # there already, or a file system without hard links
                     if not path.exists():
                         place.replace(path)
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
     except OSError as error:
         raise refused(path, error) from error
 
@@ -391,9 +409,13 @@ def discard(*paths: Path) -> None:
 
 def refused(path: Path, error: OSError) -> ResourceError:
     """Return the error for a place that the system does not let one write, with the way out."""
+    return ResourceError(f"{path}: cannot be written ({error.strerror}); {way_out(error)}")
+
+
+def way_out(error: OSError) -> str:
+    """Return what to do where the system does not let one write."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    way_out = "free some space and run the same command again: it continues" if full else "choose another place"
-    return ResourceError(f"{path}: cannot be written ({error.strerror}); {way_out}")
+    return "free some space and run the same command again: it continues" if full else "choose another place"
 
 
 @cache

@@ -105,7 +105,7 @@ def hang(arguments):
 cli.guarded = hang
 cli.main()
 """)
-    call = [sys.executable, str(tmp_path / "hang.py")]
+    call = [sys.executable, str(tmp_path / "hang.py"), "run"]
     process = subprocess.Popen(call, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout.readline() == "ready\n"
     said, seconds = interrupt(process)

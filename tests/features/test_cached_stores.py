@@ -18,18 +18,20 @@ def test_stores_are_listed_with_what_they_take_and_nothing_else_is(tmp_path):
     for name, text in (("stranger", "{}"), ("broken", "{"), ("list", "[1]")):
         (tmp_path / "features" / name).mkdir()
         (tmp_path / "features" / name / "about.json").write_text(text)
-    listed = cached_stores(tmp_path)
+    (tmp_path / "features" / "begun").mkdir()
+    listed, strangers = cached_stores(tmp_path)
     assert [(each.encoder, each.frames) for each in listed] == [("mel", True), ("toy", False)]
     assert listed[1].size == sum(path.stat().st_size for path in store.directory.glob("*.safetensors"))
-    assert cached_stores(tmp_path / "nothing") == []
+    assert {path.name for path in strangers} == {"stranger", "broken", "list"}
+    assert cached_stores(tmp_path / "nothing") == ([], {})
 
 
 def test_pruning_deletes_what_was_asked_for_and_leaves_what_is_not_ours(tmp_path):
     kept, gone = made(tmp_path, "a", "toy"), made(tmp_path, "b", "mel")
     (gone.directory / "notes.txt").write_text("mine")
-    prune(store for store in cached_stores(tmp_path) if store.encoder == "mel")
+    prune(store for store in cached_stores(tmp_path)[0] if store.encoder == "mel")
     assert [path.name for path in gone.directory.iterdir()] == ["notes.txt"]
-    assert [store.encoder for store in cached_stores(tmp_path)] == ["toy"]
+    assert [store.encoder for store in cached_stores(tmp_path)[0]] == ["toy"]
     assert FeatureStore(kept.directory, kept.description).holds("key")
 
 
@@ -42,4 +44,16 @@ def test_the_command_lists_prunes_and_names_what_it_does_not_know(tmp_path, monk
     assert "unknown model in the cache 'muq'" in capsys.readouterr().err
     assert guarded(["cache", "--prune", "toy"]) == 0
     assert guarded(["cache", "--prune", "toy"]) == 2
-    assert cached_stores(tmp_path) == []
+    assert cached_stores(tmp_path) == ([], {})
+
+
+def test_the_command_says_which_directory_it_cannot_tell_and_the_way_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path))
+    broken, lacking = made(tmp_path, "a", "toy").directory, made(tmp_path, "b", "mel").directory
+    (broken / "about.json").write_text('{"encoder": "to')
+    (lacking / "about.json").unlink()
+    assert guarded(["cache"]) == 0
+    said = capsys.readouterr().out
+    assert f"{broken}/about.json: not readable as JSON" in said
+    assert f"{lacking}/about.json: cannot be read" in said
+    assert f"delete {broken}" in said

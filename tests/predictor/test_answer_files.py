@@ -216,7 +216,7 @@ def test_every_kind_has_a_namespace_of_the_field(kind, answer, namespace, value,
     assert (found, rows[-1][2]) == (namespace, value)
     predictor = load_predictor(use)
     predictor.kind = KINDS[kind]
-    jams_of(predictor, Answered(write_tone(tmp_path / "x.wav", 300.0), answer)).validate()
+    jams_of(predictor, Answered(write_tone(tmp_path / "x.wav", 300.0), answer, seconds=0.4)).validate()
 
 
 def test_files_are_named_or_found_below_folders(tones, tmp_path):

@@ -45,8 +45,8 @@ def test_a_killed_training_continues_to_the_same_weights(family, tmp_path, monke
     pretrain(recipe, tmp_path / "whole")
     kept = training.save_checkpoint
 
-    def killed(path, model, optimizer, step, seconds):
-        kept(path, model, optimizer, step, seconds)
+    def killed(path, model, optimizer, recipe, step, seconds):
+        kept(path, model, optimizer, recipe, step, seconds)
         if step == 8:
             raise KeyboardInterrupt
 
@@ -124,3 +124,38 @@ def test_clips_that_are_kept_are_composed_once_and_heard_again(tmp_path, monkeyp
     weights = [load_file(tmp_path / name / "encoder" / "model.safetensors") for name in ("first", "second")]
     for name, value in weights[0].items():
         torch.testing.assert_close(value, weights[1][name], atol=0, rtol=0)
+
+
+def test_audio_that_has_changed_is_not_trained_on_by_what_was_begun_with_other_audio(tmp_path, tones):
+    recipe = Recipe(family="musicfm", steps=1, data=tones, **SMALL)
+    pretrain(recipe, tmp_path / "out")
+    (tones / "low" / "0.wav").unlink()
+    with pytest.raises(DataError, match=r"is of another training .*different: files"):
+        pretrain(recipe.model_copy(update={"steps": 2}), tmp_path / "out")
+
+
+def test_a_checkpoint_of_another_training_is_not_continued(tmp_path):
+    pretrain(Recipe(family="musicfm", steps=1, **SMALL), tmp_path / "first")
+    pretrain(Recipe(family="musicfm", steps=1, seed=1, **SMALL), tmp_path / "second")
+    shutil.copy(tmp_path / "first" / "checkpoint.safetensors", tmp_path / "second" / "checkpoint.safetensors")
+    with pytest.raises(DataError, match=r"is of another training .*different: seed"):
+        pretrain(Recipe(family="musicfm", steps=2, seed=1, **SMALL), tmp_path / "second")
+
+
+@pytest.mark.parametrize("content", [b"{", b"[1]\n", b'{"loss": 3}\n', b"\xff\xfe"])
+def test_a_log_that_is_damaged_is_named_with_the_way_out(tmp_path, content):
+    pretrain(Recipe(family="musicfm", steps=1, **SMALL), tmp_path)
+    (tmp_path / "log.jsonl").write_bytes(content)
+    with pytest.raises(ResourceError, match=r"log.jsonl: damaged .*; delete it and run the same command again"):
+        pretrain(Recipe(family="musicfm", steps=2, **SMALL), tmp_path)
+
+
+def test_kept_clips_that_are_damaged_are_named_with_the_way_out(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))
+    recipe = Recipe(family="musicfm", steps=1, clips=8, clip_seconds=3.0, **SMALL)
+    pretrain(recipe, tmp_path / "first")
+    (path,) = (tmp_path / "cache").rglob("*.safetensors")
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ResourceError, match=r"00000.safetensors: damaged .*; delete it and run the same command again"):
+        pretrain(recipe, tmp_path / "second")

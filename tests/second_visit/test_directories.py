@@ -241,3 +241,51 @@ def test_a_record_of_another_version_is_named(visited):
     (visited / "run" / "study.json").write_text(json.dumps({**record, "of_tomorrow": 1}))
     with pytest.raises(UsageError, match="of_tomorrow"):
         export(visited / "run", visited / "use", insist=True)
+
+
+@pytest.mark.parametrize("content", [b"\0" * 50, b'{"a": 1}', b""])
+@pytest.mark.parametrize("name", ["provenance.json", "study.json", "splits.csv", "predictions.csv"])
+def test_a_file_of_a_run_that_is_damaged_or_another_run_s_is_named_by_report_and_export(visited, name, content, capsys):
+    (visited / "run" / name).write_bytes(content)
+    assert guarded(["report", str(visited / "run")]) == 3
+    assert f"run/{name}: not of the same run as" in capsys.readouterr().err
+    assert guarded(["export", str(visited / "run"), "--insist", "--out", str(visited / "use")]) in (2, 3)
+    assert f"run/{name}: " in capsys.readouterr().err
+    assert not (visited / "use").exists()
+
+
+def test_an_answer_that_is_damaged_is_written_again_by_report(visited, finished):
+    (visited / "run" / "answer.json").write_text("{")
+    assert guarded(["report", str(visited / "run")]) == 0
+    assert (visited / "run" / "answer.json").read_bytes() == (finished / "run" / "answer.json").read_bytes()
+
+
+def test_a_record_that_is_damaged_refuses_the_run_and_provenance_that_is_damaged_is_written_again(visited, finished):
+    (visited / "run" / "provenance.json").write_text("{")
+    run(study(finished / "data"), visited / "run")
+    assert json.loads((visited / "run" / "provenance.json").read_text())["study"]["data"] == str(finished / "data")
+    (visited / "run" / "study.json").write_text("{")
+    with pytest.raises(UsageError, match=r"study.json: not readable as JSON .*; choose another --out"):
+        run(study(finished / "data"), visited / "run")
+
+
+def test_predictions_of_several_runs_that_were_changed_are_named(visited, finished):
+    out = visited / "both"
+    assert guarded(["report", str(visited / "run"), str(finished / "run"), "--out", str(out)]) == 0
+    (out / "predictions.csv").write_text((out / "predictions.csv").read_text().replace("high", "low"))
+    with pytest.raises(DataError, match=r"predictions.csv: not of the same run"):
+        Results.read(out)
+
+
+def test_predict_says_what_it_wrote(visited, finished, capsys):
+    export(visited / "run", visited / "use", insist=True)
+    (visited / "odd.wav").write_bytes(b"no sound")
+    files = [str(finished / "data" / "low"), str(visited / "odd.wav")]
+    out = visited / "answers.csv"
+    assert guarded(["predict", str(visited / "use"), *files, "--out", str(out)]) == 3
+    said = capsys.readouterr().out
+    assert said == f"wrote {out}: 12 of 13 files answered, 1 set aside with the reason\n"
+    assert guarded(["predict", str(visited / "use"), files[0], "--out", str(out)]) == 0
+    assert capsys.readouterr().out == f"wrote {out}: 12 of 12 files answered\n"
+    assert guarded(["predict", str(visited / "use"), files[0]]) == 0
+    assert "wrote" not in capsys.readouterr().out  # it may go through a pipe

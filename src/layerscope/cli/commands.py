@@ -6,9 +6,14 @@ disk, a lock, a missing permission); 130 interrupted, or asked to terminate.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import errno
 import io
 import os
+import shutil
 import sys
+import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +22,7 @@ from typing import Annotated, Any
 
 import typer
 
-from layerscope.atomic_files import NO_PLACE
+from layerscope.atomic_files import HOMELESS, NO_PLACE, way_out
 from layerscope.cli.field_options import takes_fields
 from layerscope.cli.interrupts import INTERRUPTED, Interrupts
 from layerscope.cli.terminal import (
@@ -51,6 +56,8 @@ app = typer.Typer(
     epilog="Environment: LAYERSCOPE_CACHE is where features, downloads and weights are kept (~/.cache/layerscope); "
     "LAYERSCOPE_DATA where the data sets of tasks lie (in the cache). More: docs/commands.md.",
 )
+#: Commands that keep what they have done when they are stopped.
+CONTINUING = frozenset({"run", "compare", "demo", "pretrain", "data"})
 #: May stand anywhere in a command, as people type them.
 ANYWHERE = ("-q", "--quiet", "-v", "--verbose")
 
@@ -173,10 +180,11 @@ def write_reports(run_directory: list[Path], out: Path | None) -> None:
         combined = combine([Results.read(directory) for directory in runs])
         with owned_directory(out, "report of several runs", {"runs": runs}):
             discard(out / "answer.json", out / "report.html", out / "predictions.csv")
-            combined.save(out)
             predictions = [table for run in runs if (table := read_predictions(run)) is not None]
             if predictions:
                 write_csv(out / "predictions.csv", pd.concat(predictions).drop_duplicates())
+            # After this table, of which it keeps the digest too.
+            combined.save(out)
             draw_page(out)
 
 
@@ -253,6 +261,12 @@ def predict(
     if jams is not None:
         write_jams(predictor, answers, jams)
     failed = [answer for answer in answers if answer.error]
+    aside = f", {len(failed)} set aside with the reason" if failed else ""
+    written = [str(place) for place in (out, jams) if place is not None]
+    if written:
+        print_lines(
+            [f"wrote {' and '.join(written)}: {len(answers) - len(failed)} of {len(answers)} files answered{aside}"]
+        )
     if failed:
         raise DataError(f"{len(failed)} of {len(answers)} files have no answer; the first: {failed[0].error}")
 
@@ -377,7 +391,7 @@ def cache(
     from layerscope.features.cached_stores import cached_stores
     from layerscope.features.cached_stores import prune as delete
 
-    stores = cached_stores(cache_directory())
+    stores, unknown_stores = cached_stores(cache_directory())
     if prune is not None:
         chosen = [store for store in stores if store.encoder == prune]
         if not chosen:
@@ -387,6 +401,10 @@ def cache(
         return
     print_lines([f"{cache_directory()}: {sum(store.size for store in stores) / 1e6:,.1f} MB of features"])
     print_table(cache_table(stores))
+    print_lines(
+        f"not told what it is: {why}; a run makes features again, so delete {path}"
+        for path, why in unknown_stores.items()
+    )
 
 
 @app.command()
@@ -399,8 +417,9 @@ def ls(what: Annotated[str, typer.Argument(help="models, tasks, baselines, probe
 
 def main() -> None:
     """Run the command line; errors that are meant for a person are printed without a traceback."""
-    interrupts = Interrupts()
-    keep_without_home()
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    interrupts = Interrupts(continues=not CONTINUING.isdisjoint(words[:1]))
+    give_libraries_a_place()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # What a terminal's alphabet lacks is escaped; no answer ends for a dash.
@@ -416,14 +435,31 @@ def main() -> None:
     sys.exit(INTERRUPTED if interrupts.came else code)
 
 
-def keep_without_home() -> None:
-    """Have libraries keep their files in ``LAYERSCOPE_CACHE`` where the user has no home: they look as they load."""
+def give_libraries_a_place() -> None:
+    """Have libraries keep their files where this user may write; they look as they load, and some fail without."""
     try:
-        Path.home()
+        home = Path.home()
     except RuntimeError:
+        home = None
         if chosen := os.environ.get("LAYERSCOPE_CACHE"):
             for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
                 os.environ.setdefault(name, os.path.abspath(chosen))  # noqa: PTH100 - as elsewhere, links stay
+    kept = os.environ.get("XDG_CACHE_HOME") or (home and home / ".cache")
+    if kept and may_write(Path(kept)):
+        return
+    # Compiled functions and fonts, which are made again by each command.
+    with contextlib.suppress(OSError):  # nowhere at all: the libraries say so
+        place = tempfile.mkdtemp(prefix="layerscope-")
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
+        for name in ("NUMBA_CACHE_DIR", "MPLCONFIGDIR"):
+            os.environ.setdefault(name, place)
+
+
+def may_write(directory: Path) -> bool:
+    """Return whether files may be written in a directory, or it may be made."""
+    # Not Path.exists, which raises where a parent is closed.
+    there = next(place for place in (directory.absolute(), *directory.absolute().parents) if os.path.lexists(place))
+    return os.access(there, os.W_OK | os.X_OK)
 
 
 def guarded(arguments: list[str]) -> int:
@@ -442,6 +478,14 @@ def guarded(arguments: list[str]) -> int:
         # A full or forbidden disk is the machine's; any other is a bug, and keeps its traceback.
         if error.errno not in NO_PLACE:
             raise
-        errors.print(f"error: {error.filename or 'a file'}: {error.strerror}", soft_wrap=True)
+        # Of a file that may not be touched nobody knows whether it was to be read or written.
+        way = "" if error.errno == errno.EACCES else f"; {way_out(error)}"
+        errors.print(f"error: {error.filename or 'a file'}: {error.strerror}{way}", soft_wrap=True)
+        return ResourceError.exit_code
+    except RuntimeError as error:
+        # So Python and libraries say that they look for the home of a user who has none.
+        if "home directory" not in str(error):
+            raise
+        errors.print(f"error: {HOMELESS}", soft_wrap=True)
         return ResourceError.exit_code
     return 0

@@ -29,9 +29,15 @@ class Interrupts:
     """Whether an interrupt has come; once made, a command that does not end by itself is ended.
 
     Made by the main thread, once a process.
+
+    Parameters
+    ----------
+    continues : bool
+        Whether the command, given again, goes on where it was.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, continues: bool) -> None:
+        self.continues = continues
         self.came = self.said = False
         self.told, woken_by = socket.socketpair()
         # As Python asks of it: its signal handler must not wait.
@@ -65,4 +71,5 @@ class Interrupts:
             self.said = True
             # Past all buffers and their locks. A progress bar may have hidden the cursor.
             shown = "\x1b[?25h" if os.isatty(2) else ""
-            os.write(2, f"{shown}stopped; the same command continues where it was\n".encode())
+            goes_on = "continues where it was" if self.continues else "begins again"
+            os.write(2, f"{shown}stopped; the same command {goes_on}\n".encode())

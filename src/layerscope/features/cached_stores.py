@@ -40,21 +40,27 @@ class CachedStore:
     changed: float
 
 
-def cached_stores(cache: Path) -> list[CachedStore]:
-    """Return the stores of a cache directory, by encoder; a directory that is none of them is left out."""
-    stores = []
-    for about in sorted((cache / "features").glob("*/about.json")):
+def cached_stores(cache: Path) -> tuple[list[CachedStore], dict[Path, str]]:
+    """Return the stores of a cache directory, by encoder, and why other directories there cannot be told as such."""
+    stores, strangers = [], dict[Path, str]()
+    for directory in sorted((cache / "features").glob("[!.]*")):
+        about = directory / "about.json"
+        if not any(directory.glob("[!.]*")):  # a file, or one that a process has just begun to fill
+            continue
         try:
             description = read_json(about)
             name, window = str(description["encoder"]), float(description["window_seconds"])
             frames = description["frames_per_second"] is not None
-        except (DataError, KeyError, TypeError, ValueError):
-            # Not one of ours, or damaged: nothing is said of it, and nothing of it is deleted.
+        except DataError as error:
+            strangers[directory] = str(error)
             continue
-        shards = [path.stat() for path in about.parent.glob("*.safetensors")]
+        except (KeyError, TypeError, ValueError) as error:
+            strangers[directory] = f"{about}: says nothing of features ({error!r})"
+            continue
+        shards = [path.stat() for path in directory.glob("*.safetensors")]
         size, changed = sum(shard.st_size for shard in shards), max((shard.st_mtime for shard in shards), default=0.0)
-        stores.append(CachedStore(about.parent, name, window, frames, size, changed))
-    return sorted(stores, key=lambda store: (store.encoder, store.window, store.frames))
+        stores.append(CachedStore(directory, name, window, frames, size, changed))
+    return sorted(stores, key=lambda store: (store.encoder, store.window, store.frames)), strangers
 
 
 def prune(stores: Iterable[CachedStore]) -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerscope.atomic_files import read_json, sweep, write_text
+from layerscope.atomic_files import read_json, refuse_closed, sweep, write_text
 from layerscope.data import folders
-from layerscope.data.audio import EXTENSIONS, UNREAD, file_facts
+from layerscope.data.audio import EXTENSIONS, UNREAD
 from layerscope.errors import AudioError, DataError, UsageError
 from layerscope.features.encoder_pass import BATCH_SECONDS
 from layerscope.predictor.predict import Predictor
@@ -46,11 +48,14 @@ class Answered:
         See `Predictor.__call__`; empty where there is none.
     error : str
         Why there is none.
+    seconds : float
+        Length of the sound that was heard.
     """
 
     path: Path
     answer: dict[str, Any]
     error: str = ""
+    seconds: float = 0.0
 
 
 def audio_files(places: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
@@ -131,7 +136,11 @@ def answered(
     """Yield the answers for clips that are encoded together, and the reasons of files that could not be read."""
     answers = dict(zip(clips, predictor.answers(clips), strict=True))
     for path in paths:
-        yield Answered(path, {}, reasons[path]) if path in reasons else Answered(path, answers[str(path)])
+        if path in reasons:
+            yield Answered(path, {}, reasons[path])
+        else:
+            seconds = len(clips[str(path)]) / predictor.encoder.sample_rate
+            yield Answered(path, answers[str(path)], seconds=seconds)
 
 
 def table_of(answers: Sequence[Answered], kind: Kind) -> pd.DataFrame:
@@ -155,18 +164,28 @@ def table_of(answers: Sequence[Answered], kind: Kind) -> pd.DataFrame:
 
 
 def refuse_others(predictor: Predictor, out: Path | None, jams: Path | None, paths: Sequence[Path]) -> None:
-    """Raise where the answers for files would be written over what is none: before the work, not after it.
+    """Raise where the answers for files cannot be written, or over what is none: before the work, not after it.
 
     Raises
     ------
     UsageError
-        If ``out``, or the JAMS of a file, exists and is nothing that this predictor, or layerscope, wrote.
+        If ``out``, or the JAMS of a file, exists and is nothing that this predictor, or layerscope, wrote; if two JAMS
+        would be called the same, or their library is not installed.
+    ResourceError
+        If nothing can be written there.
     """
     if out is not None and out.exists() and not holds_answers(out, predictor):
         raise UsageError(f"{out} exists and holds no answers of `predict` with this predictor; give another name")
-    for place in [jams / f"{path.stem}.jams" for path in paths] if jams is not None else []:
-        if place.exists() and not is_own_jams(place):
-            raise UsageError(f"{place} exists and holds no answers of `predict`; give another directory")
+    if jams is not None:
+        jams_library()
+        for stem, count in Counter(path.stem for path in set(paths)).items():
+            if count > 1:
+                raise UsageError(f"two files are called '{stem}': write their JAMS into directories of their own")
+            place = jams / f"{stem}.jams"
+            if place.exists() and not is_own_jams(place):
+                raise UsageError(f"{place} exists and holds no answers of `predict`; give another directory")
+    for directory in [*([out.parent] if out is not None else []), *([jams] if jams is not None else [])]:
+        refuse_closed(directory)
 
 
 def holds_answers(path: Path, predictor: Predictor) -> bool:
@@ -242,22 +261,20 @@ def write_answers(answers: Sequence[Answered], kind: Kind, path: Path) -> None:
 
 
 def write_jams(predictor: Predictor, answers: Sequence[Answered], directory: Path) -> None:
-    """Write a JAMS file for each answer, called as its audio.
-
-    Raises
-    ------
-    UsageError
-        If the library is not installed, or two files would be called the same.
-    """
-    names = [one.path.stem for one in answers if not one.error]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f"two files are called '{twice}': write their JAMS into directories of their own")
+    """Write a JAMS file for each answer, called as its audio; see `refuse_others`."""
     sweep(directory, below=False)
     for one in answers:
         if not one.error:
             made = jams_of(predictor, one)
             write_text(directory / f"{one.path.stem}.jams", made.dumps(indent=1) + "\n")
+
+
+def jams_library() -> ModuleType:
+    """Return the library that reads and writes JAMS, an optional dependency, or raise a `UsageError`."""
+    try:
+        return importlib.import_module("jams")
+    except ImportError as error:
+        raise UsageError("JAMS need their library: pip install 'layerscope[jams]'") from error
 
 
 def jams_of(predictor: Predictor, one: Answered) -> Any:
@@ -268,12 +285,9 @@ def jams_of(predictor: Predictor, one: Answered) -> Any:
     UsageError
         If the library is not installed.
     """
-    try:
-        # Here, because the library is an optional dependency.
-        import jams
-    except ImportError as error:
-        raise UsageError("JAMS need their library: pip install 'layerscope[jams]'") from error
-    duration = file_facts(one.path).duration
+    jams = jams_library()
+    # Not the file's, which may have changed since it was heard.
+    duration = one.seconds
     namespace, rows = predictor.kind.observations(one.answer, duration)
     annotation = jams.Annotation(namespace=namespace, duration=duration)
     annotation.annotation_metadata.annotation_tools = f"layerscope {predictor.manifest.version}"

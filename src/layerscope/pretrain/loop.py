@@ -7,17 +7,27 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from layerscope.atomic_files import discard, owned_directory, read_header, read_tensors, write_atomically, write_tensors
+from layerscope.atomic_files import (
+    damaged,
+    digest,
+    discard,
+    owned_directory,
+    read_header,
+    read_tensors,
+    write_atomically,
+    write_tensors,
+)
 from layerscope.errors import DataError
 from layerscope.pretrain.model import MaskedModel
 from layerscope.pretrain.quantizers import RandomProjection, ResidualQuantizer, pitch_frames, stack_frames
 from layerscope.pretrain.recipe import Recipe
 from layerscope.pretrain.released_format import write_layout
-from layerscope.pretrain.training_audio import fitting_sound, sound_batches
+from layerscope.pretrain.training_audio import fitting_sound, listed_sound, sound_batches
 
 __all__ = ["pretrain"]
 
@@ -94,7 +104,7 @@ def train(recipe: Recipe, out: Path, report: Callable[[dict[str, float]], None])
             append_line(out / "log.jsonl", line)
             report(line)
         if step % CHECKPOINT_EVERY == 0 or step == recipe.steps:
-            save_checkpoint(checkpoint, model, optimizer, step, time.monotonic() - started)
+            save_checkpoint(checkpoint, model, optimizer, recipe, step, time.monotonic() - started)
     # Also where no step was left to take: an earlier training may have been killed between its checkpoint and this.
     write_layout(model, recipe, out / "encoder")
 
@@ -146,7 +156,15 @@ def rate_share(step: int, recipe: Recipe) -> float:
     return min(1.0, (step + 1) / recipe.warmup, left)
 
 
-def save_checkpoint(path: Path, model: MaskedModel, optimizer: torch.optim.AdamW, step: int, seconds: float) -> None:
+def trained_on(recipe: Recipe) -> dict[str, Any]:
+    """Return all that a training depends on but for its steps, as JSON has it: the recipe, and the audio's files."""
+    told = recipe.model_dump(mode="json", exclude={"steps"})
+    return {**told, "files": digest(json.dumps(listed_sound(recipe)))}
+
+
+def save_checkpoint(
+    path: Path, model: MaskedModel, optimizer: torch.optim.AdamW, recipe: Recipe, step: int, seconds: float
+) -> None:
     """Write weights, the optimizer's state and the random state, whole or not at all."""
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
@@ -154,13 +172,27 @@ def save_checkpoint(path: Path, model: MaskedModel, optimizer: torch.optim.AdamW
     # Masks and noise are drawn from it: a resumed training must draw the same.
     tensors["random"] = torch.get_rng_state()
     config = model.encoder.config
-    header = {"step": step, "seconds": seconds, "mel_mean": config.mel_mean, "mel_std": config.mel_std}
+    header = {
+        "step": step, "seconds": seconds, "mel_mean": config.mel_mean, "mel_std": config.mel_std,
+        "of": trained_on(recipe),
+    }  # fmt: skip
     write_tensors(path, {name: value.detach().cpu().numpy() for name, value in tensors.items()}, header)
 
 
 def resume(path: Path, recipe: Recipe, device: torch.device) -> tuple[MaskedModel, torch.optim.AdamW, int, float]:
-    """Return what a checkpoint holds."""
-    header = read_header(path)
+    """Return what a checkpoint holds.
+
+    Raises
+    ------
+    DataError
+        If it is of another recipe or other audio, or its values are not finite.
+    """
+    header, now = read_header(path), trained_on(recipe)
+    # One of an earlier version does not say what it is of.
+    before = header.get("of", now)
+    if before != now:
+        other = ", ".join(key for key in now if before.get(key) != now[key])
+        raise DataError(f"{path}: is of another training (different: {other}); put it back, or choose another --out")
     tensors = {name: torch.from_numpy(value) for name, value in read_tensors(path).items()}
     model = MaskedModel(recipe, header["mel_mean"], header["mel_std"])
     model.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
@@ -182,6 +214,9 @@ def resume(path: Path, recipe: Recipe, device: torch.device) -> tuple[MaskedMode
 
 def append_line(path: Path, line: dict[str, float]) -> None:
     """Add a line to the log; lines of steps that a resumed training repeats are dropped."""
-    before = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    kept = [text for text in before if json.loads(text)["step"] < line["step"]]
+    try:
+        before = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        kept = [text for text in before if json.loads(text)["step"] < line["step"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(path, error) from error
     write_atomically(path, ("\n".join([*kept, json.dumps(line)]) + "\n").encode())

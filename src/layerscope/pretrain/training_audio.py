@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from layerscope.atomic_files import cache_directory, write_tensors
+from layerscope.atomic_files import cache_directory, read_tensors, write_tensors
 from layerscope.data.audio import EXTENSIONS, load
 from layerscope.encoders.encoder import fingerprint_of, source_digest
 from layerscope.encoders.mel import HOP, SAMPLE_RATE, MelSpectrogram
@@ -26,7 +26,7 @@ from layerscope.errors import AudioError, DataError
 from layerscope.pretrain.recipe import Recipe
 from layerscope.toymusic.composed_dataset import PRETRAINING, stream
 
-__all__ = ["SEMITONES", "Sound", "fitting_sound", "keep", "kept_directory", "sound_batches"]
+__all__ = ["SEMITONES", "Sound", "fitting_sound", "keep", "kept_directory", "listed_sound", "sound_batches"]
 
 Samples = NDArray[np.float32]
 
@@ -152,6 +152,8 @@ def keep(recipe: Recipe) -> Path:
     for number in range(whole_shards(recipe)):
         path = directory / shard_name(number)
         if path.is_file():
+            # Once: batches are slices, which no digest is of.
+            read_tensors(path)
             continue
         sound = whole_shard(waveforms_of(recipe, number * SHARD, recipe.clip_seconds))
         arrays = {name: value.numpy().astype(np.float16) for name, value in vars(sound).items()}
@@ -173,7 +175,7 @@ def kept_directory(recipe: Recipe) -> Path:
     """Return where the clips of a recipe are kept: another place for other data, or other code that makes them."""
     modules = ("composer", "styles", "synthesizer", "composed_dataset")
     told = {
-        "data": None if recipe.data is None else [f"{path} {path.stat().st_size}" for path in audio_files(recipe.data)],
+        "data": listed_sound(recipe),
         "seed": recipe.seed,
         "seconds": recipe.clip_seconds,
         "source": source_digest(
@@ -181,6 +183,13 @@ def kept_directory(recipe: Recipe) -> Path:
         ),
     }
     return cache_directory() / "pretraining" / fingerprint_of(told)
+
+
+def listed_sound(recipe: Recipe) -> list[str] | None:
+    """Return the path and size of each file that a recipe's clips are drawn from; nothing for the built-in corpus."""
+    if recipe.data is None:
+        return None
+    return [f"{path} {path.stat().st_size}" for path in audio_files(recipe.data)]
 
 
 def read_shard(path: Path, rows: slice) -> Sound:

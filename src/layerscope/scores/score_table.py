@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerscope.atomic_files import file_digest, read_header, read_tensors, write_tensors, write_text
+from layerscope.atomic_files import REQUESTS, file_digest, read_header, read_tensors, write_tensors, write_text
 from layerscope.errors import DataError, ResourceError, UsageError, unknown
 from layerscope.scores.resampling import interval
 
 __all__ = [
     "COLUMNS", "CONTROL_INPUTS", "PLAIN_INPUTS", "SINGLE_INPUTS", "WIDE_INPUTS", "Comparison", "Results", "Role",
-    "read_csv", "write_csv",
+    "read_csv", "table_digests", "write_csv",
 ]  # fmt: skip
 
 #: The tidy table: one row for each model, input, probe, seed, split and metric.
@@ -31,8 +31,10 @@ COLUMNS = [
 ]  # fmt: skip
 #: The file of the resamples, which tells what the tables beside it are.
 DRAWS = "draws.safetensors"
-#: The tables of every run, and what a study writes of single clips beside them.
-TABLES, CLIP_TABLES = ("results.csv", "summary.csv", "skipped.csv"), ("splits.csv", "predictions.csv")
+#: The tables of every run, and what may stand beside them: single clips, where all comes from, what was asked.
+TABLES = ("results.csv", "summary.csv", "skipped.csv")
+RECORDS = (REQUESTS["study"], REQUESTS["report of several runs"])
+BESIDE = ("splits.csv", "predictions.csv", "provenance.json", *RECORDS)
 #: Columns of names, here and in the tables of a comparison: they stay as written, "2024", "NA" and "null" too.
 NAMES = (
     "model", "dataset", "task", "target", "input", "probe", "split", "metric", "mixture", "mixture_spread", "clip",
@@ -231,7 +233,7 @@ class Results:
         write_csv(directory / "summary.csv", self.summary)
         write_csv(directory / "skipped.csv", pd.DataFrame(self.skipped.items(), columns=["clip", "reason"]))
         # Last, with the digests of the others: new scores are never read beside the draws of older ones.
-        names = [*TABLES, *(name for name in CLIP_TABLES if (directory / name).is_file())]
+        names = [*TABLES, *(name for name in BESIDE if (directory / name).is_file())]
         header = {"facts": self.facts, "files": table_digests(directory, names)}
         write_tensors(directory / DRAWS, {"draws": self.draws}, header)
 
@@ -271,9 +273,11 @@ class Results:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{directory}: not the directory of a finished run ({error})") from error
         if strangers:
+            record = strangers[0] in RECORDS
+            way_out = "put its own back, or choose another --out" if record else "run the study again, which continues"
             raise DataError(
                 f"{directory / strangers[0]}: not of the same run as {DRAWS} (it was changed, or a run was stopped "
-                "while it wrote); run the study again, which continues"
+                f"while it wrote); {way_out}"
             )
         if "valid_n" not in summary:
             # Written before there were two: all of its rows chose alike.
@@ -282,7 +286,7 @@ class Results:
 
 
 def table_digests(directory: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the SHA-256 of tables of a run."""
+    """Return the SHA-256 of files of a run or comparison, by their names."""
     return {name: file_digest(directory / name) for name in names}
 
 

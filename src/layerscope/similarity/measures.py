@@ -17,9 +17,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from layerscope.atomic_files import digest, file_digest, read_json, write_json
+from layerscope.atomic_files import REQUESTS, digest, read_json, write_json
 from layerscope.errors import DataError
-from layerscope.scores.score_table import read_csv, write_csv
+from layerscope.scores.score_table import read_csv, table_digests, write_csv
 from layerscope.similarity.frame_sums import ViewSums
 
 __all__ = [
@@ -101,7 +101,9 @@ class Similarities:
         """Write ``similarity.csv``, ``label_free.csv`` and ``similarity.json``."""
         write_csv(directory / "similarity.csv", self.table)
         write_csv(directory / "label_free.csv", self.scores)
-        told = {**self.facts, "skipped": self.skipped, "files": table_digests(directory)}
+        record = REQUESTS["comparison"]
+        names = ["similarity.csv", "label_free.csv", *([record] if (directory / record).is_file() else [])]
+        told = {**self.facts, "skipped": self.skipped, "files": table_digests(directory, names)}
         # Last, with the digests of all: a table is never read beside the facts of another comparison.
         write_json(directory / "similarity.json", {**told, "of": digest(json.dumps(told))})
 
@@ -118,21 +120,17 @@ class Similarities:
             return None
         try:
             facts = read_json(directory / "similarity.json")
-            same = facts.pop("of") == digest(json.dumps(facts))
-            if facts.pop("files") != table_digests(directory) or not same:
+            whole = facts.pop("of") == digest(json.dumps(facts))
+            files = facts.pop("files")
+            if not whole or files != table_digests(directory, files):
                 raise DataError(
-                    f"{directory}: similarity.csv, label_free.csv and similarity.json are not of one comparison (one "
-                    "was changed, or a comparison was stopped while it wrote); compare again"
+                    f"{directory}: {', '.join(files)} and similarity.json are not of one comparison (one was changed, "
+                    "or a comparison was stopped while it wrote); compare again"
                 )
             table, scores = (read_csv(directory / f"{name}.csv") for name in ("similarity", "label_free"))
             return cls(table, scores, facts, facts.pop("skipped"))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{directory}: not the directory of a finished comparison ({error})") from error
-
-
-def table_digests(directory: Path) -> dict[str, str]:
-    """Return the SHA-256 of each table of a comparison."""
-    return {name: file_digest(directory / name) for name in ("similarity.csv", "label_free.csv")}
 
 
 def cka(sums: ViewSums) -> float:

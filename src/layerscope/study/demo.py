@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from layerscope.atomic_files import owned_directory
+from layerscope.atomic_files import owned_directory, passing_directory
 from layerscope.scores.combine import combine
 from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.options import Plan, make_plan
@@ -88,26 +87,26 @@ def demo(
         If another process holds `out`.
     """
     clock = Clock(stage)
-    with tempfile.TemporaryDirectory(prefix="layerscope-demo-") as directory:
+    music = f"{notes} notes and {pieces} pieces, composed from seed {first_seed}"
+    # What is on record is the music, not a path.
+    asked = plan_of(out, TARGETS["pieces"], models).model_dump(mode="json") | {"data": music}
+    with owned_directory(out, "study", asked), passing_directory(out) as directory:
         tables = {
-            "notes": write_notes(Path(directory), notes, first_seed, splits=splits_of(notes)),
-            "pieces": write_pieces(Path(directory), pieces, first_seed, SECONDS, splits=splits_of(pieces)),
+            "notes": write_notes(directory, notes, first_seed, splits=splits_of(notes)),
+            "pieces": write_pieces(directory, pieces, first_seed, SECONDS, splits=splits_of(pieces)),
         }
         clock(f"composed {notes} notes and {pieces} pieces of {SECONDS:g} s")
         plans = {name: plan_of(table, TARGETS[name], models) for name, table in tables.items()}
-        music = f"{notes} notes and {pieces} pieces, composed from seed {first_seed}"
-        # The tables lie elsewhere each time: what is on record is the music, not a path.
-        with owned_directory(out, "study", plans["pieces"].model_dump(mode="json") | {"data": music}):
-            found = [study(plan, progress or Silent(), clock) for plan in plans.values()]
-            # What is combined can neither answer nor draw.
-            results = Results(**vars(combine(found)))
-            predictions = [part.predictions for part in found if part.predictions is not None]
-            # Without the places of the sound, which is gone when the page is read.
-            results.predictions = pd.concat(predictions).drop(columns=["path", "start", "end"], errors="ignore")
-            results.facts["note"] = NOTE
-            for name, told in results.facts["tasks"].items():
-                told["title"] = TITLES[name]
-            finish(results, out, plans["pieces"], command)
+        found = [study(plan, progress or Silent(), clock) for plan in plans.values()]
+        # What is combined can neither answer nor draw.
+        results = Results(**vars(combine(found)))
+        predictions = [part.predictions for part in found if part.predictions is not None]
+        # Without the places of the sound, which is gone when the page is read.
+        results.predictions = pd.concat(predictions).drop(columns=["path", "start", "end"], errors="ignore")
+        results.facts["note"] = NOTE
+        for name, told in results.facts["tasks"].items():
+            told["title"] = TITLES[name]
+        finish(results, out, plans["pieces"], command)
     clock("wrote the page, its figures and tables")
     return results
 

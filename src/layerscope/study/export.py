@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from layerscope.atomic_files import (
     new_directory,
     read_json,
+    refuse_closed,
     refuse_occupied,
     write_atomically,
     write_tensors,
@@ -152,6 +154,7 @@ def export(
     """
     # Before the work; again by `new_directory`, for what has come there meanwhile.
     refuse_occupied(out, "predictor")
+    refuse_closed(Path(os.path.realpath(out)).parent)
     plan = make_plan(read_json(run / "study.json", UsageError), str(run / "study.json"))
     results = Results.read(run)
     own = results.only(results.sole_task(task))

@@ -289,7 +289,7 @@ def checked(options: type[AnyOptions], given: dict[str, Any], source: str) -> An
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         if first["type"] == "extra_forbidden":
-            raise unknown("key", name, options.model_fields) from error
+            raise UsageError(f"{source}: {unknown('key', name, options.model_fields)}") from error
         message = first["msg"].removeprefix("Value error, ")
         raise UsageError(f"{source}: '{name}': {message}" if name else f"{source}: {message}") from error
 
