@@ -64,7 +64,7 @@ def test_values_are_ridge_regression():
 def test_the_rotation_changes_nothing_but_the_size():
     problem = make_problem("classes", clips=60, dim=200)
     states = problem.standardised()
-    rotated = (states @ basis_of_rank(states, problem.train)).astype(np.float32)
+    rotated = (states @ basis_of_rank(states[problem.train])).astype(np.float32)
     assert rotated.shape == (60, 36)
     train = states[problem.train].astype(np.float64)
     np.testing.assert_allclose(rotated[problem.train] @ rotated[problem.train].T, train @ train.T, rtol=1e-3, atol=1e-2)
@@ -184,7 +184,7 @@ def test_real_features_agree_with_scikit_learn_to_half_a_point_on_every_layer(in
     labels = dataset.labels("label")
     parts = parts_of(assign(dataset.clips, labels, 0, folds=5))
     for position in range(len(features.layers)):
-        states, ours, theirs = features.read(position), 0, 0
+        states, ours, theirs = features.read(position)[:], 0, 0
         for part in parts:
             problem = Problem(states, features.window_clip, labels, part.train, part.valid, part.test)
             prediction = fit_linear(problem, [0])[0]
