@@ -211,3 +211,19 @@ def test_many_frames_decide_as_scikit_learn_does():
     assert (found.scores[problem.test].argmax(axis=1) == values[problem.test]).mean() == pytest.approx(
         expected, abs=1e-3
     )
+
+
+def test_a_search_that_is_cut_short_is_said(monkeypatch):
+    problem = make_problem("tags", clips=300, noise=0.3)
+    assert "cut" not in fit_linear(problem, [0])[0].settings
+    monkeypatch.setattr("layerscope.probes.linear.WORK", 0.0)
+    monkeypatch.setattr("layerscope.probes.linear.FEWEST_ITERATIONS", 2)
+    assert fit_linear(problem, [0])[0].settings["cut"] == 1.0
+
+
+def test_a_large_mixture_starts_from_equal_shares_alone_and_says_so(monkeypatch):
+    problem = make_problem("classes", clips=300, noise=0.2, layers=3)
+    monkeypatch.setattr("layerscope.probes.linear.MANY_NUMBERS", 1000)
+    prediction = fit_linear(problem, [0])[0]
+    assert prediction.settings["cut"] == 1.0
+    assert np.argmax(prediction.mixture) == 1

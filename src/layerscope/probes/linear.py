@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 from torch import Tensor
 
 from layerscope.features.row_blocks import LazyRows, Rows, held, in_memory, row_blocks
@@ -34,8 +34,8 @@ from layerscope.scores.layer_selection import choose
 from layerscope.targets.kind import Form
 
 __all__ = [
-    "PENALTIES", "Tied", "applied_weights", "basis_of_rank", "fit_linear", "objective_of", "solve", "solve_mixture",
-    "tied_mixtures",
+    "CUT", "PENALTIES", "Tied", "applied_weights", "basis_of_rank", "fit_linear", "objective_of", "solve",
+    "solve_mixture", "tied_mixtures",
 ]  # fmt: skip
 
 #: From strong to weak, so that each solution starts the next, and a tie goes to the stronger.
@@ -50,6 +50,8 @@ MANY = 10_000
 #: Multiplications that one penalty's solution may take, about ten minutes of a core: beyond, the last iteration stands.
 #: A layer of 1024 on 270,000 windows and 87 tags takes some hundred iterations of the 400 that it may.
 WORK, FEWEST_ITERATIONS = 2e13, 20
+#: Setting of a solution whose search was cut short by either bound.
+CUT = "cut"
 #: Numbers of a mixture's states above which its search starts from equal shares alone.
 MANY_NUMBERS = 2**29
 
@@ -76,7 +78,7 @@ def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     outputs, form = len(problem.labels.names), problem.labels.kind.form
     inputs = as_tensor(trained, len(train)) if isinstance(trained, np.ndarray) else trained
     penalties = problem.open_values("penalty", PENALTIES)
-    solutions = solutions_of(inputs, wanted, form, outputs, penalties)
+    solutions, is_cut = solutions_of(inputs, wanted, form, outputs, penalties)
 
     def scores(chosen: Sequence[NDArray[np.float64]], windows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
         def probe(rows: NDArray[np.float32], solution: NDArray[np.float64]) -> NDArray[Any]:
@@ -93,7 +95,8 @@ def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     mixture = mixture_of(solution, states)
     inner, intercepts = np.split(solution[: (states.shape[-1] + 1) * outputs].reshape(-1, outputs), [-1])
     weights = applied_weights(problem, basis, inner, intercepts[0], restore[::-1], mixture)
-    return [Prediction(answers, {"penalty": penalties[place]}, mixture, weights)]
+    settings = {"penalty": penalties[place]} | ({CUT: 1.0} if is_cut[place] else {})
+    return [Prediction(answers, settings, mixture, weights)]
 
 
 def as_tensor(rows: NDArray[np.float32], trained: int) -> Tensor:
@@ -116,19 +119,24 @@ def rotated(states: Rows, train: NDArray[np.int64]) -> tuple[Rows, NDArray[np.fl
 
 def solutions_of(
     inputs: Tensor | LazyRows, targets: Tensor, form: Form, outputs: int, penalties: Sequence[float]
-) -> list[NDArray[np.float64]]:
-    """Return the solution of each penalty, of which each starts the next."""
+) -> tuple[list[NDArray[np.float64]], list[bool]]:
+    """Return the solution of each penalty, of which each starts the next, and whether its search was cut short."""
     tied = tied_mixtures(inputs, outputs) if len(inputs.shape) == 3 else []
     solutions: list[NDArray[np.float64]] = []
+    is_cut: list[bool] = []
     for penalty in penalties:
         last = solutions[-1] if solutions else None
         if tied:
             solutions.append(solve_mixture(inputs, targets, form, outputs, penalty, tied, last))
+            is_cut.append(len(tied) == 1)
         else:
             # A mixture brings starts of its own, since shares of 0 have no sum.
             start = np.zeros((inputs.shape[-1] + 1) * outputs) if last is None else last
-            solutions.append(solve(inputs, targets, form, outputs, penalty, start))
-    return solutions
+            found = minimised(inputs, targets, form, outputs, penalty, start)
+            solutions.append(np.asarray(found.x, dtype=np.float64))
+            # The iterations were used up, and not for want of a better step.
+            is_cut.append(found.nit >= iterations(inputs, outputs) < ITERATIONS)
+    return solutions, is_cut
 
 
 def basis_of_rank(trained: Rows) -> NDArray[np.float64] | None:
@@ -251,9 +259,24 @@ def solve(
     -------
     ndarray of float64, the parameters
     """
+    found = minimised(inputs, targets, form, outputs, penalty, start, roughly=roughly)
+    return np.asarray(found.x, dtype=np.float64)
+
+
+def minimised(
+    inputs: Tensor | LazyRows,
+    targets: Tensor,
+    form: Form,
+    outputs: int,
+    penalty: float,
+    start: NDArray[np.float64],
+    *,
+    roughly: bool = False,
+) -> OptimizeResult:
+    """Return all that the optimiser says, for what `solve` takes."""
     gradient, gain = TOLERANCES if len(inputs) <= MANY and not roughly else FRAME_TOLERANCES
     layers = inputs.shape[1] if len(inputs.shape) == 3 else 0
-    found = minimize(
+    return minimize(
         objective_of(inputs, targets, form, outputs, penalty),
         start,
         jac=True,
@@ -267,7 +290,6 @@ def solve(
             "maxcor": 30,
         },
     )
-    return np.asarray(found.x, dtype=np.float64)
 
 
 def iterations(inputs: Tensor | LazyRows, outputs: int) -> int:
