@@ -29,9 +29,9 @@ from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageEr
 
 __all__ = [
     "HOMELESS", "NO_PLACE", "REQUESTS", "array_digest", "cache_directory", "chosen_place", "damaged", "digest",
-    "discard", "file_digest", "new_directory", "owned_directory", "passing_directory", "read_header", "read_json",
-    "read_tensors", "refuse_closed", "refuse_irregular", "refuse_occupied", "refused", "safe_stem", "sole_use", "sweep",
-    "unfinished", "way_out", "write_atomically", "write_json", "write_tensors", "write_text",
+    "discard", "file_digest", "locate_tensor", "new_directory", "owned_directory", "passing_directory", "read_header",
+    "read_json", "read_tensors", "refuse_closed", "refuse_irregular", "refuse_occupied", "refused", "safe_stem",
+    "sole_use", "sweep", "unfinished", "way_out", "write_atomically", "write_json", "write_tensors", "write_text",
 ]  # fmt: skip
 
 #: Metadata of a tensors file: what a reader should know, and a digest of each array.
@@ -59,6 +59,8 @@ NO_PLACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS})
 HOMELESS = "this user has no home directory; say where to keep things in LAYERSCOPE_CACHE"
 #: Bytes of a file that are read at once.
 BLOCK = 1 << 24
+#: What safetensors calls the types of arrays that are read in parts → numpy's names.
+SAFETENSORS_TYPES = {"F16": "float16", "F32": "float32"}
 
 
 def cache_directory() -> Path:
@@ -518,6 +520,33 @@ def read_tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, ND
         if digests.get(name) != array_digest(array):
             raise damaged(path, f"'{name}' is not what was written")
     return arrays
+
+
+def locate_tensor(path: Path, name: str) -> tuple[int, tuple[int, ...]]:
+    """Return where in a file an array begins, and its shape: one that is read in parts, once it is held to its digest.
+
+    Raises
+    ------
+    ResourceError
+        If the file is not readable, or a byte of the array is not what was written.
+    """
+    try:
+        refuse_irregular(path)
+        with path.open("rb") as file:
+            # The format of safetensors: the length of the header, the header, and the arrays one after another.
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length))
+            expected = json.loads(header["__metadata__"][HEADER])["digests"][name]
+            shape, (first, last) = tuple(header[name]["shape"]), header[name]["data_offsets"]
+            sha256 = hashlib.sha256(f"{SAFETENSORS_TYPES[header[name]['dtype']]} {shape}".encode())
+            file.seek(8 + length + first)
+            for start in range(0, last - first, BLOCK):
+                sha256.update(file.read(min(BLOCK, last - first - start)))
+    except (OSError, OverflowError, MemoryError, KeyError, TypeError, ValueError) as error:
+        raise damaged(path, error) from error
+    if sha256.hexdigest() != expected:
+        raise damaged(path, f"'{name}' is not what was written")
+    return 8 + length + first, shape
 
 
 def refused_write(error: SafetensorError) -> OSError:

@@ -60,8 +60,7 @@ def test_windows_are_stitched_where_they_belong(songs, tmp_path, rate):
     store = Pass(encoder, 8.0, frames=True).store(tmp_path)
     done = Pass(encoder, 8.0, frames=True).extract(songs.clips, store)
     assert done.windows == 3 + 1  # 20 s in windows of 8 s that overlap by 2 s, a quarter of a window
-    frames = dict(store.read_frames(list(songs.clips.clip_key), 0))
-    long, short = (frames[key] for key in songs.clips.clip_key)
+    long, short = (store.read_frames([key], 0)[:] for key in songs.clips.clip_key)
     assert (len(long), len(short)) == (500, 75)
     # What is heard in a frame is what stands at its middle, to half a frame of the encoder or of the grid.
     tolerance = max(1 / rate, 1 / FRAME_RATE) / 2 + 1e-3
@@ -76,9 +75,8 @@ def test_large_states_survive_float16(songs, tmp_path):
     encoder = Clock(25.0)
     store = Pass(encoder, 8.0, frames=True).store(tmp_path)
     Pass(encoder, 8.0, frames=True).extract(songs.clips, store)
-    small, large = (dict(store.read_frames(list(songs.clips.clip_key), layer)) for layer in (0, 1))
-    for key in songs.clips.clip_key:
-        np.testing.assert_allclose(large[key], 1e6 * small[key], rtol=2e-3)
+    small, large = (store.read_frames(list(songs.clips.clip_key), layer)[:] for layer in (0, 1))
+    np.testing.assert_allclose(large, 1e6 * small, rtol=2e-3)
 
 
 def test_pooled_states_come_from_the_same_pass(songs, tmp_path):
@@ -88,7 +86,7 @@ def test_pooled_states_come_from_the_same_pass(songs, tmp_path):
     pooled = stored_features(store, songs.clips)
     # Windows of pooled states do not overlap: 20 s are 3 of them.
     assert pooled.window_clip.tolist() == [0, 0, 0, 1]
-    whole = np.average(20 * pooled.read(0)[:3, 1])
+    whole = np.average(20 * pooled.read(0)[:3][:, 1])
     assert whole == pytest.approx(10.0, abs=0.05)
 
 

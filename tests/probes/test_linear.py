@@ -64,7 +64,7 @@ def test_values_are_ridge_regression():
 def test_the_rotation_changes_nothing_but_the_size():
     problem = make_problem("classes", clips=60, dim=200)
     states = problem.standardised()
-    rotated = (states @ basis_of_rank(states, problem.train)).astype(np.float32)
+    rotated = (states @ basis_of_rank(states[problem.train])).astype(np.float32)
     assert rotated.shape == (60, 36)
     train = states[problem.train].astype(np.float64)
     np.testing.assert_allclose(rotated[problem.train] @ rotated[problem.train].T, train @ train.T, rtol=1e-3, atol=1e-2)
@@ -184,7 +184,7 @@ def test_real_features_agree_with_scikit_learn_to_half_a_point_on_every_layer(in
     labels = dataset.labels("label")
     parts = parts_of(assign(dataset.clips, labels, 0, folds=5))
     for position in range(len(features.layers)):
-        states, ours, theirs = features.read(position), 0, 0
+        states, ours, theirs = features.read(position)[:], 0, 0
         for part in parts:
             problem = Problem(states, features.window_clip, labels, part.train, part.valid, part.test)
             prediction = fit_linear(problem, [0])[0]
@@ -211,3 +211,19 @@ def test_many_frames_decide_as_scikit_learn_does():
     assert (found.scores[problem.test].argmax(axis=1) == values[problem.test]).mean() == pytest.approx(
         expected, abs=1e-3
     )
+
+
+def test_a_search_that_is_cut_short_is_said(monkeypatch):
+    problem = make_problem("tags", clips=300, noise=0.3)
+    assert "cut" not in fit_linear(problem, [0])[0].settings
+    monkeypatch.setattr("layerscope.probes.linear.WORK", 0.0)
+    monkeypatch.setattr("layerscope.probes.linear.FEWEST_ITERATIONS", 2)
+    assert fit_linear(problem, [0])[0].settings["cut"] == 1.0
+
+
+def test_a_large_mixture_starts_from_equal_shares_alone_and_says_so(monkeypatch):
+    problem = make_problem("classes", clips=300, noise=0.2, layers=3)
+    monkeypatch.setattr("layerscope.probes.linear.MANY_NUMBERS", 1000)
+    prediction = fit_linear(problem, [0])[0]
+    assert prediction.settings["cut"] == 1.0
+    assert np.argmax(prediction.mixture) == 1

@@ -9,7 +9,8 @@ from layerscope.probes.sample_sums import Moments
 def test_parts_add_up_and_covariances_are_numpys(cut, seed):
     random = np.random.default_rng(seed)
     x, y = random.normal(5, 1, (60, 4)), random.normal(size=(60, 2))
-    added = Moments.of(x[:cut], y[:cut]) + Moments.of(x[cut:], y[cut:])
+    added = Moments.of(x[:cut], y[:cut])
+    added += Moments.of(x[cut:], y[cut:])
     whole = Moments.of(x, y)
     for name in ("count", "x", "y", "xx", "xy"):
         np.testing.assert_allclose(getattr(added, name), getattr(whole, name), rtol=1e-12, atol=1e-11)

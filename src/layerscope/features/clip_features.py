@@ -18,6 +18,7 @@ from layerscope.data.leaks import connected
 from layerscope.encoders.published_models import RANDOM
 from layerscope.errors import DataError, UsageError
 from layerscope.features.pooling import Pooling
+from layerscope.features.row_blocks import Rows
 from layerscope.targets import Labels, labels_of
 
 __all__ = ["Features", "refuse_different"]
@@ -43,7 +44,8 @@ class Features:
     window_clip : ndarray of int, shape (window,)
         The row in `clips` of each window, ascending.
     read : callable
-        Position on the layer axis → ndarray (window, width), float32.
+        Position on the layer axis → rows (window, width), float32: an array, or `LazyRows`, which are read when they
+        are asked for; ``[:]`` gives all of either.
     pooling : {"mean", "moments", "frame", "context"}
         How frames were summarised, or that they were not.
     fingerprint : str
@@ -64,7 +66,7 @@ class Features:
     layers: tuple[int, ...]
     clips: pd.DataFrame
     window_clip: NDArray[np.int64]
-    read: Callable[[int], NDArray[np.float32]]
+    read: Callable[[int], Rows]
     pooling: Pooling
     fingerprint: str
     widths: tuple[int, ...]

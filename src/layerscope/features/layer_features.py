@@ -126,7 +126,7 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if reasons:
             raise AudioError(f"{len(reasons)} of {len(distinct)} files cannot be used; {next(iter(reasons.values()))}")
         features = stored_features(store, surveyed.clips)
-        windows = features.read(encoder.layers.index(self.layer_))[:, : self.n_features_out_]
+        windows = features.read(encoder.layers.index(self.layer_))[:][:, : self.n_features_out_]
         # Windows of a clip are equally long, so that the mean of their means is the clip's.
         sums = np.zeros((len(distinct), self.n_features_out_))
         np.add.at(sums, features.window_clip, windows)

@@ -18,13 +18,22 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.atomic_files import damaged, read_header, read_tensors, write_atomically, write_tensors
+from layerscope.atomic_files import (
+    damaged,
+    locate_tensor,
+    read_header,
+    read_tensors,
+    write_atomically,
+    write_tensors,
+)
+from layerscope.features.row_blocks import LazyRows
 
 __all__ = ["ClipEntry", "ClipSample", "FeatureStore"]
 
@@ -183,23 +192,22 @@ class FeatureStore:
         write_tensors(path, tensors, [asdict(entry) for entry in entries], replace=False)
         self._read_shards([path])
 
-    def read(self, keys: Sequence[str], layer: int) -> Array:
+    def read(self, keys: Sequence[str], layer: int) -> LazyRows:
         """Return the pooled windows of a layer for clips in the given order, (window, width)."""
-        parts: dict[str, Array] = {}
-        for path, places in by_shard(self._places[key][0] for key in dict.fromkeys(keys)):
-            pooled = read_tensors(path, [f"pooled.{layer}"])[f"pooled.{layer}"]
-            parts |= {place.entry.key: pooled[place.windows] for place in places}
-        return np.concatenate([parts[key] for key in keys])
+        places = [self._places[key][0] for key in keys]
+        return stored_rows(places, f"pooled.{layer}", [(place.window, place.entry.windows) for place in places])
 
-    def read_frames(self, keys: Sequence[str], layer: int) -> Iterator[tuple[str, Array]]:
-        """Yield each distinct clip's key and frames of a layer, (frame, width), shard by shard."""
+    def read_frames(self, keys: Sequence[str], layer: int) -> LazyRows:
+        """Return the frames of a layer for clips in the given order, (frame, width)."""
         position = list(self.description["layers"]).index(layer)
-        for path, places in by_shard(self._places[key][0] for key in dict.fromkeys(keys)):
-            tensors = read_tensors(path, [f"frames.{layer}", "scale"])
-            for place in places:
-                frames = tensors[f"frames.{layer}"][place.frame : place.frame + place.entry.frames]
-                # In float32, since the product may lie beyond what float16 holds.
-                yield place.entry.key, frames.astype(np.float32) * tensors["scale"][place.number, position]
+        places = [self._places[key][0] for key in keys]
+        rows = stored_rows(places, f"frames.{layer}", [(place.frame, place.entry.frames) for place in places], "<f2")
+        scales = {path: read_tensors(path, ["scale"])["scale"][:, position] for path, _ in by_shard(places)}
+        scale = np.repeat(
+            [scales[place.path][place.number] for place in places], [place.entry.frames for place in places]
+        )
+        # In float32, since the product may lie beyond what float16 holds.
+        return LazyRows(rows.shape, lambda numbers: rows[numbers].astype(np.float32) * scale[numbers, None])
 
     def sampled_frames(self, wanted: Mapping[str, int]) -> Iterator[tuple[str, NDArray[np.int64]]]:
         """Yield each clip's key and the first so many frames of its sample, by their numbers."""
@@ -246,6 +254,58 @@ def entries_of(path: Path) -> list[ClipEntry]:
     if shard_name(path.parent.name, entries) != path.stem:
         raise damaged(path, "its clips are not those that its name tells of, or it was made for another store")
     return entries
+
+
+def stored_rows(places: Sequence[Place], name: str, spans: Sequence[tuple[int, int]], dtype: str = "<f4") -> LazyRows:
+    """Return rows of an array that all shards have, to be read when they are asked for.
+
+    Parameters
+    ----------
+    places : sequence of Place
+        Whose rows, one clip after another.
+    name : str
+        Of the array, which is held to its digest here and now.
+    spans : sequence of (int, int)
+        Of each clip, its first row in its shard, and how many it has.
+    dtype : str
+        Of the array.
+    """
+    paths = list(dict.fromkeys(place.path for place in places))
+    located = [locate_tensor(path, name) for path in paths]
+    width = located[0][1][1]
+    row_bytes = np.dtype(dtype).itemsize * width
+    numbers = {path: number for number, path in enumerate(paths)}
+    counts = np.array([count for _, count in spans])
+    # Where each row lies: in which file, and from which byte on.
+    shard = np.repeat([numbers[place.path] for place in places], counts)
+    firsts = np.repeat([first for first, _ in spans] - (np.cumsum(counts) - counts), counts) + np.arange(len(shard))
+    byte = np.array([offset for offset, _ in located])[shard] + firsts * row_bytes
+
+    def read(rows: NDArray[np.int64]) -> NDArray[Any]:
+        states = np.empty((len(rows), width), dtype)
+        # File by file, and in the order of its bytes.
+        order = np.lexsort((byte[rows], shard[rows]))
+        files, starts = shard[rows[order]], byte[rows[order]]
+        # What lies one after another on disk and in the answer is read at once.
+        together = (np.diff(files) == 0) & (np.diff(starts) == row_bytes) & (np.diff(order) == 1)
+        runs = np.split(order, np.flatnonzero(~together) + 1) if len(order) else []
+        for number, of_file in groupby(runs, key=lambda run: int(shard[rows[run[0]]])):
+            read_runs(paths[number], [(int(byte[rows[run[0]]]), states[run[0] : run[-1] + 1]) for run in of_file])
+        return states
+
+    return LazyRows((len(shard), width), read)
+
+
+def read_runs(path: Path, runs: Iterable[tuple[int, NDArray[Any]]]) -> None:
+    """Fill arrays with what a file holds from given bytes on."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            for start, states in runs:
+                file.seek(start)
+                if file.readinto(states.view(np.uint8).data) != states.nbytes:
+                    raise damaged(path, "it ends too early")
+    except OSError as error:
+        raise damaged(path, error) from error
 
 
 def by_shard(places: Iterable[Place]) -> Iterator[tuple[Path, list[Place]]]:

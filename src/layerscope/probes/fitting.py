@@ -29,6 +29,7 @@ from layerscope.atomic_files import read_header, read_tensors, write_tensors
 from layerscope.data.splits import Part
 from layerscope.encoders.encoder import source_digest
 from layerscope.features.clip_features import Features
+from layerscope.features.row_blocks import Rows, share_of_memory
 from layerscope.probes import PROBES, Input, Prediction, Problem, assemble, inputs_of, offers
 from layerscope.probes.frame_targets import Tracks, score_tracks
 from layerscope.probes.workers import side_by_side
@@ -104,6 +105,7 @@ def run_jobs(
     directory: Path | None = None,
     workers: int | None = None,
     progress: Progress = lambda _: None,
+    memory: float | None = None,
 ) -> list[Outcome]:
     """Run jobs, or read what an earlier run of theirs has left.
 
@@ -122,6 +124,9 @@ def run_jobs(
         limit, the process's affinity and `LOKY_MAX_CPU_COUNT`).
     progress : callable
         Called with 1 for each finished job.
+    memory : float, optional
+        Gigabytes that the states of all processes may take; a half of what the machine has by default. What takes more
+        is read by blocks.
 
     Returns
     -------
@@ -139,7 +144,7 @@ def run_jobs(
             found[name] = read_outcome(path)
             progress(shared[name])
     missing = [first[name] for name in shared if name not in found]
-    for position, outcome in run_side_by_side(jobs, missing, target, seeds, workers or joblib.cpu_count()):
+    for position, outcome in run_side_by_side(jobs, missing, target, seeds, workers or joblib.cpu_count(), memory):
         name = names[position]
         if directory:
             write_outcome(directory / f"{name}.safetensors", outcome)
@@ -154,16 +159,18 @@ def run_side_by_side(
     target: Target,
     seeds: Sequence[int],
     workers: int,
+    memory: float | None,
 ) -> Iterator[tuple[int, Outcome]]:
     """Yield outcomes as they are ready."""
-    calls = ((position, jobs[position], target, seeds) for position in positions)
+    workers = max(1, min(workers, len(positions)))
+    calls = ((position, jobs[position], target, seeds, share_of_memory(memory) / workers) for position in positions)
     # As they are ready, so that a killed run has kept all that it finished.
-    yield from side_by_side(numbered, calls, max(1, min(workers, len(positions))), order="as ready")
+    yield from side_by_side(numbered, calls, workers, order="as ready")
 
 
-def numbered(position: int, job: Job, target: Target, seeds: Sequence[int]) -> tuple[int, Outcome]:
+def numbered(position: int, job: Job, target: Target, seeds: Sequence[int], memory: float) -> tuple[int, Outcome]:
     """Run a job and say which it was."""
-    return position, run_job(job, target, seeds)
+    return position, run_job(job, target, seeds, memory)
 
 
 @contextmanager
@@ -179,15 +186,15 @@ def single_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def run_job(job: Job, target: Target, seeds: Sequence[int]) -> Outcome:
-    """Train a job's probe for every part and seed, on one thread."""
+def run_job(job: Job, target: Target, seeds: Sequence[int], memory: float = np.inf) -> Outcome:
+    """Train a job's probe for every part and seed, on one thread, with states that take so many bytes at most."""
     with single_thread():
-        return train_parts(job, target, seeds)
+        return train_parts(job, target, seeds, memory)
 
 
 def train_part(
     job: Job,
-    states: NDArray[np.float32],
+    states: Rows,
     target: Target,
     number: int,
     seeds: Sequence[int],
@@ -212,7 +219,7 @@ def is_cross_validated(job: Job, target: Target) -> bool:
     return bool(target.choosing) and quick and job.chosen.name in SINGLE_INPUTS
 
 
-def cross_validate(job: Job, states: NDArray[np.float32], target: Target, seeds: Sequence[int]) -> NDArray[np.float32]:
+def cross_validate(job: Job, states: Rows, target: Target, seeds: Sequence[int]) -> NDArray[np.float32]:
     """Return the scores, (1, clip, output), of each clip by the training that it validates."""
     inner = replace(target, parts=target.choosing)
     # NaN for those that no training validates: the tested clips.
@@ -223,9 +230,9 @@ def cross_validate(job: Job, states: NDArray[np.float32], target: Target, seeds:
     return scores
 
 
-def train_parts(job: Job, target: Target, seeds: Sequence[int]) -> Outcome:
+def train_parts(job: Job, target: Target, seeds: Sequence[int], memory: float) -> Outcome:
     """Train for every part, and put what the parts leave together."""
-    states = assemble(job.features, job.chosen)
+    states = assemble(job.features, job.chosen, memory)
     settings: list[dict[str, float]] = []
     mixtures: list[list[float]] = []
     collected: dict[str, NDArray[np.float32]] = {}

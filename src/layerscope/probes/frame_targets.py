@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from layerscope.data.splits import Part
 from layerscope.features.clip_features import Features
+from layerscope.features.row_blocks import LazyRows, Rows
 from layerscope.features.store import FeatureStore
 from layerscope.features.windows import FRAME_RATE
+from layerscope.probes.inputs import BLOCKS
 from layerscope.targets.kind import Labels
 from layerscope.targets.over_time import KindOverTime
 
@@ -134,25 +136,26 @@ def frame_features(store: FeatureStore, clips: pd.DataFrame, tracks: Tracks) -> 
     about = store.description
     baseline = bool(about["baseline"])
     keys = list(clips.clip_key)
-    # Clips of the same content share a key, and one read serves them all.
-    rows_of: dict[str, list[int]] = {}
-    for row, key in enumerate(keys):
-        rows_of.setdefault(key, []).append(row)
-    # Rows ascend by clip: those of clip n lie from bounds[n] to bounds[n + 1].
-    bounds = np.searchsorted(tracks.clip, np.arange(len(keys) + 1))
+    # Frames that are kept of clip n lie from bounds[n] to bounds[n + 1].
+    bounds = np.concatenate([[0], np.cumsum([store.entry(key).frames for key in keys])])
 
-    def read(position: int) -> NDArray[np.float32]:
-        found: NDArray[np.float32] | None = None
-        for key, kept in store.read_frames(keys, about["layers"][position]):
-            states = averaged(kept, round(FRAME_RATE / tracks.rate))
-            if baseline:
-                states = context(states, tracks.rate)
-            if found is None:
-                found = np.empty((len(tracks.clip), states.shape[1]), np.float32)
-            for row in rows_of[key]:
-                found[bounds[row] : bounds[row + 1]] = states[tracks.frame[bounds[row] : bounds[row + 1]]]
-        assert found is not None
-        return found
+    def read(position: int) -> Rows:
+        kept = store.read_frames(keys, about["layers"][position])
+
+        def states_of(clip: int) -> NDArray[np.float32]:
+            states = averaged(kept[bounds[clip] : bounds[clip + 1]], round(FRAME_RATE / tracks.rate))
+            return context(states, tracks.rate) if baseline else states
+
+        def frames_of(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+            frames = np.empty((len(rows), width), np.float32)
+            order = np.argsort(tracks.clip[rows], kind="stable")
+            for of_clip in np.split(order, np.flatnonzero(np.diff(tracks.clip[rows[order]])) + 1):
+                if len(of_clip):
+                    frames[of_clip] = states_of(tracks.clip[rows[of_clip[0]]])[tracks.frame[rows[of_clip]]]
+            return frames
+
+        width = kept.shape[1] * (BLOCKS["frame"] if baseline else 1)
+        return LazyRows((len(tracks.clip), width), frames_of)
 
     return Features(
         model=about["encoder"],

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from layerscope.features.clip_features import Features
+from layerscope.features.row_blocks import LazyRows, Rows, in_memory
 
 __all__ = ["Input", "assemble", "inputs_of"]
-
-Array = NDArray[np.float32]
-
 
 #: The summaries of plain features, the narrow one the first part of the wide one, and how many parts that has.
 NARROW_AND_WIDE: dict[str, tuple[str, ...]] = {
@@ -62,13 +59,25 @@ def inputs_of(features: Features) -> list[Input]:
     return [*layers, Input("last", features.layers[-1]), *mixtures, Input("concat")]
 
 
-def assemble(features: Features, chosen: Input) -> Array:
-    """Return an input's states, (window, dim), or (window, layer, dim) for a mixture."""
+def assemble(features: Features, chosen: Input, memory: float = np.inf) -> Rows:
+    """Return an input's states, (window, dim), or (window, layer, dim) for a mixture.
+
+    They are an array where that, and what a probe makes of it, fits in so many bytes of memory, and read by blocks
+    otherwise.
+    """
     if chosen.name in BLOCKS and chosen.name != features.pooling:
         both = features.read(0)
-        return both[:, : both.shape[1] // BLOCKS[chosen.name]]
+        narrow = both.shape[1] // BLOCKS[chosen.name]
+        return in_memory(LazyRows((len(both), narrow), lambda rows: both[rows][:, :narrow]), memory)
     if chosen.layer is not None:
-        return features.read(features.layers.index(chosen.layer))
+        return in_memory(features.read(features.layers.index(chosen.layer)), memory)
     first = 1 if chosen.name == "weighted[1:]" else 0
-    states = [features.read(position) for position in range(first, len(features.layers))]
-    return np.concatenate(states, axis=1) if chosen.name == "concat" else np.stack(states, axis=1)
+    layers = [features.read(position) for position in range(first, len(features.layers))]
+    count = len(layers[0])
+    if chosen.name == "concat":
+        columns = sum(layer.shape[1] for layer in layers)
+        states = LazyRows((count, columns), lambda rows: np.concatenate([layer[rows] for layer in layers], axis=1))
+    else:
+        shape = (count, len(layers), layers[0].shape[1])
+        states = LazyRows(shape, lambda rows: np.stack([layer[rows] for layer in layers], axis=1))
+    return in_memory(states, memory)

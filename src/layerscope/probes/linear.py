@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 from torch import Tensor
 
+from layerscope.features.row_blocks import LazyRows, Rows, held, in_memory, row_blocks
 from layerscope.probes.problem import (
     Prediction,
     Problem,
@@ -26,12 +28,13 @@ from layerscope.probes.problem import (
     mixture_size,
     target_tensor,
     validation_score,
+    window_scores,
 )
 from layerscope.scores.layer_selection import choose
 from layerscope.targets.kind import Form
 
 __all__ = [
-    "PENALTIES", "Tied", "applied_weights", "basis_of_rank", "fit_linear", "objective_of", "parameter_count", "solve",
+    "CUT", "PENALTIES", "Tied", "applied_weights", "basis_of_rank", "fit_linear", "objective_of", "solve",
     "solve_mixture", "tied_mixtures",
 ]  # fmt: skip
 
@@ -44,6 +47,13 @@ TOLERANCES = (1e-8, 1e-15)
 FRAME_TOLERANCES = (1e-4, 1e-7)
 #: Windows above which single precision does: double takes many times as long (docs/decisions.md).
 MANY = 10_000
+#: Multiplications that one penalty's solution may take, about ten minutes of a core: beyond, the last iteration stands.
+#: A layer of 1024 on 270,000 windows and 87 tags takes some hundred iterations of the 400 that it may.
+WORK, FEWEST_ITERATIONS = 2e13, 20
+#: Setting of a solution whose search was cut short by either bound.
+CUT = "cut"
+#: Numbers of a mixture's states above which its search starts from equal shares alone.
+MANY_NUMBERS = 2**29
 
 
 def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
@@ -61,49 +71,85 @@ def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     list of one Prediction
     """
     del seeds
-    states = problem.standardised()
-    targets, (shift, scale) = target_tensor(problem)
     train = problem.windows_of(problem.train)
-    basis = basis_of_rank(states, train)
-    if basis is not None:
-        states = (states @ basis).astype(np.float32)
-    inputs = torch.from_numpy(states)
-    if len(train) <= MANY:
-        inputs = inputs.double()
-    trained = inputs[train]
-    window_target = targets[torch.from_numpy(problem.window_clip[train])]
+    states, basis, trained = rotated(problem.standardised(), train)
+    targets, restore = target_tensor(problem)
+    wanted = targets[torch.from_numpy(problem.window_clip[train])]
     outputs, form = len(problem.labels.names), problem.labels.kind.form
-    # Where the first penalty starts; a mixture brings starts of its own, since shares of 0 have no sum.
-    solution = np.zeros(parameter_count(states, outputs))
-    tied = tied_mixtures(trained, outputs) if mixture_size(states) else []
-    candidates: list[Prediction] = []
-    for penalty in problem.open_values("penalty", PENALTIES):
+    inputs = as_tensor(trained, len(train)) if isinstance(trained, np.ndarray) else trained
+    penalties = problem.open_values("penalty", PENALTIES)
+    solutions, is_cut = solutions_of(inputs, wanted, form, outputs, penalties)
+
+    def scores(chosen: Sequence[NDArray[np.float64]], windows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+        def probe(rows: NDArray[np.float32], solution: NDArray[np.float64]) -> NDArray[Any]:
+            block = as_tensor(rows, len(train))
+            raw: NDArray[Any] = linear_scores(torch.from_numpy(solution).to(block.dtype), block, outputs).numpy()
+            return raw * restore[1] + restore[0]
+
+        raw = window_scores(states, windows, [partial(probe, solution=solution) for solution in chosen])
+        return [clip_means(each, problem.window_clip[windows], len(problem.labels.values)) for each in raw]
+
+    valid = scores(solutions, problem.windows_of(problem.valid))
+    place = choose(range(len(penalties)), lambda place: validation_score(problem, valid[place])).chosen
+    solution, (answers,) = solutions[place], scores([solutions[place]], np.arange(len(problem.window_clip)))
+    mixture = mixture_of(solution, states)
+    inner, intercepts = np.split(solution[: (states.shape[-1] + 1) * outputs].reshape(-1, outputs), [-1])
+    weights = applied_weights(problem, basis, inner, intercepts[0], restore[::-1], mixture)
+    settings = {"penalty": penalties[place]} | ({CUT: 1.0} if is_cut[place] else {})
+    return [Prediction(answers, settings, mixture, weights)]
+
+
+def as_tensor(rows: NDArray[np.float32], trained: int) -> Tensor:
+    """Return rows in the precision in which so many train."""
+    tensor = torch.from_numpy(rows)
+    return tensor.double() if trained <= MANY else tensor
+
+
+def rotated(states: Rows, train: NDArray[np.int64]) -> tuple[Rows, NDArray[np.float64] | None, Rows]:
+    """Return states in the basis of the training windows where that is smaller, the basis, and the training rows."""
+    trained = held(states, train)
+    basis = basis_of_rank(trained)
+    if basis is None:
+        return states, None, trained
+    shape = (*states.shape[:-1], basis.shape[1])
+    memory = states.memory if isinstance(states, LazyRows) else np.inf
+    turned = in_memory(LazyRows(shape, lambda rows: (states[rows] @ basis).astype(np.float32)), memory)
+    return turned, basis, held(turned, train)
+
+
+def solutions_of(
+    inputs: Tensor | LazyRows, targets: Tensor, form: Form, outputs: int, penalties: Sequence[float]
+) -> tuple[list[NDArray[np.float64]], list[bool]]:
+    """Return the solution of each penalty, of which each starts the next, and whether its search was cut short."""
+    tied = tied_mixtures(inputs, outputs) if len(inputs.shape) == 3 else []
+    solutions: list[NDArray[np.float64]] = []
+    is_cut: list[bool] = []
+    for penalty in penalties:
+        last = solutions[-1] if solutions else None
         if tied:
-            solution = solve_mixture(
-                trained, window_target, form, outputs, penalty, tied, solution if candidates else None
-            )
+            solutions.append(solve_mixture(inputs, targets, form, outputs, penalty, tied, last))
+            is_cut.append(len(tied) == 1)
         else:
-            solution = solve(trained, window_target, form, outputs, penalty, solution)
-        raw = linear_scores(torch.from_numpy(solution).to(inputs.dtype), inputs, outputs).numpy() * scale + shift
-        scores = clip_means(raw.astype(np.float32), problem.window_clip, len(problem.labels.values))
-        mixture = mixture_of(solution, states)
-        inner, intercepts = np.split(solution[: (states.shape[-1] + 1) * outputs].reshape(-1, outputs), [-1])
-        weights = applied_weights(problem, basis, inner, intercepts[0], (scale, shift), mixture)
-        candidates.append(Prediction(scores, {"penalty": penalty}, mixture, weights))
-    return [choose(candidates, lambda candidate: validation_score(problem, candidate.scores)).chosen]
+            # A mixture brings starts of its own, since shares of 0 have no sum.
+            start = np.zeros((inputs.shape[-1] + 1) * outputs) if last is None else last
+            found = minimised(inputs, targets, form, outputs, penalty, start)
+            solutions.append(np.asarray(found.x, dtype=np.float64))
+            # The iterations were used up, and not for want of a better step.
+            is_cut.append(found.nit >= iterations(inputs, outputs) < ITERATIONS)
+    return solutions, is_cut
 
 
-def basis_of_rank(states: NDArray[np.float32], train: NDArray[np.int64]) -> NDArray[np.float64] | None:
+def basis_of_rank(trained: Rows) -> NDArray[np.float64] | None:
     """Return an orthonormal basis of the training windows, (dim, rank), where these are fewer than the columns.
 
     With a layer axis every layer's states count as windows.
     The penalised optimum lies in their span and the penalty does not see a rotation, so that the solution is the
     same and its size that of the data (the representer theorem).
     """
-    rows = states[train].reshape(-1, states.shape[-1])
-    if len(rows) >= states.shape[-1]:
+    columns = trained.shape[-1]
+    if int(np.prod(trained.shape[:-1])) >= columns:
         return None
-    basis: NDArray[np.float64] = np.linalg.qr(rows.astype(np.float64).T)[0]
+    basis: NDArray[np.float64] = np.linalg.qr(trained[:].reshape(-1, columns).astype(np.float64).T)[0]
     return basis
 
 
@@ -128,11 +174,6 @@ def applied_weights(
     return found | ({"mixture": np.array(mixture)} if mixture else {})
 
 
-def parameter_count(states: NDArray[np.float32], outputs: int) -> int:
-    """Return the length of the vector of parameters: weights, intercepts, and what a mixture's shares are made of."""
-    return int((states.shape[-1] + 1) * outputs + mixture_size(states))
-
-
 def linear_scores(parameters: Tensor, inputs: Tensor, outputs: int) -> Tensor:
     """Return scores (window, output) for a vector of parameters."""
     dim = inputs.shape[-1]
@@ -148,7 +189,7 @@ def shares(amounts: Tensor) -> Tensor:
     return amounts / amounts.sum()
 
 
-def mixture_of(solution: NDArray[np.float64], states: NDArray[np.float32]) -> tuple[float, ...]:
+def mixture_of(solution: NDArray[np.float64], states: Rows) -> tuple[float, ...]:
     """Return the weights of layers, where they were learned."""
     layers = mixture_size(states)
     return tuple(shares(torch.from_numpy(solution[-layers:])).tolist()) if layers else ()
@@ -157,28 +198,36 @@ def mixture_of(solution: NDArray[np.float64], states: NDArray[np.float32]) -> tu
 Objective = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
 
 
-def objective_of(inputs: Tensor, targets: Tensor, form: Form, outputs: int, penalty: float) -> Objective:
+def objective_of(inputs: Tensor | LazyRows, targets: Tensor, form: Form, outputs: int, penalty: float) -> Objective:
     """Return the function that `solve` minimises: parameters to the penalised loss and its gradient."""
     weights = inputs.shape[-1] * outputs
-    wanted = targets if form == "classes" else targets.to(inputs.dtype)
+    precision = inputs.dtype if isinstance(inputs, Tensor) else torch.float64 if len(inputs) <= MANY else torch.float32
+    wanted = targets if form == "classes" else targets.to(precision)
     # Sums over tags and dimensions make them separate problems, each with the same penalty.
     # `loss_of` averages over outputs, hence the product; half the squared error is what `solve` promises.
     factor = {"classes": 1.0, "tags": float(outputs), "values": outputs / 2}[form]
 
     def objective(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        parameters = torch.from_numpy(vector).to(inputs.dtype).requires_grad_()
-        loss = factor * loss_of(form, linear_scores(parameters, inputs, outputs), wanted)
-        # Neither intercepts nor shares are penalised: both stand behind the weights.
-        total = loss + penalty / 2 * parameters[:weights].square().sum()
-        (gradient,) = torch.autograd.grad(total, parameters)
-        # L-BFGS itself works in float64, also where the loss is single.
-        return float(total.detach()), gradient.double().numpy()
+        parameters = torch.from_numpy(vector).to(precision).requires_grad_()
+        value, gradient = 0.0, np.zeros(len(vector))
+        for block in row_blocks(inputs.shape):
+            rows = torch.as_tensor(inputs[block]).to(precision)
+            # `loss_of` is the mean of a block.
+            share = len(rows) / len(inputs)
+            loss = share * factor * loss_of(form, linear_scores(parameters, rows, outputs), wanted[block])
+            if not block.start:
+                # Neither intercepts nor shares are penalised: both stand behind the weights.
+                loss = loss + penalty / 2 * parameters[:weights].square().sum()
+            value += float(loss.detach())
+            # L-BFGS itself works in float64, also where the loss is single.
+            gradient += torch.autograd.grad(loss, parameters)[0].double().numpy()
+        return value, gradient
 
     return objective
 
 
 def solve(
-    inputs: Tensor,
+    inputs: Tensor | LazyRows,
     targets: Tensor,
     form: Form,
     outputs: int,
@@ -191,7 +240,7 @@ def solve(
 
     Parameters
     ----------
-    inputs : Tensor, shape (window, dim) or (window, layer, dim), float64, or float32 where there are many
+    inputs : Tensor or LazyRows, shape (window, dim) or (window, layer, dim), float64, or float32 where there are many
         Standardised. With a layer axis the problem is no longer convex, and what is found depends on the start.
     targets : Tensor
         As `loss_of` takes them.
@@ -210,23 +259,43 @@ def solve(
     -------
     ndarray of float64, the parameters
     """
+    found = minimised(inputs, targets, form, outputs, penalty, start, roughly=roughly)
+    return np.asarray(found.x, dtype=np.float64)
+
+
+def minimised(
+    inputs: Tensor | LazyRows,
+    targets: Tensor,
+    form: Form,
+    outputs: int,
+    penalty: float,
+    start: NDArray[np.float64],
+    *,
+    roughly: bool = False,
+) -> OptimizeResult:
+    """Return all that the optimiser says, for what `solve` takes."""
     gradient, gain = TOLERANCES if len(inputs) <= MANY and not roughly else FRAME_TOLERANCES
-    layers = inputs.shape[1] if inputs.ndim == 3 else 0
-    found = minimize(
+    layers = inputs.shape[1] if len(inputs.shape) == 3 else 0
+    return minimize(
         objective_of(inputs, targets, form, outputs, penalty),
         start,
         jac=True,
         method="L-BFGS-B",
         bounds=[(None, None)] * (len(start) - layers) + [(0.0, None)] * layers if layers else None,
         options={
-            "maxiter": ITERATIONS,
-            "maxfun": 2 * ITERATIONS,
+            "maxiter": iterations(inputs, outputs),
+            "maxfun": 2 * iterations(inputs, outputs),
             "gtol": gradient,
             "ftol": gain,
             "maxcor": 30,
         },
     )
-    return np.asarray(found.x, dtype=np.float64)
+
+
+def iterations(inputs: Tensor | LazyRows, outputs: int) -> int:
+    """Return how many iterations a solution may take."""
+    affordable = WORK / (2 * float(np.prod(inputs.shape)) * outputs)
+    return int(min(ITERATIONS, max(FEWEST_ITERATIONS, affordable)))
 
 
 @dataclass
@@ -246,7 +315,7 @@ class Tied:
     """
 
     mixture: NDArray[np.float64]
-    inputs: Tensor
+    inputs: Tensor | LazyRows
     basis: NDArray[np.float64] | None
     solution: NDArray[np.float64]
 
@@ -259,21 +328,31 @@ class Tied:
         return loss, np.concatenate([whole, intercepts, self.mixture])
 
 
-def tied_mixtures(inputs: Tensor, outputs: int) -> list[Tied]:
-    """Return the mixtures where a search starts: equal shares, and each layer alone."""
-    windows, layers, _ = inputs.shape
+def tied_mixtures(inputs: Tensor | LazyRows, outputs: int) -> list[Tied]:
+    """Return the mixtures where a search starts: equal shares, and each layer alone where that is quick enough."""
+    layers = inputs.shape[1]
     tied = []
     for mixture in np.concatenate([np.full((1, layers), 1 / layers), np.eye(layers)]):
-        alone = np.flatnonzero(mixture)
-        mixed = inputs[:, alone[0]] if len(alone) == 1 else inputs.mean(dim=1)
-        basis = basis_of_rank(mixed.numpy(), np.arange(windows))
-        reduced = mixed if basis is None else mixed @ torch.from_numpy(basis).to(mixed.dtype)
-        tied.append(Tied(mixture, reduced, basis, np.zeros((reduced.shape[1] + 1) * outputs)))
+        mixed, basis = mixed_by(mixture, inputs), None
+        if isinstance(mixed, Tensor):
+            basis = basis_of_rank(mixed.numpy())
+            mixed = mixed if basis is None else mixed @ torch.from_numpy(basis).to(mixed.dtype)
+        tied.append(Tied(mixture, mixed, basis, np.zeros((mixed.shape[1] + 1) * outputs)))
+        if float(np.prod(inputs.shape)) > MANY_NUMBERS:
+            break
     return tied
 
 
+def mixed_by(mixture: NDArray[np.float64], inputs: Tensor | LazyRows) -> Tensor | LazyRows:
+    """Return the mean of layers, or one of them."""
+    alone = np.flatnonzero(mixture)
+    if isinstance(inputs, Tensor):
+        return inputs[:, alone[0]] if len(alone) == 1 else inputs.mean(dim=1)
+    return LazyRows((len(inputs), inputs.shape[2]), lambda rows: inputs[rows][:, alone].mean(axis=1), inputs.memory)
+
+
 def solve_mixture(
-    inputs: Tensor,
+    inputs: Tensor | LazyRows,
     targets: Tensor,
     form: Form,
     outputs: int,
@@ -283,9 +362,9 @@ def solve_mixture(
 ) -> NDArray[np.float64]:
     """Minimise the penalised loss over weights and mixture, from several starts.
 
-    They are equal shares, the single layer of the lowest loss, and the solution of the penalty before: each with its
-    own convex solution, so that the result is above neither any single layer nor the plain mean. The starts are
-    followed roughly, and the best of them to convergence.
+    They are equal shares, the single layer of the lowest loss (not of `MANY_NUMBERS`), and the solution of the penalty
+    before: each with its own convex solution, so that the result is above neither any single layer nor the plain mean.
+    The starts are followed roughly, and the best of them to convergence.
 
     Parameters
     ----------
@@ -301,7 +380,9 @@ def solve_mixture(
     ndarray of float64, the parameters
     """
     equal, *single = [mixture.solve(targets, form, outputs, penalty) for mixture in tied]
-    starts = [equal[1], min(single, key=lambda pair: pair[0])[1]]
+    starts = [equal[1]]
+    if single:
+        starts.append(min(single, key=lambda pair: pair[0])[1])
     if warm is not None:
         starts.append(warm)
     objective = objective_of(inputs, targets, form, outputs, penalty)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from layerscope.features.row_blocks import Rows, held, row_blocks
 from layerscope.probes.problem import (
     Prediction,
     Problem,
@@ -105,7 +106,7 @@ def fit_mlp(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     -------
     list of Prediction, one a seed
     """
-    states = torch.from_numpy(problem.standardised())
+    states = problem.standardised()
     rates = problem.open_values("learning_rate", LEARNING_RATES)
     tries = {rate: train_once(problem, states, rate, seeds[0]) for rate in rates}
     best = choose(rates, lambda rate: tries[rate].rank).chosen
@@ -116,30 +117,30 @@ def fit_mlp(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     ]
 
 
-def train_once(problem: Problem, states: Tensor, rate: float, seed: int) -> Trained:
+def train_once(problem: Problem, states: Rows, rate: float, seed: int) -> Trained:
     """Train with one learning rate and seed; return the epoch that validation likes best, or the one that is held."""
     labels = problem.labels
     targets, restore = target_tensor(problem)
-    train = torch.from_numpy(problem.windows_of(problem.train))
-    valid = problem.windows_of(problem.valid)
-    window_target = targets[torch.from_numpy(problem.window_clip)]
+    train, valid = problem.windows_of(problem.train), problem.windows_of(problem.valid)
+    trained, asked = held(states, train), held(states, valid)
+    wanted = targets[torch.from_numpy(problem.window_clip[train])]
     # A caller's random state stays as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        probe = MLP(states.shape[-1], len(labels.names), mixture_size(problem.states))
+        probe = MLP(states.shape[-1], len(labels.names), mixture_size(states))
         # Without decay AdamW is Adam (docs/decisions.md).
         optimizer = torch.optim.AdamW(probe.parameters(), lr=rate, weight_decay=0.0, fused=True)
         halving = torch.optim.lr_scheduler.ReduceLROnPlateau(
             optimizer, mode="max", factor=0.5, patience=problem.schedule.halve_after
         )
         best, kept, best_epoch = (-np.inf, -np.inf), copy.deepcopy(probe.state_dict()), 0
-        held = problem.settings is not None
+        settled = problem.settings is not None
         for epoch in range(1, int(problem.open_values("epoch", (problem.schedule.epochs,))[0]) + 1):
-            run_epoch(probe, optimizer, labels.kind.form, states, window_target, train)
-            rank = validate(probe, problem, states, targets, valid, restore)
+            run_epoch(probe, optimizer, labels.kind.form, trained, wanted)
+            rank = validate(probe, problem, asked, targets, valid, restore)
             # By the score alone: the loss only tells equal scores apart.
             halving.step(rank[0])
-            if held or rank > best:
+            if settled or rank > best:
                 best, kept, best_epoch = rank, copy.deepcopy(probe.state_dict()), epoch
             elif epoch - best_epoch >= problem.schedule.stop_after:
                 break
@@ -168,29 +169,27 @@ def applied_weights(
     return found | ({"mixture": np.array(mixture)} if mixture else {})
 
 
-def run_epoch(
-    probe: MLP, optimizer: torch.optim.Optimizer, form: Form, states: Tensor, targets: Tensor, train: Tensor
-) -> None:
+def run_epoch(probe: MLP, optimizer: torch.optim.Optimizer, form: Form, states: Rows, targets: Tensor) -> None:
     """Take one step for each batch of the training windows, in random order."""
     probe.train()
-    size = BATCH if len(train) <= MANY else FRAME_BATCH
-    for batch in train[torch.randperm(len(train))].split(size):
+    size = BATCH if len(states) <= MANY else FRAME_BATCH
+    for batch in torch.randperm(len(states)).split(size):
         optimizer.zero_grad(set_to_none=True)
-        loss_of(form, probe(states[batch]), targets[batch]).backward()
+        loss_of(form, probe(torch.from_numpy(states[batch.numpy()])), targets[batch]).backward()
         optimizer.step()
 
 
 def validate(
     probe: MLP,
     problem: Problem,
-    states: Tensor,
+    states: Rows,
     targets: Tensor,
     windows: NDArray[np.int64],
     restore: Scale,
 ) -> tuple[float, float]:
     """Return the primary metric and minus the loss of the validation clips, whole, not batch by batch."""
     rows = problem.valid
-    raw = clip_means(predict(probe, states[windows]), problem.window_clip[windows], len(problem.labels.values))[rows]
+    raw = clip_means(predict(probe, states), problem.window_clip[windows], len(problem.labels.values))[rows]
     # The loss is of outputs as they are trained, the metric of the labels' units.
     loss = loss_of(problem.labels.kind.form, torch.from_numpy(raw), targets[torch.from_numpy(rows)])
     metric = problem.labels.take(rows).score(raw * restore[1] + restore[0])[0]
@@ -199,8 +198,9 @@ def validate(
 
 
 @torch.inference_mode()
-def predict(probe: MLP, states: Tensor) -> NDArray[np.float32]:
+def predict(probe: MLP, states: Rows) -> NDArray[np.float32]:
     """Return scores (window, output) without dropout."""
     probe.eval()
     # In parts, because the hidden layer of a million frames at once would take 2 GB.
-    return np.concatenate([probe(part).numpy() for part in states.split(8192)])
+    parts = (torch.from_numpy(states[block]).split(8192) for block in row_blocks(states.shape))
+    return np.concatenate([probe(part).numpy() for of_block in parts for part in of_block])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from layerscope.features.row_blocks import LazyRows, Rows, held, in_memory, row_blocks, taken
 from layerscope.targets.kind import Form, Labels
 from layerscope.tasks.task import Schedule
 
@@ -25,6 +26,7 @@ __all__ = [
     "mixture_size",
     "target_tensor",
     "validation_score",
+    "window_scores",
 ]
 
 Array = NDArray[np.float32]
@@ -38,7 +40,7 @@ class Problem:
 
     Attributes
     ----------
-    states : ndarray, shape (window, dim) or (window, layer, dim)
+    states : ndarray or LazyRows, shape (window, dim) or (window, layer, dim)
         With a layer axis, a mixture of layers is to be learned.
     window_clip : ndarray of int, shape (window,)
         The clip of each window, ascending.
@@ -53,7 +55,7 @@ class Problem:
         train as well.
     """
 
-    states: Array
+    states: Rows
     window_clip: NDArray[np.int64]
     labels: Labels
     train: NDArray[np.int64]
@@ -70,17 +72,27 @@ class Problem:
         """Return the windows of some clips."""
         return np.flatnonzero(np.isin(self.window_clip, clips))
 
-    def standardised(self) -> Array:
+    def standardised(self) -> Rows:
         """Return the states with mean 0 and deviation 1 over the training windows; constant columns become 0."""
         mean, scale = self.standard
-        return ((self.states - mean) * scale).astype(np.float32)
+        states = LazyRows(self.states.shape, lambda rows: ((self.states[rows] - mean) * scale).astype(np.float32))
+        if isinstance(self.states, LazyRows):
+            states.memory = self.states.memory
+            return states
+        return in_memory(states)
 
     @cached_property
     def standard(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the mean of the training windows, and one over their deviation, 0 for constant columns."""
-        # float64, because float32 would lose the deviation of a column beside a large mean.
-        train = self.states[self.windows_of(self.train)].astype(np.float64)
-        mean, deviation = train.mean(axis=0), train.std(axis=0)
+        train = held(self.states, self.windows_of(self.train))
+
+        def mean_of(function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
+            # float64, because float32 would lose the deviation of a column beside a large mean.
+            sums = [function(train[block].astype(np.float64)).sum(axis=0) for block in row_blocks(train.shape)]
+            return np.asarray(sum(sums) / len(train))
+
+        mean = mean_of(lambda block: block)
+        deviation = np.sqrt(mean_of(lambda block: np.square(block - mean)))
         # A column that does not vary beyond rounding would be blown up to noise.
         constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
         # The inner `where` keeps zeros out of the division; the outer one throws its result away.
@@ -109,9 +121,22 @@ class Prediction:
     weights: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
-def mixture_size(states: Array) -> int:
+def mixture_size(states: Rows) -> int:
     """Return how many layers a mixture has, 0 where there is none to learn."""
-    return states.shape[1] if states.ndim == 3 else 0
+    return states.shape[1] if len(states.shape) == 3 else 0
+
+
+def window_scores(
+    states: Rows, windows: NDArray[np.int64], probes: Sequence[Callable[[Array], NDArray[Any]]]
+) -> list[Array]:
+    """Return what each of several probes says of some windows, (window, output), every block read once for all."""
+    some = taken(states, windows)
+    parts: list[list[Array]] = [[] for _ in probes]
+    for block in row_blocks(some.shape):
+        rows = some[block]
+        for scores, probe in zip(parts, probes, strict=True):
+            scores.append(probe(rows).astype(np.float32))
+    return [np.concatenate(scores) for scores in parts]
 
 
 def clip_means(values: Array, window_clip: NDArray[np.int64], clips: int) -> Array:

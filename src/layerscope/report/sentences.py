@@ -491,6 +491,10 @@ def list_cautions(results: Results) -> list[str]:
         cautions.append(f"Tags without both answers in the test split, left out: {', '.join(named)}{rest}.")
     if facts.get("short"):
         cautions.append(f"{sentence('the ' + facts['short'].removeprefix('this '))}.".replace("The copy", "This copy"))
+    if facts.get("cut"):
+        cautions.append(
+            f"The linear probe was too large to be solved to the end, and may do better, on {', '.join(facts['cut'])}."
+        )
     if facts["skipped"]:
         what = "1 clip was" if facts["skipped"] == 1 else f"{facts['skipped']:,} clips were"
         cautions.append(f"{what} not used; see skipped.csv for the reason.")

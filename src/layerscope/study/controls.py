@@ -69,7 +69,14 @@ def score_controls(
                 # Tracks are scored by their annotations: shuffled frames make up no chords or beats to ask for.
                 splits if target.tracks else {name: relabelled(each, given.labels) for name, each in splits.items()}
             )
-            outcomes = run_jobs([jobs[place] for place in due], given, [number], keep, progress=lambda n: step(n, 0.0))
+            outcomes = run_jobs(
+                [jobs[place] for place in due],
+                given,
+                [number],
+                keep,
+                memory=asked.memory,
+                progress=lambda n: step(n, 0.0),
+            )
             for place, outcome in zip(due, outcomes, strict=True):
                 control = replace(jobs[place], chosen=Input("shuffled", jobs[place].chosen.layer))
                 scored[place].append(score_job(control, outcome, splits_of(control, given, asking), names, [number]))

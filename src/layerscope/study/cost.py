@@ -391,7 +391,7 @@ def probing_seconds(features: list[Features], target: Target, plan: Plan) -> flo
 
 def columns(job: Job) -> int:
     """Return how many numbers a job is given of a row."""
-    return assemble(job.features, job.chosen).size
+    return int(np.prod(assemble(job.features, job.chosen).shape))
 
 
 def training_seconds(job: Job, target: Target, seeds: int) -> float:

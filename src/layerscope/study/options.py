@@ -169,6 +169,12 @@ class Probing(Options):
         None, gt=0, allow_inf_nan=False, description="Longest window in seconds.  [default: the model's]"
     )
     allow_leaks: bool = Field(default=False, description="Go on although splits share groups or audio.")
+    memory: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Gigabytes that the states of all probes may take; more is read by blocks.  [default: half of all]",
+    )
 
     @field_validator("metric")
     @classmethod

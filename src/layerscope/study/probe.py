@@ -40,6 +40,7 @@ def probe(
     split_seed: int = 0,
     window: float | None = None,
     allow_leaks: bool = False,
+    memory: float | None = None,
 ) -> Results:
     """Probe every layer of encoders on a dataset, or features that someone has already.
 
@@ -67,6 +68,9 @@ def probe(
         Longest window in seconds; the encoder's own by default.
     allow_leaks : bool
         Go on although a group or the same audio lies on both sides of a split.
+    memory : float, optional
+        Gigabytes that the states of all probes may take, what takes more being read by blocks; a half of what the
+        machine has by default.
 
     Returns
     -------
@@ -90,7 +94,7 @@ def probe(
     [1]
     """
     given = {"target": target, "kind": kind, "metric": metric, "probe": probes, "seeds": seeds, "folds": folds,
-             "split_seed": split_seed, "window": window, "allow_leaks": allow_leaks}  # fmt: skip
+             "split_seed": split_seed, "window": window, "allow_leaks": allow_leaks, "memory": memory}  # fmt: skip
     asked = checked(Probing, given, "probe()")
     subjects = list(subject) if isinstance(subject, Sequence) and not isinstance(subject, str) else [subject]
     strangers = [type(one).__name__ for one in subjects if not isinstance(one, (str, Encoder, Features))]

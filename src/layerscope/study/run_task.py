@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ from layerscope.probes.fitting import (
 )
 from layerscope.probes.frame_targets import frame_features, plan_tracks
 from layerscope.probes.inputs import Input
+from layerscope.probes.linear import CUT
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
 from layerscope.scores.layer_selection import choose
 from layerscope.scores.nested_choice import nested_outcome
@@ -127,7 +130,9 @@ def probe_features(
     features, others = distinct_networks(features)
     jobs = plan_jobs(features, asked.probe)
     with progress.task(f"training, {task.name}", len(jobs), "inputs") as step:
-        outcomes = run_jobs(jobs, target, range(asked.seeds), keep, progress=lambda finished: step(finished, 0.0))
+        outcomes = run_jobs(
+            jobs, target, range(asked.seeds), keep, memory=asked.memory, progress=lambda finished: step(finished, 0.0)
+        )
     groups = group_codes(clips)
     units = group_codes(clips[["group"]]) if task.task and task.task.unit == "group" else None
     splits = evaluations_of(target, labels, groups, units, asked.split_seed)
@@ -156,6 +161,11 @@ def probe_features(
     clip_parts = [clip_part(target, number) for number in range(len(target.parts))]
     facts["never_trained"] = never_trained(labels, clip_parts)
     facts["shifted"] = shifted_shares(labels, clip_parts)
+    facts["cut"] = [
+        f"{job.features.model} ({job.chosen})"
+        for job, outcome in zip(jobs, outcomes, strict=True)
+        if any(CUT in settings for settings in outcome.settings)
+    ]
     facts |= names | {"title": task.task.title if task.task else task.name}
     tested = splits["test"].rows
     predictions = [predictions_of(job, left[id(job)], labels, clips, tested, task.name) for job in chosen]
@@ -205,14 +215,20 @@ def score_draws(
     draws: dict[tuple[str, str, Input], list[tuple[Job, Outcome]]] = {}
     for job, outcome in finished:
         draws.setdefault((twin_of(job.features), job.probe, job.chosen), []).append((job, outcome))
-    scored = []
-    for drawn in draws.values():
+
+    def score(drawn: list[tuple[Job, Outcome]]) -> tuple[Job, list[Entry]]:
         job, asking = drawn[0][0], splits_of(drawn[0][0], target, splits)
         entries = [
             # Seeds go on from draw to draw, so that no two rows of the table are called alike.
             score_job(job, outcome, asking, names, range(number * seeds, (number + 1) * seeds))
             for number, (_, outcome) in enumerate(drawn)
         ]
-        scored.append((job, [joined(each) if len(each) > 1 else each[0] for each in zip(*entries, strict=True)]))
-        step(len(drawn), 0.0)
+        return job, [joined(each) if len(each) > 1 else each[0] for each in zip(*entries, strict=True)]
+
+    scored = []
+    # Sums over resamples release the interpreter's lock, so that threads are enough, and weights are not copied.
+    with ThreadPoolExecutor(joblib.cpu_count()) as threads:
+        for drawn, entries_of_job in zip(draws.values(), threads.map(score, draws.values()), strict=True):
+            scored.append(entries_of_job)
+            step(len(drawn), 0.0)
     return scored
