@@ -124,6 +124,10 @@ class Sources(Options):
         [], description="A name, directory or file; random:NAME is its untrained twin. Several with commas or repeated."
     )
     layers: str | None = Field(None, description="Layers of every model, such as 0-5.")
+    # Where the work is done is no part of what is asked: a run may go on elsewhere.
+    ray: str | None = Field(
+        None, exclude=True, description="Work on a Ray cluster: local, auto, or HOST:PORT.  [default: in one process]"
+    )
 
     @field_validator("data", "root", check_fields=False)
     @classmethod
