@@ -17,6 +17,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import uuid
@@ -33,11 +34,12 @@ import pandas as pd
 
 from layerscope.atomic_files import cache_directory, write_atomically
 from layerscope.encoders.encoder import LayeredEncoder
+from layerscope.encoders.sketch import Sketch
 from layerscope.errors import ResourceError, UsageError
 from layerscope.features.encoder_pass import Extraction, Pass, Progress
 from layerscope.features.store import FeatureStore
 from layerscope.probes.workers import Order, calls_elsewhere
-from layerscope.study.ray_workers import RETRIES, Parcels, movable, on_workers, ray, value_of
+from layerscope.study.ray_workers import RETRIES, Parcels, movable, on_threads, on_workers, ray, value_of
 
 __all__ = ["Cluster", "Node", "connected"]
 
@@ -45,6 +47,8 @@ __all__ = ["Cluster", "Node", "connected"]
 LOCAL = "local"
 #: Seconds in which a cluster's address must answer.
 ANSWER = 10.0
+#: By the first of these Ray binds to loopback, on any system; by the second it asks for a token.
+ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 #: On these states and scores depend.
 SAME_VERSIONS = ("layerscope", "torch", "numpy", "scikit-learn", "librosa", "soxr")
 
@@ -98,11 +102,24 @@ class Cluster:
     def share_of(self, encoder: object) -> tuple[int, dict[str, int]]:
         """Return how many workers encode at once, and what each takes of a node, in Ray's words."""
         with_devices = [node for node in self.nodes if node.devices]
-        if not with_devices or not isinstance(encoder, LayeredEncoder):
+        if not with_devices or not isinstance(encoder, (LayeredEncoder, Sketch)):
             return self.cores, {"num_cpus": 1}
         # The cores of a node decode for its devices.
         cores = min(max(1, node.cores // node.devices) for node in with_devices)
         return sum(node.devices for node in with_devices), {"num_gpus": 1, "num_cpus": cores}
+
+    def in_words(self) -> list[str]:
+        """Return what each node has."""
+        return [
+            f"node {node.name}: {node.cores} cores, {node.devices} GPUs, {node.gigabytes:.0f} GB of memory, "
+            f"{'sees' if node.shares_cache else 'does not see'} the cache"
+            for node in self.nodes
+        ]
+
+    def measure(self, encoder: object, function: Callable[..., float], *arguments: object) -> float:
+        """Return what a function measures with the share of a node that a worker has."""
+        share = self.share_of(encoder)[1]
+        return float(value_of(ray().remote(**share)(on_threads).remote(share["num_cpus"], function, *arguments)))
 
     def encode_shards(
         self,
@@ -213,13 +230,13 @@ def refuse_address(address: str) -> None:
 
 def start(address: str, directory: Path | None) -> None:
     """Connect, with the least that Ray can be asked for."""
-    # Read when Ray is imported: no report of use to its makers, and no change of what CUDA shows to tasks without GPUs.
+    # No report of use to its makers, and no change of what CUDA shows to tasks without GPUs.
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     options: dict[str, Any] = {"address": address}
     if directory:
-        # By this Ray binds to loopback. The token stays the process's: Ray reads it once.
-        os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        # Ray reads this once, when it is imported; a program that has imported it has chosen for itself.
+        if "ray" not in sys.modules:
+            os.environ |= ON_LOOPBACK | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
         options |= {
             "num_cpus": joblib.cpu_count(),
             "include_dashboard": False,

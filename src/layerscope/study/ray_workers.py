@@ -25,7 +25,7 @@ from layerscope.features.encoder_pass import Extraction, Pass
 from layerscope.features.store import FeatureStore
 from layerscope.probes.fitting import Job
 
-__all__ = ["RETRIES", "Parcels", "movable", "on_workers", "ray", "value_of"]
+__all__ = ["RETRIES", "Parcels", "movable", "on_threads", "on_workers", "ray", "value_of"]
 
 #: How often a shard or job may lose its worker before that is taken for its own fault.
 RETRIES = 2
@@ -91,9 +91,7 @@ class ShardWorker:
 
     def prepare(self, one_pass: Pass, cache: Path, sharing: frozenset[str], threads: int) -> None:
         """Take the encoder, on this worker's device; `sharing` are the nodes that see the cache."""
-        # Ray gives a worker its share of a node; what decodes and computes must not take all of it.
-        os.environ["LOKY_MAX_CPU_COUNT"] = str(threads)
-        torch.set_num_threads(threads)
+        take_threads(threads)
         if ray().get_gpu_ids():
             move(one_pass.encoder, "cuda")
         self.one_pass = one_pass
@@ -111,6 +109,18 @@ class ShardWorker:
                 {} if self.store else {path.name: path.read_bytes() for path in store.directory.glob("*.safetensors")}
             )
         return done, files
+
+
+def take_threads(count: int) -> None:
+    """Decode and compute on the worker's share of its node, not on all of it."""
+    os.environ["LOKY_MAX_CPU_COUNT"] = str(count)
+    torch.set_num_threads(count)
+
+
+def on_threads(count: int, function: Callable[..., float], *arguments: object) -> float:
+    """Call a function on so many threads."""
+    take_threads(count)
+    return function(*arguments)
 
 
 def refuse_other_file(path: Path, clip_key: str, trusted: bool) -> None:
