@@ -84,9 +84,9 @@ class Sketch(Encoder):
 
     def encode(self, waveforms: Tensor) -> Tensor:
         """Return zeros of the shape that the states would have, at no cost."""
-        # Two halvings of the mel's frames, rounded up each time.
-        frames = -(-(waveforms.shape[1] * self.frame_rate) // self.sample_rate)
-        return torch.zeros(len(waveforms), len(self.layers), max(1, int(frames)), self.dim)
+        # Whole hops make a mel frame each; of these two halvings, rounded up, leave a quarter.
+        frames = -(-int(waveforms.shape[1] * 4 * self.frame_rate // self.sample_rate) // 4)
+        return torch.zeros(len(waveforms), len(self.layers), frames, self.dim)
 
     def first_block(self, device: str = "cpu") -> ConformerModel:
         """Return the front end and one block with random numbers, by which the time of all can be told."""
@@ -101,11 +101,12 @@ class Sketch(Encoder):
 
     def peak_bytes(self, seconds: float, windows: int) -> float:
         """Return what weights, and all that is alive at once while so many windows are encoded, take in float32."""
+        weights = FLOAT32 * self.parameters
         with torch.inference_mode(), LiveBytes() as live:
             states = self._go_through(seconds, windows)
         kept = sum(state.numel() for layer, state in enumerate(states) if layer in self.layers)
         # The kept states once more, side by side.
-        return FLOAT32 * (self.parameters + kept) + live.peak
+        return weights + FLOAT32 * kept + live.peak
 
     def _go_through(self, seconds: float, windows: int) -> list[Tensor]:
         samples = max(self.minimum_samples, round(seconds * self.sample_rate))

@@ -14,7 +14,6 @@ from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
-from layerscope.encoders import Encoder
 from layerscope.features.clip_features import Features
 from layerscope.features.windows import Cutting, frame_count
 from layerscope.probes import assemble

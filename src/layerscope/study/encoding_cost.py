@@ -23,7 +23,18 @@ from layerscope.probes.inputs import BLOCKS
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.study_tasks import StudyTask, passes_of
 
-__all__ = ["Cost", "Outline", "encoding_cost", "outline_of", "process_bytes", "seconds_of", "stand_in", "widths_of"]
+__all__ = [
+    "Cost",
+    "Outline",
+    "encoding_cost",
+    "few_clips_speed",
+    "network_speed",
+    "outline_of",
+    "process_bytes",
+    "seconds_of",
+    "stand_in",
+    "widths_of",
+]
 
 #: Clips that are encoded to measure a speed, taken evenly from all, after one that pays for what later ones find ready.
 FEW_CLIPS = 4
@@ -157,7 +168,18 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def pass_speed(one_pass: Pass, clips: pd.DataFrame) -> float:
-    """Return the seconds that a pass takes for a second of audio: decoding, encoding, pooling and writing."""
+    """Return the seconds that a pass takes for a second of audio."""
+    encoder, rest = one_pass.encoder, few_clips_speed(one_pass, clips)
+    if not isinstance(encoder, Sketch):
+        return rest
+    device = device_of(encoder)
+    network = network_speed(encoder, min(one_pass.window, float(clips.clip_seconds.median())), device)
+    # A GPU encodes while the cores decode; on a CPU both take turns on the same cores.
+    return network + rest if device == "cpu" else max(network, rest)
+
+
+def few_clips_speed(one_pass: Pass, clips: pd.DataFrame) -> float:
+    """Return the seconds for a second of audio of decoding, encoding (at no cost if sketched), pooling and writing."""
     few = clips.iloc[np.unique(np.linspace(0, len(clips) - 1, FEW_CLIPS + 1).round().astype(int))].copy()
     few["end"] = np.fmin(few.start + MOST_SECONDS, few.end.fillna(np.inf)).where(
         few.clip_seconds > MOST_SECONDS, few.end
@@ -171,14 +193,7 @@ def pass_speed(one_pass: Pass, clips: pd.DataFrame) -> float:
         # Of a single clip the second time counts.
         store = one_pass.store(Path(place) / "timed")
         seconds = seconds_of(lambda: one_pass.extract(timed, store))
-    rest = seconds / float(timed.clip_seconds.sum())
-    if not isinstance(one_pass.encoder, Sketch):
-        return rest
-    window = min(one_pass.window, float(few.clip_seconds.median()))
-    device = device_of(one_pass.encoder)
-    network = network_speed(one_pass.encoder, window, device)
-    # A GPU encodes while the cores decode; on a CPU both take turns on the same cores.
-    return network + rest if device == "cpu" else max(network, rest)
+    return seconds / float(timed.clip_seconds.sum())
 
 
 def network_speed(sketch: Sketch, window: float, device: str) -> float:
