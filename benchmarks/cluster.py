@@ -140,7 +140,12 @@ class Stopwatch:
         del total, unit
         started = time.perf_counter()
         yield lambda count, seconds: None  # noqa: ARG005
-        for word, name in (("encoding", "pass"), ("training", "trainings"), ("shuffled", "trainings")):
+        for word, name in (
+            ("encoding", "pass"),
+            ("training", "trainings"),
+            ("shuffled", "trainings"),
+            ("resampling", "trainings"),
+        ):
             self.seconds[name] += (time.perf_counter() - started) * description.startswith(word)
 
 

@@ -20,12 +20,13 @@ import torch
 from layerscope.data.dataset import Dataset
 from layerscope.encoders.sketch import Sketch
 from layerscope.features.encoder_pass import Pass
-from layerscope.features.windows import Cutting
+from layerscope.features.frame_sample import SAMPLE_BYTES, sampled_of_clips
+from layerscope.features.windows import FRAME_RATE, Cutting
 from layerscope.study.encoding_cost import few_clips_speed, network_speed
 from layerscope.tasks import PAPER_TASKS, known_tasks
 
 MODELS = ("muq", "musicfm")
-#: Operations a second of an H100 SXM without sparsity, by NVIDIA's data sheet (2023), and the share taken to be reached.
+#: Operations a second of an H100 SXM without sparsity, by NVIDIA's data sheet (2023), and the share that is assumed.
 H100 = {"bf16": 989e12, "tf32": 495e12, "float32": 67e12}
 SHARE = 0.4
 #: Dollars an hour of one H100 and of 16 cores, as taken here; prices change.
@@ -66,24 +67,21 @@ def main() -> None:
         f"two of {os.cpu_count()} cores here: {cores_rate / 1e9:.0f} · 10⁹ operations a second in float32\n"
         f"decoding, cutting, pooling, writing: {1000 * feeding:.1f} ms of two cores for a second of MP3\n"
     )
-    columns = [f"H100 {precision}, h" for precision in H100]
-    print(f"| data set | hours | windows | 10¹⁵ operations | disk, GB | {' | '.join(columns)} | cores to feed it in bf16 "
-          "| two cores, h |")  # fmt: skip
-    print("|---" * (len(columns) + 7) + "|")
+    header = ["data set", "hours", "windows", "10¹⁵ operations", "disk, GB", *(f"H100 {name}, h" for name in H100)]
+    header += ["cores to feed it in bf16", "two cores, h"]
+    print(f"| {' | '.join(header)} |\n{'|---' * len(header)}|")
     for row in rows:
         on_device = {name: row.operations / (SHARE * peak) / 3600 for name, peak in H100.items()}
-        feeders = 2 * feeding * row.hours / on_device["bf16"]
-        cells = [
-            row.name,
-            f"{row.hours:,.0f}",
-            f"{row.windows:,}",
-            f"{row.operations / 1e15:,.1f}",
-            f"{row.bytes / 1e9:,.1f}",
-        ]
-        cells += [f"{hours:.2f}" for hours in on_device.values()]
-        cells += [f"{feeders:.0f}", f"{(speed + feeding) * row.hours:,.0f}"]
+        numbers = [row.operations / 1e15, row.bytes / 1e9, *on_device.values()]
+        numbers += [2 * feeding * row.hours / on_device["bf16"], (speed + feeding) * row.hours]
+        cells = [row.name, f"{row.hours:,.0f}", f"{row.windows:,}", *map(rounded, numbers)]
         print(f"| {' | '.join(cells)} |")
     print_million(sketch, rows[-1], speed + feeding, feeding)
+
+
+def rounded(number: float) -> str:
+    """Return a number to two digits, or whole."""
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def print_million(sketch: Sketch, paper: Row, two_cores: float, feeding: float) -> None:
@@ -99,7 +97,8 @@ def print_million(sketch: Sketch, paper: Row, two_cores: float, feeding: float) 
         f"  one H100 in bf16 at {SHARE:.0%} of its peak: {on_device:,.0f} h, ${PRICES['H100'] * on_device:,.0f}\n"
         f"  decoding on 16 cores: {fed:,.0f} h, ${PRICES['16 cores'] * fed:,.0f}\n"
         f"  two cores alone: {two_cores * hours / 24 / 365:,.0f} years\n"
-        f"  pooled states: {4 * windows * width / 1e12:.2f} TB; frames of all layers: {2 * 25 * 3600 * hours * width / 1e12:,.0f} TB"
+        f"  pooled states: {4 * windows * width / 1e12:.2f} TB; frames of all layers: "
+        f"{2 * FRAME_RATE * 3600 * hours * width / 1e12:,.0f} TB"
     )
 
 
@@ -111,10 +110,12 @@ def row_of(sketch: Sketch, folder: str) -> Row:
     frames = folder in FRAMES
     lengths = Cutting(window, overlapping=frames).lengths(seconds)
     operations = {length: sketch.operations(length) for length in set(lengths)}
-    # Small clips of one kind, counted once: a table of all would only be longer.
+    # A few stand for all, but for the frames that are sampled for comparisons: those keep within a budget.
     few = 100
     clips = pd.DataFrame({"clip_key": [str(number) for number in range(few)], "clip_seconds": seconds})
-    stored = Pass(sketch, window, frames).stored_bytes(clips) * count / few
+    sampled = 2 * sum(sketch.widths) * sum(sampled_of_clips(clips, sum(sketch.widths)).values())
+    kept = Pass(sketch, window, frames).stored_bytes(clips) - sampled
+    stored = kept * count / few + min(SAMPLE_BYTES, sampled * count / few)
     return Row(
         folder, count * seconds / 3600, count * len(lengths), count * sum(operations[n] for n in lengths), stored
     )

@@ -30,7 +30,7 @@ def test_its_zeros_have_the_shape_of_the_states():
 def test_the_operations_are_those_that_the_papers_formula_gives():
     one, two = (Sketch("muq", f"0-{last}").operations(30.0) for last in (1, 2))
     frames, dim, wide, kernel = 750, 1024, 4096, 31
-    # Two feed-forwards, four projections, the pointwise convolutions (twice the width, and back), products of attention.
+    # Two feed-forwards, four projections, pointwise convolutions (to twice the width, and back), attention.
     products = 2 * 2 * dim * wide + 4 * dim * dim + 3 * dim * dim + kernel * dim + 2 * frames * dim
     assert two - one == pytest.approx(2 * frames * products, rel=0.01)
 

@@ -148,7 +148,7 @@ class Cluster:
 
     def run(self, function: Callable[..., Any], calls: Iterator[tuple[Any, ...]], order: Order) -> Iterator[Any]:
         """Yield what a function returns for each of several arguments; see `side_by_side`."""
-        remote = ray().remote(num_cpus=1, max_retries=RETRIES)(function)
+        remote = ray().remote(num_cpus=1, max_retries=RETRIES)(on_threads).options(name=function.__name__)
         parcels = Parcels(all(node.shares_cache for node in self.nodes))
         running: dict[Any, int] = {}
         results: dict[int, Any] = {}
@@ -160,7 +160,7 @@ class Cluster:
                 arguments = next(calls, None)
                 exhausted = arguments is None
                 if arguments is not None:
-                    running[remote.remote(*map(parcels.wrap, arguments))] = submitted
+                    running[remote.remote(1, function, *map(parcels.wrap, arguments))] = submitted
                     submitted += 1
             for reference in ray().wait(list(running))[0] if running else ():
                 number, result = running.pop(reference), value_of(reference)

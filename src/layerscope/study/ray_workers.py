@@ -117,7 +117,7 @@ def take_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
-def on_threads(count: int, function: Callable[..., float], *arguments: object) -> float:
+def on_threads(count: int, function: Callable[..., Any], *arguments: object) -> Any:
     """Call a function on so many threads."""
     take_threads(count)
     return function(*arguments)
