@@ -183,7 +183,11 @@ def test_a_killed_worker_costs_its_shard_alone(cluster, notes, tmp_path, monkeyp
 
 @pytest.mark.slow
 def test_work_that_kills_every_worker_is_told(cluster, notes, tmp_path, monkeypatch):
-    with killing("ray::ShardWorker", 100), pytest.raises(ResourceError, match=r"a worker .* died .* tried"):
+    monkeypatch.setattr(encoder_pass, "SHARD_SECONDS", 300.0)
+    with (
+        killing("ray::ShardWorker.encode", 100),
+        pytest.raises(ResourceError, match=r"a worker .* died .* tried 3 times"),
+    ):
         extracted(notes, tmp_path / "two", monkeypatch, replace(cluster, cache=tmp_path / "two"))
 
 

@@ -195,7 +195,7 @@ def check_on(plan: Plan, workers: int, cluster: Cluster | None) -> Check:
     training = bare / 1e6 + max(cost.probe_megabytes for cost in costs)
     at_once = max(node.cores for node in cluster.nodes) if cluster else workers
     memory = max(max(cost.memory for cost in costs), bare / 1e6 + at_once * training)
-    machines = cluster.in_words() if cluster else [f"this machine: {workers} cores"]
+    machines = cluster.in_words() if cluster else [f"this machine: {workers} core{'s' * (workers > 1)}"]
     return Check(checks, costs, shutil.disk_usage(cache).free / 1e6, machines, memory)
 
 

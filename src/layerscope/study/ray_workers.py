@@ -75,7 +75,7 @@ class SentStates:
     @classmethod
     def of(cls, features: Features) -> SentStates:
         """Send the states of all layers."""
-        return cls(tuple(ray().put(features.read(position)) for position in range(len(features.layers))))
+        return cls(tuple(ray().put(features.read(position)[:]) for position in range(len(features.layers))))
 
     def __call__(self, position: int) -> NDArray[np.float32]:
         """Return those of one layer."""
