@@ -151,15 +151,17 @@ def file_digest(path: Path) -> str:
     return sha256.hexdigest()
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, *, replace: bool = True) -> None:
     """Write a file so that a reader, or a kill, finds the old one or the new one, never a part.
+
+    Where it is not to be replaced, a file that is there already stays.
 
     Raises
     ------
     ResourceError
         If the disk is full or the place cannot be written.
     """
-    with unfinished(path) as place:
+    with unfinished(path, replace=replace) as place:
         place.write_bytes(content)
 
 

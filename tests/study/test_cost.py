@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from test_run import leaking_table
 
 from conftest import write_tone
@@ -9,6 +10,7 @@ from layerscope.atomic_files import cache_directory
 from layerscope.cli.terminal import print_check
 from layerscope.data.splits import Part
 from layerscope.encoders import MODELS
+from layerscope.encoders.conformer import ConformerModel
 from layerscope.features.clip_features import Features
 from layerscope.probes import Input, linear, mlp
 from layerscope.probes.fitting import Job, Target
@@ -81,6 +83,32 @@ def test_a_class_that_no_clip_trains_and_a_column_that_is_not_used_are_told(tmp_
     assert facts["never_trained"] == {"new": 2}
     assert facts["evidence"].endswith("column 'fold' is not used: 'split' decides")
     assert words in (tmp_path / "study" / "report.html").read_text()
+
+
+def test_a_published_model_is_not_made_to_tell_its_cost(tones, capsys, monkeypatch):
+    # 1,300 MB of numbers that no check may hold: making the whole network would fail here.
+    monkeypatch.setattr(ConformerModel, "__init__", refusing_depth(ConformerModel.__init__))
+    found = check(
+        make_plan({"data": tones, "model": ["random:muq"], "baseline": [], "probe": ["closed"]}, ""), workers=1
+    )
+    (cost,) = found.costs
+    assert (cost.windows, cost.device) == (30, "cpu")
+    assert cost.megabytes == pytest.approx(30 * 13 * 1024 * (4 + 10 * 2) / 1e6)
+    assert cost.minutes > 0
+    assert cost.memory > 4 * 316
+    assert found.memory >= cost.memory
+    print_check(found)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "this machine: 1 core" in printed
+    assert f"{found.memory:,.0f} MB of memory at most" in printed
+
+
+def refusing_depth(make):
+    def refuse(self, config):
+        assert config.depth == 1 or torch.empty(0).is_meta, "the whole network was made"
+        make(self, config)
+
+    return refuse
 
 
 def test_leaks_are_listed_not_raised(tmp_path):

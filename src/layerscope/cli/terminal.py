@@ -224,13 +224,14 @@ def print_check(expected: Any) -> None:
     """Print what a run would meet and cost."""
     for task in expected.tasks:
         print_task_check(task)
-    table = plain_table("model", "passes", "windows", "minutes", "MB on disk", "MB to probe", "")
+    print_lines(expected.machines)
+    table = plain_table("model", "on", "passes", "windows", "minutes", "MB on disk", "MB of memory", "MB to probe", "")
     for cost in expected.costs:
         note = "its weights must be downloaded first" if cost.download else ""
         if cost.too_short:
             note += f" {cost.too_short} clips are too short for it, and would be used for none"
-        table.add_row(cost.model, str(cost.passes), str(cost.windows), f"{cost.minutes:.1f}", f"{cost.megabytes:.1f}",
-                      f"{cost.probe_megabytes:.0f}", note)  # fmt: skip
+        table.add_row(cost.model, cost.device, str(cost.passes), str(cost.windows), f"{cost.minutes:.1f}",
+                      f"{cost.megabytes:.1f}", f"{cost.memory:.0f}", f"{cost.probe_megabytes:.0f}", note)  # fmt: skip
     print_table(table)
     minutes, disk = (sum(getattr(cost, name) for cost in expected.costs) for name in ("minutes", "megabytes"))
     probing, trainings = (
@@ -239,7 +240,7 @@ def print_check(expected: Any) -> None:
     console.print(
         f"in all: {minutes:.1f} min of encoding, "
         f"about {probing:.1f} min for {trainings} probe trainings, "
-        f"{disk:.1f} MB on disk ({expected.free_megabytes:,.0f} MB free)",
+        f"{disk:.1f} MB on disk ({expected.free_megabytes:,.0f} MB free), {expected.memory:,.0f} MB of memory at most",
     )
 
 

@@ -37,6 +37,10 @@ __all__ = ["Extraction", "Pass", "batch_size", "stored_features", "too_short"]
 
 Samples = NDArray[np.float32]
 Progress = Callable[[int, float], None]
+#: What encodes the missing clips of shards: a pass, the shards, where they go, frames to sample, counts, progress.
+ShardsEncoder = Callable[
+    ["Pass", Sequence[pd.DataFrame], FeatureStore, Mapping[str, int], "Extraction", Progress], None
+]
 
 #: A shard is the unit of resumption: a killed run repeats at most this much audio.
 SHARD_SECONDS = 300.0
@@ -205,6 +209,7 @@ class Pass:
         store: FeatureStore,
         progress: Progress = lambda *_: None,
         sample: int = FRAMES_A_CLIP,
+        encode_shards: ShardsEncoder | None = None,
     ) -> Extraction:
         """Encode every clip that the store does not hold yet.
 
@@ -218,6 +223,8 @@ class Pass:
             Called with the clips and the seconds of audio that have been dealt with since the last call.
         sample : int
             Frames of a clip that are sampled at most.
+        encode_shards : callable, optional
+            What encodes shards in place of this process, as `Pass.encode_shards` does.
 
         Returns
         -------
@@ -243,13 +250,24 @@ class Pass:
             progress(len(held), float(held.clip_seconds.sum()))
         # Planned over all clips, then filtered: which clips share a shard must not depend on what is stored already.
         shards = [rows for rows in plan_shards(distinct) if rows.clip_key.isin(list(missing)).any()]
+        (encode_shards or Pass.encode_shards)(self, shards, store, missing, done, progress)
+        return done
+
+    def encode_shards(
+        self,
+        shards: Sequence[pd.DataFrame],
+        store: FeatureStore,
+        missing: Mapping[str, int],
+        done: Extraction,
+        progress: Progress = lambda *_: None,
+    ) -> None:
+        """Encode what is missing of shards, and count in `done` what was done; see `extract`."""
         with decoders() as threads:
             for found, rows, decoding in self.ahead(shards, store, missing, threads):
                 if len(found):
                     done.cached += len(found)
                     progress(len(found), float(found.clip_seconds.sum()))
                 self.add_shard(store, rows, decoding, missing, done, progress)
-        return done
 
     def ahead(
         self,

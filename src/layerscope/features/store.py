@@ -183,14 +183,30 @@ class FeatureStore:
         entries : sequence of ClipEntry
             The clips, in the order of their rows.
         """
-        about = self.directory / "about.json"
-        # The first run's stays: in one directory only the encoder's name could differ, and that is for people.
-        if not about.is_file():
-            write_atomically(about, json.dumps(self.description, indent=1, sort_keys=True).encode())
+        self._describe()
         path = self.directory / f"{shard_name(self.directory.name, entries)}.safetensors"
         # Of two runs that make one shard the first one's stays: no lock, and what was read before does not change.
         write_tensors(path, tensors, [asdict(entry) for entry in entries], replace=False)
         self._read_shards([path])
+
+    def adopt(self, name: str, content: bytes) -> None:
+        """Add a shard that was written elsewhere, by the name of its file, which says whether it is one of this store.
+
+        Raises
+        ------
+        DataError
+            If it is not.
+        """
+        self._describe()
+        path = self.directory / name
+        write_atomically(path, content, replace=False)
+        self._read_shards([path])
+
+    def _describe(self) -> None:
+        about = self.directory / "about.json"
+        # The first run's stays: in one directory only the encoder's name could differ, and that is for people.
+        if not about.is_file():
+            write_atomically(about, json.dumps(self.description, indent=1, sort_keys=True).encode())
 
     def read(self, keys: Sequence[str], layer: int) -> LazyRows:
         """Return the pooled windows of a layer for clips in the given order, (window, width)."""

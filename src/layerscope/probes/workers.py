@@ -7,12 +7,14 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, Literal, TypeVar
 
 import joblib
 
-__all__ = ["side_by_side"]
+__all__ = ["Order", "calls_elsewhere", "side_by_side"]
 
 #: Seconds after which a worker looks again whether the process that started it lives.
 LOOK_EVERY = 1.0
@@ -20,6 +22,20 @@ LOOK_EVERY = 1.0
 warnings.filterwarnings("ignore", message=r"\d+ tasks (have been successfully executed|which were still being)")
 
 Result = TypeVar("Result")
+Order = Literal["as asked", "as ready"]
+#: Takes what `side_by_side` does, without the number of workers.
+Runner = Callable[[Callable[..., Any], Iterator[tuple[Any, ...]], Order], Iterator[Any]]
+elsewhere: ContextVar[Runner | None] = ContextVar("elsewhere", default=None)
+
+
+@contextmanager
+def calls_elsewhere(run: Runner) -> Iterator[None]:
+    """Have calls made by something else than processes of this machine, such as a cluster."""
+    before = elsewhere.set(run)
+    try:
+        yield
+    finally:
+        elsewhere.reset(before)
 
 
 def side_by_side(
@@ -27,7 +43,7 @@ def side_by_side(
     calls: Iterable[tuple[Any, ...]],
     workers: int = -1,
     *,
-    order: Literal["as asked", "as ready"] = "as asked",
+    order: Order = "as asked",
 ) -> Iterator[Result]:
     """Yield what a function returns for each of several arguments, one by one.
 
@@ -38,7 +54,8 @@ def side_by_side(
     calls : iterable of tuple
         Its arguments.
     workers : int
-        Processes; -1 for as many as there are cores for this process (joblib's count).
+        Processes; -1 for as many as there are cores for this process (joblib's count). What `calls_elsewhere` names
+        has its own.
     order : {"as asked", "as ready"}
         Of the results.
 
@@ -47,6 +64,9 @@ def side_by_side(
     >>> list(side_by_side(pow, [(2, 3), (2, 4)], workers=1))
     [8, 16]
     """
+    if run := elsewhere.get():
+        yield from run(function, iter(calls), order)
+        return
     starter = os.getpid()
     delayed = (joblib.delayed(work)(starter, function, arguments) for arguments in calls)
     if order == "as asked":

@@ -47,6 +47,7 @@ from layerscope.similarity.measures import (
 from layerscope.similarity.sampled_views import SampledView, common_frames, sampled_views
 from layerscope.study.options import Comparison, refuse_same_names
 from layerscope.study.progress import Progress, Silent
+from layerscope.study.ray_cluster import Cluster, connected
 
 __all__ = ["compare"]
 
@@ -84,14 +85,14 @@ def compare(
         With a message for the user.
     """
     progress = progress or Silent()
-    with owned_directory(out, "comparison", asked.model_dump(mode="json")):
-        found = compare_clips(asked, progress)
+    with owned_directory(out, "comparison", asked.model_dump(mode="json")), connected(asked.ray) as cluster:
+        found = compare_clips(asked, progress, cluster)
         found.facts["command"] = list(command)
         found.save(out)
     return found
 
 
-def compare_clips(asked: Comparison, progress: Progress) -> Similarities:
+def compare_clips(asked: Comparison, progress: Progress, cluster: Cluster | None) -> Similarities:
     """Read the clips, take the encoders over them where no command has yet, and compare."""
     dataset = Dataset.load(asked.data, asked.root)
     with progress.task("reading files", dataset.clips.path.nunique(), "files") as step:
@@ -102,7 +103,7 @@ def compare_clips(asked: Comparison, progress: Progress) -> Similarities:
     encoders = load_models(asked)
     stores, failed = [], dict[str, str]()
     for encoder in [*encoders, *(descriptor(name) for name in DESCRIPTORS)]:
-        store, reasons = take_over(encoder, clips, asked.frames, progress)
+        store, reasons = take_over(encoder, clips, asked.frames, progress, cluster)
         stores.append(store)
         # The first encoder's reason stands.
         failed |= {**reasons, **failed}
@@ -168,7 +169,7 @@ def load_models(asked: Comparison) -> list[Encoder]:
 
 
 def take_over(
-    encoder: Encoder, clips: pd.DataFrame, frames: int, progress: Progress
+    encoder: Encoder, clips: pd.DataFrame, frames: int, progress: Progress, cluster: Cluster | None
 ) -> tuple[FeatureStore, dict[str, str]]:
     """Take an encoder over the clips that no command has taken it over yet; return its store and what failed.
 
@@ -180,8 +181,9 @@ def take_over(
     missing = [len(one.missing(clips, store, sample)) for one, store in zip(passes, stores, strict=True)]
     # Both sample the same frames; to have the windows alike would cost a pass.
     best = int(np.argmin(missing))
+    encode_shards = cluster.encode_shards if cluster else None
     with progress.task(f"encoding {encoder.name}", len(clips), "clips") as step:
-        extraction = passes[best].extract(clips, stores[best], step, sample)
+        extraction = passes[best].extract(clips, stores[best], step, sample, encode_shards)
     return stores[best], extraction.failed
 
 

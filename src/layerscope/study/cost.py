@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
-from layerscope.encoders import MODELS, Encoder, load_encoder
-from layerscope.encoders.own_encoder import encode_batch
 from layerscope.features.clip_features import Features
-from layerscope.features.encoder_pass import Pass, batch_size
-from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
+from layerscope.features.windows import Cutting, frame_count
 from layerscope.probes import assemble
 from layerscope.probes.fitting import (
     Job,
@@ -34,22 +28,29 @@ from layerscope.probes.fitting import (
     train_part,
 )  # fmt: skip
 from layerscope.probes.frame_targets import plan_tracks
-from layerscope.probes.inputs import BLOCKS
 from layerscope.probes.mlp import LEARNING_RATES
 from layerscope.scores.evaluation import Evaluation, Outcome, evaluations, score_outcome
 from layerscope.study.clip_trial import Trial, short_clips, try_clips
 from layerscope.study.controls import permutations_of
+from layerscope.study.encoding_cost import (
+    Cost,
+    Outline,
+    encoding_cost,
+    outline_of,
+    process_bytes,
+    seconds_of,
+    stand_in,
+    widths_of,
+)
 from layerscope.study.options import Plan
-from layerscope.study.study_tasks import StudyTask, load_tasks, passes_of
+from layerscope.study.ray_cluster import Cluster, connected
+from layerscope.study.study_tasks import StudyTask, load_tasks
 from layerscope.study.task_facts import label_counts, precision_of
 from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
 
 __all__ = ["Check", "Cost", "TaskCheck", "check"]
 
-#: Windows that are encoded to measure a speed.
-#: Of three the median stands, although another program may have disturbed one.
-MEASURED = 3
 #: Numbers (rows by columns) that a probe is timed on; the time of more rows is taken to grow with their number. Beyond
 #: 10,000 rows probes work in larger batches and single precision: as many are timed where there are more.
 FEW_NUMBERS, MANY_ROWS = 2**17, 10_001
@@ -57,40 +58,6 @@ FEW_NUMBERS, MANY_ROWS = 2**17, 10_001
 TYPICAL_EPOCHS = 40
 #: Tracks that are decoded and scored to measure how long one takes.
 FEW_TRACKS = 4
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one encoder would cost.
-
-    Attributes
-    ----------
-    model : str
-        Which.
-    passes : int
-        Over the clips: one, or one a draw of an untrained twin. Windows are of one, minutes and megabytes of all.
-    download : bool
-        Whether its weights must be fetched first; its speed is then that of its untrained twin.
-    windows : int
-        Windows to encode.
-    minutes : float
-        Of encoding, by the speed of a few windows.
-    too_short : int
-        Clips that it could not take, and that would be used for no model then. No other clip loses a window.
-    megabytes : float
-        Of features on disk.
-    probe_megabytes : float
-        Of memory that its widest input takes while a probe is trained on it.
-    """
-
-    model: str
-    passes: int
-    download: bool
-    windows: int
-    minutes: float
-    too_short: int
-    megabytes: float
-    probe_megabytes: float
 
 
 @dataclass(frozen=True)
@@ -167,11 +134,17 @@ class Check:
         One an encoder.
     free_megabytes : float
         On the disk of the cache.
+    machines : list of str
+        Where it would run, in words.
+    memory : float
+        Megabytes that it would take on one machine at most.
     """
 
     tasks: list[TaskCheck]
     costs: list[Cost]
     free_megabytes: float
+    machines: list[str]
+    memory: float
 
 
 def check(plan: Plan, workers: int) -> Check:
@@ -180,10 +153,18 @@ def check(plan: Plan, workers: int) -> Check:
     Parameters
     ----------
     plan : Plan
-        The study.
+        The study; what it would cost on a cluster is measured there.
     workers : int
-        Processes that would train probes.
+        Processes that would train probes on this machine.
     """
+    with connected(plan.ray) as cluster:
+        return check_on(plan, cluster.cores if cluster else workers, cluster)
+
+
+def check_on(plan: Plan, workers: int, cluster: Cluster | None) -> Check:
+    """Read the data and measure on a cluster, or on this machine; see `check`."""
+    # Before anything is loaded for this study: what a worker that trains has loaded too.
+    bare = process_bytes()
     # Leaks are to be shown with all else, not raised one by one.
     tasks = load_tasks(plan.model_copy(update={"allow_leaks": True}))
     costs: list[Cost] = []
@@ -193,7 +174,7 @@ def check(plan: Plan, workers: int) -> Check:
         encoder, download = stand_in(name, plan.layers if name in plan.model else None)
         draws = plan.draws(name)
         too_short = [short_clips(encoder, task) for task in tasks]
-        costs.append(encoding_cost(encoder, tasks, download, sum(map(len, too_short)), draws))
+        costs.append(encoding_cost(encoder, tasks, download, sum(map(len, too_short)), draws, cluster))
         outlines += [outline_of(encoder)] * draws
         # The first encoder's reason stands, as in a run.
         short = [{**reasons, **before} for before, reasons in zip(short, too_short, strict=True)]
@@ -211,7 +192,11 @@ def check(plan: Plan, workers: int) -> Check:
     cache = cache_directory()
     # The system tells free space of directories that exist alone.
     cache.mkdir(parents=True, exist_ok=True)
-    return Check(checks, costs, shutil.disk_usage(cache).free / 1e6)
+    training = bare / 1e6 + max(cost.probe_megabytes for cost in costs)
+    at_once = max(node.cores for node in cluster.nodes) if cluster else workers
+    memory = max(max(cost.memory for cost in costs), bare / 1e6 + at_once * training)
+    machines = cluster.in_words() if cluster else [f"this machine: {workers} core{'s' * (workers > 1)}"]
+    return Check(checks, costs, shutil.disk_usage(cache).free / 1e6, machines, memory)
 
 
 def target_of(task: StudyTask, plan: Plan) -> tuple[pd.DataFrame, Target]:
@@ -261,82 +246,6 @@ def task_check(
         decoded=trial.decoded,
         failed=trial.failed,
     )
-
-
-def stand_in(name: str, layers: str | None) -> tuple[Encoder, bool]:
-    """Return an encoder of the right size without fetching anything, and whether it would have to be fetched."""
-    download = name in MODELS and not MODELS[name].cached()
-    return load_encoder(f"random:{name}" if download else name, layers=layers), download
-
-
-def encoding_cost(encoder: Encoder, tasks: Sequence[StudyTask], download: bool, too_short: int, passes: int) -> Cost:
-    """Measure a few windows of the commonest length, for each window length that is asked for."""
-    rate = encoder.sample_rate
-    windows, seconds, size, rows = 0, 0.0, 0.0, 0.0
-    for (_, window), members in passes_of(encoder, tasks).items():
-        frames = any(tasks[number].over_time for number in members)
-        clips = pd.concat([tasks[number].dataset.clips for number in members]).drop_duplicates("clip_key")
-        one_pass = Pass(encoder, window, frames)
-        lengths = [length for duration in clips.clip_seconds for length in one_pass.cutting.lengths(duration)]
-        samples = max(encoder.minimum_samples, round(float(np.median(lengths)) * rate))
-        windows += len(lengths)
-        at_once = min(batch_size(encoder, samples), len(lengths))
-        # Time is taken to grow with the seconds of sound, which longer windows somewhat exceed.
-        seconds += seconds_of_encoding(encoder, at_once, samples) / samples * rate * sum(lengths)
-        size += one_pass.stored_bytes(clips)
-        pooled = sum(len(one_pass.cutting.pooled_spans(duration)) for duration in clips.clip_seconds)
-        rows = max(rows, pooled, float(clips.clip_seconds.sum()) * FRAME_RATE if frames else 0.0)
-    columns = widths_of(encoder, frames=any(task.over_time for task in tasks))
-    return Cost(
-        model=encoder.name.removeprefix("random:") if download else encoder.name,
-        passes=passes,
-        download=download,
-        windows=windows,
-        minutes=passes * seconds / 60,
-        too_short=too_short,
-        megabytes=passes * size / 1e6,
-        # The states of all layers side by side, and their standardised copy.
-        probe_megabytes=2 * 4 * rows * sum(columns) / 1e6,
-    )
-
-
-@dataclass(frozen=True)
-class Outline:
-    """What of an encoder decides the shape of its features; the network need not be kept for it."""
-
-    name: str
-    layers: tuple[int, ...]
-    widths: tuple[int, ...]
-    baseline: bool
-    window: float
-    sample_rate: int
-
-
-def outline_of(encoder: Encoder) -> Outline:
-    """Return the outline of an encoder."""
-    return Outline(**{field.name: getattr(encoder, field.name) for field in fields(Outline)})
-
-
-def widths_of(encoder: Encoder | Outline, frames: bool) -> list[int]:
-    """Return the width of each layer's states as a probe is given them."""
-    blocks = BLOCKS["frame" if frames else "mean"] if encoder.baseline else 1
-    return [blocks * width for width in encoder.widths]
-
-
-def seconds_of(work: Callable[[], object]) -> float:
-    """Return how long something takes."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def seconds_of_encoding(encoder: Encoder, windows: int, samples: int) -> float:
-    """Return the median time of a window of noise, in batches of so many; reading states takes next to none."""
-    if encoder.reads_files:
-        return 0.0
-    noise = torch.randn((MEASURED + 1, windows, samples), generator=torch.Generator().manual_seed(0)) / 10
-    times = [seconds_of(lambda: encode_batch(encoder, batch, "noise")) for batch in noise]  # noqa: B023 - called at once
-    return float(np.median(times[1:])) / windows  # the first call pays for what later ones find ready
 
 
 def shape_of(encoder: Outline, task: StudyTask, clips: pd.DataFrame, target: Target) -> Features:

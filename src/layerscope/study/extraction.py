@@ -12,6 +12,7 @@ from layerscope.encoders import Encoder
 from layerscope.features.encoder_pass import Extraction, Pass
 from layerscope.features.store import FeatureStore
 from layerscope.study.progress import Progress
+from layerscope.study.ray_cluster import Cluster
 from layerscope.study.study_tasks import StudyTask, passes_of
 
 __all__ = ["Passes", "Stores", "extract_all", "keep_usable"]
@@ -40,11 +41,14 @@ class Passes:
     counts: dict[str, dict[str, int]]
 
 
-def extract_all(encoders: Iterable[Encoder], tasks: Sequence[StudyTask], progress: Progress) -> Passes:
-    """Take every encoder over the clips of all tasks once.
+def extract_all(
+    encoders: Iterable[Encoder], tasks: Sequence[StudyTask], progress: Progress, cluster: Cluster | None = None
+) -> Passes:
+    """Take every encoder over the clips of all tasks once, on the devices of a cluster where one is given.
 
     Tasks of one data set and window share a pass; frames are kept where one of them is over time.
     """
+    encode_shards = cluster.encode_shards if cluster else None
     passes = Passes([[] for _ in tasks], [{} for _ in tasks], {})
     for encoder in encoders:
         passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0)
@@ -53,7 +57,7 @@ def extract_all(encoders: Iterable[Encoder], tasks: Sequence[StudyTask], progres
             store = one_pass.store(cache_directory())
             clips = pd.concat([tasks[number].dataset.clips for number in members], ignore_index=True)
             with progress.task(f"encoding {encoder.name}", clips.clip_key.nunique(), "clips") as step:
-                extraction = one_pass.extract(clips, store, step)
+                extraction = one_pass.extract(clips, store, step, encode_shards=encode_shards)
             for name, count in counts(extraction).items():
                 passes.counts[encoder.name][name] += count
             for number in members:

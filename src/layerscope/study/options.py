@@ -124,6 +124,10 @@ class Sources(Options):
         [], description="A name, directory or file; random:NAME is its untrained twin. Several with commas or repeated."
     )
     layers: str | None = Field(None, description="Layers of every model, such as 0-5.")
+    # Where the work is done is no part of what is asked: a run may go on elsewhere.
+    ray: str | None = Field(
+        None, exclude=True, description="Work on a Ray cluster: local, auto, or HOST:PORT.  [default: in one process]"
+    )
 
     @field_validator("data", "root", check_fields=False)
     @classmethod
@@ -169,8 +173,10 @@ class Probing(Options):
         None, gt=0, allow_inf_nan=False, description="Longest window in seconds.  [default: the model's]"
     )
     allow_leaks: bool = Field(default=False, description="Go on although splits share groups or audio.")
+    # How much memory it takes changes nothing of what a study is.
     memory: float | None = Field(
         None,
+        exclude=True,
         gt=0,
         allow_inf_nan=False,
         description="Gigabytes that the states of all probes may take; more is read by blocks.  [default: half of all]",

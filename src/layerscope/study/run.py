@@ -17,6 +17,7 @@ from layerscope.study.extraction import Stores, extract_all, keep_usable
 from layerscope.study.options import Plan, Probing
 from layerscope.study.predictions import recommended
 from layerscope.study.progress import Progress, Silent
+from layerscope.study.ray_cluster import connected
 from layerscope.study.run_task import TaskScores, run_task
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, load_tasks, tasks_left_out
@@ -48,10 +49,9 @@ def run(
         With a message for the user.
     """
     progress = progress or Silent()
-    # How much memory it takes changes nothing of what a study is.
-    with owned_directory(out, "study", plan.model_dump(mode="json", exclude={"memory"})):
+    with owned_directory(out, "study", plan.model_dump(mode="json")), connected(plan.ray) as cluster:
         tasks = load_tasks(plan, progress)
-        passes = extract_all(plan.encoders(), tasks, progress)
+        passes = extract_all(plan.encoders(), tasks, progress, cluster)
         results = probe_tasks(keep_usable(tasks, passes), passes.stores, plan, progress, keep=out / "probes")
         notes = (note, tasks_left_out(plan, tasks))
         results.facts |= {"passes": passes.counts, "note": " ".join(filter(None, notes))}

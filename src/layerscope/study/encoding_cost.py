@@ -1,0 +1,250 @@
+"""What a pass would cost, by a few clips that are really encoded, into a store that is thrown away."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from layerscope.encoders import MODELS, Encoder, load_encoder
+from layerscope.encoders.published_models import RANDOM
+from layerscope.encoders.sketch import Sketch, is_sketched
+from layerscope.features.encoder_pass import SHARD_SECONDS, Pass, batch_size
+from layerscope.features.windows import FRAME_RATE
+from layerscope.probes.inputs import BLOCKS
+from layerscope.study.ray_cluster import Cluster
+from layerscope.study.study_tasks import StudyTask, passes_of
+
+__all__ = [
+    "Cost",
+    "Outline",
+    "encoding_cost",
+    "few_clips_speed",
+    "network_speed",
+    "outline_of",
+    "process_bytes",
+    "seconds_of",
+    "stand_in",
+    "widths_of",
+]
+
+#: Clips that are encoded to measure a speed, taken evenly from all, after one that pays for what later ones find ready.
+FEW_CLIPS = 4
+#: Seconds of each of them.
+MOST_SECONDS = 60.0
+#: Seconds of noise that a front end and a block of a sketched network are timed on.
+NOISE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one encoder would cost.
+
+    Attributes
+    ----------
+    model : str
+        Which.
+    device : str
+        Where it would run.
+    passes : int
+        Over the clips: one, or one a draw of an untrained twin. Windows are of one, minutes and megabytes of all.
+    download : bool
+        Whether its weights must be fetched first.
+    windows : int
+        Windows to encode.
+    minutes : float
+        Of the pass, by the speed of a few clips.
+    too_short : int
+        Clips that it could not take, and that would be used for no model then. No other clip loses a window.
+    megabytes : float
+        Of features on disk.
+    memory : float
+        Megabytes of memory of a process that encodes.
+    probe_megabytes : float
+        Of memory that its widest input takes while a probe is trained on it.
+    """
+
+    model: str
+    device: str
+    passes: int
+    download: bool
+    windows: int
+    minutes: float
+    too_short: int
+    megabytes: float
+    memory: float
+    probe_megabytes: float
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What of an encoder decides the shape of its features; the network need not be kept for it."""
+
+    name: str
+    layers: tuple[int, ...]
+    widths: tuple[int, ...]
+    baseline: bool
+    window: float
+    sample_rate: int
+
+
+def outline_of(encoder: Encoder) -> Outline:
+    """Return the outline of an encoder."""
+    return Outline(**{field.name: getattr(encoder, field.name) for field in fields(Outline)})
+
+
+def stand_in(name: str, layers: str | None) -> tuple[Encoder, bool]:
+    """Return an encoder without fetching or making what is known without, and whether it would have to be fetched."""
+    if is_sketched(name):
+        return Sketch(name, layers), not name.startswith(RANDOM) and not MODELS[name].cached()
+    return load_encoder(name, layers=layers), False
+
+
+def encoding_cost(
+    encoder: Encoder,
+    tasks: Sequence[StudyTask],
+    download: bool,
+    too_short: int,
+    passes: int,
+    cluster: Cluster | None = None,
+) -> Cost:
+    """Measure a few clips of each pass that is asked for, here or on a worker of a cluster."""
+    windows, seconds, size, rows, memory = 0, 0.0, 0.0, 0.0, 0.0
+    workers = cluster.share_of(encoder)[0] if cluster else 1
+    for (_, window), members in passes_of(encoder, tasks).items():
+        frames = any(tasks[number].over_time for number in members)
+        clips = pd.concat([tasks[number].dataset.clips for number in members]).drop_duplicates("clip_key")
+        one_pass = Pass(encoder, window, frames)
+        lengths = [length for duration in clips.clip_seconds for length in one_pass.cutting.lengths(duration)]
+        windows += len(lengths)
+        speed = cluster.measure(encoder, pass_speed, one_pass, clips) if cluster else pass_speed(one_pass, clips)
+        seconds += speed * float(clips.clip_seconds.sum())
+        size += one_pass.stored_bytes(clips)
+        memory = max(memory, pass_bytes(one_pass, clips, float(np.median(lengths))))
+        pooled = sum(len(one_pass.cutting.pooled_spans(duration)) for duration in clips.clip_seconds)
+        rows = max(rows, pooled, float(clips.clip_seconds.sum()) * FRAME_RATE if frames else 0.0)
+    columns = widths_of(encoder, frames=any(task.over_time for task in tasks))
+    return Cost(
+        model=encoder.name,
+        device=device_of(encoder),
+        passes=passes,
+        download=download,
+        windows=windows,
+        minutes=passes * seconds / workers / 60,
+        too_short=too_short,
+        megabytes=passes * size / 1e6,
+        memory=memory / 1e6,
+        # The states of all layers side by side, and their standardised copy.
+        probe_megabytes=2 * 4 * rows * sum(columns) / 1e6,
+    )
+
+
+def device_of(encoder: Encoder) -> str:
+    """Return where an encoder runs."""
+    if isinstance(encoder, Sketch):
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return str(getattr(encoder, "device", "cpu"))
+
+
+def widths_of(encoder: Encoder | Outline, frames: bool) -> list[int]:
+    """Return the width of each layer's states as a probe is given them."""
+    blocks = BLOCKS["frame" if frames else "mean"] if encoder.baseline else 1
+    return [blocks * width for width in encoder.widths]
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Return how long something takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def pass_speed(one_pass: Pass, clips: pd.DataFrame) -> float:
+    """Return the seconds that a pass takes for a second of audio."""
+    encoder, rest = one_pass.encoder, few_clips_speed(one_pass, clips)
+    if not isinstance(encoder, Sketch):
+        return rest
+    device = device_of(encoder)
+    network = network_speed(encoder, min(one_pass.window, float(clips.clip_seconds.median())), device)
+    # A GPU encodes while the cores decode; on a CPU both take turns on the same cores.
+    return network + rest if device == "cpu" else max(network, rest)
+
+
+def few_clips_speed(one_pass: Pass, clips: pd.DataFrame) -> float:
+    """Return the seconds for a second of audio of decoding, encoding (at no cost if sketched), pooling and writing."""
+    few = clips.iloc[np.unique(np.linspace(0, len(clips) - 1, FEW_CLIPS + 1).round().astype(int))].copy()
+    few["end"] = np.fmin(few.start + MOST_SECONDS, few.end.fillna(np.inf)).where(
+        few.clip_seconds > MOST_SECONDS, few.end
+    )
+    few["clip_seconds"] = few.clip_seconds.clip(upper=MOST_SECONDS)
+    few = few.sort_values("clip_seconds", kind="stable")
+    with tempfile.TemporaryDirectory(prefix="layerscope-check-") as place:
+        store = one_pass.store(Path(place))
+        one_pass.extract(few.iloc[:1], store)
+        timed = few.iloc[1:] if len(few) > 1 else few
+        # Of a single clip the second time counts.
+        store = one_pass.store(Path(place) / "timed")
+        seconds = seconds_of(lambda: one_pass.extract(timed, store))
+    return seconds / float(timed.clip_seconds.sum())
+
+
+def network_speed(sketch: Sketch, window: float, device: str) -> float:
+    """Return the seconds that a network takes for a second of audio, by its front end and one of its blocks.
+
+    On a CPU a short stretch is timed, since time grows with the audio there; a GPU is given all that it is in a pass.
+    """
+    seconds = min(NOISE_SECONDS, window) if device == "cpu" else window
+    samples = max(sketch.minimum_samples, round(seconds * sketch.sample_rate))
+    batch = 1 if device == "cpu" else batch_size(sketch, samples)
+    network = sketch.first_block(device)
+    noise = torch.randn((batch, samples), generator=torch.Generator().manual_seed(0)) / 10
+    blocks = sketch.layers[-1]
+
+    def front_and_block() -> tuple[float, float]:
+        states = network.states(noise.to(device), min(1, blocks))
+        return seconds_of(lambda: finished(next(states), device)), (
+            seconds_of(lambda: finished(next(states), device)) if blocks else 0.0
+        )
+
+    with torch.inference_mode():
+        front_and_block()  # pays for what later ones find ready
+        # The least: other programs can only slow it down.
+        front, block = np.min([front_and_block() for _ in range(2)], axis=0)
+    return float(front + blocks * block) / (batch * seconds)
+
+
+def finished(states: torch.Tensor, device: str) -> torch.Tensor:
+    """Wait until a device has done what it was given."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return states
+
+
+def pass_bytes(one_pass: Pass, clips: pd.DataFrame, window: float) -> float:
+    """Return the memory of a process that encodes: what it has loaded, a shard with its audio, and the network."""
+    encoder, seconds = one_pass.encoder, float(clips.clip_seconds.sum())
+    shard = min(1.0, SHARD_SECONDS / max(seconds, 1e-9))
+    # The audio of the shard that is encoded and of the next one, which is decoded meanwhile.
+    audio = 2 * shard * seconds * encoder.sample_rate * 4
+    # Arrays of a shard as they are written, and the states that they are made of.
+    states = 2 * shard * one_pass.stored_bytes(clips)
+    network = 0.0
+    if isinstance(encoder, Sketch):
+        samples = max(encoder.minimum_samples, round(window * encoder.sample_rate))
+        at_once = min(batch_size(encoder, samples), max(1, round(shard * seconds / max(window, 1e-9))))
+        network = encoder.peak_bytes(window, at_once)
+    return process_bytes() + audio + states + network
+
+
+def process_bytes() -> float:
+    """Return the most memory that this process has had."""
+    # Kilobytes but for macOS, which counts bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1024.0)

@@ -1,0 +1,304 @@
+"""Many devices and machines behind the same command: shards of the pass and trainings on a Ray cluster.
+
+Shards go to one actor a device (a GPU where the cluster has some and the encoder is a network, a core otherwise),
+trainings to tasks of one core. What a worker computes is what one process computes: it runs the same functions on the
+same shards and jobs, so that files are the same to the byte where the processors are of one kind. On a file system that
+all nodes share, workers write shards themselves; otherwise these come back. A worker that dies costs its shard or job.
+
+Ray runs pickled code for whoever reaches its ports. A cluster that is started here listens on loopback alone and asks
+for a token; `docs/scale.md` says the same of clusters that are started elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pandas as pd
+
+from layerscope.atomic_files import cache_directory, write_atomically
+from layerscope.encoders.encoder import LayeredEncoder
+from layerscope.encoders.sketch import Sketch
+from layerscope.errors import ResourceError, UsageError
+from layerscope.features.encoder_pass import Extraction, Pass, Progress
+from layerscope.features.store import FeatureStore
+from layerscope.probes.workers import Order, calls_elsewhere
+from layerscope.study.ray_workers import RETRIES, Parcels, movable, on_threads, on_workers, ray, value_of
+
+__all__ = ["Cluster", "Node", "connected"]
+
+#: What `--ray` takes for a cluster of this machine alone.
+LOCAL = "local"
+#: Seconds in which a cluster's address must answer.
+ANSWER = 10.0
+#: By the first of these Ray binds to loopback, on any system; by the second it asks for a token.
+ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+#: On these states and scores depend.
+SAME_VERSIONS = ("layerscope", "torch", "numpy", "scikit-learn", "librosa", "soxr")
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of a cluster.
+
+    Attributes
+    ----------
+    key : str
+        Ray's name of it.
+    name : str
+        Its host name.
+    cores, devices : int
+        CPUs and GPUs that the cluster may use there.
+    gigabytes : float
+        Of memory that the cluster may use there.
+    shares_cache : bool
+        Whether it sees the cache of this machine.
+    """
+
+    key: str
+    name: str
+    cores: int
+    devices: int
+    gigabytes: float
+    shares_cache: bool
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Nodes that take shards and calls.
+
+    Attributes
+    ----------
+    nodes : list of Node
+        Those that were there at the beginning; what leaves is not waited for, what joins is used.
+    cache : Path
+        Of this machine.
+    """
+
+    nodes: list[Node]
+    cache: Path
+
+    @property
+    def cores(self) -> int:
+        """Return how many trainings run at once."""
+        return sum(node.cores for node in self.nodes)
+
+    def share_of(self, encoder: object) -> tuple[int, dict[str, int]]:
+        """Return how many workers encode at once, and what each takes of a node, in Ray's words."""
+        with_devices = [node for node in self.nodes if node.devices]
+        if not with_devices or not isinstance(encoder, (LayeredEncoder, Sketch)):
+            return self.cores, {"num_cpus": 1}
+        # The cores of a node decode for its devices.
+        cores = min(max(1, node.cores // node.devices) for node in with_devices)
+        return sum(node.devices for node in with_devices), {"num_gpus": 1, "num_cpus": cores}
+
+    def in_words(self) -> list[str]:
+        """Return what each node has."""
+        return [
+            f"node {node.name}: {node.cores} cores, {node.devices} GPUs, {node.gigabytes:.0f} GB of memory, "
+            f"{'sees' if node.shares_cache else 'does not see'} the cache"
+            for node in self.nodes
+        ]
+
+    def measure(self, encoder: object, function: Callable[..., float], *arguments: object) -> float:
+        """Return what a function measures with the share of a node that a worker has."""
+        share = self.share_of(encoder)[1]
+        return float(value_of(ray().remote(**share)(on_threads).remote(share["num_cpus"], function, *arguments)))
+
+    def encode_shards(
+        self,
+        one_pass: Pass,
+        shards: Sequence[pd.DataFrame],
+        store: FeatureStore,
+        missing: Mapping[str, int],
+        done: Extraction,
+        progress: Progress,
+    ) -> None:
+        """Encode shards side by side, and count what was done; see `Pass.encode_shards`."""
+        workers, share = self.share_of(one_pass.encoder)
+        sharing = frozenset(node.key for node in self.nodes if node.shares_cache)
+        with movable(one_pass.encoder):
+            given = (ray().put(one_pass), self.cache, sharing, share["num_cpus"])
+        calls = [(rows, {key: missing[key] for key in rows.clip_key if key in missing}) for rows in shards]
+        for number, (part, files) in on_workers(given, share, min(workers, len(calls)), calls):
+            for name, content in files.items():
+                store.adopt(name, content)
+            store.refresh()
+            for name in ("decoded", "encoded", "cached", "windows"):
+                setattr(done, name, getattr(done, name) + getattr(part, name))
+            done.failed.update(part.failed)
+            rows = shards[number][shards[number].clip_key.isin(calls[number][1])]
+            progress(len(rows), float(rows.clip_seconds.sum()))
+
+    def run(self, function: Callable[..., Any], calls: Iterator[tuple[Any, ...]], order: Order) -> Iterator[Any]:
+        """Yield what a function returns for each of several arguments; see `side_by_side`."""
+        remote = ray().remote(num_cpus=1, max_retries=RETRIES)(on_threads).options(name=function.__name__)
+        parcels = Parcels(all(node.shares_cache for node in self.nodes))
+        running: dict[Any, int] = {}
+        results: dict[int, Any] = {}
+        position = submitted = 0
+        exhausted = False
+        while running or not exhausted:
+            # Twice as many as there are cores, so that none waits for this process.
+            while not exhausted and len(running) < 2 * self.cores:
+                arguments = next(calls, None)
+                exhausted = arguments is None
+                if arguments is not None:
+                    running[remote.remote(1, function, *map(parcels.wrap, arguments))] = submitted
+                    submitted += 1
+            for reference in ray().wait(list(running))[0] if running else ():
+                number, result = running.pop(reference), value_of(reference)
+                if order == "as ready":
+                    yield result
+                else:
+                    results[number] = result
+            while position in results:
+                yield results.pop(position)
+                position += 1
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[Cluster | None]:
+    """Connect to a cluster, whose workers then take what `side_by_side` runs; without an address there is none.
+
+    Parameters
+    ----------
+    address : str, optional
+        ``"local"`` for one of this machine alone, which ends with the context; or ``"auto"`` or ``"HOST:PORT"`` of one
+        that this machine is part of.
+
+    Raises
+    ------
+    UsageError
+        Without Ray, or for an address that is none.
+    ResourceError
+        If there is no cluster, or its nodes have other versions than this machine.
+    """
+    if address is None:
+        yield None
+        return
+    refuse_address(address)
+    # What a killed process leaves of its cluster's files, its namesakes may remove; a socket's path must be short.
+    directory = Path(tempfile.mkdtemp(prefix="ls-ray-")) if address == LOCAL else None
+    try:
+        start(address, directory)
+        cache = cache_directory().absolute()
+        cluster = Cluster(list(nodes_seen(cache)), cache)
+        with calls_elsewhere(cluster.run):
+            yield cluster
+    finally:
+        ray().shutdown()
+        if directory:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def refuse_address(address: str) -> None:
+    """Raise where there is no Ray, no such address, or nobody who answers there."""
+    if find_spec("ray") is None:
+        raise UsageError(f"--ray {address} needs Ray: pip install 'layerscope[ray]'")
+    host, colon, port = address.rpartition(":")
+    if address in (LOCAL, "auto"):
+        return
+    if not (colon and host and port.isdigit() and "/" not in host):
+        raise UsageError(
+            f"--ray {address}: give local, auto, or the HOST:PORT of a cluster that this machine is part of"
+        )
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise ResourceError(
+            f"--ray {address}: nobody answers there ({error}); `ray start --head` starts a cluster, and prints its "
+            "address"
+        ) from error
+
+
+def start(address: str, directory: Path | None) -> None:
+    """Connect, with the least that Ray can be asked for."""
+    # No report of use to its makers, and no change of what CUDA shows to tasks without GPUs.
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    options: dict[str, Any] = {"address": address}
+    if directory:
+        # Ray reads this once, when it is imported; a program that has imported it has chosen for itself.
+        if "ray" not in sys.modules:
+            os.environ |= ON_LOOPBACK | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        options |= {
+            "num_cpus": joblib.cpu_count(),
+            "include_dashboard": False,
+            "_node_ip_address": "127.0.0.1",
+            "_temp_dir": str(directory),
+        }
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        ray().init(**options, configure_logging=False, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ResourceError(f"--ray {address}: no cluster to work on: {reason}") from error
+    finally:
+        # Ray sets its own, by which an interrupted command would leave without a word.
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+
+def nodes_seen(cache: Path) -> Iterator[Node]:
+    """Yield the nodes of the cluster, each having looked for the cache, or raise if one differs from this machine."""
+    from ray.exceptions import RayError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    mark = cache / f".seen-by-{uuid.uuid4().hex}"
+    write_atomically(mark, b"")
+    ask = ray().remote(num_cpus=0, max_retries=RETRIES)(look_around)
+    alive = [node for node in ray().nodes() if node["Alive"]]
+    try:
+        asked = [
+            ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(mark)
+            for node in alive
+        ]
+        for node, reference in zip(alive, asked, strict=True):
+            name, has = node["NodeManagerHostname"], node["Resources"]
+            try:
+                versions, sees = ray().get(reference)
+            except RayError as error:
+                reason = str(error).strip().rpartition("\n")[2]
+                raise ResourceError(f"{name} of the cluster cannot run layerscope: {reason}") from error
+            refuse_versions(name, versions)
+            cores, devices = int(has.get("CPU", 0)), int(has.get("GPU", 0))
+            yield Node(node["NodeID"], name, cores, devices, has.get("memory", 0) / 1e9, sees)
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def look_around(mark: Path) -> tuple[dict[str, str], bool]:
+    """Return the versions of this machine, and whether it sees a file."""
+    return versions_here(), mark.is_file()
+
+
+def versions_here() -> dict[str, str]:
+    """Return the versions by which results may differ."""
+    return {"Python": platform.python_version()} | {name: version(name) for name in SAME_VERSIONS}
+
+
+def refuse_versions(node: str, versions: Mapping[str, str]) -> None:
+    """Raise if a node has other versions than this machine."""
+    for name, here in versions_here().items():
+        if versions[name] != here:
+            raise ResourceError(
+                f"{node} of the cluster has {name} {versions[name]} and this machine {here}: results could differ; "
+                "install the same everywhere (pip install -c constraints.txt)"
+            )

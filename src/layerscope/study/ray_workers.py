@@ -1,0 +1,235 @@
+"""Work on a Ray cluster: what is sent, what a worker does with it, and what becomes of work whose worker dies."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from layerscope.atomic_files import file_digest
+from layerscope.encoders.encoder import LayeredEncoder
+from layerscope.errors import LayerscopeError, ResourceError
+from layerscope.features.clip_features import Features
+from layerscope.features.encoder_pass import Extraction, Pass
+from layerscope.features.store import FeatureStore
+from layerscope.probes.fitting import Job
+
+__all__ = ["RETRIES", "Parcels", "movable", "on_threads", "on_workers", "ray", "value_of"]
+
+#: How often a shard or job may lose its worker before that is taken for its own fault.
+RETRIES = 2
+#: Seconds without news after which it is looked whether there are nodes at all.
+PATIENCE = 10.0
+
+
+@dataclass
+class Parcels:
+    """Arguments of calls as they travel: what several calls share is sent once.
+
+    Attributes
+    ----------
+    shared : bool
+        Whether workers read the states of features themselves.
+    """
+
+    shared: bool
+    #: By identity, with the object, so that no other one gets its number.
+    sent: dict[int, tuple[Any, Any]] = field(default_factory=dict)
+
+    def wrap(self, argument: Any) -> Any:
+        """Return an argument, or a reference to what was sent before."""
+        if isinstance(argument, Job):
+            return argument if self.shared else replace(argument, features=self.with_states(argument.features))
+        if isinstance(argument, (int, float, str, range, tuple, list)):
+            return argument
+        return self.once(argument, lambda: ray().put(argument))
+
+    def with_states(self, features: Features) -> Features:
+        """Return features that are read from the cluster's memory, a layer when it is asked for."""
+        return self.once(features, lambda: replace(features, read=SentStates.of(features)))
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Return what was made for an object."""
+        if id(key) not in self.sent:
+            self.sent[id(key)] = (key, make())
+        return self.sent[id(key)][1]
+
+
+@dataclass(frozen=True)
+class SentStates:
+    """States of each layer in the cluster's memory."""
+
+    references: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, features: Features) -> SentStates:
+        """Send the states of all layers."""
+        return cls(tuple(ray().put(features.read(position)[:]) for position in range(len(features.layers))))
+
+    def __call__(self, position: int) -> NDArray[np.float32]:
+        """Return those of one layer."""
+        states: NDArray[np.float32] = ray().get(self.references[position])
+        return states
+
+
+class ShardWorker:
+    """Encodes shards, in a process of the cluster."""
+
+    one_pass: Pass
+    store: FeatureStore | None
+
+    def prepare(self, one_pass: Pass, cache: Path, sharing: frozenset[str], threads: int) -> None:
+        """Take the encoder, on this worker's device; `sharing` are the nodes that see the cache."""
+        take_threads(threads)
+        if ray().get_gpu_ids():
+            move(one_pass.encoder, "cuda")
+        self.one_pass = one_pass
+        shared = ray().get_runtime_context().get_node_id() in sharing
+        self.store = one_pass.store(cache) if shared else None
+
+    def encode(self, rows: pd.DataFrame, sampled: Mapping[str, int]) -> tuple[Extraction, dict[str, bytes]]:
+        """Encode what is missing of a shard; return what was done, and the files where the cache is not shared."""
+        for path in dict.fromkeys(rows.path):
+            refuse_other_file(Path(path), str(rows.clip_key[rows.path == path].iloc[0]), self.store is not None)
+        with nullcontext() if self.store else tempfile.TemporaryDirectory(prefix="layerscope-shard-") as place:
+            store, done = self.store or self.one_pass.store(Path(str(place))), Extraction()
+            self.one_pass.encode_shards([rows], store, sampled, done)
+            files = (
+                {} if self.store else {path.name: path.read_bytes() for path in store.directory.glob("*.safetensors")}
+            )
+        return done, files
+
+
+def take_threads(count: int) -> None:
+    """Decode and compute on the worker's share of its node, not on all of it."""
+    os.environ["LOKY_MAX_CPU_COUNT"] = str(count)
+    torch.set_num_threads(count)
+
+
+def on_threads(count: int, function: Callable[..., Any], *arguments: object) -> Any:
+    """Call a function on so many threads."""
+    take_threads(count)
+    return function(*arguments)
+
+
+def refuse_other_file(path: Path, clip_key: str, trusted: bool) -> None:
+    """Raise unless an audio file is on this machine, and is the one that was surveyed."""
+    if not path.is_file():
+        raise ResourceError(
+            f"{path} is not on {socket.gethostname()}: audio must lie under the same path on every node of the cluster"
+        )
+    # Where nodes share a file system, it is one file.
+    if not trusted and not clip_key.startswith(file_digest(path)):
+        raise ResourceError(f"{path} on {socket.gethostname()} is another file than here: copy it there again")
+
+
+def move(encoder: object, device: str) -> None:
+    """Move a network to a device; plain features and encoders of one's own stay where they are."""
+    if isinstance(encoder, LayeredEncoder):
+        encoder.model.to(device)
+        encoder.device = device
+
+
+@contextmanager
+def movable(encoder: object) -> Iterator[None]:
+    """Keep a network in this machine's memory while it is sent: a worker may have no such device."""
+    device = encoder.device if isinstance(encoder, LayeredEncoder) else "cpu"
+    move(encoder, "cpu")
+    yield
+    move(encoder, device)
+
+
+def on_workers(
+    given: Sequence[Any], share: Mapping[str, int], count: int, calls: Sequence[tuple[Any, ...]]
+) -> Iterator[tuple[int, tuple[Extraction, dict[str, bytes]]]]:
+    """Yield each call's number and result, from so many `ShardWorker` that are prepared with what is given.
+
+    A worker gets its first call once it is ready, so that none waits for a machine that has left.
+    """
+    actor = ray().remote(**share)(ShardWorker)
+    waiting, losses = deque(range(len(calls))), Counter[int | None]()
+    running: dict[Any, tuple[Any, int | None]] = {}
+
+    def start() -> None:
+        worker = actor.remote()
+        running[worker.prepare.remote(*given)] = (worker, None)
+
+    for _ in range(count):
+        start()
+    left = len(calls)
+    while left:
+        ready = ray().wait(list(running), timeout=PATIENCE)[0]
+        if not ready:
+            refuse_without(share)
+        for reference in ready:
+            worker, number = running.pop(reference)
+            try:
+                result = value_of(reference)
+            except WorkerLost as error:
+                losses[number] += 1
+                if losses[number] > (RETRIES if number is not None else RETRIES * count):
+                    raise ResourceError(f"{error}; it was tried {losses[number]} times") from error
+                if number is not None:
+                    waiting.appendleft(number)
+                start()
+                continue
+            if number is not None:
+                left -= 1
+                yield number, result
+            if waiting:
+                following = waiting.popleft()
+                running[worker.encode.remote(*calls[following])] = (worker, following)
+
+
+class WorkerLost(ResourceError):
+    """A process of the cluster that is no more."""
+
+
+def value_of(reference: Any) -> Any:
+    """Return the value of a reference; what a worker raised for a person is raised here as it was."""
+    from ray import exceptions
+
+    lost = (
+        exceptions.RayActorError, exceptions.WorkerCrashedError, exceptions.NodeDiedError,
+        exceptions.OutOfMemoryError, exceptions.ObjectLostError,
+    )  # fmt: skip
+    try:
+        return ray().get(reference)
+    except exceptions.RayTaskError as error:
+        if isinstance(error.cause, LayerscopeError):
+            raise error.cause from None
+        raise
+    except lost as error:
+        raise WorkerLost(
+            "a worker of the cluster died at its work (killed, out of memory, or its node left); what is finished is "
+            "kept, and the same command continues"
+        ) from error
+
+
+def refuse_without(share: Mapping[str, int]) -> None:
+    """Raise if no node is left that could take a worker."""
+    needed = {"CPU": share["num_cpus"], "GPU": share.get("num_gpus", 0)}
+    nodes = [node["Resources"] for node in ray().nodes() if node["Alive"]]
+    if not any(all(node.get(name, 0) >= count for name, count in needed.items()) for node in nodes):
+        raise ResourceError(
+            f"no node of the cluster is left that has {needed['CPU']} CPUs and {needed['GPU']} GPUs; what is finished "
+            "is kept, and the same command continues"
+        )
+
+
+def ray() -> Any:
+    """Return Ray, which takes a second to import and is an extra."""
+    import ray as module
+
+    return module

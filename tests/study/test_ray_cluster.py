@@ -1,0 +1,227 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import TWO_WORKERS, write_tone
+from layerscope import Dataset, load_encoder
+from layerscope.data.audio import file_facts
+from layerscope.data.splits import assign, parts_of
+from layerscope.errors import AudioError, ResourceError, UsageError
+from layerscope.features import encoder_pass
+from layerscope.features.encoder_pass import stored_features
+from layerscope.probes.fitting import Target, plan_jobs, run_jobs
+from layerscope.probes.workers import calls_elsewhere, side_by_side
+from layerscope.study.extraction import extract_all
+from layerscope.study.progress import Silent
+from layerscope.study.ray_cluster import connected, refuse_address, refuse_versions, versions_here
+from layerscope.study.study_tasks import StudyTask
+
+
+def test_without_ray_it_is_said_how_to_get_it(monkeypatch):
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if not (Path(place) / "ray").is_dir()])
+    with pytest.raises(UsageError, match=r"needs Ray: pip install 'layerscope\[ray\]'"):
+        refuse_address("local")
+
+
+def test_other_versions_on_a_node_are_named():
+    refuse_versions("node-1", versions_here())
+    with pytest.raises(ResourceError, match=r"node-1 of the cluster has torch 1\.0 and this machine"):
+        refuse_versions("node-1", versions_here() | {"torch": "1.0"})
+
+
+if find_spec("ray") is None:  # not imported here: what it is to do on loopback, it reads then
+    pytest.skip("Ray is an extra: pip install 'layerscope[ray]'", allow_module_level=True)
+
+
+@pytest.mark.parametrize("address", ["somewhere", "ray://10.0.0.1:10001", ":6379", "host:", "http://host:80"])
+def test_an_address_that_is_none_is_refused(address):
+    with pytest.raises(UsageError, match="give local, auto, or the HOST:PORT"):
+        refuse_address(address)
+
+
+def test_a_cluster_that_is_not_there_is_told():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(ResourceError, match=rf"--ray 127.0.0.1:{port}: nobody answers there"):
+        refuse_address(f"127.0.0.1:{port}")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two workers of one core on loopback."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOKY_MAX_CPU_COUNT", "2")
+        patch.setenv("LAYERSCOPE_CACHE", "/tmp")
+        with connected("local") as found, calls_elsewhere(None):
+            yield found
+
+
+@pytest.fixture
+def notes(tmp_path, monkeypatch):
+    """Twelve clips, two a shard, as a task; one of them is too short for the encoder."""
+    monkeypatch.setattr(encoder_pass, "SHARD_SECONDS", 1.0)
+    for number in range(6):
+        for name, frequency in (("low", 200), ("high", 900)):
+            write_tone(tmp_path / "notes" / name / f"{number}.wav", frequency + 9 * number, 0.6, seed=number)
+    write_tone(tmp_path / "notes" / "low" / "3.wav", 200, 0.03)
+    return StudyTask("notes", Dataset.from_folder(tmp_path / "notes").survey(), "label")
+
+
+def files_of(cache):
+    return {path.relative_to(cache): path.read_bytes() for path in cache.rglob("*.safetensors")}
+
+
+def extracted(task, cache, monkeypatch, cluster=None):
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(cache))
+    return extract_all([load_encoder("random:small")], [task], Silent(), cluster)
+
+
+@contextmanager
+def killing(name, times):
+    """Kill, so many times, the first process of that name that is seen."""
+    killed, stop = [], threading.Event()
+
+    def watch():
+        while not stop.is_set() and len(killed) < times:
+            for place in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    words = place.read_bytes()
+                except OSError:
+                    continue
+                process = int(place.parent.name)
+                if words.startswith(name.encode()) and process not in killed and len(killed) < times:
+                    os.kill(process, signal.SIGKILL)
+                    killed.append(process)
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_cluster_listens_on_loopback_alone(cluster):
+    assert [(node.cores, node.devices, node.shares_cache) for node in cluster.nodes] == [(2, 0, True)]
+    assert cluster.share_of(load_encoder("random:small")) == (2, {"num_cpus": 1})
+    import ray
+
+    assert ray.nodes()[0]["NodeManagerAddress"] == "127.0.0.1"
+    node = replace(cluster.nodes[0], devices=4, cores=18)
+    of_two = replace(cluster, nodes=[node, replace(node, cores=32), replace(node, devices=0)])
+    assert of_two.share_of(load_encoder("random:small")) == (8, {"num_gpus": 1, "num_cpus": 4})
+    # A plain feature has no use for a device.
+    assert of_two.share_of(load_encoder("mfcc")) == (68, {"num_cpus": 1})
+
+
+@pytest.mark.parametrize("shared", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_the_pass_leaves_the_same_files(cluster, notes, tmp_path, monkeypatch, shared):
+    alone = extracted(notes, tmp_path / "one", monkeypatch)
+    nodes = [replace(node, shares_cache=shared) for node in cluster.nodes]
+    elsewhere = replace(cluster, cache=tmp_path / "two", nodes=nodes)
+    together = extracted(notes, tmp_path / "two", monkeypatch, elsewhere)
+    assert len(files_of(tmp_path / "one")) == 6
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+    assert together.counts == alone.counts
+    assert together.failed == alone.failed
+    assert len(together.failed[0]) == 1
+    again = extracted(notes, tmp_path / "two", monkeypatch, elsewhere)
+    assert again.counts["random:small"]["clips_from_cache"] == 11
+
+
+@pytest.mark.parametrize("shared", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_trainings_leave_the_same_outcomes(cluster, notes, tmp_path, monkeypatch, shared):
+    passes = extracted(notes, tmp_path / "one", monkeypatch)
+    failed = set(passes.failed[0])
+    dataset = notes.dataset.without(
+        {row.clip: "" for row in notes.dataset.clips.itertuples() if row.clip_key in failed}
+    )
+    features, labels = stored_features(passes.stores[0][0], dataset.clips), dataset.labels("label")
+    jobs = plan_jobs([features], ["closed", "linear"])
+    target = Target(labels, parts_of(assign(dataset.clips, labels, 0)))
+    alone = run_jobs(jobs, target, [0], tmp_path / "alone", workers=1)
+    nodes = [replace(node, shares_cache=shared) for node in cluster.nodes]
+    with calls_elsewhere(replace(cluster, nodes=nodes).run):
+        together = run_jobs(jobs, target, [0], tmp_path / "together")
+    assert files_of(tmp_path / "alone") == files_of(tmp_path / "together")
+    assert all(np.array_equal(a.test, b.test, equal_nan=True) for a, b in zip(alone, together, strict=True))
+
+
+@pytest.mark.slow
+def test_results_come_in_order_and_errors_as_they_were(cluster):
+    with calls_elsewhere(cluster.run):
+        assert list(side_by_side(divmod, [(7, n) for n in range(1, 9)])) == [divmod(7, n) for n in range(1, 9)]
+        assert sorted(side_by_side(pow, [(2, n) for n in range(9)], order="as ready")) == [2**n for n in range(9)]
+        assert list(side_by_side(pow, [])) == []
+        with pytest.raises(AudioError, match=r"/no/such\.wav"):
+            list(side_by_side(file_facts, [(Path("/no/such.wav"),)]))
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_its_shard_alone(cluster, notes, tmp_path, monkeypatch):
+    extracted(notes, tmp_path / "one", monkeypatch)
+    with killing("ray::ShardWorker.encode", 2) as killed:
+        extracted(notes, tmp_path / "two", monkeypatch, replace(cluster, cache=tmp_path / "two"))
+    assert len(killed) == 2
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_work_that_kills_every_worker_is_told(cluster, notes, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoder_pass, "SHARD_SECONDS", 300.0)
+    with (
+        killing("ray::ShardWorker.encode", 100),
+        pytest.raises(ResourceError, match=r"a worker .* died .* tried 3 times"),
+    ):
+        extracted(notes, tmp_path / "two", monkeypatch, replace(cluster, cache=tmp_path / "two"))
+
+
+@pytest.mark.slow
+def test_a_killed_training_is_done_again(cluster):
+    with killing("ray::sleep", 1) as killed, calls_elsewhere(cluster.run):
+        assert list(side_by_side(time.sleep, [(0.5,)] * 4)) == [None] * 4
+    assert len(killed) == 1
+
+
+@pytest.mark.slow
+def test_audio_that_a_node_lacks_is_no_failed_clip(cluster, notes, tmp_path, monkeypatch):
+    Path(notes.dataset.clips.path[5]).unlink()
+    with pytest.raises(ResourceError, match="audio must lie under the same path on every node"):
+        extracted(notes, tmp_path / "two", monkeypatch, replace(cluster, cache=tmp_path / "two"))
+
+
+@pytest.mark.slow
+def test_a_study_is_the_same_and_leaves_nothing(tones, tmp_path):
+    study = ["--data", str(tones), "--model", "random:small", "--baseline", "none", "--probe", "linear,mlp"]
+    before = set(Path("/tmp").glob("ls-ray-*"))
+    for name, more in (("one", []), ("two", ["--ray", "local"])):
+        subprocess.run(
+            [sys.executable, "-m", "layerscope", "run", *study, "--out", str(tmp_path / name), *more],
+            env=os.environ | TWO_WORKERS | {"LAYERSCOPE_CACHE": str(tmp_path / f"cache-{name}")},
+            check=True, capture_output=True,
+        )  # fmt: skip
+    for table in ("results.csv", "predictions.csv", "splits.csv", "summary.csv"):
+        assert (tmp_path / "one" / table).read_bytes() == (tmp_path / "two" / table).read_bytes()
+    assert files_of(tmp_path / "cache-one") == files_of(tmp_path / "cache-two")
+    assert set(Path("/tmp").glob("ls-ray-*")) == before
+    # Where the work was done is no part of the study: it goes on in one process.
+    again = subprocess.run(
+        [sys.executable, "-m", "layerscope", "run", *study, "--out", str(tmp_path / "two")],
+        env=os.environ | {"LAYERSCOPE_CACHE": str(tmp_path / "cache-two")}, capture_output=True,
+    )  # fmt: skip
+    assert again.returncode == 0
