@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save
 
 import layerscope
 from layerscope.errors import LayerscopeError, UsageError
-from layerscope.study.options import Comparison, Plan, Probing, checked, make_plan, read_plan
+from layerscope.study.options import Call, Comparison, Plan, Probing, checked, make_plan, read_plan
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_the_signature_of_probe_says_what_the_fields_say():
     parameters = dict(inspect.signature(layerscope.probe).parameters)
     hints = get_type_hints(layerscope.probe)
     del parameters["subject"], parameters["dataset"]
-    assert ["probe" if name == "probes" else name for name in parameters] == list(Probing.model_fields)
-    defaults = Probing()
+    assert ["probe" if name == "probes" else name for name in parameters] == list(Call.model_fields)
+    defaults = Call()
     for name, parameter in parameters.items():
         field = "probe" if name == "probes" else name
         stated = parameter.default

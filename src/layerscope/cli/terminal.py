@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from layerscope.data.reasons import reasons_by_kind
-from layerscope.study.options import Sources
+from layerscope.study.options import Models
 
 if TYPE_CHECKING:
     from layerscope.features.cached_stores import CachedStore
@@ -243,13 +243,13 @@ def print_check(expected: Any) -> None:
     )
 
 
-def print_encoders(sources: Sources) -> None:
+def print_encoders(models: Models) -> None:
     """Hold encoders to the contract, and print what they are."""
-    from layerscope.encoders import load_encoder, verify
+    from layerscope.encoders import verify
 
     table = plain_table("model", "layers", "width", "Hz in", "frames/s", "window, s", "shortest, s", "fingerprint")
-    for name in sources.model:
-        encoder = load_encoder(name, layers=sources.layers)
+    for name in models.model:
+        encoder = models.load(name, layers=models.layers)
         verify(encoder, name)
         narrow, wide = min(encoder.widths), max(encoder.widths)
         table.add_row(

@@ -20,7 +20,7 @@ from layerscope.atomic_files import cache_directory, owned_directory
 from layerscope.data.audio import load
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import group_codes
-from layerscope.encoders import Encoder, load_encoder
+from layerscope.encoders import Encoder
 from layerscope.errors import AudioError, DataError, UsageError
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.frame_sample import FRAMES_A_CLIP, sampled_of_clips
@@ -45,6 +45,7 @@ from layerscope.similarity.measures import (
     shared_neighbours,
 )
 from layerscope.similarity.sampled_views import SampledView, common_frames, sampled_views
+from layerscope.study.extraction import place_of
 from layerscope.study.options import Comparison, refuse_same_names
 from layerscope.study.progress import Progress, Silent
 
@@ -84,7 +85,7 @@ def compare(
         With a message for the user.
     """
     progress = progress or Silent()
-    with owned_directory(out, "comparison", asked.model_dump(mode="json")):
+    with owned_directory(out, "comparison", asked.on_record()):
         found = compare_clips(asked, progress)
         found.facts["command"] = list(command)
         found.save(out)
@@ -139,6 +140,7 @@ def compare_clips(asked: Comparison, progress: Progress) -> Similarities:
                 "layers": list(encoder.layers),
                 "fingerprint": encoder.fingerprint,
                 "untrained": encoder.untrained,
+                **place_of(encoder),
             }
             for encoder in encoders
         },
@@ -159,7 +161,7 @@ def refuse_averaged(encoders: Sequence[Encoder], stores: Sequence[FeatureStore],
 
 def load_models(asked: Comparison) -> list[Encoder]:
     """Return the encoders of a comparison."""
-    encoders = [load_encoder(name, layers=asked.layers) for name in asked.model]
+    encoders = [asked.load(name, layers=asked.layers) for name in asked.model]
     plain = [encoder.name for encoder in encoders if encoder.baseline]
     if plain:
         raise UsageError(f"{plain[0]} is a plain feature, which every comparison has; give models alone")

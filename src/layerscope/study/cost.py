@@ -10,17 +10,15 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
-from layerscope.encoders import MODELS, Encoder, load_encoder
-from layerscope.encoders.own_encoder import encode_batch
+from layerscope.encoders import MODELS, Encoder
 from layerscope.features.clip_features import Features
-from layerscope.features.encoder_pass import Pass, batch_size
+from layerscope.features.encoder_pass import Pass
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
 from layerscope.probes import assemble
 from layerscope.probes.fitting import (
@@ -190,7 +188,7 @@ def check(plan: Plan, workers: int) -> Check:
     outlines: list[Outline] = []
     short: list[dict[str, str]] = [{} for _ in tasks]
     for name in [*plan.model, *plan.baseline]:
-        encoder, download = stand_in(name, plan.layers if name in plan.model else None)
+        encoder, download = stand_in(name, plan)
         draws = plan.draws(name)
         too_short = [short_clips(encoder, task) for task in tasks]
         costs.append(encoding_cost(encoder, tasks, download, sum(map(len, too_short)), draws))
@@ -263,10 +261,11 @@ def task_check(
     )
 
 
-def stand_in(name: str, layers: str | None) -> tuple[Encoder, bool]:
+def stand_in(name: str, plan: Plan) -> tuple[Encoder, bool]:
     """Return an encoder of the right size without fetching anything, and whether it would have to be fetched."""
     download = name in MODELS and not MODELS[name].cached()
-    return load_encoder(f"random:{name}" if download else name, layers=layers), download
+    layers = plan.layers if name in plan.model else None
+    return plan.load(f"random:{name}" if download else name, layers=layers), download
 
 
 def encoding_cost(encoder: Encoder, tasks: Sequence[StudyTask], download: bool, too_short: int, passes: int) -> Cost:
@@ -280,9 +279,9 @@ def encoding_cost(encoder: Encoder, tasks: Sequence[StudyTask], download: bool, 
         lengths = [length for duration in clips.clip_seconds for length in one_pass.cutting.lengths(duration)]
         samples = max(encoder.minimum_samples, round(float(np.median(lengths)) * rate))
         windows += len(lengths)
-        at_once = min(batch_size(encoder, samples), len(lengths))
+        at_once = min(one_pass.batch_size.windows(samples), len(lengths))
         # Time is taken to grow with the seconds of sound, which longer windows somewhat exceed.
-        seconds += seconds_of_encoding(encoder, at_once, samples) / samples * rate * sum(lengths)
+        seconds += seconds_of_encoding(one_pass, at_once, samples) / samples * rate * sum(lengths)
         size += one_pass.stored_bytes(clips)
         pooled = sum(len(one_pass.cutting.pooled_spans(duration)) for duration in clips.clip_seconds)
         rows = max(rows, pooled, float(clips.clip_seconds.sum()) * FRAME_RATE if frames else 0.0)
@@ -330,12 +329,14 @@ def seconds_of(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def seconds_of_encoding(encoder: Encoder, windows: int, samples: int) -> float:
+def seconds_of_encoding(one_pass: Pass, windows: int, samples: int) -> float:
     """Return the median time of a window of noise, in batches of so many; reading states takes next to none."""
-    if encoder.reads_files:
+    if one_pass.encoder.reads_files:
         return 0.0
-    noise = torch.randn((MEASURED + 1, windows, samples), generator=torch.Generator().manual_seed(0)) / 10
-    times = [seconds_of(lambda: encode_batch(encoder, batch, "noise")) for batch in noise]  # noqa: B023 - called at once
+    sounds = noise(MEASURED + 1, windows, samples) / 10
+    named = [{f"noise {number}": window for number, window in enumerate(batch)} for batch in sounds]
+    # To the states on the CPU, and so with all that a device has to do.
+    times = [seconds_of(lambda: one_pass.states_of(clips)) for clips in named]  # noqa: B023 - called at once
     return float(np.median(times[1:])) / windows  # the first call pays for what later ones find ready
 
 

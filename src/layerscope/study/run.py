@@ -48,7 +48,7 @@ def run(
         With a message for the user.
     """
     progress = progress or Silent()
-    with owned_directory(out, "study", plan.model_dump(mode="json")):
+    with owned_directory(out, "study", plan.on_record()):
         tasks = load_tasks(plan, progress)
         passes = extract_all(plan.encoders(), tasks, progress)
         results = probe_tasks(keep_usable(tasks, passes), passes.stores, plan, progress, keep=out / "probes")
