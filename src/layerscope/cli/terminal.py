@@ -232,6 +232,7 @@ def print_check(expected: Any) -> None:
         table.add_row(cost.model, str(cost.passes), str(cost.windows), f"{cost.minutes:.1f}", f"{cost.megabytes:.1f}",
                       f"{cost.probe_megabytes:.0f}", note)  # fmt: skip
     print_table(table)
+    print_lines(precision_lines(expected.costs))
     minutes, disk = (sum(getattr(cost, name) for cost in expected.costs) for name in ("minutes", "megabytes"))
     probing, trainings = (
         sum(getattr(task, name) for task in expected.tasks) for name in ("probe_minutes", "trainings")
@@ -241,6 +242,25 @@ def print_check(expected: Any) -> None:
         f"about {probing:.1f} min for {trainings} probe trainings, "
         f"{disk:.1f} MB on disk ({expected.free_megabytes:,.0f} MB free)",
     )
+
+
+def precision_lines(costs: Any) -> list[str]:
+    """Return what the precision changes in the states of each model, the largest difference first."""
+    lines = []
+    for cost in costs:
+        if cost.differences:
+            shares = [
+                f"{layer}: {100 * share:.2g} %" for layer, share in zip(cost.layers, cost.differences, strict=True)
+            ]
+            largest = max(range(len(shares)), key=lambda position: cost.differences[position])
+            of = f"the untrained twin of {cost.model}" if cost.download else cost.model
+            lines.append(
+                f"{of} in {cost.precision}: states differ from those in float32 by {shares[largest].partition(': ')[2]} "
+                f"at most, in layer {cost.layers[largest]} (by layer {', '.join(shares)})"
+            )
+        elif cost.precision != "float32":
+            lines.append(f"{cost.model} in {cost.precision}: what that changes is not known, as no clip could be heard")
+    return lines
 
 
 def print_encoders(models: Models) -> None:

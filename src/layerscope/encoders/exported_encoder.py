@@ -16,6 +16,7 @@ from layerscope.encoders.huggingface import LibraryModel
 from layerscope.encoders.mert2 import Mert2Config, Mert2Model
 from layerscope.encoders.model_names import build_from_directory
 from layerscope.encoders.plain_features import BASELINES, Baseline
+from layerscope.encoders.precision_effect import refuse_wrong_states
 from layerscope.encoders.state_dicts import load_strictly, read_tensors
 from layerscope.errors import ModelError
 
@@ -111,7 +112,9 @@ def read_portable(
     path = directory / WEIGHTS
     load_strictly(model, read_tensors(path), path)
     how: dict[str, Any] = {"untrained": told["untrained"], "device": device, "precision": precision}
-    return LayeredEncoder(model, told["name"], layers, **how)
+    encoder = LayeredEncoder(model, told["name"], layers, **how)
+    refuse_wrong_states(encoder)
+    return encoder
 
 
 def empty_model(told: dict[str, Any], directory: Path) -> LayeredModel:

@@ -18,6 +18,7 @@ from layerscope.encoders.huggingface import FAMILIES, build_waveform_model
 from layerscope.encoders.mert2 import build_mert2
 from layerscope.encoders.own_encoder import installed_encoders, load_custom
 from layerscope.encoders.plain_features import BASELINES, Baseline
+from layerscope.encoders.precision_effect import refuse_wrong_states
 from layerscope.encoders.published_models import HUB, MODELS, PACKAGED, RANDOM, packaged
 from layerscope.encoders.states_on_disk import FEATURES, Precomputed
 from layerscope.encoders.whisper import build_whisper
@@ -87,7 +88,7 @@ def load_encoder(
     UsageError
         For an unknown name or layer, or a device or precision that is not there.
     ModelError
-        For files that cannot be fetched, read or understood.
+        For files that cannot be fetched, read or understood, or a precision in which torch computes a network wrongly.
 
     Examples
     --------
@@ -126,7 +127,7 @@ def load_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = make_model(source, num_heads, untrained=untrained)
-    return LayeredEncoder(
+    encoder = LayeredEncoder(
         model,
         name=result_name(text) + (f"{SEED}{seed}" if untrained and seed else ""),
         layers=parse_layers(layers, model.depth) if layers else None,
@@ -134,6 +135,8 @@ def load_network(
         device=place,
         precision=precision,
     )
+    refuse_wrong_states(encoder)
+    return encoder
 
 
 def computing_so(encoder: Encoder, place: torch.device | None, precision: str) -> Encoder:
@@ -147,7 +150,9 @@ def computing_so(encoder: Encoder, place: torch.device | None, precision: str) -
     if isinstance(encoder, LayeredEncoder):
         if place is not None:
             encoder.move(place)
-        return encoder.at(precision)
+        encoder = encoder.at(precision)
+        refuse_wrong_states(encoder)
+        return encoder
     if precision != encoder.precision:
         raise UsageError(
             f"precision '{precision}': {encoder.name} is an encoder of your own, whose code computes as it does; give "

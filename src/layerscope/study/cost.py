@@ -17,6 +17,8 @@ from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
 from layerscope.encoders import MODELS, Encoder
+from layerscope.encoders.encoder import LayeredEncoder
+from layerscope.encoders.precision_effect import precision_effect
 from layerscope.features.clip_features import Features
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
@@ -35,7 +37,7 @@ from layerscope.probes.frame_targets import plan_tracks
 from layerscope.probes.inputs import BLOCKS
 from layerscope.probes.mlp import LEARNING_RATES
 from layerscope.scores.evaluation import Evaluation, Outcome, evaluations, score_outcome
-from layerscope.study.clip_trial import Trial, short_clips, try_clips
+from layerscope.study.clip_trial import Trial, first_windows, short_clips, try_clips
 from layerscope.study.controls import permutations_of
 from layerscope.study.options import Plan
 from layerscope.study.study_tasks import StudyTask, load_tasks, passes_of
@@ -79,6 +81,13 @@ class Cost:
         Of features on disk.
     probe_megabytes : float
         Of memory that its widest input takes while a probe is trained on it.
+    layers : tuple of int
+        Its layers.
+    precision : str
+        In which it computes.
+    differences : list of float
+        By how much the states of each layer differ from those in float32, relative to them, on a few windows; empty in
+        float32.
     """
 
     model: str
@@ -89,6 +98,9 @@ class Cost:
     too_short: int
     megabytes: float
     probe_megabytes: float
+    layers: tuple[int, ...]
+    precision: str
+    differences: list[float]
 
 
 @dataclass(frozen=True)
@@ -272,6 +284,7 @@ def encoding_cost(encoder: Encoder, tasks: Sequence[StudyTask], download: bool, 
     """Measure a few windows of the commonest length, for each window length that is asked for."""
     rate = encoder.sample_rate
     windows, seconds, size, rows = 0, 0.0, 0.0, 0.0
+    differences: list[float] = []
     for (_, window), members in passes_of(encoder, tasks).items():
         frames = any(tasks[number].over_time for number in members)
         clips = pd.concat([tasks[number].dataset.clips for number in members]).drop_duplicates("clip_key")
@@ -282,6 +295,9 @@ def encoding_cost(encoder: Encoder, tasks: Sequence[StudyTask], download: bool, 
         at_once = min(one_pass.batch_size.windows(samples), len(lengths))
         # Time is taken to grow with the seconds of sound, which longer windows somewhat exceed.
         seconds += seconds_of_encoding(one_pass, at_once, samples) / samples * rate * sum(lengths)
+        if encoder.precision != "float32" and isinstance(encoder, LayeredEncoder) and not differences:
+            sounds = first_windows(encoder, clips, window)
+            differences = precision_effect(encoder, sounds) if sounds else []
         size += one_pass.stored_bytes(clips)
         pooled = sum(len(one_pass.cutting.pooled_spans(duration)) for duration in clips.clip_seconds)
         rows = max(rows, pooled, float(clips.clip_seconds.sum()) * FRAME_RATE if frames else 0.0)
@@ -296,6 +312,9 @@ def encoding_cost(encoder: Encoder, tasks: Sequence[StudyTask], download: bool, 
         megabytes=passes * size / 1e6,
         # The states of all layers side by side, and their standardised copy.
         probe_megabytes=2 * 4 * rows * sum(columns) / 1e6,
+        layers=encoder.layers,
+        precision=encoder.precision,
+        differences=differences,
     )
 
 
