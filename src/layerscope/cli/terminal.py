@@ -249,14 +249,13 @@ def precision_lines(costs: Any) -> list[str]:
     lines = []
     for cost in costs:
         if cost.differences:
-            shares = [
-                f"{layer}: {100 * share:.2g} %" for layer, share in zip(cost.layers, cost.differences, strict=True)
-            ]
-            largest = max(range(len(shares)), key=lambda position: cost.differences[position])
+            shares = [f"{100 * share:.2g} %" for share in cost.differences]
+            largest = max(range(len(shares)), key=cost.differences.__getitem__)
             of = f"the untrained twin of {cost.model}" if cost.download else cost.model
+            every = ", ".join(f"{layer}: {share}" for layer, share in zip(cost.layers, shares, strict=True))
             lines.append(
-                f"{of} in {cost.precision}: states differ from those in float32 by {shares[largest].partition(': ')[2]} "
-                f"at most, in layer {cost.layers[largest]} (by layer {', '.join(shares)})"
+                f"{of} in {cost.precision}: states differ from those in float32 by {shares[largest]} at most, in layer "
+                f"{cost.layers[largest]} (by layer {every})"
             )
         elif cost.precision != "float32":
             lines.append(f"{cost.model} in {cost.precision}: what that changes is not known, as no clip could be heard")

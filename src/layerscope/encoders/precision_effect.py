@@ -73,10 +73,11 @@ def refuse_wrong_states(encoder: LayeredEncoder) -> None:
     noise = torch.randn(1, samples, generator=torch.Generator().manual_seed(0)) / 10
     differences = precision_effect(encoder, [noise])
     worst = int(np.argmax(differences))
+    share = f"{100 * differences[worst]:.0f} %"
     # Not below, so that NaN is refused as well.
     if not max(differences) <= MOST:
         raise ModelError(
             f"{encoder.name}: in {encoder.precision} on {encoder.device}, layer {encoder.layers[worst]} differs from "
-            f"float32 by {100 * differences[worst]:.0f} % on noise, more than rounding does: torch computes some of its "
-            "shapes wrongly there; give --precision float32"
+            f"float32 by {share} on noise, more than rounding does: torch computes some of its shapes wrongly there; "
+            "give --precision float32"
         )
