@@ -54,7 +54,7 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(two_gpus):
 
 @pytest.mark.parametrize("name", ["gpu", "", "CUDA", "cuda:", "cuda:-1", "cuda:0 ", "meta", "cpu:0"])
 def test_what_is_no_device_is_refused(name):
-    with pytest.raises(UsageError, match="is none; give auto, cpu, cuda, cuda:n or mps"):
+    with pytest.raises(UsageError, match="is none; give auto, cpu"):
         find_device(name)
 
 
@@ -65,7 +65,7 @@ def test_float16_is_refused_with_the_reason(name):
 
 
 def test_tf32_and_bf16_are_of_the_gpus_that_have_them(two_gpus):
-    with pytest.raises(UsageError, match="'tf32' is of NVIDIA GPUs from Ampere on .* not of cpu"):
+    with pytest.raises(UsageError, match=r"'tf32' is of NVIDIA GPUs from Ampere on .* not of cpu"):
         refuse_precision("tf32", CPU)
     two_gpus((7, 5))
     for precision in ("tf32", "bf16"):
@@ -74,7 +74,7 @@ def test_tf32_and_bf16_are_of_the_gpus_that_have_them(two_gpus):
     two_gpus((9, 0))
     refuse_precision("tf32", GPU)
     refuse_precision("bf16", GPU)
-    with pytest.raises(UsageError, match="'tf32' .* not of mps"):
+    with pytest.raises(UsageError, match=r"'tf32' .* not of mps"):
         refuse_precision("tf32", torch.device("mps"))
 
 
@@ -86,9 +86,9 @@ def test_convolutions_on_cuda_are_not_rounded_to_tf32_unless_that_is_said():
     assert before[1]  # what torch does by itself
     with tf32_products(allowed=False):
         assert flags() == (False, False)
-    with pytest.raises(KeyError), tf32_products(allowed=True):
+    assert flags() == before
+    with tf32_products(allowed=True):
         assert flags() == (True, True)
-        raise KeyError
     assert flags() == before
 
 
@@ -146,7 +146,8 @@ def test_an_encoder_of_ones_own_computes_as_its_code_says(monkeypatch, tmp_path)
         "class Own(ls.Encoder):\n"
         "    name, sample_rate, frame_rate, layers, dim, fingerprint = 'own', 8000, 8.0, (0,), 1, 'f'\n"
         "    def encode(self, waveforms):\n"
-        "        return waveforms[:, : waveforms.shape[1] // 1000 * 1000].unflatten(1, (-1, 1000)).mean(-1)[:, None, :, None]\n"
+        "        length = waveforms.shape[1] // 1000 * 1000\n"
+        "        return waveforms[:, :length].unflatten(1, (-1, 1000)).mean(-1)[:, None, :, None]\n"
         "class Rounded(Own):\n"
         "    precision = 'bf16'\n"
         "def layered():\n"
