@@ -59,7 +59,7 @@ def main() -> None:
         Row("all", *(sum(getattr(row, name) for row in rows) for name in ("hours", "windows", "operations", "bytes")))
     )
     torch.set_num_threads(2)
-    speed, feeding = network_speed(sketch, sketch.window, "cpu"), decoding_speed(sketch)
+    speed, feeding = network_speed(Pass(sketch, sketch.window), sketch, sketch.window), decoding_speed(sketch)
     cores_rate = sketch.operations(sketch.window) / sketch.window / speed
     print(
         f"one window of 30 s: {sketch.operations(30.0):.3g} operations, {sketch.parameters / 1e6:.0f} million numbers; "

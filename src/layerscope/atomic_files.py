@@ -263,7 +263,8 @@ def differing_keys(record: Path, asked: Mapping[str, Any], growing: Collection[s
     except UsageError as error:
         raise UsageError(f"{error}; choose another --out") from error
     raised = {key for key in growing if isinstance(written.get(key), int) and asked[key] > written[key]}
-    return [key for key, value in asked.items() if written.get(key) != value and key not in raised]
+    # Of both: what is left out now may have been said then.
+    return [key for key in {**asked, **written} if written.get(key) != asked.get(key) and key not in raised]
 
 
 def visible_names(directory: Path) -> set[str]:

@@ -57,10 +57,10 @@ def test_what_a_pass_keeps_alive_grows_with_the_windows():
 
 
 def test_the_first_block_is_what_the_whole_network_begins_with():
-    network = Sketch("musicfm").first_block()
+    network = Sketch("musicfm").first_block(torch.device("cpu"))
     assert isinstance(network, ConformerModel)
     assert network.depth == 1
     assert network.dim == ConformerConfig().dim
     state = torch.random.get_rng_state()
-    Sketch("musicfm").first_block()
+    Sketch("musicfm").first_block(torch.device("cpu"))
     assert torch.equal(state, torch.random.get_rng_state())

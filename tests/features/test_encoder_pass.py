@@ -12,7 +12,7 @@ from layerscope.data.audio import load
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.errors import ModelError
-from layerscope.features.encoder_pass import Pass, batches, plan_shards, stored_features
+from layerscope.features.encoder_pass import Pass, plan_shards, stored_features
 
 
 def run(encoder, folder, window=30.0):
@@ -70,11 +70,11 @@ def test_clips_of_different_lengths_do_not_touch_each_other():
     encoder = load_encoder("random:small")
     noise = np.random.default_rng(0)
     windows = [noise.normal(0, 0.1, size).astype(np.float32) for size in (4800, 9600, 4800, 24_000)]
-    together = dict(batches(encoder, windows, lambda _: None, list("abcd")))
-    for number, window in enumerate(windows):
+    together = Pass(encoder, 30.0).states_of(dict(zip("abcd", windows, strict=True)))
+    for states, window in zip(together, windows, strict=True):
         alone = Pass(encoder, 30.0).states_of({"a": window})[0].pooled
-        for states, pooled in zip(together[number], alone, strict=True):
-            np.testing.assert_allclose(states.mean(dim=0), pooled[0], atol=1e-5)
+        for pooled, expected in zip(states.pooled, alone, strict=True):
+            np.testing.assert_allclose(pooled, expected, atol=1e-5)
 
 
 def test_files_that_cannot_be_used_are_reported_not_lost(hostile):
@@ -214,7 +214,7 @@ def raise_it(_):
 def test_an_encoder_of_ones_own_that_fails_in_mid_run_keeps_what_it_had_encoded(fault, words, tones, monkeypatch):
     # Two shards, the first of which is whole.
     monkeypatch.setattr("layerscope.features.encoder_pass.SHARD_CLIPS", 15)
-    monkeypatch.setattr("layerscope.features.encoder_pass.BATCH_SECONDS", 2.0)
+    monkeypatch.setattr("layerscope.features.batches.BATCH_SECONDS", 2.0)
     encoder = type("Own", (OwnOnce,), {"fault": staticmethod(fault)})()
     with pytest.raises(ModelError, match=words):
         run(encoder, tones)

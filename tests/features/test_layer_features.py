@@ -39,9 +39,9 @@ def test_a_row_is_the_mean_of_the_layers_states(files):
 
 def test_a_search_over_layers_encodes_each_file_once(files, monkeypatch):
     waveforms = []
-    encode = LayeredEncoder.encode
+    encode = LayeredEncoder.layer_states
     monkeypatch.setattr(
-        LayeredEncoder, "encode", lambda encoder, batch: waveforms.extend(batch) or encode(encoder, batch)
+        LayeredEncoder, "layer_states", lambda encoder, batch: waveforms.extend(batch) or encode(encoder, batch)
     )
     pipeline = make_pipeline(LayerFeatures("random:small"), LogisticRegression())
     search = GridSearchCV(pipeline, {"layerfeatures__layer": [0, 1]}, cv=2)

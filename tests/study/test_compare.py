@@ -54,13 +54,13 @@ class Counting:
 
     def __init__(self, monkeypatch):
         self.waveforms = 0
-        encode = LayeredEncoder.encode
+        encode = LayeredEncoder.layer_states
 
         def counted(encoder, waveforms):
             self.waveforms += len(waveforms)
             return encode(encoder, waveforms)
 
-        monkeypatch.setattr(LayeredEncoder, "encode", counted)
+        monkeypatch.setattr(LayeredEncoder, "layer_states", counted)
 
 
 #: What is encoded again with the sound changed: eight clips, as they are and in three ways.

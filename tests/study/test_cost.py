@@ -157,3 +157,24 @@ def test_the_trainings_of_folds_are_counted(tones):
     found = check(plan, workers=1).tasks[0]
     assert found.trainings == 3 * (2 * (6 + 2) + 2)
     assert found.probe_minutes > 0
+
+
+def test_what_a_precision_changes_is_measured_on_the_sound_of_the_study(tones, capsys):
+    options = {"data": tones, "model": ["random:small"], "baseline": ["mel"], "probe": ["closed"], "layers": "0,2-4"}
+    found = check(make_plan({**options, "precision": "bf16"}, "test"), workers=1)
+    small, mel = found.costs
+    # A rounding of 2⁻⁹ at every product, and not of float32's 2⁻²⁴.
+    assert len(small.differences) == 4
+    assert all(1e-4 < share < 0.02 for share in small.differences)
+    assert (mel.precision, mel.differences) == ("float32", [])
+    print_check(found)
+    printed = " ".join(capsys.readouterr().out.split())
+    largest = max(small.differences)
+    layer = small.layers[small.differences.index(largest)]
+    words = (
+        f"random:small in bf16: states differ from those in float32 by {100 * largest:.2g} % at most, in layer {layer}"
+    )
+    assert words in printed
+    assert f"(by layer 0: {100 * small.differences[0]:.2g} %, 2: " in printed
+    print_check(check(make_plan(options, "test"), workers=1))
+    assert "differ from those in float32" not in capsys.readouterr().out

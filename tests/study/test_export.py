@@ -411,3 +411,24 @@ def test_cautions_are_about_what_is_exported():
     told = " ".join(cautions_about(results, answer, other))
     assert "Layer 2 of m is not told apart from random weights (r)" in told
     assert "On the test clips layer 1 of m with the mlp probe is better than layer 2 of m, 80.0 to 55.0." in told
+
+
+@pytest.mark.parametrize("weights", [True, False])
+def test_a_predictor_computes_as_its_run_did_unless_it_is_said_otherwise(tones, tmp_path, weights):
+    study(tones, tmp_path / "run", baseline=[], probe=["closed"], precision="bf16")
+    export(tmp_path / "run", tmp_path / "use", weights=weights)
+    rounded = load_predictor(tmp_path / "use", device="cpu", batch_seconds=3.0)
+    exact = load_predictor(tmp_path / "use", precision="float32")
+    assert (rounded.encoder.precision, exact.encoder.precision) == ("bf16", "float32")
+    assert rounded.one_pass.batch_size.windows(24_000) == 3
+    path = tones / "low" / "1.wav"
+    first, second = rounded(path)["probabilities"], exact(path)["probabilities"]
+    assert first != second
+    assert first == pytest.approx(second, abs=0.05)
+    with pytest.raises(UsageError, match="tf32"):
+        load_predictor(tmp_path / "use", precision="tf32", device="cpu")
+    (code := tmp_path / "answers.csv").unlink(missing_ok=True)
+    arguments = ["predict", str(tmp_path / "use"), str(path), "--out", str(code), "--precision", "float32"]
+    assert guarded([*arguments, "--device", "cpu", "--batch-seconds", "9"]) == 0
+    assert f"{second['low']:.3f}"[:4] in code.read_text()
+    assert guarded([*arguments[:-1], "float16"]) == 2

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save
 
 import layerscope
 from layerscope.errors import LayerscopeError, UsageError
-from layerscope.study.options import Comparison, Plan, Probing, checked, make_plan, read_plan
+from layerscope.study.options import Call, Comparison, Plan, Probing, checked, make_plan, read_plan
 
 
 @pytest.mark.parametrize(
@@ -115,18 +115,18 @@ def test_the_signature_of_probe_says_what_the_fields_say():
     parameters = dict(inspect.signature(layerscope.probe).parameters)
     hints = get_type_hints(layerscope.probe)
     del parameters["subject"], parameters["dataset"]
-    assert ["probe" if name == "probes" else name for name in parameters] == list(Probing.model_fields)
-    defaults = Probing()
+    assert ["probe" if name == "probes" else name for name in parameters] == list(Call.model_fields)
+    defaults = Call()
     for name, parameter in parameters.items():
         field = "probe" if name == "probes" else name
         stated = parameter.default
         if hints[name] == str | Sequence[str]:
-            assert Probing.model_fields[field].annotation == list[str]
+            assert Call.model_fields[field].annotation == list[str]
             assert ([stated] if isinstance(stated, str) else list(stated)) == getattr(defaults, field)
         else:
             assert stated == getattr(defaults, field)
             if name != "kind":  # its names are spelt out for a type checker
-                assert hints[name] == Probing.model_fields[field].annotation
+                assert hints[name] == Call.model_fields[field].annotation
 
 
 @pytest.mark.parametrize(
@@ -152,6 +152,7 @@ VALUES = {
     "probe": '"mlp"', "seeds": "2", "folds": "4", "split_seed": "7", "window": "1.5", "allow_leaks": "true",
     "baseline": '"mel"', "task": '"emo"', "preset": '"robust"', "twins": "3", "strict": "true",
     "memory": "4.5", "partial": "true", "near_duplicates": "true", "metric": '"macro_f1"',
+    "device": '"cpu"', "precision": '"bf16"', "batch_seconds": "60",
 }  # fmt: skip
 
 
@@ -193,6 +194,12 @@ def test_a_place_means_the_same_from_every_directory(tmp_path, monkeypatch):
         ({"probe": "closed,closed"}, "'probe': 'closed' is given twice"),
         ({"model": ["muq", "muq"]}, "'model': 'muq' is given twice"),
         ({"model": ["a/mine", "b/mine"]}, "two models are called 'mine'; rename one"),
+        ({"batch_seconds": 0.0}, "'batch_seconds': Input should be greater than 0"),
+        ({"precision": "float16"}, "precision 'float16': states of MuQ and MusicFM exceed 65,504"),
+        ({"precision": "bfloat16"}, "precision 'bfloat16' is none; give float32, tf32, bf16"),
+        ({"precision": "tf32", "device": "cpu"}, "precision 'tf32' is of NVIDIA GPUs from Ampere on"),
+        ({"device": "gpu"}, "device 'gpu' is none; give auto, cpu, cuda, cuda:n or mps"),
+        ({"device": "cuda:99"}, "device 'cuda:99' is not there; this machine, as torch sees it, has"),
     ],
 )
 def test_wrong_types_and_what_is_given_twice_are_refused_in_words(given, words):
@@ -255,3 +262,12 @@ def test_of_a_twin_one_draw_is_looked_at_beforehand():
     plan = make_plan({"data": "x", "model": ["toy-muq", "random:small"], "twins": 3, "baseline": ["mel"]}, "test")
     names = ["toy-muq", "random:small", "random:small#1", "random:small#2", "mel"]
     assert [encoder.name for encoder in plan.encoders()] == names
+
+
+def test_a_record_holds_the_precision_and_not_the_place():
+    plain = make_plan({"data": "x", "model": "a"}, "").on_record()
+    # As it was written before there was a choice.
+    assert not {"device", "batch_seconds", "precision"} & plain.keys()
+    elsewhere = make_plan({"data": "x", "model": "a", "device": "cpu", "batch_seconds": 60.0}, "")
+    assert elsewhere.on_record() == plain
+    assert make_plan({"data": "x", "model": "a", "precision": "bf16"}, "").on_record() == {**plain, "precision": "bf16"}

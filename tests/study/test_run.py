@@ -35,6 +35,7 @@ def test_one_pass_whatever_is_asked(tones, tmp_path):
     for model in ("random:small", "mfcc", "mel"):
         assert passes[model] == {
             "clips_decoded": 30, "clips_encoded": 30, "clips_from_cache": 0, "windows_encoded": 30,
+            "device": "cpu", "precision": "float32",
         }  # fmt: skip
     wide = {"last", "weighted", "weighted[1:]", "concat"}
     assert set(results.table.input) == {"layer", *wide, "mean", "moments", "shuffled"}
@@ -367,3 +368,29 @@ def test_results_read_back_give_the_same_page(tones, tmp_path):
     before = (tmp_path / "out" / "report.html").read_bytes()
     study_results.Results.read(tmp_path / "out").to_html(tmp_path / "out" / "report.html")
     assert (tmp_path / "out" / "report.html").read_bytes() == before
+
+
+def test_a_run_goes_on_anywhere_but_in_its_precision(tones, tmp_path):
+    run(small_plan(tones, probe=["closed"], precision="bf16"), tmp_path / "out")
+    passes = json.loads((tmp_path / "out" / "provenance.json").read_text())["passes"]
+    assert (passes["random:small"]["device"], passes["random:small"]["precision"]) == ("cpu", "bf16")
+    assert passes["mfcc"]["precision"] == "float32"
+    again = run(
+        small_plan(tones, probe=["closed"], precision="bf16", device="cpu", batch_seconds=5.0), tmp_path / "out"
+    )
+    assert again.facts["passes"]["random:small"]["clips_from_cache"] == 30
+    with pytest.raises(UsageError, match=r"holds another study \(different: precision\)"):
+        run(small_plan(tones, probe=["closed"]), tmp_path / "out")
+    # Its states are others, and are not taken for those of bf16.
+    exact = run(small_plan(tones, probe=["closed"]), tmp_path / "exact")
+    assert exact.facts["passes"]["random:small"]["clips_encoded"] == 30
+    assert exact.facts["passes"]["mfcc"]["clips_from_cache"] == 30
+
+
+def test_where_to_compute_is_of_models_by_name(tones):
+    with pytest.raises(UsageError, match="'precision' is of models by their names"):
+        probe(load_encoder("random:small"), tones, precision="bf16")
+    with pytest.raises(UsageError, match="'device' is of models by their names"):
+        probe(Features.from_arrays(np.zeros((9, 1, 2)), ["a"] * 9), device="cpu")
+    results = probe("random:small", tones, probes="closed", precision="bf16", batch_seconds=2.0)
+    assert results.facts["passes"]["random:small"]["precision"] == "bf16"

@@ -43,7 +43,7 @@ from layerscope.cli.terminal import (
     verbosity,
 )
 from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError, unknown
-from layerscope.study.options import Comparison, Plan, Sources, checked, make_plan, read_plan
+from layerscope.study.options import Comparison, Computing, Models, Plan, checked, make_plan, read_plan
 
 __all__ = ["app", "main"]
 
@@ -113,7 +113,9 @@ def run(given: dict[str, Any], out: Out, study: StudyFile = None) -> None:
 def check(given: dict[str, Any], study: StudyFile = None) -> None:
     """Show the data, leaks between splits and the cost of a run before it; or, of a model alone, what it is."""
     if "model" in given and study is None and not given.keys() & {"data", "task", "preset"}:
-        print_encoders(checked(Sources, {name: given.get(name) for name in ("model", "layers")}, "command line"))
+        print_encoders(
+            checked(Models, {name: given[name] for name in Models.model_fields.keys() & given}, "command line")
+        )
         return
     plan = plan_of(study, given)
     # joblib's, which knows what a container may use.
@@ -215,7 +217,9 @@ def export(
 
 
 @app.command()
+@takes_fields(Computing)
 def predict(
+    given: dict[str, Any],
     directory: Annotated[Path, typer.Argument(help="What `layerscope export` wrote.")],
     places: Annotated[list[Path], typer.Argument(help="Audio files, or folders of them.", metavar="FILES...")],
     out: Annotated[Path | None, typer.Option(help="A .csv or .jsonl.  [default: CSV on the terminal]")] = None,
@@ -229,7 +233,7 @@ def predict(
     ] = None,
 ) -> None:
     """Answer for files: labels with probabilities, values, or times with labels."""
-    from layerscope.encoders import load_encoder
+    asked = checked(Computing, given, "command line")
     from layerscope.predictor.answer_files import (
         answer_files,
         audio_files,
@@ -240,7 +244,9 @@ def predict(
     )
     from layerscope.predictor.predict import load_predictor
 
-    predictor = load_predictor(directory, load_encoder(encoder) if encoder else None)
+    own = asked.load(encoder) if encoder else None
+    how: dict[str, Any] = {"device": asked.device, "batch_seconds": asked.batch_seconds}
+    predictor = load_predictor(directory, own, **how, precision=given.get("precision"))
     if threshold:
         predictor = predictor.at(read_thresholds(threshold, predictor.manifest.names))
     paths, left_out = audio_files(places)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from layerscope.data.reasons import reasons_by_kind
-from layerscope.study.options import Sources
+from layerscope.study.options import Models
 
 if TYPE_CHECKING:
     from layerscope.features.cached_stores import CachedStore
@@ -233,6 +233,7 @@ def print_check(expected: Any) -> None:
         table.add_row(cost.model, cost.device, str(cost.passes), str(cost.windows), f"{cost.minutes:.1f}",
                       f"{cost.megabytes:.1f}", f"{cost.memory:.0f}", f"{cost.probe_megabytes:.0f}", note)  # fmt: skip
     print_table(table)
+    print_lines(precision_lines(expected.costs))
     minutes, disk = (sum(getattr(cost, name) for cost in expected.costs) for name in ("minutes", "megabytes"))
     probing, trainings = (
         sum(getattr(task, name) for task in expected.tasks) for name in ("probe_minutes", "trainings")
@@ -244,13 +245,31 @@ def print_check(expected: Any) -> None:
     )
 
 
-def print_encoders(sources: Sources) -> None:
+def precision_lines(costs: Any) -> list[str]:
+    """Return what the precision changes in the states of each model, the largest difference first."""
+    lines = []
+    for cost in costs:
+        if cost.differences:
+            shares = [f"{100 * share:.2g} %" for share in cost.differences]
+            largest = max(range(len(shares)), key=cost.differences.__getitem__)
+            of = f"the untrained twin of {cost.model}" if cost.download else cost.model
+            every = ", ".join(f"{layer}: {share}" for layer, share in zip(cost.layers, shares, strict=True))
+            lines.append(
+                f"{of} in {cost.precision}: states differ from those in float32 by {shares[largest]} at most, in layer "
+                f"{cost.layers[largest]} (by layer {every})"
+            )
+        elif cost.precision != "float32":
+            lines.append(f"{cost.model} in {cost.precision}: what that changes is not known, as no clip could be heard")
+    return lines
+
+
+def print_encoders(models: Models) -> None:
     """Hold encoders to the contract, and print what they are."""
-    from layerscope.encoders import load_encoder, verify
+    from layerscope.encoders import verify
 
     table = plain_table("model", "layers", "width", "Hz in", "frames/s", "window, s", "shortest, s", "fingerprint")
-    for name in sources.model:
-        encoder = load_encoder(name, layers=sources.layers)
+    for name in models.model:
+        encoder = models.load(name, layers=models.layers)
         verify(encoder, name)
         narrow, wide = min(encoder.widths), max(encoder.widths)
         table.add_row(

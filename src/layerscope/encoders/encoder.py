@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import importlib
 import inspect
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from layerscope.encoders.device import computing, upload
 from layerscope.errors import ModelError, UsageError
 
 __all__ = ["Encoder", "LayeredEncoder", "LayeredModel", "fingerprint_of", "parse_layers", "source_digest"]
@@ -49,8 +51,15 @@ class Encoder(ABC):
         Whether it is a plain feature, with one layer and no training.
     reads_files : bool
         Whether it finds the states of a file instead of computing those of a waveform: see `encode_file`.
+    device : str
+        Where it computes, as torch calls it (``cuda:0``); empty where its author does not say.
+    precision : str
+        How precisely: one of ``layerscope.encoders.device.PRECISIONS``.
+    batch_seconds : float, optional
+        Audio that it is given at once, in seconds, where that is said.
     fingerprint : str
-        Changes whenever the states could change: weights, sizes, constants or the code that computes them.
+        Changes whenever the states could change: weights, sizes, constants, the code that computes them or its
+        precision. The device is not part of it: it changes them by rounding alone.
     """
 
     name: str
@@ -65,6 +74,9 @@ class Encoder(ABC):
     untrained: bool = False
     baseline: bool = False
     reads_files: bool = False
+    device: str = ""
+    precision: str = "float32"
+    batch_seconds: float | None = None
     fingerprint: str
 
     @cached_property
@@ -84,8 +96,8 @@ class Encoder(ABC):
         Returns
         -------
         Tensor, shape (batch, layer, frame, dim), float32
-            One entry on the layer axis for each of `layers`. Where layers have widths (or rates) of their own, a
-            sequence with a tensor (batch, frame, width) for each.
+            One entry on the layer axis for each of `layers`, on the device that computed it. Where layers have widths
+            (or rates) of their own, a sequence with a tensor (batch, frame, width) for each.
         """
 
     def layer_states(self, waveforms: Tensor) -> list[Tensor]:
@@ -244,8 +256,10 @@ class LayeredEncoder(Encoder):
         The layers to return, all by default; blocks after the last of them are never computed.
     untrained : bool
         Whether the weights are random.
-    device : str
+    device : str or torch.device
         Where it runs.
+    precision : str
+        How its network computes: see `layerscope.encoders.device`. The states are float32 all the same.
     """
 
     def __init__(
@@ -255,8 +269,16 @@ class LayeredEncoder(Encoder):
         layers: tuple[int, ...] | None = None,
         *,
         untrained: bool = False,
-        device: str = "cpu",
+        device: str | torch.device = "cpu",
+        precision: str = "float32",
     ) -> None:
+        # Conformer and mel in any case, on which models of other modules are built.
+        sources = (type(model).__module__, "layerscope.encoders.conformer", "layerscope.encoders.mel", __name__)
+        self.layers = layers or tuple(range(model.depth + 1))
+        self.network = fingerprint_of(
+            {**model.description(), "layers": self.layers, "source": source_digest(*sources)},
+            model.state_dict().items(),
+        )
         # Evaluation: norms by their stored statistics and no dropout, so that a clip does not depend on its batch.
         self.model = model.eval().requires_grad_(False).to(device)
         self.name = name
@@ -264,22 +286,41 @@ class LayeredEncoder(Encoder):
         self.frame_rate = model.frame_rate
         self.minimum_samples = model.minimum_samples
         self.window = model.window
-        self.layers = layers or tuple(range(model.depth + 1))
         self.dim = model.dim
         self.untrained = untrained
-        self.device = device
-        # Conformer and mel in any case, on which models of other modules are built.
-        sources = (type(model).__module__, "layerscope.encoders.conformer", "layerscope.encoders.mel", __name__)
-        self.fingerprint = fingerprint_of(
-            {**model.description(), "layers": self.layers, "source": source_digest(*sources)},
-            model.state_dict().items(),
-        )
+        self.device = str(device)
+        self.precision = precision
+        self.fingerprint = self.fingerprint_at(precision)
 
-    @torch.inference_mode()
+    def fingerprint_at(self, precision: str) -> str:
+        """Return the fingerprint of the network in a precision; in float32 that of the network alone."""
+        if precision == "float32":
+            return self.network
+        how = source_digest("layerscope.encoders.device")
+        return fingerprint_of({"network": self.network, "precision": precision, "source": how})
+
+    def move(self, device: torch.device) -> None:
+        """Go to another device."""
+        self.model.to(device)
+        self.device = str(device)
+
+    def at(self, precision: str) -> LayeredEncoder:
+        """Return this encoder, with the same weights in memory, in a precision."""
+        other = copy.copy(self)
+        other.precision, other.fingerprint = precision, self.fingerprint_at(precision)
+        return other
+
     def encode(self, waveforms: Tensor) -> Tensor:
         """See `Encoder.encode`."""
-        states = self.model.states(waveforms.to(self.device), self.layers[-1])
-        return torch.stack([state for layer, state in enumerate(states) if layer in self.layers], dim=1).cpu()
+        return torch.stack(self.layer_states(waveforms), dim=1)
+
+    @torch.inference_mode()
+    def layer_states(self, waveforms: Tensor) -> list[Tensor]:
+        """See `Encoder.layer_states`; the layers lie in memory as they were computed."""
+        device = torch.device(self.device)
+        with computing(device, self.precision):
+            states = self.model.states(upload(waveforms, device), self.layers[-1])
+            return [state.float() for layer, state in enumerate(states) if layer in self.layers]
 
     def official_name(self, layer: int) -> str:
         """See `LayeredModel.official_name`."""

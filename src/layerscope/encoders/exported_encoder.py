@@ -16,12 +16,14 @@ from layerscope.encoders.huggingface import LibraryModel
 from layerscope.encoders.mert2 import Mert2Config, Mert2Model
 from layerscope.encoders.model_names import build_from_directory
 from layerscope.encoders.plain_features import BASELINES, Baseline
+from layerscope.encoders.precision_effect import refuse_wrong_states
 from layerscope.encoders.state_dicts import load_strictly, read_tensors
 from layerscope.errors import ModelError
 
 __all__ = ["cut_encoder", "read_portable", "write_portable"]
 
 WEIGHTS = "encoder.safetensors"
+CPU = torch.device("cpu")
 #: Families that are made again from their sizes.
 SIZED: dict[str, tuple[type[Any], type[Any]]] = {
     "conformer": (ConformerModel, ConformerConfig),
@@ -45,7 +47,8 @@ def cut_encoder(encoder: Encoder, layers: tuple[int, ...]) -> Encoder:
         return encoder
     encoder.model.cut(layers[-1])
     # Made anew, because its fingerprint is that of the blocks that are left.
-    return LayeredEncoder(encoder.model, encoder.name, layers, untrained=encoder.untrained, device=encoder.device)
+    how: dict[str, Any] = {"device": encoder.device, "precision": encoder.precision}
+    return LayeredEncoder(encoder.model, encoder.name, layers, untrained=encoder.untrained, **how)
 
 
 def write_portable(encoder: Encoder, directory: Path) -> dict[str, Any]:
@@ -77,7 +80,9 @@ def write_portable(encoder: Encoder, directory: Path) -> dict[str, Any]:
     return told
 
 
-def read_portable(told: dict[str, Any], directory: Path) -> Encoder:
+def read_portable(
+    told: dict[str, Any], directory: Path, device: torch.device = CPU, precision: str = "float32"
+) -> Encoder:
     """Return the encoder that was written.
 
     Parameters
@@ -86,6 +91,8 @@ def read_portable(told: dict[str, Any], directory: Path) -> Encoder:
         What `write_portable` returned.
     directory : Path
         Where its files lie.
+    device, precision : torch.device, str
+        Where it is to compute, and how.
 
     Raises
     ------
@@ -104,8 +111,10 @@ def read_portable(told: dict[str, Any], directory: Path) -> Encoder:
     model.cut(layers[-1])
     path = directory / WEIGHTS
     load_strictly(model, read_tensors(path), path)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return LayeredEncoder(model, told["name"], layers, untrained=told["untrained"], device=device)
+    how: dict[str, Any] = {"untrained": told["untrained"], "device": device, "precision": precision}
+    encoder = LayeredEncoder(model, told["name"], layers, **how)
+    refuse_wrong_states(encoder)
+    return encoder
 
 
 def empty_model(told: dict[str, Any], directory: Path) -> LayeredModel:

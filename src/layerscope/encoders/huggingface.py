@@ -162,8 +162,10 @@ class FixedLengthModel(LibraryModel):
                 f"this model takes {self.longest / self.sample_rate:g} s at most, not "
                 f"{samples / self.sample_rate:.2f} s; choose a shorter --window"
             )
-        # The library's extractors take numpy arrays, and compute on the CPU.
-        prepared = self.preprocessor(list(waveforms.cpu().numpy()), sampling_rate=self.sample_rate, return_tensors="pt")
+        # The library's extractors take numpy arrays, and compute on the CPU; spectra always in float32.
+        sounds = list(waveforms.cpu().numpy())
+        with torch.autocast("cpu", enabled=False):
+            prepared = self.preprocessor(sounds, sampling_rate=self.sample_rate, return_tensors="pt")
         features = prepared[self.network.main_input_name].to(waveforms.device, torch.float32)
         for state in hooked_states(self.network, features, self.blocks, last):
             yield self.heard(state, samples)

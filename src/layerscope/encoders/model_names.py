@@ -12,12 +12,14 @@ from layerscope.atomic_files import read_json
 from layerscope.encoders.audio_spectrogram import build_audio_spectrogram
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
 from layerscope.encoders.conformer_checkpoint import build_model, read_checkpoint
+from layerscope.encoders.device import find_device, refuse_precision
 from layerscope.encoders.download import fetch_repository
 from layerscope.encoders.encoder import Encoder, LayeredEncoder, LayeredModel, parse_layers
 from layerscope.encoders.huggingface import FAMILIES, build_waveform_model
 from layerscope.encoders.mert2 import build_mert2
 from layerscope.encoders.own_encoder import installed_encoders, load_custom
 from layerscope.encoders.plain_features import BASELINES, Baseline
+from layerscope.encoders.precision_effect import refuse_wrong_states
 from layerscope.encoders.published_models import HUB, MODELS, PACKAGED, RANDOM, packaged
 from layerscope.encoders.states_on_disk import FEATURES, Precomputed
 from layerscope.encoders.whisper import build_whisper
@@ -59,6 +61,8 @@ def load_encoder(
     num_heads: int | None = None,
     seed: int = 0,
     device: str = "auto",
+    precision: str = "float32",
+    batch_seconds: float | None = None,
 ) -> Encoder:
     """Return an encoder.
 
@@ -78,14 +82,20 @@ def load_encoder(
     seed : int
         Of the weights of an untrained twin, whose name ends in ``#`` and the seed where it is not 0.
     device : str
-        ``"auto"`` takes a GPU where there is one.
+        Where networks compute, and their states lie: ``cpu``, ``cuda``, ``cuda:n`` or ``mps``; ``auto`` takes a GPU
+        where there is one. Plain features are of the CPU, and an encoder of your own goes where this names a device if
+        it is a `LayeredEncoder`; any other computes where its code says.
+    precision : str
+        How networks compute: ``float32``, ``tf32`` (NVIDIA GPUs) or ``bf16``.
+    batch_seconds : float, optional
+        Audio that is encoded at once in a pass, in seconds; by default 30 on a CPU, and on CUDA what its memory holds.
 
     Raises
     ------
     UsageError
-        For an unknown name or layer.
+        For an unknown name or layer, or a device or precision that is not there.
     ModelError
-        For files that cannot be fetched, read or understood.
+        For files that cannot be fetched, read or understood, or a precision in which torch computes a network wrongly.
 
     Examples
     --------
@@ -96,15 +106,29 @@ def load_encoder(
     (0, 1, 2, 3, 4)
     >>> load_encoder("hf:m-a-p/MERT-v1-95M", layers="0-6")      # doctest: +SKIP
     """
-    text = str(name)
+    text, place = str(name), find_device(device)
+    refuse_precision(precision, place)
     refuse_address(text.removeprefix(RANDOM))
     if text in BASELINES:
-        # A choice of layers is of those models that have several.
-        return Baseline(text)
-    if (Path(text) / FEATURES).is_file():
-        return with_its_layers(Precomputed(Path(text)), layers)
-    if names_code(text):
-        return with_its_layers(load_custom(text), layers)
+        # A choice of layers is of those models that have several; and so is a precision.
+        encoder: Encoder = Baseline(text)
+    elif (Path(text) / FEATURES).is_file():
+        encoder = with_its_layers(Precomputed(Path(text)), layers)
+    elif names_code(text):
+        encoder = computing_so(
+            with_its_layers(load_custom(text), layers), None if device == "auto" else place, precision
+        )
+    else:
+        encoder = load_network(text, layers, num_heads, seed, place, precision)
+    if batch_seconds is not None:
+        encoder.batch_seconds = batch_seconds
+    return encoder
+
+
+def load_network(
+    text: str, layers: str | None, num_heads: int | None, seed: int, place: torch.device, precision: str
+) -> LayeredEncoder:
+    """Return the encoder of a network that this project makes."""
     untrained = text.startswith(RANDOM)
     source = text.removeprefix(RANDOM)
     if untrained:
@@ -113,13 +137,38 @@ def load_encoder(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = make_model(source, num_heads, untrained=untrained)
-    return LayeredEncoder(
+    encoder = LayeredEncoder(
         model,
         name=result_name(text) + (f"{SEED}{seed}" if untrained and seed else ""),
         layers=parse_layers(layers, model.depth) if layers else None,
         untrained=untrained,
-        device=("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device,
+        device=place,
+        precision=precision,
     )
+    refuse_wrong_states(encoder)
+    return encoder
+
+
+def computing_so(encoder: Encoder, place: torch.device | None, precision: str) -> Encoder:
+    """Return an encoder of somebody's own on a device, where one is said, and in a precision.
+
+    Raises
+    ------
+    UsageError
+        If its code computes by itself, and another precision than float32 is asked for.
+    """
+    if isinstance(encoder, LayeredEncoder):
+        if place is not None:
+            encoder.move(place)
+        encoder = encoder.at(precision)
+        refuse_wrong_states(encoder)
+        return encoder
+    if precision != encoder.precision:
+        raise UsageError(
+            f"precision '{precision}': {encoder.name} is an encoder of your own, whose code computes as it does; give "
+            "it a precision there (and say so in its 'precision'), and leave --precision out or study it by itself"
+        )
+    return encoder
 
 
 def refuse_address(source: str) -> None:

@@ -25,7 +25,16 @@ from torch import Tensor
 from layerscope.encoders.encoder import Encoder, LayeredEncoder
 from layerscope.errors import LayerscopeError, ModelError, ResourceError
 
-__all__ = ["author_answers", "encode_batch", "installed_encoders", "is_own", "load_custom", "verify"]
+__all__ = [
+    "OutOfMemory",
+    "author_answers",
+    "encode_batch",
+    "installed_encoders",
+    "is_own",
+    "load_custom",
+    "memory_faults",
+    "verify",
+]
 
 GROUP = "layerscope.encoders"
 #: What an encoder must say of itself, and how.
@@ -100,10 +109,20 @@ def encode_batch(encoder: Encoder, waveforms: Tensor, names: str) -> list[Tensor
     if not is_own(encoder):
         with memory_faults(encoder.name, names):
             return encoder.layer_states(waveforms)
-    with author_answers(f"{encoder.name}, given {names}", type(encoder).__module__), memory_faults(encoder.name, names):
+    subject = f"{encoder.name}, given {names}"
+    # What is kept outlives the batch, and would hold on to all that gradients need.
+    with author_answers(subject, type(encoder).__module__), memory_faults(encoder.name, names), torch.no_grad():
         states = encoder.encode(waveforms)
-    refuse_shape(encoder, states, f"{encoder.name}, given {names}", waveforms)
+    refuse_shape(encoder, states, subject, waveforms)
     return list(states.unbind(dim=1)) if isinstance(states, Tensor) else list(states)
+
+
+class OutOfMemory(ResourceError):
+    """Memory, a device's or the machine's, does not hold what it was given."""
+
+
+#: What torch's errors without a class of their own say where memory is full: of the CPU, of CUDA's libraries, of MPS.
+FULL = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed")
 
 
 @contextmanager
@@ -112,12 +131,12 @@ def memory_faults(name: str, given: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        # On a CPU torch has no class of its own for it.
-        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and "can't allocate memory" not in str(error):
+        told = str(error).lower()
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not any(words in told for words in FULL):
             raise
-        raise ResourceError(
-            f"{name}: out of memory at {given}{place_of(error, '')}; choose a shorter --window or free memory, and run "
-            "the same command again: what was encoded is kept"
+        raise OutOfMemory(
+            f"{name}: out of memory at {given}{place_of(error, '')}; choose a shorter --window, another --device, or "
+            "free memory, and run the same command again: what was encoded is kept"
         ) from error
 
 

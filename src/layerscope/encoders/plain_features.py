@@ -87,6 +87,7 @@ class Baseline(Encoder):
     sample_rate = SAMPLE_RATE
     layers = (0,)
     baseline = True
+    device = "cpu"
 
     def __init__(self, name: str) -> None:
         self.name = name

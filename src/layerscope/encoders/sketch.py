@@ -48,6 +48,8 @@ class Sketch(Encoder):
         See `is_sketched`.
     layers : str, optional
         As `load_encoder` takes it.
+    device : torch.device, optional
+        Where it would run.
 
     Examples
     --------
@@ -60,8 +62,9 @@ class Sketch(Encoder):
 
     fingerprint = ""
 
-    def __init__(self, name: str, layers: str | None = None) -> None:
+    def __init__(self, name: str, layers: str | None = None, device: torch.device | None = None) -> None:
         self.name = name
+        self.device = str(device or "cpu")
         self.untrained = name.startswith(RANDOM)
         self.config = MODELS[name.removeprefix(RANDOM)].config
         self.dim = self.config.dim
@@ -88,7 +91,7 @@ class Sketch(Encoder):
         frames = -(-int(waveforms.shape[1] * 4 * self.frame_rate // self.sample_rate) // 4)
         return torch.zeros(len(waveforms), len(self.layers), frames, self.dim)
 
-    def first_block(self, device: str = "cpu") -> ConformerModel:
+    def first_block(self, device: torch.device) -> ConformerModel:
         """Return the front end and one block with random numbers, by which the time of all can be told."""
         with torch.random.fork_rng(devices=[]):
             return ConformerModel(replace(self.config, depth=1)).eval().requires_grad_(False).to(device)

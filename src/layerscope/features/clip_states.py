@@ -1,8 +1,8 @@
-"""The states of a clip, put together from those of its windows."""
+"""The states of a clip, put together from those of its windows, on the device where they arise."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from layerscope.encoders.device import upload
 from layerscope.encoders.encoder import Encoder
 from layerscope.errors import ModelError
-from layerscope.features.pooling import Pooling, pool, to_frame_rate
+from layerscope.features.pooling import Pooling, frame_distances, half_precision, pool, to_frame_rate
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count, window_spans
 
-__all__ = ["Assembly", "ClipStates"]
+__all__ = ["Assembly", "ClipStates", "refuse_non_finite", "take_together"]
+
+#: States in float16, and their scale: see `half_precision`.
+Halves = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -26,22 +30,30 @@ class ClipStates:
     ----------
     pooled : list of Tensor, each (window, width) or (window, 6 * width)
         Summarised windows.
-    frames : list of Tensor, each (frame, width)
-        At `FRAME_RATE`, where tracks are kept.
-    sample : list of Tensor, each (row, width)
-        The frames that are sampled.
-    steps : list of float
-        Mean squared distance of successive frames.
+    frames : list of (Tensor, Tensor), each (frame, width) and ()
+        At `FRAME_RATE`, where tracks are kept: float16, and their scale.
+    sample : list of (Tensor, Tensor), each (row, width) and ()
+        The frames that are sampled, less the mean of the first window: float16, and their scale.
+    distances : list of Tensor, each (pair,)
+        Of successive frames of one window.
     """
 
     pooled: list[Tensor]
-    frames: list[Tensor]
-    sample: list[Tensor]
-    steps: list[float]
+    frames: list[Halves]
+    sample: list[Halves]
+    distances: list[Tensor]
+
+    def on_cpu(self) -> ClipStates:
+        """Return these states on the CPU."""
+        frames, sample = (
+            [(halves.cpu(), scale.cpu()) for halves, scale in part] for part in (self.frames, self.sample)
+        )
+        pooled, distances = ([layer.cpu() for layer in part] for part in (self.pooled, self.distances))
+        return ClipStates(pooled, frames, sample, distances)
 
 
 class Assembly:
-    """The windows of a clip, taken as they come and put together.
+    """The windows of a clip, taken as they come and put together with the last of them.
 
     Parameters
     ----------
@@ -74,46 +86,46 @@ class Assembly:
         self.name = name
         self.rows = rows
         self.bounds = [(round(first * FRAME_RATE), round(stop * FRAME_RATE)) for first, stop in spans]
+        #: Frames of each window.
+        self.counts = (
+            [max(1, stop - first) for first, stop in self.bounds]
+            if cutting.overlapping
+            else [frame_count(stop - first) for first, stop in spans]
+        )
         starts = np.array([first for first, _ in spans])
-        self.seconds = [stop - first for first, stop in spans]
         middles = (rows + 0.5) / FRAME_RATE
         #: The window in which each sampled frame lies, and its number there; a window's last frame may be cut short.
         self.owner = np.maximum(np.searchsorted(starts, middles, side="right") - 1, 0)
         self.place = ((middles - starts[self.owner]) * FRAME_RATE).astype(np.int64)
-        layers = len(encoder.layers)
-        self.pooled: list[list[Tensor]] = [[torch.empty(0)] * len(spans) for _ in range(layers)]
+        #: By window, those of each layer.
+        self.pooled: dict[int, list[Tensor]] = {}
+        self.sample: dict[int, list[Tensor]] = {}
+        self.distances: dict[int, list[Tensor]] = {}
         self.tracks: list[Tensor] = []
-        self.sample = [torch.empty(len(rows), width) for width in encoder.widths]
-        self.steps = np.zeros(layers)
-        self.pairs = 0
+        self.waiting = set(range(len(spans)))
+        self.states: ClipStates | None = None
 
-    def take(self, number: int, states: Sequence[Tensor]) -> None:
-        """Take the states of a window, each layer's (frame, width)."""
-        if self.cutting.overlapping:
-            self.stitch(number, states)
-            return
-        for position, layer in enumerate(states):
-            self.pooled[position][number] = pool(layer, self.pooling)
-            refuse_non_finite(self.pooled[position][number], self.encoder, position, self.name)
-        # Where the budget leaves less than a frame a clip, some clips have none.
-        if not len(self.rows):
-            return
-        count, inside = frame_count(self.seconds[number]), self.owner == number
-        frames = [to_frame_rate(layer, self.encoder.frame_rate, count) for layer in states]
-        # Steps within windows alone: one across a border would be the encoder's, not the sound's.
-        self.pairs += count - 1
-        for position, layer in enumerate(frames):
-            # A frame whose middle lies past the window's last whole frame takes that last one.
-            self.sample[position][inside] = layer[np.minimum(self.place[inside], count - 1)]
-            self.steps[position] += squared_steps(layer)
+    def take(self, number: int, pooled: list[Tensor], frames: list[Tensor], distances: list[Tensor]) -> None:
+        """Take of each layer what a window left; one that was taken already changes nothing."""
+        if number in self.waiting:
+            if self.cutting.overlapping:
+                self.stitch(number, frames)
+            else:
+                self.pooled[number] = pooled
+                # Where the budget leaves less than a frame a clip, some clips have none.
+                if len(self.rows):
+                    # A frame whose middle lies past the window's last whole frame takes that last one.
+                    places = np.minimum(self.place[self.owner == number], self.counts[number] - 1)
+                    self.sample[number] = picked(frames, places)
+                    self.distances[number] = distances
+            self.waiting.remove(number)
+        if not self.waiting and self.states is None:
+            self.states = self.finish()
 
-    def stitch(self, number: int, states: Sequence[Tensor]) -> None:
-        """Put the states of a window where they belong in their track."""
+    def stitch(self, number: int, frames: list[Tensor]) -> None:
+        """Put the frames of a window where they belong in their track."""
         bounds = self.bounds
         first, stop = bounds[number]
-        frames = [to_frame_rate(layer, self.encoder.frame_rate, max(1, stop - first)) for layer in states]
-        for position, layer in enumerate(frames):
-            refuse_non_finite(layer.mean(dim=0), self.encoder, position, self.name)
         if not self.tracks:
             self.tracks = [layer.new_empty(max(1, bounds[-1][1]), layer.shape[1]) for layer in frames]
         # Neighbours meet in the middle of their overlap, as far as may be from both edges.
@@ -123,31 +135,90 @@ class Assembly:
             track[begin:end] = layer[begin - first : end - first]
 
     def finish(self) -> ClipStates:
-        """Return what is left of the clip."""
+        """Return what is left of the clip, and let go of its frames."""
+        windows = range(len(self.bounds))
         if self.cutting.overlapping:
             count = len(self.tracks[0])
             # Summaries are of stretches that do not overlap, so that no frame counts twice.
             cuts = window_spans(count, self.cutting.window_frames)
-            self.pairs = count - 1
-            for position, track in enumerate(self.tracks):
-                self.pooled[position] = [pool(track[first:stop], self.pooling) for first, stop in cuts]
-                self.sample[position] = track[np.minimum(self.rows, count - 1)]
-                self.steps[position] = squared_steps(track) if len(self.rows) else 0.0
-        # A clip of a single frame has no step: NaN, which sums over clips leave out.
-        steps = self.steps / self.pairs if self.pairs else np.full_like(self.steps, np.nan)
-        return ClipStates([torch.stack(windows) for windows in self.pooled], self.tracks, self.sample, steps.tolist())
+            pooled = [
+                torch.stack([pool(track[first:stop], self.pooling) for first, stop in cuts]) for track in self.tracks
+            ]
+            sample = picked(self.tracks, np.minimum(self.rows, count - 1))
+            distances = [frame_distances(track if len(self.rows) else track[:1]) for track in self.tracks]
+        else:
+            pooled = [torch.stack(layer) for layer in by_layer(self.pooled[number] for number in windows)]
+            if len(self.rows):
+                sample = [torch.cat(layer) for layer in by_layer(self.sample[number] for number in windows)]
+                if len(windows) > 1:
+                    # Taken window by window, and wanted in the order that they were drawn in.
+                    sample = picked(sample, np.argsort(np.argsort(self.owner, kind="stable")))
+                # Within windows alone: a distance across a border would be the encoder's, not the sound's.
+                distances = [torch.cat(layer) for layer in by_layer(self.distances[number] for number in windows)]
+            else:
+                sample = [layer.new_empty(0, width) for layer, width in zip(pooled, self.encoder.widths, strict=True)]
+                distances = [layer.new_empty(0) for layer in pooled]
+        states = ClipStates(
+            pooled,
+            [half_precision(track) for track in self.tracks],
+            # Less the mean of the first window while still float32: a common offset would spend the digits of float16.
+            [half_precision(rows - means[0, : rows.shape[1]]) for rows, means in zip(sample, pooled, strict=True)],
+            distances,
+        )
+        self.pooled, self.sample, self.distances, self.tracks = {}, {}, {}, []
+        return states
 
 
-def squared_steps(frames: Tensor) -> float:
-    """Return the sum of squared distances between frames that follow one another, (frame, width)."""
-    # float64, since small steps would be lost in a float32 sum over many frames.
-    return float(frames.diff(dim=0).double().square().sum())
+def take_together(members: Sequence[tuple[Assembly, int]], layers: Sequence[Tensor]) -> None:
+    """Give clips what windows of one length and count of frames leave.
+
+    Parameters
+    ----------
+    members : sequence of (Assembly, int)
+        Of each window the clip and its number there.
+    layers : sequence of Tensor, each (window, frame, width)
+        Their states.
+    """
+    clip, number = members[0]
+    stitched = clip.cutting.overlapping
+    # At once for all windows: on a GPU the calls cost more than the numbers.
+    pooled = [] if stitched else [pool(layer, clip.pooling) for layer in layers]
+    frames, distances = list[Tensor](), list[Tensor]()
+    if stitched or any(len(clip.rows) for clip, _ in members):
+        frames = [to_frame_rate(layer, clip.encoder.frame_rate, clip.counts[number]) for layer in layers]
+        distances = [] if stitched else [frame_distances(layer) for layer in frames]
+    for row, (clip, number) in enumerate(members):
+        clip.take(number, *([layer[row] for layer in part] for part in (pooled, frames, distances)))
 
 
-def refuse_non_finite(summary: Tensor, encoder: Encoder, position: int, name: str) -> None:
-    """Raise if the summary of a layer of a clip is not finite: then so was a state, as no finite states sum to that."""
-    if not torch.isfinite(summary).all():
+def picked(layers: Sequence[Tensor], rows: NDArray[np.int64]) -> list[Tensor]:
+    """Return some rows of each layer."""
+    numbers = upload(torch.from_numpy(rows), layers[0].device)
+    return [layer.index_select(0, numbers) for layer in layers]
+
+
+def by_layer(windows: Iterable[list[Tensor]]) -> list[list[Tensor]]:
+    """Return for each layer what its windows left."""
+    return [list(layer) for layer in zip(*windows, strict=True)]
+
+
+def refuse_non_finite(
+    encoder: Encoder, layer: int, pooled: NDArray[np.float32], names: Sequence[str], windows: Sequence[int]
+) -> None:
+    """Raise if the summary of a window is not finite: then so was a state, as no finite states sum to that.
+
+    Parameters
+    ----------
+    encoder, layer : Encoder, int
+        Whose states they are.
+    pooled : ndarray, shape (window, width)
+        Summarised windows of several clips, clip by clip.
+    names, windows : sequence of str, sequence of int
+        Of the clips, and how many windows each has.
+    """
+    bad = np.flatnonzero(~np.isfinite(pooled).all(axis=1))
+    if len(bad):
+        name = names[int(np.searchsorted(np.cumsum(windows), bad[0], side="right"))]
         raise ModelError(
-            f"{encoder.name}: layer {encoder.layers[position]} is not finite for clip '{name}'; check the weights, or "
-            "leave the clip out"
+            f"{encoder.name}: layer {layer} is not finite for clip '{name}'; check the weights, or leave the clip out"
         )

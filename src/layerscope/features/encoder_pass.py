@@ -1,8 +1,8 @@
 """The one way from clips to states: decode, cut, encode, stitch, summarise, keep.
 
 Each distinct (audio span, encoder) is decoded and encoded once; what it leaves is keyed by content, so that another
-task, layer, probe, seed or command finds it again. Padding never enters a mean, because nothing is padded: windows of
-equal length share a batch, and others wait for theirs.
+task, layer, probe, seed or command finds it again. States are summarised on the device where they arise, and only what
+is kept comes to the CPU.
 """
 
 from __future__ import annotations
@@ -10,30 +10,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import soxr
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from layerscope.atomic_files import sweep
 from layerscope.data.audio import load, sound_digest
 from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
-from layerscope.encoders.own_encoder import author_answers, encode_batch, is_own
+from layerscope.encoders.own_encoder import author_answers, is_own, memory_faults
 from layerscope.errors import AudioError
+from layerscope.features.batches import BatchSize, Window, encode_windows
 from layerscope.features.clip_features import Features
-from layerscope.features.clip_states import Assembly, ClipStates
+from layerscope.features.clip_states import Assembly, ClipStates, refuse_non_finite, take_together
 from layerscope.features.frame_sample import FRAMES_A_CLIP, sampled_frames, sampled_of_clips
-from layerscope.features.pooling import MOMENTS, Pooling, half_precision
+from layerscope.features.pooling import MOMENTS, Pooling
+from layerscope.features.shard_writer import Shard, ShardWriter
 from layerscope.features.store import ClipEntry, FeatureStore
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
 
-__all__ = ["Extraction", "Pass", "batch_size", "stored_features", "too_short"]
+__all__ = ["Extraction", "Pass", "stored_features", "too_short"]
 
 Samples = NDArray[np.float32]
 Progress = Callable[[int, float], None]
@@ -46,17 +47,16 @@ ShardsEncoder = Callable[
 SHARD_SECONDS = 300.0
 #: The other bound, which clips below 1.2 s reach first: it keeps the list of clips in a shard's header short.
 SHARD_CLIPS = 256
-#: Audio that is encoded at once on a CPU; more gains nothing there and costs memory.
-BATCH_SECONDS = 30.0
-#: Of plain features more: librosa makes the filters of the constant-Q transform anew at every call.
-PLAIN_BATCH_SECONDS = 120.0
 #: Threads that decode while an encoder works.
 DECODERS = 2
 #: Files that decide what states are.
 SOURCES = (
     *(f"layerscope.data.{name}" for name in ("audio", "sound_parts", "unfinished_headers", "mpeg_audio", "ogg_pages")),
     "layerscope.data.file_views",
-    *(f"layerscope.features.{name}" for name in ("encoder_pass", "clip_states", "pooling", "windows")),
+    *(
+        f"layerscope.features.{name}"
+        for name in ("encoder_pass", "batches", "clip_states", "pooling", "shard_writer", "windows")
+    ),
 )
 
 
@@ -126,6 +126,11 @@ class Pass:
         """Return how clips are cut."""
         return Cutting(self.window, overlapping=self.frames)
 
+    @cached_property
+    def batch_size(self) -> BatchSize:
+        """Return how much is encoded at once, which the pass learns as it goes."""
+        return BatchSize(self.encoder)
+
     @property
     def pooling(self) -> Pooling:
         """Return how frames are summarised: plain features by six moments, the mean among them."""
@@ -150,6 +155,7 @@ class Pass:
             "widths": list(encoder.widths),
             "baseline": encoder.baseline,
             "untrained": encoder.untrained,
+            "precision": encoder.precision,
             "official": [encoder.official_name(layer) for layer in encoder.layers],
             "window_seconds": self.window,
             "frames_per_second": FRAME_RATE if self.frames else None,
@@ -158,12 +164,13 @@ class Pass:
             # States of code that has changed since must not be found (docs/decisions.md, "Keys are contents").
             "source": source_digest(*SOURCES),
         }
-        # The name is left out, so that the same network under another name finds the same states.
-        anonymous = {key: value for key, value in description.items() if key != "encoder"}
+        # The name is left out, so that the same network under another name finds the same states; of the precision the
+        # encoder's fingerprint tells.
+        anonymous = {key: value for key, value in description.items() if key not in ("encoder", "precision")}
         return FeatureStore(cache / "features" / fingerprint_of(anonymous), description)
 
     def states_of(self, clips: Mapping[str, Samples]) -> list[ClipStates]:
-        """Return the states of clips that are at hand.
+        """Return the states of clips that are at hand, on the CPU.
 
         Parameters
         ----------
@@ -185,18 +192,25 @@ class Pass:
             # Nothing is sampled: samples serve comparisons, which read the store.
             none = np.zeros(0, np.int64)
             assemblies.append(Assembly(self.encoder, self.cutting, self.pooling, spans, name, none))
-        return self.encode(assemblies, windows, lambda _: None)
+        states = [clip.on_cpu() for clip in self.encode(assemblies, windows, lambda _: None)]
+        for name, clip in zip(clips, states, strict=True):
+            for layer, pooled in zip(self.encoder.layers, clip.pooled, strict=True):
+                refuse_non_finite(self.encoder, layer, pooled.numpy(), [name], [len(pooled)])
+        return states
 
     def encode(
         self, clips: Sequence[Assembly], windows: Sequence[Sequence[Any]], finish: Callable[[int], None]
     ) -> list[ClipStates]:
         """Encode the windows of several clips, those of equal length together, and return the states of each clip."""
-        owners = [(clip, number) for clip, cut in zip(clips, windows, strict=True) for number in range(len(cut))]
-        together = [window for cut in windows for window in cut]
-        for position, states in batches(self.encoder, together, finish, [clip.name for clip, _ in owners]):
-            clip, number = owners[position]
-            clip.take(number, states)
-        return [clip.finish() for clip in clips]
+        if self.encoder.reads_files:
+            for clip, (states,) in zip(clips, windows, strict=True):
+                take_together([(clip, 0)], [layer[None] for layer in states])
+                finish(1)
+        else:
+            cuts = zip(clips, windows, strict=True)
+            together = [Window(clip, number, samples) for clip, cut in cuts for number, samples in enumerate(cut)]
+            encode_windows(self.encoder, self.batch_size, together, finish)
+        return [clip.states for clip in clips if clip.states]
 
     def missing(self, clips: pd.DataFrame, store: FeatureStore, sample: int = FRAMES_A_CLIP) -> dict[str, int]:
         """Return the keys of clips that the store lacks, and how many of the frames of each are to be sampled."""
@@ -262,12 +276,12 @@ class Pass:
         progress: Progress = lambda *_: None,
     ) -> None:
         """Encode what is missing of shards, and count in `done` what was done; see `extract`."""
-        with decoders() as threads:
+        with decoders() as threads, ShardWriter(store) as writer:
             for found, rows, decoding in self.ahead(shards, store, missing, threads):
                 if len(found):
                     done.cached += len(found)
                     progress(len(found), float(found.clip_seconds.sum()))
-                self.add_shard(store, rows, decoding, missing, done, progress)
+                self.add_shard(writer, rows, decoding, missing, done, progress)
 
     def ahead(
         self,
@@ -318,14 +332,14 @@ class Pass:
 
     def add_shard(
         self,
-        store: FeatureStore,
+        writer: ShardWriter,
         rows: pd.DataFrame,
         decoding: Sequence[Future[Decoded]],
         sampled: Mapping[str, int],
         done: Extraction,
         progress: Progress,
     ) -> None:
-        """Encode the clips of a shard as they come out of the decoder, and write them."""
+        """Encode the clips of a shard as they come out of the decoder, and have them written."""
         clips: list[Assembly] = []
         entries: list[ClipEntry] = []
         windows: list[Sequence[Any]] = []
@@ -348,46 +362,10 @@ class Pass:
         done.encoded += len(clips)
         done.windows += sum(map(len, windows))
         states = self.encode(clips, windows, window_progress(entries, progress))
-        # Only now is it known how many rows each clip has: a stitched track is cut anew for its summaries.
-        tensors, entries = self.tensors_of(states, entries, [clip.rows for clip in clips])
-        store.write(tensors, entries)
-
-    def tensors_of(
-        self, clips: Sequence[ClipStates], entries: Sequence[ClipEntry], rows: Sequence[NDArray[np.int64]]
-    ) -> tuple[dict[str, NDArray[Any]], list[ClipEntry]]:
-        """Return the arrays of a shard (see `features.store`), and its entries with their numbers of rows."""
-        arrays: dict[str, Tensor] = {}
-        scales, sample_scales = [], []
-        for position, layer in enumerate(self.encoder.layers):
-            width = self.encoder.widths[position]
-            arrays[f"pooled.{layer}"] = torch.cat([clip.pooled[position] for clip in clips])
-            # Less the mean of the first window while still float32: a common offset would spend the digits of float16.
-            sample = [half_precision(clip.sample[position] - clip.pooled[position][0, :width])
-                      if len(clip.sample[position]) else (clip.sample[position].half(), torch.ones(()))
-                      for clip in clips]  # fmt: skip
-            arrays[f"sample.{layer}"] = torch.cat([halves for halves, _ in sample])
-            sample_scales.append(torch.stack([scale for _, scale in sample]))
-            if self.frames:
-                frames = [half_precision(clip.frames[position]) for clip in clips]
-                arrays[f"frames.{layer}"] = torch.cat([halves for halves, _ in frames])
-                scales.append(torch.stack([scale for _, scale in frames]))
-        if self.frames:
-            arrays["scale"] = torch.stack(scales, dim=1)
-        arrays |= {
-            "sample_frame": torch.from_numpy(np.concatenate(rows)),
-            "sample_scale": torch.stack(sample_scales, dim=1),
-            "steps": torch.tensor([clip.steps for clip in clips], dtype=torch.float64),
-        }
-        counted = [
-            replace(
-                entry,
-                windows=len(clip.pooled[0]),
-                frames=len(clip.frames[0]) if clip.frames else 0,
-                sampled=len(chosen),
-            )
-            for entry, clip, chosen in zip(entries, clips, rows, strict=True)
-        ]
-        return {name: value.numpy() for name, value in arrays.items()}, counted
+        names, chosen = [clip.name for clip in clips], [clip.rows for clip in clips]
+        with memory_faults(self.encoder.name, f"a shard of {len(clips)} clips"):
+            shard = Shard(self.encoder, states, entries, names, chosen)
+        writer.add(shard)
 
 
 @contextmanager
@@ -440,42 +418,6 @@ def window_progress(entries: Sequence[ClipEntry], progress: Progress) -> Callabl
         progress(whole, count * seconds_a_window)
 
     return finish
-
-
-def batch_size(encoder: Encoder, samples: int) -> int:
-    """Return how many windows of a length go through an encoder at once."""
-    seconds = PLAIN_BATCH_SECONDS if encoder.baseline else BATCH_SECONDS
-    # One at least: a single window may be longer than that.
-    return max(1, int(seconds * encoder.sample_rate // samples))
-
-
-def batches(
-    encoder: Encoder, windows: Sequence[Any], finish: Callable[[int], None], names: Sequence[str]
-) -> Iterator[tuple[int, list[Tensor]]]:
-    """Yield each window's position and states, each layer's (frame, width), batch by batch of equal length.
-
-    Names are those of the windows' clips, for messages.
-    """
-    if encoder.reads_files:
-        for position, states in enumerate(windows):
-            yield position, list(states)
-            finish(1)
-        return
-    # Nothing is padded, so that only equal lengths can share a batch (docs/decisions.md).
-    by_length: dict[int, list[int]] = {}
-    for position, samples in enumerate(windows):
-        by_length.setdefault(len(samples), []).append(position)
-    for length, positions in by_length.items():
-        size = batch_size(encoder, length)
-        for first in range(0, len(positions), size):
-            batch = positions[first : first + size]
-            waveforms = torch.from_numpy(np.stack([windows[position] for position in batch]))
-            others = len({names[position] for position in batch}) - 1
-            heard = f"'{names[batch[0]]}'" + (f" and {others} more" if others else "")
-            layers = encode_batch(encoder, waveforms, heard)
-            for row, position in enumerate(batch):
-                yield position, [states[row] for states in layers]
-            finish(len(batch))
 
 
 def stored_features(store: FeatureStore, clips: pd.DataFrame) -> Features:

@@ -13,7 +13,7 @@ from torch.nn.functional import adaptive_avg_pool1d
 
 from layerscope.features.windows import FRAME_RATE
 
-__all__ = ["MOMENTS", "Pooling", "half_precision", "pool", "to_frame_rate"]
+__all__ = ["MOMENTS", "Pooling", "frame_distances", "half_precision", "pool", "to_frame_rate"]
 
 #: ``mean`` and ``moments`` are of windows; ``frame`` and ``context`` (a frame and its neighbours) of single frames.
 Pooling = Literal["mean", "moments", "frame", "context"]
@@ -54,19 +54,41 @@ def pool(states: Tensor, pooling: Pooling) -> Tensor:
 
 
 def to_frame_rate(states: Tensor, rate: float, frames: int) -> Tensor:
-    """Bring the states of a layer, (frame, width), from an encoder's rate in Hz to a number of frames at `FRAME_RATE`.
+    """Bring states, (..., frame, width), from an encoder's rate in Hz to a number of frames at `FRAME_RATE`.
 
     Frames are averaged over equal stretches; an encoder of that very rate keeps its own, the last one repeated
     where its count falls short by the rounding of its strides. A layer that is slower or faster than its encoder says
     is brought to the same frames.
+
+    Examples
+    --------
+    >>> to_frame_rate(torch.tensor([[1.0], [3.0], [5.0], [7.0]]), 50.0, 2)
+    tensor([[2.],
+            [6.]])
     """
-    missing = frames - states.shape[0]
+    missing = frames - states.shape[-2]
     # Strides and their padding leave a frame or two more or less; averaging would blur all frames for that. Of a window
     # of few frames that may as well be a layer at half the rate, which is brought to the same frames.
     if abs(rate - FRAME_RATE) < 1e-3 and abs(missing) <= min(2, (frames - 1) // 2):
-        return torch.cat([states[:frames], states[-1:].expand(max(0, missing), -1)])
+        if missing <= 0:
+            return states[..., :frames, :]  # as they lie: no copy of what may be all that is in memory
+        return torch.cat([states, states[..., -1:, :].expand(*states.shape[:-2], missing, -1)], dim=-2)
+    # On MPS torch averages over stretches only where they divide the frames; its memory is that of the CPU.
+    states = states.cpu() if states.device.type == "mps" else states
     # Works both ways: of a slower encoder the stretches overlap, and frames are repeated.
-    return adaptive_avg_pool1d(states.T[None], frames)[0].T
+    return adaptive_avg_pool1d(states.mT, frames).mT
+
+
+def frame_distances(states: Tensor) -> Tensor:
+    """Return how far each frame is from the one before it: (..., frame, width) to (..., frame - 1).
+
+    Examples
+    --------
+    >>> frame_distances(torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
+    tensor([5.])
+    """
+    # float32 suffices for one frame; sums over many are of float64, which MPS lacks, and wait for the CPU.
+    return torch.linalg.vector_norm(states.diff(dim=-2), dim=-1)
 
 
 def half_precision(states: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,6 +96,8 @@ def half_precision(states: Tensor) -> tuple[Tensor, Tensor]:
 
     float16 has no room for what some layers hold; the scale makes it fit.
     """
+    if not states.numel():
+        return states.half(), states.new_ones(())
     # 1e-30 lets a layer of zeros be divided: 0 / 1e-30 is 0.
     scale = states.abs().amax().clamp(min=1e-30)
     return (states / scale).half(), scale

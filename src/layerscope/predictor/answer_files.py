@@ -20,7 +20,6 @@ from layerscope.atomic_files import read_json, refuse_closed, sweep, write_text
 from layerscope.data import folders
 from layerscope.data.audio import EXTENSIONS, UNREAD
 from layerscope.errors import AudioError, DataError, UsageError
-from layerscope.features.encoder_pass import BATCH_SECONDS
 from layerscope.predictor.predict import Predictor
 from layerscope.targets import Kind
 
@@ -124,7 +123,7 @@ def answer_files(
             clips[str(path)] = predictor.heard(path)
         except AudioError as error:
             reasons[path] = str(error)
-        if sum(map(len, clips.values())) >= BATCH_SECONDS * predictor.encoder.sample_rate:
+        if sum(map(len, clips.values())) >= predictor.one_pass.batch_size.samples:
             yield from answered(predictor, waiting, clips, reasons)
             waiting, clips = [], {}
     yield from answered(predictor, waiting, clips, reasons)

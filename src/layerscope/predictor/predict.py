@@ -7,6 +7,7 @@ import numbers
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ from safetensors.numpy import load_file
 from layerscope.atomic_files import digest, file_digest, read_json
 from layerscope.data.audio import load, refuse_unheard
 from layerscope.encoders import Encoder, load_encoder
+from layerscope.encoders.device import find_device, refuse_precision
+from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.exported_encoder import read_portable
 from layerscope.encoders.model_names import names_code
 from layerscope.errors import AudioError, DataError, UsageError, unknown
 from layerscope.features.clip_states import ClipStates
 from layerscope.features.encoder_pass import Pass, refuse_short
-from layerscope.features.pooling import half_precision
 from layerscope.features.windows import FRAME_RATE
 from layerscope.probes import apply_probe
 from layerscope.probes.frame_targets import averaged, context
@@ -249,7 +251,7 @@ class Predictor:
             return apply_probe(self.weights, self.assemble(self.frames(states, self.kind.divisor)))
         return apply_probe(self.weights, self.assemble([layer.numpy() for layer in states.pooled])).mean(axis=0)
 
-    @property
+    @cached_property
     def one_pass(self) -> Pass:
         """Return the way from samples to states, as the run took it."""
         return Pass(self.encoder, self.manifest.window, frames=self.kind.over_time or self.manifest.stitched)
@@ -257,8 +259,8 @@ class Predictor:
     def frames(self, states: ClipStates, divisor: int) -> list[NDArray[np.float32]]:
         """Return the states of a track's frames, so many averaged to one, (frame, width) for each layer."""
         layers = []
-        for track in states.frames:
-            halves, scale = half_precision(track)  # as the run kept them: the same numbers come of the same rounding
+        # Rounded as the run kept them: the same numbers come of the same rounding.
+        for halves, scale in states.frames:
             layers.append(averaged((halves.float() * scale).numpy(), divisor))
         return [context(layer, FRAME_RATE / divisor) for layer in layers] if self.encoder.baseline else layers
 
@@ -314,7 +316,14 @@ def digests(directory: Path) -> dict[str, str]:
     return {path.name: file_digest(path) for path in kept if path.name != MANIFEST}
 
 
-def load_predictor(directory: str | Path, encoder: Encoder | None = None) -> Predictor:
+def load_predictor(
+    directory: str | Path,
+    encoder: Encoder | None = None,
+    *,
+    device: str = "auto",
+    precision: str | None = None,
+    batch_seconds: float | None = None,
+) -> Predictor:
     """Return the predictor that ``layerscope export`` wrote.
 
     Parameters
@@ -323,11 +332,16 @@ def load_predictor(directory: str | Path, encoder: Encoder | None = None) -> Pre
         Its directory; nothing else is needed, unless it was exported without weights.
     encoder : Encoder, optional
         The one that the run used, where that is somebody's own: it is code, and is not loaded by what a directory says.
+    device, batch_seconds : str, float, optional
+        See `layerscope.load_encoder`.
+    precision : str, optional
+        How the network computes; by default as in the run, on whose states the probe was trained.
 
     Raises
     ------
     UsageError
-        If it is no such directory, or its encoder is somebody's own and is not given.
+        If it is no such directory, its encoder is somebody's own and is not given, or there is no such device or
+        precision here.
     DataError
         If a file of it is missing or not what was written.
 
@@ -359,9 +373,11 @@ def load_predictor(directory: str | Path, encoder: Encoder | None = None) -> Pre
             what = "is missing" if name not in found else "is not the file that was exported: it is damaged or changed"
             raise DataError(f"{directory / name}: {what}; export it again")
     try:
-        encoder = encoder_of(manifest.encoder, directory, encoder)
+        encoder = encoder_of(manifest.encoder, directory, encoder, device, precision)
     except (KeyError, TypeError, ValueError, IndexError) as error:  # settings that are missing or of another type
         raise DataError(f"{path}: its encoder is not understood ({error!r}); export it again") from error
+    if batch_seconds is not None:
+        encoder.batch_seconds = batch_seconds
     missing = sorted(set(manifest.layers) - set(encoder.layers))
     if missing:
         raise DataError(f"{directory}: {encoder.name} does not give layer {missing[0]}, which the probe was trained on")
@@ -387,25 +403,34 @@ def read_manifest(path: Path) -> Manifest:
         raise DataError(f"{path}: not readable as a predictor ({reasons}); export it again") from error
 
 
-def encoder_of(told: dict[str, Any], directory: Path, encoder: Encoder | None) -> Encoder:
+def encoder_of(
+    told: dict[str, Any], directory: Path, encoder: Encoder | None, device: str, precision: str | None
+) -> Encoder:
     """Return the encoder that a manifest tells of: in its directory, where it refers to, or the one that is given.
 
     Nothing that a directory says is imported: code is run only where the caller names it.
     """
+    exported = str(told.get("precision", "float32"))
+    precision = precision or exported
     if "code" in told or "reference" not in told:
         if "code" not in told:
-            return read_portable(told, directory)
+            place = find_device(device)
+            refuse_precision(precision, place)
+            return read_portable(told, directory, place, precision)
         if encoder is None:
             raise UsageError(
                 f"{directory}: was trained on '{told['name']}', an encoder of somebody's own ('{told['code']}'), whose "
                 "code is not run because a directory says so; if you trust it, give --encoder module:factory"
             )
-        loaded, name = encoder, encoder.name
+        loaded, name = encoder.at(precision) if isinstance(encoder, LayeredEncoder) else encoder, encoder.name
     elif names_code(told["reference"]):
         raise DataError(f"{directory}: refers to code ('{told['reference']}'), which is not run; export it again")
     else:
-        loaded, name = load_encoder(told["reference"], layers=told["select"]), told["reference"]
-    if loaded.fingerprint != told["fingerprint"]:
+        loaded = load_encoder(told["reference"], layers=told["select"], device=device, precision=precision)
+        name = told["reference"]
+    # By the precision of the run, whatever that of this use is.
+    fingerprint = loaded.fingerprint_at(exported) if isinstance(loaded, LayeredEncoder) else loaded.fingerprint
+    if fingerprint != told["fingerprint"]:
         raise DataError(
             f"{directory}: '{name}' is not the encoder that was exported (its weights or code differ); export again"
         )

@@ -127,5 +127,6 @@ def robustness(encoder: Encoder, windows: list[Samples]) -> dict[str, NDArray[np
 
 def layers_of(encoder: Encoder, window: Samples) -> list[torch.Tensor]:
     """Return the states of a stretch of sound, (frame, width) float64 for each layer."""
-    # float64, because a small change of large states would be lost in float32 sums.
-    return [states[0].double() for states in encode_batch(encoder, torch.from_numpy(window[None]), "changed sound")]
+    # float64, because a small change of large states would be lost in float32 sums; on the CPU, because MPS has none.
+    layers = encode_batch(encoder, torch.from_numpy(window[None]), "changed sound")
+    return [states[0].cpu().double() for states in layers]

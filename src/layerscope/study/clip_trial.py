@@ -1,4 +1,4 @@
-"""Clips before a run: which it would set aside as too short, and whether a few of them can be decoded."""
+"""Clips before a run: which it would set aside as too short, whether a few can be decoded, and how they sound."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
 
 from layerscope.data.audio import load
 from layerscope.encoders import Encoder
@@ -14,7 +17,7 @@ from layerscope.errors import AudioError
 from layerscope.features.encoder_pass import too_short
 from layerscope.study.study_tasks import StudyTask
 
-__all__ = ["Trial", "short_clips", "try_clips"]
+__all__ = ["Trial", "first_windows", "short_clips", "try_clips"]
 
 #: Clips of a task that are decoded, taken evenly from all.
 FEW_CLIPS = 5
@@ -57,3 +60,17 @@ def try_clips(task: StudyTask, short: Mapping[str, str], sample_rate: int) -> Tr
         except AudioError as error:
             failed[row.clip] = str(error)
     return Trial(replace(task, dataset=dataset.without(failed)), len(places) - len(failed), len(failed))
+
+
+def first_windows(encoder: Encoder, clips: pd.DataFrame, window: float) -> list[Tensor]:
+    """Return the first window of a few clips, each (1, samples); those that cannot be heard are left out."""
+    sounds = []
+    for number in np.unique(np.linspace(0, len(clips) - 1, FEW_CLIPS).round().astype(int)):
+        row = clips.iloc[number]
+        try:
+            samples = load(Path(row.path), encoder.sample_rate, row.start, None if np.isnan(row.end) else row.end)
+        except AudioError:
+            continue  # `try_clips` tells of it
+        if len(samples) >= encoder.minimum_samples:
+            sounds.append(torch.from_numpy(samples[None, : round(window * encoder.sample_rate)]))
+    return sounds

@@ -20,7 +20,7 @@ from layerscope.atomic_files import cache_directory, owned_directory
 from layerscope.data.audio import load
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import group_codes
-from layerscope.encoders import Encoder, load_encoder
+from layerscope.encoders import Encoder
 from layerscope.errors import AudioError, DataError, UsageError
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.frame_sample import FRAMES_A_CLIP, sampled_of_clips
@@ -45,6 +45,7 @@ from layerscope.similarity.measures import (
     shared_neighbours,
 )
 from layerscope.similarity.sampled_views import SampledView, common_frames, sampled_views
+from layerscope.study.extraction import place_of
 from layerscope.study.options import Comparison, refuse_same_names
 from layerscope.study.progress import Progress, Silent
 from layerscope.study.ray_cluster import Cluster, connected
@@ -85,7 +86,7 @@ def compare(
         With a message for the user.
     """
     progress = progress or Silent()
-    with owned_directory(out, "comparison", asked.model_dump(mode="json")), connected(asked.ray) as cluster:
+    with owned_directory(out, "comparison", asked.on_record()), connected(asked.ray) as cluster:
         found = compare_clips(asked, progress, cluster)
         found.facts["command"] = list(command)
         found.save(out)
@@ -140,6 +141,7 @@ def compare_clips(asked: Comparison, progress: Progress, cluster: Cluster | None
                 "layers": list(encoder.layers),
                 "fingerprint": encoder.fingerprint,
                 "untrained": encoder.untrained,
+                **place_of(encoder),
             }
             for encoder in encoders
         },
@@ -160,7 +162,7 @@ def refuse_averaged(encoders: Sequence[Encoder], stores: Sequence[FeatureStore],
 
 def load_models(asked: Comparison) -> list[Encoder]:
     """Return the encoders of a comparison."""
-    encoders = [load_encoder(name, layers=asked.layers) for name in asked.model]
+    encoders = [asked.load(name, layers=asked.layers) for name in asked.model]
     plain = [encoder.name for encoder in encoders if encoder.baseline]
     if plain:
         raise UsageError(f"{plain[0]} is a plain feature, which every comparison has; give models alone")

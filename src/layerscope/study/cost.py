@@ -171,7 +171,7 @@ def check_on(plan: Plan, workers: int, cluster: Cluster | None) -> Check:
     outlines: list[Outline] = []
     short: list[dict[str, str]] = [{} for _ in tasks]
     for name in [*plan.model, *plan.baseline]:
-        encoder, download = stand_in(name, plan.layers if name in plan.model else None)
+        encoder, download = stand_in(name, plan)
         draws = plan.draws(name)
         too_short = [short_clips(encoder, task) for task in tasks]
         costs.append(encoding_cost(encoder, tasks, download, sum(map(len, too_short)), draws, cluster))

@@ -14,12 +14,17 @@ import numpy as np
 import pandas as pd
 import torch
 
-from layerscope.encoders import MODELS, Encoder, load_encoder
+from layerscope.encoders import MODELS, Encoder
+from layerscope.encoders.device import computing, find_device, wait_for
+from layerscope.encoders.encoder import LayeredEncoder
+from layerscope.encoders.precision_effect import precision_effect
 from layerscope.encoders.published_models import RANDOM
 from layerscope.encoders.sketch import Sketch, is_sketched
-from layerscope.features.encoder_pass import SHARD_SECONDS, Pass, batch_size
+from layerscope.features.encoder_pass import SHARD_SECONDS, Pass
 from layerscope.features.windows import FRAME_RATE
 from layerscope.probes.inputs import BLOCKS
+from layerscope.study.clip_trial import first_windows
+from layerscope.study.options import Plan
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.study_tasks import StudyTask, passes_of
 
@@ -70,6 +75,13 @@ class Cost:
         Megabytes of memory of a process that encodes.
     probe_megabytes : float
         Of memory that its widest input takes while a probe is trained on it.
+    layers : tuple of int
+        Its layers.
+    precision : str
+        In which it computes.
+    differences : list of float
+        By how much the states of each layer differ from those in float32, relative to them, on a few windows; empty in
+        float32.
     """
 
     model: str
@@ -82,6 +94,9 @@ class Cost:
     megabytes: float
     memory: float
     probe_megabytes: float
+    layers: tuple[int, ...]
+    precision: str
+    differences: list[float]
 
 
 @dataclass(frozen=True)
@@ -101,11 +116,16 @@ def outline_of(encoder: Encoder) -> Outline:
     return Outline(**{field.name: getattr(encoder, field.name) for field in fields(Outline)})
 
 
-def stand_in(name: str, layers: str | None) -> tuple[Encoder, bool]:
+def stand_in(name: str, plan: Plan) -> tuple[Encoder, bool]:
     """Return an encoder without fetching or making what is known without, and whether it would have to be fetched."""
-    if is_sketched(name):
-        return Sketch(name, layers), not name.startswith(RANDOM) and not MODELS[name].cached()
-    return load_encoder(name, layers=layers), False
+    layers = plan.layers if name in plan.model else None
+    if not is_sketched(name):
+        return plan.load(name, layers=layers), False
+    download = not name.startswith(RANDOM) and not MODELS[name].cached()
+    if plan.precision == "float32":
+        return Sketch(name, layers, find_device(plan.device)), download
+    # What a precision changes only the network itself can show; of one that is not here, its twin.
+    return plan.load(f"{RANDOM}{name}" if download else name, layers=layers), download
 
 
 def encoding_cost(
@@ -118,6 +138,7 @@ def encoding_cost(
 ) -> Cost:
     """Measure a few clips of each pass that is asked for, here or on a worker of a cluster."""
     windows, seconds, size, rows, memory = 0, 0.0, 0.0, 0.0, 0.0
+    differences: list[float] = []
     workers = cluster.share_of(encoder)[0] if cluster else 1
     for (_, window), members in passes_of(encoder, tasks).items():
         frames = any(tasks[number].over_time for number in members)
@@ -129,12 +150,15 @@ def encoding_cost(
         seconds += speed * float(clips.clip_seconds.sum())
         size += one_pass.stored_bytes(clips)
         memory = max(memory, pass_bytes(one_pass, clips, float(np.median(lengths))))
+        if encoder.precision != "float32" and isinstance(encoder, LayeredEncoder) and not differences:
+            sounds = first_windows(encoder, clips, window)
+            differences = precision_effect(encoder, sounds) if sounds else []
         pooled = sum(len(one_pass.cutting.pooled_spans(duration)) for duration in clips.clip_seconds)
         rows = max(rows, pooled, float(clips.clip_seconds.sum()) * FRAME_RATE if frames else 0.0)
     columns = widths_of(encoder, frames=any(task.over_time for task in tasks))
     return Cost(
-        model=encoder.name,
-        device=device_of(encoder),
+        model=encoder.name.removeprefix(RANDOM) if download else encoder.name,
+        device=encoder.device or "cpu",
         passes=passes,
         download=download,
         windows=windows,
@@ -144,14 +168,10 @@ def encoding_cost(
         memory=memory / 1e6,
         # The states of all layers side by side, and their standardised copy.
         probe_megabytes=2 * 4 * rows * sum(columns) / 1e6,
+        layers=encoder.layers,
+        precision=encoder.precision,
+        differences=differences,
     )
-
-
-def device_of(encoder: Encoder) -> str:
-    """Return where an encoder runs."""
-    if isinstance(encoder, Sketch):
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return str(getattr(encoder, "device", "cpu"))
 
 
 def widths_of(encoder: Encoder | Outline, frames: bool) -> list[int]:
@@ -172,10 +192,9 @@ def pass_speed(one_pass: Pass, clips: pd.DataFrame) -> float:
     encoder, rest = one_pass.encoder, few_clips_speed(one_pass, clips)
     if not isinstance(encoder, Sketch):
         return rest
-    device = device_of(encoder)
-    network = network_speed(encoder, min(one_pass.window, float(clips.clip_seconds.median())), device)
+    network = network_speed(one_pass, encoder, min(one_pass.window, float(clips.clip_seconds.median())))
     # A GPU encodes while the cores decode; on a CPU both take turns on the same cores.
-    return network + rest if device == "cpu" else max(network, rest)
+    return network + rest if encoder.device == "cpu" else max(network, rest)
 
 
 def few_clips_speed(one_pass: Pass, clips: pd.DataFrame) -> float:
@@ -196,14 +215,15 @@ def few_clips_speed(one_pass: Pass, clips: pd.DataFrame) -> float:
     return seconds / float(timed.clip_seconds.sum())
 
 
-def network_speed(sketch: Sketch, window: float, device: str) -> float:
+def network_speed(one_pass: Pass, sketch: Sketch, window: float) -> float:
     """Return the seconds that a network takes for a second of audio, by its front end and one of its blocks.
 
     On a CPU a short stretch is timed, since time grows with the audio there; a GPU is given all that it is in a pass.
     """
-    seconds = min(NOISE_SECONDS, window) if device == "cpu" else window
+    device = torch.device(sketch.device)
+    seconds = min(NOISE_SECONDS, window) if device.type == "cpu" else window
     samples = max(sketch.minimum_samples, round(seconds * sketch.sample_rate))
-    batch = 1 if device == "cpu" else batch_size(sketch, samples)
+    batch = 1 if device.type == "cpu" else one_pass.batch_size.windows(samples)
     network = sketch.first_block(device)
     noise = torch.randn((batch, samples), generator=torch.Generator().manual_seed(0)) / 10
     blocks = sketch.layers[-1]
@@ -214,17 +234,16 @@ def network_speed(sketch: Sketch, window: float, device: str) -> float:
             seconds_of(lambda: finished(next(states), device)) if blocks else 0.0
         )
 
-    with torch.inference_mode():
+    with torch.inference_mode(), computing(device, sketch.precision):
         front_and_block()  # pays for what later ones find ready
         # The least: other programs can only slow it down.
         front, block = np.min([front_and_block() for _ in range(2)], axis=0)
     return float(front + blocks * block) / (batch * seconds)
 
 
-def finished(states: torch.Tensor, device: str) -> torch.Tensor:
+def finished(states: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Wait until a device has done what it was given."""
-    if device != "cpu":
-        torch.cuda.synchronize()
+    wait_for(device)
     return states
 
 
@@ -239,7 +258,7 @@ def pass_bytes(one_pass: Pass, clips: pd.DataFrame, window: float) -> float:
     network = 0.0
     if isinstance(encoder, Sketch):
         samples = max(encoder.minimum_samples, round(window * encoder.sample_rate))
-        at_once = min(batch_size(encoder, samples), max(1, round(shard * seconds / max(window, 1e-9))))
+        at_once = min(one_pass.batch_size.windows(samples), max(1, round(shard * seconds / max(window, 1e-9))))
         network = encoder.peak_bytes(window, at_once)
     return process_bytes() + audio + states + network
 

@@ -26,9 +26,11 @@ from layerscope.atomic_files import (
 )
 from layerscope.data.splits import Part, parts_of
 from layerscope.encoders import Encoder, load_encoder
+from layerscope.encoders.device import wait_for
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.exported_encoder import cut_encoder, write_portable
 from layerscope.encoders.model_names import names_code, pinned, result_name
+from layerscope.encoders.own_encoder import encode_batch
 from layerscope.encoders.published_models import licence_of
 from layerscope.errors import DataError, UsageError, unknown
 from layerscope.features.clip_features import Features
@@ -282,7 +284,7 @@ def encoder_named(plan: Plan, name: str) -> tuple[str, Encoder]:
     sources = sorted([*plan.baseline, *plan.model], key=lambda source: result_name(source) != name)
     for source in sources:
         if result_name(source) == name or names_code(source) or Path(source).is_dir():
-            encoder = load_encoder(source, layers=None if source in plan.baseline else plan.layers)
+            encoder = plan.load(source, layers=None if source in plan.baseline else plan.layers)
             if encoder.name == name:
                 return source, encoder
     raise UsageError(f"no model of the study is called '{name}'; it has {', '.join(sources)}")
@@ -352,18 +354,18 @@ def written_encoder(
     encoder: Encoder, layers: tuple[int, ...], out: Path, source: str, *, copied: bool
 ) -> tuple[dict[str, Any], Costs]:
     """Write the encoder cut after the last layer that is used, or a reference to it; return what tells of it."""
+    precision = {} if encoder.precision == "float32" else {"precision": encoder.precision}
     if names_code(source):  # it is code: whoever uses the predictor says where it is
-        return {"name": encoder.name, "code": source, "fingerprint": encoder.fingerprint}, costs_of(
-            encoder, encoder.window
-        )
+        told = {"name": encoder.name, "code": source, "fingerprint": encoder.fingerprint}
+        return told | precision, costs_of(encoder, encoder.window)
     if copied or encoder.baseline:
         cut = cut_encoder(encoder, layers)
-        return write_portable(cut, out), costs_of(cut, cut.window)
+        return write_portable(cut, out) | precision, costs_of(cut, cut.window)
     select = ",".join(map(str, layers)) if isinstance(encoder, LayeredEncoder) else None
     reference = pinned(source)
-    cut = load_encoder(reference, layers=select)
-    told = {"name": cut.name, "reference": reference, "select": select, "fingerprint": cut.fingerprint}
-    return told, costs_of(cut, cut.window)
+    cut = load_encoder(reference, layers=select, precision=encoder.precision)
+    referred = {"name": cut.name, "reference": reference, "select": select, "fingerprint": cut.fingerprint}
+    return referred | precision, costs_of(cut, cut.window)
 
 
 def costs_of(encoder: Encoder, window: float) -> Costs:
@@ -371,11 +373,11 @@ def costs_of(encoder: Encoder, window: float) -> Costs:
     noise = np.random.default_rng(0).normal(0, 0.1, (1, round(min(window, encoder.window) * encoder.sample_rate)))
     waveform = torch.from_numpy(noise.astype(np.float32))
     # The first call pays for what later ones find ready.
-    encoder.encode(waveform)
+    encode_batch(encoder, waveform, "noise")
     times = []
     for _ in range(TIMED):
         started = time.perf_counter()
-        encoder.encode(waveform)
+        wait_for(encode_batch(encoder, waveform, "noise")[0].device)
         times.append(time.perf_counter() - started)
     held = encoder.model.state_dict().values() if isinstance(encoder, LayeredEncoder) else ()
     return Costs(float(np.median(times)), sum(value.numel() * value.element_size() for value in held) / 1e6)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
+import torch
 
 from layerscope.atomic_files import cache_directory
 from layerscope.encoders import Encoder
+from layerscope.encoders.device import device_label
 from layerscope.features.encoder_pass import Extraction, Pass
 from layerscope.features.store import FeatureStore
 from layerscope.study.progress import Progress
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.study_tasks import StudyTask, passes_of
 
-__all__ = ["Passes", "Stores", "extract_all", "keep_usable"]
+__all__ = ["Passes", "Stores", "extract_all", "keep_usable", "place_of"]
 
 
 #: Stores of a task, one an encoder.
@@ -33,12 +36,12 @@ class Passes:
     failed : list of dict of str to str
         For each task: the key of each clip that an encoder could not use, and why.
     counts : dict
-        Encoder → clips decoded, encoded, found in the cache, and windows encoded.
+        Encoder → clips decoded, encoded, found in the cache, and windows encoded; where, and how precisely.
     """
 
     stores: list[Stores]
     failed: list[dict[str, str]]
-    counts: dict[str, dict[str, int]]
+    counts: dict[str, dict[str, Any]]
 
 
 def extract_all(
@@ -51,7 +54,7 @@ def extract_all(
     encode_shards = cluster.encode_shards if cluster else None
     passes = Passes([[] for _ in tasks], [{} for _ in tasks], {})
     for encoder in encoders:
-        passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0)
+        passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0) | place_of(encoder)
         for (_, window), members in passes_of(encoder, tasks).items():
             one_pass = Pass(encoder, window, frames=any(tasks[number].over_time for number in members))
             store = one_pass.store(cache_directory())
@@ -77,6 +80,12 @@ def keep_usable(tasks: Sequence[StudyTask], passes: Passes) -> list[StudyTask]:
         task.with_sounds(stores[0], failed)
         for task, stores, failed in zip(tasks, passes.stores, passes.failed, strict=True)
     ]
+
+
+def place_of(encoder: Encoder) -> dict[str, str]:
+    """Return where an encoder computes, and how precisely, as results tell of it."""
+    device = device_label(torch.device(encoder.device)) if encoder.device else "as its own code says"
+    return {"device": device, "precision": encoder.precision}
 
 
 def counts(extraction: Extraction) -> dict[str, int]:

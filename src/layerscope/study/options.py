@@ -17,10 +17,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from layerscope.errors import UsageError, unknown
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from layerscope.encoders import Encoder
 
 __all__ = [
+    "Call",
     "Comparison",
+    "Computing",
+    "Models",
     "Plan",
     "Probing",
     "Sources",
@@ -111,6 +116,42 @@ class Options(BaseModel):
         return value
 
 
+class Computing(Options):
+    """Where and how networks compute; what results depend on of it is the precision."""
+
+    device: str = Field(
+        "auto", description="Where networks compute: auto (a GPU where there is one), cpu, cuda, cuda:n or mps."
+    )
+    precision: str = Field("float32", description="How networks compute: float32, tf32 (NVIDIA GPUs) or bf16.")
+    batch_seconds: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Audio that is encoded at once, halved where memory is full.  [default: 30, on CUDA 300]",
+    )
+
+    @model_validator(mode="after")
+    def refuse_absent(self) -> Self:
+        """Raise for a device or a precision that is not there; before any work, as a pass may begin after hours."""
+        if (self.device, self.precision) != ("auto", "float32"):
+            from layerscope.encoders.device import find_device, refuse_precision
+
+            refuse_precision(self.precision, find_device(self.device))
+        return self
+
+    def load(self, name: str, **how: Any) -> Encoder:
+        """Load an encoder, to compute there and so; see `layerscope.load_encoder`."""
+        from layerscope.encoders import load_encoder
+
+        return load_encoder(name, device=self.device, precision=self.precision, batch_seconds=self.batch_seconds, **how)
+
+    def on_record(self) -> dict[str, Any]:
+        """Return the options that results depend on, as JSON can write them: the same study may go on elsewhere."""
+        record = self.model_dump(mode="json", exclude={"device", "batch_seconds"})
+        # As directories have it that were begun before there was a choice.
+        return {key: value for key, value in record.items() if (key, value) != ("precision", "float32")}
+
+
 class Sources(Options):
     """Which clips go through which encoders."""
 
@@ -193,7 +234,15 @@ class Probing(Options):
         return value
 
 
-class Plan(Probing, Sources):
+class Call(Computing, Probing):
+    """What `layerscope.probe` takes."""
+
+
+class Models(Computing, Sources):
+    """Encoders to look at, without clips."""
+
+
+class Plan(Computing, Probing, Sources):
     """A study."""
 
     baseline: Names = Field(
@@ -251,20 +300,18 @@ class Plan(Probing, Sources):
             If any of them cannot be loaded, or two have one name: before the first is given, since its pass may take
             hours.
         """
-        from layerscope.encoders import load_encoder
-
         models = [(name, seed) for name in self.model for seed in range(self.draws(name))]
         # Loaded whole, which takes seconds: only then is it known that nothing of the files is missing or damaged.
         # Of an untrained twin the other draws differ in their numbers alone.
-        later = [load_encoder(name, layers=self.layers).name for name, seed in models[1:] if not seed]
-        first = [load_encoder(name, layers=self.layers, seed=seed) for name, seed in models[:1]]
+        later = [self.load(name, layers=self.layers).name for name, seed in models[1:] if not seed]
+        first = [self.load(name, layers=self.layers, seed=seed) for name, seed in models[:1]]
         refuse_same_names([*(encoder.name for encoder in first), *later, *self.baseline])
         while first:
             yield first.pop()
         for name, seed in models[1:]:
-            yield load_encoder(name, layers=self.layers, seed=seed)
+            yield self.load(name, layers=self.layers, seed=seed)
         for name in self.baseline:
-            yield load_encoder(name)
+            yield self.load(name)
 
     def draws(self, name: str) -> int:
         """Return how many networks a model stands for: several of an untrained twin, one of any other."""
@@ -273,7 +320,7 @@ class Plan(Probing, Sources):
         return self.twins if name.startswith(RANDOM) else 1
 
 
-class Comparison(Sources):
+class Comparison(Computing, Sources):
     """Which layers are compared, on which clips."""
 
     data: Path = Field(strict=False, description="A folder, a CSV or a JSONL; no label of it is used.")

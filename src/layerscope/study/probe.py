@@ -9,7 +9,7 @@ from pathlib import Path
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import disputed_sounds
 from layerscope.data.splits import assign, parts_of, refuse_unlearnable
-from layerscope.encoders import Encoder, load_encoder, verify
+from layerscope.encoders import Encoder, verify
 from layerscope.encoders.own_encoder import author_answers, is_own
 from layerscope.errors import UsageError
 from layerscope.features.clip_features import Features, refuse_different
@@ -17,7 +17,7 @@ from layerscope.probes.fitting import (
     Target,
 )
 from layerscope.study.extraction import extract_all, keep_usable
-from layerscope.study.options import Probing, checked, refuse_same_names
+from layerscope.study.options import Call, Computing, Probing, checked, refuse_same_names
 from layerscope.study.progress import Silent
 from layerscope.study.run import probe_tasks, results_of
 from layerscope.study.run_task import cross_validated, probe_features
@@ -41,6 +41,9 @@ def probe(
     window: float | None = None,
     allow_leaks: bool = False,
     memory: float | None = None,
+    device: str = "auto",
+    precision: str = "float32",
+    batch_seconds: float | None = None,
 ) -> Results:
     """Probe every layer of encoders on a dataset, or features that someone has already.
 
@@ -71,6 +74,8 @@ def probe(
     memory : float, optional
         Gigabytes that the states of all probes may take, what takes more being read by blocks; a half of what the
         machine has by default.
+    device, precision, batch_seconds : str, str, float, optional
+        Where and how models that are given by their names compute: see `layerscope.load_encoder`.
 
     Returns
     -------
@@ -94,14 +99,21 @@ def probe(
     [1]
     """
     given = {"target": target, "kind": kind, "metric": metric, "probe": probes, "seeds": seeds, "folds": folds,
-             "split_seed": split_seed, "window": window, "allow_leaks": allow_leaks, "memory": memory}  # fmt: skip
-    asked = checked(Probing, given, "probe()")
+             "split_seed": split_seed, "window": window, "allow_leaks": allow_leaks, "memory": memory,
+             "device": device, "precision": precision, "batch_seconds": batch_seconds}  # fmt: skip
+    asked = checked(Call, given, "probe()")
     subjects = list(subject) if isinstance(subject, Sequence) and not isinstance(subject, str) else [subject]
     strangers = [type(one).__name__ for one in subjects if not isinstance(one, (str, Encoder, Features))]
     if strangers or not subjects:
         raise UsageError(f"probe() takes names, encoders or features, not {', '.join(strangers) or 'nothing'}")
     features = [one for one in subjects if isinstance(one, Features)]
-    encoders = [encoder_of(one) for one in subjects if not isinstance(one, Features)]
+    how = [name for name in Computing.model_fields if getattr(asked, name) != Computing.model_fields[name].default]
+    if how and not all(isinstance(one, str) for one in subjects):
+        raise UsageError(
+            f"'{how[0]}' is of models by their names; an encoder that is given computes where and as it was loaded "
+            f"(load_encoder({how[0]}=…)), and features are computed already"
+        )
+    encoders = [encoder_of(one, asked) for one in subjects if not isinstance(one, Features)]
     refuse_same_names([encoder.name for encoder in encoders])
     if features and not encoders and dataset is None:
         return probe_own(features, asked)
@@ -123,10 +135,10 @@ def probe(
     return results
 
 
-def encoder_of(subject: str | Encoder) -> Encoder:
+def encoder_of(subject: str | Encoder, asked: Computing) -> Encoder:
     """Return the encoder that was given or named, held to the contract where it is somebody's own."""
     if isinstance(subject, str):
-        return load_encoder(subject)
+        return asked.load(subject)
     if is_own(subject):
         with author_answers(type(subject).__name__, type(subject).__module__):
             verify(subject, type(subject).__name__)

@@ -49,7 +49,7 @@ def run(
         With a message for the user.
     """
     progress = progress or Silent()
-    with owned_directory(out, "study", plan.model_dump(mode="json")), connected(plan.ray) as cluster:
+    with owned_directory(out, "study", plan.on_record()), connected(plan.ray) as cluster:
         tasks = load_tasks(plan, progress)
         passes = extract_all(plan.encoders(), tasks, progress, cluster)
         results = probe_tasks(keep_usable(tasks, passes), passes.stores, plan, progress, keep=out / "probes")

@@ -1,0 +1,137 @@
+"""From the states of clips on a device to a shard on disk, while the device goes on with the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from layerscope.encoders.device import Arriving
+from layerscope.encoders.encoder import Encoder
+from layerscope.features.clip_states import ClipStates, refuse_non_finite
+from layerscope.features.store import ClipEntry, FeatureStore
+
+__all__ = ["Shard", "ShardWriter"]
+
+
+class Shard:
+    """Clips whose states are on their way to the CPU.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Whose states they are.
+    clips : sequence of ClipStates
+        On the device.
+    entries : sequence of ClipEntry
+        Of the clips, without their numbers of rows: only now are they known, as a stitched track is cut anew.
+    names : sequence of str
+        Of the clips, for messages.
+    rows : sequence of ndarray of int
+        The frames of each clip that are sampled.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        clips: Sequence[ClipStates],
+        entries: Sequence[ClipEntry],
+        names: Sequence[str],
+        rows: Sequence[NDArray[np.int64]],
+    ) -> None:
+        self.encoder = encoder
+        self.names = names
+        self.rows = rows
+        self.entries = [
+            replace(
+                entry,
+                windows=len(clip.pooled[0]),
+                frames=len(clip.frames[0][0]) if clip.frames else 0,
+                sampled=len(sampled),
+            )
+            for entry, clip, sampled in zip(entries, clips, rows, strict=True)
+        ]
+        self.pairs = [len(clip.distances[0]) for clip in clips]
+        self.arriving = Arriving(tensors_of(encoder, clips))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays of the shard (see `features.store`), once they are there.
+
+        Raises
+        ------
+        ModelError
+            If a state is not finite.
+        """
+        arrays = self.arriving.arrays()
+        for layer in self.encoder.layers:
+            windows = [entry.windows for entry in self.entries]
+            refuse_non_finite(self.encoder, layer, arrays[f"pooled.{layer}"], self.names, windows)
+        squares = np.square(arrays.pop("distances"), dtype=np.float64)
+        ends = np.cumsum(self.pairs)
+        steps = [
+            # A clip of a single frame has no step: NaN, which sums over clips leave out.
+            squares[:, end - count : end].mean(axis=1) if count else np.full(len(squares), np.nan)
+            for end, count in zip(ends, self.pairs, strict=True)
+        ]
+        return arrays | {"sample_frame": np.concatenate(self.rows), "steps": np.stack(steps)}
+
+
+def tensors_of(encoder: Encoder, clips: Sequence[ClipStates]) -> dict[str, Tensor]:
+    """Return what of clips is kept, those of all clips together, on their device."""
+    tensors: dict[str, Tensor] = {}
+    scales, sample_scales = [], []
+    for position, layer in enumerate(encoder.layers):
+        tensors[f"pooled.{layer}"] = torch.cat([clip.pooled[position] for clip in clips])
+        tensors[f"sample.{layer}"] = torch.cat([clip.sample[position][0] for clip in clips])
+        sample_scales.append(torch.stack([clip.sample[position][1] for clip in clips]))
+        if clips[0].frames:
+            tensors[f"frames.{layer}"] = torch.cat([clip.frames[position][0] for clip in clips])
+            scales.append(torch.stack([clip.frames[position][1] for clip in clips]))
+    if scales:
+        tensors["scale"] = torch.stack(scales, dim=1)
+    tensors["sample_scale"] = torch.stack(sample_scales, dim=1)
+    distances = zip(*(clip.distances for clip in clips), strict=True)
+    tensors["distances"] = torch.stack([torch.cat(layer) for layer in distances])
+    return tensors
+
+
+class ShardWriter:
+    """Writes shards in order, each as soon as it has arrived: on a GPU while the next one is computed.
+
+    Parameters
+    ----------
+    store : FeatureStore
+        Where they go.
+    """
+
+    def __init__(self, store: FeatureStore) -> None:
+        self.store = store
+        self.waiting: Shard | None = None
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # After an error or an interrupt too: what was encoded is kept.
+        self.write()
+
+    def add(self, shard: Shard) -> None:
+        """Write the shard before this one, and this one if it is there already."""
+        self.write()
+        self.waiting = shard
+        if shard.arriving.there:
+            self.write()
+
+    def write(self) -> None:
+        """Write the shard that is waiting, if any."""
+        shard, self.waiting = self.waiting, None
+        if shard:
+            self.store.write(shard.arrays(), shard.entries)
