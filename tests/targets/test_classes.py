@@ -118,3 +118,10 @@ def test_names_that_are_numbers_with_a_unit_are_named():
         "names that look like numbers with a unit: '60 bpm' (9), '90 bpm' (9); if so, write plain numbers"
     )
     assert recognise(Column("place", ["1st", "2nd"] * 9)).evidence == "classes: 18 of 18 cells"
+
+
+@pytest.mark.parametrize("cell", ["0 1 C;1 2 G", "0.0, 1.5, verse", "[0 1.5 C:maj]", "(0.0, 2, N)"])
+def test_spans_written_as_text_are_no_names(cell):
+    with pytest.raises(DataError, match=r"looks like spans of time; write \[\[start, end, name\], …\], or say"):
+        recognise(Column("harmony", [cell, cell, "x"]))
+    assert recognise(Column("harmony", ["1999 remaster", "4/4", "120 bpm", "2 step"])).kind.name == "classes"

@@ -68,6 +68,8 @@ def is_whole(cell: Any) -> bool:
 
 #: Numbers parted by blanks, semicolons, commas or apostrophes.
 SEVERAL_NUMBERS = re.compile(r"[+-]?[\d.]+(?:[;,\s'’]+[+-]?[\d.]+)+%?")
+#: A start, an end and a name.
+SPAN = re.compile(r"[\[(\s]*\d+(?:\.\d+)?[\s,;:]+\d+(?:\.\d+)?[\s,;:]+[^\W\d]")
 #: Numbers with a unit behind.
 MEASURE = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s*([^\d\s.,]{1,6})")
 #: What cells that are no name are called in messages.
@@ -100,6 +102,12 @@ class Classes(Kind):
     def doubt(self, column: Column) -> str:
         """Return that many cells look like several names or numbers or are printed values, or that most occur once."""
         names = [str(cell) for cell in column.cells if is_name(cell)]
+        spans = [name for name in names if SPAN.match(name)]
+        if 2 * len(spans) > len(names):
+            return (
+                f"'{shown(spans[0])}' looks like spans of time; write [[start, end, name], …], or say --kind classes, "
+                "to which each cell is one name"
+            )
         more = several_names(names)
         several = [name for name in names if name in more]
         if len(several) > FEW_SEVERAL * len(names):
