@@ -272,3 +272,21 @@ def test_a_file_that_two_tables_of_metadata_put_into_two_splits_stays_a_leak(tmp
         (tmp_path / split).mkdir(exist_ok=True)
         (tmp_path / split / "metadata.csv").write_text(f"file_name,mood\n{name},sad\n")
     assert sorted(Dataset.load(tmp_path).clips.split) == ["test", "train"]
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "metadata.tsv"])
+def test_a_table_beside_audio_in_no_class_folder_is_pointed_at(tmp_path, name):
+    write_tone(tmp_path / "1.wav", 300, seconds=0.05)
+    (tmp_path / name).write_text("path,mood\n1.wav,sad\n")
+    with pytest.raises(
+        DataError, match=rf"no audio in class folders; if the table .*/{name} names it, give that as --data"
+    ):
+        Dataset.load(tmp_path)
+
+
+def test_a_folder_of_sound_that_is_not_read_says_so(tmp_path):
+    (tmp_path / "a").mkdir()
+    for number in range(3):
+        (tmp_path / "a" / f"{number}.m4a").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"3 files are not read, such as a/0\.m4a: .*; convert them to FLAC or WAV"):
+        Dataset.load(tmp_path)

@@ -347,3 +347,42 @@ def test_milliseconds_are_refused(tmp_path):
     write_tone(tmp_path / "a.wav", 300)
     with pytest.raises(DataError, match="'start_ms' is in milliseconds; divide by 1000 and call it 'start'"):
         Dataset.load(write_csv(tmp_path / "clips.csv", "path,start_ms,end_ms,label", "a.wav,100,200,x"))
+
+
+@pytest.mark.parametrize("side", ["group", "fold"])
+@pytest.mark.parametrize("cell", [["x", "y"], {"id": 1}])
+def test_a_group_or_fold_of_several_names_is_refused_since_those_that_share_one_would_be_apart(tmp_path, side, cell):
+    write_tone(tmp_path / "a.wav", 300)
+    table = write_jsonl(tmp_path / "t.jsonl", {"path": "a.wav", "label": "x", side: cell})
+    with pytest.raises(DataError, match=rf"line 1: '{side}' .* is no one name; write one, such as its first"):
+        Dataset.load(table)
+
+
+def test_a_group_that_is_1_and_one_that_is_1_0_are_one(tmp_path):
+    for number in range(2):
+        write_tone(tmp_path / f"{number}.wav", 300)
+    rows = [{"path": f"{number}.wav", "label": "x", "group": group} for number, group in enumerate((1, 1.0))]
+    assert Dataset.load(write_jsonl(tmp_path / "t.jsonl", *rows)).clips.group.tolist() == ["1", "1"]
+
+
+@pytest.mark.parametrize("column", ["is_train", "train", "is_test", "Test", "validation"])
+@pytest.mark.parametrize("cells", [("True", "False"), ("1", "0"), ("yes", "no")])
+def test_a_column_of_flags_for_a_split_is_not_passed_over(tmp_path, column, cells):
+    for number in range(2):
+        write_tone(tmp_path / f"{number}.wav", 300)
+    rows = [f"{number}.wav,x,{cell}" for number, cell in enumerate(cells)]
+    with pytest.raises(
+        DataError, match=f"column '{column}' looks like a split; write a column 'split' of train, valid"
+    ):
+        Dataset.load(write_csv(tmp_path / "t.csv", f"path,label,{column}", *rows))
+    rows = [f"{row},{split}" for row, split in zip(rows, ("train", "test"), strict=True)]
+    assert len(Dataset.load(write_csv(tmp_path / "t.csv", f"path,label,{column},split", *rows)).clips) == 2
+
+
+def test_a_split_under_another_name_is_one_where_its_cells_are_words_for_splits(tmp_path):
+    for number in range(2):
+        write_tone(tmp_path / f"{number}.wav", 300)
+    table = write_csv(tmp_path / "t.csv", "path,label,partition", "0.wav,x,train", "1.wav,x,test")
+    assert Dataset.load(table).clips.split.tolist() == ["train", "test"]
+    table = write_csv(tmp_path / "t.csv", "path,label,set", "0.wav,x,A", "1.wav,x,B")
+    assert Dataset.load(table).targets() == ["label", "set"]

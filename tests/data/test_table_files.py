@@ -70,7 +70,7 @@ def test_what_is_no_table_is_refused_with_the_row_and_the_way_out(place, lines, 
             "line 2: byte 0xe9 is not UTF-8; the file looks like Latin-1",
         ),
         ("path,label\na.wav,x\n".encode("utf-16-le"), "UTF-16 without a mark"),
-        (b"PK\x03\x04\0\0", "not text"),
+        (b"\x00\x01\x02\x03", "not text"),
     ],
 )
 def test_other_encodings_are_named(place, content, words):
@@ -164,3 +164,21 @@ def test_decimal_commas_that_parted_numbers_are_among_the_reasons_for_too_many_f
     table = write_csv(tmp_path / "clips.csv", "path,start,label", "a.wav,0,5,x")
     with pytest.raises(DataError, match="the header lacks a name, or a number with a decimal comma, which"):
         Dataset.load(table)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"PK\3\4" + bytes(30), "is an Excel workbook or an archive; save the table as CSV"),
+        (b"\xd0\xcf\x11\xe0" + bytes(30), "is an Excel workbook"),
+        (b"\x1f\x8b\x08" + bytes(30), r"is compressed \(gzip\); unpack it"),
+        (b"PAR1" + bytes(30), "is a Parquet file; save the table as CSV or JSON lines"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS, not the table itself"),
+        (b"\n<!DOCTYPE html><html>", "is a web page, not a table; download the file again"),
+    ],
+)
+def test_what_is_no_table_is_called_what_it_is(tmp_path, ending, content, words):
+    (tmp_path / f"t.{ending}").write_bytes(content)
+    with pytest.raises(DataError, match=rf"t\.{ending}: {words}"):
+        Dataset.load(tmp_path / f"t.{ending}")

@@ -93,6 +93,12 @@ def test_what_training_put_before_every_name_is_taken_off(muq, prefix):
     assert load_encoder(muq).fingerprint == expected
 
 
+def test_a_file_of_other_names_under_one_prefix_is_of_no_layout(muq):
+    save_file({"head.weight": torch.zeros(2), "head.bias": torch.zeros(2)}, muq / "model.safetensors")
+    with pytest.raises(ModelError, match=r"tensor 'head\.\w+' is of no layout known here"):
+        load_encoder(muq)
+
+
 def test_a_tensor_of_another_layout_is_named(muq):
     rewrite_muq(muq, lambda tensors: tensors.update({"encoder.weight": torch.zeros(1)}))
     with pytest.raises(ModelError, match=r"'encoder\.weight' is of no layout known here"):

@@ -163,3 +163,55 @@ def test_an_adapter_in_the_weights_is_named(hubert):
     save_file(load_file(path) | {name: torch.zeros(4, 32)}, path)
     with pytest.raises(ModelError, match=r"q_proj.lora_A.default.weight' is of an adapter \(LoRA\); merge it"):
         load_encoder(hubert)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.complex64, torch.float8_e4m3fn])
+def test_quantised_weights_are_refused_and_not_taken_for_floats(hubert, dtype):
+    tensors = load_file(hubert / "model.safetensors")
+    (hubert / "model.safetensors").unlink()
+    torch.save({name: value.to(dtype) for name, value in tensors.items()}, hubert / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=rf"is of {str(dtype)[6:]}: quantised\? give the weights as floats"):
+        load_encoder(hubert)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_another_precision_are_read(hubert, dtype):
+    tensors = load_file(hubert / "model.safetensors")
+    save_file({name: value.to(dtype) for name, value in tensors.items()}, hubert / "model.safetensors")
+    assert load_encoder(hubert).layers == (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {1: torch.zeros(2)},
+        {"a": torch.zeros(2, 2).to_sparse()},
+        {"a": torch.zeros(2, device="meta")},
+        {"model": {"a": torch.zeros(2)}, "epoch": 3},
+    ],
+)
+def test_what_are_no_names_and_plain_tensors_is_no_state_dict(tmp_path, content):
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(ModelError, match=r"a\.pt: no state dict in it \(it holds .*\); expected names and tensors, as"):
+        read_tensors(tmp_path / "a.pt")
+
+
+def test_a_rate_of_the_preprocessor_that_is_none_is_refused(hubert):
+    (hubert / "preprocessor_config.json").write_text('{"sampling_rate": 16, "do_normalize": true}')
+    with pytest.raises(ModelError, match="'sampling_rate' = 16 Hz is none of music"):
+        load_encoder(hubert)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_file_of_a_directory_is_answered_by_the_directory(hubert, name):
+    with pytest.raises(ModelError, match=f"is one file of a model; give the directory, {hubert}"):
+        load_encoder(hubert / name)
+
+
+@pytest.mark.parametrize("inside", ["model", "snapshots/abc"])
+def test_a_directory_around_a_model_is_answered_by_that_of_the_model(hubert, tmp_path, inside):
+    place = tmp_path / "around" / inside
+    place.parent.mkdir(parents=True)
+    hubert.rename(place)
+    with pytest.raises(ModelError, match=f"holds no model itself; the one in it is {place}"):
+        load_encoder(tmp_path / "around")

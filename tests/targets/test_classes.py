@@ -110,3 +110,18 @@ def test_whole_numbers_that_are_no_codes_are_named_with_how_often_each_occurs():
     )
     assert "--kind values" in recognise(Column("loudness", ["0", "1e6"] * 9)).evidence
     assert recognise(Column("code", [0, 1, 2] * 9)).evidence == "classes: 27 of 27 cells"
+
+
+def test_names_that_are_numbers_with_a_unit_are_named():
+    evidence = recognise(Column("tempo", ["60 bpm", "90 bpm"] * 9)).evidence
+    assert evidence.endswith(
+        "names that look like numbers with a unit: '60 bpm' (9), '90 bpm' (9); if so, write plain numbers"
+    )
+    assert recognise(Column("place", ["1st", "2nd"] * 9)).evidence == "classes: 18 of 18 cells"
+
+
+@pytest.mark.parametrize("cell", ["0 1 C;1 2 G", "0.0, 1.5, verse", "[0 1.5 C:maj]", "(0.0, 2, N)"])
+def test_spans_written_as_text_are_no_names(cell):
+    with pytest.raises(DataError, match=r"looks like spans of time; write \[\[start, end, name\], …\], or say"):
+        recognise(Column("harmony", [cell, cell, "x"]))
+    assert recognise(Column("harmony", ["1999 remaster", "4/4", "120 bpm", "2 step"])).kind.name == "classes"

@@ -173,3 +173,20 @@ def test_a_step_of_the_wheel_among_other_keys_is_set_aside():
 )  # fmt: skip
 def test_key_is_a_word_of_the_name(name, cells, kind):
     assert recognise(Column(name, list(cells))).kind.name == kind
+
+
+@pytest.mark.parametrize("count", [2, 12, 24])
+def test_numbers_of_keys_are_neither_classes_nor_values_until_the_user_says_so(count):
+    column = Column("key", [number % count for number in range(48)])
+    with pytest.raises(DataError, match="0 may be the number of a key in any order; write 'C major', or say --kind"):
+        recognise(column)
+    assert recognise(column, "classes").faults == {}
+
+
+def test_lists_of_keys_are_tags_only_where_the_user_says_so():
+    column = Column("key", [["C major", "A minor"], ["G major"], ["D minor"]])
+    with pytest.raises(
+        DataError, match=r"\['C major', 'A minor'\] is a list of keys; write one a clip, or say --kind tags"
+    ):
+        recognise(column)
+    assert recognise(column, "tags").faults == {}

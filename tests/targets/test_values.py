@@ -83,3 +83,20 @@ def test_lists_of_whole_numbers_are_what_the_user_says(name, cells):
 def test_lists_with_a_decimal_point_are_measurements_and_whole_times_of_beats_are_beats():
     assert recognise(Column("valence", [[1.0, 2.0], [2.0, 1.0]])).kind.name == "values"
     assert recognise(Column("beats", [[1, 2], [2, 3, 4]])).kind.name == "beats"
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ([-1, 0.5, 0.25, -1], "-1 in 2 of 4 numbers may stand for nothing: if so, empty these cells"),
+        ([9999, 0.5, 0.25, 9999], "9999 in 2 of 4 numbers may stand for nothing"),
+        ([-1, 0.5, 0.25, 0.75], ""),
+        ([-1, -1, -0.5, 0.5], ""),
+        ([99, 99, 98.5, 60.5], ""),
+        ([-1, -1, -1], ""),
+    ],
+)
+def test_a_number_that_may_stand_for_nothing_is_named(cells, words):
+    evidence = recognise(Column("tempo", cells), "values").evidence
+    assert words in evidence
+    assert ("stand for nothing" in evidence) == bool(words)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from layerscope.data.annotation_files import ENDINGS, file_beside
-from layerscope.data.audio import EXTENSIONS
+from layerscope.data.audio import EXTENSIONS, UNREAD
 from layerscope.data.label_tables import (
     SPLIT_NAMES,
     Record,
@@ -67,12 +67,27 @@ def class_folders(folder: Path) -> tuple[list[Record], dict[str, str]]:
     records, twice = without_repeated(records)
     refuse_table_beside(folder, records)
     if not records:
+        if fault := first_fault(folder, skipped):
+            raise DataError(f"{folder}: no audio in class folders; {fault}")
         splits = f" (found folders of splits: {', '.join(folders_at(0, files))})" if depth == 0 else ""
         raise DataError(
             f"{folder}: no audio in sub-folders; expected one sub-folder a class, audio inside{splits}, or annotations "
             f"({', '.join(ENDINGS)}) of the same names beside the audio"
         )
     return records, {**skipped, **twice}
+
+
+def first_fault(folder: Path, skipped: Mapping[str, str]) -> str:
+    """Return what a folder holds in place of audio: a table that may name it, or sound that is not read."""
+    table = next((name for name in skipped if name.endswith(TABLES)), None)
+    if table:
+        return f"if the table {folder / table} names it, give that as --data"
+    sound = next((name for name in skipped if name.lower().endswith(tuple(UNREAD))), None)
+    return (
+        f"{len(skipped)} files are not read, such as {sound}: {skipped[sound]}; convert them to FLAC or WAV"
+        if sound
+        else ""
+    )
 
 
 def refuse_table_beside(folder: Path, records: Sequence[Record]) -> None:
@@ -293,4 +308,4 @@ def metadata_records(folder: Path) -> tuple[list[Record], dict[str, str]] | None
         for name in files
         if str((folder / name).resolve()) not in named
     }
-    return records, {**others, **unnamed, **skipped}
+    return records, {**skipped, **others, **unnamed}

@@ -31,7 +31,16 @@ from layerscope.targets.cells import most
 from layerscope.targets.label_names import ABSENT
 from layerscope.targets.values import MOST_NUMBERED_CLASSES
 
-__all__ = ["DECIMAL_COMMA", "MOST_ODD", "Odd", "has_decimal_commas", "number_of", "settle_column", "tidy_cell"]
+__all__ = [
+    "DECIMAL_COMMA",
+    "MOST_ODD",
+    "Odd",
+    "has_decimal_commas",
+    "names_of",
+    "number_of",
+    "settle_column",
+    "tidy_cell",
+]
 
 #: The largest share of a column's cells, or of a table's clips, that is set aside instead of refusing the whole.
 MOST_ODD = 0.1

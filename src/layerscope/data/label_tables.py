@@ -25,6 +25,7 @@ from layerscope.data.label_cells import (
     MOST_ODD,
     Odd,
     has_decimal_commas,
+    names_of,
     number_of,
     settle_column,
     tidy_cell,
@@ -59,7 +60,7 @@ DIGITS = ".10g"
 OTHER_NAMES = {
     "start": ("start_time", "onset", "start_s", "start_sec", "start_seconds", "begin", "start_ms"),
     "end": ("end_time", "offset", "end_s", "end_sec", "end_seconds", "stop", "end_ms", "duration"),
-    "split": ("subset",),
+    "split": ("subset", "partition", "set", "data_split", "dataset_split", "usage", "phase"),
 }
 #: A time as people write it, whether it can be read or not: 1.5, 0:01, 1,5 s.
 TIME = re.compile(r"\d+(?:[.,:]\d*)*\s*(?:m?s|sec|min)?", re.ASCII | re.IGNORECASE)
@@ -103,6 +104,7 @@ def clip_records(rows: Rows, root: Path, *, typed: bool, joined: bool = False) -
     clips: dict[tuple[object, ...], tuple[str, Record]] = {}
     usual = with_usual_names(with_points(rows))
     refuse_two_tests({row["split"]: where for where, row in usual.items() if isinstance(row.get("split"), str)})
+    refuse_flags(usual)
     read, skipped = read_rows(usual)
     listings: dict[Path, dict[str, str]] = {}
     for where, record in read.items():
@@ -179,6 +181,18 @@ def with_usual_names(rows: Rows) -> Rows:
             rows = {where: renamed(row, column, name) for where, row in rows.items()}
             break
     return rows
+
+
+def refuse_flags(rows: Rows) -> None:
+    """Raise where no column says the split in a word, and one, such as ``is_train``, says yes or no to one of them."""
+    columns = dict.fromkeys(column for row in rows.values() for column in row)
+    if {"split", "fold"} & columns.keys():
+        return
+    for column in columns:
+        cells = {str(row[column]).strip().casefold() for row in rows.values() if row.get(column) is not None}
+        flags = bool(cells) and cells <= {"0", "1", "0.0", "1.0", "true", "false", "yes", "no"}
+        if flags and split_word(column.casefold().removeprefix("is_")) in SPLIT_NAMES:
+            raise DataError(f"column '{column}' looks like a split; write a column 'split' of train, valid and test")
 
 
 def is_led(name: str, columns: Iterable[str]) -> bool:
@@ -415,10 +429,14 @@ def read_row(row: Record, where: str) -> Record:
         raise DataError(f"{where}: 'end' {end:g} is not after 'start' {start:g}")
     if "split" in record:
         record["split"] = split_named(record["split"], where)
+    for side in ("fold", "group"):
+        # Clips of "a" and of ["a", "b"] would be apart.
+        if isinstance(record.get(side), (list, dict)):
+            raise DataError(f"{where}: '{side}' {shown(record[side])} is no one name; write one, such as its first")
     if "fold" in record:
         record["fold"] = fold_named(record["fold"])
     if "group" in record:
-        record["group"] = str(record["group"])
+        record["group"] = names_of([record["group"]])[0]
     path = str(path)
     # Clips of one file differ by their spans.
     span = (

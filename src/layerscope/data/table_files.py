@@ -60,6 +60,19 @@ MARKS = {
 }  # fmt: skip
 
 
+#: How files begin that are no tables, in small letters, and the way out.
+NO_TABLES = {
+    b"pk\x03\x04": "is an Excel workbook or an archive; save the table as CSV",
+    b"\xd0\xcf\x11\xe0": "is an Excel workbook; save the table as CSV",
+    b"\x1f\x8b": "is compressed (gzip); unpack it",
+    b"par1": "is a Parquet file; save the table as CSV or JSON lines",
+    b"sqlite format 3": "is a database; save the table as CSV",
+    b"version https://git-lfs": "is a pointer of Git LFS, not the table itself; fetch it with `git lfs pull`",
+    b"<!doctype html": "is a web page, not a table; download the file again",
+    b"<html": "is a web page, not a table; download the file again",
+}
+
+
 def read_text(path: Path) -> str:
     """Return the text of a file in UTF-8, or in UTF-16 or UTF-32 with a mark.
 
@@ -72,6 +85,10 @@ def read_text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: not readable as text ({error})") from error
+    beginning = content[:64].removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    fault = next((fault for mark, fault in NO_TABLES.items() if beginning.startswith(mark)), None)
+    if fault is not None:
+        raise DataError(f"{path}: {fault}")
     encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8-sig")
     if encoding == "utf-8-sig" and b"\0" in content:
         raise DataError(f"{path}: not text, or UTF-16 without a mark at its beginning; save it as UTF-8")

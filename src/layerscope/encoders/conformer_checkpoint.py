@@ -129,8 +129,8 @@ def weights_file(path: Path) -> Path:
 def strip_prefix(tensors: Mapping[str, Tensor], weights: Path) -> dict[str, Tensor]:
     """Remove ``model.``, and what else every name begins with; give the older weight norm its newer names."""
     prefix = common_prefix(tensors)
-    if not prefix:
-        foreign = next((name for name in tensors if not name.startswith("model.")), None)
+    if not prefix or not any(name.startswith(f"{prefix}conformer.") for name in tensors):
+        foreign = next((name for name in tensors if not name.startswith("model.")), next(iter(tensors), None))
         raise ModelError(
             f"{weights}: tensor '{foreign}' is of no layout known here; MuQ's and MusicFM's start with 'model.'"
         )

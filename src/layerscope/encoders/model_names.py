@@ -21,6 +21,7 @@ from layerscope.encoders.own_encoder import installed_encoders, load_custom
 from layerscope.encoders.plain_features import BASELINES, Baseline
 from layerscope.encoders.precision_effect import refuse_wrong_states
 from layerscope.encoders.published_models import HUB, MODELS, PACKAGED, RANDOM, packaged
+from layerscope.encoders.state_dicts import WEIGHTS
 from layerscope.encoders.states_on_disk import FEATURES, Precomputed
 from layerscope.encoders.whisper import build_whisper
 from layerscope.errors import ModelError, UsageError, unknown
@@ -44,6 +45,8 @@ BUILDERS: dict[str, Callable[..., LayeredModel]] = {
 }
 #: Between the name of an untrained twin and the seed of its weights.
 SEED = "#"
+#: Where a directory around a model's has that: as it is unpacked, and as the hub's own cache has it.
+INSIDE = ("*/config.json", "snapshots/*/config.json")
 #: A page of a model on the hub, with its branch or commit, and any other address.
 PAGE = re.compile(
     r"(?:hf://|(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/)(?!datasets/|spaces/|collections/|papers/)"
@@ -244,11 +247,22 @@ def make_model(source: str, num_heads: int | None, *, untrained: bool) -> Layere
         path = packaged(source)
     else:
         path = MODELS[source].fetch() if source in MODELS else local(source)
+    refuse_place(path)
     # MuQ has a config.json as well, but without this key.
     if (path / "config.json").is_file() and "model_type" in read_json(path / "config.json", ModelError):
         return build_from_directory(path, weights=not untrained)
     checkpoint = read_checkpoint(path, num_heads)
     return ConformerModel(checkpoint.config) if untrained else build_model(checkpoint)
+
+
+def refuse_place(path: Path) -> None:
+    """Raise for a file of a directory that is a model only as a whole, and for a directory around one's directory."""
+    config = path.parent / "config.json"
+    if path == config or (path.name in WEIGHTS and config.is_file() and "model_type" in read_json(config, ModelError)):
+        raise ModelError(f"{path}: is one file of a model; give the directory, {path.parent}")
+    inner = next((place for pattern in INSIDE for place in sorted(path.glob(pattern))), None)
+    if inner is not None and path.is_dir() and not [*path.glob("*.json"), *path.glob("*.pt")]:
+        raise ModelError(f"{path}: holds no model itself; the one in it is {inner.parent}")
 
 
 def build_from_directory(directory: Path, *, weights: bool = True) -> LayeredModel:

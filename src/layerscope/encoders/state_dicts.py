@@ -89,7 +89,7 @@ def read_tensors(weights: Path) -> dict[str, Tensor]:
         raise ModelError(f"{weights}: is a Git LFS pointer, not the weights; fetch them with `git lfs pull`")
     # Training frameworks write other things beside it, as MusicFM's file shows.
     tensors = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+    if not isinstance(tensors, dict) or not all(map(is_named_tensor, tensors.items())):
         keys = f" (it holds {', '.join(map(str, content))[:80]})" if isinstance(content, dict) else ""
         raise ModelError(
             f"{weights}: no state dict in it{keys}; expected names and tensors, as model.state_dict() gives"
@@ -98,6 +98,12 @@ def read_tensors(weights: Path) -> dict[str, Tensor]:
     while tensors and (wrapper := next((each for each in WRAPPERS if all(map(begins(each), tensors))), None)):
         tensors = {name.removeprefix(wrapper): value for name, value in tensors.items()}
     return tensors
+
+
+def is_named_tensor(item: tuple[Any, Any]) -> bool:
+    """Return whether a name and what it names are a text and a tensor that is there, number by number."""
+    name, value = item
+    return isinstance(name, str) and isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta
 
 
 def begins(prefix: str) -> Callable[[str], bool]:
@@ -192,13 +198,17 @@ def load_strictly(
     Raises
     ------
     ModelError
-        Naming the first tensor that is missing, extra or of the wrong shape, or that holds non-finite values.
+        Naming the first tensor that is missing, extra or of the wrong shape, is quantised or holds non-finite values.
     """
     own = {name_in_file(name): value for name, value in model.state_dict().items()}
     given = {name: value for name, value in tensors.items() if name in own or name not in optional}
     complete = {name: own[name] for name in optional if name in own} | given
     refuse_mismatch(path, shapes(complete), shapes(own) | (unused or {}), prefix)
     for name, value in complete.items():
+        # Whole numbers are what quantisation leaves, of which only its own code makes weights again.
+        if name in own and own[name].is_floating_point() and (not value.is_floating_point() or value.itemsize < 2):
+            kind = str(value.dtype).removeprefix("torch.")
+            raise ModelError(f"{path}: tensor '{prefix}{name}' is of {kind}: quantised? give the weights as floats")
         # One NaN would be in every state without a word.
         if not torch.isfinite(value).all():
             raise ModelError(f"{path}: tensor '{prefix}{name}' holds non-finite values")

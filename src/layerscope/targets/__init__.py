@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from itertools import takewhile
 from typing import Any
 
 from layerscope.errors import DataError, UsageError, unknown
@@ -150,14 +149,18 @@ TELLING = {"chord": "chords", "beat": "beats", "section": "segments", "segment":
 
 def doubt_of(column: Column, chosen: Kind) -> str:
     """Return why a kind that cells were recognised as is to be said by the user, or an empty text."""
-    asked_before = takewhile(lambda kind: kind is not chosen, reversed(kinds().values()))
-    doubt = chosen.doubt(column) or next(filter(None, (kind.missed(column) for kind in asked_before)), "")
+    others = (kind.missed(column) for kind in reversed(kinds().values()) if kind is not chosen)
+    return chosen.doubt(column) or next(filter(None, others), "") or told_otherwise(column, chosen)
+
+
+def told_otherwise(column: Column, chosen: Kind) -> str:
+    """Return that a column of what is said over time is called after another kind, or an empty text."""
     words = re.findall("[a-z]+", column.name.lower())
     told = {kind for word in words for start, kind in TELLING.items() if re.fullmatch(f"{start}s?", word)}
-    if not doubt and chosen.over_time and told and chosen.name not in told:
-        names = " and ".join(sorted(told))
-        return f"its name tells of {names}, its cells are {chosen.name}; mend the cells, or say --kind {chosen.name}"
-    return doubt
+    if not chosen.over_time or not told or chosen.name in told:
+        return ""
+    names = " and ".join(sorted(told))
+    return f"its name tells of {names}, its cells are {chosen.name}; mend the cells, or say --kind {chosen.name}"
 
 
 def looks_like(column: Column, kind: Kind) -> str:

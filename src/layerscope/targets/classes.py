@@ -68,6 +68,10 @@ def is_whole(cell: Any) -> bool:
 
 #: Numbers parted by blanks, semicolons, commas or apostrophes.
 SEVERAL_NUMBERS = re.compile(r"[+-]?[\d.]+(?:[;,\s'’]+[+-]?[\d.]+)+%?")
+#: A start, an end and a name.
+SPAN = re.compile(r"[\[(\s]*\d+(?:\.\d+)?[\s,;:]+\d+(?:\.\d+)?[\s,;:]+[^\W\d]")
+#: Numbers with a unit behind.
+MEASURE = re.compile(r"[+-]?\d+(?:[.,]\d+)?\s*([^\d\s.,]{1,6})")
 #: What cells that are no name are called in messages.
 NO_NAMES = {list: "a list", tuple: "a list", dict: "a record", type(None): "nothing"}
 
@@ -98,6 +102,12 @@ class Classes(Kind):
     def doubt(self, column: Column) -> str:
         """Return that many cells look like several names or numbers or are printed values, or that most occur once."""
         names = [str(cell) for cell in column.cells if is_name(cell)]
+        spans = [name for name in names if SPAN.match(name)]
+        if 2 * len(spans) > len(names):
+            return (
+                f"'{shown(spans[0])}' looks like spans of time; write [[start, end, name], …], or say --kind classes, "
+                "to which each cell is one name"
+            )
         more = several_names(names)
         several = [name for name in names if name in more]
         if len(several) > FEW_SEVERAL * len(names):
@@ -134,6 +144,9 @@ class Classes(Kind):
         """Return which names may be none, or one, and which are whole numbers that may measure something."""
         counts = Counter(str(cell) for cell in column.cells)
         values = {as_float(name) for name in counts}
+        measures = [MEASURE.fullmatch(name) for name in counts]
+        if len({match[1] for match in measures if match}) == 1 and all(measures):
+            return f"names that look like numbers with a unit: {counted(counts)}; if so, write plain numbers"
         # Codes of classes follow one another, from 0 or 1.
         coded = values and min(values) in (0, 1) and max(values) - min(values) < len(values)
         if values and not coded and all(map(float.is_integer, values)):

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.errors import DataError
-from layerscope.targets.cells import is_name, most, shown
+from layerscope.targets.cells import is_list, is_name, is_number, most, shown
 from layerscope.targets.classes import ACCURACY, Classes
 from layerscope.targets.kind import Column, Labels, Metric, Observation
 from layerscope.targets.note_names import Notation, notation_of, plain_signs
@@ -231,6 +231,14 @@ class Key(Classes):
 
     def missed(self, column: Column) -> str:
         """Return that cells of a column that is called so look like keys, but that most are none that is read."""
+        several = [cell for cell in column.cells if is_list(cell) and cell and all(map(is_key, cell))]
+        if may_hold_keys(column) and 2 * len(several) > len(column.cells):
+            return f"{shown(several[0])} is a list of keys; write one a clip, or say --kind tags"
+        codes = [cell for cell in column.cells if is_number(cell) and cell in range(len(KEY_NAMES))]
+        if may_hold_keys(column) and len(codes) == len(column.cells):
+            return (
+                f"{codes[0]} may be the number of a key in any order; write 'C major', or say --kind classes or values"
+            )
         cells = [cell for cell in column.cells if is_name(cell)]
         odd = [shown(cell) for cell in cells if not is_key(cell)]
         nearly = most(is_key(cell) or NEARLY.fullmatch(shown(cell)) is not None for cell in cells)

@@ -66,6 +66,10 @@ LARGEST = float(np.finfo(np.float32).max)
 MOST_ROUNDING = 1e-3
 
 
+#: What is written for a number that is not known.
+NOTHING = (-1.0, -9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0, 99999.0)
+
+
 def numbers_of(cell: Any) -> list[float]:
     """Return the numbers of a cell, none where one is not finite, or no number.
 
@@ -140,6 +144,18 @@ class Values(Kind):
             for row, (cell, values) in enumerate(zip(column.cells, rows, strict=True))
             if len(values) != width
         }
+
+    def remark(self, column: Column) -> str:
+        """Return which number may stand for nothing: one that is written so, occurs more than once and lies apart."""
+        numbers = [value for cell in column.cells for value in numbers_of(cell)]
+        counts = Counter(numbers)
+        apart = []
+        for value in NOTHING:
+            others = counts.keys() - {value}
+            lone = value < 0 <= min(others, default=-1) or value > 10 * max(others, default=math.inf)
+            apart += [value] if lone and counts[value] > 1 else []
+        words = [f"{value:g} in {counts[value]} of {len(numbers)} numbers may stand for nothing" for value in apart]
+        return f"{'; '.join(words)}: if so, empty these cells" if words else ""
 
     def read(self, column: Column) -> Labels:
         """Read numbers into a (clip, dimension) table, whose dimensions are called as the columns, or numbered.
