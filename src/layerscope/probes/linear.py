@@ -48,8 +48,9 @@ FRAME_TOLERANCES = (1e-4, 1e-7)
 #: Windows above which single precision does: double takes many times as long (docs/decisions.md).
 MANY = 10_000
 #: Multiplications that one penalty's solution may take, about ten minutes of a core: beyond, the last iteration stands.
-#: A layer of 1024 on 270,000 windows and 87 tags takes some hundred iterations of the 400 that it may.
-WORK, FEWEST_ITERATIONS = 2e13, 20
+#: A layer of 1024 on 270,000 windows and 87 tags may so take 400 iterations, several times what it needs.
+WORK = 2e13
+FEWEST_ITERATIONS = 20
 #: Setting of a solution whose search was cut short by either bound.
 CUT = "cut"
 #: Numbers of a mixture's states above which its search starts from equal shares alone.
