@@ -185,7 +185,7 @@ class FeatureStore:
 
         Raises
         ------
-        DataError
+        ResourceError
             If it is not.
         """
         self._describe()
