@@ -147,3 +147,17 @@ def test_a_shard_is_named_by_its_clips():
     assert asdict(entries(1)[0])["sampled"] == 0
     assert shard_name("a", entries(1)) == shard_name("a", entries(1)) != shard_name("a", entries(2))
     assert shard_name("a", entries(1)) != shard_name("b", entries(1))
+
+
+def test_a_shard_that_was_written_elsewhere_is_the_same_here(tmp_path):
+    there, here = (FeatureStore(tmp_path / place / "store", ABOUT) for place in ("there", "here"))
+    there.write(arrays(3), entries(3))
+    (shard,) = there.directory.glob("*.safetensors")
+    for _ in range(2):  # of a shard that came twice the first one stays
+        here.adopt(shard.name, shard.read_bytes())
+    assert {path.name: path.read_bytes() for path in here.directory.iterdir()} == {
+        path.name: path.read_bytes() for path in there.directory.iterdir()
+    }
+    np.testing.assert_array_equal(here.read(["key0"], 3), there.read(["key0"], 3))
+    with pytest.raises(ResourceError, match="its clips are not those"):
+        FeatureStore(tmp_path / "other", ABOUT).adopt(shard.name, shard.read_bytes())

@@ -194,7 +194,7 @@ class FeatureStore:
 
         Raises
         ------
-        DataError
+        ResourceError
             If it is not.
         """
         self._describe()

@@ -47,6 +47,8 @@ __all__ = ["Cluster", "Node", "connected"]
 LOCAL = "local"
 #: Seconds in which a cluster's address must answer.
 ANSWER = 10.0
+#: Seconds in which a node must have loaded layerscope, which a busy disk makes slow.
+WAKING = 600.0
 #: By the first of these Ray binds to loopback, on any system; by the second it asks for a token.
 ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 #: On these states and scores depend.
@@ -131,6 +133,8 @@ class Cluster:
         progress: Progress,
     ) -> None:
         """Encode shards side by side, and count what was done; see `Pass.encode_shards`."""
+        if not shards:
+            return
         workers, share = self.share_of(one_pass.encoder)
         sharing = frozenset(node.key for node in self.nodes if node.shares_cache)
         with movable(one_pass.encoder):
@@ -194,7 +198,7 @@ def connected(address: str | None) -> Iterator[Cluster | None]:
         yield None
         return
     refuse_address(address)
-    # What a killed process leaves of its cluster's files, its namesakes may remove; a socket's path must be short.
+    # Short, as it begins the path of a socket.
     directory = Path(tempfile.mkdtemp(prefix="ls-ray-")) if address == LOCAL else None
     try:
         start(address, directory)
@@ -273,7 +277,7 @@ def nodes_seen(cache: Path) -> Iterator[Node]:
         for node, reference in zip(alive, asked, strict=True):
             name, has = node["NodeManagerHostname"], node["Resources"]
             try:
-                versions, sees = ray().get(reference)
+                versions, sees = ray().get(reference, timeout=WAKING)
             except RayError as error:
                 reason = str(error).strip().rpartition("\n")[2]
                 raise ResourceError(f"{name} of the cluster cannot run layerscope: {reason}") from error

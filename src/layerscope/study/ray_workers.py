@@ -146,8 +146,10 @@ def movable(encoder: object) -> Iterator[None]:
     """Keep a network in this machine's memory while it is sent: a worker may have no such device."""
     device = encoder.device if isinstance(encoder, LayeredEncoder) else "cpu"
     move(encoder, "cpu")
-    yield
-    move(encoder, device)
+    try:
+        yield
+    finally:
+        move(encoder, device)
 
 
 def on_workers(
