@@ -207,7 +207,7 @@ def raise_it(_):
         (lambda states: states.double(), "encode returned torch.float64"),
         (lambda states: states[:, :, :4], r"0.4 s gave 4 frames; frame_rate 25 says 10"),
         (lambda states: [states[:, 0, :0], states[:, 1]], "9600 samples gave no frame"),
-        (lambda _: None, "encode returned NoneType"),
+        (lambda _: None, "encode returned nothing"),
         (lambda states: states * torch.nan, r"layer 0 is not finite for clip 'low"),
     ],
 )

@@ -137,8 +137,7 @@ def refuse_other_file(path: Path, clip_key: str, trusted: bool) -> None:
 def move(encoder: object, device: str) -> None:
     """Move a network to a device; plain features and encoders of one's own stay where they are."""
     if isinstance(encoder, LayeredEncoder):
-        encoder.model.to(device)
-        encoder.device = device
+        encoder.move(torch.device(device))
 
 
 @contextmanager
