@@ -74,8 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for command in asked.commands or COMMANDS:
                 stage.measure(command)
                 whole = pages_in(stage.place / f"whole-{command}")
-                for step in range(asked.steps):
-                    pages = 1 + whole * step // asked.steps
+                for pages in sorted({1 + (whole - 1) * step // asked.steps for step in range(asked.steps)}):
                     wrong = trial(stage, command, pages)
                     faults += bool(wrong)
                     print(f"{command}, {pages} of {whole} pages: {', '.join(wrong) or 'right'}", flush=True)

@@ -176,6 +176,13 @@ def test_no_home_directory_is_an_error_with_the_way_out(monkeypatch):
         cache_directory()
 
 
+def test_a_cache_that_cannot_be_written_is_an_error_that_says_how_it_is_chosen(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ResourceError, match=r"choose another place for the cache \(LAYERSCOPE_CACHE\)"):
+        write_atomically(tmp_path / "file" / "features" / "a", b"")
+
+
 def test_a_file_is_replaced_whole_with_the_users_permissions(tmp_path):
     path = tmp_path / "new" / "file"
     write_atomically(path, b"one")

@@ -14,7 +14,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -414,7 +414,11 @@ def discard(*paths: Path) -> None:
 
 def refused(path: Path, error: OSError) -> ResourceError:
     """Return the error for a place that the system does not let one write, with the way out."""
-    return ResourceError(f"{path}: cannot be written ({error.strerror}); {way_out(error)}")
+    way = way_out(error)
+    with suppress(ResourceError):  # without a cache it is not of the cache
+        if path.absolute().is_relative_to(cache_directory().absolute()):
+            way = way.replace("another place", "another place for the cache (LAYERSCOPE_CACHE)")
+    return ResourceError(f"{path}: cannot be written ({error.strerror}); {way}")
 
 
 def way_out(error: OSError) -> str:

@@ -412,3 +412,28 @@ def test_somebodys_code_that_fails_in_mid_run_is_said_in_one_line(tones, tmp_pat
     given.sample_rate = 0
     with pytest.raises(ModelError, match="Failing: 'sample_rate' is 0"):
         probe(given, tones)
+
+
+def test_what_a_library_says_of_a_user_without_home_is_said_with_the_way_out(monkeypatch, capsys):
+    def look_for_home():
+        raise RuntimeError("could not determine the home directory for '~/.cache', set an absolute HOME")
+
+    monkeypatch.setitem(commands.LISTS, "models", look_for_home)
+    assert guarded(["ls", "models"]) == 5
+    assert capsys.readouterr().err == (
+        "error: this user has no home directory; say where to keep things in LAYERSCOPE_CACHE\n"
+    )
+
+
+def test_libraries_keep_their_files_elsewhere_where_the_home_cannot_be_written(tmp_path, monkeypatch):
+    for name in ("XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"):
+        monkeypatch.setenv(name, "")  # so that what is set below is taken back
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    commands.give_libraries_a_place()
+    assert "NUMBA_CACHE_DIR" not in os.environ
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    commands.give_libraries_a_place()
+    assert os.access(os.environ["NUMBA_CACHE_DIR"], os.W_OK)
+    assert os.environ["MPLCONFIGDIR"] == os.environ["NUMBA_CACHE_DIR"]

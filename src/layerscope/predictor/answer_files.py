@@ -177,7 +177,7 @@ def refuse_others(predictor: Predictor, out: Path | None, jams: Path | None, pat
         raise UsageError(f"{out} exists and holds no answers of `predict` with this predictor; give another name")
     if jams is not None:
         jams_library()
-        for stem, count in Counter(path.stem for path in set(paths)).items():
+        for stem, count in Counter(path.stem for path in dict.fromkeys(paths)).items():
             if count > 1:
                 raise UsageError(f"two files are called '{stem}': write their JAMS into directories of their own")
             place = jams / f"{stem}.jams"
