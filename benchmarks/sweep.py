@@ -37,8 +37,8 @@ from layerscope.data.audio import load
 from layerscope.data.dataset import Dataset
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.encoders import Encoder, load_encoder
-from layerscope.features.clip_features import Features
 from layerscope.features.batches import BATCH_SECONDS
+from layerscope.features.clip_features import Features
 from layerscope.features.encoder_pass import Pass, stored_features
 from layerscope.probes import PROBES, Problem, assemble, mlp
 from layerscope.probes.fitting import plan_jobs, run_jobs
