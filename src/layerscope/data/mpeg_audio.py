@@ -186,7 +186,7 @@ class MpegPart:
         """Return the samples of frames that follow one another, each (channel, sample)."""
         packet = av.Packet(b"".join(peek(self.file, *place) for place in self.places[first:last]))
         try:
-            frames = [frame.to_ndarray() for frame in decoder.decode(packet)]
+            frames = [np.asarray(frame.to_ndarray(), np.float32) for frame in decoder.decode(packet)]
         except av.FFmpegError:
             frames = []
         if [frame.shape[1] for frame in frames] != [self.kind.samples] * (last - first):

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
 from typing import Any, Literal, TypeVar
 
 import joblib
 
+from layerscope.features.decoding import end_with
+
 __all__ = ["side_by_side"]
 
-#: Seconds after which a worker looks again whether the process that started it lives.
-LOOK_EVERY = 1.0
 # Of an interrupt joblib says which tasks it cut short, as if that were a fault; what is lost is trained again.
 warnings.filterwarnings("ignore", message=r"\d+ tasks (have been successfully executed|which were still being)")
 
@@ -61,19 +58,3 @@ def work(starter: int, function: Callable[..., Result], arguments: tuple[Any, ..
     if os.getpid() != starter:
         end_with(starter)
     return function(*arguments)
-
-
-@cache
-def end_with(starter: int) -> None:
-    """Watch, from now on, whether the process that started this one lives.
-
-    A killed process says no goodbye to its workers, which would train to the end of a job and wait for the next one.
-    """
-    threading.Thread(target=watch, args=(starter,), daemon=True, name="end with the starter").start()
-
-
-def watch(starter: int) -> None:
-    """End this process as soon as another one is its parent."""
-    while os.getppid() == starter:
-        time.sleep(LOOK_EVERY)
-    os._exit(1)

@@ -11,7 +11,7 @@ import numpy as np
 from layerscope.data.audio import load
 from layerscope.encoders import Encoder
 from layerscope.errors import AudioError
-from layerscope.features.encoder_pass import too_short
+from layerscope.features.decoding import too_short
 from layerscope.study.study_tasks import StudyTask
 
 __all__ = ["Trial", "short_clips", "try_clips"]
