@@ -1,5 +1,6 @@
 """What each layer of a music model hears, measured once and told straight."""
 
+import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from layerscope.predictor.predict import Predictor, load_predictor
     from layerscope.study.probe import probe
     from layerscope.study.study_results import Results
+
+# Here, before anything else of layerscope is imported: OpenMP reads these once, when torch is loaded. A thread that spins
+# while it waits takes its core from the others and from other programs (docs/decisions.md, "Waiting threads sleep").
+for _variable, _value in {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}.items():
+    os.environ.setdefault(_variable, _value)
 
 __all__ = [
     "Dataset",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from layerscope.probes.adam import Adam
 from layerscope.probes.problem import (
     Prediction,
     Problem,
@@ -127,18 +128,14 @@ def train_once(problem: Problem, states: Tensor, rate: float, seed: int) -> Trai
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         probe = MLP(states.shape[-1], len(labels.names), mixture_size(problem.states))
-        # Without decay AdamW is Adam (docs/decisions.md).
-        optimizer = torch.optim.AdamW(probe.parameters(), lr=rate, weight_decay=0.0, fused=True)
-        halving = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, mode="max", factor=0.5, patience=problem.schedule.halve_after
-        )
+        optimizer = Adam(probe.parameters(), rate, problem.schedule.halve_after)
         best, kept, best_epoch = (-np.inf, -np.inf), copy.deepcopy(probe.state_dict()), 0
         held = problem.settings is not None
         for epoch in range(1, int(problem.open_values("epoch", (problem.schedule.epochs,))[0]) + 1):
             run_epoch(probe, optimizer, labels.kind.form, states, window_target, train)
             rank = validate(probe, problem, states, targets, valid, restore)
             # By the score alone: the loss only tells equal scores apart.
-            halving.step(rank[0])
+            optimizer.judge(rank[0])
             if held or rank > best:
                 best, kept, best_epoch = rank, copy.deepcopy(probe.state_dict()), epoch
             elif epoch - best_epoch >= problem.schedule.stop_after:
@@ -168,14 +165,12 @@ def applied_weights(
     return found | ({"mixture": np.array(mixture)} if mixture else {})
 
 
-def run_epoch(
-    probe: MLP, optimizer: torch.optim.Optimizer, form: Form, states: Tensor, targets: Tensor, train: Tensor
-) -> None:
+def run_epoch(probe: MLP, optimizer: Adam, form: Form, states: Tensor, targets: Tensor, train: Tensor) -> None:
     """Take one step for each batch of the training windows, in random order."""
     probe.train()
     size = BATCH if len(train) <= MANY else FRAME_BATCH
     for batch in train[torch.randperm(len(train))].split(size):
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss_of(form, probe(states[batch]), targets[batch]).backward()
         optimizer.step()
 

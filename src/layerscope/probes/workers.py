@@ -46,11 +46,14 @@ def side_by_side(
     """
     starter = os.getpid()
     delayed = (joblib.delayed(work)(starter, function, arguments) for arguments in calls)
-    if order == "as asked":
-        yield from joblib.Parallel(n_jobs=workers, return_as="generator")(delayed)
-    else:
-        # Not in batches, so that each can be kept as soon as it is there.
-        yield from joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)(delayed)
+    # One thread each: together they take the cores that there are.
+    with joblib.parallel_config("loky", inner_max_num_threads=1):
+        if order == "as asked":
+            parallel = joblib.Parallel(n_jobs=workers, return_as="generator")
+        else:
+            # Not in batches, so that each can be kept as soon as it is there.
+            parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+    yield from parallel(delayed)
 
 
 def work(starter: int, function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
