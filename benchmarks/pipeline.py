@@ -3,7 +3,8 @@
 Clips of 30 s, 44.1 kHz stereo, as MP3, FLAC and WAV, through the whole pass (decode, cut, put together, write), by kind
 and number of workers. The encoder is a stand-in of MuQ's size that gives what is kept at no cost, as
 a GPU that is fast enough would: the means of windows, or every frame at 25 Hz. The ceiling beside it is the decoding
-alone, by as many workers of the same kind, in the same minute.
+alone, by as many workers of the same kind, in the same minute. Before that, what the decoding of one clip takes, part
+by part, and what its last five seconds alone take.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import soundfile
+import soxr
 import torch
 from joblib import cpu_count
 from rich.console import Console
 from rich.table import Table
 
+from layerscope.data.audio import decode_mono, load, sound_digest
+from layerscope.data.sound_parts import Part, opened
 from layerscope.encoders import Encoder
 from layerscope.features.clip_states import Assembly, ClipStates
 from layerscope.features.decoding import decoders, decoding_workers
@@ -90,14 +94,48 @@ def main() -> None:
     table = Table(box=None)
     for column in ("format", "workers", "ceiling, clips/s", *TARGETS):
         table.add_column(column, justify="left" if column in ("format", "workers") else "right")
+    parts = Table(title="milliseconds of a processor for one clip", box=None)
+    for column in ("format", "open", "decode", "and mix", "resample", "digest", "its last 5 s, all"):
+        parts.add_column(column, justify="left" if column == "format" else "right")
     with tempfile.TemporaryDirectory() as place:
         for ending in asked.formats:
             clips = write_sounds(Path(place), ending, asked.clips)
+            parts.add_row(ending, *(f"{1000 * least(part):.1f}" for part in parts_of_decoding(Path(clips.path[0]))))
             for workers in asked.workers:
                 for processes in (False, True):
                     lines = [measured(clips, workers, processes, Path(place)) for _ in range(asked.repeats)]
                     table.add_row(ending, f"{workers} {'processes' if processes else 'threads'}", *cells(lines))
-    console.print(table)
+    console.print(parts, table, sep="\n")
+
+
+def parts_of_decoding(path: Path) -> list[Callable[[], object]]:
+    """Return what is done for a clip, step by step."""
+    with opened(path) as parts:
+        mono = decode_mono(parts[0], 0, parts[0].frames)
+    samples = load(path, StandIn.sample_rate)
+
+    def in_file(action: Callable[[Part], object]) -> None:
+        with opened(path) as parts:
+            action(parts[0])
+
+    return [
+        lambda: in_file(lambda _: None),
+        lambda: in_file(lambda part: deque(part.blocks(0, part.frames), maxlen=0)),
+        lambda: in_file(lambda part: decode_mono(part, 0, part.frames)),
+        lambda: soxr.resample(mono, RATE, StandIn.sample_rate),
+        lambda: sound_digest(samples),
+        lambda: sound_digest(load(path, StandIn.sample_rate, SECONDS - 5.0)),
+    ]
+
+
+def least(action: Callable[[], object], repeats: int = 5) -> float:
+    """Return the fewest seconds of a processor that an action took."""
+    times = []
+    for _ in range(repeats):
+        started = time.process_time()
+        action()
+        times.append(time.process_time() - started)
+    return min(times)
 
 
 def write_sounds(place: Path, ending: str, count: int) -> pd.DataFrame:

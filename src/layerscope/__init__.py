@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from layerscope.study.probe import probe
     from layerscope.study.study_results import Results
 
-# Here, before anything else of layerscope is imported: OpenMP reads these once, when torch is loaded. A thread that
-# spins while it waits takes its core from others and from other programs (docs/decisions.md, "Waiting threads sleep").
-for _variable, _value in {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}.items():
+#: How threads wait for one another: one that spins takes its core from others and from other programs
+#: (docs/decisions.md, "Waiting threads sleep").
+THREADS_WAIT = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
+# Here, before anything else of layerscope is imported, as OpenMP reads these once, when torch is loaded.
+for _variable, _value in THREADS_WAIT.items():
     os.environ.setdefault(_variable, _value)
 
 __all__ = [
