@@ -1,5 +1,6 @@
 """What each layer of a music model hears, measured once and told straight."""
 
+import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from layerscope.predictor.predict import Predictor, load_predictor
     from layerscope.study.probe import probe
     from layerscope.study.study_results import Results
+
+#: How threads wait for one another: one that spins takes its core from others and from other programs
+#: (docs/decisions.md, "Waiting threads sleep").
+THREADS_WAIT = {"OMP_WAIT_POLICY": "passive", "KMP_BLOCKTIME": "0"}
+# Here, before anything else of layerscope is imported, as OpenMP reads these once, when torch is loaded.
+for _variable, _value in THREADS_WAIT.items():
+    os.environ.setdefault(_variable, _value)
 
 __all__ = [
     "Dataset",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from layerscope.data.audio import file_facts, load, sound_digest
+from layerscope.data.audio import file_facts, load, mixed, sound_digest
 from layerscope.errors import AudioError
 
 #: Every hostile file: the tone that must come out, in samples at 24 kHz, or the words of the refusal.
@@ -123,6 +123,19 @@ def test_sound_digest_ignores_the_container(tmp_path):
     assert sound_digest(first) == sound_digest(second)
     assert sound_digest(first) != sound_digest(first[:-1])
     assert file_facts(tmp_path / "a.wav").digest != file_facts(tmp_path / "a.flac").digest
+
+
+def test_sound_digest_is_of_16_bits_and_beyond():
+    quiet = np.array([0.25, 0.0, -3.0e5], np.float32)
+    assert sound_digest(quiet) == sound_digest(quiet + np.array([1e-6, -1e-6, 0.0], np.float32))
+    assert sound_digest(quiet) != sound_digest(quiet + np.array([0.0, 0.0, 1.0], np.float32))
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_channels_are_mixed_as_numpy_averages_them(channels, order):
+    block = np.asarray(np.random.default_rng(0).normal(0, 0.1, (4096, channels)), np.float32, order=order)
+    np.testing.assert_array_equal(mixed(block), block.mean(axis=1))
 
 
 @pytest.mark.parametrize("value", [1e20, 2e6, -3e38])

@@ -1,4 +1,5 @@
 import io
+import re
 
 import av
 import numpy as np
@@ -127,6 +128,20 @@ def test_zeros_behind_all_frames_that_a_header_counts_are_padding(tmp_path):
     for end in (bytes(5000), bytes(300) + id3v1()):
         path.write_bytes(VARIABLE + end)
         np.testing.assert_array_equal(load(path, RATE), whole)
+
+
+def test_a_frame_that_cannot_be_decoded_is_placed(tmp_path):
+    content = bytearray(BARE)
+    # Behind the four bytes of its header: side information that no decoder can follow.
+    place = content.index(content[:2], 40_000)
+    content[place + 4 : place + 36] = b"\xff" * 32
+    path = tmp_path / "a.mp3"
+    path.write_bytes(content)
+    assert measure(path)[0] == samples_of(BARE) / RATE
+    with pytest.raises(AudioError, match=r"an MPEG frame between (\S+) and (\S+) s cannot be decoded") as caught:
+        load(path, RATE)
+    begin, end = map(float, re.findall(r"\d+\.\d+", str(caught.value).rpartition("between")[2]))
+    assert begin <= place / len(BARE) * samples_of(BARE) / RATE <= end
 
 
 def test_whole_frames_that_are_fewer_than_promised_are_called_so(tmp_path):

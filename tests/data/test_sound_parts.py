@@ -1,3 +1,4 @@
+import io
 import os
 import struct
 
@@ -5,7 +6,9 @@ import numpy as np
 import pytest
 from benchmarks.hostile.made_audio import ape, encoded, id3, id3v1, music, piped, unknown_length
 
+from layerscope.data import sound_parts
 from layerscope.data.audio import file_facts, load, measure
+from layerscope.data.sound_parts import flac_starts
 from layerscope.errors import AudioError
 
 RATE = 24_000
@@ -150,6 +153,13 @@ def test_flacs_that_were_joined_are_all_heard(tmp_path):
     path.write_bytes(content + unknown_length(content) + content)
     assert measure(path)[0] == 6.0
     np.testing.assert_allclose(load(path, RATE)[48_000:96_000], MUSIC.mean(axis=1), atol=2**-15)
+
+
+@pytest.mark.parametrize("cut", range(10))
+def test_a_flac_is_found_whose_mark_two_reads_share(cut, monkeypatch):
+    content = encoded("FLAC", MUSIC, RATE)
+    monkeypatch.setattr(sound_parts, "SEARCHED", len(content) + cut)
+    assert flac_starts(io.BytesIO(content + content), 0) == [0, len(content)]
 
 
 @pytest.mark.parametrize("container", ["WAV", "FLAC", "AIFF", "OGG", "MP3"])

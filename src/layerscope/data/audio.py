@@ -6,6 +6,7 @@ holds less than its header promises is refused, since a label for the whole says
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -189,7 +190,7 @@ def decode_mono(part: Part, first: int, count: int) -> Samples:
     blocks, mixed_power, channel_power = [], 0.0, 0.0
     for block in part.blocks(first, count):
         refuse_unheard(block)
-        mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+        mono = mixed(block)
         mixed_power += power(mono)
         channel_power += power(block) / block.shape[1]
         blocks.append(mono)
@@ -202,10 +203,16 @@ def decode_mono(part: Part, first: int, count: int) -> Samples:
     return np.concatenate(blocks)
 
 
+def mixed(block: Samples) -> Samples:
+    """Return the mean of the channels of samples, (frame, channel)."""
+    # Channel by channel: numpy's mean over so short an axis takes twenty times as long.
+    return functools.reduce(np.add, block.T) / np.float32(block.shape[1])
+
+
 def power(samples: Samples) -> float:
     """Return the sum of squares."""
-    # float64, because squares of minutes of sound outgrow the digits of float32.
-    flat = samples.ravel()
+    # float64, because squares of minutes of sound outgrow the digits of float32; "K", because another order is a copy.
+    flat = samples.ravel("K")
     return float(np.einsum("i,i->", flat, flat, dtype=np.float64))
 
 
@@ -221,5 +228,5 @@ def refuse_unheard(samples: NDArray[np.floating]) -> None:
 
 def sound_digest(samples: Samples) -> str:
     """Return a digest of what is heard: equal for the same samples in another container, at 16-bit resolution."""
-    # Whole numbers, of which 0 and -0 are one; int64, since a float file may exceed 16 bits.
-    return digest(np.round(samples * 32768.0).astype(np.int64).tobytes())
+    # Whole numbers, which a float32 holds as they are, those beyond 16 bits of a float file too; 0 and -0 are one.
+    return digest((np.round(samples * np.float32(32768.0)) + np.float32(0.0)).data)

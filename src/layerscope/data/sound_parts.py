@@ -29,16 +29,19 @@ from layerscope.errors import AudioError
 
 __all__ = ["Part", "opened"]
 
-#: Numbers decoded at once, so that all channels of a long file are never in memory together.
-BLOCK = 1 << 20
+#: Numbers decoded at once, so that all channels of a long file are never in memory together; few enough for a
+#: processor's cache.
+BLOCK = 1 << 17
+#: Bytes that are searched at once.
+SEARCHED = 1 << 20
 #: Bytes that are read from the disk at once.
 READ_AHEAD = 1 << 16
 #: Formats of a WAV that are MPEG audio.
 MPEG_IN_WAV = (0x50, 0x55)
 #: How the body of an Ogg stream begins that is nine bytes and a FLAC.
 OGG_FLAC = b"\x7fFLAC"
-#: How a FLAC begins: its mark, and a first block of 34 bytes.
-FLAC = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")
+#: How a FLAC begins: its mark, and a first block of 34 bytes; and how many bytes that are.
+FLAC, FLAC_BYTES = re.compile(rb"fLaC[\0\x80]\0\0\x22"), 8
 #: How files begin, behind a tag too, that hold no sound that is read.
 UNREAD = {
     # Of its first four bytes zeros behind a tag count to that.
@@ -143,10 +146,12 @@ def parts_of(file: BinaryIO) -> list[Part]:
     if mark[:4] == b"OggS":
         links = ogg_links(file, start)
         return [ogg_part(file, *link, alone=len(links) == 1) for link in links]
-    if mark[:8] in FLAC:
+    if FLAC.match(mark):
         starts = [*flac_starts(file, start), size]
+        # The file itself where it is nothing else: libsndfile reads that without coming back to Python.
+        views = [View(file, *stretch) for stretch in itertools.pairwise(starts)] if starts != [0, size] else [file]
         with broken_inside(soundfile.LibsndfileError, av.FFmpegError):
-            return [SndfilePart(finished_flac(View(file, *stretch))) for stretch in itertools.pairwise(starts)]
+            return [SndfilePart(finished_flac(view)) for view in views]
     if frame_header(mark[:4]):
         return list(mpeg_parts(file, start, end_of_sound(file)))
     if is_free_format(mark[:4]):
@@ -235,9 +240,9 @@ def refuse_shorter(log: str) -> None:
 
 def flac_starts(file: BinaryIO, start: int) -> list[int]:
     """Return where each FLAC begins of those that were joined to one file; most are one."""
-    starts, position = [start], start + 1
-    while len(block := peek(file, position, BLOCK)) >= len(FLAC[0]):
-        found = [place for place in map(block.find, FLAC) if place >= 0]
-        starts += [position + min(found)] if found else []
-        position += min(found) + 1 if found else max(1, len(block) - len(FLAC[0]) + 1)
+    starts, position = [], start
+    while len(block := peek(file, position, SEARCHED)) >= FLAC_BYTES:
+        starts += [position + found.start() for found in FLAC.finditer(block)]
+        # A mark that the end of a block cuts in two is whole in the next one.
+        position += len(block) - FLAC_BYTES + 1
     return starts

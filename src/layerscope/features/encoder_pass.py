@@ -7,9 +7,8 @@ is kept comes to the CPU.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,20 +20,29 @@ import soxr
 from numpy.typing import NDArray
 
 from layerscope.atomic_files import sweep
-from layerscope.data.audio import load, sound_digest
 from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
 from layerscope.encoders.own_encoder import author_answers, is_own, memory_faults
 from layerscope.errors import AudioError
 from layerscope.features.batches import BatchSize, Window, encode_windows
 from layerscope.features.clip_features import Features
 from layerscope.features.clip_states import Assembly, ClipStates, refuse_non_finite, take_together
+from layerscope.features.decoding import (
+    AHEAD_SECONDS,
+    Ahead,
+    ClipDecoder,
+    Decoded,
+    decoders,
+    decoding_workers,
+    heard,
+    refuse_short,
+)
 from layerscope.features.frame_sample import FRAMES_A_CLIP, sampled_frames, sampled_of_clips
 from layerscope.features.pooling import MOMENTS, Pooling
 from layerscope.features.shard_writer import Shard, ShardWriter
 from layerscope.features.store import ClipEntry, FeatureStore
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
 
-__all__ = ["Extraction", "Pass", "stored_features", "too_short"]
+__all__ = ["Extraction", "Pass", "stored_features"]
 
 Samples = NDArray[np.float32]
 Progress = Callable[[int, float], None]
@@ -47,15 +55,13 @@ ShardsEncoder = Callable[
 SHARD_SECONDS = 300.0
 #: The other bound, which clips below 1.2 s reach first: it keeps the list of clips in a shard's header short.
 SHARD_CLIPS = 256
-#: Threads that decode while an encoder works.
-DECODERS = 2
 #: Files that decide what states are.
 SOURCES = (
     *(f"layerscope.data.{name}" for name in ("audio", "sound_parts", "unfinished_headers", "mpeg_audio", "ogg_pages")),
     "layerscope.data.file_views",
     *(
         f"layerscope.features.{name}"
-        for name in ("encoder_pass", "batches", "clip_states", "pooling", "shard_writer", "windows")
+        for name in ("encoder_pass", "decoding", "batches", "clip_states", "pooling", "shard_writer", "windows")
     ),
 )
 
@@ -79,28 +85,6 @@ class Extraction:
     cached: int = 0
     windows: int = 0
     failed: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """A clip before it is encoded: its windows (or, of an encoder that reads files, its states), and where they lie.
-
-    Attributes
-    ----------
-    windows : sequence
-        Samples of each window, or the states of the one.
-    spans : list of (float, float)
-        Of each window, in seconds from the start of the clip.
-    sound : str
-        Digest of what is heard.
-    seconds : float
-        Length.
-    """
-
-    windows: Sequence[Any]
-    spans: list[tuple[float, float]]
-    sound: str
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -135,6 +119,11 @@ class Pass:
     def pooling(self) -> Pooling:
         """Return how frames are summarised: plain features by six moments, the mean among them."""
         return "moments" if self.encoder.baseline else "mean"
+
+    @property
+    def on_gpu(self) -> bool:
+        """Return whether the CPU is free while the encoder works."""
+        return str(getattr(self.encoder, "device", "")).partition(":")[0] in ("cuda", "mps")
 
     def stored_bytes(self, clips: pd.DataFrame) -> float:
         """Return what clips take on disk."""
@@ -276,51 +265,38 @@ class Pass:
         progress: Progress = lambda *_: None,
     ) -> None:
         """Encode what is missing of shards, and count in `done` what was done; see `extract`."""
-        with decoders() as threads, ShardWriter(store) as writer:
-            for found, rows, decoding in self.ahead(shards, store, missing, threads):
+        processes = self.on_gpu and not self.encoder.reads_files
+        with decoders(decoding_workers(), processes=processes) as executor, ShardWriter(store) as writer:
+            for found, rows, decoding in self.ahead(shards, store, missing, executor):
                 if len(found):
                     done.cached += len(found)
                     progress(len(found), float(found.clip_seconds.sum()))
                 self.add_shard(writer, rows, decoding, missing, done, progress)
 
     def ahead(
-        self,
-        shards: Sequence[pd.DataFrame],
-        store: FeatureStore,
-        missing: Mapping[str, int],
-        threads: ThreadPoolExecutor,
-    ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame, list[Future[Decoded]]]]:
-        """Yield of each shard the clips that another run has added meanwhile, and those to encode, being decoded.
+        self, shards: Sequence[pd.DataFrame], store: FeatureStore, missing: Mapping[str, int], executor: Executor
+    ) -> Ahead:
+        """Return of each shard the clips that another run has added meanwhile, and those to encode, being decoded."""
 
-        The decoding of the next shard has begun already when one is yielded.
-        """
-        waiting: tuple[pd.DataFrame, pd.DataFrame, list[Future[Decoded]]] | None = None
-        for shard in shards:
-            # Another run may have added a shard since the last one; what it holds is not encoded twice.
-            store.refresh()
-            wanted = shard[shard.clip_key.isin(list(missing))]
-            held = np.array([store.holds(key, missing[key]) for key in wanted.clip_key], dtype=bool)
-            rows = wanted[~held]
-            decoding = [threads.submit(self.decode, row.path, row.start, row.end) for row in rows.itertuples()]
-            # One shard is held back, so that the encoder works on it while the threads decode the next.
-            if waiting:
-                yield waiting
-            waiting = (wanted[held], rows, decoding)
-        if waiting:
-            yield waiting
+        def wanted() -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+            for shard in shards:
+                # Another run may have added a shard since the last one; what it holds is not encoded twice.
+                store.refresh()
+                rows = shard[shard.clip_key.isin(list(missing))]
+                held = np.array([store.holds(key, missing[key]) for key in rows.clip_key], dtype=bool)
+                yield rows[held], rows[~held]
 
-    def decode(self, path: str, start: float, end: float) -> Decoded:
-        """Return the windows of a clip; an end of NaN is that of the file."""
         encoder = self.encoder
-        samples = load(Path(path), encoder.sample_rate, start, None if np.isnan(end) else end)
-        seconds, sound = len(samples) / encoder.sample_rate, sound_digest(samples)
-        # Of states on disk the audio is decoded all the same: its digest shows the same sound in two splits.
-        if encoder.reads_files:
-            states = self.read_states(Path(path), start, end)
-            return Decoded([states], [(0.0, states[0].shape[0] / encoder.frame_rate)], sound, seconds)
-        refuse_short(encoder, samples, path)
-        windows, spans = self.cutting.cut(samples, encoder.sample_rate)
-        return Decoded(list(windows), spans, sound, seconds)
+        decoder = ClipDecoder(encoder.name, encoder.sample_rate, encoder.minimum_samples, self.cutting)
+        decode = self.read_file if encoder.reads_files else decoder.decode
+        return Ahead(wanted(), decode, executor, AHEAD_SECONDS * decoding_workers())
+
+    def read_file(self, path: str, start: float, end: float) -> Decoded:
+        """Return the states of a clip, of an encoder that reads files; an end of NaN is that of the file."""
+        # The audio is decoded all the same: its digest shows the same sound in two splits.
+        _, sound, seconds = heard(path, start, end, self.encoder.sample_rate)
+        states = self.read_states(Path(path), start, end)
+        return Decoded([states], [(0.0, states[0].shape[0] / self.encoder.frame_rate)], sound, seconds)
 
     def read_states(self, path: Path, start: float, end: float) -> Any:
         """Return the states of a span of a file, of an encoder that reads them."""
@@ -334,7 +310,7 @@ class Pass:
         self,
         writer: ShardWriter,
         rows: pd.DataFrame,
-        decoding: Sequence[Future[Decoded]],
+        decoding: Iterable[Future[Decoded]],
         sampled: Mapping[str, int],
         done: Extraction,
         progress: Progress,
@@ -368,16 +344,6 @@ class Pass:
         writer.add(shard)
 
 
-@contextmanager
-def decoders() -> Iterator[ThreadPoolExecutor]:
-    """Yield the threads that decode; what has not begun when the pass is interrupted is dropped."""
-    threads = ThreadPoolExecutor(max_workers=DECODERS, thread_name_prefix="decode")
-    try:
-        yield threads
-    finally:
-        threads.shutdown(cancel_futures=True)
-
-
 def plan_shards(clips: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Divide clips, in order, into shards; the same clips give the same shards, whatever is stored already."""
     first, seconds = 0, 0.0
@@ -386,20 +352,6 @@ def plan_shards(clips: pd.DataFrame) -> Iterator[pd.DataFrame]:
         if seconds >= SHARD_SECONDS or row + 1 - first >= SHARD_CLIPS or row + 1 == len(clips):
             yield clips.iloc[first : row + 1]
             first, seconds = row + 1, 0.0
-
-
-def too_short(encoder: Encoder, samples: int, path: str) -> str:
-    """Return how so many samples are fewer than an encoder needs, or nothing."""
-    if samples >= encoder.minimum_samples:
-        return ""
-    needed = encoder.minimum_samples / encoder.sample_rate
-    return f"{path}: too short: {samples / encoder.sample_rate:.4f} s, {encoder.name} needs {needed:.4f} s"
-
-
-def refuse_short(encoder: Encoder, samples: Samples, path: str) -> None:
-    """Raise if there is less sound than an encoder needs."""
-    if reason := too_short(encoder, len(samples), path):
-        raise AudioError(reason)
 
 
 def window_progress(entries: Sequence[ClipEntry], progress: Progress) -> Callable[[int], None]:

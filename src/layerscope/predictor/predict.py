@@ -27,7 +27,8 @@ from layerscope.encoders.exported_encoder import read_portable
 from layerscope.encoders.model_names import names_code
 from layerscope.errors import AudioError, DataError, UsageError, unknown
 from layerscope.features.clip_states import ClipStates
-from layerscope.features.encoder_pass import Pass, refuse_short
+from layerscope.features.decoding import refuse_short
+from layerscope.features.encoder_pass import Pass
 from layerscope.features.windows import FRAME_RATE
 from layerscope.probes import apply_probe
 from layerscope.probes.frame_targets import averaged, context

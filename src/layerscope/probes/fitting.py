@@ -265,7 +265,7 @@ def left_of(target: Target, number: int, scores: NDArray[np.float32], name: str)
 @cache
 def source_of(kind_module: str) -> str:
     """Return the digest of the code that outcomes depend on, of a kind of target that a module defines."""
-    probes = ("inputs", "problem", "mlp", "linear", "closed_form", "sample_sums", "frame_targets")
+    probes = ("inputs", "problem", "mlp", "adam", "linear", "closed_form", "sample_sums", "frame_targets")
     modules = [__name__, "layerscope.scores.layer_selection", *(f"layerscope.probes.{name}" for name in probes)]
     modules += sorted(module.name for module in pkgutil.iter_modules(targets.__path__, "layerscope.targets."))
     # A kind that was typed in has no file; it ends with its session, and so does what is known of it.

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from layerscope.features.row_blocks import Rows, held, row_blocks
+from layerscope.probes.adam import Adam
 from layerscope.probes.problem import (
     Prediction,
     Problem,
@@ -128,18 +129,14 @@ def train_once(problem: Problem, states: Rows, rate: float, seed: int) -> Traine
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         probe = MLP(states.shape[-1], len(labels.names), mixture_size(states))
-        # Without decay AdamW is Adam (docs/decisions.md).
-        optimizer = torch.optim.AdamW(probe.parameters(), lr=rate, weight_decay=0.0, fused=True)
-        halving = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, mode="max", factor=0.5, patience=problem.schedule.halve_after
-        )
+        optimizer = Adam(probe.parameters(), rate, problem.schedule.halve_after)
         best, kept, best_epoch = (-np.inf, -np.inf), copy.deepcopy(probe.state_dict()), 0
         settled = problem.settings is not None
         for epoch in range(1, int(problem.open_values("epoch", (problem.schedule.epochs,))[0]) + 1):
             run_epoch(probe, optimizer, labels.kind.form, trained, wanted)
             rank = validate(probe, problem, asked, targets, valid, restore)
             # By the score alone: the loss only tells equal scores apart.
-            halving.step(rank[0])
+            optimizer.judge(rank[0])
             if settled or rank > best:
                 best, kept, best_epoch = rank, copy.deepcopy(probe.state_dict()), epoch
             elif epoch - best_epoch >= problem.schedule.stop_after:
@@ -169,12 +166,12 @@ def applied_weights(
     return found | ({"mixture": np.array(mixture)} if mixture else {})
 
 
-def run_epoch(probe: MLP, optimizer: torch.optim.Optimizer, form: Form, states: Rows, targets: Tensor) -> None:
+def run_epoch(probe: MLP, optimizer: Adam, form: Form, states: Rows, targets: Tensor) -> None:
     """Take one step for each batch of the training windows, in random order."""
     probe.train()
     size = BATCH if len(states) <= MANY else FRAME_BATCH
     for batch in torch.randperm(len(states)).split(size):
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss_of(form, probe(torch.from_numpy(states[batch.numpy()])), targets[batch]).backward()
         optimizer.step()
 

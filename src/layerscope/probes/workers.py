@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
 from typing import Any, Literal, TypeVar
 
 import joblib
 
+from layerscope.features.decoding import end_with
+
 __all__ = ["Order", "calls_elsewhere", "side_by_side"]
 
-#: Seconds after which a worker looks again whether the process that started it lives.
-LOOK_EVERY = 1.0
 # Of an interrupt joblib says which tasks it cut short, as if that were a fault; what is lost is trained again.
 warnings.filterwarnings("ignore", message=r"\d+ tasks (have been successfully executed|which were still being)")
 
@@ -69,11 +66,14 @@ def side_by_side(
         return
     starter = os.getpid()
     delayed = (joblib.delayed(work)(starter, function, arguments) for arguments in calls)
-    if order == "as asked":
-        yield from joblib.Parallel(n_jobs=workers, return_as="generator")(delayed)
-    else:
-        # Not in batches, so that each can be kept as soon as it is there.
-        yield from joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)(delayed)
+    # One thread each: together they take the cores that there are.
+    with joblib.parallel_config("loky", inner_max_num_threads=1):
+        if order == "as asked":
+            parallel = joblib.Parallel(n_jobs=workers, return_as="generator")
+        else:
+            # Not in batches, so that each can be kept as soon as it is there.
+            parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1)
+    yield from parallel(delayed)
 
 
 def work(starter: int, function: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
@@ -81,19 +81,3 @@ def work(starter: int, function: Callable[..., Result], arguments: tuple[Any, ..
     if os.getpid() != starter:
         end_with(starter)
     return function(*arguments)
-
-
-@cache
-def end_with(starter: int) -> None:
-    """Watch, from now on, whether the process that started this one lives.
-
-    A killed process says no goodbye to its workers, which would train to the end of a job and wait for the next one.
-    """
-    threading.Thread(target=watch, args=(starter,), daemon=True, name="end with the starter").start()
-
-
-def watch(starter: int) -> None:
-    """End this process as soon as another one is its parent."""
-    while os.getppid() == starter:
-        time.sleep(LOOK_EVERY)
-    os._exit(1)

@@ -14,7 +14,7 @@ from torch import Tensor
 from layerscope.data.audio import load
 from layerscope.encoders import Encoder
 from layerscope.errors import AudioError
-from layerscope.features.encoder_pass import too_short
+from layerscope.features.decoding import too_short
 from layerscope.study.study_tasks import StudyTask
 
 __all__ = ["Trial", "first_windows", "short_clips", "try_clips"]
