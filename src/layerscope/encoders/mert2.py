@@ -95,7 +95,8 @@ class ResponseNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, frame, dim) to the same shape."""
         # Over all frames of a clip: padding would change every one, so that lengths must not be mixed in a batch.
-        response = x.norm(dim=1, keepdim=True)
+        # In float32 in any precision: it is a sum over all frames.
+        response = x.norm(dim=1, keepdim=True, dtype=torch.float32)
         return self.weight * x * (response / (response.mean(dim=-1, keepdim=True) + 1e-6)) + self.bias + x
 
 
