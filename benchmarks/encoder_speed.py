@@ -31,7 +31,6 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils import mkldnn
 
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel, ResidualConvolution, depthwise, fused
 from layerscope.encoders.mel import SAMPLE_RATE
@@ -253,7 +252,8 @@ def dense_layers() -> dict[str, Action]:
     x, layer = frames(), nn.Linear(1024, 4096, device=DEVICE)
     ways: dict[str, Action] = {"a linear layer (kept)": lambda: layer(x)}
     if DEVICE == "cpu":
-        packed = mkldnn.to_mkldnn(layer)
+        # Here, because its import warns of what PyTorch is to give up.
+        packed = importlib.import_module("torch.utils.mkldnn").to_mkldnn(layer)
         ways["packed by oneDNN before"] = lambda: packed(x.to_mkldnn()).to_dense()
     return ways
 
