@@ -184,7 +184,7 @@ class ConvolutionModule(nn.Module):
 
 def depthwise(x: Tensor, kernels: Tensor, bias: Tensor | None = None) -> Tensor:
     """Convolve each channel of (batch, frame, dim) over time by kernels (dim, 1, length); frames stay as many."""
-    # As an image of height one with channels last, as it lies in memory: a convolution of one axis is many times slower.
+    # As an image of height one, channels last as they lie in memory: a convolution of one axis is many times slower.
     image = x.transpose(1, 2)[:, :, None]
     convolved = F.conv2d(image, kernels[:, :, None], bias, padding="same", groups=len(kernels))
     return convolved[:, :, 0].transpose(1, 2)
