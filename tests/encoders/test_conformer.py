@@ -1,8 +1,10 @@
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
-from layerscope.encoders import load_encoder
+from layerscope.encoders import load_encoder, winograd
+from layerscope.encoders.conformer import ConformerConfig, ConvolutionModule, ResidualConvolution
 
 SMALL = ["muq-small", "musicfm-small"]
 
@@ -68,3 +70,48 @@ def test_fingerprint_depends_on_weights_not_on_the_name(golden, tmp_path):
     for file in ("config.json", "model.safetensors"):
         (copy / file).write_bytes((source / file).read_bytes())
     assert load_encoder(source).fingerprint == load_encoder(copy).fingerprint
+
+
+def with_statistics(module):
+    """Return a module in evaluation whose norms hold what training leaves: other than 0 and 1."""
+    generator = torch.Generator().manual_seed(0)
+    for norm in module.modules():
+        if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+            for tensor in (norm.weight.data, norm.bias.data, norm.running_mean):
+                tensor.normal_(1, 0.5, generator=generator)
+            norm.running_var.uniform_(0.1, 4, generator=generator)
+    return module.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("channels", [8, winograd.FEWEST_CHANNELS])
+def test_norms_within_the_kernels_do_what_norms_after_them_do(channels):
+    block = with_statistics(ResidualConvolution(channels, channels))
+    x = torch.randn(2, channels, 12, 15, generator=torch.Generator().manual_seed(1))
+    main = block.bn2(block.conv2(block.bn1(block.conv1(x)).relu()))
+    torch.testing.assert_close(block(x), (main + block.bn3(block.conv3(x))).relu(), rtol=0, atol=1e-4)
+
+
+def test_the_convolution_of_a_block_is_the_published_one():
+    module = with_statistics(ConvolutionModule(ConformerConfig(dim=16, kernel=7)))
+    x = torch.randn(2, 9, 16, generator=torch.Generator().manual_seed(1))
+    gated = nn.functional.glu(module.pointwise_conv1(module.layer_norm(x).transpose(1, 2)), dim=1)
+    expected = module.pointwise_conv2(nn.functional.silu(module.batch_norm(module.depthwise_conv(gated))))
+    torch.testing.assert_close(module(x), expected.transpose(1, 2), rtol=0, atol=1e-5)
+
+
+def test_computing_leaves_the_published_weights_alone(golden):
+    encoder = load_encoder(golden / "muq-small")
+    before = {name: value.clone() for name, value in encoder.model.state_dict().items()}
+    encoder.encode(torch.zeros(1, 24_000))
+    after = encoder.model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_states_in_bfloat16_are_close(golden, name):
+    expected = load_file(golden / name / "expected.safetensors")
+    with torch.autocast("cpu", torch.bfloat16):
+        states = load_encoder(golden / name).encode(expected["waveforms"])
+    # 8 bits of mantissa, of which three blocks lose some.
+    assert (states - expected["hidden_states"]).norm() <= 0.02 * expected["hidden_states"].norm()

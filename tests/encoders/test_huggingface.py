@@ -196,3 +196,16 @@ def test_sizes_that_make_no_model_are_named_with_their_file(changes, words, tmp_
     (tmp_path / "config.json").write_text(json.dumps(config | changes))
     with pytest.raises(ModelError, match=rf"config\.json: .*{words}"):
         load_encoder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mert95-small", "mert330-small"])
+def test_attention_is_the_fused_one(golden, name, monkeypatch):
+    calls = []
+    fused = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(
+        torch.nn.functional,
+        "scaled_dot_product_attention",
+        lambda *arguments, **named: calls.append(1) or fused(*arguments, **named),
+    )
+    load_encoder(golden / name).encode(torch.zeros(1, 24_000))
+    assert len(calls) == 3  # a block each

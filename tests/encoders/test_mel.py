@@ -31,3 +31,11 @@ def test_number_of_frames(samples):
 
 def test_silence_is_the_floor():
     assert MelSpectrogram()(torch.zeros(1, 2400)).unique().tolist() == pytest.approx([-100.0])
+
+
+def test_mel_is_float32_in_any_precision():
+    samples = torch.randn(1, 4800, generator=torch.Generator().manual_seed(0))
+    expected = MelSpectrogram()(samples)
+    with torch.autocast("cpu", torch.bfloat16):
+        mel = MelSpectrogram()(samples)
+    torch.testing.assert_close(mel, expected, rtol=0, atol=0)

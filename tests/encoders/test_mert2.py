@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from layerscope.encoders import load_encoder
-from layerscope.encoders.mert2 import Mert2Config, Mert2Model
+from layerscope.encoders.mert2 import Mert2Config, Mert2Model, ResponseNorm
 from layerscope.errors import ModelError
 
 
@@ -20,6 +20,23 @@ def test_states_are_those_of_the_published_architecture(golden):
     found = load_encoder(golden / "mert2-small").encode(expected["waveforms"])
     assert found.shape == expected["hidden_states"].shape
     assert (found - expected["hidden_states"]).abs().max() <= 1e-4
+
+
+def test_states_in_bfloat16_are_close(golden):
+    expected = load_file(golden / "mert2-small" / "expected.safetensors")
+    with torch.autocast("cpu", torch.bfloat16):
+        states = load_encoder(golden / "mert2-small").encode(expected["waveforms"])
+    # 8 bits of mantissa, of which every layer loses some.
+    assert (states - expected["hidden_states"]).norm() <= 0.02 * expected["hidden_states"].norm()
+
+
+def test_a_response_is_float32_in_any_precision():
+    norm = ResponseNorm(4)
+    norm.weight.data.fill_(1)
+    x = torch.ones(1, 1001, 4, dtype=torch.bfloat16)
+    # 1,001 has no bfloat16; its root times 4 channels alike is a response of 1, twice the input.
+    assert norm(x).dtype == torch.float32
+    torch.testing.assert_close(norm(x), torch.full((1, 1001, 4), 2.0), rtol=0, atol=1e-5)
 
 
 def test_fewer_layers_are_the_same_layers(golden):

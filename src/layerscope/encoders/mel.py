@@ -67,7 +67,13 @@ class MelSpectrogram(nn.Module):
         self.register_buffer("filters", mel_filter_bank())
 
     def forward(self, waveforms: Tensor) -> Tensor:
-        """Map (batch, samples) to (batch, mel, frame), in dB relative to 1.0."""
+        """Map (batch, samples) to (batch, mel, frame), in dB relative to 1.0, float32."""
+        # Whatever the precision of the network: power spans more digits than bfloat16 has.
+        with torch.autocast(waveforms.device.type, enabled=False):
+            return self.decibels(waveforms.float())
+
+    def decibels(self, waveforms: Tensor) -> Tensor:
+        """See `forward`."""
         spectrum = torch.stft(waveforms, N_FFT, HOP, window=self.window, center=True, pad_mode="reflect",
                               return_complex=True)  # fmt: skip
         # Without the root of a magnitude, which the square would undo.

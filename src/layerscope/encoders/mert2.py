@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from layerscope.encoders.conformer import (
     ConvolutionModule,
     FeedForward,
     SelfAttention,
+    depthwise,
     rotary_angles,
     rotary_frequencies,
     rotate,
@@ -94,7 +95,8 @@ class ResponseNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, frame, dim) to the same shape."""
         # Over all frames of a clip: padding would change every one, so that lengths must not be mixed in a batch.
-        response = x.norm(dim=1, keepdim=True)
+        # In float32 in any precision: it is a sum over all frames.
+        response = x.norm(dim=1, keepdim=True, dtype=torch.float32)
         return self.weight * x * (response / (response.mean(dim=-1, keepdim=True) + 1e-6)) + self.bias + x
 
 
@@ -117,7 +119,8 @@ class ConvNeXtLayer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, frame, dim) to the same shape."""
         block = self.pointwise_block
-        deep = self.depthwise_block["1"](x.transpose(1, 2)).transpose(1, 2)
+        convolution = cast(nn.Conv1d, self.depthwise_block["1"])
+        deep = depthwise(x, convolution.weight, convolution.bias)
         return x + block["4"](block["3"](F.gelu(block["1"](block["0"](deep)))))
 
 
@@ -163,11 +166,11 @@ class Mert2Convolution(ConvolutionModule):
     def __init__(self, config: BlockSizes) -> None:
         super().__init__(config)
         # Under the name that the shared module has for it.
-        self.batch_norm = nn.LayerNorm(config.dim)
+        self.batch_norm = nn.LayerNorm(config.dim)  # type: ignore[assignment]
 
-    def activate(self, x: Tensor) -> Tensor:
-        """See `ConvolutionModule.activate`."""
-        return F.gelu(self.batch_norm(x.transpose(1, 2))).transpose(1, 2)
+    def mix_frames(self, x: Tensor) -> Tensor:
+        """See `ConvolutionModule.mix_frames`."""
+        return F.gelu(self.batch_norm(depthwise(x, self.depthwise_conv.weight)))
 
 
 class Mert2Block(ConformerBlock):
