@@ -155,8 +155,8 @@ def probe_features(
     facts["folds"] = len(target.parts)
     facts["never_trained"] = never_trained(labels, [clip_part(target, number) for number in range(len(target.parts))])
     facts |= names | {"title": task.task.title if task.task else task.name}
-    tested = splits["test"].rows
-    predictions = [predictions_of(job, left[id(job)], labels, clips, tested, task.name) for job in chosen]
+    heard = target.tracks.labels if target.tracks else labels
+    predictions = [predictions_of(job, left[id(job)], heard, clips, splits["test"], task.name) for job in chosen]
     return TaskScores(entries, facts, splits_of_clips(clips, task.name), pd.concat(predictions, ignore_index=True))
 
 
