@@ -12,6 +12,7 @@ import importlib.util
 import json
 import logging
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -147,16 +148,18 @@ def write_onnx(
     ModelError
         If torch cannot export this model, or the file does not say what torch says.
     """
-    probed = ProbedEncoder(encoder, input_name.startswith("weighted"), weights)
+    probed = ProbedEncoder(encoder, input_name.startswith("weighted"), weights).eval()
     shortest = encoder.minimum_samples
     traced = noise(1, max(shortest, round(encoder.sample_rate)))
     shapes = {"waveform": {0: torch.export.Dim("batch"), 1: torch.export.Dim("samples", min=shortest)}}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of torchvision, which nobody asked for
     try:
-        program = torch.onnx.export(
-            probed, (traced,), dynamo=True, dynamic_shapes=shapes, input_names=["waveform"], output_names=["scores"],
-            verbose=False,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of the exporter's own code
+            program = torch.onnx.export(
+                probed, (traced,), dynamo=True, dynamic_shapes=shapes, input_names=["waveform"],
+                output_names=["scores"], verbose=False,
+            )  # fmt: skip
     except (torch.onnx.OnnxExporterError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise ModelError(f"{encoder.name}: torch does not export it as ONNX ({reason}); leave --onnx out") from error
