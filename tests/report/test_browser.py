@@ -1,15 +1,18 @@
 """What a reader's browser makes of pages: requests, overflow, small print, keys, sorting, contrast, and how soon."""
 
+import json
 import shutil
 import subprocess
 import tarfile
 import time
 
+import pandas as pd
 import pytest
 from browser import browser, chromium
 from made_study import made_similarities, made_study
 
 from layerscope.report import write_report
+from layerscope.targets.chords import CHORD_NAMES
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="needs Chromium")
 
@@ -94,6 +97,29 @@ def test_the_first_table_sorts_by_its_headers_and_leads_to_the_task(tab, page):
     assert tab.run("document.querySelector('#verdicts thead th').ariaSort") == "ascending"
     tab.run("document.querySelector('#verdicts tbody td.use').click()")
     assert tab.run("location.hash") == "#task-2"
+
+
+@pytest.mark.parametrize(("width", "dark"), WINDOWS)
+def test_a_track_says_what_was_annotated_and_estimated(tab, tmp_path, width, dark):
+    results = made_study(["low"], models=("m",), probes=("mlp",))
+    results.facts["tasks"]["low"] |= {"kind": "chords", "names": list(CHORD_NAMES)}
+    spans = [[2.0 * n, 2.0 * n + 2, CHORD_NAMES[n % 25]] for n in range(60)]
+    said = {"truth": json.dumps({"spans": spans}), "answer": json.dumps({"spans": [[0.0, 120.0, "C:maj"]]})}
+    said |= {"task": "low", "input": "layer", "layer": 0, "probe": "mlp", "clip": "a.wav", "group": 0, "fold": 0}
+    rows = [{**said, "model": model, "probability": float("nan"), "score": 0.1} for model in ("m", "mel")]
+    write_report(results, tmp_path / "report.html", predictions=pd.DataFrame(rows))
+    tab.open(tmp_path / "report.html", width, dark=dark)
+    assert tab.complaints() == []
+    tab.run(OPEN_ALL)
+    assert tab.run("document.querySelectorAll('.strip').length") == 1
+    assert tab.run("document.documentElement.scrollWidth") <= width
+    assert tab.run(LEAST_TEXT) >= 11
+    tab.run("document.querySelector('.track .walk').focus()")
+    tab.press("ArrowRight")
+    tab.press("ArrowRight")
+    tip = "document.querySelector('.tip').textContent"
+    names = "Gb:maj, G:maj, Ab:maj, A:maj, Bb:maj, B:maj"
+    assert tab.run(tip) == f"0:12–0:24\nannotated: {names}\nestimated: C:maj"
 
 
 def test_what_is_wider_than_a_phone_says_that_it_scrolls(tab, page):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from layerscope.report.mistakes import key_relation, mistakes_of
+from layerscope.targets import kind_named
 from layerscope.targets.key import KEY_NAMES
 
 ANSWER = SimpleNamespace(task="t", model="m", probe="closed")
@@ -15,29 +16,20 @@ ANSWER = SimpleNamespace(task="t", model="m", probe="closed")
 def said(truth, answer, probability, score, **more):
     table = pd.DataFrame({"clip": [f"{n}.wav" for n in range(len(truth))], "truth": truth, "answer": answer,
                           "probability": probability, "score": score, **more})  # fmt: skip
-    return table.assign(task="t", model="m", input="layer", layer=1, probe="closed")
+    return table.assign(task="t", model="m", input="layer", layer=1, probe="closed", group=range(len(truth)), fold=0)
 
 
 def test_classes_are_counted_and_the_surest_mistakes_come_first(tmp_path):
     table = said(["a", "a", "b", "b"], ["a", "b", "a", "b"], [0.9, 0.6, 0.8, 0.7], [1.0, 0.0, 0.0, 1.0])
-    mistakes = mistakes_of(table, ANSWER, "classes", tmp_path / "page.html")
+    mistakes = mistakes_of(table, ANSWER, kind_named("classes"), (), tmp_path / "page.html")
     assert mistakes.confusion.to_dict() == {"a": {"a": 1, "b": 1}, "b": {"a": 1, "b": 1}}
     assert list(mistakes.clips["clip"]) == ["2.wav", "1.wav"]
 
 
-def test_classes_are_listed_from_the_worst_with_wilsons_interval(tmp_path):
-    table = said(["a"] * 10 + ["b"] * 10, ["a"] * 9 + ["b"] * 11, [0.9] * 20, [1.0] * 9 + [0.0] + [1.0] * 10)
-    classes = mistakes_of(table, ANSWER, "classes", tmp_path / "page.html").classes
-    assert list(classes.name) == ["a", "b"]
-    # 9 of 10, by Wilson's formula as Newcombe (1998) writes it.
-    z, n, p = 1.959964, 10, 0.9
-    half = z * np.sqrt(z**2 + 4 * n * p * (1 - p))
-    bounds = [(2 * n * p + z**2 + sign * half) / (2 * (n + z**2)) for sign in (-1, 1)]
-    np.testing.assert_allclose(classes.iloc[0][["low", "high"]].astype(float), bounds, atol=1e-6)
-
-
 def test_a_class_that_is_never_answered_has_its_column(tmp_path):
-    mistakes = mistakes_of(said(["a", "b"], ["a", "a"], [0.9, 0.9], [1.0, 0.0]), ANSWER, "classes", tmp_path / "p")
+    mistakes = mistakes_of(
+        said(["a", "b"], ["a", "a"], [0.9, 0.9], [1.0, 0.0]), ANSWER, kind_named("classes"), (), tmp_path / "p"
+    )
     assert mistakes.confusion.loc["b"].to_dict() == {"a": 1, "b": 0}
 
 
@@ -51,7 +43,9 @@ def test_key_errors_are_those_that_mir_eval_weighs(reference):
 
 def test_keys_are_counted_by_kind_of_error(tmp_path):
     answers = ["C major", "G major", "F major", "A minor", "C minor", "D major"]
-    mistakes = mistakes_of(said(["C major"] * 6, answers, [0.5] * 6, [0.0] * 6), ANSWER, "key", tmp_path / "p")
+    mistakes = mistakes_of(
+        said(["C major"] * 6, answers, [0.5] * 6, [0.0] * 6), ANSWER, kind_named("key"), (), tmp_path / "p"
+    )
     assert list(mistakes.keys.values()) == [1, 1, 1, 1, 1, 1]
 
 
@@ -62,7 +56,7 @@ def test_tags_are_sorted_by_their_precision(tmp_path):
         {"x": 0.8, "y": 0.1, "never": 0.3},
     ]
     table = said(["x|y", "", "x"], ["x|y", "y", "x"], [np.nan] * 3, [np.nan] * 3, probabilities=map(json.dumps, shares))
-    mistakes = mistakes_of(table, ANSWER, "tags", tmp_path / "p")
+    mistakes = mistakes_of(table, ANSWER, kind_named("tags"), (), tmp_path / "p")
     # x ranks both of its clips first; y its one clip first of three; a tag that no clip has is left out.
     assert mistakes.tags[["name", "clips", "value"]].values.tolist() == [["x", 2, 1.0], ["y", 1, 1.0]]
     assert mistakes.clips["clip"].iloc[0] == "1.wav"
@@ -71,14 +65,14 @@ def test_tags_are_sorted_by_their_precision(tmp_path):
 def test_values_are_drawn_and_the_farthest_come_first(tmp_path):
     nan = [np.nan] * 3
     mistakes = mistakes_of(
-        said(["0.1", "0.2", "0.3"], ["0.9", "0.2", "0.1"], nan, nan), ANSWER, "values", tmp_path / "p"
+        said(["0.1", "0.2", "0.3"], ["0.9", "0.2", "0.1"], nan, nan), ANSWER, kind_named("values"), (), tmp_path / "p"
     )
     assert mistakes.confusion is None
     assert list(mistakes.clips["clip"]) == ["0.wav", "2.wav", "1.wav"]
     assert mistakes.scatters[0].svg.count('class="dot"') == 3
     assert "0.wav\ntrue 0.1, predicted 0.9" in mistakes.scatters[0].svg
     two = ['{"x": 1, "y": 2}', '{"x": 2, "y": 3}', '{"x": 3, "y": 1}']
-    plots = mistakes_of(said(two, two, nan, nan), ANSWER, "values", tmp_path / "p").scatters
+    plots = mistakes_of(said(two, two, nan, nan), ANSWER, kind_named("values"), (), tmp_path / "p").scatters
     assert [plot.name for plot in plots] == ["x", "y"]
 
 
@@ -87,17 +81,25 @@ def test_a_clip_is_played_from_where_the_page_lies_and_only_where_it_is(tmp_path
     (tmp_path / "music" / "a #1.wav").write_bytes(b"")
     paths = [str(tmp_path / "music" / "a #1.wav"), str(tmp_path / "music" / "gone.wav"), ""]
     table = said(["a"] * 3, ["b"] * 3, [0.9] * 3, [0.0] * 3, path=paths, start=[1.5, 0, 0], end=[3.0, np.nan, np.nan])
-    clips = mistakes_of(table, ANSWER, "classes", tmp_path / "run" / "report.html").clips
+    clips = mistakes_of(table, ANSWER, kind_named("classes"), (), tmp_path / "run" / "report.html").clips
     assert list(clips.audio) == ["../music/a%20%231.wav#t=1.5,3", "", ""]
 
 
 def test_of_another_input_nothing_is_known(tmp_path):
     table = said(["a"], ["a"], [0.9], [1.0])
-    assert mistakes_of(table, SimpleNamespace(task="t", model="n", probe="closed"), "classes", tmp_path / "p") is None
+    assert (
+        mistakes_of(
+            table, SimpleNamespace(task="t", model="n", probe="closed"), kind_named("classes"), (), tmp_path / "p"
+        )
+        is None
+    )
 
 
 def test_hundreds_of_classes_make_no_matrix(tmp_path):
     names = [str(number) for number in range(100)]
     assert (
-        mistakes_of(said(names, names, [0.9] * 100, [1.0] * 100), ANSWER, "classes", tmp_path / "p").confusion is None
+        mistakes_of(
+            said(names, names, [0.9] * 100, [1.0] * 100), ANSWER, kind_named("classes"), (), tmp_path / "p"
+        ).confusion
+        is None
     )

@@ -44,7 +44,7 @@ def test_the_page_stands_alone(page):
 def test_the_page_holds_its_tables(page):
     links = dict(re.findall(r'download="([\w.]+)" href="data:text/csv;base64,([^"]+)"', page.read_text()))
     assert base64.b64decode(links["results.csv"]).decode().startswith("model,dataset,task,target")
-    assert set(links) == {"results.csv", "summary.csv", "overview.csv"}
+    assert set(links) == {"results.csv", "summary.csv", "overview.csv", "by_name.csv"}
 
 
 def test_names_from_outside_are_text_not_markup(page):

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 import layerscope as ls
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
-from layerscope.toymusic.composed_dataset import write_notes
+from layerscope.toymusic.composed_dataset import write_notes, write_pieces
 
 
 def made(labels, **given):
@@ -55,7 +55,26 @@ def test_a_run_leaves_both_tables(tmp_path):
     splits, said = (pd.read_csv(tmp_path / "run" / f"{name}.csv", dtype=str) for name in ("splits", "predictions"))
     assert len(splits) == 40
     assert set(said["clip"]) == set(splits["clip"][splits.split == "test"])
-    columns = ["task", "model", "input", "layer", "probe", "clip", "truth", "answer", "probability", "score"]
+    columns = ["task", "model", "input", "layer", "probe", "clip", "group", "fold", "truth", "answer",
+               "probability", "score"]  # fmt: skip
     assert list(said.columns) == [*columns, "path", "start", "end"]
     assert all(Path(path).is_file() and path.endswith(clip) for path, clip in zip(said.path, said["clip"], strict=True))
     assert said.model.unique().tolist() == [results.answer().model]
+
+
+def test_over_time_the_worst_tracks_say_what_was_heard(tmp_path):
+    pieces = write_pieces(tmp_path / "pieces", count=14, first_seed=0, seconds=4.0)
+    plan = {"data": str(pieces), "target": "segments", "baseline": "mel", "probe": "closed", "folds": 3}
+    said = run(make_plan(plan, "test"), tmp_path / "run").predictions
+    kept = said[said.answer != ""]
+    # The worst of all folds, of which each tests others.
+    assert sorted(kept.score) == sorted(said.score)[: len(kept)]
+    assert len(kept) == 5
+    assert said.fold.nunique() == 3
+    for _, row in kept.iterrows():
+        middles = (np.arange(int(4.0 * 25 / 3)) + 0.5) * 3 / 25
+        names = [
+            [next((name for start, end, name in spans if start <= time < end), "") for time in middles]
+            for spans in (json.loads(row[column])["spans"] for column in ("truth", "answer"))
+        ]
+        assert row.score == pytest.approx(np.mean([one == other for one, other in zip(*names, strict=True)]))

@@ -207,12 +207,13 @@ def export(
     insist: Annotated[
         bool, typer.Option("--insist", help="Although no input beats chance and shuffled labels.")
     ] = False,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Encoder and probe as one ONNX file, too.")] = False,
 ) -> None:
     """Write the answer of a run as a directory that predicts: the encoder, cut after its layer, and the probe."""
     from layerscope.study.export import export as write_predictor
 
     choice: dict[str, Any] = {"task": task, "model": model, "probe": probe, "given": given}
-    choice |= {"weights": not no_weights, "refit": refit, "insist": insist}
+    choice |= {"weights": not no_weights, "refit": refit, "insist": insist, "onnx": onnx}
     print_exported(write_predictor(run_directory, out, **choice, progress=shown_progress()))
 
 

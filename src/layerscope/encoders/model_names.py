@@ -10,6 +10,7 @@ import torch
 
 from layerscope.atomic_files import read_json
 from layerscope.encoders.audio_spectrogram import build_audio_spectrogram
+from layerscope.encoders.checkpoint_paths import labelled
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
 from layerscope.encoders.conformer_checkpoint import build_model, read_checkpoint
 from layerscope.encoders.device import find_device, refuse_precision
@@ -133,7 +134,7 @@ def load_network(
 ) -> LayeredEncoder:
     """Return the encoder of a network that this project makes."""
     untrained = text.startswith(RANDOM)
-    source = text.removeprefix(RANDOM)
+    source = labelled(text)[1].removeprefix(RANDOM)
     if untrained:
         refuse_twin(source)
     # On a fork, so that the caller's random numbers stay as they were.
@@ -283,6 +284,9 @@ def result_name(name: str) -> str:
     >>> result_name("hf:m-a-p/MERT-v1-95M@main"), result_name("random:muq"), result_name("models/my-model/")
     ('MERT-v1-95M', 'random:muq', 'my-model')
     """
+    label = labelled(name)[0]
+    if label:
+        return label
     if name.startswith(RANDOM):
         return RANDOM + result_name(name.removeprefix(RANDOM))
     if name in (*MODELS, *PACKAGED, *UNTRAINED_SIZES, *BASELINES):
@@ -309,6 +313,9 @@ def pinned(name: str) -> str:
 
     A model on the hub is named with its commit; a directory by its whole path.
     """
+    label, path = labelled(name)
+    if label:
+        return f"{label}={Path(path).resolve()}"
     source = name.removeprefix(RANDOM)
     prefix = RANDOM if source != name else ""
     if source.startswith(HUB):

@@ -35,9 +35,9 @@ from layerscope.probes.frame_targets import averaged, context
 from layerscope.probes.inputs import BLOCKS
 from layerscope.targets import Calibration, KindOverTime, kind_named
 
-__all__ = ["MANIFEST", "PROBE", "Manifest", "Predictor", "digests", "load_predictor"]
+__all__ = ["MANIFEST", "ONNX", "PROBE", "Manifest", "Predictor", "digests", "load_predictor"]
 
-MANIFEST, PROBE = "predictor.json", "probe.safetensors"
+MANIFEST, PROBE, ONNX = "predictor.json", "probe.safetensors", "model.onnx"
 Samples = NDArray[np.floating]
 Threshold = float | Mapping[str, float]
 
@@ -313,7 +313,11 @@ def mono(sound: Any) -> NDArray[np.float32]:
 def digests(directory: Path) -> dict[str, str]:
     """Return the SHA-256 of every file that a predictor is made of."""
     # Not the card, which people edit, nor the manifest, which cannot hold its own digest.
-    kept = [path for path in sorted(directory.iterdir()) if path.suffix in (".safetensors", ".json") and path.is_file()]
+    kept = [
+        path
+        for path in sorted(directory.iterdir())
+        if path.suffix in (".safetensors", ".json", ".onnx") and path.is_file()
+    ]
     return {path.name: file_digest(path) for path in kept if path.name != MANIFEST}
 
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -31,7 +32,7 @@ from layerscope.encoders.encoder import source_digest
 from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import Rows, share_of_memory
 from layerscope.probes import PROBES, Input, Prediction, Problem, assemble, inputs_of, offers
-from layerscope.probes.frame_targets import Tracks, score_tracks
+from layerscope.probes.frame_targets import Tracks, score_tracks, worst_answers
 from layerscope.probes.workers import side_by_side
 from layerscope.scores.evaluation import Outcome
 from layerscope.scores.score_table import SINGLE_INPUTS
@@ -236,6 +237,7 @@ def train_parts(job: Job, target: Target, seeds: Sequence[int], memory: float) -
     settings: list[dict[str, float]] = []
     mixtures: list[list[float]] = []
     collected: dict[str, NDArray[np.float32]] = {}
+    answers: dict[int, dict[str, Any]] = {}
     clips = len(target.tracks.counts if target.tracks else target.labels.values)
     for number in range(len(target.parts)):
         predictions = train_part(job, states, target, number, seeds)
@@ -243,11 +245,13 @@ def train_parts(job: Job, target: Target, seeds: Sequence[int], memory: float) -
             left = np.stack([left_of(target, number, prediction.scores, name) for prediction in predictions])
             whole = collected.setdefault(name, np.full((len(predictions), clips, *left.shape[2:]), np.nan, np.float32))
             whole[:, getattr(clip_part(target, number), name)] = left
+        if target.tracks:
+            answers = worst_answers(target.tracks, number, predictions[0].scores, collected["test"], answers)
         settings += [prediction.settings for prediction in predictions]
         mixtures += [list(prediction.mixture) for prediction in predictions if prediction.mixture]
     if is_cross_validated(job, target):
         collected["valid"] = cross_validate(job, states, target, seeds)
-    return Outcome(collected["valid"], collected["test"], settings, mixtures)
+    return Outcome(collected["valid"], collected["test"], settings, mixtures, answers)
 
 
 def clip_part(target: Target, number: int) -> Part:
@@ -302,11 +306,11 @@ def job_digest(job: Job, target: Target, seeds: Sequence[int]) -> str:
 
 def write_outcome(path: Path, outcome: Outcome) -> None:
     """Keep an outcome."""
-    header = {"settings": outcome.settings, "mixtures": outcome.mixtures}
+    header = {"settings": outcome.settings, "mixtures": outcome.mixtures, "answers": list(outcome.answers.items())}
     write_tensors(path, {"valid": outcome.valid, "test": outcome.test}, header)
 
 
 def read_outcome(path: Path) -> Outcome:
     """Return a kept outcome, or raise a `ResourceError` if it is not what was kept."""
     header, tensors = read_header(path), read_tensors(path)
-    return Outcome(tensors["valid"], tensors["test"], header["settings"], header["mixtures"])
+    return Outcome(tensors["valid"], tensors["test"], header["settings"], header["mixtures"], dict(header["answers"]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,12 +25,14 @@ from layerscope.probes.inputs import BLOCKS
 from layerscope.targets.kind import Labels
 from layerscope.targets.over_time import KindOverTime
 
-__all__ = ["Tracks", "averaged", "context", "frame_features", "plan_tracks", "score_tracks"]
+__all__ = ["Tracks", "averaged", "context", "frame_features", "plan_tracks", "score_tracks", "worst_answers"]
 
 #: Frames that are neighbours are alike: some, taken evenly, keep a training within minutes (docs/decisions.md).
 MOST_TRAINING_FRAMES = 24_000
 #: Seconds on both sides of a frame that the input ``context`` sees.
 CONTEXT = 0.5
+#: Tracks of which a training's answer is kept, to look at and listen to: those of all would fill the disk.
+MOST_KEPT = 5
 
 
 @dataclass(frozen=True)
@@ -226,20 +228,76 @@ def score_tracks(tracks: Tracks, number: int, scores: NDArray[np.float32], name:
     ndarray, shape (clip, metric, 2)
         Value and weight, for the clips of the split in the order of its rows.
     """
-    kind, targets = tracks.kind, tracks.targets
-    valid, clips = tracks.parts[number].valid, getattr(tracks.clip_parts[number], name)
-    calibration = kind.calibrate(scores[valid], targets.values[valid])
-    bounds = np.searchsorted(tracks.clip, np.arange(len(tracks.counts) + 1))
-    rows = [slice(bounds[clip], bounds[clip + 1]) for clip in clips]
-    filled = [
-        fill(scores[row], tracks.frame[row], int(tracks.counts[clip])) for clip, row in zip(clips, rows, strict=True)
-    ]
-    estimates = kind.decode(filled, tracks.labels.names, tracks.rate, calibration)
+    clips = getattr(tracks.clip_parts[number], name)
+    rows = rows_of_tracks(tracks, clips)
     table = [
-        kind.score_track(tracks.labels.values[clip], estimate, targets.values[row], scores[row])
-        for clip, row, estimate in zip(clips, rows, estimates, strict=True)
+        tracks.kind.score_track(tracks.labels.values[clip], estimate, tracks.targets.values[row], scores[row])
+        for clip, row, estimate in zip(clips, rows, decoded(tracks, number, scores, clips), strict=True)
     ]
     return np.array(table, dtype=np.float64)
+
+
+def rows_of_tracks(tracks: Tracks, clips: Sequence[int] | NDArray[np.int64]) -> list[slice]:
+    """Return the frames of some tracks."""
+    bounds = np.searchsorted(tracks.clip, np.arange(len(tracks.counts) + 1))
+    return [slice(bounds[clip], bounds[clip + 1]) for clip in clips]
+
+
+def decoded(
+    tracks: Tracks, number: int, scores: NDArray[np.float32], clips: Sequence[int] | NDArray[np.int64]
+) -> list[Any]:
+    """Return what the scores of every row say of some tracks, by a part's training."""
+    kind, valid = tracks.kind, tracks.parts[number].valid
+    calibration = kind.calibrate(scores[valid], tracks.targets.values[valid])
+    filled = [
+        fill(scores[row], tracks.frame[row], int(tracks.counts[clip]))
+        for clip, row in zip(clips, rows_of_tracks(tracks, clips), strict=True)
+    ]
+    return kind.decode(filled, tracks.labels.names, tracks.rate, calibration)
+
+
+def worst_tracks(tracks: Tracks, left: NDArray[np.floating]) -> list[int]:
+    """Return the tracks that score lowest by the primary metric, at most `MOST_KEPT`, the worst first.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        The target.
+    left : ndarray, shape (seed, clip, metric, 2)
+        What `score_tracks` returned, NaN for tracks that are not asked about.
+    """
+    names = [metric.name for metric in tracks.kind.metrics_of(tracks.labels.names)]
+    value, weight = left.mean(axis=0)[:, names.index(tracks.labels.metrics()[0])].T
+    scored = np.flatnonzero(weight > 0)
+    return [int(clip) for clip in scored[np.argsort(value[scored], kind="stable")[:MOST_KEPT]]]
+
+
+def worst_answers(
+    tracks: Tracks,
+    number: int,
+    scores: NDArray[np.float32],
+    left: NDArray[np.floating],
+    before: Mapping[int, dict[str, Any]],
+) -> dict[int, dict[str, Any]]:
+    """Return what is said of the tracks that score lowest so far, by clip: as plain lists, numbers and texts.
+
+    Parameters
+    ----------
+    tracks : Tracks
+        The target.
+    number, scores : int, ndarray
+        See `score_tracks`.
+    left : ndarray, shape (seed, clip, metric, 2)
+        What that returned for this part and those before it, NaN for other clips.
+    before : mapping
+        What this returned for the part before.
+    """
+    worst = worst_tracks(tracks, left)
+    # A track that was once not among the worst will not be among them again.
+    fresh = [clip for clip in worst if clip not in before]
+    estimates = decoded(tracks, number, scores, fresh) if fresh else []
+    answers = {clip: tracks.kind.as_answer(estimate) for clip, estimate in zip(fresh, estimates, strict=True)}
+    return {clip: before[clip] if clip in before else answers[clip] for clip in worst}
 
 
 def fill(scores: NDArray[np.floating], places: NDArray[np.int64], frames: int) -> NDArray[np.floating]:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -14,23 +14,32 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from layerscope.report.scatter import Scatter, scatter
+from layerscope.report.scores_by_name import class_scores, tag_scores
+from layerscope.report.track_strips import Strip, strip
 from layerscope.scores.verdict import Verdict
-from layerscope.targets.key import KEY_NAMES, PITCH_CLASSES
+from layerscope.targets.key import KEY_NAMES, PITCH_CLASSES, Key
+from layerscope.targets.kind import Kind
 
 Array = NDArray[np.float64]
 
-__all__ = ["Mistakes", "key_relation", "mistakes_of"]
+__all__ = ["Mistakes", "Track", "key_relation", "mistakes_of"]
 
 #: Classes of a matrix that is still read.
 MOST_CLASSES = 24
-#: Classes and tags that are listed, the worst first.
-MOST_NAMES = 60
 #: Clips that are listed.
 MOST_CLIPS = 10
+
+
+@dataclass(frozen=True)
+class Track:
+    """A tested track: its name, its score alone, where a player finds it or nothing, and its two lanes."""
+
+    clip: str
+    score: float
+    audio: str
+    strip: Strip
 
 
 @dataclass(frozen=True)
@@ -42,19 +51,19 @@ class Mistakes:
     confusion : DataFrame or None
         Tested clips by class (rows) and answer (columns), of classes that are few enough.
     classes : DataFrame
-        Columns ``name, clips, value, low, high``: the share of each class's clips that is answered right, with Wilson's
-        95 % interval, the worst first; no rows where answers are no classes.
+        See `class_scores`; no rows where answers are no classes.
     tags : DataFrame
-        Columns ``name, clips, value, auc, share``: average precision and area under the ROC curve of each tag, the best
-        first, and the share of clips that have it.
+        See `tag_scores`; no rows where answers are no tags.
     keys : dict of str to int
         How many answers are the key itself, a fifth off, its relative, its parallel, or another; empty of other kinds.
     scatters : list of Scatter
         Of values, one a dimension.
+    tracks : list of Track
+        Over time, those that score lowest.
     clips : DataFrame
         Columns ``clip, truth, answer, probability, score, audio``: the clips that score lowest, of equals those that
-        the probe is surest of; of values and tags those farthest from the truth. The last is where a player finds the
-        clip, or nothing where there is no such file.
+        the probe is surest of; of values and tags those farthest from the truth; over time those that follow `tracks`.
+        The last is where a player finds the clip, or nothing where there is no such file.
     """
 
     confusion: pd.DataFrame | None
@@ -62,10 +71,13 @@ class Mistakes:
     tags: pd.DataFrame
     keys: dict[str, int]
     scatters: list[Scatter]
+    tracks: list[Track]
     clips: pd.DataFrame
 
 
-def mistakes_of(predictions: pd.DataFrame, answer: Verdict, form: str, page: Path) -> Mistakes | None:
+def mistakes_of(
+    predictions: pd.DataFrame, answer: Verdict, kind: Kind, names: Sequence[str], page: Path
+) -> Mistakes | None:
     """Return what the input that an answer is about gets wrong; nothing where that is not known.
 
     Parameters
@@ -74,8 +86,8 @@ def mistakes_of(predictions: pd.DataFrame, answer: Verdict, form: str, page: Pat
         See `layerscope.study.predictions`.
     answer : Verdict
         Of a task.
-    form : {"classes", "key", "tags", "values", "time"}
-        What answers are.
+    kind, names : Kind, sequence of str
+        Of the target.
     page : Path
         The HTML file, from which clips are played.
     """
@@ -84,22 +96,36 @@ def mistakes_of(predictions: pd.DataFrame, answer: Verdict, form: str, page: Pat
     ]
     if rows.empty:
         return None
+    form = "" if kind.over_time else kind.form
     # A kind of somebody else's may answer in words of its own, without a probability.
-    named = form in ("classes", "key") and bool(rows.probability.notna().all())
+    named = form == "classes" and bool(rows.probability.notna().all())
     values = values_of(rows) if form == "values" else {}
     shares, owners = shares_of(rows) if form == "tags" else (pd.DataFrame(), pd.DataFrame())
     # Neither values nor tags have a score of a clip alone.
     pairs = values or {name: (owners[name].to_numpy(float), shares[name].to_numpy(float)) for name in shares}
     wrong = worst_clips(rows, pairs).head(MOST_CLIPS)
+    tracks = tracks_of(wrong, kind, names, page) if kind.over_time else {}
+    wrong = wrong.drop(index=list(tracks))
     columns = ["clip", "truth", "answer", "probability", "score", "audio"]
     return Mistakes(
         confusion_of(rows) if named else None,
-        classes_of(rows) if named else pd.DataFrame(),
-        tags_of(shares, owners),
-        relations_of(rows) if form == "key" else {},
+        class_scores(rows) if named else pd.DataFrame(),
+        tag_scores(shares, owners, rows) if form == "tags" else pd.DataFrame(),
+        relations_of(rows) if isinstance(kind, Key) else {},
         [scatter(name, list(rows["clip"]), *pair) for name, pair in values.items()],
+        list(tracks.values()),
         wrong.assign(audio=[address(row, page) for _, row in wrong.iterrows()])[columns],
     )
+
+
+def tracks_of(rows: pd.DataFrame, kind: Kind, names: Sequence[str], page: Path) -> dict[int, Track]:
+    """Return the tracks whose answers are kept and can be drawn, by the index of their rows."""
+    tracks = {}
+    for index, row in rows[rows.answer != ""].iterrows():
+        lanes = strip(row["clip"], kind, names, *(json.loads(row[column]) for column in ("truth", "answer")))
+        if lanes:
+            tracks[index] = Track(row["clip"], row.score, address(row, page), lanes)
+    return tracks
 
 
 def worst_clips(rows: pd.DataFrame, values: Mapping[str, tuple[Array, Array]]) -> pd.DataFrame:
@@ -135,34 +161,11 @@ def confusion_of(rows: pd.DataFrame) -> pd.DataFrame | None:
     return pd.crosstab(rows.truth, rows.answer).reindex(index=names, columns=names, fill_value=0)
 
 
-def classes_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the share of each class that is answered right, the worst first."""
-    table = []
-    for name, own in rows.groupby("truth"):
-        right = int((own.truth == own.answer).sum())
-        interval = stats.binomtest(right, len(own)).proportion_ci(0.95, "wilson")
-        table.append([name, len(own), right / len(own), interval.low, interval.high])
-    columns = ["name", "clips", "value", "low", "high"]
-    return pd.DataFrame(table, columns=columns).sort_values("value", kind="stable").head(MOST_NAMES)
-
-
 def shares_of(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the probability of each tag (column) of each clip (row), and whether the clip has it."""
     shares = pd.DataFrame(list(map(json.loads, rows.probabilities)))
     owners = pd.DataFrame({name: [name in text.split("|") for text in rows.truth] for name in shares})
     return shares, owners
-
-
-def tags_of(shares: pd.DataFrame, owners: pd.DataFrame) -> pd.DataFrame:
-    """Return the scores of each tag that some clips have and others have not, the best first."""
-    table = []
-    for name in shares:
-        truth, scores = owners[name], shares[name]
-        if truth.any() and not truth.all():
-            precision, area = average_precision_score(truth, scores), roc_auc_score(truth, scores)
-            table.append([name, int(truth.sum()), precision, area, truth.mean()])
-    columns = ["name", "clips", "value", "auc", "share"]
-    return pd.DataFrame(table, columns=columns).sort_values("value", ascending=False, kind="stable").head(MOST_NAMES)
 
 
 def relations_of(rows: pd.DataFrame) -> dict[str, int]:

@@ -57,6 +57,21 @@ document.addEventListener("keydown", (event) => {
   show(next);
 });
 
+// A strip shows where its player is, and a click on it plays from there.
+for (const track of document.querySelectorAll(".track:has(audio)")) {
+  const audio = track.querySelector("audio"), strip = track.querySelector(".strip"), head = strip.querySelector(".head");
+  const start = parseFloat(audio.src.split("#t=")[1]) || 0, seconds = strip.dataset.seconds;
+  track.classList.add("playing");
+  audio.addEventListener("timeupdate", () => {
+    for (const end of ["x1", "x2"]) head.setAttribute(end, `${Math.min(100, 100 * (audio.currentTime - start) / seconds)}%`);
+  });
+  strip.addEventListener("click", (event) => {
+    const box = strip.getBoundingClientRect();
+    audio.currentTime = start + seconds * (event.clientX - box.left) / box.width;
+    audio.play();
+  });
+}
+
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0], headers = [...table.tHead.rows[0].cells];
   table.classList.add("live");

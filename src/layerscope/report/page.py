@@ -89,13 +89,15 @@ def write_report(
     for name, figure in {**maps, **curves}.items():
         for suffix in ("png", "pdf"):
             write_atomically(page.parent / "figures" / f"{name}.{suffix}", as_file(figure, suffix))
+    tasks = [task_section(results.only(task), predictions, page) for task in results.tasks] if results else []
     tables = tables_of(results, similarities)
+    names = names_table(tasks)
+    tables |= {"by_name": names} if len(names) else {}
     for name, table in tables.items():
         for suffix, text in (("csv", table.to_csv(index=False)), ("md", as_markdown(table)), ("tex", as_latex(table))):
             write_text(page.parent / "tables" / f"{name}.{suffix}", text)
     if results and results.models("trained", "untrained"):
         write_text(page.parent / "tables" / "layers.tex", layers_latex(results))
-    tasks = [task_section(results.only(task), predictions, page) for task in results.tasks] if results else []
     if tasks:
         answers = [answer_record(task["advice"]) for task in tasks]
         # NaN is no JSON, and strict readers would refuse the file.
@@ -159,6 +161,20 @@ def whole_overview(results: Results) -> pd.DataFrame:
         return next(iter(tables.values()))
     renamed = {(task, metrics[task]): table.rename(columns={metrics[task]: "score"}) for task, table in tables.items()}
     return pd.concat(renamed, names=["task", "metric"]).reset_index(["task", "metric"]).fillna("")
+
+
+def names_table(tasks: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return the scores of single classes and tags of all tasks."""
+    columns = ["task", "name", "clips", "metric", "score", "95 % interval"]
+    rows = [
+        [task["facts"]["title"], row.name, row.clips, metric_name(metric), number(metric, row.value),
+         span(metric, row.low, row.high)]
+        for task in tasks
+        if task["mistakes"]
+        for metric, table in (("accuracy", task["mistakes"].classes), ("average_precision", task["mistakes"].tags))
+        for row in table.itertuples(index=False)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
 
 
 def as_file(figure: Figure, suffix: str) -> bytes:
@@ -284,14 +300,15 @@ def task_section(results: Results, predictions: pd.DataFrame | None, page: Path)
     """Return what the page says of one task, given its results alone."""
     advice = advise(results)
     kind = kind_named(results.facts["kind"])
-    form = "time" if kind.over_time else "key" if kind.name == "key" else kind.form
     return {
         "results": results,
         "facts": results.facts,
         "metric": metric_name(results.facts["primary"]),
         "answer": kind.words(results.facts["names"]),
         "advice": advice,
-        "mistakes": None if predictions is None else mistakes_of(predictions, advice.answer, form, page),
+        "mistakes": None
+        if predictions is None
+        else mistakes_of(predictions, advice.answer, kind, results.facts["names"], page),
         "overview": overview(results),
         "curves": [
             {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,12 +42,15 @@ class Outcome:
         What each training chose on validation.
     mixtures : list of list of float
         Learned weights of layers, one list a training, where there are any.
+    answers : dict of int to dict
+        Over time, what the first training says of the tracks that score lowest, by clip (see `Kind.rows`).
     """
 
     valid: NDArray[np.float32]
     test: NDArray[np.float32]
     settings: list[dict[str, float]]
     mixtures: list[list[float]]
+    answers: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

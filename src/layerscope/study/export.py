@@ -28,13 +28,14 @@ from layerscope.data.splits import Part, parts_of
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.device import wait_for
 from layerscope.encoders.encoder import LayeredEncoder
-from layerscope.encoders.exported_encoder import cut_encoder, write_portable
+from layerscope.encoders.exported_encoder import cut_encoder, read_portable, write_portable
 from layerscope.encoders.model_names import names_code, pinned, result_name
 from layerscope.encoders.own_encoder import encode_batch
 from layerscope.encoders.published_models import licence_of
 from layerscope.errors import DataError, UsageError, unknown
 from layerscope.features.clip_features import Features
-from layerscope.predictor.predict import MANIFEST, PROBE, Manifest, digests
+from layerscope.predictor.onnx_file import refuse_onnx, write_onnx
+from layerscope.predictor.predict import MANIFEST, ONNX, PROBE, Manifest, digests
 from layerscope.probes import Input, Prediction, assemble, inputs_of
 from layerscope.probes.fitting import (
     Job,
@@ -55,7 +56,7 @@ from layerscope.study.options import Plan, make_plan
 from layerscope.study.progress import Progress, Silent
 from layerscope.study.run_task import divide, features_and_target
 from layerscope.study.study_tasks import StudyTask, load_tasks
-from layerscope.targets import Labels
+from layerscope.targets import Labels, kind_named
 
 __all__ = ["Costs", "Exported", "export"]
 
@@ -120,6 +121,7 @@ def export(
     weights: bool = True,
     refit: bool = False,
     insist: bool = False,
+    onnx: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
     """Write a run's answer as a predictor: encoder, probe, names, thresholds, and a card that says what it is.
@@ -144,13 +146,16 @@ def export(
         stays that of the run's probe, which was trained on less, and so do the curves of its probabilities.
     insist : bool
         Export although the run's answer is that no input beats the controls.
+    onnx : bool
+        Whether encoder and probe are written as one ``model.onnx`` too (see `layerscope.predictor.onnx_file`).
     progress : Progress, optional
         Where progress is shown.
 
     Raises
     ------
     UsageError
-        For a task, model, probe or input that the run does not have, or one whose answer is nothing.
+        For a task, model, probe or input that the run does not have, one whose answer is nothing, or one that cannot be
+        an ONNX file.
     DataError
         If features or labels are no longer those of the run.
     """
@@ -168,6 +173,8 @@ def export(
     source, encoder = encoder_named(plan, str(row.model))
     if encoder.reads_files:
         raise UsageError(f"{encoder.name} holds states of files and encodes no new sound; export a model (--model)")
+    if onnx:
+        refuse_onnx(encoder, over_time=kind_named(own.facts["kind"]).over_time, copied=weights)
     study_task, stores = task_of(plan, results, own.facts["task"], encoder, progress or Silent())
     labels = study_task.labels()
     features, target, clips = divide(study_task, labels, stores, plan)
@@ -190,6 +197,10 @@ def export(
     scores = {name: row[name] for name in ("metric", "value", "ci_low", "ci_high", "n")}
     with new_directory(out, "predictor") as place:
         told, cut = written_encoder(encoder, layers, place, source, copied=weights)
+        if onnx:
+            portable = read_portable(told, place)
+            assert isinstance(portable, LayeredEncoder)
+            write_onnx(place / ONNX, portable, chosen.name, prediction.weights, labels.names, window)
         write_tensors(
             place / PROBE, {name: np.ascontiguousarray(value) for name, value in prediction.weights.items()}, {}
         )

@@ -31,6 +31,7 @@ __all__ = [
     "Sources",
     "checked",
     "known_names",
+    "located",
     "make_plan",
     "read_plan",
     "refuse_same_names",
@@ -72,16 +73,27 @@ def absolute(path: Path) -> Path:
     return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - `resolve` follows links
 
 
-def located(model: str, directory: Path) -> str:
-    """Return a model that lies in a directory by its whole path; any other name stays as it is."""
+def located(models: Sequence[str], directory: Path) -> list[str]:
+    """Return models that lie in a directory by their whole paths, every checkpoint that a pattern or folder means.
+
+    Any other name stays as it is.
+    """
+    from layerscope.encoders.checkpoint_paths import checkpoints_at
     from layerscope.encoders.model_names import stands_for_itself
     from layerscope.encoders.published_models import RANDOM
 
-    source = model.removeprefix(RANDOM)
-    path = directory / Path(source).expanduser()
-    if not source or stands_for_itself(source) or not path.exists():
-        return model
-    return f"{RANDOM if source != model else ''}{absolute(path)}"
+    names: list[str] = []
+    for model in models:
+        source = model.removeprefix(RANDOM)
+        if not source or stands_for_itself(source):
+            names.append(model)
+            continue
+        path = absolute(directory / Path(source).expanduser())
+        if source == model and (checkpoints := checkpoints_at(path)):
+            names += checkpoints
+        else:
+            names.append(f"{RANDOM if source != model else ''}{path}" if path.exists() else model)
+    return names
 
 
 #: Names, with commas between them or one by one.
@@ -162,7 +174,9 @@ class Sources(Options):
         None, strict=False, description="Where relative audio paths start, or the tasks' data sets lie."
     )
     model: Names = Field(
-        [], description="A name, directory or file; random:NAME is its untrained twin. Several with commas or repeated."
+        [],
+        description="A name, directory or file; random:NAME is its untrained twin; 'ckpt/*.pt' and a folder of "
+        "checkpoints are all of them. Several with commas or repeated.",
     )
     layers: str | None = Field(None, description="Layers of every model, such as 0-5.")
     # Where the work is done is no part of what is asked: a run may go on elsewhere.
@@ -182,7 +196,7 @@ class Sources(Options):
     @classmethod
     def make_models_absolute(cls, value: list[str]) -> list[str]:
         """Return models on disk by the whole path, for the same reason."""
-        return [located(name, Path()) for name in value]
+        return located(value, Path())
 
 
 class Probing(Options):
@@ -390,5 +404,5 @@ def read_plan(path: Path, given: dict[str, Any] | None = None) -> Plan:
             written[key] = str(path.parent / Path(written[key]).expanduser())
     models = at_commas(written.get("model", []))
     if isinstance(models, list) and all(isinstance(name, str) for name in models):
-        written["model"] = [located(name, path.parent) for name in models]
+        written["model"] = located(models, path.parent)
     return make_plan({**written, **(given or {})}, f"{path} with the options given" if given else str(path))

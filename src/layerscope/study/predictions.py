@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.probes.fitting import Job
-from layerscope.scores.evaluation import Outcome
+from layerscope.scores.evaluation import Evaluation, Outcome
 from layerscope.scores.score_table import Results
 from layerscope.scores.verdict import decide
+from layerscope.targets.calibration import Calibration
 from layerscope.targets.kind import Labels
+from layerscope.targets.over_time import KindOverTime
 
 __all__ = ["predictions_of", "read_predictions", "recommended", "splits_of_clips"]
 
@@ -30,42 +32,55 @@ def splits_of_clips(clips: pd.DataFrame, task: str) -> pd.DataFrame:
 
 
 def predictions_of(
-    job: Job, outcome: Outcome, labels: Labels, clips: pd.DataFrame, tested: NDArray[np.int64], task: str
+    job: Job, outcome: Outcome, labels: Labels, clips: pd.DataFrame, tested: Evaluation, task: str
 ) -> pd.DataFrame:
     """Return what a job says of each tested clip, the mean of its trainings.
+
+    Parameters
+    ----------
+    job, outcome : Job, Outcome
+        Of one probe on one input.
+    labels : Labels
+        Of all clips; over time as far as these are heard.
+    clips : DataFrame
+        Of the task.
+    tested : Evaluation
+        Of the test split.
+    task : str
+        Its name.
 
     Returns
     -------
     DataFrame
-        Columns ``task, model, input, layer, probe, clip, truth, answer, probability, score``: texts and numbers as
-        they are written; the probability that the probe gives its answer, calibrated on validation clips; and the
-        primary metric of the clip alone, where it has one. Of a target over time only the last. Of tags also
-        ``probabilities``, of each as JSON. Of clips of files also ``path``, ``start`` and ``end``, to listen to them.
+        Columns ``task, model, input, layer, probe, clip, group, fold, truth, answer, probability, score``: the number
+        of what is resampled as a whole, and of the training that tests the clip; texts and numbers as they are written;
+        the probability that the probe gives its answer, calibrated on validation clips; and the primary metric of the
+        clip alone, where it has one. Over time truth and answer are JSON, of the first training, and of the tracks that
+        score lowest alone. Of tags also ``probabilities``, of each as JSON. Of clips of files also ``path``, ``start``
+        and ``end``, to listen to them.
     """
     test, valid = (scores.mean(axis=0) for scores in (outcome.test, outcome.valid))
     known = ~np.isnan(valid.reshape(len(valid), -1)).any(axis=1)
     kind = labels.kind
-    calibration = None if kind.over_time else kind.calibrate(valid[known], labels.values[known])
+    calibration = kind.calibrate(valid[known], labels.values[known]) if not kind.over_time else Calibration()
     rows: list[dict[str, Any]] = []
-    for clip in tested:
-        row: dict[str, Any] = {"clip": clips["clip"].iloc[clip]}
-        if calibration is not None:
-            row["truth"] = truth_text(labels, labels.values[clip])
-            answer = kind.answer(test[clip], labels.names, calibration)
-            row["answer"], row["probability"] = answer_text(answer)
-            if "tags" in answer:
-                # Ranking metrics ask for all, also of the tags that are not given.
-                shares = {name: round(share, 6) for name, share in answer["probabilities"].items()}
-                row["probabilities"] = json.dumps(shares, ensure_ascii=False)
+    for clip, unit in zip(tested.rows, tested.units, strict=True):
+        place = {"clip": clips["clip"].iloc[clip], "group": tested.groups[unit], "fold": tested.folds[unit]}
+        if isinstance(kind, KindOverTime):
+            said = said_of_track(kind, labels.values[clip], outcome.answers.get(int(clip)))
+        else:
+            said = said_of_clip(labels, labels.values[clip], test[clip], calibration)
         with np.errstate(invalid="ignore", divide="ignore"):
-            row["score"] = float(labels.take(np.array([clip])).score(test[[clip]])[0])
-        rows.append(row)
+            score = float(labels.take(np.array([clip])).score(test[[clip]])[0])
+        rows.append({**place, **said, "score": score})
     named = {"task": task, "model": job.features.model, "input": job.chosen.name, "layer": job.chosen.layer,
              "probe": job.probe}  # fmt: skip
     table = pd.DataFrame(rows).assign(**named)
     columns = [
         *named,
         "clip",
+        "group",
+        "fold",
         "truth",
         "answer",
         "probability",
@@ -73,8 +88,32 @@ def predictions_of(
         *(["probabilities"] * ("probabilities" in table)),
         *(places := [column for column in ("path", "start", "end") if column in clips]),
     ]
-    table[places] = clips[places].iloc[tested].reset_index(drop=True)
+    table[places] = clips[places].iloc[tested.rows].reset_index(drop=True)
     return table.reindex(columns=columns).astype({"layer": "Int64"})
+
+
+def said_of_clip(labels: Labels, value: Any, scores: NDArray[np.float32], calibration: Calibration) -> dict[str, Any]:
+    """Return the label of a clip and what its scores, (output,), say, as a table has them."""
+    answer = labels.kind.answer(scores, labels.names, calibration)
+    text, probability = answer_text(answer)
+    said = {"truth": truth_text(labels, value), "answer": text, "probability": probability}
+    if "tags" in answer:
+        # Ranking metrics ask for all, also of the tags that are not given.
+        shares = {name: round(share, 6) for name, share in answer["probabilities"].items()}
+        said["probabilities"] = json.dumps(shares, ensure_ascii=False)
+    return said
+
+
+def said_of_track(kind: KindOverTime, track: Any, kept: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the annotation of a track and what is said of it, as JSON; nothing where that was not kept."""
+    if kept is None:
+        return {"truth": "", "answer": ""}
+    return {"truth": as_json(kind.as_answer(track)), "answer": as_json(kept)}
+
+
+def as_json(answer: dict[str, Any]) -> str:
+    """Return an answer in few characters."""
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
 
 
 def truth_text(labels: Labels, value: Any) -> str:
@@ -130,7 +169,7 @@ def read_predictions(directory: Path) -> pd.DataFrame | None:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
         numbers = {
             name: pd.to_numeric(table[name])
-            for name in ("probability", "score", *(name for name in ("start", "end") if name in table))
+            for name in ("group", "fold", "probability", "score", *(name for name in ("start", "end") if name in table))
         }
         return table.assign(**numbers, layer=pd.to_numeric(table.layer).astype("Int64"))
     except (OSError, ValueError, KeyError, AttributeError) as error:

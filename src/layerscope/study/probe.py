@@ -17,7 +17,7 @@ from layerscope.probes.fitting import (
     Target,
 )
 from layerscope.study.extraction import extract_all, keep_usable
-from layerscope.study.options import Call, Computing, Probing, checked, refuse_same_names
+from layerscope.study.options import Call, Computing, Probing, checked, located, refuse_same_names
 from layerscope.study.progress import Silent
 from layerscope.study.run import probe_tasks, results_of
 from layerscope.study.run_task import cross_validated, probe_features
@@ -106,6 +106,8 @@ def probe(
     strangers = [type(one).__name__ for one in subjects if not isinstance(one, (str, Encoder, Features))]
     if strangers or not subjects:
         raise UsageError(f"probe() takes names, encoders or features, not {', '.join(strangers) or 'nothing'}")
+    # A pattern or folder of checkpoints is all of them, as on the command line.
+    subjects = [each for one in subjects for each in (located([one], Path()) if isinstance(one, str) else [one])]
     features = [one for one in subjects if isinstance(one, Features)]
     how = [name for name in Computing.model_fields if getattr(asked, name) != Computing.model_fields[name].default]
     if how and not all(isinstance(one, str) for one in subjects):

@@ -167,8 +167,8 @@ def probe_features(
         if any(CUT in settings for settings in outcome.settings)
     ]
     facts |= names | {"title": task.task.title if task.task else task.name}
-    tested = splits["test"].rows
-    predictions = [predictions_of(job, left[id(job)], labels, clips, tested, task.name) for job in chosen]
+    heard = target.tracks.labels if target.tracks else labels
+    predictions = [predictions_of(job, left[id(job)], heard, clips, splits["test"], task.name) for job in chosen]
     return TaskScores(entries, facts, splits_of_clips(clips, task.name), pd.concat(predictions, ignore_index=True))
 
 
