@@ -19,9 +19,8 @@ from layerscope.study.run import run
 def write_features(directory, tones, encoder):
     """The states of every tone, as someone else's program may have left them."""
     for path in sorted(tones.rglob("*.wav")):
-        states = (
-            Pass(encoder, encoder.window, frames=True).states_of({path.name: load(path, encoder.sample_rate)})[0].frames
-        )
+        whole = Pass(encoder, encoder.window, frames=True).states_of({path.name: load(path, encoder.sample_rate)})[0]
+        states = [halves.float() * scale for halves, scale in whole.frames]
         place = directory / path.parent.name / f"{path.stem}.npy"
         place.parent.mkdir(parents=True, exist_ok=True)
         np.save(place, np.stack(states))

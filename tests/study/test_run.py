@@ -68,7 +68,7 @@ def test_same_study_same_bytes_and_a_second_run_finds_everything(tones, tmp_path
     run(plan, tmp_path / "second")
     assert files_of(tmp_path / "first") == files_of(tmp_path / "second")
     monkeypatch.setattr("layerscope.probes.fitting.run_job", lambda *_: pytest.fail("a probe was trained again"))
-    monkeypatch.setattr("layerscope.features.encoder_pass.load", lambda *_: pytest.fail("a clip was decoded again"))
+    monkeypatch.setattr("layerscope.features.decoding.load", lambda *_: pytest.fail("a clip was decoded again"))
     results = run(plan, tmp_path / "second")
     assert results.facts["passes"]["mfcc"]["clips_from_cache"] == 30
 

@@ -8,6 +8,7 @@ the last frame is dropped, so that N samples give ``floor(N / 240)`` frames.
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -69,7 +70,8 @@ class MelSpectrogram(nn.Module):
     def forward(self, waveforms: Tensor) -> Tensor:
         """Map (batch, samples) to (batch, mel, frame), in dB relative to 1.0, float32."""
         # Whatever the precision of the network: power spans more digits than bfloat16 has.
-        with torch.autocast(waveforms.device.type, enabled=False):
+        kind = waveforms.device.type
+        with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():
             return self.decibels(waveforms.float())
 
     def decibels(self, waveforms: Tensor) -> Tensor:

@@ -219,6 +219,9 @@ def written_names(kind: Kind, names: Sequence[str]) -> tuple[list[str], list[str
         {"values": shares},
         {"spans": [(0.0, 1.0, "")]},
         {"beats": [0.0], "downbeats": []},
+        {"times": [0.0], "frequencies": [0.0]},
+        {"notes": [[0.0, 1.0, 60]]},
+        {"onsets": [0.0]},
     ]
     for answer in made:
         try:
