@@ -72,3 +72,20 @@ def test_of_a_kind_whose_rows_are_no_marks_nothing_is_drawn():
     assert strip("a.wav", Loudness(), (), {"loudness": [1.0]}, {"loudness": [1.0]}) is None
     assert strip("a.wav", KindOverTime(), (), {}, {}) is None
     assert strip("a.wav", SEGMENTS, (), spans(), spans()) is None
+
+
+def test_onsets_have_no_names_and_are_drawn():
+    drawn = strip("a.wav", kind_named("onsets"), ("onset",), {"onsets": [0.5, 1.0]}, {"onsets": [0.5, 2.0]})
+    assert differing(drawn) == [(0.93, 1.07), (1.93, 2.0)]
+
+
+def test_notes_are_drawn_where_one_sounds_at_a_time():
+    notes, names = kind_named("notes"), ("C4", "E4")
+    one, other = {"notes": [[0.0, 1.0, 60], [1.0, 2.0, 64]]}, {"notes": [[0.0, 2.0, 60]]}
+    assert differing(strip("a.wav", notes, names, one, other)) == [(1.0, 2.0)]
+    assert strip("a.wav", notes, names, {"notes": [[0.0, 2.0, 60], [1.0, 2.0, 64]]}, other) is None
+
+
+def test_a_curve_of_numbers_is_no_lane():
+    track = {"times": [0.02, 0.06], "frequencies": [220.0, 221.0]}
+    assert strip("a.wav", kind_named("melody"), ("unvoiced", "A3"), track, track) is None

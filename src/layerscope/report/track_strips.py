@@ -15,7 +15,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from layerscope.targets.kind import Kind
-from layerscope.targets.spans import IGNORED, KindOfSpans
+from layerscope.targets.spans import IGNORED, ROUNDING, KindOfSpans
 
 __all__ = ["Strip", "strip"]
 
@@ -71,11 +71,15 @@ def strip(clip: str, kind: Kind, names: Sequence[str], *answers: dict[str, Any])
         lanes = [list(marks_of(kind.rows(answer), numbering(kind, names))) for answer in answers]
     except (NotImplementedError, KeyError, TypeError):  # a kind of somebody else's may have rows of its own, or none
         return None
+    # A lane holds one thing at a time: of notes that sound together one would hide the others.
+    if any(after.start < before.end - ROUNDING for lane in lanes for before, after in pairwise(lane)):
+        return None
     whole = max((mark.end for lane in lanes for mark in lane), default=0.0)
     seconds = min([whole, *(lane[MOST_MARKS].start for lane in lanes if len(lane) > MOST_MARKS)])
     if not seconds > 0:
         return None
-    drawn = [[mark for mark in lane if mark.start < seconds] for lane in lanes]
+    # Of a strip that is not cut, the last moment lies at its very end.
+    drawn = [[mark for mark in lane if mark.start < seconds or seconds == whole] for lane in lanes]
     return Strip(drawing(clip, drawn, seconds), cut=seconds < whole)
 
 
@@ -87,11 +91,13 @@ def numbering(kind: Kind, names: Sequence[str]) -> Callable[[str], int]:
 
 
 def marks_of(rows: Sequence[dict[str, Any]], number: Callable[[str], int]) -> Iterator[Mark]:
-    """Yield rows as marks; raise a `KeyError` where a row is none."""
+    """Yield rows as marks; raise a `KeyError` or a `TypeError` where a row is none, as of a curve of numbers."""
     for row in rows:
         start, end = (row[key] if key in row else row["time"] for key in ("start", "end"))
-        name = str(next(value for key, value in row.items() if key not in ("start", "end", "time")))
-        yield Mark(start, end, name, number(name))
+        name = next((value for key, value in row.items() if key not in ("start", "end", "time")), "")
+        if isinstance(name, float):
+            raise TypeError(f"{name} is no name")
+        yield Mark(start, end, str(name), number(str(name)))
 
 
 def drawing(clip: str, lanes: Sequence[Sequence[Mark]], seconds: float) -> Markup:

@@ -218,7 +218,7 @@ class Notes(KindOverTime):
     def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         """Return a row a note."""
         return [
-            {"start": start, "end": end, "pitch": pitch, "note": pitch_name(pitch)}
+            {"start": start, "end": end, "note": pitch_name(pitch), "pitch": pitch}
             for start, end, pitch in answer["notes"]
         ]
 

@@ -20,7 +20,9 @@ from layerscope.targets.classes import Classes
 from layerscope.targets.kind import Column, Metric, Observation
 from layerscope.targets.over_time import KindOverTime, Scored, frame_times
 
-__all__ = ["IGNORED", "KindOfSpans", "Spans", "frame_accuracy", "span_targets", "spans_from_frames", "spans_of"]
+__all__ = [
+    "IGNORED", "ROUNDING", "KindOfSpans", "Spans", "frame_accuracy", "span_targets", "spans_from_frames", "spans_of",
+]  # fmt: skip
 
 Array = NDArray[np.float64]
 
