@@ -225,13 +225,15 @@ def print_check(expected: Any) -> None:
     for task in expected.tasks:
         print_task_check(task)
     print_lines(expected.machines)
-    table = plain_table("model", "on", "passes", "windows", "minutes", "MB on disk", "MB of memory", "MB to probe", "")
+    columns = ("model", "on", "in", "passes", "windows", "minutes", "MB on disk", "MB of memory", "MB to probe", "")
+    table = plain_table(*columns)
     for cost in expected.costs:
         note = "its weights must be downloaded first" if cost.download else ""
         if cost.too_short:
             note += f" {cost.too_short} clips are too short for it, and would be used for none"
-        table.add_row(cost.model, cost.device, str(cost.passes), str(cost.windows), f"{cost.minutes:.1f}",
-                      f"{cost.megabytes:.1f}", f"{cost.memory:.0f}", f"{cost.probe_megabytes:.0f}", note)  # fmt: skip
+        numbers = (f"{cost.minutes:.1f}", *(f"{size:.1f}" if size < 100 else f"{size:.0f}"
+                   for size in (cost.megabytes, cost.memory, cost.probe_megabytes)))  # fmt: skip
+        table.add_row(cost.model, cost.device, cost.precision, str(cost.passes), str(cost.windows), *numbers, note)
     print_table(table)
     print_lines(precision_lines(expected.costs))
     minutes, disk = (sum(getattr(cost, name) for cost in expected.costs) for name in ("minutes", "megabytes"))
