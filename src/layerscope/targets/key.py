@@ -234,11 +234,11 @@ class Key(Classes):
         several = [cell for cell in column.cells if is_list(cell) and cell and all(map(is_key, cell))]
         if may_hold_keys(column) and 2 * len(several) > len(column.cells):
             return f"{shown(several[0])} is a list of keys; write one a clip, or say --kind tags"
-        codes = [cell for cell in column.cells if is_number(cell) and cell in range(len(KEY_NAMES))]
+        # -1 is written where no key was heard.
+        codes = [cell for cell in column.cells if is_number(cell) and cell in range(-1, len(KEY_NAMES))]
         if may_hold_keys(column) and len(codes) == len(column.cells):
-            return (
-                f"{codes[0]} may be the number of a key in any order; write 'C major', or say --kind classes or values"
-            )
+            code = max(codes)
+            return f"{code} may be the number of a key in any order; write 'C major', or say --kind classes or values"
         cells = [cell for cell in column.cells if is_name(cell)]
         odd = [shown(cell) for cell in cells if not is_key(cell)]
         nearly = most(is_key(cell) or NEARLY.fullmatch(shown(cell)) is not None for cell in cells)
