@@ -192,3 +192,13 @@ def test_lists_of_keys_are_tags_only_where_the_user_says_so():
     ):
         recognise(column)
     assert recognise(column, "tags").faults == {}
+
+
+def test_two_names_of_one_key_are_not_two_classes_until_the_user_says_so():
+    column = Column("tonality", ["F#m", "C", "Gbm", "Am"] * 4)
+    with pytest.raises(DataError, match="'F#m' and 'Gbm' are one key; say --kind key, or --kind classes"):
+        recognise(column)
+    assert len(recognise(column, "classes").faults) == 0
+    # Letters are grades as well, and one odd name among others is no key.
+    assert recognise(Column("grade", ["A", "B", "C"] * 4)).kind.name == "classes"
+    assert recognise(Column("word", ["F#m", "Gbm", "rock", "jazz"] * 4)).kind.name == "classes"

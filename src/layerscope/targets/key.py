@@ -162,6 +162,20 @@ def fault_of(cell: Any, reader: Callable[[str], str]) -> str:
     return ""
 
 
+def spelled_twice(cells: Sequence[Any]) -> tuple[str, str] | None:
+    """Return two names of one key, where most cells are keys, whatever their column is called.
+
+    Examples
+    --------
+    >>> spelled_twice(["F#m", "C", "Gbm"]), spelled_twice(["A", "B", "C"])
+    (('F#m', 'Gbm'), None)
+    """
+    names = [shown(cell) for cell in cells if is_name(cell) and is_key(cell)]
+    first: dict[str, str] = {}
+    pairs = [(first.setdefault(key_name(name), name), name) for name in dict.fromkeys(names)]
+    return next((pair for pair in pairs if pair[0] != pair[1] and 2 * len(names) > len(cells)), None)
+
+
 #: Words of a column's name beside which letters alone are keys; those of ``answer_key`` need none to be.
 MUSICAL = frozenset({"key", "keys", "music", "musical", "song", "track", "global", "tonal", "label", "estimated"})
 
@@ -239,6 +253,10 @@ class Key(Classes):
         if may_hold_keys(column) and len(codes) == len(column.cells):
             code = max(codes)
             return f"{code} may be the number of a key in any order; write 'C major', or say --kind classes or values"
+        if twice := spelled_twice(column.cells):
+            return (
+                f"'{twice[0]}' and '{twice[1]}' are one key; say --kind key, or --kind classes, to which they are two"
+            )
         cells = [cell for cell in column.cells if is_name(cell)]
         odd = [shown(cell) for cell in cells if not is_key(cell)]
         nearly = most(is_key(cell) or NEARLY.fullmatch(shown(cell)) is not None for cell in cells)
