@@ -72,3 +72,15 @@ def test_of_a_kind_whose_rows_are_no_marks_nothing_is_drawn():
     assert strip("a.wav", Loudness(), (), {"loudness": [1.0]}, {"loudness": [1.0]}) is None
     assert strip("a.wav", KindOverTime(), (), {}, {}) is None
     assert strip("a.wav", SEGMENTS, (), spans(), spans()) is None
+
+
+@pytest.mark.parametrize("kind", ["onsets", "notes", "melody"])
+def test_answers_of_each_kind_of_moment_and_pitch_are_drawn(kind):
+    answer = {
+        "onsets": {"onsets": [0.5, 1.0]},
+        "notes": {"notes": [[0.0, 1.0, 60]]},
+        "melody": {"times": [0.0, 0.5, 1.0], "frequencies": [0.0, 220.0, 220.0]},
+    }[kind]
+    drawn = strip("a.wav", kind_named(kind), ("onset",), answer, answer)
+    assert "<path" in drawn.svg
+    assert differing(drawn) == []

@@ -90,7 +90,8 @@ def marks_of(rows: Sequence[dict[str, Any]], number: Callable[[str], int]) -> It
     """Yield rows as marks; raise a `KeyError` where a row is none."""
     for row in rows:
         start, end = (row[key] if key in row else row["time"] for key in ("start", "end"))
-        name = str(next(value for key, value in row.items() if key not in ("start", "end", "time")))
+        # Rows of moments of one kind, as onsets are, hold no name.
+        name = str(next((value for key, value in row.items() if key not in ("start", "end", "time")), ""))
         yield Mark(start, end, name, number(name))
 
 
