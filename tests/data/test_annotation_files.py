@@ -249,3 +249,8 @@ def test_notes_of_several_strings_are_not_those_of_the_first(songs):
     write_jams(songs / "a.jams", ("note_midi", [(0.5, 1.0, 40)]), ("note_midi", [(0.5, 1.0, 45)]))
     with pytest.raises(DataError, match=r"a\.jams: it has 2 annotations 'note_midi', of strings, voices or annotators"):
         read_annotation(songs / "a.jams", "notes")
+
+
+def test_an_annotation_that_nobody_made_is_passed_over(songs):
+    write_jams(songs / "a.jams", ("tag_open", []), ("tag_open", [(0.0, 4.0, "slow")]))
+    assert read_annotation(songs / "a.jams", "tags") == ["slow"]

@@ -38,6 +38,15 @@ def test_a_missing_file_is_skipped_with_its_row_and_where_it_was_looked_for(tmp_
     assert reason == f"clips.csv row 3: 'path' audio/x.wav does not exist (looked in {tmp_path})"
 
 
+@pytest.mark.parametrize("written", ["a", "A.WAV", "a.mp3", "sub/../A"])
+def test_a_file_of_nearly_that_name_is_named(tmp_path, written):
+    (tmp_path / "sub").mkdir()
+    write_tone(tmp_path / "a.wav", 300)
+    table = write_csv(tmp_path / "clips.csv", "path,label", f"{written},x")
+    with pytest.raises(DataError, match=r"; there is a\.wav: write names as they are, with their endings\)"):
+        Dataset.load(table)
+
+
 def test_a_table_without_any_file_is_an_error(tmp_path):
     table = write_csv(tmp_path / "clips.csv", "path,label", "a.wav,x")
     with pytest.raises(DataError, match=r"no usable row; clips\.csv row 2: 'path' a\.wav does not exist"):

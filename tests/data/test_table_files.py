@@ -27,6 +27,8 @@ def labels(path, column="label"):
         (["path;tempo", "a.wav;98,5", "b.wav;120"], "tempo", [98.5, 120]),
         (["sep=;", "path;label", "a.wav;x,y", "b.wav;z"], "label", ["x,y", "z"]),
         (["path, label", 'a.wav, "x, y"', "b.wav , z"], "label", ["x, y", "z"]),
+        (['"path"\t"label"', '"a.wav"\t"x, y"', '"b.wav"\t"z"'], "label", ["x, y", "z"]),
+        (['"path";"label"', '"a.wav";"x"', '"b.wav";"y;z"'], "label", ["x", "y;z"]),
         (["Path,Label", "a.wav,x", "b.wav,y"], "Label", ["x", "y"]),
         ([",path,label", "0,a.wav,x", "1,b.wav,y"], "label", ["x", "y"]),
         (["path,label,", "a.wav,x,", ",,", "b.wav,y,"], "label", ["x", "y"]),

@@ -88,6 +88,19 @@ def test_noise_is_not_recommended():
     assert "First check that states and labels (files and their rows) are in one order; " in advise(results).headline
 
 
+def test_a_permutation_as_high_as_a_high_score_is_told_as_what_is_in_its_way():
+    made = entry(0, 0.5, 0.5, model="mel", input="shuffled")
+    rows = [{"seed": seed, "split": "test", "value": value, "ci_low": 0.0, "ci_high": 1.0, "n": 50}
+            for seed, value in enumerate([0.3, 0.4, 0.9])]  # fmt: skip
+    shuffled = replace(made, rows=[made.rows[0], *rows])
+    results = results_of(entry(0, 0.9, 0.9, model="mel", input="mean"), shuffled, models={"mel": MODELS["mel"]},
+                         chance=0.5)  # fmt: skip
+    assert advise(results).headline == (
+        "Nothing to use yet: mel (mean over time) lies above chance, but one of 3 permutations of shuffled labels "
+        "scores 90.0; more clips would tell whether that is luck."
+    )
+
+
 def test_random_weights_that_alone_hear_something_are_not_taken_for_rows_in_disorder():
     entries = [entry(0, 0.5, 0.5, spread=0.1), entry(0, 0.9, 0.9, model="r")]
     results = results_of(*entries, models={"m": {}, "r": {"untrained": True}}, chance=0.5)

@@ -351,3 +351,14 @@ def test_cells_that_cannot_be_written_are_named():
         recognised = recognise(Column("x", ["a", "b", "a", odd]))
         assert list(recognised.faults) == [3]
         assert "cannot be shown" in recognised.faults[3]
+
+
+@pytest.mark.parametrize(("name", "cell"), [("beats", [0.5, 2.0, 1.5]), ("notes", [60.5, 1.0])])
+def test_lists_of_numbers_under_the_name_of_something_over_time_are_doubted(name, cell):
+    column = Column(name, [cell] * 4)
+    with pytest.raises(DataError, match=f"its name tells of {name.rstrip('s')}s, its cells are values; mend the cells"):
+        recognise(column)
+    assert recognise(column, "values").faults == {}
+    # Single numbers may count them, and several columns are no list.
+    assert recognise(Column("beats", [1.5, 2.5, 3.5])).kind.name == "values"
+    assert recognise(Column("beats,valence", [[1.5, 2.0], [1.5, 1.0]])).kind.name == "values"

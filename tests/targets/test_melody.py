@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from layerscope.errors import DataError
-from layerscope.targets import Column, kind_named, kind_of
+from layerscope.targets import Column, kind_named, kind_of, recognise
 from layerscope.targets.calibration import Calibration
 from layerscope.targets.melody import PitchTrack, melody_of
 
@@ -91,3 +91,9 @@ def test_rows_of_time_and_frequency_are_a_melody_by_the_name_of_their_column():
     cells = [[[0.0, 220.0], [0.01, 221.0]]] * 2
     assert [kind_of(Column(name, cells)).name for name in ("melody", "f0", "pitch")] == ["melody"] * 3
     assert kind_of(Column("x", [[[0.5, 1], [1.0, 2]]])).name == "beats"
+
+
+@pytest.mark.parametrize(("frequency", "is_named"), [(60.5, True), (220.0, False)])
+def test_frequencies_that_may_be_midi_numbers_are_named(frequency, is_named):
+    evidence = recognise(Column("melody", [[[0.0, 0.0], [0.1, frequency], [0.2, frequency]]] * 3)).evidence
+    assert ("no frequency is above 60.5 Hz: if these are MIDI numbers, write them in Hz" in evidence) == is_named

@@ -160,7 +160,9 @@ def read_jams(path: Path, target: str, kind: str | None) -> Any:
     try:
         found = jams.load(str(path), validate=False).annotations
         spaces = [str(annotation.namespace) for annotation in found]
-        chosen = next((number for number, space in enumerate(spaces) if says(space, target, kind)), None)
+        saying = [number for number, space in enumerate(spaces) if says(space, target, kind)]
+        # Programs leave annotations empty that nobody made; only where all are is there nothing.
+        chosen = next((number for number in saying if len(found[number].data)), next(iter(saying), None))
         # A target that is called after none may be any.
         if chosen is None and len(set(spaces)) == 1 and not namespaces_of(target, kind):
             chosen = 0

@@ -20,6 +20,7 @@ from urllib.parse import unquote
 import numpy as np
 import pandas as pd
 
+from layerscope.data.audio import EXTENSIONS
 from layerscope.data.label_cells import (
     DECIMAL_COMMA,
     MOST_ODD,
@@ -107,10 +108,11 @@ def clip_records(rows: Rows, root: Path, *, typed: bool, joined: bool = False) -
     refuse_flags(usual)
     read, skipped = read_rows(usual)
     listings: dict[Path, dict[str, str]] = {}
+    namesakes: dict[Path, dict[str, str]] = {}
     for where, record in read.items():
         reason = record.pop(ASIDE, None)
         path = file_of(root, record["path"], listings) if reason is None else None
-        reason = reason or missing_reason(path, root, record["path"], where)
+        reason = reason or missing_reason(path, root, record["path"], where, namesakes)
         if path is None or reason:
             skipped[record["clip"]] = reason
             continue
@@ -308,8 +310,10 @@ def beside(where: str, other: str) -> str:
     return row_of(where) if file_part(where) == file_part(other) else where
 
 
-def missing_reason(path: Path | None, root: Path, written: str, where: str) -> str:
-    """Return why there is no audio to be had of a row, or an empty text."""
+def missing_reason(
+    path: Path | None, root: Path, written: str, where: str, namesakes: dict[Path, dict[str, str]]
+) -> str:
+    """Return why there is no audio to be had of a row, or an empty text; for `namesakes` see `namesake`."""
     if path is None:
         if ADDRESS.match(written.strip()):
             return f"{where}: 'path' {written} is an address; download the file and write where it lies"
@@ -317,9 +321,32 @@ def missing_reason(path: Path | None, root: Path, written: str, where: str) -> s
             return f"{where}: 'path' {written} is no file"
         above = next((place for place in root.parents if is_file(place / written)), None)
         hint = f"; it is below {above}: if paths start there, say so (root)" if above else ""
+        beside_it = namesake(root / written.replace("\\", "/"), namesakes)
+        hint = hint or (f"; there is {beside_it}: write names as they are, with their endings" if beside_it else "")
         hint = "; it stands in quotes: take them away" if QUOTED.fullmatch(written.strip()) else hint
         return f"{where}: 'path' {written} does not exist (looked in {root}{hint})"
     return f"{path}: the file is empty (0 bytes)" if path.stat().st_size == 0 else ""
+
+
+def namesake(path: Path, namesakes: dict[Path, dict[str, str]]) -> str:
+    """Return the name of the audio beside a path, which is not there, that differs by case or ending, or nothing.
+
+    Parameters
+    ----------
+    path : Path
+        Where a row says that its audio is.
+    namesakes : dict
+        Of directories that have been looked at, in small letters with and without ending, filled here.
+    """
+    directory = path.parent
+    if directory not in namesakes:
+        readable = is_there(directory) and directory.is_dir() and os.access(directory, os.R_OK)
+        names = sorted(each.name for each in directory.iterdir()) if readable else []
+        audio = [name for name in names if Path(name).suffix.lower() in EXTENSIONS]
+        namesakes[directory] = {Path(name).stem.casefold(): name for name in audio}
+        namesakes[directory] |= {name.casefold(): name for name in audio}
+    spellings = (path.name.casefold(), path.stem.casefold())
+    return next((namesakes[directory][text] for text in spellings if text in namesakes[directory]), "")
 
 
 def file_of(root: Path, written: str, listings: dict[Path, dict[str, str]]) -> Path | None:

@@ -142,9 +142,13 @@ def csv_rows(path: Path) -> Rows:
         separators = [said[1]]
     for separator in separators:
         lines = numbered_rows(path, text, separator)
-        number, header = next(lines, (1, []))
-        if said:
-            number, header = next(lines, (2, []))
+        try:
+            number, header = next(lines, (1, []))
+            if said:
+                number, header = next(lines, (2, []))
+        except DataError:
+            # Names in quotes that another sign parts; what is wrong with the first is said below where none fits.
+            continue
         if set(map(column_name, header)) & set(PATH_NAMES):
             columns = unique_names(header, f"{path.name} row {number}")
             return table_rows(path.name, columns, list(lines), separator)

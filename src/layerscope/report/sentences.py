@@ -8,7 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from layerscope.scores.against_controls import beats_controls, chance_of, judged_row, margin_below
+from layerscope.scores.against_controls import (
+    beats_controls,
+    beats_permutations,
+    chance_of,
+    controls,
+    judged_row,
+    margin_below,
+)
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
 from layerscope.scores.resampling import FEWEST_GROUPS
 from layerscope.scores.score_table import PLAIN_INPUTS, WIDE_INPUTS, Comparison, Results
@@ -206,6 +213,12 @@ def headline(results: Results, answer: Verdict) -> str:
     if twin and beats_controls(results, twin.chosen):
         shown = f"{candidate_name(results, int(twin.chosen.name))} beat chance and shuffled labels"
         return f"Nothing to use yet: {shown}, and no trained layer or plain feature is shown to."
+    shown = results.summary.loc[answer.row]
+    # Of an input that lies above the constant answer, order is not in question, and numbers are: those fall with luck.
+    if answer.low > answer.chance and not beats_permutations(results, shown):
+        luckiest = number(answer.metric, max(controls(results, shown)))
+        times = f"one of {answer.permutations} permutations of shuffled labels scores {luckiest}"
+        return f"Nothing to use yet: {row} lies above chance, but {times}; more clips would tell whether that is luck."
     # Tasks of one study share the order of their clips: it is asked for once, where all of them show nothing.
     if len(results.facts["tasks"]) > 1:
         return f"{nothing}; {more_needed(answer, 'show it')}."

@@ -154,10 +154,12 @@ def doubt_of(column: Column, chosen: Kind) -> str:
 
 
 def told_otherwise(column: Column, chosen: Kind) -> str:
-    """Return that a column of what is said over time is called after another kind, or an empty text."""
+    """Return that a column of what is said over time, or of lists of numbers, is called after another kind."""
     words = re.findall("[a-z]+", column.name.lower())
     told = {kind for word in words for start, kind in TELLING.items() if re.fullmatch(f"{start}s?", word)}
-    if not chosen.over_time or not told or chosen.name in told:
+    # Times that do not ascend are read as measurements; of several columns the lists are made here.
+    listed = chosen.name == "values" and "," not in column.name and most(map(is_list, column.cells))
+    if not (chosen.over_time or listed) or not told or chosen.name in told:
         return ""
     names = " and ".join(sorted(told))
     return f"its name tells of {names}, its cells are {chosen.name}; mend the cells, or say --kind {chosen.name}"

@@ -162,6 +162,20 @@ def fault_of(cell: Any, reader: Callable[[str], str]) -> str:
     return ""
 
 
+def spelled_twice(cells: Sequence[Any]) -> tuple[str, str] | None:
+    """Return two names of one key, where most cells are keys, whatever their column is called.
+
+    Examples
+    --------
+    >>> spelled_twice(["F#m", "C", "Gbm"]), spelled_twice(["A", "B", "C"])
+    (('F#m', 'Gbm'), None)
+    """
+    names = [shown(cell) for cell in cells if is_name(cell) and is_key(cell)]
+    first: dict[str, str] = {}
+    pairs = [(first.setdefault(key_name(name), name), name) for name in dict.fromkeys(names)]
+    return next((pair for pair in pairs if pair[0] != pair[1] and 2 * len(names) > len(cells)), None)
+
+
 #: Words of a column's name beside which letters alone are keys; those of ``answer_key`` need none to be.
 MUSICAL = frozenset({"key", "keys", "music", "musical", "song", "track", "global", "tonal", "label", "estimated"})
 
@@ -234,10 +248,14 @@ class Key(Classes):
         several = [cell for cell in column.cells if is_list(cell) and cell and all(map(is_key, cell))]
         if may_hold_keys(column) and 2 * len(several) > len(column.cells):
             return f"{shown(several[0])} is a list of keys; write one a clip, or say --kind tags"
-        codes = [cell for cell in column.cells if is_number(cell) and cell in range(len(KEY_NAMES))]
+        # -1 is written where no key was heard.
+        codes = [cell for cell in column.cells if is_number(cell) and cell in range(-1, len(KEY_NAMES))]
         if may_hold_keys(column) and len(codes) == len(column.cells):
+            code = max(codes)
+            return f"{code} may be the number of a key in any order; write 'C major', or say --kind classes or values"
+        if twice := spelled_twice(column.cells):
             return (
-                f"{codes[0]} may be the number of a key in any order; write 'C major', or say --kind classes or values"
+                f"'{twice[0]}' and '{twice[1]}' are one key; say --kind key, or --kind classes, to which they are two"
             )
         cells = [cell for cell in column.cells if is_name(cell)]
         odd = [shown(cell) for cell in cells if not is_key(cell)]

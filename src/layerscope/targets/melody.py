@@ -151,6 +151,14 @@ class Melody(KindOverTime):
         """Read a melody."""
         return melody_of(cell, clip, start)
 
+    def remark(self, column: Column) -> str:
+        """Return that what should be Hz may be MIDI numbers, which all lie where hardly a melody does."""
+        tracks = [melody_of(cell, column.name) for cell in column.cells]
+        highest = max((float(track.frequencies.max(initial=0.0)) for track in tracks), default=0.0)
+        if not 0 < highest <= HIGHEST:
+            return ""
+        return f"no frequency is above {highest:g} Hz: if these are MIDI numbers, write them in Hz"
+
     def onsets(self, track: PitchTrack) -> Array:
         """Return the annotated times."""
         return track.times
