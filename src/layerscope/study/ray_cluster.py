@@ -219,13 +219,13 @@ def refuse_address(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if address in (LOCAL, "auto"):
         return
-    if not (colon and host and port.isdigit() and "/" not in host):
+    if not (colon and host and port.isdecimal() and "/" not in host):
         raise UsageError(
             f"--ray {address}: give local, auto, or the HOST:PORT of a cluster that this machine is part of"
         )
     try:
         socket.create_connection((host, int(port)), timeout=ANSWER).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:  # the last of names that can be nobody's, such as a..b
         raise ResourceError(
             f"--ray {address}: nobody answers there ({error}); `ray start --head` starts a cluster, and prints its "
             "address"
