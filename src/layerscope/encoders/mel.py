@@ -12,6 +12,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from layerscope.encoders.device import bfloat16_products
+
 __all__ = ["HOP", "MEL_BINS", "N_FFT", "SAMPLE_RATE", "MelSpectrogram", "mel_filter_bank"]
 
 #: As in MuQ, MusicFM and MERT-v2, which is why one front end serves all three.
@@ -69,7 +71,7 @@ class MelSpectrogram(nn.Module):
     def forward(self, waveforms: Tensor) -> Tensor:
         """Map (batch, samples) to (batch, mel, frame), in dB relative to 1.0, float32."""
         # Whatever the precision of the network: power spans more digits than bfloat16 has.
-        with torch.autocast(waveforms.device.type, enabled=False):
+        with bfloat16_products(waveforms.device, allowed=False):
             return self.decibels(waveforms.float())
 
     def decibels(self, waveforms: Tensor) -> Tensor:
