@@ -64,6 +64,33 @@ def test_a_host_that_can_be_nobody_is_told():
         refuse_address("a..b:6379")
 
 
+#: An interrupt while Ray is imported, and again where its import is tried once more to end it.
+INTERRUPTED = """
+import sys
+from layerscope.study.ray_cluster import connected
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "ray._private":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+try:
+    with connected("local"):
+        pass
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupt_while_ray_is_imported_leaves_no_directory(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert ended.stdout == "interrupted\n", ended.stderr
+    assert not list(tmp_path.glob("ls-ray-*"))
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """Two workers of one core on loopback."""
