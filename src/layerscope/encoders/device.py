@@ -138,7 +138,8 @@ def refuse_batch_seconds(seconds: Any) -> None:
     if seconds is None:
         return
     # By type too: true is no second.
-    if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real) or not 0 < seconds <= MOST_BATCH_SECONDS:
+    known = isinstance(seconds, numbers.Real) and not isinstance(seconds, bool)
+    if not (known and 0 < float(seconds) <= MOST_BATCH_SECONDS):
         raise UsageError(f"batch_seconds is {seconds!r}; give seconds of audio above 0, up to {MOST_BATCH_SECONDS:g}")
 
 
