@@ -437,3 +437,10 @@ def test_libraries_keep_their_files_elsewhere_where_the_home_cannot_be_written(t
     commands.give_libraries_a_place()
     assert os.access(os.environ["NUMBA_CACHE_DIR"], os.W_OK)
     assert os.environ["MPLCONFIGDIR"] == os.environ["NUMBA_CACHE_DIR"]
+
+
+@pytest.mark.parametrize("text", ["many", "1.5"])
+def test_a_number_of_cores_that_is_none_is_named(text, monkeypatch, capsys):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", text)
+    assert guarded(["ls", "probes"]) == 2
+    assert f"LOKY_MAX_CPU_COUNT is '{text}'; set it to a whole number of cores" in capsys.readouterr().err

@@ -52,6 +52,18 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are(two_gpus):
         find_device("cuda:2")
 
 
+def test_a_device_of_torch_is_taken_as_its_name():
+    assert load_encoder("random:small", device=CPU).device == "cpu"
+    with pytest.raises(UsageError, match="device 'None' is none; give auto, cpu"):
+        load_encoder("random:small", device=None)
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan"), float("inf"), 1e306, True, "3"])
+def test_what_is_no_length_of_a_batch_is_refused(seconds):
+    with pytest.raises(UsageError, match=r"batch_seconds is .*; give seconds of audio above 0"):
+        load_encoder("random:small", batch_seconds=seconds)
+
+
 @pytest.mark.parametrize("name", ["gpu", "", "CUDA", "cuda:", "cuda:-1", "cuda:0 ", "meta", "cpu:0"])
 def test_what_is_no_device_is_refused(name):
     with pytest.raises(UsageError, match="is none; give auto, cpu"):

@@ -195,6 +195,7 @@ def test_a_place_means_the_same_from_every_directory(tmp_path, monkeypatch):
         ({"model": ["muq", "muq"]}, "'model': 'muq' is given twice"),
         ({"model": ["a/mine", "b/mine"]}, "two models are called 'mine'; rename one"),
         ({"batch_seconds": 0.0}, "'batch_seconds': Input should be greater than 0"),
+        ({"batch_seconds": 1e306}, "batch_seconds is 1e+306; give seconds of audio above 0, up to 1e+06"),
         ({"precision": "float16"}, "precision 'float16': states of MuQ and MusicFM exceed 65,504"),
         ({"precision": "bfloat16"}, "precision 'bfloat16' is none; give float32, tf32, bf16"),
         ({"precision": "tf32", "device": "cpu"}, "precision 'tf32' is of NVIDIA GPUs from Ampere on"),

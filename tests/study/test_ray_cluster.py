@@ -45,7 +45,7 @@ if find_spec("ray") is None:  # not imported here: what it is to do on loopback,
     pytest.skip("Ray is an extra: pip install 'layerscope[ray]'", allow_module_level=True)
 
 
-@pytest.mark.parametrize("address", ["somewhere", "ray://10.0.0.1:10001", ":6379", "host:", "http://host:80"])
+@pytest.mark.parametrize("address", ["somewhere", "ray://10.0.0.1:10001", ":6379", "host:", "http://host:80", "host:²"])
 def test_an_address_that_is_none_is_refused(address):
     with pytest.raises(UsageError, match="give local, auto, or the HOST:PORT"):
         refuse_address(address)
@@ -57,6 +57,38 @@ def test_a_cluster_that_is_not_there_is_told():
         port = free.getsockname()[1]
     with pytest.raises(ResourceError, match=rf"--ray 127.0.0.1:{port}: nobody answers there"):
         refuse_address(f"127.0.0.1:{port}")
+
+
+def test_a_host_that_can_be_nobody_is_told():
+    with pytest.raises(ResourceError, match="nobody answers there"):
+        refuse_address("a..b:6379")
+
+
+#: An interrupt while Ray is imported, and again where its import is tried once more to end it.
+INTERRUPTED = """
+import sys
+from layerscope.study.ray_cluster import connected
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "ray._private":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+try:
+    with connected("local"):
+        pass
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupt_while_ray_is_imported_leaves_no_directory(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert ended.stdout == "interrupted\n", ended.stderr
+    assert not list(tmp_path.glob("ls-ray-*"))
 
 
 @pytest.fixture(scope="module")

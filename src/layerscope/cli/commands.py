@@ -469,10 +469,19 @@ def may_write(directory: Path) -> bool:
     return os.access(there, os.W_OK | os.X_OK)
 
 
+def refuse_cores(text: str) -> None:
+    """Raise where the environment names a number of cores that is none: libraries would fail wherever they count."""
+    try:
+        int(text or "1")
+    except ValueError as error:
+        raise UsageError(f"LOKY_MAX_CPU_COUNT is '{text}'; set it to a whole number of cores, or unset it") from error
+
+
 def guarded(arguments: list[str]) -> int:
     """Return the exit code of a command."""
     errors = plain_console(stderr=True)
     try:
+        refuse_cores(os.environ.get("LOKY_MAX_CPU_COUNT", ""))
         values = arguments.index("--") if "--" in arguments else len(arguments)
         front = [word for word in arguments[:values] if word in ANYWHERE]
         app([*front, *(word for word in arguments[:values] if word not in ANYWHERE), *arguments[values:]])

@@ -7,9 +7,10 @@ and the sum that every block adds to stay float32, and so does what norms and so
 
 from __future__ import annotations
 
+import numbers
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -19,11 +20,14 @@ from torch import Tensor
 from layerscope.errors import UsageError
 
 __all__ = [
+    "MOST_BATCH_SECONDS",
     "PRECISIONS",
     "Arriving",
+    "bfloat16_products",
     "computing",
     "device_label",
     "find_device",
+    "refuse_batch_seconds",
     "refuse_precision",
     "tf32_products",
     "upload",
@@ -35,14 +39,16 @@ PRECISIONS = ("float32", "tf32", "bf16")
 HALF = ("float16", "fp16", "half", "f16")
 #: The first NVIDIA GPUs (Ampere) that multiply in tf32 and bf16.
 AMPERE = (8, 0)
+#: Audio that is encoded at once, at most: twelve days, which no memory holds.
+MOST_BATCH_SECONDS = 1e6
 
 
-def find_device(name: str) -> torch.device:
+def find_device(name: str | torch.device) -> torch.device:
     """Return the device of a name.
 
     Parameters
     ----------
-    name : str
+    name : str or torch.device
         ``auto`` (CUDA where there is one, then MPS, then the CPU), ``cpu``, ``cuda``, ``cuda:n`` or ``mps``.
 
     Raises
@@ -55,7 +61,7 @@ def find_device(name: str) -> torch.device:
     >>> find_device("cpu")
     device(type='cpu')
     """
-    devices = devices_here()
+    devices, name = devices_here(), str(name)
     if name == "auto":
         return torch.device(next(iter(devices)))
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
@@ -117,6 +123,23 @@ def refuse_precision(precision: str, device: torch.device) -> None:
         raise UsageError(f"precision 'bf16': torch {torch.__version__} has none on {device}; give float32")
 
 
+def refuse_batch_seconds(seconds: Any) -> None:
+    """Raise for what is no length of audio that is encoded at once; none is as long as it is by default.
+
+    Examples
+    --------
+    >>> refuse_batch_seconds(0.0)
+    Traceback (most recent call last):
+    layerscope.errors.UsageError: batch_seconds is 0.0; give seconds of audio above 0, up to 1e+06
+    """
+    if seconds is None:
+        return
+    # By type too: true is no second.
+    known = isinstance(seconds, numbers.Real) and not isinstance(seconds, bool)
+    if not (known and 0 < float(seconds) <= MOST_BATCH_SECONDS):
+        raise UsageError(f"batch_seconds is {seconds!r}; give seconds of audio above 0, up to {MOST_BATCH_SECONDS:g}")
+
+
 @contextmanager
 def computing(device: torch.device, precision: str) -> Iterator[None]:
     """Have networks compute in a precision, whatever the caller's own settings are."""
@@ -124,10 +147,16 @@ def computing(device: torch.device, precision: str) -> Iterator[None]:
     products = tf32_products(allowed=precision == "tf32") if device.type == "cuda" else nullcontext()
     # Autocast and no network in bfloat16: the sum that each block adds to would lose the digits of what is added.
     # Disabled for the others too, for the caller may have enabled it.
-    known = torch.amp.is_autocast_available(device.type)
-    cast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16") if known else nullcontext()
-    with products, cast:
+    with products, bfloat16_products(device, allowed=precision == "bf16"):
         yield
+
+
+def bfloat16_products(device: torch.device, *, allowed: bool) -> AbstractContextManager[Any]:
+    """Allow or forbid that networks multiply in bfloat16 on a device."""
+    # Some have none to forbid, such as "meta", where a network is only counted.
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16, enabled=allowed)
 
 
 @contextmanager

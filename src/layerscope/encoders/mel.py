@@ -8,10 +8,11 @@ the last frame is dropped, so that N samples give ``floor(N / 240)`` frames.
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
+
+from layerscope.encoders.device import bfloat16_products
 
 __all__ = ["HOP", "MEL_BINS", "N_FFT", "SAMPLE_RATE", "MelSpectrogram", "mel_filter_bank"]
 
@@ -70,8 +71,7 @@ class MelSpectrogram(nn.Module):
     def forward(self, waveforms: Tensor) -> Tensor:
         """Map (batch, samples) to (batch, mel, frame), in dB relative to 1.0, float32."""
         # Whatever the precision of the network: power spans more digits than bfloat16 has.
-        kind = waveforms.device.type
-        with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():
+        with bfloat16_products(waveforms.device, allowed=False):
             return self.decibels(waveforms.float())
 
     def decibels(self, waveforms: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from layerscope.encoders.audio_spectrogram import build_audio_spectrogram
 from layerscope.encoders.checkpoint_paths import labelled
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
 from layerscope.encoders.conformer_checkpoint import build_model, read_checkpoint
-from layerscope.encoders.device import find_device, refuse_precision
+from layerscope.encoders.device import find_device, refuse_batch_seconds, refuse_precision
 from layerscope.encoders.download import fetch_repository
 from layerscope.encoders.encoder import Encoder, LayeredEncoder, LayeredModel, parse_layers
 from layerscope.encoders.huggingface import FAMILIES, build_waveform_model
@@ -64,7 +64,7 @@ def load_encoder(
     layers: str | None = None,
     num_heads: int | None = None,
     seed: int = 0,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     precision: str = "float32",
     batch_seconds: float | None = None,
 ) -> Encoder:
@@ -85,7 +85,7 @@ def load_encoder(
         Attention heads, where the files do not say.
     seed : int
         Of the weights of an untrained twin, whose name ends in ``#`` and the seed where it is not 0.
-    device : str
+    device : str or torch.device
         Where networks compute, and their states lie: ``cpu``, ``cuda``, ``cuda:n`` or ``mps``; ``auto`` takes a GPU
         where there is one. Plain features are of the CPU, and an encoder of your own goes where this names a device if
         it is a `LayeredEncoder`; any other computes where its code says.
@@ -97,7 +97,7 @@ def load_encoder(
     Raises
     ------
     UsageError
-        For an unknown name or layer, or a device or precision that is not there.
+        For an unknown name or layer, a device or precision that is not there, or seconds that are none.
     ModelError
         For files that cannot be fetched, read or understood, or a precision in which torch computes a network wrongly.
 
@@ -112,6 +112,7 @@ def load_encoder(
     """
     text, place = str(name), find_device(device)
     refuse_precision(precision, place)
+    refuse_batch_seconds(batch_seconds)
     refuse_address(text.removeprefix(RANDOM))
     if text in BASELINES:
         # A choice of layers is of those models that have several; and so is a precision.

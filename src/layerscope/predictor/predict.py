@@ -21,7 +21,7 @@ from safetensors.numpy import load_file
 from layerscope.atomic_files import digest, file_digest, read_json
 from layerscope.data.audio import load, refuse_unheard
 from layerscope.encoders import Encoder, load_encoder
-from layerscope.encoders.device import find_device, refuse_precision
+from layerscope.encoders.device import find_device, refuse_batch_seconds, refuse_precision
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.exported_encoder import read_portable
 from layerscope.encoders.model_names import names_code
@@ -325,7 +325,7 @@ def load_predictor(
     directory: str | Path,
     encoder: Encoder | None = None,
     *,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     precision: str | None = None,
     batch_seconds: float | None = None,
 ) -> Predictor:
@@ -337,7 +337,7 @@ def load_predictor(
         Its directory; nothing else is needed, unless it was exported without weights.
     encoder : Encoder, optional
         The one that the run used, where that is somebody's own: it is code, and is not loaded by what a directory says.
-    device, batch_seconds : str, float, optional
+    device, batch_seconds : str or torch.device, float, optional
         See `layerscope.load_encoder`.
     precision : str, optional
         How the network computes; by default as in the run, on whose states the probe was trained.
@@ -367,6 +367,7 @@ def load_predictor(
     >>> sorted(answer)
     ['label', 'probabilities']
     """
+    refuse_batch_seconds(batch_seconds)
     directory = Path(directory)
     path = directory / MANIFEST
     if not path.is_file():
@@ -409,7 +410,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def encoder_of(
-    told: dict[str, Any], directory: Path, encoder: Encoder | None, device: str, precision: str | None
+    told: dict[str, Any], directory: Path, encoder: Encoder | None, device: str | torch.device, precision: str | None
 ) -> Encoder:
     """Return the encoder that a manifest tells of: in its directory, where it refers to, or the one that is given.
 

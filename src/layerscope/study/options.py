@@ -144,10 +144,11 @@ class Computing(Options):
 
     @model_validator(mode="after")
     def refuse_absent(self) -> Self:
-        """Raise for a device or a precision that is not there; before any work, as a pass may begin after hours."""
-        if (self.device, self.precision) != ("auto", "float32"):
-            from layerscope.encoders.device import find_device, refuse_precision
+        """Raise for a device, precision or batch that cannot be; before any work, as a pass may begin after hours."""
+        if (self.device, self.precision, self.batch_seconds) != ("auto", "float32", None):
+            from layerscope.encoders.device import find_device, refuse_batch_seconds, refuse_precision
 
+            refuse_batch_seconds(self.batch_seconds)
             refuse_precision(self.precision, find_device(self.device))
         return self
 

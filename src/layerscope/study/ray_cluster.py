@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import platform
 import secrets
-import shutil
 import signal
 import socket
 import sys
@@ -198,18 +197,26 @@ def connected(address: str | None) -> Iterator[Cluster | None]:
         yield None
         return
     refuse_address(address)
-    # Short, as it begins the path of a socket.
-    directory = Path(tempfile.mkdtemp(prefix="ls-ray-")) if address == LOCAL else None
-    try:
-        start(address, directory)
-        cache = cache_directory().absolute()
-        cluster = Cluster(list(nodes_seen(cache)), cache)
-        with calls_elsewhere(cluster.run):
-            yield cluster
-    finally:
-        ray().shutdown()
-        if directory:
-            shutil.rmtree(directory, ignore_errors=True)
+    with place_of_files(address) as directory:
+        try:
+            start(address, directory)
+            cache = cache_directory().absolute()
+            cluster = Cluster(list(nodes_seen(cache)), cache)
+            with calls_elsewhere(cluster.run):
+                yield cluster
+        finally:
+            ray().shutdown()
+
+
+@contextmanager
+def place_of_files(address: str) -> Iterator[Path | None]:
+    """Yield where a cluster of this machine alone keeps its files, gone at the end; others have their own place."""
+    if address != LOCAL:
+        yield None
+        return
+    # Short, as it begins the path of a socket. Errors, as Ray's processes may write on while they end.
+    with tempfile.TemporaryDirectory(prefix="ls-ray-", ignore_cleanup_errors=True) as place:
+        yield Path(place)
 
 
 def refuse_address(address: str) -> None:
@@ -219,13 +226,13 @@ def refuse_address(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if address in (LOCAL, "auto"):
         return
-    if not (colon and host and port.isdigit() and "/" not in host):
+    if not (colon and host and port.isdecimal() and "/" not in host):
         raise UsageError(
             f"--ray {address}: give local, auto, or the HOST:PORT of a cluster that this machine is part of"
         )
     try:
         socket.create_connection((host, int(port)), timeout=ANSWER).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:  # the last of names that can be nobody's, such as a..b
         raise ResourceError(
             f"--ray {address}: nobody answers there ({error}); `ray start --head` starts a cluster, and prints its "
             "address"
