@@ -220,3 +220,23 @@ def test_frames_of_a_feature_have_their_context(songs, tmp_path):
     features = frame_features(store, songs.clips, tracks)
     assert features.read(0).shape == (575, 7 * 128)
     assert features.pooling == "context"
+
+
+@pytest.mark.parametrize("rate", [25.0, 50.0])
+@pytest.mark.parametrize("kind", ["beats", "chords"])
+def test_some_frames_are_those_of_the_whole(songs, tmp_path, rate, kind):
+    store = Pass(Clock(rate), 8.0, frames=True).store(tmp_path)
+    clips = songs.clips
+    Pass(Clock(rate), 8.0, frames=True).extract(clips, store)
+    tracks = {"beats": BeatTimes(np.array([0.5]), np.array([])), "chords": Spans(np.array([[0.0, 20.0]]), ("N",))}
+    values = np.empty(2, dtype=object)
+    values[:] = [tracks[kind]] * 2
+    labels = Labels(KINDS[kind], ("beat", "downbeat") if kind == "beats" else CHORD_NAMES, values)
+    rows = np.array([0, 1])
+    planned = plan_tracks(labels, [store.entry(key).frames for key in clips.clip_key], [Part(rows, rows, rows)])
+    states = frame_features(store, clips, planned).read(1)
+    divisor = KINDS[kind].divisor
+    whole = np.concatenate([averaged(store.read_frames([key], 1)[:], divisor) for key in clips.clip_key])
+    np.testing.assert_array_equal(states[:], whole[: len(planned.clip)])
+    some = np.random.default_rng(0).permutation(len(planned.clip))[:40]
+    np.testing.assert_array_equal(states[some], whole[some])

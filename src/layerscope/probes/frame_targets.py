@@ -141,11 +141,19 @@ def frame_features(store: FeatureStore, clips: pd.DataFrame, tracks: Tracks) -> 
     # Frames that are kept of clip n lie from bounds[n] to bounds[n + 1].
     bounds = np.concatenate([[0], np.cumsum([store.entry(key).frames for key in keys])])
 
+    divisor = round(FRAME_RATE / tracks.rate)
+
     def read(position: int) -> Rows:
         kept = store.read_frames(keys, about["layers"][position])
 
+        def frames_alone(rows: NDArray[np.int64]) -> NDArray[np.float32]:
+            firsts = bounds[tracks.clip[rows]] + divisor * tracks.frame[rows]
+            stretches = kept[(firsts[:, None] + np.arange(divisor)).reshape(-1)].reshape(len(rows), divisor, width)
+            alone: NDArray[np.float32] = stretches.mean(axis=1)
+            return alone
+
         def states_of(clip: int) -> NDArray[np.float32]:
-            states = averaged(kept[bounds[clip] : bounds[clip + 1]], round(FRAME_RATE / tracks.rate))
+            states = averaged(kept[bounds[clip] : bounds[clip + 1]], divisor)
             return context(states, tracks.rate) if baseline else states
 
         def frames_of(rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -157,7 +165,9 @@ def frame_features(store: FeatureStore, clips: pd.DataFrame, tracks: Tracks) -> 
             return frames
 
         width = kept.shape[1] * (BLOCKS["frame"] if baseline else 1)
-        return LazyRows((len(tracks.clip), width), frames_of)
+        # Some frames of many clips, as a batch asks for, are read alone; those that need their surroundings are not.
+        alone = not baseline and bool((np.diff(bounds) >= divisor).all())
+        return LazyRows((len(tracks.clip), width), frames_alone if alone else frames_of)
 
     return Features(
         model=about["encoder"],

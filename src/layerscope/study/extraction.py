@@ -67,6 +67,11 @@ def extract_all(
                 passes.stores[number].append(store)
                 # The first encoder's reason stands.
                 passes.failed[number].update({**extraction.failed, **passes.failed[number]})
+        # Not where this process would have computed.
+        if not passes.counts[encoder.name]["clips_encoded"]:
+            passes.counts[encoder.name]["device"] = "none: all was kept"
+        elif cluster:
+            passes.counts[encoder.name]["device"] = "workers of a Ray cluster"
     return passes
 
 
