@@ -47,7 +47,8 @@ def pays(maps: Tensor, kernels: Tensor) -> bool:
     """Return whether `convolve` is the faster way to the same numbers: float32 on a CPU, and channels enough."""
     # Half precision has units of its own in new processors; libraries for GPUs choose such algorithms themselves.
     plain = maps.device.type == "cpu" and maps.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return plain and min(kernels.shape[:2]) >= FEWEST_CHANNELS
+    # A graph that is exported is to hold for any size; strips are of the size at hand.
+    return plain and min(kernels.shape[:2]) >= FEWEST_CHANNELS and not torch.compiler.is_compiling()
 
 
 def convolve(maps: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:

@@ -150,8 +150,9 @@ def write_onnx(
     """
     probed = ProbedEncoder(encoder, input_name.startswith("weighted"), weights).eval()
     shortest = encoder.minimum_samples
-    traced = noise(1, max(shortest, round(encoder.sample_rate)))
-    shapes = {"waveform": {0: torch.export.Dim("batch"), 1: torch.export.Dim("samples", min=shortest)}}
+    # Two, since torch takes a length of one for a constant.
+    traced = noise(2, max(shortest, round(encoder.sample_rate)))
+    shapes = {"waveform": {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells of torchvision, which nobody asked for
     try:
         with warnings.catch_warnings():
