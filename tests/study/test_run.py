@@ -188,6 +188,7 @@ def test_the_python_way_needs_no_directory(tones):
     assert results.facts["passes"]["random:small"]["clips_encoded"] == 30
 
 
+@pytest.mark.slow
 def test_someone_elses_features_need_no_audio(tmp_path):
     random = np.random.default_rng(0)
     classes = np.arange(90) % 3

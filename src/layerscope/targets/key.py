@@ -170,7 +170,8 @@ def spelled_twice(cells: Sequence[Any]) -> tuple[str, str] | None:
     >>> spelled_twice(["F#m", "C", "Gbm"]), spelled_twice(["A", "B", "C"])
     (('F#m', 'Gbm'), None)
     """
-    names = [shown(cell) for cell in cells if is_name(cell) and is_key(cell)]
+    # Letters alone may be those of anything.
+    names = [shown(cell) for cell in cells if is_name(cell) and is_key(cell) and len(shown(cell).strip()) > 1]
     first: dict[str, str] = {}
     pairs = [(first.setdefault(key_name(name), name), name) for name in dict.fromkeys(names)]
     return next((pair for pair in pairs if pair[0] != pair[1] and 2 * len(names) > len(cells)), None)
