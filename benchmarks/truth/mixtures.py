@@ -45,7 +45,7 @@ def losses(seed: int, penalty: float) -> tuple[float, float, float]:
     found = solve_mixture(inputs, targets, "classes", OUTPUTS, penalty, tied_mixtures(inputs, OUTPUTS))
     fixed = []
     for states in (inputs.mean(dim=1), *inputs.unbind(dim=1)):
-        best = solve(states, targets, "classes", OUTPUTS, penalty, np.zeros((DIM + 1) * OUTPUTS))
+        best = solve(states, targets, "classes", OUTPUTS, penalty, np.zeros((DIM + 1) * OUTPUTS)).x
         fixed.append(objective_of(states, targets, "classes", OUTPUTS, penalty)(best)[0])
     return objective_of(inputs, targets, "classes", OUTPUTS, penalty)(found)[0], fixed[0], min(fixed[1:])
 

@@ -29,7 +29,7 @@ def solved(problem, penalty, kind):
     inputs = torch.from_numpy(states).double()
     outputs = len(problem.labels.names)
     start = np.zeros((states.shape[1] + 1) * outputs)
-    found = solve(inputs[train], torch.from_numpy(targets)[train], kind, outputs, penalty, start)
+    found = solve(inputs[train], torch.from_numpy(targets)[train], kind, outputs, penalty, start).x
     return states, targets, linear_scores(torch.from_numpy(found), inputs, outputs).numpy()
 
 
@@ -137,7 +137,7 @@ def test_the_loss_of_a_mixture_is_above_neither_a_single_layers_nor_that_of_equa
     fixed = [inputs.mean(dim=1), *inputs.unbind(dim=1)]
     for states in fixed:
         start = np.zeros((states.shape[1] + 1) * outputs)
-        exact = solve(states, targets, "classes", outputs, penalty, start)
+        exact = solve(states, targets, "classes", outputs, penalty, start).x
         assert loss <= objective_of(states, targets, "classes", outputs, penalty)(exact)[0] + 1e-7
 
 

@@ -76,7 +76,7 @@ def test_of_a_kind_whose_rows_are_no_marks_nothing_is_drawn():
 
 def test_onsets_have_no_names_and_are_drawn():
     drawn = strip("a.wav", kind_named("onsets"), ("onset",), {"onsets": [0.5, 1.0]}, {"onsets": [0.5, 2.0]})
-    assert differing(drawn) == [(0.93, 1.07), (1.93, 2.0)]
+    assert differing(drawn) == [(0.95, 1.05), (1.95, 2.0)]
 
 
 def test_notes_are_drawn_where_one_sounds_at_a_time():

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +24,7 @@ from numpy.typing import NDArray
 
 from layerscope.data.audio import load, sound_digest
 from layerscope.errors import AudioError, ResourceError
+from layerscope.features.orphaned_workers import end_with
 from layerscope.features.windows import Cutting
 
 if TYPE_CHECKING:
@@ -34,15 +32,13 @@ if TYPE_CHECKING:
 
     from layerscope.encoders.encoder import Encoder
 
-__all__ = ["Ahead", "ClipDecoder", "Decoded", "decoders", "end_with", "refuse_short", "too_short"]
+__all__ = ["Ahead", "ClipDecoder", "Decoded", "decoders", "refuse_short", "too_short"]
 
 Samples = NDArray[np.float32]
 Decode = Callable[[str, float, float], "Decoded"]
 
 #: Seconds of audio that are decoded or being decoded for each worker: 29 MB at 24 kHz, and a long song is one clip.
 AHEAD_SECONDS = 300.0
-#: Seconds after which a worker looks again whether the process that started it lives.
-LOOK_EVERY = 1.0
 
 
 @dataclass(frozen=True)
@@ -151,22 +147,6 @@ def begin(starter: int) -> None:
     # An interrupt comes to all processes of a terminal, and the one that started this one decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(starter)
-
-
-@cache
-def end_with(starter: int) -> None:
-    """Watch, from now on, whether the process that started this one lives.
-
-    A killed process says no goodbye to its workers, which would work to the end of a job and wait for the next one.
-    """
-    threading.Thread(target=watch, args=(starter,), daemon=True, name="end with the starter").start()
-
-
-def watch(starter: int) -> None:
-    """End this process as soon as another one is its parent."""
-    while os.getppid() == starter:
-        time.sleep(LOOK_EVERY)
-    os._exit(1)
 
 
 class Ahead:

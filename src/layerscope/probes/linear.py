@@ -133,7 +133,7 @@ def solutions_of(
         else:
             # A mixture brings starts of its own, since shares of 0 have no sum.
             start = np.zeros((inputs.shape[-1] + 1) * outputs) if last is None else last
-            found = minimised(inputs, targets, form, outputs, penalty, start)
+            found = solve(inputs, targets, form, outputs, penalty, start)
             solutions.append(np.asarray(found.x, dtype=np.float64))
             # The iterations were used up, and not for want of a better step.
             is_cut.append(found.nit >= iterations(inputs, outputs) < ITERATIONS)
@@ -236,7 +236,7 @@ def solve(
     start: NDArray[np.float64],
     *,
     roughly: bool = False,
-) -> NDArray[np.float64]:
+) -> OptimizeResult:
     """Minimise the penalised loss by L-BFGS.
 
     Parameters
@@ -258,23 +258,9 @@ def solve(
 
     Returns
     -------
-    ndarray of float64, the parameters
+    OptimizeResult
+        SciPy's; ``x`` are the parameters.
     """
-    found = minimised(inputs, targets, form, outputs, penalty, start, roughly=roughly)
-    return np.asarray(found.x, dtype=np.float64)
-
-
-def minimised(
-    inputs: Tensor | LazyRows,
-    targets: Tensor,
-    form: Form,
-    outputs: int,
-    penalty: float,
-    start: NDArray[np.float64],
-    *,
-    roughly: bool = False,
-) -> OptimizeResult:
-    """Return all that the optimiser says, for what `solve` takes."""
     gradient, gain = TOLERANCES if len(inputs) <= MANY and not roughly else FRAME_TOLERANCES
     layers = inputs.shape[1] if len(inputs.shape) == 3 else 0
     return minimize(
@@ -322,7 +308,7 @@ class Tied:
 
     def solve(self, targets: Tensor, form: Form, outputs: int, penalty: float) -> tuple[float, NDArray[np.float64]]:
         """Return the loss of the rough solution, and its parameters with those of the mixture."""
-        self.solution = solve(self.inputs, targets, form, outputs, penalty, self.solution, roughly=True)
+        self.solution = solve(self.inputs, targets, form, outputs, penalty, self.solution, roughly=True).x
         loss = objective_of(self.inputs, targets, form, outputs, penalty)(self.solution)[0]
         weights, intercepts = np.split(self.solution, [-outputs])
         whole = weights if self.basis is None else (self.basis @ weights.reshape(-1, outputs)).ravel()
@@ -387,6 +373,6 @@ def solve_mixture(
     if warm is not None:
         starts.append(warm)
     objective = objective_of(inputs, targets, form, outputs, penalty)
-    ends = [solve(inputs, targets, form, outputs, penalty, start, roughly=True) for start in starts]
+    ends = [solve(inputs, targets, form, outputs, penalty, start, roughly=True).x for start in starts]
     best = min(ends, key=lambda end: objective(end)[0])
-    return solve(inputs, targets, form, outputs, penalty, best)
+    return np.asarray(solve(inputs, targets, form, outputs, penalty, best).x)

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import joblib
 
-from layerscope.features.decoding import end_with
+from layerscope.features.orphaned_workers import end_with
 
 __all__ = ["Order", "calls_elsewhere", "side_by_side"]
 

@@ -21,6 +21,7 @@ from layerscope.report.track_strips import Strip, strip
 from layerscope.scores.verdict import Verdict
 from layerscope.targets.key import KEY_NAMES, PITCH_CLASSES, Key
 from layerscope.targets.kind import Kind
+from layerscope.targets.over_time import KindOverTime
 
 Array = NDArray[np.float64]
 
@@ -104,7 +105,7 @@ def mistakes_of(
     # Neither values nor tags have a score of a clip alone.
     pairs = values or {name: (owners[name].to_numpy(float), shares[name].to_numpy(float)) for name in shares}
     wrong = worst_clips(rows, pairs).head(MOST_CLIPS)
-    tracks = tracks_of(wrong, kind, names, page) if kind.over_time else {}
+    tracks = tracks_of(wrong, kind, names, page) if isinstance(kind, KindOverTime) else {}
     wrong = wrong.drop(index=list(tracks))
     columns = ["clip", "truth", "answer", "probability", "score", "audio"]
     return Mistakes(
@@ -118,7 +119,7 @@ def mistakes_of(
     )
 
 
-def tracks_of(rows: pd.DataFrame, kind: Kind, names: Sequence[str], page: Path) -> dict[int, Track]:
+def tracks_of(rows: pd.DataFrame, kind: KindOverTime, names: Sequence[str], page: Path) -> dict[int, Track]:
     """Return the tracks whose answers are kept and can be drawn, by the index of their rows."""
     tracks = {}
     for index, row in rows[rows.answer != ""].iterrows():

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup, escape
 
-from layerscope.targets.kind import Kind
+from layerscope.targets.over_time import KindOverTime
 from layerscope.targets.spans import IGNORED, ROUNDING, KindOfSpans
 
 __all__ = ["Strip", "strip"]
@@ -29,8 +29,6 @@ NARROWEST, COLUMN, WIDEST = 300, 900, 2800
 LANE, BETWEEN = 26, 8
 #: Names that a part says of a lane.
 MOST_NAMES = 6
-#: Seconds within which two moments are one: the window of the field's F-measure of beats.
-WINDOW = 0.07
 #: Colours of `page.css`, and their depths, by which names are told apart that share one.
 COLOURS, DEPTHS = 12, ("", " deep", " pale")
 #: Seconds from tick to tick.
@@ -55,14 +53,14 @@ class Strip:
     cut: bool
 
 
-def strip(clip: str, kind: Kind, names: Sequence[str], *answers: dict[str, Any]) -> Strip | None:
+def strip(clip: str, kind: KindOverTime, names: Sequence[str], *answers: dict[str, Any]) -> Strip | None:
     """Return the strip of a track, or nothing of a kind whose rows are neither spans nor moments.
 
     Parameters
     ----------
     clip : str
         Its name.
-    kind, names : Kind, sequence of str
+    kind, names : KindOverTime, sequence of str
         Of the target.
     *answers : dict
         What is annotated and what is estimated, as `KindOverTime.as_answer` says it.
@@ -80,10 +78,10 @@ def strip(clip: str, kind: Kind, names: Sequence[str], *answers: dict[str, Any])
         return None
     # Of a strip that is not cut, the last moment lies at its very end.
     drawn = [[mark for mark in lane if mark.start < seconds or seconds == whole] for lane in lanes]
-    return Strip(drawing(clip, drawn, seconds), cut=seconds < whole)
+    return Strip(drawing(clip, drawn, seconds, kind.window), cut=seconds < whole)
 
 
-def numbering(kind: Kind, names: Sequence[str]) -> Callable[[str], int]:
+def numbering(kind: KindOverTime, names: Sequence[str]) -> Callable[[str], int]:
     """Return what gives a name its number, the same for names that the score does not tell apart."""
     if isinstance(kind, KindOfSpans):
         return lambda name: kind.numbers([name], names)[0]
@@ -100,16 +98,15 @@ def marks_of(rows: Sequence[dict[str, Any]], number: Callable[[str], int]) -> It
         yield Mark(start, end, str(name), number(str(name)))
 
 
-def drawing(clip: str, lanes: Sequence[Sequence[Mark]], seconds: float) -> Markup:
+def drawing(clip: str, lanes: Sequence[Sequence[Mark]], seconds: float, window: float) -> Markup:
     """Return two lanes of marks, what differs between them, seconds below, and parts that say what they hold."""
     width = min(WIDEST, max(NARROWEST, MARK * max(map(len, lanes))))
     top = LANE + BETWEEN
     height = top + LANE
+    differing = differences(lanes[0], lanes[1], seconds, window)
     inner = [
         lane_of(lanes[0], seconds, 0),
-        stretched(
-            f'<path class="differs" d="{boxes(differences(lanes[0], lanes[1], seconds))}"/>', seconds, LANE, BETWEEN
-        ),
+        stretched(f'<path class="differs" d="{boxes(differing)}"/>', seconds, LANE, BETWEEN),
         lane_of(lanes[1], seconds, top),
         *(text for lane, y in zip(lanes, (0, top), strict=True) for text in texts(lane, seconds, width, y)),
         *ticks(seconds, width, height),
@@ -149,19 +146,23 @@ def boxes(spans: Sequence[tuple[float, float]]) -> str:
     return "".join(f"M{start:.2f} 0H{end:.2f}V1H{start:.2f}z" for start, end in spans)
 
 
-def differences(reference: Sequence[Mark], estimate: Sequence[Mark], seconds: float) -> list[tuple[float, float]]:
+def differences(
+    reference: Sequence[Mark], estimate: Sequence[Mark], seconds: float, window: float
+) -> list[tuple[float, float]]:
     """Return where an estimate is not what is annotated: of spans that are scored, or moments without another nearby.
+
+    Moments within so many seconds are one.
 
     Examples
     --------
-    >>> differences([Mark(0.0, 2.0, "a", 0)], [Mark(0.0, 1.5, "a", 0), Mark(1.5, 2.0, "b", 1)], 2.0)
+    >>> differences([Mark(0.0, 2.0, "a", 0)], [Mark(0.0, 1.5, "a", 0), Mark(1.5, 2.0, "b", 1)], 2.0, 0.07)
     [(1.5, 2.0)]
     """
     if all(mark.end == mark.start for mark in (*reference, *estimate)):
         times = [np.array([mark.start for mark in lane]) for lane in (reference, estimate)]
         pairs = ((times[0], times[1]), (times[1], times[0]))
-        lonely = [time for ours, theirs in pairs for time in ours if not (np.abs(theirs - time) <= WINDOW).any()]
-        return [(max(0.0, float(time) - WINDOW), min(seconds, float(time) + WINDOW)) for time in sorted(lonely)]
+        lonely = [time for ours, theirs in pairs for time in ours if not (np.abs(theirs - time) <= window).any()]
+        return [(max(0.0, float(time) - window), min(seconds, float(time) + window)) for time in sorted(lonely)]
     edges = sorted({min(time, seconds) for mark in (*reference, *estimate) for time in (mark.start, mark.end)})
     joined: list[tuple[float, float]] = []
     for start, end in pairwise(edges):

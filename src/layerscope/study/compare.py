@@ -45,7 +45,7 @@ from layerscope.similarity.measures import (
     shared_neighbours,
 )
 from layerscope.similarity.sampled_views import SampledView, common_frames, sampled_views
-from layerscope.study.extraction import place_of
+from layerscope.study.extraction import device_and_precision
 from layerscope.study.options import Comparison, refuse_same_names
 from layerscope.study.progress import Progress, Silent
 from layerscope.study.ray_cluster import Cluster, connected
@@ -141,7 +141,7 @@ def compare_clips(asked: Comparison, progress: Progress, cluster: Cluster | None
                 "layers": list(encoder.layers),
                 "fingerprint": encoder.fingerprint,
                 "untrained": encoder.untrained,
-                **place_of(encoder),
+                **device_and_precision(encoder),
             }
             for encoder in encoders
         },

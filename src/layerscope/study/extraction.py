@@ -18,7 +18,7 @@ from layerscope.study.progress import Progress
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.study_tasks import StudyTask, passes_of
 
-__all__ = ["Passes", "Stores", "extract_all", "keep_usable", "place_of"]
+__all__ = ["Passes", "Stores", "device_and_precision", "extract_all", "keep_usable"]
 
 
 #: Stores of a task, one an encoder.
@@ -54,7 +54,7 @@ def extract_all(
     encode_shards = cluster.encode_shards if cluster else None
     passes = Passes([[] for _ in tasks], [{} for _ in tasks], {})
     for encoder in encoders:
-        passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0) | place_of(encoder)
+        passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0) | device_and_precision(encoder)
         for (_, window), members in passes_of(encoder, tasks).items():
             one_pass = Pass(encoder, window, frames=any(tasks[number].over_time for number in members))
             store = one_pass.store(cache_directory())
@@ -87,7 +87,7 @@ def keep_usable(tasks: Sequence[StudyTask], passes: Passes) -> list[StudyTask]:
     ]
 
 
-def place_of(encoder: Encoder) -> dict[str, str]:
+def device_and_precision(encoder: Encoder) -> dict[str, str]:
     """Return where an encoder computes, and how precisely, as results tell of it."""
     device = device_label(torch.device(encoder.device)) if encoder.device else "as its own code says"
     return {"device": device, "precision": encoder.precision}

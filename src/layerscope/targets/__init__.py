@@ -142,11 +142,6 @@ def kind_of(column: Column) -> Kind:
     )
 
 
-#: Words in the name of a column, and the kind that they tell of.
-TELLING = {"chord": "chords", "beat": "beats", "section": "segments", "segment": "segments", "key": "key",
-           "onset": "onsets", "melody": "melody", "note": "notes"}  # fmt: skip
-
-
 def doubt_of(column: Column, chosen: Kind) -> str:
     """Return why a kind that cells were recognised as is to be said by the user, or an empty text."""
     others = (kind.missed(column) for kind in reversed(kinds().values()) if kind is not chosen)
@@ -155,8 +150,8 @@ def doubt_of(column: Column, chosen: Kind) -> str:
 
 def told_otherwise(column: Column, chosen: Kind) -> str:
     """Return that a column of what is said over time, or of lists of numbers, is called after another kind."""
-    words = re.findall("[a-z]+", column.name.lower())
-    told = {kind for word in words for start, kind in TELLING.items() if re.fullmatch(f"{start}s?", word)}
+    words = {word.removesuffix("s") for word in re.findall("[a-z]+", column.name.lower())}
+    told = {kind.name for kind in kinds().values() if words & set(kind.column_words)}
     # Times that do not ascend are read as measurements; of several columns the lists are made here.
     listed = chosen.name == "values" and "," not in column.name and most(map(is_list, column.cells))
     if not (chosen.over_time or listed) or not told or chosen.name in told:

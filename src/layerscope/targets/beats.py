@@ -180,10 +180,11 @@ class Beats(KindOverTime):
     """Beats and downbeats of a track."""
 
     name, noun = "beats", "beats and downbeats"
+    column_words = ("beat",)
     frames = Tags()
     metrics = (
-        Metric("beat_f", "beat F", beat_f(0.07, down=False)),
-        Metric("downbeat_f", "downbeat F", beat_f(0.07, down=True)),
+        Metric("beat_f", "beat F", beat_f(KindOverTime.window, down=False)),
+        Metric("downbeat_f", "downbeat F", beat_f(KindOverTime.window, down=True)),
         Metric("beat_f_20ms", "beat F (20 ms)", beat_f(0.02, down=False)),
         Metric("downbeat_f_20ms", "downbeat F (20 ms)", beat_f(0.02, down=True)),
     )

@@ -167,6 +167,7 @@ class Chords(KindOfSpans):
     """Chords of a track."""
 
     name, noun, namespace = "chords", "chords over time", "chord"
+    column_words = ("chord",)
     divisor = 2  # 12.5 frames a second
     metrics = (
         FRAME_ACCURACY,

@@ -229,6 +229,7 @@ class Key(Classes):
     """One of the 24 keys."""
 
     name, noun = "key", "keys"
+    column_words = ("key",)
     metrics = (
         Metric("key_score", "key score", key_score),
         Metric("key_score_mirex", "key score (MIREX)", key_score_mirex),

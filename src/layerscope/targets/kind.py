@@ -198,6 +198,8 @@ class Kind:
         The first is maximised on validation, unless another is asked for: the one that MARBLE reports first.
     over_time : bool
         Whether it is said of a track over time, so that frames are needed.
+    column_words : tuple of str
+        What columns of it are called, in the singular: cells of another kind in such a column are asked about.
     chance : float, optional
         What the first metric gives a constant answer; None where that depends on the labels.
     """
@@ -207,6 +209,7 @@ class Kind:
     form: Form
     metrics: tuple[Metric, ...]
     over_time: bool = False
+    column_words: tuple[str, ...] = ()
     chance: float | None = None
 
     def __repr__(self) -> str:

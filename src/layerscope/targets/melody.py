@@ -131,6 +131,7 @@ class Melody(KindOverTime):
     """The pitch of the leading voice of a track."""
 
     name, noun = "melody", "semitones over time"
+    column_words = ("melody",)
     frames = Classes()
     metrics = (
         Metric("raw_pitch", "raw pitch accuracy", melody_metric(mir_eval.melody.raw_pitch_accuracy, voiced=True)),

@@ -156,6 +156,7 @@ class Notes(KindOverTime):
     """The pitches that sound in a track."""
 
     name, noun = "notes", "pitches over time"
+    column_words = ("note",)
     frames = Tags()
     metrics = (
         Metric("note_frame_f", "frame F of notes", of_frames(lambda both, wanted, said: 2 * both / (wanted + said))),

@@ -63,6 +63,9 @@ class Onsets(KindOverTime):
     """When sounds begin in a track."""
 
     name, noun = "onsets", "onsets over time"
+    column_words = ("onset",)
+    #: That of MIREX, and mir_eval's default.
+    window = 0.05
     frames = Tags()
     metrics = (Metric("onset_f", "onset F", onset_f),)
 

@@ -39,11 +39,15 @@ class KindOverTime(Kind):
         What a probe answers of a frame: `Classes` or `Tags`.
     divisor : int
         How many kept frames, 25 a second, are averaged into one.
+    window : float
+        Seconds within which two moments are one, by the first metric of a kind of moments.
     """
 
     over_time = True
     frames: Kind
     divisor: int = 1
+    #: That of beats (Davies et al. 2009).
+    window: float = 0.07
 
     def read(self, column: Column) -> Labels:
         """Read the annotation of each track."""

@@ -89,6 +89,7 @@ class Segments(KindOfSpans):
     """Sections of a track."""
 
     name, noun, namespace = "segments", "kinds of section over time", "segment_open"
+    column_words = ("section", "segment")
     divisor = 3  # 8.3 frames a second; MusicFM's are 8
     metrics = (
         FRAME_ACCURACY,
