@@ -18,7 +18,7 @@ RISE = 1e-4
 class Adam:
     """What `torch.optim.AdamW` without decay and `ReduceLROnPlateau` do, to the last bit.
 
-    Those import torch's compiler as soon as they are made, which takes every worker a second and 66 MB.
+    Those import torch's compiler as soon as they are made, which costs every worker time and memory.
 
     Parameters
     ----------
