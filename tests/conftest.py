@@ -69,10 +69,15 @@ def write_tone(path: Path, frequency: float, seconds: float = 0.4, rate: int = 2
     return path
 
 
+def write_tones(directory: Path) -> Path:
+    """Write 15 low tones and 15 high ones, a folder each, and return where these folders are."""
+    for number in range(15):
+        write_tone(directory / "tones" / "low" / f"{number}.wav", 200 + 10 * number, seed=number)
+        write_tone(directory / "tones" / "high" / f"{number}.wav", 800 + 40 * number, seed=100 + number)
+    return directory / "tones"
+
+
 @pytest.fixture
 def tones(tmp_path: Path) -> Path:
     """A folder of two classes, low and high, 15 tones each."""
-    for number in range(15):
-        write_tone(tmp_path / "tones" / "low" / f"{number}.wav", 200 + 10 * number, seed=number)
-        write_tone(tmp_path / "tones" / "high" / f"{number}.wav", 800 + 40 * number, seed=100 + number)
-    return tmp_path / "tones"
+    return write_tones(tmp_path)

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from test_score_table import entry
 from test_verdict import results_of
 
-from conftest import write_tone
+from conftest import write_tone, write_tones
 from layerscope.cli.commands import guarded
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.errors import DataError, UsageError
@@ -58,6 +58,15 @@ def row_of(results, **wanted):
 
 
 @pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A study of tones that several tests export from: its plan, its results and its directory."""
+    place = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAYERSCOPE_CACHE", str(place / "cache"))
+        return *study(write_tones(place), place / "run"), place / "run"
+
+
+@pytest.fixture(scope="module")
 def pieces(tmp_path_factory):
     """Forty pieces of eight seconds with all their labels, and tags made of them."""
     directory = tmp_path_factory.mktemp("pieces")
@@ -88,9 +97,9 @@ def test_classes_come_out_as_in_the_run(tones, tmp_path):
 
 
 @pytest.mark.parametrize("given", ["mean", "moments"])
-def test_a_plain_feature_can_be_exported(tones, tmp_path, given):
-    plan, results = study(tones, tmp_path / "run")
-    export(tmp_path / "run", tmp_path / "use", model="mfcc", given=given)
+def test_a_plain_feature_can_be_exported(finished, tmp_path, given):
+    plan, results, directory = finished
+    export(directory, tmp_path / "use", model="mfcc", given=given)
     assert not (tmp_path / "use" / "encoder.safetensors").exists()
     said, labels, _ = answers_on_test(plan, load_predictor(tmp_path / "use"))
     right = np.mean([one["label"] == labels.names[value] for one, value in zip(said, labels.values, strict=True)])
@@ -209,19 +218,18 @@ def test_refit_over_time_trains_on_the_frames_of_all_tracks(pieces, tmp_path):
     assert everything > less
 
 
-def test_no_more_is_computed_than_is_needed(tones, tmp_path):
-    study(tones, tmp_path / "run")
-    made = export(tmp_path / "run", tmp_path / "use", model="random:small", given="layer 1")
+def test_no_more_is_computed_than_is_needed(finished, tmp_path):
+    made = export(finished[2], tmp_path / "use", model="random:small", given="layer 1")
     assert made.cut.megabytes < 0.7 * made.whole.megabytes
     predictor = load_predictor(tmp_path / "use")
     assert predictor.encoder.layers == (1,)
     assert [type(block).__name__ for block in predictor.encoder.model.blocks] == ["ConformerBlock", *["Identity"] * 3]
 
 
-def test_a_reference_in_place_of_the_weights(tones, tmp_path):
-    plan, _ = study(tones, tmp_path / "run")
+def test_a_reference_in_place_of_the_weights(finished, tmp_path):
+    plan, _, directory = finished
     for name, copied in (("whole", True), ("reference", False)):
-        export(tmp_path / "run", tmp_path / name, model="random:small", given="layer 2", weights=copied)
+        export(directory, tmp_path / name, model="random:small", given="layer 2", weights=copied)
     assert not (tmp_path / "reference" / "encoder.safetensors").exists()
     one, other = (answers_on_test(plan, load_predictor(tmp_path / name))[0] for name in ("whole", "reference"))
     assert one == other
@@ -260,9 +268,8 @@ def test_in_a_process_without_network_or_the_run_directory(tones, tmp_path):
     assert answer["probabilities"] == pytest.approx(expected["probabilities"], abs=1e-4)
 
 
-def test_a_waveform_at_another_rate_and_in_stereo(tones, tmp_path):
-    study(tones, tmp_path / "run")
-    export(tmp_path / "run", tmp_path / "use", model="mfcc", given="mean")
+def test_a_waveform_at_another_rate_and_in_stereo(finished, tones, tmp_path):
+    export(finished[2], tmp_path / "use", model="mfcc", given="mean")
     predictor = load_predictor(tmp_path / "use")
     samples, rate = soundfile.read(tones / "low" / "0.wav", dtype="float32")
     alone = predictor(samples, rate)
@@ -292,11 +299,10 @@ def test_what_cannot_be_exported_is_said(tones, tmp_path):
         export(tmp_path / "run", tmp_path / "use", model="mfcc")
 
 
-def test_a_flipped_byte_is_found(tones, tmp_path, capsys):
-    study(tones, tmp_path / "run")
+def test_a_flipped_byte_is_found(finished, tones, tmp_path, capsys):
     assert (
         guarded(
-            ["export", str(tmp_path / "run"), "--out", str(tmp_path / "use"), "--model", "random:small", "--insist"]
+            ["export", str(finished[2]), "--out", str(tmp_path / "use"), "--model", "random:small", "--insist"]
         )
         == 0
     )
@@ -320,11 +326,11 @@ def test_a_flipped_byte_is_found(tones, tmp_path, capsys):
     assert guarded(["predict", str(tmp_path), str(tones)]) == 2
 
 
-def test_the_card_is_in_the_form_of_the_hub(tones, tmp_path):
+def test_the_card_is_in_the_form_of_the_hub(finished, tmp_path):
     from huggingface_hub import ModelCard
 
-    _, results = study(tones, tmp_path / "run")
-    export(tmp_path / "run", tmp_path / "use", model="random:small", given="layer 1")
+    _, results, directory = finished
+    export(directory, tmp_path / "use", model="random:small", given="layer 1")
     loaded = ModelCard((tmp_path / "use" / "README.md").read_text(), ignore_metadata_errors=False)
     told = loaded.data.eval_results[0]
     row = results.of(metric="accuracy", model="random:small", input="layer", layer=1).iloc[0]

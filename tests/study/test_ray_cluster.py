@@ -148,6 +148,7 @@ def killing(name, times):
         thread.join()
 
 
+@pytest.mark.slow  # a cluster takes a minute to start beside other work
 def test_a_cluster_listens_on_loopback_alone(cluster):
     assert [(node.cores, node.devices, node.shares_cache) for node in cluster.nodes] == [(2, 0, True)]
     assert cluster.share_of(load_encoder("random:small")) == (2, {"num_cpus": 1})

@@ -29,7 +29,7 @@ def small_plan(data, **changes):
 
 
 def test_one_pass_whatever_is_asked(tones, tmp_path):
-    plan = small_plan(tones, probe=["mlp", "linear", "closed"], model=["random:small"], baseline=["mfcc", "mel"])
+    plan = small_plan(tones, probe=["linear", "closed"], model=["random:small"], baseline=["mfcc", "mel"])
     results = run(plan, tmp_path / "out")
     passes = json.loads((tmp_path / "out" / "provenance.json").read_text())["passes"]
     for model in ("random:small", "mfcc", "mel"):
