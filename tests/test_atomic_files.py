@@ -1,6 +1,5 @@
 """JSON files in words, digests, what killed processes leave, and who owns a directory."""
 
-import errno
 import hashlib
 import json
 import os
@@ -12,7 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors import SafetensorError
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from layerscope.atomic_files import (
     cache_directory,
@@ -23,7 +23,6 @@ from layerscope.atomic_files import (
     read_header,
     read_json,
     read_tensors,
-    refused_write,
     safe_stem,
     sweep,
     unfinished,
@@ -218,11 +217,24 @@ def test_a_full_disk_is_an_error_with_the_way_out(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_known_in_the_words_of_the_writer_of_tensors():
-    # tests/test_cli.py fills a disk; this is what the writer says then.
-    error = refused_write(SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"))
-    assert error.errno == errno.ENOSPC
-    assert refused_write(SafetensorError("something else")).strerror == "something else"
+@pytest.mark.parametrize("types", [("f4", "f2", "i8"), ("u1", "?", "f8"), ("i4", "i2", "u4")])
+def test_a_file_of_tensors_is_the_library_s_own(tmp_path, types):
+    random = np.random.default_rng(0)
+    arrays = {
+        name: np.asarray(random.integers(0, 2, shape), order="C").astype(kind)
+        for name, kind, shape in zip(("b", "ä", "a"), types, ((3, 4), (), (0, 2)), strict=True)
+    }
+    write_tensors(tmp_path / "ours", arrays, {"k": "ü"})
+    with safe_open(tmp_path / "ours", framework="numpy") as file:
+        save_file(arrays, tmp_path / "theirs", file.metadata())
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+def test_an_array_in_parts_is_these_one_after_another(tmp_path):
+    whole = np.arange(24, dtype=np.float16).reshape(6, 4)
+    write_tensors(tmp_path / "whole", {"a": whole, "b": np.zeros(2)}, {})
+    write_tensors(tmp_path / "parts", {"a": [whole[:1], whole[1:1], whole[1:].T.copy().T], "b": np.zeros(2)}, {})
+    assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
 def test_header_survives(tmp_path):

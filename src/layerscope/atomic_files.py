@@ -13,7 +13,7 @@ import re
 import shutil
 import socket
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,6 @@ import filelock
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError
 
@@ -473,38 +472,80 @@ def current_umask() -> int:
     return mask
 
 
-def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], header: Any, *, replace: bool = True) -> None:
+def write_tensors(
+    path: Path,
+    tensors: Mapping[str, NDArray[Any] | Sequence[NDArray[Any]]],
+    header: Any,
+    *,
+    replace: bool = True,
+) -> None:
     """Write arrays with a JSON header and a digest of each; the same content gives the same bytes.
 
     Parameters
     ----------
     path : Path
         A ``.safetensors`` file.
-    tensors : mapping of str to ndarray
-        By name.
+    tensors : mapping of str to ndarray, or sequence of ndarray
+        By name; one that comes in parts is these one after another, along their first axis.
     header : JSON value
         What a reader should know before it reads an array.
     replace : bool
         Whether a file of that name is replaced; otherwise the first one stays, whoever wrote it.
     """
-    # Unlike `ascontiguousarray`, this leaves a number without axes one.
-    contiguous = {name: np.asarray(value, order="C") for name, value in sorted(tensors.items())}
-    digests = {name: array_digest(value) for name, value in contiguous.items()}
+    parts = {
+        # Unlike `ascontiguousarray`, this leaves a number without axes one.
+        name: [np.asarray(part, order="C") for part in ([value] if isinstance(value, np.ndarray) else value)]
+        for name, value in sorted(tensors.items())
+    }
+    digests = {name: array_digest(*arrays) for name, arrays in parts.items()}
     about = json.dumps(header)
     told = {"about": about, "of": digest(about), "digests": digests}
-    with unfinished(path, replace=replace) as place:
-        try:
-            # One entry: a writer of several puts them in any order.
-            save_file(contiguous, place, {HEADER: json.dumps(told)})
-        except SafetensorError as error:
-            raise refused_write(error) from error
+    # The widest numbers first, so that each array begins at a multiple of its own.
+    ordered = dict(sorted(parts.items(), key=lambda pair: -pair[1][0].itemsize))
+    with unfinished(path, replace=replace) as place, place.open("wb") as file:
+        file.write(tensors_head(ordered, json.dumps(told)))
+        for arrays in ordered.values():
+            for array in arrays:
+                file.write(content_of(array))
 
 
-def array_digest(array: NDArray[Any]) -> str:
-    """Return the SHA-256 of an array's type, shape and bytes."""
+def tensors_head(tensors: Mapping[str, Sequence[NDArray[Any]]], told: str) -> bytes:
+    """Return how a safetensors file begins: where the parts of each array lie, and what is told beside them.
+
+    The library's own writer takes each array as one string of bytes: of a shard with all its frames these copies took
+    longer than the writing (docs/decisions.md, "Shards are written as they lie").
+    """
+    entries: dict[str, Any] = {"__metadata__": {HEADER: told}}
+    end = 0
+    for name, arrays in tensors.items():
+        begin, end = end, end + sum(array.nbytes for array in arrays)
+        kind, bits = arrays[0].dtype.kind.upper(), 8 * arrays[0].itemsize
+        entries[name] = {
+            "dtype": "BOOL" if kind == "B" else f"{kind}{bits}",
+            "shape": whole_shape(arrays),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    # With blanks to a multiple of eight, where the arrays begin.
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def whole_shape(parts: Sequence[NDArray[Any]]) -> tuple[int, ...]:
+    """Return the shape of an array that comes in parts."""
+    first = parts[0].shape
+    return first if len(parts) == 1 else (sum(map(len, parts)), *first[1:])
+
+
+def content_of(array: NDArray[Any]) -> bytes | memoryview:
+    """Return the bytes of an array, as they lie."""
     # An empty array cannot be viewed as another type.
-    content = np.ascontiguousarray(array).view(np.uint8).data if array.size else b""
-    return digest(f"{array.dtype} {array.shape}", content)
+    return np.ascontiguousarray(array).view(np.uint8).data if array.size else b""
+
+
+def array_digest(*parts: NDArray[Any]) -> str:
+    """Return the SHA-256 of an array's type, shape and bytes; one that comes in parts is these one after another."""
+    return digest(f"{parts[0].dtype} {whole_shape(parts)}", *map(content_of, parts))
 
 
 def read_tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
@@ -554,13 +595,6 @@ def locate_tensor(path: Path, name: str) -> tuple[int, tuple[int, ...]]:
     if sha256.hexdigest() != expected:
         raise damaged(path, f"'{name}' is not what was written")
     return 8 + length + first, shape
-
-
-def refused_write(error: SafetensorError) -> OSError:
-    """Return the error of the system that a writer of tensors tells of in its own words."""
-    number = re.search(r"os error (\d+)", str(error))
-    code = int(number[1]) if number else errno.EIO
-    return OSError(code, os.strerror(code) if number else str(error))
 
 
 def read_header(path: Path) -> Any:

@@ -31,7 +31,7 @@ def shards():
 
 
 def late(shard):
-    shard.arriving = Late({name: torch.from_numpy(array) for name, array in shard.arriving.arrays().items()})
+    shard.arriving = Late({name: [*map(torch.from_numpy, parts)] for name, parts in shard.arriving.arrays().items()})
     return shard
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numbers
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -189,37 +189,40 @@ class Arriving:
 
     Parameters
     ----------
-    tensors : mapping of str to Tensor
-        All on one device.
+    tensors : mapping of str to sequence of Tensor
+        All on one device, by name the parts of what is written as one.
 
     Examples
     --------
-    >>> Arriving({"a": torch.arange(3)}).arrays()
-    {'a': array([0, 1, 2])}
+    >>> Arriving({"a": [torch.arange(3), torch.arange(2)]}).arrays()
+    {'a': [array([0, 1, 2]), array([0, 1])]}
     """
 
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        device = next(iter(tensors.values())).device
+    def __init__(self, tensors: Mapping[str, Sequence[Tensor]]) -> None:
+        device = next(iter(tensors.values()))[0].device
         self.stream: torch.cuda.Stream | None = None
         if device.type != "cuda":
             # MPS shares its memory with the CPU, and hands out unfinished copies where nobody waits.
-            self.copies = {name: tensor.cpu() for name, tensor in tensors.items()}
+            self.copies = {name: [part.cpu() for part in parts] for name, parts in tensors.items()}
             return
         # A stream of its own, so that the copies run beside what is computed next; torch pins where they go.
         self.stream = torch.cuda.Stream(device)
         self.stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(self.stream):
-            self.copies = {name: tensor.to("cpu", non_blocking=True) for name, tensor in tensors.items()}
-        for tensor in tensors.values():
-            tensor.record_stream(self.stream)  # their memory may be given away only after the copy
+            self.copies = {
+                name: [part.to("cpu", non_blocking=True) for part in parts] for name, parts in tensors.items()
+            }
+        for parts in tensors.values():
+            for part in parts:
+                part.record_stream(self.stream)  # their memory may be given away only after the copy
 
     @property
     def there(self) -> bool:
         """Return whether nothing is on its way any more."""
         return self.stream is None or self.stream.query()
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, list[NDArray[Any]]]:
         """Return the arrays, once all of them are there."""
         if self.stream is not None:
             self.stream.synchronize()
-        return {name: tensor.numpy() for name, tensor in self.copies.items()}
+        return {name: [part.numpy() for part in parts] for name, parts in self.copies.items()}

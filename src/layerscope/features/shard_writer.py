@@ -60,8 +60,8 @@ class Shard:
         self.pairs = [len(clip.distances[0]) for clip in clips]
         self.arriving = Arriving(tensors_of(encoder, clips))
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays of the shard (see `features.store`), once they are there.
+    def arrays(self) -> dict[str, list[NDArray[Any]]]:
+        """Return the arrays of the shard (see `features.store`), in parts, once they are there.
 
         Raises
         ------
@@ -71,33 +71,34 @@ class Shard:
         arrays = self.arriving.arrays()
         for layer in self.encoder.layers:
             windows = [entry.windows for entry in self.entries]
-            refuse_non_finite(self.encoder, layer, arrays[f"pooled.{layer}"], self.names, windows)
-        squares = np.square(arrays.pop("distances"), dtype=np.float64)
+            refuse_non_finite(self.encoder, layer, arrays[f"pooled.{layer}"][0], self.names, windows)
+        squares = np.square(arrays.pop("distances")[0], dtype=np.float64)
         ends = np.cumsum(self.pairs)
         steps = [
             # A clip of a single frame has no step: NaN, which sums over clips leave out.
             squares[:, end - count : end].mean(axis=1) if count else np.full(len(squares), np.nan)
             for end, count in zip(ends, self.pairs, strict=True)
         ]
-        return arrays | {"sample_frame": np.concatenate(self.rows), "steps": np.stack(steps)}
+        return arrays | {"sample_frame": [*self.rows], "steps": [np.stack(steps)]}
 
 
-def tensors_of(encoder: Encoder, clips: Sequence[ClipStates]) -> dict[str, Tensor]:
-    """Return what of clips is kept, those of all clips together, on their device."""
-    tensors: dict[str, Tensor] = {}
+def tensors_of(encoder: Encoder, clips: Sequence[ClipStates]) -> dict[str, list[Tensor]]:
+    """Return what of clips is kept, on their device: in one tensor, or clip by clip where that is much."""
+    tensors: dict[str, list[Tensor]] = {}
     scales, sample_scales = [], []
     for position, layer in enumerate(encoder.layers):
-        tensors[f"pooled.{layer}"] = torch.cat([clip.pooled[position] for clip in clips])
-        tensors[f"sample.{layer}"] = torch.cat([clip.sample[position][0] for clip in clips])
+        tensors[f"pooled.{layer}"] = [torch.cat([clip.pooled[position] for clip in clips])]
+        # Put together, frames would take their memory once more, and new memory takes longer than it does to write.
+        tensors[f"sample.{layer}"] = [clip.sample[position][0] for clip in clips]
         sample_scales.append(torch.stack([clip.sample[position][1] for clip in clips]))
         if clips[0].frames:
-            tensors[f"frames.{layer}"] = torch.cat([clip.frames[position][0] for clip in clips])
+            tensors[f"frames.{layer}"] = [clip.frames[position][0] for clip in clips]
             scales.append(torch.stack([clip.frames[position][1] for clip in clips]))
     if scales:
-        tensors["scale"] = torch.stack(scales, dim=1)
-    tensors["sample_scale"] = torch.stack(sample_scales, dim=1)
+        tensors["scale"] = [torch.stack(scales, dim=1)]
+    tensors["sample_scale"] = [torch.stack(sample_scales, dim=1)]
     distances = zip(*(clip.distances for clip in clips), strict=True)
-    tensors["distances"] = torch.stack([torch.cat(layer) for layer in distances])
+    tensors["distances"] = [torch.stack([torch.cat(layer) for layer in distances])]
     return tensors
 
 

@@ -173,13 +173,13 @@ class FeatureStore:
         """Return what is known of a stored clip."""
         return self._places[key][0].entry
 
-    def write(self, tensors: Mapping[str, NDArray[Any]], entries: Sequence[ClipEntry]) -> None:
+    def write(self, tensors: Mapping[str, NDArray[Any] | Sequence[NDArray[Any]]], entries: Sequence[ClipEntry]) -> None:
         """Add a shard.
 
         Parameters
         ----------
         tensors : mapping
-            See the head of this file.
+            See the head of this file; an array may come in parts, clip by clip.
         entries : sequence of ClipEntry
             The clips, in the order of their rows.
         """
