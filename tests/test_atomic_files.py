@@ -18,6 +18,7 @@ from layerscope.atomic_files import (
     cache_directory,
     digest,
     file_digest,
+    locate_tensor,
     machine,
     owned_directory,
     read_header,
@@ -228,6 +229,19 @@ def test_a_file_of_tensors_is_the_library_s_own(tmp_path, types):
     with safe_open(tmp_path / "ours", framework="numpy") as file:
         save_file(arrays, tmp_path / "theirs", file.metadata())
     assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+def test_files_of_earlier_versions_are_read_and_held_to_their_digests(tmp_path):
+    array = np.arange(6, dtype=np.float32)
+    told = {"about": "{}", "of": digest("{}"), "digests": {"a": digest("float32 (6,)", array.tobytes())}}
+    for name, content, right in (("old", array, True), ("flipped", array + 1, False)):
+        save_file({"a": content}, tmp_path / name, {"layerscope": json.dumps(told)})
+        for read in (lambda path: read_tensors(path)["a"], lambda path: locate_tensor(path, "a")):
+            if right:
+                read(tmp_path / name)
+            else:
+                with pytest.raises(ResourceError, match="'a' is not what was written"):
+                    read(tmp_path / name)
 
 
 def test_an_array_in_parts_is_these_one_after_another(tmp_path):

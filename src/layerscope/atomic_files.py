@@ -21,6 +21,7 @@ from typing import Any
 
 import filelock
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
@@ -35,6 +36,9 @@ __all__ = [
 
 #: Metadata of a tensors file: what a reader should know, and a digest of each array.
 HEADER = "layerscope"
+#: Begins the digest of an array. It is to show what a disk or a copy did to some bytes, not who changed them: SHA-256
+#: took longer than the decoding of the clips whose frames it was of.
+XXH3 = "xxh3:"
 #: Begins the names of what is being written, before the machine and the process that write it.
 UNFINISHED = ".unfinished-"
 #: What a directory can be asked for → the file in it that says what was asked.
@@ -494,10 +498,10 @@ def write_tensors(
     """
     parts = {
         # Unlike `ascontiguousarray`, this leaves a number without axes one.
-        name: [np.asarray(part, order="C") for part in ([value] if isinstance(value, np.ndarray) else value)]
+        name: [np.asarray(part, order="C") for part in (value if isinstance(value, Sequence) else [value])]
         for name, value in sorted(tensors.items())
     }
-    digests = {name: array_digest(*arrays) for name, arrays in parts.items()}
+    digests = {name: XXH3 + array_digest(*arrays) for name, arrays in parts.items()}
     about = json.dumps(header)
     told = {"about": about, "of": digest(about), "digests": digests}
     # The widest numbers first, so that each array begins at a multiple of its own.
@@ -543,9 +547,17 @@ def content_of(array: NDArray[Any]) -> bytes | memoryview:
     return np.ascontiguousarray(array).view(np.uint8).data if array.size else b""
 
 
-def array_digest(*parts: NDArray[Any]) -> str:
-    """Return the SHA-256 of an array's type, shape and bytes; one that comes in parts is these one after another."""
-    return digest(f"{parts[0].dtype} {whole_shape(parts)}", *map(content_of, parts))
+def array_digest(*parts: NDArray[Any], kind: str = XXH3) -> str:
+    """Return the digest of an array's type, shape and bytes; one that comes in parts is these one after another."""
+    begun = begin_digest(f"{parts[0].dtype} {whole_shape(parts)}", kind)
+    for part in parts:
+        begun.update(content_of(part))
+    return begun.hexdigest()
+
+
+def begin_digest(about: str, kind: str) -> Any:
+    """Return a digest that can go on, of the kind that a recorded one begins with: those of old files are SHA-256."""
+    return (xxhash.xxh3_128 if kind.startswith(XXH3) else hashlib.sha256)(about.encode())
 
 
 def read_tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
@@ -565,7 +577,8 @@ def read_tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, ND
         # A file of another writer has no metadata, or lacks our entry.
         raise damaged(path, error) from error
     for name, array in arrays.items():
-        if digests.get(name) != array_digest(array):
+        recorded = str(digests.get(name))
+        if recorded.removeprefix(XXH3) != array_digest(array, kind=recorded):
             raise damaged(path, f"'{name}' is not what was written")
     return arrays
 
@@ -584,15 +597,15 @@ def locate_tensor(path: Path, name: str) -> tuple[int, tuple[int, ...]]:
             # The format of safetensors: the length of the header, the header, and the arrays one after another.
             length = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(length))
-            expected = json.loads(header["__metadata__"][HEADER])["digests"][name]
+            recorded = str(json.loads(header["__metadata__"][HEADER])["digests"][name])
             shape, (first, last) = tuple(header[name]["shape"]), header[name]["data_offsets"]
-            sha256 = hashlib.sha256(f"{SAFETENSORS_TYPES[header[name]['dtype']]} {shape}".encode())
+            begun = begin_digest(f"{SAFETENSORS_TYPES[header[name]['dtype']]} {shape}", recorded)
             file.seek(8 + length + first)
             for start in range(0, last - first, BLOCK):
-                sha256.update(file.read(min(BLOCK, last - first - start)))
+                begun.update(file.read(min(BLOCK, last - first - start)))
     except (OSError, OverflowError, MemoryError, KeyError, TypeError, ValueError) as error:
         raise damaged(path, error) from error
-    if sha256.hexdigest() != expected:
+    if begun.hexdigest() != recorded.removeprefix(XXH3):
         raise damaged(path, f"'{name}' is not what was written")
     return 8 + length + first, shape
 

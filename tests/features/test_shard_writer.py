@@ -1,20 +1,14 @@
+from threading import Event
+
 import numpy as np
 import pytest
-import torch
 
 from layerscope.atomic_files import cache_directory
 from layerscope.encoders import load_encoder
-from layerscope.encoders.device import Arriving
 from layerscope.errors import ModelError
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.shard_writer import Shard, ShardWriter
 from layerscope.features.store import ClipEntry
-
-
-class Late(Arriving):
-    """Tensors that are under way still, as those of a GPU are."""
-
-    there = False
 
 
 @pytest.fixture
@@ -30,21 +24,26 @@ def shards():
     return one_pass.store(cache_directory()), shard
 
 
-def late(shard):
-    shard.arriving = Late({name: [*map(torch.from_numpy, parts)] for name, parts in shard.arriving.arrays().items()})
-    return shard
-
-
-def test_what_is_there_is_written_at_once_and_what_is_under_way_after_the_next_is_begun(shards):
+def test_one_is_written_while_the_next_is_made_and_no_more_than_one_waits(shards):
     store, shard = shards
+    first, second, third = (shard(name) for name in "abc")
+    begun, goes_on = Event(), Event()
+
+    def arrays():
+        begun.set()
+        assert goes_on.wait(10)
+        return written
+
+    written, first.arrays = first.arrays(), arrays
     with ShardWriter(store) as writer:
-        writer.add(shard("a"))
+        writer.add(first)
+        assert begun.wait(10)
+        assert not store.holds("a")
+        goes_on.set()
+        writer.add(second)
         assert store.holds("a")
-        writer.add(late(shard("b")))
-        assert not store.holds("b")
-        writer.add(late(shard("c")))
+        writer.add(third)
         assert store.holds("b")
-        assert not store.holds("c")
     assert store.holds("c")
 
 
@@ -54,7 +53,7 @@ def test_what_was_encoded_is_kept_whatever_comes(shards, error):
 
     def stop():
         with ShardWriter(store) as writer:
-            writer.add(late(shard("a")))
+            writer.add(shard("a"))
             raise error
 
     with pytest.raises(error):
@@ -64,9 +63,14 @@ def test_what_was_encoded_is_kept_whatever_comes(shards, error):
 
 def test_a_shard_that_is_not_finite_is_not_written(shards):
     store, shard = shards
-    with ShardWriter(store) as writer:
-        writer.add(late(shard("a")))
-        with pytest.raises(ModelError, match="layer 3 is not finite for clip 'b'"):
-            writer.add(shard("b", float("nan")))
+
+    def write():
+        with ShardWriter(store) as writer:
+            for name, value in (("a", 0.1), ("b", float("nan")), ("c", 0.1)):
+                writer.add(shard(name, value))
+
+    with pytest.raises(ModelError, match="layer 3 is not finite for clip 'b'"):
+        write()
     assert store.holds("a")
     assert not store.holds("b")
+    assert not store.holds("c")

@@ -216,11 +216,6 @@ class Arriving:
             for part in parts:
                 part.record_stream(self.stream)  # their memory may be given away only after the copy
 
-    @property
-    def there(self) -> bool:
-        """Return whether nothing is on its way any more."""
-        return self.stream is None or self.stream.query()
-
     def arrays(self) -> dict[str, list[NDArray[Any]]]:
         """Return the arrays, once all of them are there."""
         if self.stream is not None:

@@ -1,8 +1,9 @@
-"""From the states of clips on a device to a shard on disk, while the device goes on with the next one."""
+"""From the states of clips on a device to a shard on disk, while the next one is decoded and encoded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
@@ -103,7 +104,7 @@ def tensors_of(encoder: Encoder, clips: Sequence[ClipStates]) -> dict[str, list[
 
 
 class ShardWriter:
-    """Writes shards in order, each as soon as it has arrived: on a GPU while the next one is computed.
+    """Writes shards in order, each while the next one is decoded and encoded.
 
     Parameters
     ----------
@@ -113,7 +114,9 @@ class ShardWriter:
 
     def __init__(self, store: FeatureStore) -> None:
         self.store = store
-        self.waiting: Shard | None = None
+        # A thread is enough: digests, files and what waits for a GPU let go of Python's lock.
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="shards")
+        self.writing: Future[None] | None = None
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -122,17 +125,24 @@ class ShardWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         # After an error or an interrupt too: what was encoded is kept.
-        self.write()
+        try:
+            self.wait()
+        finally:
+            self.thread.shutdown()
 
     def add(self, shard: Shard) -> None:
-        """Write the shard before this one, and this one if it is there already."""
-        self.write()
-        self.waiting = shard
-        if shard.arriving.there:
-            self.write()
+        """Write a shard once the one before it is written: no more than two are in memory.
 
-    def write(self) -> None:
-        """Write the shard that is waiting, if any."""
-        shard, self.waiting = self.waiting, None
-        if shard:
-            self.store.write(shard.arrays(), shard.entries)
+        Raises
+        ------
+        ModelError, ResourceError
+            What came of the one before it: see `Shard.arrays` and `FeatureStore.write`.
+        """
+        self.wait()
+        self.writing = self.thread.submit(lambda: self.store.write(shard.arrays(), shard.entries))
+
+    def wait(self) -> None:
+        """Return once nothing is being written."""
+        writing, self.writing = self.writing, None
+        if writing:
+            writing.result()
