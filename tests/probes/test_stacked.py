@@ -25,7 +25,7 @@ def layers_of(problem, count=2):
 
 
 def assert_same(together, alone, states):
-    """Hold trainings to be the same within rounding: the rate, the epoch, what they say and what they keep to say it."""
+    """Hold trainings to be the same within rounding: rate, epoch, what they say and what they keep to say it."""
     for one, other in zip(together, alone, strict=True):
         assert one.settings == other.settings
         np.testing.assert_allclose(one.mixture, other.mixture, rtol=1e-4)
@@ -56,7 +56,7 @@ def test_large_batches_and_states_that_are_read_by_blocks_change_nothing(monkeyp
         # As many rows as frames are, and a device that holds none of them.
         monkeypatch.setitem(module, "MANY", 100)
         monkeypatch.setitem(module, "FRAME_BATCH", 90)
-    monkeypatch.setattr(stacked, "room", lambda device: 0.0)
+    monkeypatch.setattr(stacked, "room", lambda _: 0.0)
     monkeypatch.setattr(stacked, "NUMBERS", 5000)
     lazily = [replace(one, states=LazyRows(one.states.shape, one.states.__getitem__)) for one in problems]
     for together, problem in zip(fit_stacked(lazily, [0], CPU), problems, strict=True):
@@ -80,7 +80,7 @@ def test_what_memory_does_not_hold_together_is_trained_in_turns(monkeypatch):
 
 
 def test_a_device_without_memory_for_a_single_training_is_named(monkeypatch):
-    def full(self, stack, trainings):
+    def full(*_):
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(stacked.Together, "__init__", full)
@@ -89,7 +89,7 @@ def test_a_device_without_memory_for_a_single_training_is_named(monkeypatch):
 
 
 def test_as_many_problems_as_fit_are_trained_together(monkeypatch):
-    monkeypatch.setattr(stacked, "room", lambda device: 20e9)
+    monkeypatch.setattr(stacked, "room", lambda _: 20e9)
     # A layer of 1024, 4,000 windows, six trainings of 0.5 million numbers, held eight times: about 0.12 GB.
     most = problems_at_once((4000, 1024), 10, 2400, 2, CPU)
     numbers = 4000 * 1024 + len(LEARNING_RATES) * 8 * 0.53e6
