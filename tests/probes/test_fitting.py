@@ -148,7 +148,8 @@ def test_trainings_together_leave_what_trainings_alone_do_over_folds_and_models(
     other = replace(
         features, model="other", window_clip=np.repeat(np.arange(CLIPS), 2), read=lambda layer: halves[:, layer]
     )
-    assert_same_outcomes(plan_jobs([features, other], ["mlp"]), Target(features.labels, parts, schedule=SHORT))
+    jobs = [job for job in plan_jobs([features, other], ["mlp"]) if str(job.chosen) in ("layer 1", "weighted")]
+    assert_same_outcomes(jobs, Target(features.labels, parts, schedule=SHORT))
 
 
 @pytest.mark.slow
@@ -167,7 +168,8 @@ def test_trainings_together_leave_what_trainings_alone_do_of_tracks():
         read=lambda layer: states[:, layer],
         pooling="frame",
     )
-    assert_same_outcomes(plan_jobs([features], ["mlp"]), Target(tracks.targets, tracks.parts, tracks, SHORT))
+    jobs = plan_jobs([features], ["mlp"])[:2]
+    assert_same_outcomes(jobs, Target(tracks.targets, tracks.parts, tracks, SHORT))
 
 
 def test_an_outcome_says_which_device_trained(features, parts, tmp_path):
