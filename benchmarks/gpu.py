@@ -534,24 +534,24 @@ def kernels(bench: Bench) -> None:
     """Print what the time of an encoder in bf16 goes to."""
     from torch.profiler import ProfilerActivity, profile
 
-    encoder = bench.encoder(bench.sizes.models[0]).at("bf16")
-    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if bench.device.type == "cuda" else [])]
+    encoder, cuda = bench.encoder(bench.sizes.models[0]).at("bf16"), bench.device.type == "cuda"
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
     for batch in (bench.sizes.batches[0], bench.sizes.batches[-2]):
-        sound = bench.noise(batch)
-        encoder.layer_states(sound)
-        wait_for(bench.device)
+        encode = functools.partial(encoder.layer_states, bench.noise(batch))
+        seconds = 1 / bench.rate(encode)
         with profile(activities=activities) as seen:
-            encoder.layer_states(sound)
+            encode()
             wait_for(bench.device)
-        cuda = bench.device.type == "cuda"
-        times = {
-            event.key: (event.self_device_time_total if cuda else event.self_cpu_time_total, event.count)
-            for event in seen.key_averages()
-        }
-        total = sum(taken for taken, _ in times.values())
-        say(f"batch {batch}: {total / 1000:.1f} ms of {'the GPU' if cuda else 'the CPU'}, of which")
-        for name, (taken, count) in sorted(times.items(), key=lambda item: -item[1][0])[:16]:
-            say(f"  {taken / total:6.1%} {count:5d} times  {name[:95]}")
+        # An operation's own time on the device is that of its kernels, which are listed besides.
+        times: dict[bool, dict[str, tuple[float, int]]] = {False: {}, True: {}}
+        for event in seen.key_averages():
+            taken = event.self_device_time_total if cuda else event.self_cpu_time_total
+            times["CUDA" in str(event.device_type)][event.key] = (taken, event.count)
+        total = sum(taken for taken, _ in times[cuda].values())
+        say(f"batch {batch}: {1000 * seconds:.1f} ms, and {total / 1000:.1f} ms of {'kernels' if cuda else 'the CPU'}:")
+        for names, most in ((times[False], 12), (times[True], 8)):
+            for name, (taken, count) in sorted(names.items(), key=lambda item: -item[1][0])[:most]:
+                say(f"  {taken / total:6.1%} {count:5d} times  {name[:90]}")
 
 
 def compiled(bench: Bench) -> None:
