@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 def layers_of(problem, count=2):
     """Return a problem with a short schedule, in which rates are halved, and others that differ in their states."""
-    problem = replace(problem, schedule=Schedule(epochs=25, stop_after=4, halve_after=1))
+    problem = replace(problem, schedule=Schedule(epochs=15, stop_after=3, halve_after=1))
     random = np.random.default_rng(1)
     noise = [random.normal(size=problem.states.shape).astype(np.float32) for _ in range(count - 1)]
     scale = problem.states.std(axis=0)
@@ -45,17 +45,17 @@ def assert_same(together, alone, states):
     ],
 )
 def test_a_stack_trains_as_the_loop_does(kind, options):
-    problems = layers_of(make_problem(kind, clips=120, **options))
+    problems = layers_of(make_problem(kind, clips=110, **options))
     for together, problem in zip(fit_stacked(problems, [3, 4], CPU), problems, strict=True):
         assert_same(together, fit_mlp(problem, [3, 4]), problem.states)
 
 
 def test_large_batches_and_states_that_are_read_by_blocks_change_nothing(monkeypatch):
-    problems = layers_of(make_problem("tags", clips=150, windows=3))
+    problems = layers_of(make_problem("tags", clips=80, windows=2))
     for module in (stacked.batch_size.__globals__, vars(stacked)):
         # As many rows as frames are, and a device that holds none of them.
-        monkeypatch.setitem(module, "MANY", 100)
-        monkeypatch.setitem(module, "FRAME_BATCH", 90)
+        monkeypatch.setitem(module, "MANY", 60)
+        monkeypatch.setitem(module, "FRAME_BATCH", 40)
     monkeypatch.setattr(stacked, "room", lambda _: 0.0)
     monkeypatch.setattr(stacked, "NUMBERS", 5000)
     lazily = [replace(one, states=LazyRows(one.states.shape, one.states.__getitem__)) for one in problems]
