@@ -35,7 +35,7 @@ from layerscope.features.store import ClipEntry, FeatureStore
 from layerscope.probes.fitting import Job, run_jobs
 from layerscope.probes.inputs import Input
 from layerscope.scores.evaluation import evaluations, score_outcome
-from layerscope.study.options import Probing
+from layerscope.study.options import Call
 from layerscope.study.progress import Silent
 from layerscope.study.run import results_of
 from layerscope.study.run_task import divide, probe_features
@@ -146,7 +146,7 @@ def split(directory: Path) -> None:
     store = store_of(directory)
     task = task.with_sounds(store, {})
     refuse_leaks(task.dataset.clips, allow=False)
-    features, target, clips = divide(task, task.labels(), [store], Probing(target="genre", probe=["closed"]))
+    features, target, clips = divide(task, task.labels(), [store], Call(target="genre", probe=["closed"]))
     keep(directory, "divided", (features[0], target, clips))
 
 
@@ -175,7 +175,7 @@ def resample(directory: Path) -> None:
 def task_scores(directory: Path) -> None:
     """Run a task of one layer: closed form, shuffled labels, resampling."""
     features, target, clips = kept(directory, "divided")
-    asked, task = Probing(target="genre", probe=["closed"]), kept(directory, "task")
+    asked, task = Call(target="genre", probe=["closed"]), kept(directory, "task")
     scores = probe_features(
         [one_layer(features)], target, target.labels, clips, asked, task, Silent(), directory / "probes"
     )

@@ -5,7 +5,7 @@ import sys
 import torch
 from torch import nn
 
-from layerscope.probes.adam import Adam
+from layerscope.probes.adam import Adam, StackedAdam
 
 
 def test_steps_and_halvings_are_those_of_torch():
@@ -44,3 +44,32 @@ optimizer.judge(1.0)
 sys.exit("torch._dynamo" in sys.modules)
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_in_a_stack_each_training_takes_the_steps_that_it_takes_alone():
+    torch.manual_seed(0)
+    rates, shapes = [0.1, 0.01, 0.003], [(4, 3), (3,)]
+    alone = [[nn.Parameter(torch.randn(shape)) for shape in shapes] for _ in rates]
+    stacked = StackedAdam([torch.stack([each[n].detach() for each in alone]) for n in range(2)], rates, patience=1)
+    single = [Adam(each, rate, patience=1) for each, rate in zip(alone, rates, strict=True)]
+    live = [0, 1, 2]
+    scores = torch.randn(12, 3, generator=torch.Generator().manual_seed(1)).cummax(dim=0).values.tolist()
+    scores[4][1] = float("-inf")
+    for step, of_step in enumerate(scores):
+        if step == 7:
+            # The second training stops.
+            live = [0, 2]
+            stacked.take(live)
+        gradients = [torch.randn(3, *shape) for shape in shapes]
+        for place in live:
+            for parameter, gradient in zip(alone[place], gradients, strict=True):
+                parameter.grad = gradient[place].clone()
+            single[place].step()
+            single[place].judge(of_step[place])
+        stacked.step([gradient[live] for gradient in gradients])
+        stacked.judge([of_step[place] for place in live])
+        assert stacked.rates.tolist() == [single[place].rate for place in live]
+    assert stacked.rates[0] < rates[0]
+    for row, place in enumerate(live):
+        for together, parameter in zip(stacked.parameters, alone[place], strict=True):
+            torch.testing.assert_close(together[row], parameter.detach(), rtol=1e-5, atol=1e-6)

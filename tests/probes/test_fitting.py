@@ -2,13 +2,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from problems import make_problem
 
-from layerscope.data.splits import assign, choosing_parts, parts_of
+from layerscope.data.splits import Part, assign, choosing_parts, parts_of
 from layerscope.features.clip_features import Features
 from layerscope.probes import PROBES
-from layerscope.probes.fitting import Target, plan_jobs, run_jobs
-from layerscope.targets import labels_of
+from layerscope.probes.fitting import (
+    Target,
+    plan_jobs,
+    read_outcome,
+    run_jobs,
+    run_side_by_side,
+    run_stacked,
+    write_outcome,
+)
+from layerscope.probes.frame_targets import Tracks, plan_tracks
+from layerscope.targets import KINDS, Labels, labels_of
+from layerscope.targets.spans import Spans
+from layerscope.tasks.task import Schedule
 
 CLIPS = 60
 
@@ -106,3 +118,73 @@ def test_settings_that_are_held_are_not_chosen_again(probe):
     other = PROBES[probe](replace(everything, valid=problem.test), [0])[0]
     if probe != "mlp":  # whose steps are halved when validation stands still
         np.testing.assert_allclose(other.scores, held.scores)
+
+
+SHORT = Schedule(epochs=12, stop_after=4, halve_after=1)
+
+
+def assert_same_outcomes(jobs, target):
+    """Hold trainings that are done together to leave what trainings one after the other leave, within rounding."""
+    positions = list(range(len(jobs)))
+    together = dict(run_stacked(jobs, positions, target, [0, 1], None, torch.device("cpu")))
+    alone = dict(run_side_by_side(jobs, positions, target, [0, 1], 1, None))
+    assert sorted(together) == sorted(alone) == positions
+    for position in positions:
+        one, other = together[position], alone[position]
+        assert one.settings == other.settings
+        assert one.answers == other.answers
+        assert len(one.mixtures) == len(other.mixtures)
+        for name in ("valid", "test"):
+            said, expected = getattr(one, name), getattr(other, name)
+            np.testing.assert_allclose(said, expected, rtol=0, atol=1e-4 * np.nanmax(np.abs(expected)))
+
+
+@pytest.mark.slow
+def test_trainings_together_leave_what_trainings_alone_do_over_folds_and_models(features):
+    parts = parts_of(assign(features.clips, features.labels, 0, folds=3))
+    # Another encoder, whose windows are others.
+    random = np.random.default_rng(1)
+    halves = random.normal(size=(2 * CLIPS, 3, 5)).astype(np.float32)
+    other = replace(
+        features, model="other", window_clip=np.repeat(np.arange(CLIPS), 2), read=lambda layer: halves[:, layer]
+    )
+    jobs = [job for job in plan_jobs([features, other], ["mlp"]) if str(job.chosen) in ("layer 1", "weighted")]
+    assert_same_outcomes(jobs, Target(features.labels, parts, schedule=SHORT))
+
+
+@pytest.mark.slow
+def test_trainings_together_leave_what_trainings_alone_do_of_tracks():
+    # Sections of two kinds, "a" up to a time of each track and "b" after it, which layer 1 hears.
+    random, ends = np.random.default_rng(0), np.arange(1.0, 9.0)
+    annotations = np.empty(len(ends), dtype=object)
+    annotations[:] = [Spans(np.array([[0.0, end], [end, 1e6]]), ("a", "b")) for end in ends]
+    labels, rows = Labels(KINDS["segments"], ("a", "b"), annotations), np.arange(len(ends))
+    tracks: Tracks = plan_tracks(labels, [250] * len(ends), [Part(rows[:4], rows[4:6], rows[6:])])
+    states = random.normal(size=(len(tracks.clip), 3, 5)).astype(np.float32)
+    states[:, 1] += 2 * (tracks.frame / tracks.rate > ends[tracks.clip])[:, None]
+    features = replace(
+        Features.from_arrays(random.normal(size=(len(ends), 3, 5)), ["x", "y"] * 4),
+        window_clip=np.arange(len(states)),
+        read=lambda layer: states[:, layer],
+        pooling="frame",
+    )
+    jobs = plan_jobs([features], ["mlp"])[:2]
+    assert_same_outcomes(jobs, Target(tracks.targets, tracks.parts, tracks, SHORT))
+
+
+def test_an_outcome_says_which_device_trained(features, parts, tmp_path):
+    outcome = run_jobs(plan_jobs([features], ["closed"])[:1], Target(features.labels, parts), [0], workers=1)[0]
+    for device in ("cpu", "cuda:0 (NVIDIA H100)"):
+        write_outcome(tmp_path / "kept", replace(outcome, device=device))
+        assert read_outcome(tmp_path / "kept").device == device
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="of a GPU")
+def test_a_gpu_trains_as_a_cpu_does(features, parts):
+    jobs, target = plan_jobs([features], ["mlp"]), Target(features.labels, parts, schedule=SHORT)
+    for one, other in zip(
+        run_jobs(jobs, target, [0, 1], device=torch.device("cuda:0")), run_jobs(jobs, target, [0, 1]), strict=True
+    ):
+        assert one.device.startswith("cuda:0")
+        assert one.settings == other.settings
+        np.testing.assert_allclose(one.test, other.test, rtol=0, atol=1e-3 * np.nanmax(np.abs(other.test)))

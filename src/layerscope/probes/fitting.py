@@ -8,9 +8,11 @@ depend on how many there are.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import pkgutil
 import sys
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,12 +30,14 @@ from threadpoolctl import threadpool_limits
 from layerscope import targets
 from layerscope.atomic_files import read_header, read_tensors, write_tensors
 from layerscope.data.splits import Part
+from layerscope.encoders.device import device_label
 from layerscope.encoders.encoder import source_digest
 from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import Rows, share_of_memory
 from layerscope.probes import PROBES, Input, Prediction, Problem, assemble, inputs_of, offers
 from layerscope.probes.frame_targets import Tracks, score_tracks, worst_answers
-from layerscope.probes.workers import side_by_side
+from layerscope.probes.stacked import fit_stacked, problems_at_once
+from layerscope.probes.workers import is_elsewhere, side_by_side
 from layerscope.scores.evaluation import Outcome
 from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.targets.kind import Labels
@@ -52,6 +56,7 @@ __all__ = [
 ]
 
 Progress = Callable[[int], None]
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,7 @@ def run_jobs(
     workers: int | None = None,
     progress: Progress = lambda _: None,
     memory: float | None = None,
+    device: torch.device | None = None,
 ) -> list[Outcome]:
     """Run jobs, or read what an earlier run of theirs has left.
 
@@ -128,6 +134,8 @@ def run_jobs(
     memory : float, optional
         Gigabytes that the states of all processes may take; a half of what the machine has by default. What takes more
         is read by blocks.
+    device : torch.device, optional
+        Where the mlp is trained: on CUDA all its trainings together, unless a cluster trains (see `calls_elsewhere`).
 
     Returns
     -------
@@ -145,13 +153,23 @@ def run_jobs(
             found[name] = read_outcome(path)
             progress(shared[name])
     missing = [first[name] for name in shared if name not in found]
-    for position, outcome in run_side_by_side(jobs, missing, target, seeds, workers or joblib.cpu_count(), memory):
+    stacked = [position for position in missing if stacks(jobs[position], device) and not is_elsewhere()]
+    alone = [position for position in missing if position not in stacked]
+    for position, outcome in itertools.chain(
+        run_stacked(jobs, stacked, target, seeds, memory, device or CPU),
+        run_side_by_side(jobs, alone, target, seeds, workers or joblib.cpu_count(), memory),
+    ):
         name = names[position]
         if directory:
             write_outcome(directory / f"{name}.safetensors", outcome)
         found[name] = outcome
         progress(shared[name])
     return [found[name] for name in names]
+
+
+def stacks(job: Job, device: torch.device | None) -> bool:
+    """Return whether a job's trainings are done together on a device: on a CPU a loop is faster (docs/decisions.md)."""
+    return job.probe == "mlp" and device is not None and device.type == "cuda"
 
 
 def run_side_by_side(
@@ -167,6 +185,44 @@ def run_side_by_side(
     calls = ((position, jobs[position], target, seeds, share_of_memory(memory) / workers) for position in positions)
     # As they are ready, so that a killed run has kept all that it finished.
     yield from side_by_side(numbered, calls, workers, order="as ready")
+
+
+def run_stacked(
+    jobs: Sequence[Job],
+    positions: Sequence[int],
+    target: Target,
+    seeds: Sequence[int],
+    memory: float | None,
+    device: torch.device,
+) -> Iterator[tuple[int, Outcome]]:
+    """Yield outcomes of the mlp, as many jobs trained together as a device holds."""
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for position in positions:
+        # Encoders cut clips into windows of their own.
+        windows = jobs[position].features.window_clip
+        key = (*assemble(jobs[position].features, jobs[position].chosen, 0).shape, zlib.crc32(windows.tobytes()))
+        alike.setdefault(key, []).append(position)
+    for (*shape, _), left in alike.items():
+        train = len(target.parts[0].train) * shape[0] // max(1, len(target.labels.values))
+        most = problems_at_once(shape, len(target.labels.names), train, len(seeds), device)
+        for first in range(0, len(left), most):
+            together = left[first : first + most]
+            outcomes = train_parts_stacked([jobs[position] for position in together], target, seeds, memory, device)
+            yield from zip(together, outcomes, strict=True)
+
+
+def train_parts_stacked(
+    jobs: Sequence[Job], target: Target, seeds: Sequence[int], memory: float | None, device: torch.device
+) -> list[Outcome]:
+    """Train jobs together, part by part."""
+    share = share_of_memory(memory) / len(jobs)
+    states = [assemble(job.features, job.chosen, share) for job in jobs]
+    made = [Collected(job, target) for job in jobs]
+    for number in range(len(target.parts)):
+        problems = [problem_of(job, rows, target, number) for job, rows in zip(jobs, states, strict=True)]
+        for collected, predictions in zip(made, fit_stacked(problems, seeds, device), strict=True):
+            collected.add(number, predictions)
+    return [collected.outcome(device_label(device)) for collected in made]
 
 
 def numbered(position: int, job: Job, target: Target, seeds: Sequence[int], memory: float) -> tuple[int, Outcome]:
@@ -200,13 +256,23 @@ def train_part(
     number: int,
     seeds: Sequence[int],
     settings: Mapping[str, float] | None = None,
+    device: torch.device | None = None,
 ) -> list[Prediction]:
-    """Train a job's probe on its states (see `assemble`) for one part, once a seed, with `settings` where given."""
-    part = target.parts[number]
-    problem = Problem(
-        states, job.features.window_clip, target.labels, part.train, part.valid, part.test, target.schedule, settings
-    )
-    return PROBES[job.probe](problem, seeds)
+    """Train a job's probe on its states (see `assemble`) for one part, once a seed, with `settings` where given.
+
+    The mlp is trained on a `device`, where given, as `run_jobs` does.
+    """
+    if settings is None and stacks(job, device):
+        return fit_stacked([problem_of(job, states, target, number)], seeds, device or CPU)[0]
+    return PROBES[job.probe](problem_of(job, states, target, number, settings), seeds)
+
+
+def problem_of(
+    job: Job, states: Rows, target: Target, number: int, settings: Mapping[str, float] | None = None
+) -> Problem:
+    """Return what a part asks of a probe on states."""
+    part, windows = target.parts[number], job.features.window_clip
+    return Problem(states, windows, target.labels, part.train, part.valid, part.test, target.schedule, settings)
 
 
 #: Probes that are cross-validated for the choice of a layer, and the most windows with which that is quick.
@@ -231,27 +297,51 @@ def cross_validate(job: Job, states: Rows, target: Target, seeds: Sequence[int])
     return scores
 
 
+class Collected:
+    """What the trainings of a job's parts leave, put together.
+
+    Parameters
+    ----------
+    job, target
+        Of the trainings.
+    """
+
+    def __init__(self, job: Job, target: Target) -> None:
+        self.job, self.target = job, target
+        self.settings: list[dict[str, float]] = []
+        self.mixtures: list[list[float]] = []
+        self.scores: dict[str, NDArray[np.float32]] = {}
+        self.answers: dict[int, dict[str, Any]] = {}
+
+    def add(self, number: int, predictions: Sequence[Prediction]) -> None:
+        """Take what the trainings of a part say, one a seed."""
+        target = self.target
+        clips = len(target.tracks.counts if target.tracks else target.labels.values)
+        for name in ("valid", "test"):
+            left = np.stack([left_of(target, number, prediction.scores, name) for prediction in predictions])
+            empty = np.full((len(predictions), clips, *left.shape[2:]), np.nan, np.float32)
+            self.scores.setdefault(name, empty)[:, getattr(clip_part(target, number), name)] = left
+        if target.tracks:
+            tested = self.scores["test"]
+            self.answers = worst_answers(target.tracks, number, predictions[0].scores, tested, self.answers)
+        self.settings += [prediction.settings for prediction in predictions]
+        self.mixtures += [list(prediction.mixture) for prediction in predictions if prediction.mixture]
+
+    def outcome(self, device: str = "cpu") -> Outcome:
+        """Return it, with the name of the device that trained."""
+        scores = self.scores
+        return Outcome(scores["valid"], scores["test"], self.settings, self.mixtures, self.answers, device)
+
+
 def train_parts(job: Job, target: Target, seeds: Sequence[int], memory: float) -> Outcome:
     """Train for every part, and put what the parts leave together."""
     states = assemble(job.features, job.chosen, memory)
-    settings: list[dict[str, float]] = []
-    mixtures: list[list[float]] = []
-    collected: dict[str, NDArray[np.float32]] = {}
-    answers: dict[int, dict[str, Any]] = {}
-    clips = len(target.tracks.counts if target.tracks else target.labels.values)
+    collected = Collected(job, target)
     for number in range(len(target.parts)):
-        predictions = train_part(job, states, target, number, seeds)
-        for name in ("valid", "test"):
-            left = np.stack([left_of(target, number, prediction.scores, name) for prediction in predictions])
-            whole = collected.setdefault(name, np.full((len(predictions), clips, *left.shape[2:]), np.nan, np.float32))
-            whole[:, getattr(clip_part(target, number), name)] = left
-        if target.tracks:
-            answers = worst_answers(target.tracks, number, predictions[0].scores, collected["test"], answers)
-        settings += [prediction.settings for prediction in predictions]
-        mixtures += [list(prediction.mixture) for prediction in predictions if prediction.mixture]
+        collected.add(number, train_part(job, states, target, number, seeds))
     if is_cross_validated(job, target):
-        collected["valid"] = cross_validate(job, states, target, seeds)
-    return Outcome(collected["valid"], collected["test"], settings, mixtures, answers)
+        collected.scores["valid"] = cross_validate(job, states, target, seeds)
+    return collected.outcome()
 
 
 def clip_part(target: Target, number: int) -> Part:
@@ -269,7 +359,7 @@ def left_of(target: Target, number: int, scores: NDArray[np.float32], name: str)
 @cache
 def source_of(kind_module: str) -> str:
     """Return the digest of the code that outcomes depend on, of a kind of target that a module defines."""
-    probes = ("inputs", "problem", "mlp", "adam", "linear", "closed_form", "sample_sums", "frame_targets")
+    probes = ("inputs", "problem", "mlp", "adam", "stacked", "linear", "closed_form", "sample_sums", "frame_targets")
     modules = [__name__, "layerscope.scores.layer_selection", *(f"layerscope.probes.{name}" for name in probes)]
     modules += sorted(module.name for module in pkgutil.iter_modules(targets.__path__, "layerscope.targets."))
     # A kind that was typed in has no file; it ends with its session, and so does what is known of it.
@@ -307,10 +397,13 @@ def job_digest(job: Job, target: Target, seeds: Sequence[int]) -> str:
 def write_outcome(path: Path, outcome: Outcome) -> None:
     """Keep an outcome."""
     header = {"settings": outcome.settings, "mixtures": outcome.mixtures, "answers": list(outcome.answers.items())}
+    # Where it is not what it is without a GPU.
+    header |= {"device": outcome.device} if outcome.device != "cpu" else {}
     write_tensors(path, {"valid": outcome.valid, "test": outcome.test}, header)
 
 
 def read_outcome(path: Path) -> Outcome:
     """Return a kept outcome, or raise a `ResourceError` if it is not what was kept."""
     header, tensors = read_header(path), read_tensors(path)
-    return Outcome(tensors["valid"], tensors["test"], header["settings"], header["mixtures"], dict(header["answers"]))
+    answers, device = dict(header["answers"]), header.get("device", "cpu")
+    return Outcome(tensors["valid"], tensors["test"], header["settings"], header["mixtures"], answers, device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,10 @@ from layerscope.probes.problem import (
 from layerscope.scores.layer_selection import choose
 from layerscope.targets.kind import Form
 
-__all__ = ["LEARNING_RATES", "MLP", "fit_mlp"]
+__all__ = [
+    "DROPOUT", "HIDDEN", "LEARNING_RATES", "MLP", "Trained", "Validation", "batch_size", "finished", "fit_mlp",
+    "prediction_of",
+]  # fmt: skip
 
 #: The grid of the MARBLE protocol (Yuan et al. 2023, section 4.1).
 LEARNING_RATES = (5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 1e-2)
@@ -112,29 +115,31 @@ def fit_mlp(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     tries = {rate: train_once(problem, states, rate, seeds[0]) for rate in rates}
     best = choose(rates, lambda rate: tries[rate].rank).chosen
     trained = [tries[best], *(train_once(problem, states, best, seed) for seed in seeds[1:])]
-    return [
-        Prediction(one.scores, {"learning_rate": best, "epoch": float(one.epoch)}, one.mixture, one.weights)
-        for one in trained
-    ]
+    return [prediction_of(one, best) for one in trained]
+
+
+def prediction_of(trained: Trained, rate: float) -> Prediction:
+    """Return what a training with a learning rate says."""
+    settings = {"learning_rate": rate, "epoch": float(trained.epoch)}
+    return Prediction(trained.scores, settings, trained.mixture, trained.weights)
 
 
 def train_once(problem: Problem, states: Rows, rate: float, seed: int) -> Trained:
     """Train with one learning rate and seed; return the epoch that validation likes best, or the one that is held."""
-    labels = problem.labels
     targets, restore = target_tensor(problem)
     train, valid = problem.windows_of(problem.train), problem.windows_of(problem.valid)
     trained, asked = held(states, train), held(states, valid)
-    wanted = targets[torch.from_numpy(problem.window_clip[train])]
+    wanted, validation = targets[torch.from_numpy(problem.window_clip[train])], Validation(problem)
     # A caller's random state stays as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        probe = MLP(states.shape[-1], len(labels.names), mixture_size(states))
+        probe = MLP(states.shape[-1], len(problem.labels.names), mixture_size(states))
         optimizer = Adam(probe.parameters(), rate, problem.schedule.halve_after)
         best, kept, best_epoch = (-np.inf, -np.inf), copy.deepcopy(probe.state_dict()), 0
         settled = problem.settings is not None
         for epoch in range(1, int(problem.open_values("epoch", (problem.schedule.epochs,))[0]) + 1):
-            run_epoch(probe, optimizer, labels.kind.form, trained, wanted)
-            rank = validate(probe, problem, asked, targets, valid, restore)
+            run_epoch(probe, optimizer, problem.labels.kind.form, trained, wanted)
+            rank = validation.rank(predict(probe, asked))
             # By the score alone: the loss only tells equal scores apart.
             optimizer.judge(rank[0])
             if settled or rank > best:
@@ -142,56 +147,71 @@ def train_once(problem: Problem, states: Rows, rate: float, seed: int) -> Traine
             elif epoch - best_epoch >= problem.schedule.stop_after:
                 break
     probe.load_state_dict(kept)
-    scores = predict(probe, states) * restore[1] + restore[0]
-    mixture = () if probe.mixture is None else tuple(probe.mixture.softmax(dim=0).tolist())
-    weights = applied_weights(problem, probe, restore, mixture)
-    return Trained(best, clip_means(scores, problem.window_clip, len(labels.values)), mixture, best_epoch, weights)
+    return finished(problem, kept, predict(probe, states), restore, best, best_epoch)
 
 
-def applied_weights(
-    problem: Problem, probe: MLP, restore: Scale, mixture: tuple[float, ...]
-) -> dict[str, NDArray[Any]]:
-    """Return what `apply_probe` needs of a trained probe."""
+def finished(
+    problem: Problem,
+    parameters: Mapping[str, Tensor],
+    raw: NDArray[np.float32],
+    restore: Scale,
+    rank: tuple[float, float],
+    epoch: int,
+) -> Trained:
+    """Return a training by its parameters at the best epoch, named as `MLP` does, and their outputs for all windows."""
     mean, scale = problem.standard
-    found = {
+    mixture = tuple(parameters["mixture"].softmax(dim=0).tolist()) if "mixture" in parameters else ()
+    weights = {
         "mean": mean,
         "scale": scale,
-        "hidden.weight": probe.hidden.weight.detach().T.numpy(),
-        "hidden.bias": probe.hidden.bias.detach().numpy(),
-        "output.weight": probe.output.weight.detach().T.numpy(),
-        "output.bias": probe.output.bias.detach().numpy(),
+        "hidden.weight": parameters["hidden.weight"].T.numpy(),
+        "hidden.bias": parameters["hidden.bias"].numpy(),
+        "output.weight": parameters["output.weight"].T.numpy(),
+        "output.bias": parameters["output.bias"].numpy(),
         "output.scale": restore[1],
         "output.shift": restore[0],
-    }
-    return found | ({"mixture": np.array(mixture)} if mixture else {})
+    } | ({"mixture": np.array(mixture)} if mixture else {})
+    scores = clip_means(raw * restore[1] + restore[0], problem.window_clip, len(problem.labels.values))
+    return Trained(rank, scores, mixture, epoch, weights)
+
+
+def batch_size(windows: int) -> int:
+    """Return how many of so many training windows make a step."""
+    return BATCH if windows <= MANY else FRAME_BATCH
 
 
 def run_epoch(probe: MLP, optimizer: Adam, form: Form, states: Rows, targets: Tensor) -> None:
     """Take one step for each batch of the training windows, in random order."""
     probe.train()
-    size = BATCH if len(states) <= MANY else FRAME_BATCH
-    for batch in torch.randperm(len(states)).split(size):
+    for batch in torch.randperm(len(states)).split(batch_size(len(states))):
         optimizer.zero_grad()
         loss_of(form, probe(torch.from_numpy(states[batch.numpy()])), targets[batch]).backward()
         optimizer.step()
 
 
-def validate(
-    probe: MLP,
-    problem: Problem,
-    states: Rows,
-    targets: Tensor,
-    windows: NDArray[np.int64],
-    restore: Scale,
-) -> tuple[float, float]:
-    """Return the primary metric and minus the loss of the validation clips, whole, not batch by batch."""
-    rows = problem.valid
-    raw = clip_means(predict(probe, states), problem.window_clip[windows], len(problem.labels.values))[rows]
-    # The loss is of outputs as they are trained, the metric of the labels' units.
-    loss = loss_of(problem.labels.kind.form, torch.from_numpy(raw), targets[torch.from_numpy(rows)])
-    metric = problem.labels.take(rows).score(raw * restore[1] + restore[0])[0]
-    # Tuples with NaN do not order; with -inf the loss decides.
-    return (-np.inf if np.isnan(metric) else float(metric)), -float(loss)
+class Validation:
+    """What the validation clips, whole and not batch by batch, say of a probe.
+
+    Parameters
+    ----------
+    problem : Problem
+        Its clips and labels count, not its states.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        targets, self.restore = target_tensor(problem)
+        self.form, self.clips, self.rows = problem.labels.kind.form, len(problem.labels.values), problem.valid
+        self.window_clip = problem.window_clip[problem.windows_of(problem.valid)]
+        self.targets, self.labels = targets[torch.from_numpy(self.rows)], problem.labels.take(self.rows)
+
+    def rank(self, outputs: NDArray[np.float32]) -> tuple[float, float]:
+        """Return the primary metric and minus the loss of outputs, (window, output), of the validation windows."""
+        raw = clip_means(outputs, self.window_clip, self.clips)[self.rows]
+        # The loss is of outputs as they are trained, the metric of the labels' units.
+        loss = loss_of(self.form, torch.from_numpy(raw), self.targets)
+        metric = self.labels.score(raw * self.restore[1] + self.restore[0])[0]
+        # Tuples with NaN do not order; with -inf the loss decides.
+        return (-np.inf if np.isnan(metric) else float(metric)), -float(loss)
 
 
 @torch.inference_mode()

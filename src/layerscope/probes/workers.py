@@ -13,7 +13,7 @@ import joblib
 
 from layerscope.features.orphaned_workers import end_with
 
-__all__ = ["Order", "calls_elsewhere", "side_by_side"]
+__all__ = ["Order", "calls_elsewhere", "is_elsewhere", "side_by_side"]
 
 # Of an interrupt joblib says which tasks it cut short, as if that were a fault; what is lost is trained again.
 warnings.filterwarnings("ignore", message=r"\d+ tasks (have been successfully executed|which were still being)")
@@ -33,6 +33,11 @@ def calls_elsewhere(run: Runner) -> Iterator[None]:
         yield
     finally:
         elsewhere.reset(before)
+
+
+def is_elsewhere() -> bool:
+    """Return whether something else than processes of this machine makes calls now."""
+    return elsewhere.get() is not None
 
 
 def side_by_side(

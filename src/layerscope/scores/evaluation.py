@@ -44,6 +44,8 @@ class Outcome:
         Learned weights of layers, one list a training, where there are any.
     answers : dict of int to dict
         Over time, what the first training says of the tracks that score lowest, by clip (see `Kind.rows`).
+    device : str
+        Where the probe was trained.
     """
 
     valid: NDArray[np.float32]
@@ -51,6 +53,7 @@ class Outcome:
     settings: list[dict[str, float]]
     mixtures: list[list[float]]
     answers: dict[int, dict[str, Any]] = field(default_factory=dict)
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from layerscope.encoders.device import find_device
 from layerscope.probes import Input
 from layerscope.probes.fitting import (
     Job,
@@ -17,7 +18,7 @@ from layerscope.probes.fitting import (
 )
 from layerscope.scores.evaluation import Entry, Evaluation
 from layerscope.study.job_scores import score_job, splits_of
-from layerscope.study.options import Probing
+from layerscope.study.options import Call
 from layerscope.study.progress import Progress
 from layerscope.study.study_tasks import StudyTask
 from layerscope.study.twins import joined
@@ -52,7 +53,7 @@ def score_controls(
     splits: dict[str, Evaluation],
     groups: NDArray[np.int64],
     names: dict[str, str],
-    asked: Probing,
+    asked: Call,
     task: StudyTask,
     progress: Progress,
     keep: Path | None,
@@ -76,6 +77,7 @@ def score_controls(
                 keep,
                 memory=asked.memory,
                 progress=lambda n: step(n, 0.0),
+                device=find_device(asked.device),
             )
             for place, outcome in zip(due, outcomes, strict=True):
                 control = replace(jobs[place], chosen=Input("shuffled", jobs[place].chosen.layer))

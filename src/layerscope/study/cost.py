@@ -15,6 +15,7 @@ from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
 from layerscope.features.clip_features import Features
+from layerscope.features.row_blocks import BLOCK, share_of_memory
 from layerscope.features.windows import Cutting, frame_count
 from layerscope.probes import assemble
 from layerscope.probes.fitting import (
@@ -192,11 +193,25 @@ def check_on(plan: Plan, workers: int, cluster: Cluster | None) -> Check:
     cache = cache_directory()
     # The system tells free space of directories that exist alone.
     cache.mkdir(parents=True, exist_ok=True)
-    training = bare / 1e6 + max(cost.probe_megabytes for cost in costs)
     at_once = max(node.cores for node in cluster.nodes) if cluster else workers
+    share = share_of_memory(plan.memory) / at_once / 1e6
+    costs = [replace(cost, probe_megabytes=held_megabytes(cost.probe_megabytes, share)) for cost in costs]
+    training = bare / 1e6 + max(cost.probe_megabytes for cost in costs)
     memory = max(max(cost.memory for cost in costs), bare / 1e6 + at_once * training)
     machines = cluster.in_words() if cluster else [f"this machine: {workers} core{'s' * (workers > 1)}"]
     return Check(checks, costs, shutil.disk_usage(cache).free / 1e6, machines, memory)
+
+
+def held_megabytes(whole: float, share: float) -> float:
+    """Return what a training holds of an input of so many megabytes: what exceeds its share is read by blocks.
+
+    Examples
+    --------
+    >>> held_megabytes(80_000.0, share=4_000.0), held_megabytes(80_000.0, share=1.0)
+    (4000.0, 268.435456)
+    """
+    # A block and its standardised copy, however little is asked for.
+    return min(whole, max(share, 2 * 4 * BLOCK / 1e6))
 
 
 def target_of(task: StudyTask, plan: Plan) -> tuple[pd.DataFrame, Target]:

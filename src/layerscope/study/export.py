@@ -26,7 +26,7 @@ from layerscope.atomic_files import (
 )
 from layerscope.data.splits import Part, parts_of
 from layerscope.encoders import Encoder, load_encoder
-from layerscope.encoders.device import wait_for
+from layerscope.encoders.device import find_device, wait_for
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.exported_encoder import cut_encoder, read_portable, write_portable
 from layerscope.encoders.model_names import names_code, pinned, result_name
@@ -323,10 +323,13 @@ def trained_again(job: Job, target: Target, plan: Plan, run: Path) -> Prediction
     kept = run / "probes" / f"{job_digest(job, target, seeds)}.safetensors"
     if not kept.is_file():
         raise DataError(f"{run}: its data, labels or models have changed since; run the study again")
+    outcome, states = read_outcome(kept), assemble(job.features, job.chosen)
+    # As it was trained, on a GPU or not: rounding grows over many steps.
+    device = None if outcome.device == "cpu" else find_device(plan.device)
     with single_thread():
-        prediction = train_part(job, assemble(job.features, job.chosen), target, 0, seeds[:1])[0]
+        prediction = train_part(job, states, target, 0, seeds[:1], device=device)[0]
     rows = (target.tracks.clip_parts if target.tracks else target.parts)[0].test
-    before, now = read_outcome(kept).test[0][rows], left_of(target, 0, prediction.scores, "test")
+    before, now = outcome.test[0][rows], left_of(target, 0, prediction.scores, "test")
     # On another machine sums come out in another order; a probe that is another one differs by far more.
     if not np.allclose(before, now, rtol=1e-2, atol=1e-2, equal_nan=True):
         raise DataError(

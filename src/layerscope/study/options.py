@@ -250,14 +250,14 @@ class Probing(Options):
 
 
 class Call(Computing, Probing):
-    """What `layerscope.probe` takes."""
+    """How features are probed, and where: what `layerscope.probe` takes."""
 
 
 class Models(Computing, Sources):
     """Encoders to look at, without clips."""
 
 
-class Plan(Computing, Probing, Sources):
+class Plan(Call, Sources):
     """A study."""
 
     baseline: Names = Field(

@@ -147,7 +147,7 @@ def encoder_of(subject: str | Encoder, asked: Computing) -> Encoder:
     return subject
 
 
-def probe_own(features: Sequence[Features], asked: Probing) -> Results:
+def probe_own(features: Sequence[Features], asked: Call) -> Results:
     """Probe features that someone has already, with the labels they bring."""
     refuse_different(features)
     said = {"kind": asked.kind, "window": asked.window}

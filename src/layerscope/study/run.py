@@ -14,7 +14,7 @@ from layerscope.atomic_files import discard, owned_directory, write_json
 from layerscope.scores.score_table import write_csv
 from layerscope.scores.tabulate import tabulate
 from layerscope.study.extraction import Stores, extract_all, keep_usable
-from layerscope.study.options import Plan, Probing
+from layerscope.study.options import Call, Plan
 from layerscope.study.predictions import recommended
 from layerscope.study.progress import Progress, Silent
 from layerscope.study.ray_cluster import connected
@@ -60,7 +60,7 @@ def run(
 
 
 def probe_tasks(
-    tasks: Sequence[StudyTask], stores: Sequence[Stores], asked: Probing, progress: Progress, keep: Path | None = None
+    tasks: Sequence[StudyTask], stores: Sequence[Stores], asked: Call, progress: Progress, keep: Path | None = None
 ) -> Results:
     """Probe every task of a study, and put the results together.
 
@@ -70,7 +70,7 @@ def probe_tasks(
         With the clips that are left.
     stores : sequence of list of FeatureStore
         See `extract_all`.
-    asked : Probing
+    asked : Call
         How.
     progress : Progress
         Where progress is shown.
@@ -86,7 +86,7 @@ def probe_tasks(
     return results_of(scores, skipped, asked)
 
 
-def results_of(scores: Sequence[TaskScores], skipped: dict[str, str], asked: Probing) -> Results:
+def results_of(scores: Sequence[TaskScores], skipped: dict[str, str], asked: Call) -> Results:
     """Put the scores of tasks together."""
     facts: dict[str, Any] = {"models": {}, "tasks": {}, "seeds": asked.seeds, "note": ""}
     for task in scores:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from layerscope.data.leaks import disputed_sounds, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
+from layerscope.encoders.device import find_device
 from layerscope.features.clip_features import Features
 from layerscope.features.encoder_pass import stored_features
 from layerscope.probes.fitting import (
@@ -34,7 +35,7 @@ from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.study.controls import score_controls
 from layerscope.study.extraction import Stores
 from layerscope.study.job_scores import score_job, splits_of
-from layerscope.study.options import Probing
+from layerscope.study.options import Call
 from layerscope.study.predictions import predictions_of, splits_of_clips
 from layerscope.study.progress import Progress, Step
 from layerscope.study.study_tasks import StudyTask, refuse_leaks
@@ -67,7 +68,7 @@ class TaskScores:
     predictions: pd.DataFrame
 
 
-def run_task(task: StudyTask, stores: Stores, asked: Probing, progress: Progress, keep: Path | None) -> TaskScores:
+def run_task(task: StudyTask, stores: Stores, asked: Call, progress: Progress, keep: Path | None) -> TaskScores:
     """Split the clips of a task, and probe the features that the pass left of them."""
     labels = task.labels()
     # Again, now that decoded sound shows copies which the files' bytes did not.
@@ -85,9 +86,7 @@ def run_task(task: StudyTask, stores: Stores, asked: Probing, progress: Progress
     return replace(scores, facts=scores.facts | more)
 
 
-def divide(
-    task: StudyTask, labels: Labels, stores: Stores, asked: Probing
-) -> tuple[list[Features], Target, pd.DataFrame]:
+def divide(task: StudyTask, labels: Labels, stores: Stores, asked: Call) -> tuple[list[Features], Target, pd.DataFrame]:
     """Return the features of a task, what probes are to predict of them, and its clips with their splits."""
     clips = assign(task.dataset.clips, labels, asked.split_seed, asked.folds)
     parts = parts_of(clips)
@@ -111,7 +110,7 @@ def features_and_target(
     return features, Target(tracks.targets, tracks.parts, tracks, schedule)
 
 
-def cross_validated(target: Target, clips: pd.DataFrame, asked: Probing) -> Target:
+def cross_validated(target: Target, clips: pd.DataFrame, asked: Call) -> Target:
     """Return a target with the trainings that choose among layers where there is but one split."""
     return replace(target, choosing=choosing_parts(clips, target.labels, target.parts, asked.split_seed))
 
@@ -121,7 +120,7 @@ def probe_features(
     target: Target,
     labels: Labels,
     clips: pd.DataFrame,
-    asked: Probing,
+    asked: Call,
     task: StudyTask,
     progress: Progress,
     keep: Path | None = None,
@@ -131,7 +130,13 @@ def probe_features(
     jobs = plan_jobs(features, asked.probe)
     with progress.task(f"training, {task.name}", len(jobs), "inputs") as step:
         outcomes = run_jobs(
-            jobs, target, range(asked.seeds), keep, memory=asked.memory, progress=lambda finished: step(finished, 0.0)
+            jobs,
+            target,
+            range(asked.seeds),
+            keep,
+            memory=asked.memory,
+            progress=lambda finished: step(finished, 0.0),
+            device=find_device(asked.device),
         )
     groups = group_codes(clips)
     units = group_codes(clips[["group"]]) if task.task and task.task.unit == "group" else None
@@ -166,6 +171,8 @@ def probe_features(
         for job, outcome in zip(jobs, outcomes, strict=True)
         if any(CUT in settings for settings in outcome.settings)
     ]
+    devices = sorted({outcome.device for outcome in outcomes})
+    facts |= {"trained_on": devices} if devices != ["cpu"] else {}
     facts |= names | {"title": task.task.title if task.task else task.name}
     heard = target.tracks.labels if target.tracks else labels
     predictions = [predictions_of(job, left[id(job)], heard, clips, splits["test"], task.name) for job in chosen]
