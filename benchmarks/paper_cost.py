@@ -2,7 +2,7 @@
 
 Without data: published numbers and lengths of clips, cut as a pass cuts them; operations counted on the networks'
 shapes; disk as `check` counts it. Seconds of two cores are measured here, by the front end and a block of the network;
-those of an H100 are its data sheet's peak times a share that is assumed, for no such device was at hand.
+those of an H100 are at the speed that `python -m benchmarks.gpu` measured on an H200, which has the same processors.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from layerscope.study.encoding_cost import few_clips_speed, network_speed
 from layerscope.tasks import PAPER_TASKS, known_tasks
 
 MODELS = ("muq", "musicfm")
-#: Operations a second of an H100 SXM without sparsity, by NVIDIA's data sheet (2023), and the share that is assumed.
-H100 = {"bf16": 989e12, "tf32": 495e12, "float32": 67e12}
-SHARE = 0.4
+#: Operations a second of MuQ at full size, ten windows of 30 s at once, as a pass has them by default: measured on an
+#: H200 by `python -m benchmarks.gpu` (docs/benchmarks.md, "What a GPU does").
+H100 = {"bf16": 321.6e12, "tf32": 197.1e12, "float32": 30.2e12}
 #: Dollars an hour of one H100 and of 16 cores, as taken here; prices change.
 PRICES = {"H100": 3.0, "16 cores": 0.8}
 #: Directory → clips and seconds of each, where `benchmark.toml` does not count them: songs of MTG-Jamendo (508 GiB at
@@ -71,7 +71,7 @@ def main() -> None:
     header += ["cores to feed it in bf16", "two cores, h"]
     print(f"| {' | '.join(header)} |\n{'|---' * len(header)}|")
     for row in rows:
-        on_device = {name: row.operations / (SHARE * peak) / 3600 for name, peak in H100.items()}
+        on_device = {name: row.operations / speed / 3600 for name, speed in H100.items()}
         numbers = [row.operations / 1e15, row.bytes / 1e9, *on_device.values()]
         numbers += [2 * feeding * row.hours / on_device["bf16"], (speed + feeding) * row.hours]
         cells = [row.name, f"{row.hours:,.0f}", f"{row.windows:,}", *map(rounded, numbers)]
@@ -88,13 +88,13 @@ def print_million(sketch: Sketch, paper: Row, two_cores: float, feeding: float) 
     """Print what a million songs of the mean length of MTG-Jamendo's would take."""
     hours = 1e6 * COUNTED["MTG"][1] / 3600
     operations = hours / paper.hours * paper.operations
-    on_device = operations / (SHARE * H100["bf16"]) / 3600
+    on_device = operations / H100["bf16"] / 3600
     fed = 2 * feeding * hours / 16
     width = sum(sketch.widths)
     windows = 1e6 * len(Cutting(sketch.window, overlapping=False).lengths(COUNTED["MTG"][1]))
     print(
         f"\na million songs of {COUNTED['MTG'][1]:.0f} s, one model: {hours:,.0f} h of sound, {windows:,.0f} windows\n"
-        f"  one H100 in bf16 at {SHARE:.0%} of its peak: {on_device:,.0f} h, ${PRICES['H100'] * on_device:,.0f}\n"
+        f"  one H100 in bf16: {on_device:,.0f} h, ${PRICES['H100'] * on_device:,.0f}\n"
         f"  decoding on 16 cores: {fed:,.0f} h, ${PRICES['16 cores'] * fed:,.0f}\n"
         f"  two cores alone: {two_cores * hours / 24 / 365:,.0f} years\n"
         f"  pooled states: {4 * windows * width / 1e12:.2f} TB; frames of all layers: "
