@@ -13,6 +13,8 @@ import torch
 # Tests run side by side: threads and workers of one would stand in the way of the other.
 torch.set_num_threads(1)
 os.environ.update({"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"})
+# What is expected was computed on CPUs; tests of a GPU run where this says which (`CUDA_VISIBLE_DEVICES=0 pytest …`).
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 #: For what is a test of workers.
 TWO_WORKERS = {"LOKY_MAX_CPU_COUNT": "2"}
 
