@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 
 from layerscope.atomic_files import read_json
+from layerscope.encoders.audio_codec import build_dac, build_encodec
 from layerscope.encoders.audio_spectrogram import build_audio_spectrogram
 from layerscope.encoders.checkpoint_paths import labelled
+from layerscope.encoders.clap import build_clap
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
 from layerscope.encoders.conformer_checkpoint import build_model, read_checkpoint
 from layerscope.encoders.device import find_device, refuse_batch_seconds, refuse_precision
@@ -40,6 +42,9 @@ __all__ = [
 #: ``model_type`` of a configuration → what reads the directory; MuQ's and MusicFM's have none.
 BUILDERS: dict[str, Callable[..., LayeredModel]] = {
     "audio-spectrogram-transformer": build_audio_spectrogram,
+    **dict.fromkeys(("clap", "clap_audio_model"), build_clap),
+    "dac": build_dac,
+    "encodec": build_encodec,
     "mert2": build_mert2,
     "whisper": build_whisper,
     **dict.fromkeys(FAMILIES, build_waveform_model),
