@@ -258,8 +258,7 @@ def make_model(source: str, num_heads: int | None, *, untrained: bool) -> Layere
     # MuQ has a config.json as well, but without this key.
     if (path / "config.json").is_file() and "model_type" in read_json(path / "config.json", ModelError):
         return build_from_directory(path, weights=not untrained)
-    checkpoint = read_checkpoint(path, num_heads)
-    return ConformerModel(checkpoint.config) if untrained else build_model(checkpoint)
+    return build_model(read_checkpoint(path, num_heads), weights=not untrained)
 
 
 def refuse_place(path: Path) -> None:
