@@ -15,6 +15,7 @@ from layerscope.encoders.checkpoint_paths import labelled
 from layerscope.encoders.clap import build_clap
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
 from layerscope.encoders.conformer_checkpoint import build_model, read_checkpoint
+from layerscope.encoders.dasheng import build_dasheng
 from layerscope.encoders.device import find_device, refuse_batch_seconds, refuse_precision
 from layerscope.encoders.download import fetch_repository
 from layerscope.encoders.encoder import Encoder, LayeredEncoder, LayeredModel, parse_layers
@@ -44,6 +45,7 @@ BUILDERS: dict[str, Callable[..., LayeredModel]] = {
     "audio-spectrogram-transformer": build_audio_spectrogram,
     **dict.fromkeys(("clap", "clap_audio_model"), build_clap),
     "dac": build_dac,
+    "dasheng": build_dasheng,
     "encodec": build_encodec,
     "mert2": build_mert2,
     "whisper": build_whisper,
