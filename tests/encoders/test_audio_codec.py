@@ -22,8 +22,9 @@ def write(directory, family, **changes):
         network = transformers.EncodecModel(transformers.EncodecConfig(**ENCODEC, **changes)).eval()
     else:
         network = transformers.DacModel(transformers.DacConfig(**DAC, **changes)).eval()
-        for parameter in network.parameters():  # the library's own draws are of one size, and leave the noise unheard
-            torch.nn.init.normal_(parameter, std=0.2)
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv1d):  # the library's own draws are so small that noise is not heard
+                torch.nn.init.normal_(module.weight, std=0.2)
     network.save_pretrained(directory)
     return network.encoder
 
