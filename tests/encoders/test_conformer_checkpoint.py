@@ -209,7 +209,7 @@ def test_half_a_directory_is_refused(muq, tmp_path):
 
 def test_another_kind_of_model_is_refused_by_name(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    known = "known: audio-spectrogram-transformer, data2vec-audio, hubert"
+    known = "known: audio-spectrogram-transformer, clap, clap_audio_model, dac, dasheng, data2vec-audio"
     with pytest.raises(ModelError, match=f"model_type 'bert' is not understood; {known}"):
         load_encoder(tmp_path)
 

@@ -26,3 +26,12 @@ def test_licences():
     assert "random" in licence_of("random:muq")
     assert "plain feature" in licence_of("mel")
     assert "not known here" in licence_of("../my-model")
+
+
+def test_models_whose_layers_differ_are_listed_with_the_first_and_the_last():
+    listed = {facts.name: facts for facts in catalogue()}
+    clap, codec = listed["hf:laion/larger_clap_music"], listed["hf:descript/dac_44khz"]
+    assert (clap.widths, clap.frame_rates) == ("128–1024", "25.6–3.2")
+    assert (codec.widths, codec.frame_rates) == ("64–1024", "44100–86.13")
+    assert licence_of(clap.name) == "Apache-2.0"
+    assert (listed["muq"].widths, listed["muq"].frame_rates) == ("1024", "25")

@@ -73,12 +73,13 @@ def list_models() -> Table:
                         "licence of weights", "of code")  # fmt: skip
     for facts in catalogue():
         table.add_row(
-            facts.name, f"0–{facts.depth}", facts.official, str(facts.width), f"{facts.million:.0f}",
-            str(facts.sample_rate), f"{facts.frame_rate:g}", "yes" if facts.cached else "no", facts.licence, facts.code,
+            facts.name, f"0–{facts.depth}", facts.official, facts.widths, f"{facts.million:.0f}",
+            str(facts.sample_rate), facts.frame_rates, "yes" if facts.cached else "no", facts.licence, facts.code,
         )  # fmt: skip
     table.caption = (
         "Also: a directory, or hf:owner/name, in any of their layouts, HuBERT's, wav2vec 2.0's, WavLM's,\n"
-        "data2vec-audio's, Whisper's or AST's; random:NAME is the untrained twin. No code of a repository is run."
+        "data2vec-audio's, Whisper's, AST's, CLAP's, Dasheng's, EnCodec's or DAC's; random:NAME is the untrained twin.\n"
+        "No code of a repository is run."
     )
     return table
 

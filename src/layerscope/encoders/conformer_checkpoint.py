@@ -3,14 +3,15 @@
 MuQ is a directory with ``config.json`` and ``model.safetensors``; every name starts with ``model.``.
 MusicFM is a pickled ``pretrained_*.pt`` with a ``state_dict`` whose names start with ``model.`` and, beside it,
 ``*_stats.json``; it publishes no configuration, so sizes are read off the tensors. Both files also hold what
-only pretraining used; those tensors are checked and left out.
+only pretraining used; those tensors are checked and left out. MuQ-MuLan is a directory too, in whose weights MuQ is a
+part of the audio tower, and whose configuration names the MuQ that it was trained from instead of its sizes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,9 +31,14 @@ from layerscope.encoders.state_dicts import (
 )
 from layerscope.errors import ModelError
 
-__all__ = ["MEL_NAMES", "Checkpoint", "build_model", "common_pretraining", "read_checkpoint"]
+__all__ = ["MEL_NAMES", "MULAN", "Checkpoint", "build_model", "common_pretraining", "read_checkpoint"]
 
 Family = Literal["muq", "musicfm"]
+
+#: What MuQ-MuLan's weights put before the names of MuQ's own files; all else is of the text tower and of the heads.
+MULAN = "mulan.audio.model."
+#: The MuQ that MuQ-MuLan's configuration may name: its constants, which stand nowhere else, are known.
+MULAN_MUQ = {"name": "OpenMuQ/MuQ-large-msd-iter"}
 
 #: What this project computes; a configuration that asks for something else is refused by name.
 UNDERSTOOD = {
@@ -72,6 +78,8 @@ class Checkpoint:
         All tensors, without the leading ``model.``.
     path : Path
         Where they came from, for messages.
+    window : float
+        Longest stretch that the model was trained on, in seconds.
     """
 
     family: Family
@@ -79,6 +87,7 @@ class Checkpoint:
     pretraining: Shapes
     tensors: dict[str, Tensor]
     path: Path
+    window: float = ConformerModel.window
 
 
 def read_checkpoint(path: Path, num_heads: int | None = None) -> Checkpoint:
@@ -98,7 +107,10 @@ def read_checkpoint(path: Path, num_heads: int | None = None) -> Checkpoint:
         If files are missing, unreadable, of an unknown layout, or ask for what is not understood.
     """
     weights = weights_file(path)
-    tensors = strip_prefix(read_tensors(weights), weights)
+    named = read_tensors(weights)
+    if any(name.startswith(MULAN) for name in named):
+        return mulan_checkpoint(weights, named, num_heads)
+    tensors = strip_prefix(named, weights)
     # Only MusicFM writes its mel front end beside the weights, and only MusicFM is published as .pt.
     if MEL_NAMES["mel.window"] in tensors or weights.suffix == ".pt":
         return musicfm_checkpoint(weights, tensors, num_heads)
@@ -173,25 +185,47 @@ def musicfm_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int
     """Combine MusicFM's tensors, whose shapes are its configuration, with the statistics beside them."""
     path = statistics_file(weights)
     statistics = mel_statistics(path, read_json(path, ModelError))
+    config, outputs, codes = tensor_sizes(weights, tensors, "quantizer_melspec_2048_0.codebook", num_heads)
+    config = replace(config, **statistics)
+    return Checkpoint("musicfm", config, musicfm_pretraining(config, outputs, (codes[0], codes[1])), tensors, weights)
+
+
+def mulan_checkpoint(weights: Path, named: dict[str, Tensor], num_heads: int | None) -> Checkpoint:
+    """Return the MuQ in MuQ-MuLan's audio tower; sizes are read off the tensors, as none are written."""
+    path = weights.parent / "config.json"
+    if not path.is_file():
+        raise ModelError(f"{weights}: no config.json beside it (MuQ-MuLan's layout has one)")
+    written = read_json(path, ModelError)
+    refuse_others(path, setting(path, written, "audio_model", dict), MULAN_MUQ)
+    seconds = setting(path, setting(path, written, "mulan", dict), "clip_secs", int)
+    tower = {name.removeprefix(MULAN): tensor for name, tensor in named.items() if name.startswith(MULAN)}
+    tensors = strip_prefix(tower, weights)
+    config, outputs, _ = tensor_sizes(weights, tensors, "linear.weight", num_heads)
+    quantizers = sum(name.endswith(".codebook.weight") for name in tensors)
+    return Checkpoint("muq", config, muq_pretraining(config, outputs, quantizers), tensors, weights, float(seconds))
+
+
+def tensor_sizes(
+    path: Path, tensors: Mapping[str, Tensor], codebook: str, num_heads: int | None
+) -> tuple[ConformerConfig, int, Sequence[int]]:
+    """Return the sizes that tensors have, the width of the masked-token head, and the shape of a codebook."""
     try:
         dim, inputs = tensors["conv.linear.weight"].shape
-        outputs, codes = tensors["linear.weight"].shape[0], tensors["quantizer_melspec_2048_0.codebook"].shape
         config = ConformerConfig(
             dim,
             depth=1 + max(int(name.split(".")[2]) for name in tensors if name.startswith("conformer.layers.")),
-            heads=agreed_heads(weights, tensors, dim, num_heads),
+            heads=agreed_heads(path, tensors, dim, num_heads),
             feedforward=tensors["conformer.layers.0.ffn1.intermediate_dense.weight"].shape[0],
             # The projection reads all channels of a quarter of the bands.
             channels=inputs * 4 // MEL_BINS,
             kernel=tensors["conformer.layers.0.conv_module.depthwise_conv.weight"].shape[-1],
-            **statistics,
         )
+        return config, tensors["linear.weight"].shape[0], tensors[codebook].shape
     except KeyError as error:
-        raise ModelError(f"{weights}: {error} is missing; MusicFM's files have it") from error
+        raise ModelError(f"{path}: {error} is missing; files of this layout have it") from error
     except ValueError as error:
         # A tensor with another number of axes does not unpack, and a block may have no number.
-        raise ModelError(f"{weights}: not MusicFM's layout ({error})") from error
-    return Checkpoint("musicfm", config, musicfm_pretraining(config, outputs, (codes[0], codes[1])), tensors, weights)
+        raise ModelError(f"{path}: not the layout of MuQ or MusicFM ({error})") from error
 
 
 def mel_statistics(path: Path, written: Mapping[str, Any]) -> dict[str, float]:
@@ -274,8 +308,8 @@ def musicfm_pretraining(config: ConformerConfig, outputs: int, codebook: tuple[i
     }
 
 
-def build_model(checkpoint: Checkpoint) -> ConformerModel:
-    """Return the model with the checkpoint's weights.
+def build_model(checkpoint: Checkpoint, *, weights: bool = True) -> ConformerModel:
+    """Return the model with the checkpoint's weights, or with random ones.
 
     Raises
     ------
@@ -283,6 +317,9 @@ def build_model(checkpoint: Checkpoint) -> ConformerModel:
         Naming a tensor that is missing, extra or of the wrong shape, or that holds non-finite values.
     """
     model = ConformerModel(checkpoint.config)
+    model.window = checkpoint.window
+    if not weights:
+        return model
     load_strictly(
         model,
         checkpoint.tensors,

@@ -26,7 +26,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
-from layerscope.atomic_files import NO_PLACE, cache_directory, file_digest, refused, write_atomically
+from layerscope.atomic_files import NO_PLACE, cache_directory, file_digest, read_json, refused, write_atomically
 from layerscope.encoders.state_dicts import WEIGHTS, shard_names
 from layerscope.errors import LayerscopeError, ModelError, ResourceError, UsageError
 
@@ -180,7 +180,10 @@ def fetch_repository(address: str) -> Path:
     def fetch(name: str) -> Path:
         return fetch_files(repository, commit, {name: None}) / name
 
-    names = ["config.json", *(first_of(names, repository, commit, fetch) for names in (PREPROCESSORS, WEIGHTS))]
+    # The layouts that name no type, MuQ's and MuQ-MuLan's, have no settings of a preprocessor.
+    typed = "model_type" in read_json(fetch("config.json"), ModelError)
+    wanted = (PREPROCESSORS, WEIGHTS) if typed else (WEIGHTS,)
+    names = ["config.json", *(first_of(names, repository, commit, fetch) for names in wanted)]
     if names[-1].endswith(".index.json"):
         names += shard_names(fetch(names[-1]))
     return fetch_files(repository, commit, dict.fromkeys(names))

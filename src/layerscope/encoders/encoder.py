@@ -32,7 +32,7 @@ class Encoder(ABC):
     sample_rate : int
         Rate of the waveforms it takes, in Hz.
     frame_rate : float
-        Rate of the frames it gives, in Hz.
+        Rate of the frames it gives, in Hz; where layers have rates of their own, that of the last of them.
     layers : tuple of int
         The layers that `encode` returns, in order. 0 is what enters the first block, k the output of
         block k; the last of the model is taken after its final norm where there is one.
@@ -204,9 +204,11 @@ class LayeredModel(nn.Module, ABC):
     depth : int
         Number of its last layer.
     dim : int
-        Width of a frame.
+        Width of a frame; of the last layer, where they differ.
+    widths, frame_rates : tuple of int, tuple of float
+        Width and rate of the frames of each layer; `dim` and `frame_rate` for every one by default.
     sample_rate, frame_rate : int, float
-        Rates of what it takes and gives, in Hz.
+        Rates of what it takes and gives, in Hz; of the last layer, where they differ.
     minimum_samples : int
         Shortest waveform it can take.
     window : float
@@ -220,9 +222,19 @@ class LayeredModel(nn.Module, ABC):
     frame_rate: float
     minimum_samples: int
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Return the width of a frame of each layer."""
+        return (self.dim,) * (self.depth + 1)
+
+    @property
+    def frame_rates(self) -> tuple[float, ...]:
+        """Return the rate of the frames of each layer, in Hz."""
+        return (self.frame_rate,) * (self.depth + 1)
+
     @abstractmethod
     def states(self, waveforms: Tensor, last: int) -> Iterator[Tensor]:
-        """Yield the states 0 … `last` of waveforms (batch, samples), each (batch, frame, dim)."""
+        """Yield the states 0 … `last` of waveforms (batch, samples), each (batch, frame, width)."""
 
     @property
     @abstractmethod
@@ -283,10 +295,12 @@ class LayeredEncoder(Encoder):
         self.model = model.eval().requires_grad_(False).to(device)
         self.name = name
         self.sample_rate = model.sample_rate
-        self.frame_rate = model.frame_rate
+        self.frame_rate = model.frame_rates[self.layers[-1]]
         self.minimum_samples = model.minimum_samples
         self.window = model.window
-        self.dim = model.dim
+        self.widths = tuple(model.widths[layer] for layer in self.layers)
+        if len(set(self.widths)) == 1:
+            self.dim = self.widths[0]
         self.untrained = untrained
         self.device = str(device)
         self.precision = precision
@@ -310,9 +324,10 @@ class LayeredEncoder(Encoder):
         other.precision, other.fingerprint = precision, self.fingerprint_at(precision)
         return other
 
-    def encode(self, waveforms: Tensor) -> Tensor:
-        """See `Encoder.encode`."""
-        return torch.stack(self.layer_states(waveforms), dim=1)
+    def encode(self, waveforms: Tensor) -> Any:
+        """See `Encoder.encode`: one tensor, or where layers differ in width or rate a list with one for each."""
+        states = self.layer_states(waveforms)
+        return torch.stack(states, dim=1) if len({state.shape for state in states}) == 1 else states
 
     @torch.inference_mode()
     def layer_states(self, waveforms: Tensor) -> list[Tensor]:

@@ -11,6 +11,7 @@ from safetensors.torch import save
 
 from layerscope.atomic_files import write_atomically, write_json
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
+from layerscope.encoders.dasheng import DashengConfig, DashengModel
 from layerscope.encoders.encoder import Encoder, LayeredEncoder, LayeredModel
 from layerscope.encoders.huggingface import LibraryModel
 from layerscope.encoders.mert2 import Mert2Config, Mert2Model
@@ -27,6 +28,7 @@ CPU = torch.device("cpu")
 #: Families that are made again from their sizes.
 SIZED: dict[str, tuple[type[Any], type[Any]]] = {
     "conformer": (ConformerModel, ConformerConfig),
+    "dasheng": (DashengModel, DashengConfig),
     "mert2": (Mert2Model, Mert2Config),
 }
 #: Families of the transformers library: they are made again from the settings that stand beside the weights.

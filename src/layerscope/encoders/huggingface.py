@@ -72,7 +72,7 @@ class Enough(Exception):
 
 
 class LibraryModel(LayeredModel):
-    """A network of the library, with what its own preprocessor says.
+    """A network of the library, with what its own preprocessor says; how deep and wide it is, each family says.
 
     Parameters
     ----------
@@ -89,9 +89,6 @@ class LibraryModel(LayeredModel):
         self.network = network
         self.config = config
         self.preprocessor_config = preprocessor
-        sizes: Any = network.config  # what a file leaves out is what the library takes for it
-        self.dim = int(sizes.hidden_size)
-        self.depth = int(sizes.num_hidden_layers)
 
     def description(self) -> dict[str, Any]:
         """See `LayeredModel.description`."""
@@ -104,7 +101,8 @@ class WaveformModel(LibraryModel):
     def __init__(self, network: nn.Module, config: dict[str, Any], preprocessor: dict[str, Any]) -> None:
         super().__init__(network, config, preprocessor)
         self.sample_rate, self.normalise = preprocessor["sampling_rate"], preprocessor["do_normalize"]
-        sizes: Any = network.config
+        sizes: Any = network.config  # what a file leaves out is what the library takes for it
+        self.dim, self.depth = int(sizes.hidden_size), int(sizes.num_hidden_layers)
         # From the last convolution back to the waveform: how many samples stand behind one frame.
         hop, shortest = 1, 1
         for kernel, stride in zip(reversed(sizes.conv_kernel), reversed(sizes.conv_stride), strict=True):
@@ -118,7 +116,7 @@ class WaveformModel(LibraryModel):
             # Each window by its own; correction 0 is the deviation that numpy takes, and the library with it.
             deviation, mean = torch.std_mean(waveforms, dim=1, correction=0, keepdim=True)
             waveforms = (waveforms - mean) / torch.sqrt(deviation.square() + EPSILON)
-        yield from hooked_states(self.network, waveforms, self.blocks, last)
+        yield from hooked_states(lambda: self.network(waveforms).last_hidden_state, self.blocks, last)
 
     @property
     def blocks(self) -> nn.ModuleList:
@@ -146,6 +144,8 @@ class FixedLengthModel(LibraryModel):
         told = preprocessor.to_dict()
         # Those two are arrays: JSON cannot hold them, and they follow from the other settings.
         super().__init__(network, config, {key: told[key] for key in told.keys() - {"mel_filters", "window"}})
+        sizes: Any = network.config
+        self.dim, self.depth = int(sizes.hidden_size), int(sizes.num_hidden_layers)
         self.preprocessor = preprocessor
         self.longest = longest
         self.sample_rate = int(preprocessor.sampling_rate)
@@ -155,6 +155,10 @@ class FixedLengthModel(LibraryModel):
     @abstractmethod
     def heard(self, state: Tensor, samples: int) -> Tensor:
         """Return the frames of a state that stand for the first so many samples, and not for padding."""
+
+    def compute(self, features: Tensor) -> Tensor:
+        """Return the last state that the network makes of what its preprocessor gives."""
+        return cast(Tensor, self.network(features).last_hidden_state)
 
     def states(self, waveforms: Tensor, last: int) -> Iterator[Tensor]:
         """See `LayeredModel.states`."""
@@ -169,12 +173,12 @@ class FixedLengthModel(LibraryModel):
         with torch.autocast("cpu", enabled=False):
             prepared = self.preprocessor(sounds, sampling_rate=self.sample_rate, return_tensors="pt")
         features = prepared[self.network.main_input_name].to(waveforms.device, torch.float32)
-        for state in hooked_states(self.network, features, self.blocks, last):
+        for state in hooked_states(lambda: self.compute(features), self.blocks, last):
             yield self.heard(state, samples)
 
 
-def hooked_states(network: nn.Module, inputs: Tensor, blocks: nn.ModuleList, last: int) -> list[Tensor]:
-    """Return states 0 … `last` of a network, taken where they arise; what comes after is not computed.
+def hooked_states(compute: Callable[[], Tensor], blocks: nn.ModuleList, last: int) -> list[Tensor]:
+    """Return states 0 … `last` of a network that computes, taken where they arise; what comes after is not computed.
 
     State 0 is what enters the first block, state k what block k returns; of all the last is what the network returns,
     after a final norm where there is one.
@@ -201,7 +205,7 @@ def hooked_states(network: nn.Module, inputs: Tensor, blocks: nn.ModuleList, las
             hooks.callback(block.register_forward_hook(leaving).remove)
         with suppress(Enough):
             # Reached where the very last state is wanted; for any other a hook has raised by then.
-            states.append(network(inputs).last_hidden_state)
+            states.append(compute())
     return states
 
 

@@ -9,10 +9,13 @@ from pathlib import Path
 import torch
 
 from layerscope.atomic_files import read_json
+from layerscope.encoders.audio_codec import build_dac, build_encodec
 from layerscope.encoders.audio_spectrogram import build_audio_spectrogram
 from layerscope.encoders.checkpoint_paths import labelled
+from layerscope.encoders.clap import build_clap
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
 from layerscope.encoders.conformer_checkpoint import build_model, read_checkpoint
+from layerscope.encoders.dasheng import build_dasheng
 from layerscope.encoders.device import find_device, refuse_batch_seconds, refuse_precision
 from layerscope.encoders.download import fetch_repository
 from layerscope.encoders.encoder import Encoder, LayeredEncoder, LayeredModel, parse_layers
@@ -40,6 +43,10 @@ __all__ = [
 #: ``model_type`` of a configuration → what reads the directory; MuQ's and MusicFM's have none.
 BUILDERS: dict[str, Callable[..., LayeredModel]] = {
     "audio-spectrogram-transformer": build_audio_spectrogram,
+    **dict.fromkeys(("clap", "clap_audio_model"), build_clap),
+    "dac": build_dac,
+    "dasheng": build_dasheng,
+    "encodec": build_encodec,
     "mert2": build_mert2,
     "whisper": build_whisper,
     **dict.fromkeys(FAMILIES, build_waveform_model),
@@ -253,8 +260,7 @@ def make_model(source: str, num_heads: int | None, *, untrained: bool) -> Layere
     # MuQ has a config.json as well, but without this key.
     if (path / "config.json").is_file() and "model_type" in read_json(path / "config.json", ModelError):
         return build_from_directory(path, weights=not untrained)
-    checkpoint = read_checkpoint(path, num_heads)
-    return ConformerModel(checkpoint.config) if untrained else build_model(checkpoint)
+    return build_model(read_checkpoint(path, num_heads), weights=not untrained)
 
 
 def refuse_place(path: Path) -> None:

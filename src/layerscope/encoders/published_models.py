@@ -89,17 +89,19 @@ class ModelFacts:
     name : str
         As `load_encoder` takes it.
     depth, width : int
-        Number of the last layer; width of a frame.
+        Number of the last layer; width of its frames.
     million : float
         Parameters.
     licence : str
         Of the weights.
     sample_rate, frame_rate : int, float
-        Hz.
+        Hz; of the last layer.
     code : str
         Whose code computes the states, and its licence.
     hidden_states : str, optional
-        Which of its authors' ``hidden_states`` the layers are, where the numbers differ.
+        Which of its authors' ``hidden_states`` the layers are, where the numbers differ, or what they call them.
+    first : tuple of (int, float), optional
+        Width and frame rate of layer 0, where layers differ.
     """
 
     name: str
@@ -112,6 +114,17 @@ class ModelFacts:
     frame_rate: float = 25.0
     code: str = OURS
     hidden_states: str = ""
+    first: tuple[int, float] | None = None
+
+    @property
+    def widths(self) -> str:
+        """Return the width of a frame, or of the first and the last layer's."""
+        return f"{self.first[0]}–{self.width}" if self.first else str(self.width)
+
+    @property
+    def frame_rates(self) -> str:
+        """Return the rate of the frames, or of the first and the last layer's, in Hz."""
+        return f"{self.first[1]:g}–{self.frame_rate:.4g}" if self.first else f"{self.frame_rate:g}"
 
     @property
     def official(self) -> str:
@@ -145,6 +158,14 @@ ON_THE_HUB = [
     MERT2,
     replace(MERT2, name="hf:m-a-p/MERT-v2-FullSong"),
     ModelFacts("hf:m-a-p/music2vec-v1", 12, 768, 95, "MIT, as its page says", 16_000, 50.0, LIBRARY),
+    ModelFacts("hf:OpenMuQ/MuQ-MuLan-large", 12, 1024, 333, NON_COMMERCIAL),
+    ModelFacts("hf:laion/larger_clap_music", 18, 1024, 68, "Apache-2.0", 48_000, 3.2, LIBRARY,
+               "blocks of audio_encoder", (128, 25.6)),
+    ModelFacts("hf:mispeech/dasheng-base", 12, 768, 86, "Apache-2.0", 16_000, hidden_states="blocks[0–11]"),
+    ModelFacts("hf:facebook/encodec_32khz", 6, 128, 29, NON_COMMERCIAL, 32_000, 50.0, LIBRARY,
+               "stages of encoder", (64, 32_000.0)),
+    ModelFacts("hf:descript/dac_44khz", 5, 1024, 22, "MIT", 44_100, 44_100 / 512, LIBRARY,
+               "stages of encoder", (64, 44_100.0)),
 ]
 
 
