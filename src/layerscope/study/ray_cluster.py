@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import platform
 import secrets
+import shutil
 import signal
 import socket
 import sys
@@ -21,7 +22,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -31,7 +32,7 @@ from typing import Any
 import joblib
 import pandas as pd
 
-from layerscope.atomic_files import cache_directory, write_atomically
+from layerscope.atomic_files import cache_directory, is_alive, machine, write_atomically
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.sketch import Sketch
 from layerscope.errors import ResourceError, UsageError
@@ -214,9 +215,25 @@ def place_of_files(address: str) -> Iterator[Path | None]:
     if address != LOCAL:
         yield None
         return
+    sweep_places()
     # Short, as it begins the path of a socket. Errors, as Ray's processes may write on while they end.
-    with tempfile.TemporaryDirectory(prefix="ls-ray-", ignore_cleanup_errors=True) as place:
+    with tempfile.TemporaryDirectory(prefix=PLACE, ignore_cleanup_errors=True) as place:
+        (Path(place) / OWNER).write_text(f"{machine()} {os.getpid()}")
         yield Path(place)
+
+
+#: How such places begin, and which file in them says whose they are.
+PLACE, OWNER = "ls-ray-", "owner"
+
+
+def sweep_places() -> None:
+    """Remove the places of clusters whose process, one of this machine, was killed; those of live ones stay."""
+    for owner in Path(tempfile.gettempdir()).glob(f"{PLACE}*/{OWNER}"):
+        # Others may have places that are closed to us, or be gone meanwhile.
+        with suppress(OSError, ValueError):
+            name, process = owner.read_text().split()
+            if name == machine() and not is_alive(int(process)):
+                shutil.rmtree(owner.parent, ignore_errors=True)
 
 
 def refuse_address(address: str) -> None:
