@@ -43,6 +43,23 @@ def test_other_versions_on_a_node_are_named():
         refuse_versions("node-1", versions_here() | {"torch": "1.0"})
 
 
+def test_places_of_killed_runs_are_swept_and_those_of_live_and_distant_ones_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    owners = {
+        "ls-ray-killed": f"{machine()} {gone.pid}", "ls-ray-alive": f"{machine()} {os.getpid()}",
+        "ls-ray-distant": f"elsewhere {gone.pid}", "ls-ray-odd": "odd", "theirs": f"{machine()} {gone.pid}",
+    }  # fmt: skip
+    for name, owner in owners.items():
+        (tmp_path / name / "session").mkdir(parents=True)
+        (tmp_path / name / "owner").write_text(owner)
+    with place_of_files("local") as place:
+        assert (place / "owner").read_text() == f"{machine()} {os.getpid()}"
+        assert {path.name for path in tmp_path.iterdir()} == {*owners, place.name} - {"ls-ray-killed"}
+    assert not place.exists()
+
+
 if find_spec("ray") is None:  # not imported here: what it is to do on loopback, it reads then
     pytest.skip("Ray is an extra: pip install 'layerscope[ray]'", allow_module_level=True)
 
@@ -91,23 +108,6 @@ def test_an_interrupt_while_ray_is_imported_leaves_no_directory(tmp_path):
     )
     assert ended.stdout == "interrupted\n", ended.stderr
     assert not list(tmp_path.glob("ls-ray-*"))
-
-
-def test_places_of_killed_runs_are_swept_and_those_of_live_and_distant_ones_stay(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    owners = {
-        "ls-ray-killed": f"{machine()} {gone.pid}", "ls-ray-alive": f"{machine()} {os.getpid()}",
-        "ls-ray-distant": f"elsewhere {gone.pid}", "ls-ray-odd": "odd", "theirs": f"{machine()} {gone.pid}",
-    }  # fmt: skip
-    for name, owner in owners.items():
-        (tmp_path / name / "session").mkdir(parents=True)
-        (tmp_path / name / "owner").write_text(owner)
-    with place_of_files("local") as place:
-        assert (place / "owner").read_text() == f"{machine()} {os.getpid()}"
-        assert {path.name for path in tmp_path.iterdir()} == {*owners, place.name} - {"ls-ray-killed"}
-    assert not place.exists()
 
 
 @pytest.fixture(scope="module")
