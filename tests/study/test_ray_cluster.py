@@ -26,7 +26,14 @@ from layerscope.probes.fitting import Target, plan_jobs, run_jobs
 from layerscope.probes.workers import calls_elsewhere, side_by_side
 from layerscope.study.extraction import extract_all
 from layerscope.study.progress import Silent
-from layerscope.study.ray_cluster import connected, place_of_files, refuse_address, refuse_versions, versions_here
+from layerscope.study.ray_cluster import (
+    connected,
+    place_of_files,
+    refuse_address,
+    refuse_versions,
+    start,
+    versions_here,
+)
 from layerscope.study.study_tasks import StudyTask
 
 
@@ -53,10 +60,12 @@ def test_places_of_killed_runs_are_swept_and_those_of_live_and_distant_ones_stay
     }  # fmt: skip
     for name, owner in owners.items():
         (tmp_path / name / "session").mkdir(parents=True)
-        (tmp_path / name / "owner").write_text(owner)
+        (tmp_path / f"{name}.owner").write_text(owner)
     with place_of_files("local") as place:
-        assert (place / "owner").read_text() == f"{machine()} {os.getpid()}"
-        assert {path.name for path in tmp_path.iterdir()} == {*owners, place.name} - {"ls-ray-killed"}
+        assert Path(f"{place}.owner").read_text() == f"{machine()} {os.getpid()}"
+        left = {*owners, place.name} - {"ls-ray-killed"}
+        assert {path.name for path in tmp_path.iterdir()} == left | {f"{name}.owner" for name in left}
+    assert not Path(f"{place}.owner").exists()
     assert not place.exists()
 
 
@@ -108,6 +117,18 @@ def test_an_interrupt_while_ray_is_imported_leaves_no_directory(tmp_path):
     )
     assert ended.stdout == "interrupted\n", ended.stderr
     assert not list(tmp_path.glob("ls-ray-*"))
+
+
+def test_a_node_that_is_not_up_in_time_is_told(monkeypatch):
+    """Ray raises an exception of no class of its own."""
+
+    class Slow:
+        def init(self, **_):
+            raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr("layerscope.study.ray_cluster.ray", Slow)
+    with pytest.raises(ResourceError, match="--ray local: no cluster to work on: The current node timed out"):
+        start("local", None)
 
 
 @pytest.fixture(scope="module")

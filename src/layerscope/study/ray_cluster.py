@@ -216,24 +216,31 @@ def place_of_files(address: str) -> Iterator[Path | None]:
         yield None
         return
     sweep_places()
-    # Short, as it begins the path of a socket. Errors, as Ray's processes may write on while they end.
-    with tempfile.TemporaryDirectory(prefix=PLACE, ignore_cleanup_errors=True) as place:
-        (Path(place) / OWNER).write_text(f"{machine()} {os.getpid()}")
-        yield Path(place)
+    try:
+        # Short, as it begins the path of a socket. Errors, as Ray's processes may write on while they end.
+        with tempfile.TemporaryDirectory(prefix=PLACE, ignore_cleanup_errors=True) as place:
+            owner = Path(f"{place}{OWNER}")
+            owner.write_text(f"{machine()} {os.getpid()}")
+            yield Path(place)
+    finally:
+        # Of what is left a later run is to know that it is nobody's.
+        if not Path(place).exists():
+            owner.unlink(missing_ok=True)
 
 
-#: How such places begin, and which file in them says whose they are.
-PLACE, OWNER = "ls-ray-", "owner"
+#: How such places begin, and the end of the name of the file beside one that says whose it is.
+PLACE, OWNER = "ls-ray-", ".owner"
 
 
 def sweep_places() -> None:
-    """Remove the places of clusters whose process, one of this machine, was killed; those of live ones stay."""
-    for owner in Path(tempfile.gettempdir()).glob(f"{PLACE}*/{OWNER}"):
-        # Others may have places that are closed to us, or be gone meanwhile.
+    """Remove the places of clusters whose process, one of this machine, is no more; those of live ones stay."""
+    for owner in Path(tempfile.gettempdir()).glob(f"{PLACE}*{OWNER}"):
+        # Others may have files that are closed to us, or that are gone meanwhile.
         with suppress(OSError, ValueError):
             name, process = owner.read_text().split()
             if name == machine() and not is_alive(int(process)):
-                shutil.rmtree(owner.parent, ignore_errors=True)
+                shutil.rmtree(owner.with_suffix(""), ignore_errors=True)
+                owner.unlink()
 
 
 def refuse_address(address: str) -> None:
@@ -274,7 +281,7 @@ def start(address: str, directory: Path | None) -> None:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray().init(**options, configure_logging=False, log_to_driver=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # so bare is what Ray raises where a node is not up in time
         reason = str(error).strip().partition("\n")[0]
         raise ResourceError(f"--ray {address}: no cluster to work on: {reason}") from error
     finally:
