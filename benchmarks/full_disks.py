@@ -3,7 +3,8 @@
     python -m benchmarks.full_disks --steps 6
 
 For each command its directory and its cache lie on a file system of their own (a tmpfs, which asks for a privileged
-user) that holds only a share of what the command leaves undisturbed. It must end with exit code 5 and say how to go on;
+user) that holds only a share of what the command leaves undisturbed; of `check`, which leaves nothing, all that it
+writes for a while is there. It must end with exit code 5 and say how to go on;
 repeated with room it must leave what an undisturbed one leaves, and nothing unfinished.
 """
 
@@ -17,11 +18,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.kills import COMMANDS, Stage, ended
+from benchmarks.kills import COMMANDS, STUDY, Stage, ended
 from layerscope.errors import ResourceError
+from layerscope.study.demo import demo
 
 __all__ = ["trial"]
 
+#: Those that `benchmarks.kills` has not: a demo lasts too long to be killed often, and `check` leaves nothing.
+MORE = {"demo": ["--out", "demo"], "check": ["--data", "{notes}", *STUDY, "--baseline", "mfcc"]}
+#: Of the demo, so that it takes seconds.
+SMALL_DEMO = {"notes": 20, "pieces": 16, "models": ("toy-muq", "random:toy-muq")}
 #: What must be said.
 WAY_OUT = "free some space and run the same command again"
 #: Of a tmpfs: it gives out memory in such pieces.
@@ -49,6 +55,8 @@ def trial(stage: Stage, command: str, pages: int) -> list[str]:
     """Return what is wrong after a command was given so many pages, and then as many as it likes."""
     directory = stage.place / "small"
     log = directory.with_suffix(".log")
+    # Those that are forked have it from here.
+    tempfile.tempdir = str(directory) if command == "check" else None
     with small_disk(directory, pages):
         code = ended(stage.start(command, directory))
         said = log.read_text()
@@ -64,16 +72,17 @@ def trial(stage: Stage, command: str, pages: int) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each command and size."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("commands", nargs="*", default=[], help="All by default.")
+    parser.add_argument("commands", nargs="*", default=[], help="All but the demo by default.")
     parser.add_argument("--steps", type=int, default=6, help="How many sizes.")
     asked = parser.parse_args(arguments)
     faults = 0
     with tempfile.TemporaryDirectory(prefix="layerscope-full-") as name:
-        stage = Stage(Path(name))
+        stage = Stage(Path(name), COMMANDS | MORE)
+        (demo.__kwdefaults__ or {}).update(SMALL_DEMO)
         try:
-            for command in asked.commands or COMMANDS:
+            for command in asked.commands or [*COMMANDS, "check"]:
                 stage.measure(command)
-                whole = pages_in(stage.place / f"whole-{command}")
+                whole = pages_in(stage.place / f"whole-{command}") or asked.steps
                 for pages in sorted({1 + (whole - 1) * step // asked.steps for step in range(asked.steps)}):
                     wrong = trial(stage, command, pages)
                     faults += bool(wrong)

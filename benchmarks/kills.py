@@ -31,7 +31,7 @@ import tempfile
 import time
 import traceback
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -51,7 +51,7 @@ from layerscope.tasks import register
 from layerscope.tasks.task import Archive, Preset, Source, Task
 from layerscope.toymusic.composed_dataset import write_notes
 
-__all__ = ["COMMANDS", "Stage"]
+__all__ = ["COMMANDS", "STUDY", "Stage"]
 
 STUDY = ["--target", "instrument", "--probe", "closed", "--seeds", "1"]
 SIZES = {"dim": 32, "depth": 1, "heads": 2, "feedforward": 64}
@@ -143,10 +143,12 @@ class Stage:
     ----------
     place : Path
         Empty.
+    commands : mapping
+        A command → what is typed behind its name.
     """
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
+    def __init__(self, place: Path, commands: Mapping[str, Sequence[str]] = COMMANDS) -> None:
+        self.place, self.commands = place, commands
         load_libraries()
         notes = write_notes(place / "notes", count=24, first_seed=0, seconds=1.0)
         (place / "recipe.json").write_text(json.dumps(RECIPE))
@@ -193,7 +195,7 @@ class Stage:
         Parameters
         ----------
         command : str
-            Of `COMMANDS`.
+            One of them.
         directory : Path
             Where it runs; its cache is there as well.
         before_change : callable, optional
@@ -212,7 +214,7 @@ class Stage:
             os.dup2(log, 2)
             os.chdir(directory)
             os.environ["LAYERSCOPE_CACHE"] = str(directory / "cache")
-            sys.argv = ["layerscope", command, *(word.format(**self.words) for word in COMMANDS[command])]
+            sys.argv = ["layerscope", command, *(word.format(**self.words) for word in self.commands[command])]
             if before_change:
                 watch_changes(before_change)
             try:

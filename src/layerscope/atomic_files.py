@@ -29,9 +29,10 @@ from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageEr
 
 __all__ = [
     "HOMELESS", "NO_PLACE", "REQUESTS", "array_digest", "cache_directory", "chosen_place", "damaged", "digest",
-    "discard", "file_digest", "locate_tensor", "new_directory", "owned_directory", "passing_directory", "read_header",
-    "read_json", "read_tensors", "refuse_closed", "refuse_irregular", "refuse_occupied", "refused", "safe_stem",
-    "sole_use", "sweep", "unfinished", "way_out", "write_atomically", "write_json", "write_tensors", "write_text",
+    "discard", "file_digest", "is_alive", "locate_tensor", "machine", "new_directory", "owned_directory",
+    "passing_directory", "read_header", "read_json", "read_tensors", "refuse_closed", "refuse_irregular",
+    "refuse_occupied", "refused", "safe_stem", "sole_use", "sweep", "unfinished", "way_out", "write_atomically",
+    "write_json", "write_tensors", "write_text",
 ]  # fmt: skip
 
 #: Metadata of a tensors file: what a reader should know, and a digest of each array.

@@ -35,7 +35,10 @@ def test_a_missing_file_is_skipped_with_its_row_and_where_it_was_looked_for(tmp_
     write_tone(tmp_path / "a.wav", 300)
     table = write_csv(tmp_path / "clips.csv", "path,label", "a.wav,x", "audio/x.wav,y")
     reason = Dataset.load(table).skipped["audio/x.wav"]
-    assert reason == f"clips.csv row 3: 'path' audio/x.wav does not exist (looked in {tmp_path})"
+    assert reason == (
+        f"clips.csv row 3: 'path' audio/x.wav does not exist (looked in {tmp_path}; "
+        "if paths start elsewhere, say where: --root)"
+    )
 
 
 @pytest.mark.parametrize("written", ["a", "A.WAV", "a.mp3", "sub/../A"])
@@ -45,6 +48,22 @@ def test_a_file_of_nearly_that_name_is_named(tmp_path, written):
     table = write_csv(tmp_path / "clips.csv", "path,label", f"{written},x")
     with pytest.raises(DataError, match=r"; there is a\.wav: write names as they are, with their endings\)"):
         Dataset.load(table)
+
+
+def test_a_path_that_starts_in_a_folder_beside_the_table_is_found_for_the_user(tmp_path):
+    write_tone(tmp_path / "audio" / "fold1" / "a.wav", 300)
+    table = write_csv(tmp_path / "clips.csv", "path,label", "fold1/a.wav,x")
+    with pytest.raises(DataError, match=rf"it is below {tmp_path}/audio: if paths start there, say so \(--root\)"):
+        Dataset.load(table)
+    assert len(Dataset.load(table, root=tmp_path / "audio").clips) == 1
+
+
+@pytest.mark.parametrize("written", ["/music/a.wav", "C:\\music\\a.wav", "\\\\server\\a.wav", "file:///music/a.wav"])
+def test_an_absolute_path_was_looked_for_where_it_points_and_nowhere_else(written, tmp_path):
+    write_tone(tmp_path / "b.wav", 300)
+    table = write_csv(tmp_path / "clips.csv", "path,label", "b.wav,y", f"{written},x")
+    reason = Dataset.load(table).skipped[written]
+    assert reason.endswith("does not exist (write where it lies now, or what of it follows a --root)")
 
 
 def test_a_table_without_any_file_is_an_error(tmp_path):
@@ -99,7 +118,7 @@ def test_marble_records_are_read_as_they_are(tmp_path):
         if records:
             write_jsonl(tmp_path / "data" / "GS" / f"GS.{split}.jsonl", *records)
     table = tmp_path / "data" / "GS" / "GS.val.jsonl"
-    with pytest.raises(DataError, match=f"it is below {tmp_path}: if paths start there, say so"):
+    with pytest.raises(DataError, match=rf"it is below {tmp_path}: if paths start there, say so \(--root\)"):
         Dataset.load(table)
     dataset = Dataset.load(table, root=tmp_path)
     assert dataset.name == "GS"

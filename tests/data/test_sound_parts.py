@@ -266,6 +266,7 @@ def test_an_mp3_in_free_format_is_called_that(tmp_path):
     [
         (b'{"error": "not found"}', "is a text, not sound; download the file again"),
         (b"<?xml version='1.0'?><Error/>", "is a text, not sound"),
+        ("<Hinweis>Zugriff für Gäste verweigert. Bitte melden Sie sich an, um zu hören.".encode(), "is a text, not"),
         (b"PK\3\4" + bytes(60), "is an archive or compressed, not sound; unpack it"),
         (b"\x1f\x8b" + bytes(60), "is an archive or compressed, not sound; unpack it"),
         (b"\x89PNG\r\n" + bytes(60), "is a picture or a document, not sound"),
@@ -278,6 +279,14 @@ def test_what_holds_no_sound_is_called_what_it_is(tmp_path, beginning, words):
     (tmp_path / "a.wav").write_bytes(beginning)
     with pytest.raises(AudioError, match=words):
         measure(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("first", [b"{", b"<"])
+def test_sound_that_begins_with_the_letter_of_a_text_is_no_text(tmp_path, first):
+    """The rest of a frame of an MP3 that was cut out of a stream."""
+    (tmp_path / "a.mp3").write_bytes(first + encoded("MP3", MUSIC, RATE)[300:])
+    with pytest.raises(AudioError, match=r"damaged: begins with [1-9][0-9,]* bytes that are no MPEG frame"):
+        measure(tmp_path / "a.mp3")
 
 
 @pytest.mark.parametrize("spoilt", ["removed", "zeros", "cut", "header alone"])

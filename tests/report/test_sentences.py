@@ -88,17 +88,46 @@ def test_noise_is_not_recommended():
     assert "First check that states and labels (files and their rows) are in one order; " in advise(results).headline
 
 
-def test_a_permutation_as_high_as_a_high_score_is_told_as_what_is_in_its_way():
-    made = entry(0, 0.5, 0.5, model="mel", input="shuffled")
+def permutations(*values, model="m"):
+    """Return the scores of a model with shuffled labels."""
+    made = entry(0, 0.5, 0.5, model=model, input="shuffled")
     rows = [{"seed": seed, "split": "test", "value": value, "ci_low": 0.0, "ci_high": 1.0, "n": 50}
-            for seed, value in enumerate([0.3, 0.4, 0.9])]  # fmt: skip
-    shuffled = replace(made, rows=[made.rows[0], *rows])
+            for seed, value in enumerate(values)]  # fmt: skip
+    return replace(made, rows=[made.rows[0], *rows])
+
+
+def test_a_permutation_as_high_as_a_high_score_is_told_as_what_is_in_its_way():
+    shuffled = permutations(0.3, 0.4, 0.9, model="mel")
     results = results_of(entry(0, 0.9, 0.9, model="mel", input="mean"), shuffled, models={"mel": MODELS["mel"]},
                          chance=0.5)  # fmt: skip
     assert advise(results).headline == (
         "Nothing to use yet: mel (mean over time) lies above chance, but one of 3 permutations of shuffled labels "
         "scores 90.0; more clips would tell whether that is luck."
     )
+
+
+def test_where_a_permutation_scores_as_high_no_number_of_clips_is_promised_and_that_is_why():
+    low = results_of(entry(0, 0.52, 0.52, spread=0.1), permutations(0.3, 0.6), models={"m": {}}, chance=0.5)
+    assert advise(low).answer.needed is None
+    assert advise(low).headline.endswith(
+        "; no number of clips is promised to show it, since one of 2 permutations of shuffled labels scores 60.0, no "
+        "less than layer 0 of m."
+    )
+    plain = entry(0, 0.7, 0.7, model="mel", input="mean")
+    open_choice = results_of(entry(0, 0.8, 0.8), permutations(0.3, 0.85), plain, models=MODELS)
+    assert (advise(open_choice).answer.verdict, advise(open_choice).answer.needed) == ("undecided", None)
+    assert advise(open_choice).headline.endswith(
+        "permutations of shuffled labels scores 85.0, no less than layer 0 of m."
+    )
+
+
+def test_of_two_inputs_that_never_differ_no_interval_without_width_is_shown():
+    """R² of copies of one layer, or of two that answer all rightly."""
+    copies = [entry(number, 1.0, 1.0, metric="r2", spread=0.0) for number in (0, 1)]
+    twin = entry(0, 1.0, 1.0, model="r", metric="r2", spread=0.0)
+    results = results_of(*copies, twin, models=MODELS, primary="r2", chance=0.0)
+    assert any("+0.000 [alike in every resample], not told apart" in reason for reason in advise(results).reasons)
+    assert "[+0.000, +0.000]" not in "".join(advise(results).reasons)
 
 
 def test_random_weights_that_alone_hear_something_are_not_taken_for_rows_in_disorder():

@@ -169,3 +169,29 @@ def test_deleting_a_damaged_shard_as_the_message_advises_gives_the_same_bytes_ag
     retry = one_pass.extract(clips, one_pass.store(tmp_path / "cache"))
     assert (retry.encoded, retry.cached) == (2, 6)
     assert shards(tmp_path / "cache") == before
+
+
+def test_all_shards_that_were_cut_short_are_named_at_once_and_deleting_them_gives_the_same_bytes_again(
+    visited, tmp_path
+):
+    one_pass, data = visited
+    clips = Dataset.from_folder(data).survey().clips
+    store = one_pass.store(tmp_path / "cache")
+    one_pass.extract(clips, store)
+    before = shards(tmp_path / "cache")
+
+    paths = sorted(store.directory.glob("*.safetensors"))
+    cut = dict(zip(paths[1:], (100, 0, -4), strict=True))
+    for path, length in cut.items():
+        path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(ResourceError) as refused:
+        one_pass.store(tmp_path / "cache")
+    lines = str(refused.value).split("\n")
+    assert {line.partition(": damaged (")[0] for line in lines} == set(map(str, cut))
+    assert all(line.endswith("; delete it and run the same command again") for line in lines)
+
+    for path in cut:
+        path.unlink()
+    retry = one_pass.extract(clips, one_pass.store(tmp_path / "cache"))
+    assert (retry.encoded, retry.cached) == (6, 2)
+    assert shards(tmp_path / "cache") == before

@@ -3,6 +3,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import pytest
 
 from conftest import TWO_WORKERS, write_tone
 from layerscope import Dataset, load_encoder
+from layerscope.atomic_files import machine
 from layerscope.data.audio import file_facts
 from layerscope.data.splits import assign, parts_of
 from layerscope.errors import AudioError, ResourceError, UsageError
@@ -24,7 +26,14 @@ from layerscope.probes.fitting import Target, plan_jobs, run_jobs
 from layerscope.probes.workers import calls_elsewhere, side_by_side
 from layerscope.study.extraction import extract_all
 from layerscope.study.progress import Silent
-from layerscope.study.ray_cluster import connected, refuse_address, refuse_versions, versions_here
+from layerscope.study.ray_cluster import (
+    connected,
+    place_of_files,
+    refuse_address,
+    refuse_versions,
+    start,
+    versions_here,
+)
 from layerscope.study.study_tasks import StudyTask
 
 
@@ -39,6 +48,25 @@ def test_other_versions_on_a_node_are_named():
     refuse_versions("node-1", versions_here())
     with pytest.raises(ResourceError, match=r"node-1 of the cluster has torch 1\.0 and this machine"):
         refuse_versions("node-1", versions_here() | {"torch": "1.0"})
+
+
+def test_places_of_killed_runs_are_swept_and_those_of_live_and_distant_ones_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    owners = {
+        "ls-ray-killed": f"{machine()} {gone.pid}", "ls-ray-alive": f"{machine()} {os.getpid()}",
+        "ls-ray-distant": f"elsewhere {gone.pid}", "ls-ray-odd": "odd", "theirs": f"{machine()} {gone.pid}",
+    }  # fmt: skip
+    for name, owner in owners.items():
+        (tmp_path / name / "session").mkdir(parents=True)
+        (tmp_path / f"{name}.owner").write_text(owner)
+    with place_of_files("local") as place:
+        assert Path(f"{place}.owner").read_text() == f"{machine()} {os.getpid()}"
+        left = {*owners, place.name} - {"ls-ray-killed"}
+        assert {path.name for path in tmp_path.iterdir()} == left | {f"{name}.owner" for name in left}
+    assert not Path(f"{place}.owner").exists()
+    assert not place.exists()
 
 
 if find_spec("ray") is None:  # not imported here: what it is to do on loopback, it reads then
@@ -89,6 +117,18 @@ def test_an_interrupt_while_ray_is_imported_leaves_no_directory(tmp_path):
     )
     assert ended.stdout == "interrupted\n", ended.stderr
     assert not list(tmp_path.glob("ls-ray-*"))
+
+
+def test_a_node_that_is_not_up_in_time_is_told(monkeypatch):
+    """Ray raises an exception of no class of its own."""
+
+    class Slow:
+        def init(self, **_):
+            raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr("layerscope.study.ray_cluster.ray", Slow)
+    with pytest.raises(ResourceError, match="--ray local: no cluster to work on: The current node timed out"):
+        start("local", None)
 
 
 @pytest.fixture(scope="module")

@@ -202,3 +202,25 @@ def test_two_names_of_one_key_are_not_two_classes_until_the_user_says_so():
     # Letters are grades as well, and one odd name among others is no key.
     assert recognise(Column("grade", ["A", "B", "C"] * 4)).kind.name == "classes"
     assert recognise(Column("word", ["F#m", "Gbm", "rock", "jazz"] * 4)).kind.name == "classes"
+
+
+@pytest.mark.parametrize("form", ["{step} - {key}", "{key} / {step}", "{step} ({key})", "{key}|{step}", "{step} {key}"])
+def test_a_step_of_the_wheel_may_stand_beside_the_key(form):
+    """Programs of DJs write both into one tag."""
+    pairs = [("8A", "Am"), ("08B", "C"), ("3A", "Bbm"), ("1d", "C major"), ("12m", "D minor"), ("1A", "G# minor")]
+    for wheel in ("AB", "md"):
+        cells = [form.format(step=step, key=key) for step, key in pairs if step[-1] in wheel]
+        recognised = recognise(Column("initialkey", cells))
+        assert (recognised.kind.name, recognised.faults) == ("key", {})
+        expected = [key_name(key) for step, key in pairs if step[-1] in wheel]
+        assert [KEY_NAMES[value] for value in recognised.kind.read(Column("initialkey", cells)).values] == expected
+
+
+def test_what_stands_beside_a_step_of_the_wheel_is_held_against_it():
+    cells = ["8A - Am", "8B - C", "9A - Em", "8A - Energy 6", "9A - Am", "8A / 1m / Am"]
+    assert recognise(Column("camelot", cells)).faults == {
+        3: "'8A - Energy 6': 8A is A minor, and what stands beside it not",
+        4: "'9A - Am': 9A is E minor, and what stands beside it not",
+    }
+    with pytest.raises(DataError, match="6 of 6 cells are no major or minor keys, such as '8A - Energy 6'"):
+        recognise(Column("key", ["8A - Energy 6", "9A - Energy 5"] * 3))

@@ -362,3 +362,37 @@ def test_lists_of_numbers_under_the_name_of_something_over_time_are_doubted(name
     # Single numbers may count them, and several columns are no list.
     assert recognise(Column("beats", [1.5, 2.5, 3.5])).kind.name == "values"
     assert recognise(Column("beats,valence", [[1.5, 2.0], [1.5, 1.0]])).kind.name == "values"
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "kinds", "form"),
+    [
+        (
+            "melody",
+            [440, 441, 443],
+            "tags or --kind values or --kind beats or --kind onsets",
+            "melody, write [[time, Hz",
+        ),
+        (
+            "notes",
+            [0.5, 1.0],
+            "tags or --kind values or --kind beats or --kind onsets",
+            "notes, write [[start, end, MI",
+        ),
+        ("notes", [[0.0, 440.0], [0.5, 450.0]], "beats or --kind melody", "notes, write [[start, end, MIDI number"),
+        ("melody", [[0.0, 0.5, 60], [0.5, 1.0, 64]], "segments or --kind beats or --kind notes", "melody, write [["),
+        ("onsets", [[0.0, 0.5, "a"], [0.5, 1.0, "b"]], "segments", "onsets, write [time, …]"),
+    ],
+)
+def test_of_a_column_called_after_something_else_every_kind_that_reads_its_cells_is_named(name, cell, kinds, form):
+    with pytest.raises(DataError, match=f"say --kind {kinds}.*for {re.escape(form)}"):
+        recognise(Column(name, [cell] * 4, ["a"] * 4, [0.0] * 4))
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [("onsets", "[time, …]"), ("notes", "[[start, end, MIDI"), ("melody", "[[time, Hz]"), ("x", "names")],
+)
+def test_cells_of_no_kind_are_to_be_written_as_their_name_tells(name, form):
+    with pytest.raises(DataError, match=f"of no one kind .* write all in one way: {re.escape(form)}"):
+        recognise(Column(name, [{"when": [1, 2]}] * 4))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from layerscope.data.annotation_files import (
@@ -29,6 +30,7 @@ from layerscope.data.folders import class_folders, metadata_records
 from layerscope.data.label_cells import Odd, has_decimal_commas, number_of, tidy_cell
 from layerscope.data.label_tables import CLIP_COLUMNS, clip_records, clip_table, split_files
 from layerscope.data.mirdata_tracks import PREFIX, mirdata_records
+from layerscope.data.span_times import cut_already, refuse_other_times
 from layerscope.data.table_files import CALL_IT, PATH_NAMES, Rows, csv_rows, json_lines, unique_names
 from layerscope.errors import AudioError, DataError, UsageError, unknown
 from layerscope.targets import Column, Labels, kind_named, looks_like, read_labels, recognise
@@ -38,6 +40,10 @@ __all__ = ["Dataset"]
 
 #: Endings of archives and of what is compressed.
 PACKED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".7z", ".rar")
+
+
+#: What is said of a span that ends after its file, which is as long as it.
+CUT = ", which is as long as the span: where it is that span itself, leave 'start' and 'end' empty"
 
 
 @dataclass
@@ -418,6 +424,11 @@ class Dataset:
         """Return the clips with ``clip_key`` and ``clip_seconds``, from one look at every distinct file, undecoded.
 
         Files that cannot be opened, and spans that end after their file, are set aside with the reason.
+
+        Raises
+        ------
+        DataError
+            If no clip is left, or most spans are no times in their files (`layerscope.data.span_times`).
         """
         paths = list(dict.fromkeys(self.clips.path))
         facts: dict[str, FileFacts] = {}
@@ -432,12 +443,16 @@ class Dataset:
                 progress(1)
         unread = {row.clip: reasons[row.path] for row in self.clips.itertuples() if row.path in reasons}
         seconds: dict[str, float] = {}
-        for row in self.clips[~self.clips.path.isin(reasons)].itertuples():
+        opened = self.clips[~self.clips.path.isin(reasons)]
+        lengths = np.array([facts[path].duration for path in opened.path])
+        refuse_other_times(list(opened["clip"]), opened.start.to_numpy(), opened.end.to_numpy(), lengths)
+        for row in opened.itertuples():
             try:
                 start, end = span_within(facts[row.path].duration, row.start, None if math.isnan(row.end) else row.end)
                 seconds[row.clip] = end - start
             except AudioError as error:
-                unread[row.clip] = f"{row.path}: {error}"
+                hint = CUT if cut_already(row.start, row.end, facts[row.path].duration) else ""
+                unread[row.clip] = f"{row.path}: {error}{hint}"
         # A copy, so that the caller's table gets no new columns.
         surveyed = self.without(unread)
         clips = surveyed.clips

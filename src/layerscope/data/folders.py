@@ -8,6 +8,7 @@ beside it (``a.lab``) say what it is. Links are followed; nothing is taken twice
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ FOLD = re.compile(r"fold[ _-]*(\d+)", re.IGNORECASE)
 METADATA = {"metadata.csv": csv_rows, "metadata.jsonl": json_lines}
 #: Endings of tables that can be given instead.
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+CLOSED = "a folder that may not be read"
 #: Folders that archives and systems add beside what they hold.
 SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
 
@@ -44,9 +46,12 @@ def class_folders(folder: Path) -> tuple[list[Record], dict[str, str]]:
     Raises
     ------
     DataError
-        If there is no audio in any sub-folder, or some folders look like splits and others do not.
+        If there is no audio in any sub-folder, one may not be read, or some look like splits and others do not.
     """
     files, skipped = audio_files(folder)
+    if closed := next((name for name, reason in skipped.items() if reason == CLOSED), None):
+        # A class less is another question.
+        raise DataError(f"{folder}: {closed} is {CLOSED}; let it be read, or move it away")
     depth = split_depth(folder, files)
     records: list[Record] = []
     for name in files:
@@ -162,6 +167,9 @@ def walk(folder: Path, skipped: dict[str, str]) -> Iterator[Path]:
             skipped[str(name)] = f"the same folder as {folder / seen[place.resolve()]}"
             continue
         seen[place.resolve()] = name
+        if not os.access(place, os.R_OK | os.X_OK):
+            skipped[str(name)] = CLOSED
+            continue
         if place != folder and (place / "study.json").is_file():
             skipped[str(name)] = "the directory of a run"
             continue

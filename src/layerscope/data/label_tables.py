@@ -67,6 +67,8 @@ OTHER_NAMES = {
 TIME = re.compile(r"\d+(?:[.,:]\d*)*\s*(?:m?s|sec|min)?", re.ASCII | re.IGNORECASE)
 #: Of a file that lies somewhere else.
 ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+#: How a path begins that is absolute elsewhere.
+DRIVE = re.compile(r"[A-Za-z]:/|//")
 #: The key under which a reader says why a row is left out.
 ASIDE = "aside"
 
@@ -109,10 +111,11 @@ def clip_records(rows: Rows, root: Path, *, typed: bool, joined: bool = False) -
     read, skipped = read_rows(usual)
     listings: dict[Path, dict[str, str]] = {}
     namesakes: dict[Path, dict[str, str]] = {}
+    elsewhere = [*root.parents, *folders_in(root)]
     for where, record in read.items():
         reason = record.pop(ASIDE, None)
         path = file_of(root, record["path"], listings) if reason is None else None
-        reason = reason or missing_reason(path, root, record["path"], where, namesakes)
+        reason = reason or missing_reason(path, root, record["path"], where, namesakes, elsewhere)
         if path is None or reason:
             skipped[record["clip"]] = reason
             continue
@@ -311,21 +314,62 @@ def beside(where: str, other: str) -> str:
 
 
 def missing_reason(
-    path: Path | None, root: Path, written: str, where: str, namesakes: dict[Path, dict[str, str]]
+    path: Path | None,
+    root: Path,
+    written: str,
+    where: str,
+    namesakes: dict[Path, dict[str, str]],
+    elsewhere: Sequence[Path],
 ) -> str:
-    """Return why there is no audio to be had of a row, or an empty text; for `namesakes` see `namesake`."""
-    if path is None:
-        if ADDRESS.match(written.strip()):
-            return f"{where}: 'path' {written} is an address; download the file and write where it lies"
-        if is_there(root / written):
-            return f"{where}: 'path' {written} is no file"
-        above = next((place for place in root.parents if is_file(place / written)), None)
-        hint = f"; it is below {above}: if paths start there, say so (root)" if above else ""
-        beside_it = namesake(root / written.replace("\\", "/"), namesakes)
-        hint = hint or (f"; there is {beside_it}: write names as they are, with their endings" if beside_it else "")
-        hint = "; it stands in quotes: take them away" if QUOTED.fullmatch(written.strip()) else hint
-        return f"{where}: 'path' {written} does not exist (looked in {root}{hint})"
-    return f"{path}: the file is empty (0 bytes)" if path.stat().st_size == 0 else ""
+    """Return why there is no audio to be had of a row, or an empty text.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The file that the row means, if there is one.
+    root : Path
+        Where relative paths start.
+    written : str
+        What the table holds.
+    where : str
+        The row, for messages.
+    namesakes : dict
+        See `namesake`.
+    elsewhere : sequence of Path
+        Where paths may be meant to start instead.
+    """
+    if path is not None:
+        return f"{path}: the file is empty (0 bytes)" if path.stat().st_size == 0 else ""
+    if ADDRESS.match(written.strip()):
+        return f"{where}: 'path' {written} is an address; download the file and write where it lies"
+    if is_there(root / written):
+        return f"{where}: 'path' {written} is no file"
+    if QUOTED.fullmatch(written.strip()):
+        return f"{where}: 'path' {written} does not exist (it stands in quotes: take them away)"
+    spelled = spellings_of(written)[-1]
+    whole = Path(spelled).is_absolute() or bool(DRIVE.match(spelled))
+    start = next((place for place in elsewhere if is_file(place / spelled)), None)
+    if beside_it := namesake(root / spelled, namesakes):
+        hint = f"there is {beside_it}: write names as they are, with their endings"
+    elif whole:
+        hint = "write where it lies now, or what of it follows a --root"
+    else:
+        hint = f"it is below {start}: if paths start there, say so (--root)" if start else ELSEWHERE
+    return f"{where}: 'path' {written} does not exist ({'' if whole else f'looked in {root}; '}{hint})"
+
+
+#: What is said of a path without any trace of a file.
+ELSEWHERE = "if paths start elsewhere, say where: --root"
+#: How many folders are looked into for a path that may start there.
+FEW_FOLDERS = 20
+
+
+def folders_in(directory: Path) -> list[Path]:
+    """Return the first folders in a directory that may be read, or none."""
+    try:
+        return sorted(place for place in directory.iterdir() if place.is_dir())[:FEW_FOLDERS]
+    except OSError:
+        return []
 
 
 def namesake(path: Path, namesakes: dict[Path, dict[str, str]]) -> str:

@@ -63,7 +63,10 @@ UNREAD = {
 NO_SOUND = {
     rb"version https://git-lfs": "is a pointer of Git LFS, not the sound itself; fetch it with `git lfs pull`",
     rb"<!doctype html|<html": "is a web page, not sound; download the file again",
-    rb"[{<]|\[internetshortcut|#extm3u|not found|access denied": "is a text, not sound; download the file again",
+    # Sound begins like this by chance as well, but of so many bytes some are then no characters.
+    rb"[{<][\t\n\r\x20-\x7e\x80-\xff]*\Z|\[internetshortcut|#extm3u|not found|access denied": (
+        "is a text, not sound; download the file again"
+    ),
     rb"pk\x03\x04|\x1f\x8b|7z\xbc\xaf|rar!|bzh\d": "is an archive or compressed, not sound; unpack it",
     rb"\x89png|\xff\xd8\xff|gif8|%pdf|riff.{4}webp": "is a picture or a document, not sound",
     rb"\x93numpy": "is an array of NumPy, not sound; write it as FLAC or WAV",

@@ -33,6 +33,7 @@ from layerscope.atomic_files import (
     write_atomically,
     write_tensors,
 )
+from layerscope.errors import ResourceError
 from layerscope.features.row_blocks import LazyRows
 
 __all__ = ["ClipEntry", "ClipSample", "FeatureStore"]
@@ -154,9 +155,14 @@ class FeatureStore:
         self._read_shards(sorted(new, key=lambda path: (path.stat().st_mtime_ns, path.name)))
 
     def _read_shards(self, paths: Iterable[Path]) -> None:
+        faults: list[ResourceError] = []
         for path in paths:
             window = frame = sample = 0
-            entries = entries_of(path)
+            try:
+                entries = entries_of(path)
+            except ResourceError as error:
+                faults.append(error)
+                continue
             self._known.add(path)
             for number, entry in enumerate(entries):
                 place = Place(path, number, window, frame, sample, entry)
@@ -164,6 +170,9 @@ class FeatureStore:
                 window += entry.windows
                 frame += entry.frames
                 sample += entry.sampled
+        if faults:
+            # All at once, so that nobody deletes one, waits, and is told of the next.
+            raise ResourceError("\n".join(map(str, faults)))
 
     def holds(self, key: str, sampled: int = 0) -> bool:
         """Return whether a clip is there, with so many frames in the sample at least, or all that it has."""

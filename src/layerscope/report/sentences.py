@@ -84,10 +84,20 @@ def number(metric: str, value: float, *, signed: bool = False) -> str:
 
 
 def span(metric: str, low: float, high: float, *, signed: bool = False) -> str:
-    """Return an interval in brackets, or the words that there are too few clips or groups for one."""
+    """Return an interval in brackets, or why there is none: too few clips or groups, or no difference in any resample.
+
+    Examples
+    --------
+    >>> span("r2", -0.01, 0.02, signed=True), span("r2", 0.0, 0.0, signed=True)
+    ('[−0.010, +0.020]', '[alike in every resample]')
+    """
     if low != low:
         return "[too few]"
-    return f"[{number(metric, low, signed=signed)}, {number(metric, high, signed=signed)}]"
+    bounds = [number(metric, bound, signed=signed) for bound in (low, high)]
+    # Of two inputs that are copies, or both perfect, a width of nothing would look like certainty.
+    if signed and not any(bound.strip("+−0.") for bound in bounds):
+        return "[alike in every resample]"
+    return f"[{', '.join(bounds)}]"
 
 
 def layer_list(layers: list[int]) -> str:
@@ -204,10 +214,10 @@ def headline(results: Results, answer: Verdict) -> str:
         return f"Use a plain feature, {row}: no layer is better by {number(answer.metric, MARGIN)}{unit} or more."
     if answer.verdict == "undecided":
         names = dict.fromkeys(candidate_name(results, candidate) for candidate in answer.candidate_rows)
-        return f"Undecided: {' or '.join(names)}; {more_needed(answer, 'decide')}."
+        return f"Undecided: {' or '.join(names)}; {more_needed(results, answer, 'decide')}."
     nothing = "Nothing to use yet: no input is shown to beat chance and shuffled labels"
     if answer.effective_groups < FEWEST_GROUPS:
-        return f"{nothing}; {more_needed(answer, 'show it')}."
+        return f"{nothing}; {more_needed(results, answer, 'show it')}."
     # Of few clips that alone is the reason.
     twin = best_untrained(results, answer.task) if answer.twin else None
     if twin and beats_controls(results, twin.chosen):
@@ -221,11 +231,11 @@ def headline(results: Results, answer: Verdict) -> str:
         return f"Nothing to use yet: {row} lies above chance, but {times}; more clips would tell whether that is luck."
     # Tasks of one study share the order of their clips: it is asked for once, where all of them show nothing.
     if len(results.facts["tasks"]) > 1:
-        return f"{nothing}; {more_needed(answer, 'show it')}."
-    return f"{nothing}. {CHECK_ORDER}; {more_needed(answer, 'show it')}."
+        return f"{nothing}; {more_needed(results, answer, 'show it')}."
+    return f"{nothing}. {CHECK_ORDER}; {more_needed(results, answer, 'show it')}."
 
 
-def more_needed(answer: Verdict, what: str) -> str:
+def more_needed(results: Results, answer: Verdict, what: str) -> str:
     """Return how much more data an answer needs, in words."""
     units = "clips" if answer.groups == answer.clips else "groups of clips"
     if answer.better and answer.needed is None:
@@ -233,12 +243,27 @@ def more_needed(answer: Verdict, what: str) -> str:
     if answer.effective_groups < FEWEST_GROUPS:
         tested = f"{answer.groups} test {units}{counted_as(answer.groups, answer.effective_groups, end=',')}"
         return f"{tested} are too few to {what}: {FEWEST_GROUPS} are the least"
+    if answer.needed is None and (luck := lucky_permutation(results, answer)):
+        return f"no number of {units} is promised to {what}, since {luck}"
     if answer.needed is None:
         return f"if the scores stay, more {units} would hardly {what}"
     count = rounded(answer.needed)
     if count == 1:
         units = {"clips": "clip"}.get(units, "group of clips")
     return f"about {count:,} more test {units} would {what}, if the scores stay"
+
+
+def lucky_permutation(results: Results, answer: Verdict) -> str:
+    """Return that shuffled labels have once scored as high as what an answer names first, or an empty text."""
+    for name in dict.fromkeys([answer.row, *answer.candidate_rows[:1]]):
+        row = results.summary.loc[name]
+        if not beats_permutations(results, row):
+            luckiest = number(answer.metric, max(controls(results, row)))
+            return (
+                f"one of {answer.permutations} permutations of shuffled labels scores {luckiest}, no less than "
+                f"{candidate_name(results, name)}"
+            )
+    return ""
 
 
 def counted_as(groups: int, effective: int, end: str = "") -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import platform
 import secrets
+import shutil
 import signal
 import socket
 import sys
@@ -21,7 +22,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -31,7 +32,7 @@ from typing import Any
 import joblib
 import pandas as pd
 
-from layerscope.atomic_files import cache_directory, write_atomically
+from layerscope.atomic_files import cache_directory, is_alive, machine, write_atomically
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.sketch import Sketch
 from layerscope.errors import ResourceError, UsageError
@@ -214,9 +215,32 @@ def place_of_files(address: str) -> Iterator[Path | None]:
     if address != LOCAL:
         yield None
         return
-    # Short, as it begins the path of a socket. Errors, as Ray's processes may write on while they end.
-    with tempfile.TemporaryDirectory(prefix="ls-ray-", ignore_cleanup_errors=True) as place:
-        yield Path(place)
+    sweep_places()
+    try:
+        # Short, as it begins the path of a socket. Errors, as Ray's processes may write on while they end.
+        with tempfile.TemporaryDirectory(prefix=PLACE, ignore_cleanup_errors=True) as place:
+            owner = Path(f"{place}{OWNER}")
+            owner.write_text(f"{machine()} {os.getpid()}")
+            yield Path(place)
+    finally:
+        # Of what is left a later run is to know that it is nobody's.
+        if not Path(place).exists():
+            owner.unlink(missing_ok=True)
+
+
+#: How such places begin, and the end of the name of the file beside one that says whose it is.
+PLACE, OWNER = "ls-ray-", ".owner"
+
+
+def sweep_places() -> None:
+    """Remove the places of clusters whose process, one of this machine, is no more; those of live ones stay."""
+    for owner in Path(tempfile.gettempdir()).glob(f"{PLACE}*{OWNER}"):
+        # Others may have files that are closed to us, or that are gone meanwhile.
+        with suppress(OSError, ValueError):
+            name, process = owner.read_text().split()
+            if name == machine() and not is_alive(int(process)):
+                shutil.rmtree(owner.with_suffix(""), ignore_errors=True)
+                owner.unlink()
 
 
 def refuse_address(address: str) -> None:
@@ -257,7 +281,7 @@ def start(address: str, directory: Path | None) -> None:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray().init(**options, configure_logging=False, log_to_driver=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # so bare is what Ray raises where a node is not up in time
         reason = str(error).strip().partition("\n")[0]
         raise ResourceError(f"--ray {address}: no cluster to work on: {reason}") from error
     finally:

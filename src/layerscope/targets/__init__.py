@@ -16,7 +16,7 @@ from typing import Any
 from layerscope.errors import DataError, UsageError, unknown
 from layerscope.targets.beats import Beats
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.cells import counted, is_list, is_name, most, shown
+from layerscope.targets.cells import counted, is_list, is_name, is_numbers, most, shown
 from layerscope.targets.chords import Chords
 from layerscope.targets.classes import Classes
 from layerscope.targets.key import Key
@@ -52,6 +52,8 @@ KINDS: dict[str, Kind] = {
         Onsets(),
     )
 }
+#: What cells may be, where a column's name tells nothing.
+WRITTEN = 'names, numbers, lists of either, [[start, end, name], …] or {"beat": [time, …], "downbeat": [time, …]}'
 #: Before any package registers: these names stay ours.
 BUILT_IN = frozenset(KINDS)
 GROUP = "layerscope.kinds"
@@ -134,30 +136,40 @@ def kind_of(column: Column) -> Kind:
     for kind in reversed(kinds().values()):
         if kind.recognises(column):
             return kind
+    told = " or ".join(kind.written for kind in kinds_told(column))
     mixed = "some labels are lists and some are not; " if len(set(map(is_list, column.cells))) > 1 else ""
     raise DataError(
         f"'{column.name}': its cells are of no one kind (the first: {shown(next(iter(column.cells), ''))}); {mixed}"
-        "write all in one way: names, numbers, lists of either, [[start, end, name], …] or "
-        '{"beat": [time, …], "downbeat": [time, …]}'
+        f"write all in one way: {told or WRITTEN}"
     )
 
 
 def doubt_of(column: Column, chosen: Kind) -> str:
     """Return why a kind that cells were recognised as is to be said by the user, or an empty text."""
     others = (kind.missed(column) for kind in reversed(kinds().values()) if kind is not chosen)
-    return chosen.doubt(column) or next(filter(None, others), "") or told_otherwise(column, chosen)
+    return told_otherwise(column, chosen) or chosen.doubt(column) or next(filter(None, others), "")
 
 
 def told_otherwise(column: Column, chosen: Kind) -> str:
     """Return that a column of what is said over time, or of lists of numbers, is called after another kind."""
-    words = {word.removesuffix("s") for word in re.findall("[a-z]+", column.name.lower())}
-    told = {kind.name for kind in kinds().values() if words & set(kind.column_words)}
+    told = kinds_told(column)
     # Times that do not ascend are read as measurements; of several columns the lists are made here.
-    listed = chosen.name == "values" and "," not in column.name and most(map(is_list, column.cells))
-    if not (chosen.over_time or listed) or not told or chosen.name in told:
+    listed = "," not in column.name and most(bool(cell) and is_numbers(cell) for cell in column.cells)
+    if not (chosen.over_time or listed) or not told or chosen in told:
         return ""
-    names = " and ".join(sorted(told))
-    return f"its name tells of {names}, its cells are {chosen.name}; mend the cells, or say --kind {chosen.name}"
+    rows = len(column.cells)
+    readable = {chosen, *(kind for kind in kinds().values() if 2 * len(kind.faults(column)) < rows)}
+    return (
+        f"its name tells of {' and '.join(sorted(map(repr, told)))}, its cells are {chosen}; mend the cells, or say "
+        f"{' or '.join(f'--kind {kind}' for kind in kinds().values() if kind in readable)}"
+        + "".join(f"; for {kind}, write {kind.written}" for kind in told)
+    )
+
+
+def kinds_told(column: Column) -> list[Kind]:
+    """Return the kinds of which a column's name tells."""
+    words = {word.removesuffix("s") for word in re.findall("[a-z]+", column.name.lower())}
+    return [kind for kind in kinds().values() if words & set(kind.column_words)]
 
 
 def looks_like(column: Column, kind: Kind) -> str:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from layerscope.errors import DataError
 from layerscope.targets.bar_pointer import bar_pointer
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.cells import doubt_of_whole_lists, is_list, is_numbers, most, shown
+from layerscope.targets.cells import as_float, doubt_of_whole_lists, is_list, is_numbers, most, shown
 from layerscope.targets.kind import Column, Metric, Observation
 from layerscope.targets.over_time import KindOverTime, Scored, Scores, ascending_times, moment_targets
 from layerscope.targets.tags import Tags
@@ -87,7 +87,7 @@ def is_pair(cell: Any) -> bool:
 
 def are_spans(cell: Sequence[Any]) -> bool:
     """Return whether lists of numbers are ``[start, end, name]`` each, the names whole numbers, and no times."""
-    triples = all(len(row) == 3 and row[0] < row[1] and float(row[2]).is_integer() for row in cell)
+    triples = all(len(row) == 3 and row[0] < row[1] and as_float(row[2]).is_integer() for row in cell)
     # Two of them may be three beats, and which of these are downbeats.
     return triples and not (len(cell) == 2 and set(cell[1]) <= set(cell[0]) and cell[0][1] < cell[0][2])
 
@@ -181,6 +181,7 @@ class Beats(KindOverTime):
 
     name, noun = "beats", "beats and downbeats"
     column_words = ("beat",)
+    written = '[time, …] or {"beat": [time, …], "downbeat": [time, …]}'
     frames = Tags()
     metrics = (
         Metric("beat_f", "beat F", beat_f(KindOverTime.window, down=False)),

@@ -168,6 +168,7 @@ class Chords(KindOfSpans):
 
     name, noun, namespace = "chords", "chords over time", "chord"
     column_words = ("chord",)
+    written = '[[start, end, "C:maj"], …]'
     divisor = 2  # 12.5 frames a second
     metrics = (
         FRAME_ACCURACY,

@@ -2,9 +2,9 @@
 
 Cells are keys in their usual spellings ("Gb:maj", "F♯ minor", "A-flat major", "Ebm", a lower-case tonic alone for
 minor), in German ("As-Dur", "h") or solfège ("La mineur"); a column of which "key" is a word is recognised. Where most
-cells are of the wheel of DJs, Camelot's ("8A") or the Open Key's ("1m"), they are read as such. They are classes in the
-order of MARBLE, flats spelled. Scores are mir_eval's weighted key score, and that of MIREX, which also counts the fifth
-below.
+cells are of the wheel of DJs, Camelot's ("8A") or the Open Key's ("1m"), alone or beside the key ("8A - Am"), they are
+read as such. They are classes in the order of MARBLE, flats spelled. Scores are mir_eval's weighted key score, and that
+of MIREX, which also counts the fifth below.
 """
 
 from __future__ import annotations
@@ -45,8 +45,13 @@ SPELLING = re.compile(
     r"(?P<tonic>[A-Ga-g]|1[01]|\d)(?P<signs>##?|bb?|[ -]?(?i:sharp|flat)|)(?:[ :_-]*(?P<mode>[A-Za-z]+)\.?)?"
 )
 SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-#: A step around the wheel is a fifth up.
-WHEEL = re.compile(r"0?(?P<step>1[0-2]|[1-9])(?P<letter>[ABDM])", re.IGNORECASE)
+#: A step around the wheel is a fifth up; before or behind it may stand the same key by another name.
+WHEEL = r"0?(?P<step>1[0-2]|[1-9])(?P<letter>[ABDM])"
+BETWEEN = r"[\s/|,;:=(\[–—-]+"
+STEPS = (
+    re.compile(rf"{WHEEL}(?:{BETWEEN}(?P<name>.+?)[)\]]?)?", re.IGNORECASE),
+    re.compile(rf"(?P<name>.+?){BETWEEN}{WHEEL}[)\]]?", re.IGNORECASE),
+)
 #: Letter → the mode, and the tonic at step 1: of Camelot, 8A is A minor and 8B C major; of the Open Key, 1m and 1d are.
 CAMELOT = {"a": ("minor", 8), "b": ("major", 11)}
 OPEN_KEY = {"m": ("minor", 9), "d": ("major", 0)}
@@ -132,16 +137,32 @@ def is_key(cell: Any) -> bool:
 def wheel_name(text: str, letters: dict[str, tuple[str, int]]) -> str:
     """Return the key of a step on a wheel, whose letters are given, as `KEY_NAMES` spells it.
 
+    Raises
+    ------
+    DataError
+        If it is no step, or what stands beside it is no name of the same key.
+
     Examples
     --------
-    >>> wheel_name("8A", CAMELOT), wheel_name("6d", OPEN_KEY)
-    ('A minor', 'B major')
+    >>> wheel_name("8A", CAMELOT), wheel_name("6d", OPEN_KEY), wheel_name("Am (8A)", CAMELOT)
+    ('A minor', 'B major', 'A minor')
     """
-    step = WHEEL.fullmatch(text.strip())
+    step = step_of(text)
     if step is None or step["letter"].lower() not in letters:
         raise DataError(f"'{shown(text)}' is no step of the wheel of keys, as most labels are")
     mode, first = letters[step["letter"].lower()]
-    return f"{PITCH_CLASSES[(first + 7 * (int(step['step']) - 1)) % 12]} {mode}"
+    name = f"{PITCH_CLASSES[(first + 7 * (int(step['step']) - 1)) % 12]} {mode}"
+    if step["name"]:
+        readers = (partial(wheel_name, letters=CAMELOT), partial(wheel_name, letters=OPEN_KEY), key_name)
+        others = {reader(step["name"]) for reader in readers if not fault_of(step["name"], reader)}
+        if others != {name}:
+            raise DataError(f"'{shown(text)}': {step['step']}{step['letter']} is {name}, and what stands beside it not")
+    return name
+
+
+def step_of(text: str) -> re.Match[str] | None:
+    """Return the step of a wheel with which a text begins or ends, and the name beside it."""
+    return next(filter(None, (steps.fullmatch(text.strip()) for steps in STEPS)), None)
 
 
 def spelling_of(cells: Sequence[Any]) -> Callable[[str], str]:
@@ -177,14 +198,16 @@ def spelled_twice(cells: Sequence[Any]) -> tuple[str, str] | None:
     return next((pair for pair in pairs if pair[0] != pair[1] and 2 * len(names) > len(cells)), None)
 
 
+#: What columns of keys are called as well, in tags of files and by programs of DJs.
+KEY_WORDS = dict.fromkeys(("keys", "initialkey", "musicalkey", "openkey", "camelot", "tonart"), "key")
 #: Words of a column's name beside which letters alone are keys; those of ``answer_key`` need none to be.
-MUSICAL = frozenset({"key", "keys", "music", "musical", "song", "track", "global", "tonal", "label", "estimated"})
+MUSICAL = frozenset({"key", "music", "musical", "song", "track", "global", "tonal", "label", "estimated"})
 
 
 def may_hold_keys(column: Column) -> bool:
     """Return whether "key" is a word of a column's name, and the cells are not the letters of something else."""
     # Words begin at capitals as well: "musicalKey".
-    words = {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", column.name)}
+    words = {KEY_WORDS.get(word.lower(), word.lower()) for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", column.name)}
     letters = all(len(shown(cell).strip()) == 1 for cell in column.cells)
     return "key" in words and "," not in column.name and (words <= MUSICAL or not letters)
 
@@ -230,6 +253,7 @@ class Key(Classes):
 
     name, noun = "key", "keys"
     column_words = ("key",)
+    written = "C major"
     metrics = (
         Metric("key_score", "key score", key_score),
         Metric("key_score_mirex", "key score (MIREX)", key_score_mirex),
@@ -261,7 +285,7 @@ class Key(Classes):
             )
         cells = [cell for cell in column.cells if is_name(cell)]
         odd = [shown(cell) for cell in cells if not is_key(cell)]
-        nearly = most(is_key(cell) or NEARLY.fullmatch(shown(cell)) is not None for cell in cells)
+        nearly = most(is_key(cell) or bool(NEARLY.fullmatch(shown(cell)) or step_of(shown(cell))) for cell in cells)
         if not (odd and nearly and may_hold_keys(column)):
             return ""
         return (

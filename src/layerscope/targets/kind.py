@@ -200,6 +200,8 @@ class Kind:
         Whether it is said of a track over time, so that frames are needed.
     column_words : tuple of str
         What columns of it are called, in the singular: cells of another kind in such a column are asked about.
+    written : str
+        What a cell of a kind with such words looks like, for messages.
     chance : float, optional
         What the first metric gives a constant answer; None where that depends on the labels.
     """
@@ -210,6 +212,7 @@ class Kind:
     metrics: tuple[Metric, ...]
     over_time: bool = False
     column_words: tuple[str, ...] = ()
+    written: str = "otherwise"
     chance: float | None = None
 
     def __repr__(self) -> str:

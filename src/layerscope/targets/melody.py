@@ -132,6 +132,7 @@ class Melody(KindOverTime):
 
     name, noun = "melody", "semitones over time"
     column_words = ("melody",)
+    written = "[[time, Hz], …]"
     frames = Classes()
     metrics = (
         Metric("raw_pitch", "raw pitch accuracy", melody_metric(mir_eval.melody.raw_pitch_accuracy, voiced=True)),

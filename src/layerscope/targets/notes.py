@@ -157,6 +157,7 @@ class Notes(KindOverTime):
 
     name, noun = "notes", "pitches over time"
     column_words = ("note",)
+    written = "[[start, end, MIDI number], …]"
     frames = Tags()
     metrics = (
         Metric("note_frame_f", "frame F of notes", of_frames(lambda both, wanted, said: 2 * both / (wanted + said))),

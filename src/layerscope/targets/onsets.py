@@ -64,6 +64,7 @@ class Onsets(KindOverTime):
 
     name, noun = "onsets", "onsets over time"
     column_words = ("onset",)
+    written = "[time, …]"
     #: That of MIREX, and mir_eval's default.
     window = 0.05
     frames = Tags()

@@ -90,6 +90,7 @@ class Segments(KindOfSpans):
 
     name, noun, namespace = "segments", "kinds of section over time", "segment_open"
     column_words = ("section", "segment")
+    written = "[[start, end, name], …]"
     divisor = 3  # 8.3 frames a second; MusicFM's are 8
     metrics = (
         FRAME_ACCURACY,
