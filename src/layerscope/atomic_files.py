@@ -42,6 +42,7 @@ UNFINISHED = ".unfinished-"
 REQUESTS = {
     "study": "study.json",
     "comparison": "comparison.json",
+    "concepts": "concepts.json",
     "pretraining": "recipe.json",
     "report of several runs": "runs.json",
 }
@@ -50,6 +51,7 @@ SIGNS = {
     "study": {"data", "seeds"},
     "comparison": {"data", "frames"},
     "report of several runs": {"runs"},
+    "concepts": {"model", "no_twins"},
 }
 #: Requests that may share a directory, because one page shows both.
 SHARING = ({"study", "comparison"}, {"report of several runs", "comparison"})
