@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from layerscope.atomic_files import write_atomically, write_text
+from layerscope.encoders.published_models import RANDOM
 from layerscope.report.figure_style import drawing, new_figure
 from layerscope.report.heat_maps import MOST_NUMBERED, draw_cells, ink_on
 from layerscope.report.page import as_file, as_link
@@ -150,25 +151,29 @@ def draw(table: ShadedTable) -> Figure:
 
 
 def sentences(scores: pd.DataFrame, invariance: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return each concept with a sentence of what is shown of it."""
-    return [
-        (str(concept), "; ".join(told_by(row, invariance) for row in rows[rows.chosen].itertuples()) + ".")
-        for concept, rows in scores.groupby("concept", sort=False)
-    ]
+    """Return each concept with a sentence of what is shown of it; an untrained twin is told of beside its model."""
+    models = set(scores.model)
+    twins = [model for model in models if model.startswith(RANDOM) and model.removeprefix(RANDOM) in models]
+    told = []
+    for concept, rows in scores[~scores.model.isin(twins)].groupby("concept", sort=False):
+        words = [told_by(model_rows, invariance) for _, model_rows in rows.groupby("model", sort=False)]
+        told.append((str(concept), f"{'; '.join(words)}."))
+    return told
 
 
-def told_by(row: Any, invariance: pd.DataFrame) -> str:
-    """Return what a model's preferred layer shows of a concept, and how far the concept alone moves that layer."""
+def told_by(rows: pd.DataFrame, invariance: pd.DataFrame) -> str:
+    """Return what the layers of a model show of a concept, and how far the concept alone moves the preferred one."""
+    row = rows[rows.chosen].iloc[0]
     if not row.shown:
-        return f"{row.model}: not shown"
-    text = f"{row.model} tells it from layer {row.layer}, {within(row.share, row.share_low, row.share_high)} of the way"
-    text += {"yes": ", more than its untrained twin", "no": ", not shown to be more than its untrained twin"}.get(
-        row.above_twin, ""
-    )
+        others = ", ".join(str(layer) for layer in rows.layer[rows.shown])
+        return f"{row.model} in layers {others}, not in the preferred one" if others else f"{row.model} not shown"
+    text = f"{row.model} in layer {row.layer}, {within(row.share, row.share_low, row.share_high)} of the way"
+    text += {
+        "yes": ", more than its untrained twin", "no": ", which is not shown to be more than its untrained twin",
+    }.get(row.above_twin, "")  # fmt: skip
     moved = invariance[
         (invariance.factor == row.concept) & (invariance.model == row.model) & (invariance.layer == row.layer)
     ]
     for index in moved[moved.shown].itertuples():
-        text += f" (where it alone differs, clips lie {within(index.total, index.total_low, index.total_high)}"
-        text += " as far apart there as where everything does)"
+        text += f" (alone it moves that layer {within(index.total, index.total_low, index.total_high)} as far as all)"
     return text

@@ -1,7 +1,7 @@
 """What states depend on: sensitivity to factors, by the distances of clips that differ in some of them.
 
 Conventions: the distance of two clips is the mean over columns of their squared difference, each column in units of its
-deviation over all clips. With ``D`` the mean distance of two clips that differ in every factor,
+deviation over the clips whose levels were drawn. With ``D`` the mean distance of two clips that differ in every factor,
 
 - the **total index** of a factor is the mean distance of two clips that differ in it alone, over D: 0 where states do
   not depend on it at all, that is, are invariant to it; 1 where they depend on nothing else, or on all factors together
@@ -20,14 +20,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from layerscope.scores.resampling import effective_groups, interval, resample_weights, widen
 
-__all__ = ["Pairs", "Sensitivity", "factor_pairs", "factor_sensitivity"]
+__all__ = ["Pairs", "Sensitivity", "factor_pairs", "factor_sensitivity", "tells_something"]
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+#: How often a map of noise may show anything at all.
+ERROR = 0.05
 
 
 @dataclass(frozen=True)
@@ -52,16 +57,19 @@ class Sensitivity:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Which clips are held against each other, each mask of shape (clip, clip).
+    """Which clips are held against each other, each mask but the first of shape (clip, clip).
 
     Attributes
     ----------
+    drawn : ndarray of bool, shape (clip,)
+        Whether a clip's levels were drawn one apart from another.
     everything : ndarray of bool
         Pairs that differ in every factor.
     differing, agreeing : dict of str to ndarray of bool
         By factor: pairs that differ in it alone, and pairs that agree in it alone.
     """
 
+    drawn: Mask
     everything: Mask
     differing: dict[str, Mask]
     agreeing: dict[str, Mask]
@@ -89,6 +97,7 @@ def factor_pairs(levels: dict[str, NDArray[np.str_]], drawn: Mask) -> Pairs:
     count = np.sum(list(differ.values()), axis=0)
     both_drawn = drawn[:, None] & drawn[None]
     return Pairs(
+        drawn,
         (count == len(levels)) & both_drawn,
         {name: (count == 1) & mask for name, mask in differ.items()},
         {name: (count == len(levels) - 1) & ~mask & both_drawn for name, mask in differ.items()},
@@ -120,9 +129,10 @@ def factor_sensitivity(
     >>> {name: (round(index.total, 6), round(index.main, 6)) for name, index in indices.items()}
     {'key': (1.0, 1.0), 'tempo': (0.0, 0.0)}
     """
-    if not varies(states):
+    columns = standardised(states.astype(np.float64), pairs.drawn)
+    if not columns.size:
         return dict.fromkeys(pairs.differing, Sensitivity(*[float("nan")] * 6))
-    distances = squared_distances(states)
+    distances = squared_distances(columns)
     # The weights of groups as they are, then those of every resample.
     weights = first_clips(groups, resample_weights(groups, seed))
     count = effective_groups(groups)
@@ -135,23 +145,18 @@ def factor_sensitivity(
     return indices
 
 
-def varies(states: NDArray[np.float32]) -> bool:
-    """Return whether any column varies beyond rounding."""
-    return bool((deviations(states.astype(np.float64)) > 0).any())
+def standardised(states: Array, drawn: Mask) -> Array:
+    """Return the columns that vary beyond rounding over drawn clips, with mean 0 and deviation 1 there.
+
+    As probes are given them, so that no column of large numbers speaks for all (Timkey & van Schijndel 2021).
+    """
+    mean, spread = states[drawn].mean(axis=0), states[drawn].std(axis=0)
+    varying = spread > 1e-6 * np.maximum(np.abs(mean), 1e-6)
+    return np.asarray((states[:, varying] - mean[varying]) / spread[varying])
 
 
-def deviations(states: Array) -> Array:
-    """Return the deviation of each column, 0 where it does not vary beyond rounding."""
-    spread = states.std(axis=0)
-    return np.where(spread > 1e-6 * np.maximum(np.abs(states.mean(axis=0)), 1e-6), spread, 0.0)
-
-
-def squared_distances(states: NDArray[np.float32]) -> Array:
-    """Return the mean squared difference of every two rows, (row, row), over columns that are standardised."""
-    exact = states.astype(np.float64)
-    spread = deviations(exact)
-    # As probes are given them, so that no column of large numbers speaks for all (Timkey & van Schijndel 2021).
-    columns = (exact - exact.mean(axis=0))[:, spread > 0] / spread[spread > 0]
+def squared_distances(columns: Array) -> Array:
+    """Return the mean squared difference of every two rows over columns, (row, row)."""
     squares = np.square(columns).sum(axis=1)
     distances = squares[:, None] + squares[None] - 2 * columns @ columns.T
     return np.asarray(np.maximum(distances, 0.0) / columns.shape[1])
@@ -181,3 +186,21 @@ def estimate(values: Array, groups: int) -> tuple[float, float, float]:
     """Return a value and its interval, from the value and its resamples."""
     value = float(values[0])
     return value, *interval(value + widen(values[1:] - values[1:].mean(), groups), value)
+
+
+def tells_something(table: pd.DataFrame) -> Mask:
+    """Return of which rows the total index is shown to lie below 1, or the main effect above 0.
+
+    Of noise neither does. All rows are held together (Bonferroni): intervals of 95 % are made as much wider as that
+    needs.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns as the fields of `Sensitivity`.
+    """
+    # Half of an interval is 1.96 deviations.
+    wider = norm.ppf(1 - ERROR / (2 * max(1, len(table)))) / norm.ppf(0.975)
+    invariant = 1 - table.total > wider * (table.total_high - table.total)
+    following = table.main > wider * (table.main - table.main_low)
+    return np.asarray(invariant | following)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from layerscope.atomic_files import cache_directory, discard, owned_directory, passing_directory, write_json
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import Encoder
+from layerscope.encoders.published_models import RANDOM
 from layerscope.errors import DataError, UsageError
 from layerscope.features.clip_features import Features
 from layerscope.features.encoder_pass import Pass, stored_features
@@ -27,7 +28,7 @@ from layerscope.report.concept_page import write_concept_page
 from layerscope.scores.concept_scores import concept_scores
 from layerscope.scores.score_table import write_csv
 from layerscope.scores.verdict import is_shown_over
-from layerscope.similarity.factor_sensitivity import factor_pairs, factor_sensitivity
+from layerscope.similarity.factor_sensitivity import factor_pairs, factor_sensitivity, tells_something
 from layerscope.study.encoding_cost import few_clips_speed
 from layerscope.study.extraction import Passes, extract_all, keep_usable
 from layerscope.study.options import Battery, Probing, refuse_same_names
@@ -56,8 +57,7 @@ class ConceptMaps:
         validation prefers: whether it is shown to tell more than that of the untrained twin; empty where there is none.
     invariance : DataFrame
         A row for each factor, model and layer: ``total``, ``total_low``, ``total_high``, ``main``, ``main_low``,
-        ``main_high`` (see `factor_sensitivity`), and ``shown``, whether the interval of the total index ends below 1
-        or that of the main effect begins above 0.
+        ``main_high`` (see `factor_sensitivity`), and ``shown``, whether `tells_something` of it.
     facts : dict
         What was asked: ``models``, ``clips``, ``minutes``, ``motifs``, ``passes``.
     """
@@ -196,7 +196,7 @@ def refuse_failed(passes: Passes) -> None:
 def above_twin(results: Results, scores: pd.DataFrame, number: int) -> str:
     """Return whether a model's preferred layer is shown to tell more of a concept than its twin's: yes, no, or ''."""
     row = scores.loc[number]
-    twins = scores[(scores.concept == row.concept) & (scores.model == f"random:{row.model}") & scores.chosen]
+    twins = scores[(scores.concept == row.concept) & (scores.model == f"{RANDOM}{row.model}") & scores.chosen]
     if twins.empty or not row.chosen:
         return ""
     ours, theirs = (results.summary.loc[place] for place in (number, twins.index[0]))
@@ -215,10 +215,9 @@ def invariance(
         for each in features:
             for place, layer in enumerate(each.layers):
                 states = clip_means(np.asarray(each.read(place)[:]), each.window_clip, len(clips))
-                for factor, index in factor_sensitivity(states, pairs, groups).items():
-                    shown = index.total_high < 1 or index.main_low > 0
-                    rows.append(
-                        {"factor": factor, "model": each.model, "layer": layer, **vars(index), "shown": shown}
-                    )
+                indices = factor_sensitivity(states, pairs, groups)
+                named = {"model": each.model, "layer": layer}
+                rows += [{"factor": factor, **named, **vars(index)} for factor, index in indices.items()]
                 step(1, 0.0)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.assign(shown=tells_something(table))

@@ -23,7 +23,7 @@ from layerscope.toymusic.styles import INSTRUMENTS, MODES, PROGRESSIONS
 from layerscope.toymusic.synthesizer import RATE, Samples, add, tone
 
 __all__ = [
-    "CONCEPTS", "FACTORS", "MOTIFS", "SECONDS", "BatteryClip", "battery", "concepts_of", "sound_of", "write_battery",
+    "CONCEPTS", "FACTORS", "MOTIFS", "SECONDS", "BatteryClip", "battery", "concepts_of", "file_of", "sound_of", "write_battery",
 ]  # fmt: skip
 
 Random = np.random.Generator
@@ -314,6 +314,13 @@ def sound_of(clip: BatteryClip) -> Samples:
     return (mix * (10 ** (level / 20) / np.sqrt(np.mean(mix**2)))).astype(np.float32)
 
 
+def file_of(clip: BatteryClip) -> bytes:
+    """Return the WAV file of a clip, 16 bits a sample."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, sound_of(clip), RATE, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
+
+
 def concepts_of(name: str) -> list[str]:
     """Return the concepts that a set of clips asks for.
 
@@ -332,9 +339,7 @@ def write_battery(directory: Path, sets: Mapping[str, Sequence[BatteryClip]]) ->
         lines = []
         for clip in clips:
             file = f"{name}/{clip.name}.wav"
-            buffer = io.BytesIO()
-            soundfile.write(buffer, sound_of(clip), RATE, format="WAV", subtype="PCM_16")
-            write_atomically(directory / file, buffer.getvalue())
+            write_atomically(directory / file, file_of(clip))
             place = {"audio_path": file, "group": f"motif {clip.group}", "fold": clip.group % FOLDS}
             lines.append(json.dumps({**place, **clip.labels}))
         tables[name] = directory / f"{name}.jsonl"
