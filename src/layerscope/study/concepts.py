@@ -37,7 +37,7 @@ from layerscope.study.run import probe_tasks
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, survey
 from layerscope.study.twins import distinct_networks
-from layerscope.toymusic.concept_battery import CONCEPTS, FACTORS, NOTE_SECONDS, battery, concepts_of, write_battery
+from layerscope.toymusic.concept_battery import CONCEPTS, FACTORS, NOTE_SECONDS, battery, write_battery
 
 __all__ = ["ConceptMaps", "concepts"]
 
@@ -116,6 +116,7 @@ def concepts(
     """
     progress = progress or Silent()
     with owned_directory(out, "concepts", asked.on_record()), passing_directory(out) as place:
+        refuse_unfit(asked)
         tables = write_battery(place, battery())
         sets = {name: survey(Dataset.load(table), progress) for name, table in tables.items()}
         tell_costs(asked, sets, say)
@@ -125,13 +126,9 @@ def concepts(
 
 
 def tell_costs(asked: Battery, sets: Mapping[str, Dataset], say: Say) -> None:
-    """Load every encoder, refuse those that the battery cannot ask, and say what each will take."""
+    """Say what each encoder will take, before any begins."""
     clips = pd.concat([dataset.clips for dataset in sets.values()])
-    names = []
     for encoder in asked.encoders():
-        refuse_deaf(encoder)
-        names.append(encoder.name)
-        refuse_same_names(names)
         one_pass = Pass(encoder, encoder.window)
         missing = clips[clips.clip_key.isin(list(one_pass.missing(clips, one_pass.store(cache_directory()))))]
         seconds = float(missing.clip_seconds.sum())
@@ -142,6 +139,15 @@ def tell_costs(asked: Battery, sets: Mapping[str, Dataset], say: Say) -> None:
             f"{encoder.name} ({where}): {len(missing):,} clips, {seconds / 60:.0f} min of sound, "
             f"about {minutes:.1f} min to encode{kept}"
         )
+
+
+def refuse_unfit(asked: Battery) -> None:
+    """Load every encoder, and raise for one that cannot be loaded or asked, or has the name of another."""
+    names = []
+    for encoder in asked.encoders():
+        refuse_deaf(encoder)
+        names.append(encoder.name)
+    refuse_same_names(names)
 
 
 def refuse_deaf(encoder: Encoder) -> None:
@@ -157,17 +163,19 @@ def refuse_deaf(encoder: Encoder) -> None:
 
 
 def ask_battery(asked: Battery, sets: Mapping[str, Dataset], progress: Progress, keep: Path) -> ConceptMaps:
-    """Encode the clips, probe the concepts, and measure what layers are invariant to."""
-    tasks = {
-        concept: StudyTask(concept, dataset.with_target(concept, "classes"), concept, "classes")
-        for name, dataset in sets.items()
-        for concept in concepts_of(name)
-    }
-    tasks = {concept: tasks[concept] for concept in CONCEPTS}
-    tasks["changes"] = StudyTask("changes", sets["changes"], "tune", "classes")
-    passes = extract_all(asked.encoders(), list(tasks.values()), progress)
+    """Encode the clips, probe the concepts, and measure what layers are invariant to.
+
+    Of the sets ``tunes`` and ``changes`` are needed; without another one its concepts are left out.
+    """
+    asking = [
+        StudyTask(concept, sets[name].with_target(concept, "classes"), concept, "classes")
+        for concept, name in CONCEPTS.items()
+        if name in sets
+    ]
+    asking.append(StudyTask("changes", sets["changes"], "tune", "classes"))
+    passes = extract_all(asked.encoders(), asking, progress)
     refuse_failed(passes)
-    *usable, _ = keep_usable(list(tasks.values()), passes)
+    *usable, _ = keep_usable(asking, passes)
     results = probe_tasks(usable, passes.stores[:-1], Probing(**PROBING), progress, keep)
     # Tunes and their changes are of one store, since all clips are cut alike.
     clips = pd.concat([sets["tunes"].clips, sets["changes"].clips], ignore_index=True)

@@ -17,13 +17,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from layerscope.atomic_files import write_atomically
 from layerscope.toymusic.composer import PITCH_CLASSES, Note, Piece, chord
 from layerscope.toymusic.styles import INSTRUMENTS, MODES, PROGRESSIONS
 from layerscope.toymusic.synthesizer import RATE, Samples, add, tone
 
 __all__ = [
-    "CONCEPTS", "FACTORS", "MOTIFS", "SECONDS", "BatteryClip", "battery", "concepts_of", "file_of", "sound_of", "write_battery",
+    "CONCEPTS", "FACTORS", "MOTIFS", "SECONDS", "BatteryClip", "battery", "file_of", "sound_of", "write_battery",
 ]  # fmt: skip
 
 Random = np.random.Generator
@@ -321,27 +320,20 @@ def file_of(clip: BatteryClip) -> bytes:
     return buffer.getvalue()
 
 
-def concepts_of(name: str) -> list[str]:
-    """Return the concepts that a set of clips asks for.
-
-    Examples
-    --------
-    >>> concepts_of("chords"), concepts_of("changes")
-    (['chord'], [])
-    """
-    return [concept for concept, clips in CONCEPTS.items() if clips == name]
-
-
 def write_battery(directory: Path, sets: Mapping[str, Sequence[BatteryClip]]) -> dict[str, Path]:
-    """Write clips as WAV files, and a table ``NAME.jsonl`` of each set: ``audio_path, group, fold`` and the labels."""
+    """Write clips as WAV files, and a table ``NAME.jsonl`` of each set: ``audio_path, group, fold`` and the labels.
+
+    Into a directory that is thrown away: nothing is made safe from a kill, which would cost more than the music does.
+    """
     tables = {}
     for name, clips in sets.items():
         lines = []
+        (directory / name).mkdir(parents=True, exist_ok=True)
         for clip in clips:
             file = f"{name}/{clip.name}.wav"
-            write_atomically(directory / file, file_of(clip))
+            (directory / file).write_bytes(file_of(clip))
             place = {"audio_path": file, "group": f"motif {clip.group}", "fold": clip.group % FOLDS}
             lines.append(json.dumps({**place, **clip.labels}))
         tables[name] = directory / f"{name}.jsonl"
-        write_atomically(tables[name], ("\n".join(lines) + "\n").encode())
+        tables[name].write_text("\n".join(lines) + "\n", encoding="utf-8")
     return tables
