@@ -30,8 +30,8 @@ from layerscope.toymusic.concept_battery import FACTORS, battery, file_of
 
 LEVELS = {"pitch class": FACTORS["key"], "instrument": FACTORS["instrument"], "loudness": FACTORS["loudness"]}
 NOISE = 8
-#: What a layer tells, and the share that each factor has in it: a column of p clips in q has the variance p/q (1 - p/q),
-#: and two columns of a factor change with its level, so that its part of a distance is 2 / (p/q (1 - p/q)).
+#: The part of a distance that a factor of q levels makes: a column that is 1 of one level has the variance
+#: 1/q (1 - 1/q), and two such columns change with the level.
 PARTS = {"key": 2 / (1 / 12 * 11 / 12), "instrument": 2 / (1 / 6 * 5 / 6)}
 TOLD = {1: ("pitch", "key"), 2: ("instrument",), 3: ("loudness",), 4: (), 5: ("pitch", "key", "instrument")}
 SHARES: dict[int, dict[str, float]] = {
@@ -116,6 +116,11 @@ def in_brackets(row: pd.Series) -> str:
     return text if row.shown else f"({text})"
 
 
+def in_percents(row: pd.Series) -> str:
+    """Return the total index, and the main effect in brackets."""
+    return f"{100 * row.total:.1f} ({100 * row.main:.1f})"
+
+
 def judge_invariance(invariance: pd.DataFrame) -> None:
     """Print the invariance profile, and whether it is right."""
     found = invariance.set_index(["factor", "layer"])
@@ -123,9 +128,8 @@ def judge_invariance(invariance: pd.DataFrame) -> None:
     table(
         "Total index (main effect), %.",
         ["factor", *(f"layer {layer}" for layer in TOLD)],
-        [[name, *(f"{100 * row.total:.1f} ({100 * row.main:.1f})" for row in (found.loc[name, layer] for layer in TOLD))]
-         for name in names],
-    )  # fmt: skip
+        [[name, *(in_percents(found.loc[name, layer]) for layer in TOLD)] for name in names],
+    )
     for column in ("total", "main"):
         wrong = {f"{name}, layer {layer}": np.nan_to_num(
                      abs(float(found.loc[name, layer][column]) - shares.get(name, 0.0)), nan=np.inf

@@ -3,29 +3,26 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
-
 from benchmarks.truth.concepts import SHARES, TOLD
+
 from layerscope.cli.commands import guarded
-from layerscope.data.dataset import Dataset
 from layerscope.encoders import load_encoder
 from layerscope.errors import UsageError
-from layerscope.study.concepts import ask_battery, concepts, refuse_deaf
+from layerscope.study.concepts import concepts, refuse_deaf
 from layerscope.study.options import Battery
-from layerscope.study.progress import Silent
-from layerscope.toymusic.concept_battery import battery, write_battery
+from layerscope.toymusic.concept_battery import battery
 
 KNOWN = "benchmarks.truth.concepts:factory"
 
 
 @pytest.mark.slow
-def test_both_maps_are_right_of_an_encoder_that_is_known(tmp_path):
+def test_both_maps_are_right_of_an_encoder_that_is_known_and_the_command_goes_on_with_what_is_kept(tmp_path):
     """Layers that are the pitch class, the instrument, the loudness, noise, and two of them side by side."""
-    asked = {name: clips for name, clips in battery().items() if name in ("pitches", "tunes", "changes")}
-    tables = write_battery(tmp_path, asked)
-    sets = {name: Dataset.load(table).survey() for name, table in tables.items()}
-    maps = ask_battery(Battery(model=[KNOWN]), sets, Silent(), tmp_path / "probes")
+    out, asked = tmp_path / "out", Battery(model=[KNOWN])
+    few = {name: clips for name, clips in battery().items() if name in ("pitches", "tunes", "changes")}
+    said: list[str] = []
+    maps = concepts(asked, out, clips=few, say=said.append)
     for row in maps.scores.itertuples():
         if row.concept in TOLD[row.layer]:
             assert row.shown
@@ -40,33 +37,22 @@ def test_both_maps_are_right_of_an_encoder_that_is_known(tmp_path):
             assert row.shown
             assert row.total == pytest.approx(share, abs=1e-6)
             assert row.main == pytest.approx(share, abs=1e-6)
-    assert list(maps.scores.concept.unique()) == [
-        "pitch", "octave", "mode", "key", "tempo", "metre", "rhythm", "instrument", "loudness",
-    ]  # fmt: skip
-
-
-@pytest.mark.slow
-def test_a_command_leaves_its_files_and_goes_on_with_what_is_kept(tmp_path, monkeypatch):
-    """A small set by the whole command; the second time nothing is encoded."""
-    few = {name: clips for name, clips in battery().items() if name in ("chords", "tunes", "changes")}
-    monkeypatch.setattr("layerscope.study.concepts.battery", lambda: few)
-    said: list[str] = []
-    first = concepts(Battery(model=["mfcc"]), tmp_path / "out", say=said.append)
+    order = ["pitch", "octave", "mode", "key", "tempo", "metre", "rhythm", "instrument", "loudness"]
+    assert list(maps.scores.concept.unique()) == order
     names = {"concepts.csv", "concepts.json", "invariance.csv", "provenance.json", "report.html", "figures", "probes"}
-    assert {path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(".")} == names
-    assert said == [said[0]]
-    assert said[0].startswith("mfcc (cpu): 464 clips, 26 min of sound, about ")
-    written = {name: (tmp_path / "out" / name).read_bytes() for name in ("concepts.csv", "invariance.csv")}
-    second = concepts(Battery(model=["mfcc"]), tmp_path / "out", say=said.append)
-    assert said[1] == "mfcc (cpu): 0 clips, 0 min of sound, about 0.0 min to encode, 464 are kept"
-    assert second.facts["passes"]["mfcc"]["clips_encoded"] == 0
-    assert {name: (tmp_path / "out" / name).read_bytes() for name in written} == written
-    pd.testing.assert_frame_equal(first.invariance, second.invariance)
-    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
-    assert provenance["clips"] == 464
-    assert provenance["models"]["mfcc"]["layers"] == [0]
+    assert {path.name for path in out.iterdir() if not path.name.startswith(".")} == names
+    provenance = json.loads((out / "provenance.json").read_text())
+    assert (provenance["clips"], list(provenance["models"])) == (528, ["known"])
+    written = {name: (out / name).read_bytes() for name in ("concepts.csv", "invariance.csv")}
+    again = concepts(asked, out, clips=few, say=said.append)
+    assert [said[0].partition(", about")[0], said[1]] == [
+        "known (as its own code says): 528 clips, 27 min of sound",
+        "known (as its own code says): 0 clips, 0 min of sound, about 0.0 min to encode, 528 are kept",
+    ]
+    assert again.facts["passes"]["known"]["clips_encoded"] == 0
+    assert {name: (out / name).read_bytes() for name in written} == written
     with pytest.raises(UsageError, match="holds another concepts"):
-        concepts(Battery(model=["mel"]), tmp_path / "out")
+        concepts(Battery(model=["mel"]), out, clips=few)
 
 
 def test_each_model_stands_beside_its_untrained_twin():

@@ -309,7 +309,8 @@ def twin_name(name: str) -> str | None:
     """
     source = labelled(name)[1]
     # States on disk are of no network that is at hand.
-    alone = source.startswith(RANDOM) or source in BASELINES or names_code(source) or (Path(source) / FEATURES).is_file()
+    on_disk = (Path(source) / FEATURES).is_file()
+    alone = on_disk or source.startswith(RANDOM) or source in BASELINES or names_code(source)
     return None if alone else RANDOM + source
 
 

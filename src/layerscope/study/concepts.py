@@ -1,4 +1,4 @@
-"""Which concepts of music each layer of an encoder tells, and what it is invariant to, by music that is composed for it.
+"""Which concepts of music each layer of an encoder tells, and what it is invariant to, by music composed for it.
 
 The battery is clips like any others: the same pass, store, probes, controls and intervals as a run's.
 """
@@ -37,12 +37,19 @@ from layerscope.study.run import probe_tasks
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, survey
 from layerscope.study.twins import distinct_networks
-from layerscope.toymusic.concept_battery import CONCEPTS, FACTORS, NOTE_SECONDS, battery, write_battery
+from layerscope.toymusic.concept_battery import (
+    CONCEPTS,
+    FACTORS,
+    NOTE_SECONDS,
+    BatteryClip,
+    battery,
+    write_battery,
+)
 
 __all__ = ["ConceptMaps", "concepts"]
 
 #: The closed form: exact, the same on every machine, and of some hundred clips as good as any.
-PROBING = {"probe": ["closed"], "seeds": 1}
+PROBING = Probing(probe=["closed"], seeds=1)
 Say = Callable[[str], None]
 
 
@@ -91,6 +98,7 @@ def concepts(
     progress: Progress | None = None,
     command: Sequence[str] = (),
     say: Say = lambda _: None,
+    clips: Mapping[str, Sequence[BatteryClip]] | None = None,
 ) -> ConceptMaps:
     """Compose the battery, take encoders over it, probe every concept, and write the two maps.
 
@@ -106,6 +114,8 @@ def concepts(
         Goes into the provenance.
     say : callable
         Told what each encoder will cost, before any begins.
+    clips : mapping of str to sequence of BatteryClip, optional
+        The sets that are asked, ``tunes`` and ``changes`` among them; the whole battery by default.
 
     Raises
     ------
@@ -117,7 +127,7 @@ def concepts(
     progress = progress or Silent()
     with owned_directory(out, "concepts", asked.on_record()), passing_directory(out) as place:
         refuse_unfit(asked)
-        tables = write_battery(place, battery())
+        tables = write_battery(place, clips or battery())
         sets = {name: survey(Dataset.load(table), progress) for name, table in tables.items()}
         tell_costs(asked, sets, say)
         maps = ask_battery(asked, sets, progress, out / "probes")
@@ -176,7 +186,7 @@ def ask_battery(asked: Battery, sets: Mapping[str, Dataset], progress: Progress,
     passes = extract_all(asked.encoders(), asking, progress)
     refuse_failed(passes)
     *usable, _ = keep_usable(asking, passes)
-    results = probe_tasks(usable, passes.stores[:-1], Probing(**PROBING), progress, keep)
+    results = probe_tasks(usable, passes.stores[:-1], PROBING, progress, keep)
     # Tunes and their changes are of one store, since all clips are cut alike.
     clips = pd.concat([sets["tunes"].clips, sets["changes"].clips], ignore_index=True)
     features = distinct_networks([stored_features(store, clips) for store in passes.stores[-1]])[0]
