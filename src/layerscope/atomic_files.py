@@ -46,6 +46,7 @@ UNFINISHED = ".unfinished-"
 REQUESTS = {
     "study": "study.json",
     "comparison": "comparison.json",
+    "concepts": "concepts.json",
     "pretraining": "recipe.json",
     "report of several runs": "runs.json",
 }
@@ -54,6 +55,7 @@ SIGNS = {
     "study": {"data", "seeds"},
     "comparison": {"data", "frames"},
     "report of several runs": {"runs"},
+    "concepts": {"model", "no_twins"},
 }
 #: Requests that may share a directory, because one page shows both.
 SHARING = ({"study", "comparison"}, {"report of several runs", "comparison"})

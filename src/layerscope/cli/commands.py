@@ -32,6 +32,7 @@ from layerscope.cli.terminal import (
     plain_console,
     print_answers,
     print_check,
+    print_concepts,
     print_encoders,
     print_exported,
     print_lines,
@@ -43,7 +44,7 @@ from layerscope.cli.terminal import (
     verbosity,
 )
 from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError, unknown
-from layerscope.study.options import Comparison, Computing, Models, Plan, checked, make_plan, read_plan
+from layerscope.study.options import Battery, Comparison, Computing, Models, Plan, checked, make_plan, read_plan
 
 __all__ = ["app", "main"]
 
@@ -57,7 +58,7 @@ app = typer.Typer(
     "LAYERSCOPE_DATA where the data sets of tasks lie (in the cache). More: docs/commands.md.",
 )
 #: Commands that keep what they have done when they are stopped.
-CONTINUING = frozenset({"run", "compare", "demo", "pretrain", "data"})
+CONTINUING = frozenset({"run", "compare", "concepts", "demo", "pretrain", "data"})
 #: May stand anywhere in a command, as people type them.
 ANYWHERE = ("-q", "--quiet", "-v", "--verbose")
 
@@ -146,6 +147,18 @@ def compare(
     similarities = compare_models(asked, out, progress=shown_progress(), command=sys.argv)
     write_page(out)
     print_similarities(similarities, out, time.monotonic() - started)
+
+
+@app.command()
+@takes_fields(Battery)
+def concepts(given: dict[str, Any], out: Annotated[Path, typer.Option(help="A directory of its own.")]) -> None:
+    """Show which concepts of music each layer tells, and what it is invariant to, by music composed for it."""
+    asked = checked(Battery, given, "command line")
+    from layerscope.study.concepts import concepts as ask_concepts
+
+    started = time.monotonic()
+    maps = ask_concepts(asked, out, progress=shown_progress(), command=sys.argv, say=say)
+    print_concepts(maps, out, time.monotonic() - started)
 
 
 @app.command()

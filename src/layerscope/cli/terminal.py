@@ -210,6 +210,14 @@ def print_similarities(similarities: Any, out: Path, seconds: float) -> None:
     console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)")
 
 
+def print_concepts(maps: Any, out: Path, seconds: float) -> None:
+    """Print what is shown of each concept."""
+    from layerscope.report.concept_page import sentences
+
+    print_lines(f"{name}: {sentence}" for name, sentence in sentences(maps.scores, maps.invariance))
+    console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)")
+
+
 def print_exported(exported: Any) -> None:
     """Print what was exported, and what it costs beside the whole model."""
     console.print(f"{exported.what}: {exported.score}", soft_wrap=True)

@@ -37,6 +37,7 @@ __all__ = [
     "pinned",
     "result_name",
     "stands_for_itself",
+    "twin_name",
     "without_seed",
 ]
 
@@ -302,6 +303,21 @@ def result_name(name: str) -> str:
         return name.removeprefix(HUB).partition("@")[0].rpartition("/")[2]
     # Resolved, because `.` has no name of its own.
     return Path(name).resolve().name
+
+
+def twin_name(name: str) -> str | None:
+    """Return the name of a model's untrained twin, None where it has none: of twins, plain features and own encoders.
+
+    Examples
+    --------
+    >>> twin_name("toy-muq"), twin_name("mfcc"), twin_name("random:toy-muq"), twin_name("my_package.encoders:make")
+    ('random:toy-muq', None, None, None)
+    """
+    source = labelled(name)[1]
+    # States on disk are of no network that is at hand.
+    on_disk = (Path(source) / FEATURES).is_file()
+    alone = on_disk or source.startswith(RANDOM) or source in BASELINES or names_code(source)
+    return None if alone else RANDOM + source
 
 
 def without_seed(name: str) -> str:

@@ -5,6 +5,7 @@ A table is read by the keyboard and by screen readers as it is, and no cell shri
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,8 @@ class ShadedCell:
         Colours.
     marks : str
         Classes of `page.css`: ``chosen``, ``best``.
+    shade : float
+        What the colour says, from 0 to 1; NaN for grey.
     """
 
     text: str
@@ -44,6 +47,7 @@ class ShadedCell:
     paper: str
     ink: str
     marks: str = ""
+    shade: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,9 @@ EMPTY = ShadedCell("", "", "transparent", "inherit")
 
 def shaded(shade: float, text: str, tip: str, marks: str = "") -> ShadedCell:
     """Return a cell coloured by a share from 0 to 1, grey where it is NaN."""
-    paper = UNTOLD if np.isnan(shade) else to_hex(COLOURS(min(1.0, max(0.0, float(shade)))))
-    return ShadedCell(text, tip, paper, ink_on(min(1.0, max(0.0, shade)) if shade == shade else shade), marks)
+    within = shade if np.isnan(shade) else min(1.0, max(0.0, float(shade)))
+    paper = UNTOLD if np.isnan(shade) else to_hex(COLOURS(within))
+    return ShadedCell(text, tip, paper, ink_on(within), marks, within)
 
 
 def score_cell(score: pd.Series, where: str) -> ShadedCell:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from layerscope.encoders import Encoder
 
 __all__ = [
+    "Battery",
     "Call",
     "Comparison",
     "Computing",
@@ -342,6 +343,30 @@ class Comparison(Computing, Sources):
     model: Names = Field(min_length=1, description=Sources.model_fields["model"].description)
     # As many as every pass keeps of a clip (FRAMES_A_CLIP), so that none is encoded again for them.
     frames: int = Field(100, ge=2, description="Frames that are drawn of each clip, so that no long one dominates.")
+
+
+class Battery(Computing):
+    """Which encoders are asked for concepts."""
+
+    model: Names = Field(min_length=1, description="As of run; plain features (`layerscope ls baselines`) as well.")
+    layers: str | None = Field(None, description=Sources.model_fields["layers"].description)
+    no_twins: bool = Field(default=False, description="Leave out the untrained twin that each model is beside.")
+
+    @field_validator("model")
+    @classmethod
+    def make_models_absolute(cls, value: list[str]) -> list[str]:
+        """Return models on disk by the whole path: what is on record is compared with them."""
+        return located(value, Path())
+
+    def encoders(self) -> Iterator[Encoder]:
+        """Load the encoders one after another, each model's untrained twin after it, so that no two are in memory."""
+        from layerscope.encoders.model_names import twin_name
+
+        for name in self.model:
+            yield self.load(name, layers=self.layers)
+            twin = None if self.no_twins else twin_name(name)
+            if twin is not None and twin not in self.model:
+                yield self.load(twin, layers=self.layers)
 
 
 def refuse_same_names(names: Sequence[str]) -> None:

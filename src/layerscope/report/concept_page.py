@@ -1,0 +1,179 @@
+"""The page of a battery of concepts: what each layer tells, what moves it, and both in a sentence a concept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from layerscope.atomic_files import write_atomically, write_text
+from layerscope.encoders.published_models import RANDOM
+from layerscope.report.figure_style import drawing, new_figure
+from layerscope.report.heat_maps import MOST_NUMBERED, draw_cells, ink_on
+from layerscope.report.page import as_file, as_link
+from layerscope.report.shaded_tables import EMPTY, ShadedCell, ShadedTable, shaded
+
+__all__ = ["write_concept_page"]
+
+#: model → its layers
+Layers = dict[str, list[int]]
+
+
+def write_concept_page(scores: pd.DataFrame, invariance: pd.DataFrame, facts: Mapping[str, Any], page: Path) -> None:
+    """Write the page, and ``figures/concepts.png|pdf`` and ``figures/invariance.png|pdf`` beside it.
+
+    Parameters
+    ----------
+    scores, invariance : DataFrame
+        See `layerscope.study.concepts.ConceptMaps`.
+    facts : mapping
+        Its facts: ``models``, ``clips``, ``minutes``, ``motifs``.
+    page : Path
+        The HTML file.
+    """
+    tables = {"concepts": told_table(scores), "invariance": moved_table(invariance)}
+    for name, table in tables.items():
+        for suffix in ("png", "pdf"):
+            write_atomically(page.parent / "figures" / f"{name}.{suffix}", as_file(draw(table), suffix))
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("layerscope", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    package = files("layerscope.report")
+    text = environment.get_template("concepts.html").render(
+        title="Which concepts of music does each layer tell?",
+        style=package.joinpath("page.css").read_text(encoding="utf-8"),
+        script=package.joinpath("page.js").read_text(encoding="utf-8"),
+        facts=facts,
+        told=tables["concepts"],
+        moved=tables["invariance"],
+        sentences=sentences(scores, invariance),
+        downloads={"concepts.csv": as_link(scores), "invariance.csv": as_link(invariance)},
+        tasks=[],
+    )
+    write_text(page, text)
+
+
+def layers_of(table: pd.DataFrame) -> Layers:
+    """Return the models of a table with their layers, in its order."""
+    return {str(model): list(map(int, rows.layer.unique())) for model, rows in table.groupby("model", sort=False)}
+
+
+def percent(share: float) -> str:
+    """Return a share as whole percents.
+
+    Examples
+    --------
+    >>> percent(0.126), percent(-0.031)
+    ('13', '−3')
+    """
+    return f"{100 * share:.0f}".replace("-0", "0").replace("-", "−")
+
+
+def within(share: float, low: float, high: float) -> str:
+    """Return a share with its interval, in percent.
+
+    Examples
+    --------
+    >>> within(0.5, 0.4, 0.62), within(0.5, math.nan, math.nan)
+    ('50 % [40, 62]', '50 %')
+    """
+    return f"{percent(share)} %" + ("" if math.isnan(low) else f" [{percent(low)}, {percent(high)}]")
+
+
+def told_table(scores: pd.DataFrame) -> ShadedTable:
+    """Return the share of the way from chance to perfect of every concept in every layer."""
+
+    def cell(row: Any) -> ShadedCell:
+        tip = f"{row.concept}, {row.model}, layer {row.layer}: {within(row.share, row.share_low, row.share_high)}"
+        tip += f" of the way; accuracy {percent(row.accuracy)} %, chance {percent(row.chance)} %"
+        tip += "" if row.shown else "; not shown to lie above chance"
+        tip += "; preferred by validation" if row.chosen else ""
+        shade = row.share if row.shown else math.nan
+        return shaded(shade, percent(row.share), tip, "chosen" if row.chosen and row.shown else "")
+
+    return table_of(scores, "concept", cell, "What each layer tells, in percent of the way from chance to perfect")
+
+
+def moved_table(invariance: pd.DataFrame) -> ShadedTable:
+    """Return the total index of every factor in every layer."""
+
+    def cell(row: Any) -> ShadedCell:
+        if math.isnan(row.total):
+            return shaded(math.nan, "", f"{row.factor}, {row.model}, layer {row.layer}: states do not vary")
+        tip = f"{row.factor}, {row.model}, layer {row.layer}: {within(row.total, row.total_low, row.total_high)}"
+        tip += f" where it alone differs; by itself it makes {within(row.main, row.main_low, row.main_high)}"
+        return shaded(row.total if row.shown else math.nan, percent(row.total), tip)
+
+    return table_of(invariance, "factor", cell, "How far a factor alone moves each layer, in percent of everything")
+
+
+def table_of(table: pd.DataFrame, rows: str, cell: Any, title: str) -> ShadedTable:
+    """Return a table with a row for each of its names and a column for each layer."""
+    layers = layers_of(table)
+    cells = {(getattr(row, rows), row.model, int(row.layer)): cell(row) for row in table.itertuples()}
+    lines = [
+        (name, "", [cells.get((name, model, layer), EMPTY) for model in layers for layer in layers[model]])
+        for name in table[rows].unique()
+    ]
+    groups = [(model, list(map(str, numbers))) for model, numbers in layers.items()]
+    return ShadedTable(title, f"{rows} \\ layer", groups, lines)
+
+
+def draw(table: ShadedTable) -> Figure:
+    """Return a table of the page as a figure, a panel a model."""
+    widths = [len(columns) for _, columns in table.groups]
+    with drawing(grid=False):
+        figure = new_figure(max(5.0, 2.2 + 0.5 * sum(widths)), 1.6 + 0.34 * len(table.rows))
+        panels = np.atleast_1d(figure.subplots(1, len(widths), sharey=True, width_ratios=widths))
+        first = 0
+        for axes, (model, columns) in zip(panels, table.groups, strict=True):
+            part = [cells[first : first + len(columns)] for _, _, cells in table.rows]
+            draw_cells(axes, np.array([[cell.shade for cell in row] for row in part], np.float64))
+            for down, row in enumerate(part):
+                for across, cell in enumerate(row):
+                    if len(columns) <= MOST_NUMBERED:
+                        axes.text(across, down + 0.02, cell.text, ha="center", va="center", fontsize="x-small",
+                                  color=ink_on(cell.shade))  # fmt: skip
+            axes.set_xticks(range(len(columns)), columns)
+            axes.set_xlabel("layer")
+            axes.set_title(model, fontsize="medium", loc="left")
+            first += len(columns)
+        panels[0].set_yticks(range(len(table.rows)), [name for name, _, _ in table.rows])
+        panels[0].invert_yaxis()
+    return figure
+
+
+def sentences(scores: pd.DataFrame, invariance: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return each concept with a sentence of what is shown of it; an untrained twin is told of beside its model."""
+    models = set(scores.model)
+    twins = [model for model in models if model.startswith(RANDOM) and model.removeprefix(RANDOM) in models]
+    told = []
+    for concept, rows in scores[~scores.model.isin(twins)].groupby("concept", sort=False):
+        words = [told_by(model_rows, invariance) for _, model_rows in rows.groupby("model", sort=False)]
+        told.append((str(concept), f"{'; '.join(words)}."))
+    return told
+
+
+def told_by(rows: pd.DataFrame, invariance: pd.DataFrame) -> str:
+    """Return what the layers of a model show of a concept, and how far the concept alone moves the preferred one."""
+    row = rows[rows.chosen].iloc[0]
+    if not row.shown:
+        others = ", ".join(str(layer) for layer in rows.layer[rows.shown])
+        return f"{row.model} in layers {others}, not in the preferred one" if others else f"{row.model} not shown"
+    text = f"{row.model} in layer {row.layer}, {within(row.share, row.share_low, row.share_high)} of the way"
+    text += {
+        "yes": ", more than its untrained twin", "no": ", which is not shown to be more than its untrained twin",
+    }.get(row.above_twin, "")  # fmt: skip
+    moved = invariance[
+        (invariance.factor == row.concept) & (invariance.model == row.model) & (invariance.layer == row.layer)
+    ]
+    for index in moved[moved.shown].itertuples():
+        text += f" (alone it moves that layer {within(index.total, index.total_low, index.total_high)} as far as all)"
+    return text
