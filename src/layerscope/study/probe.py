@@ -16,6 +16,7 @@ from layerscope.features.clip_features import Features, refuse_different
 from layerscope.probes.fitting import (
     Target,
 )
+from layerscope.probes.inputs import refuse_sets
 from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.options import Call, Computing, Probing, checked, located, refuse_same_names
 from layerscope.study.progress import Silent
@@ -35,6 +36,8 @@ def probe(
     kind: str | None = None,
     metric: str | None = None,
     probes: str | Sequence[str] = ("mlp", "linear", "closed"),
+    layers_as: str | Sequence[str] = (),
+    beyond_plain: bool = False,
     seeds: int = 5,
     folds: int | None = None,
     split_seed: int = 0,
@@ -61,6 +64,11 @@ def probe(
         By which validation chooses; the first of the kind by default.
     probes : str or sequence of str
         Which probes, with commas or one by one.
+    layers_as : str or sequence of str
+        Sets of layers beside single ones: ``"4+7"`` and ``"5-12"`` by mean and side by side, ``"mean"`` of all, and
+        ``"search"`` for sets of up to four.
+    beyond_plain : bool
+        What each layer adds to the best plain feature, and what it lacks of it.
     seeds : int
         How many trainings of each probe that has randomness.
     folds : int, optional
@@ -98,7 +106,8 @@ def probe(
     >>> probe(features, probes=["closed"]).best_layers().layer.tolist()
     [1]
     """
-    given = {"target": target, "kind": kind, "metric": metric, "probe": probes, "seeds": seeds, "folds": folds,
+    given = {"target": target, "kind": kind, "metric": metric, "probe": probes, "layers_as": layers_as,
+             "beyond_plain": beyond_plain, "seeds": seeds, "folds": folds,
              "split_seed": split_seed, "window": window, "allow_leaks": allow_leaks, "memory": memory,
              "device": device, "precision": precision, "batch_seconds": batch_seconds}  # fmt: skip
     asked = checked(Call, given, "probe()")
@@ -117,6 +126,11 @@ def probe(
         )
     encoders = [encoder_of(one, asked) for one in subjects if not isinstance(one, Features)]
     refuse_same_names([encoder.name for encoder in encoders])
+    models = [one for one in (*encoders, *features) if not one.baseline]
+    for model in models:
+        refuse_sets(asked.layers_as, model.name if isinstance(model, Encoder) else model.model, model.layers)
+    if asked.beyond_plain and not 0 < len(models) < len(subjects):
+        raise UsageError("'beyond_plain' needs a model and a plain feature; give both, or leave it out")
     if features and not encoders and dataset is None:
         return probe_own(features, asked)
     if features or dataset is None:
