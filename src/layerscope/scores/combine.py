@@ -16,6 +16,8 @@ __all__ = ["combine"]
 
 #: What is put together: runs of one model may have been made with different probes.
 KEY = ["task", "model", "probe"]
+#: Facts of a task that are told model by model.
+BY_MODEL = ("layer_sets", "beyond_plain")
 
 
 def combine(runs: Sequence[Results]) -> Results:
@@ -62,6 +64,7 @@ def combine(runs: Sequence[Results]) -> Results:
                 raise UsageError(
                     f"task '{name}' is of different clips, labels or splits in these runs; they do not compare"
                 )
+            tasks[name] = tasks[name] | {key: facts[key] | tasks[name].get(key, {}) for key in BY_MODEL if key in facts}
         for name, facts in run.facts["models"].items():
             networks = [models.setdefault(name, facts).get("network", ""), facts.get("network", "")]
             # Features that were handed in have no network to compare.

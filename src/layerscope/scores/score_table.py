@@ -303,9 +303,8 @@ def is_set(name: str) -> bool:
 def wide_inputs(rows: pd.DataFrame) -> list[str]:
     """Return the inputs among rows of a summary that take several layers, or are fixed, in the order of tables."""
     present = dict.fromkeys(rows.input)
-    return [name for name in WIDE_INPUTS if name in present] + [
-        name for name in present if name.startswith((*SETS, SEARCHED))
-    ]
+    sets = [name for name in present if name.startswith((*SETS, SEARCHED))]
+    return [*(name for name in WIDE_INPUTS if name in present), *sets]
 
 
 def table_digests(directory: Path, names: Iterable[str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ import pandas as pd
 from layerscope.scores.against_controls import spread_over_trainings
 from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.layer_selection import Choice, choose_row
-from layerscope.scores.score_table import Comparison, Results, is_set, wide_inputs
+from layerscope.scores.score_table import SEARCHED, Comparison, Results, is_set, wide_inputs
 
 __all__ = ["Gain", "better_set", "gain_between", "gains", "gains_over_layer", "steps_of_search"]
 
@@ -57,15 +57,16 @@ def gains(results: Results, pairs: Sequence[tuple[pd.Series, pd.Series]]) -> lis
 
 
 def gains_over_layer(results: Results, layer: pd.Series) -> list[Gain]:
-    """Return what every input of several layers has over one layer, with its probe; ``last`` is but one."""
+    """Return what every input of several layers has over one layer, with its probe."""
     rows = results.of(task=layer.task, model=layer.model, probe=layer.probe, metric=layer.metric)
-    names = [name for name in wide_inputs(rows) if name != "last"]
+    names = [name for name in wide_inputs(rows) if name not in ("last", f"{SEARCHED}1)")]
     return gains(results, [(row, layer) for name in names for _, row in rows[rows.input == name].iterrows()])
 
 
 def better_set(results: Results, layer: pd.Series, rivals: Sequence[pd.Series]) -> Choice[pd.Series] | None:
-    """Return the set of layers that is shown to beat a model's layer and all rivals, of several the one that validation
-    prefers; nothing where there is none.
+    """Return the set of layers that is shown to beat a model's layer and all rivals; nothing where there is none.
+
+    Of several it is the one that validation prefers.
 
     Parameters
     ----------
@@ -76,15 +77,14 @@ def better_set(results: Results, layer: pd.Series, rivals: Sequence[pd.Series]) 
     rivals : sequence of Series
         Rows of the plain feature and of the untrained twin that validation prefers.
     """
-    rows = results.of(task=layer.task, model=layer.model, probe=layer.probe, metric=layer.metric)
     # What a search has found without being shown to need its last layer is not recommended.
     idle = [gain.row for gain in steps_of_search(results, layer) if gain.verdict != "better"]
-    sets = [row for _, row in rows[rows.input.map(is_set) & ~rows.index.isin(idle)].iterrows()]
+    better = [gain.row for gain in gains_over_layer(results, layer) if gain.verdict == "better"]
     chance = float(results.facts["tasks"][layer.task]["chance"])
     shown = [
         row
-        for row, gain in zip(sets, gains(results, [(row, layer) for row in sets]), strict=True)
-        if gain.verdict == "better"
+        for row in (results.summary.loc[number] for number in better if number not in idle)
+        if is_set(row.input)
         and row.ci_low > chance
         and all(gain_between(results, row, rival).low > 0 for rival in rivals)
     ]
@@ -102,8 +102,8 @@ def steps_of_search(results: Results, beside: pd.Series) -> list[Gain]:
     beside : Series
         Any row of the task, model, probe and metric that are meant.
     """
-    searched = results.facts["tasks"][beside.task].get("layer_sets", {}).get("searched", {}).get(beside.model)
-    if not searched:
+    searched = results.facts["tasks"][beside.task].get("layer_sets", {}).get(beside.model, {})
+    if "steps" not in searched:
         return []
     rows = results.of(task=beside.task, model=beside.model, probe=beside.probe, metric=beside.metric)
     steps = [

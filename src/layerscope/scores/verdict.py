@@ -83,8 +83,9 @@ class Verdict:
         Which.
     verdict : {"layer", "plain", "undecided", "nothing"}
         ``layer``: it is shown to beat the constant answer, shuffled labels, the best plain feature and the untrained
-        twin, and may be the best layer, or is a set of layers that is shown to beat the best one. ``plain``: a plain feature beats the constant answer and shuffled labels, and
-        no layer is better by more than `MARGIN`, which is shown as well.
+        twin, and may be the best layer, or is a set of layers that is shown to beat the best one. ``plain``: a plain
+        feature beats the constant answer and shuffled labels, and no layer is better by more than `MARGIN`, which is
+        shown as well.
         ``undecided``: something beats the controls, and which of the candidates to use is not shown. ``nothing``: no
         input is shown to beat the controls.
     model, input, probe : str
@@ -206,9 +207,10 @@ def decide(results: Results, task: str) -> Verdict:
     rivals = [
         rival for rival in (plain, twin) if rival and layer and not is_shown_over(results, layer.chosen, rival.chosen)
     ]
-    wider = better_set(results, layer.chosen, [rival.chosen for rival in (plain, twin) if rival]) if layer else None
     # A set that is shown to beat a layer which beats its controls beats them too: noise is recommended no more often.
-    if wider and layer_shown:
+    rows = [rival.chosen for rival in (plain, twin) if rival]
+    wider = better_set(results, layer.chosen, rows) if layer and layer_shown else None
+    if wider:
         return record(results, wider, "layer", [wider.chosen])
     if layer and layer_shown and not rivals and may_be_best(results, layer.chosen):
         return record(results, layer, "layer", [layer.chosen])

@@ -1,5 +1,7 @@
-"""Inputs that depend on what others have scored: sets of layers that are searched, and the best plain feature beside
-every layer. They run where they are asked for, after all other trainings of a task."""
+"""Inputs that depend on what others have scored: sets of layers that are searched, the best plain feature beside layers.
+
+They run where they are asked for, after all other trainings of a task.
+"""
 
 from __future__ import annotations
 
@@ -101,8 +103,9 @@ def further_inputs(study: Study, finished: Sequence[Finished], progress: Progres
     features = list({id(each.job.features): each.job.features for each in finished}.values())
     models = studied_models(features)
     if study.asked.layers_as:
-        left_out = [text for each in models for text in means_left_out(each, study.asked.layers_as)]
-        further.facts["layer_sets"] = {"left_out": left_out, "searched": {}}
+        further.facts["layer_sets"] = {
+            each.model: {"left_out": means_left_out(each, study.asked.layers_as)} for each in models
+        }
     if SEARCH in study.asked.layers_as:
         add_searched(further, study, finished, models, progress)
     if study.asked.beyond_plain:
@@ -113,7 +116,7 @@ def further_inputs(study: Study, finished: Sequence[Finished], progress: Progres
 def means_left_out(features: Features, sets: Sequence[str]) -> list[str]:
     """Return which sets have no mean, since their layers differ in width, in words."""
     return [
-        f"{text} of {features.model} has no mean, since its layers differ in width"
+        f"{text} of {features.model} has no mean, since its layers differ in width: it is side by side alone."
         for text in sets
         if text != SEARCH and not any(each.name.startswith("mean(") for each in sets_of(features, [text]))
     ]
@@ -132,8 +135,7 @@ def add_searched(
                 steps = add_path(further, study, finished, features, paths[0])
             else:
                 steps = add_paths(further, study, finished, features, paths)
-            searched = {"steps": steps, "layers": paths}
-            further.facts["layer_sets"]["searched"][features.model] = searched
+            further.facts["layer_sets"][features.model] |= {"steps": steps, "layers": paths}
 
 
 def searched_paths(features: Features, target: Target) -> list[list[int]]:
@@ -228,18 +230,18 @@ def add_beyond_plain(
     further: Further, study: Study, finished: Sequence[Finished], models: Sequence[Features], progress: Progress
 ) -> None:
     """Score every layer of the models with the plain feature beside it that validation prefers with the probe."""
-    facts = further.facts["beyond_plain"] = dict[str, Any]()
+    facts = further.facts["beyond_plain"] = {each.model: dict[str, Any]() for each in models}
     task = study.names["task"]
     with progress.task(f"layers beside plain features, {task}", len(models) * len(study.asked.probe), "models") as step:
         for probe in study.asked.probe:
             best = best_plain_of(finished, probe)
             plain, summary = best.job.features, best.job.chosen
-            facts[probe] = {"model": plain.model, "input": summary.name, "clip_means": []}
             for features in models:
                 both = beside_layers(features, plain, summary)
                 jobs = [Job(both, Input("plain+layer", layer), probe) for layer in features.layers]
-                if not cut_alike(features, plain):
-                    facts[probe]["clip_means"].append(features.model)
+                alike = cut_alike(features, plain)
+                facts[features.model][probe] = {"model": plain.model, "input": summary.name, "clip_means": not alike}
+                if not alike:
                     jobs.append(Job(plain_alone(features, plain, summary), Input("plain", 0), probe))
                 further.finished += study.score(jobs)
                 step(1, 0.0)

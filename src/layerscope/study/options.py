@@ -39,8 +39,8 @@ __all__ = [
 
 AnyOptions = TypeVar("AnyOptions", bound="Options")
 
-#: Options that came later, as they are where nobody says them: then a study's record is as it was before there were.
-LATER: dict[str, Any] = {"precision": "float32", "layers_as": [], "beyond_plain": False}
+#: Options that came later, as they are where nobody says them: a study's record is then as it was before there were.
+LATER: dict[str, Any] = {"layers_as": [], "beyond_plain": False}
 
 #: What a preset sets, where it is not said otherwise; the seed of the one training is not MARBLE's 1234 but 0.
 PRESETS: dict[str, dict[str, Any]] = {"paper": {"probe": ["mlp"], "seeds": 1}, "robust": {}}
@@ -163,9 +163,13 @@ class Computing(Options):
 
     def on_record(self) -> dict[str, Any]:
         """Return the options that results depend on, as JSON can write them: the same study may go on elsewhere."""
-        record = self.model_dump(mode="json", exclude={"device", "batch_seconds"})
+        record = self.model_dump(mode="json", exclude={"device", "batch_seconds", *self.unsaid()})
         # As directories have it that were begun before there was a choice.
-        return {key: value for key, value in record.items() if key not in LATER or value != LATER[key]}
+        return {key: value for key, value in record.items() if (key, value) != ("precision", "float32")}
+
+    def unsaid(self) -> set[str]:
+        """Return the options that came later and are not said."""
+        return {name for name, value in LATER.items() if getattr(self, name, value) == value}
 
 
 class Sources(Options):
@@ -329,9 +333,7 @@ class Plan(Computing, Probing, Sources):
             raise ValueError("'kind' is of a single target; leave it out")
         if (self.layers_as or self.beyond_plain) and not self.model:
             asked = "layers_as" if self.layers_as else "beyond_plain"
-            raise ValueError(
-                f"'{asked}' is about layers of a model; give one (`layerscope ls models`), or leave it out"
-            )
+            raise ValueError(f"'{asked}' is about layers of a model; give one (`layerscope ls models`) or leave it out")
         if self.beyond_plain and not self.baseline:
             raise ValueError("'beyond_plain' needs a plain feature; give one (--baseline mfcc), or leave it out")
         return self

@@ -14,7 +14,7 @@ from layerscope.atomic_files import discard, owned_directory, write_json
 from layerscope.scores.score_table import write_csv
 from layerscope.scores.tabulate import tabulate
 from layerscope.study.extraction import Stores, extract_all, keep_usable
-from layerscope.study.options import LATER, Plan, Probing
+from layerscope.study.options import Plan, Probing
 from layerscope.study.predictions import recommended
 from layerscope.study.progress import Progress, Silent
 from layerscope.study.ray_cluster import connected
@@ -104,9 +104,7 @@ def finish(results: Results, out: Path, plan: Plan, command: Sequence[str]) -> N
     """Write the tables, the provenance and the report."""
     provenance = {
         "command": list(command),
-        "study": plan.model_dump(
-            mode="json", exclude={name for name in ("layers_as", "beyond_plain") if getattr(plan, name) == LATER[name]}
-        ),
+        "study": plan.model_dump(mode="json", exclude=plan.unsaid()),
         "passes": results.facts["passes"],
         "models": results.facts["models"],
         "tasks": results.facts["tasks"],
