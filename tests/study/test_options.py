@@ -148,6 +148,7 @@ def test_every_field_has_help():
 
 #: A value of each field, as TOML and as the command line have it, that is not its default.
 VALUES = {
+    "layers_as": '["4+7", "search"]', "beyond_plain": "true",
     "data": '"x"', "root": '"x"', "model": '"a"', "layers": '"0-1"', "target": '"b"', "kind": '"key"',
     "probe": '"mlp"', "seeds": "2", "folds": "4", "split_seed": "7", "window": "1.5", "allow_leaks": "true",
     "baseline": '"mel"', "task": '"emo"', "preset": '"robust"', "twins": "3", "strict": "true",
@@ -160,6 +161,7 @@ def test_every_field_is_a_key_of_a_study_file(tmp_path):
     assert set(VALUES) == set(Plan.model_fields)
     for name, value in VALUES.items():
         data = "" if name in ("data", "task") else 'data = "y"\n'
+        data += 'model = "muq"\n' if name in ("layers_as", "beyond_plain") else ""
         (tmp_path / "study.toml").write_text(f"{data}{name} = {value}\n")
         plan = read_plan(tmp_path / "study.toml")
         assert name in plan.model_fields_set

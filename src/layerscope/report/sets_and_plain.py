@@ -155,13 +155,21 @@ def gain_record(results: Results, gain: Gain) -> dict[str, Any]:
 def sets_table(results: Results) -> pd.DataFrame:
     """Return what sets have over the layer of every model and probe, and what each step of a search adds."""
     records = []
-    for task in results.tasks:
+    for task in (name for name in results.tasks if "layer_sets" in results.facts["tasks"][name]):
         own = results.only(task)
         layers = own.of(metric=own.facts["primary"], input="layer")
         for _, row in layers[layers.chosen & layers.model.isin(models_of(own))].iterrows():
             for what, gains in (("over one layer", gains_over_layer(own, row)), ("step", steps_of_search(own, row))):
                 records += [{"task": task, "what": what, **gain_record(own, gain)} for gain in gains]
-    return pd.DataFrame(records)
+    return as_table(records)
+
+
+def as_table(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return records as a table of four digits, empty where a number is not known."""
+    table = pd.DataFrame(records)
+    for name in {"difference", "low", "high"} & set(table):
+        table[name] = ["" if value is None else f"{value:.4f}" for value in (each[name] for each in records)]
+    return table
 
 
 def beyond_section(results: Results) -> Section | None:
@@ -235,12 +243,17 @@ def beyond_record(results: Results) -> list[dict[str, Any]] | None:
     """Return what ``answer.json`` holds of layers beside plain features; nothing where it was not asked."""
     if "beyond_plain" not in results.facts:
         return None
-    return beyond_table(results).drop(columns="task").replace({float("nan"): None}).to_dict("records")
+    return beyond_records(results)
 
 
 def beyond_table(results: Results) -> pd.DataFrame:
     """Return what every layer adds and lacks with every probe."""
-    records = [
+    return as_table(beyond_records(results))
+
+
+def beyond_records(results: Results) -> list[dict[str, Any]]:
+    """Return what every layer adds and lacks with every probe, as records."""
+    return [
         {"task": task, "what": what, "layer": each.layer, "plain": plain["model"], "plain_input": plain["input"],
          **gain_record(results, gain)}
         for task in results.tasks
@@ -249,4 +262,3 @@ def beyond_table(results: Results) -> pd.DataFrame:
         for each in beyond_plain(results, task, model, probe)
         for what, gain in (("adds", each.adds), ("lacks", each.lacks))
     ]  # fmt: skip
-    return pd.DataFrame(records)

@@ -53,10 +53,10 @@ def beyond_plain(results: Results, task: str, model: str, probe: str) -> list[Be
     if plain is None or not both:
         return []
     # Where windows differ, held against what stands beside the layers, alone.
-    averaged = own[own.input == "plain"]
-    alone = (averaged if len(averaged) else rows[(rows.model == plain["model"]) & (rows.input == plain["input"])]).iloc[
-        0
-    ]
+    if plain["clip_means"]:
+        alone = own[own.input == "plain"].iloc[0]
+    else:
+        alone = rows[(rows.model == plain["model"]) & (rows.input == plain["input"])].iloc[0]
     layers = {row.layer: row for _, row in own[own.input == "layer"].iterrows()}
     adds = gains(results, [(row, alone) for row in both])
     lacks = gains(results, [(row, layers[row.layer]) for row in both])

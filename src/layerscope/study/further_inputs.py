@@ -1,4 +1,4 @@
-"""Inputs that depend on what others have scored: sets of layers that are searched, the best plain feature beside layers.
+"""Inputs that follow from scores: sets of layers that are searched, and the best plain feature beside every layer.
 
 They run where they are asked for, after all other trainings of a task.
 """
@@ -200,8 +200,13 @@ def add_paths(
         ]
         left += map(list, zip(*by_training, strict=True))
         for size, outcomes in zip(sizes, left, strict=True):
-            label = {"model": features.model, "probe": probe, **study.names}
-            label |= {"input": f"{SEARCHED}{size})", "layer": None}
+            label = {
+                "model": features.model,
+                "probe": probe,
+                **study.names,
+                "input": f"{SEARCHED}{size})",
+                "layer": None,
+            }
             kept = {name: study.splits[name] for name in ("valid", "test")}
             joined = joined_trainings(outcomes, study.target)
             further.entries += score_outcome(label, joined, kept, range(study.asked.seeds))

@@ -126,11 +126,9 @@ def probe(
         )
     encoders = [encoder_of(one, asked) for one in subjects if not isinstance(one, Features)]
     refuse_same_names([encoder.name for encoder in encoders])
-    models = [one for one in (*encoders, *features) if not one.baseline]
-    for model in models:
-        refuse_sets(asked.layers_as, model.name if isinstance(model, Encoder) else model.model, model.layers)
-    if asked.beyond_plain and not 0 < len(models) < len(subjects):
-        raise UsageError("'beyond_plain' needs a model and a plain feature; give both, or leave it out")
+    models = [(encoder.name, encoder.layers) for encoder in encoders if not encoder.baseline]
+    models += [(one.model, one.layers) for one in features if not one.baseline]
+    refuse_without(asked, models, len(subjects) - len(models))
     if features and not encoders and dataset is None:
         return probe_own(features, asked)
     if features or dataset is None:
@@ -149,6 +147,16 @@ def probe(
     results = probe_tasks(keep_usable(tasks, passes), passes.stores, asked, Silent())
     results.facts["passes"] = passes.counts
     return results
+
+
+def refuse_without(asked: Probing, models: Sequence[tuple[str, Sequence[int]]], plain: int) -> None:
+    """Raise where models, by name and layers, or the number of plain features do not have what is asked of them."""
+    for name, layers in models:
+        refuse_sets(asked.layers_as, name, layers)
+    if (asked.layers_as or asked.beyond_plain) and not models:
+        raise UsageError("sets of layers and 'beyond_plain' are about layers of a model; give one, or leave them out")
+    if asked.beyond_plain and not plain:
+        raise UsageError("'beyond_plain' needs a plain feature; give one (Features.from_arrays(…, baseline=True))")
 
 
 def encoder_of(subject: str | Encoder, asked: Computing) -> Encoder:
