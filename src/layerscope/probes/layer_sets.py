@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from layerscope.features.row_blocks import Rows
 from layerscope.probes.closed_form import path_of, target_columns
 from layerscope.probes.problem import Problem, clip_means, validation_score
 from layerscope.probes.sample_sums import Moments
-from layerscope.scores.layer_selection import choose
+from layerscope.scores.layer_selection import Choice, choose
 from layerscope.targets.kind import Labels
 
 __all__ = ["DIRECTIONS", "MOST_LAYERS", "LayerBlocks", "search_layers", "sets_tried"]
@@ -94,7 +95,12 @@ class LayerBlocks:
             means = clip_means(answers, self.problem.window_clip[self.windows], len(labels.values))
             return validation_score(self.problem, means)
 
-        return max(choose(penalties, scored).scores, key=lambda score: (score == score, score))
+        return score_of(choose(penalties, scored))
+
+
+def score_of(choice: Choice[Any]) -> float:
+    """Return the score of what was chosen."""
+    return choice.scores[choice.candidates.index(choice.chosen)]
 
 
 def evenly(window_clip: NDArray[np.int64], clips: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -148,7 +154,7 @@ def search_layers(features: Features, labels: Labels, parts: Sequence[Part]) -> 
 
     while len(path) < min(MOST_LAYERS, len(features.layers)):
         step = choose([position for position in range(len(features.layers)) if position not in path], with_path)
-        scores.append(step.scores[step.candidates.index(step.chosen)])
+        scores.append(score_of(step))
         path.append(step.chosen)
     return [features.layers[position] for position in path], scores
 
