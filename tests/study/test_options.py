@@ -187,6 +187,11 @@ def test_a_place_means_the_same_from_every_directory(tmp_path, monkeypatch):
     ("given", "words"),
     [
         ({"seeds": True}, "'seeds': Input should be a valid integer"),
+        ({"layers_as": "4+"}, "layers-as '4+': neither layers"),
+        ({"layers_as": "4+7,7+4", "model": "muq"}, "'layers_as': '4+7' is given twice"),
+        ({"layers_as": "4+7"}, "'layers_as' is about layers of a model"),
+        ({"beyond_plain": True, "model": "muq", "baseline": "none"}, "'beyond_plain' needs a plain feature"),
+        ({"beyond_plain": True, "model": "random:muq", "twins": 2}, "only twins of several draws"),
         ({"seeds": "3"}, "'seeds': Input should be a valid integer"),
         ({"window": True}, "'window': Input should be a valid number"),
         ({"allow_leaks": 1}, "'allow_leaks': Input should be a valid boolean"),

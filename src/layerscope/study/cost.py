@@ -224,7 +224,8 @@ def task_check(
 ) -> TaskCheck:
     """Return what a task would meet."""
     task = trial.task
-    jobs, parts = planned_jobs(features, plan), len(target.parts)
+    jobs = [job for shape in features for job in planned_jobs(shape, features, plan)]
+    parts = len(target.parts)
     # The other probes have no randomness, and are trained once.
     seeds = [plan.seeds if job.probe == "mlp" else 1 for job in jobs]
     clip_parts = [clip_part(target, number) for number in range(parts)]
@@ -295,7 +296,7 @@ def probing_seconds(features: list[Features], target: Target, plan: Plan) -> flo
     total, after = 0.0, decoding_seconds(target)
     timed: dict[tuple[str, int, int], float] = {}
     for shape, probe in itertools.product(features, plan.probe):
-        jobs = [job for job in planned_jobs(features, plan) if (job.features.model, job.probe) == (shape.model, probe)]
+        jobs = [job for job in planned_jobs(shape, features, plan) if job.probe == probe]
         single = max((job for job in jobs if job.chosen.name in SINGLE_INPUTS), key=columns)
         key = (probe, columns(single), len(shape.window_clip))
         if key not in timed:
@@ -309,26 +310,24 @@ def probing_seconds(features: list[Features], target: Target, plan: Plan) -> flo
     return total
 
 
-def planned_jobs(features: Sequence[Features], plan: Plan) -> list[Job]:
-    """Return the jobs of a task, with stand-ins of the right shape for those that others decide.
+def planned_jobs(shape: Features, features: Sequence[Features], plan: Plan) -> list[Job]:
+    """Return the jobs of one encoder of a task, with stand-ins of the right shape for those that others decide.
 
     A search is as many sets as it may find, and the plain feature that is put beside layers is the widest.
     """
-    jobs = plan_jobs(features, plan.probe, plan.layers_as)
-    models = studied_models(features)
+    jobs = plan_jobs([shape], plan.probe, plan.layers_as)
+    if not any(shape is model for model in studied_models(features)):
+        return jobs
+    further: list[tuple[Features, Input]] = []
     if SEARCH in plan.layers_as:
-        jobs += [
-            Job(each, Input(f"concat({size} layers)", layers=each.layers[:size]), probe)
-            for each, probe in itertools.product(models, plan.probe)
-            for size in range(2, min(MOST_LAYERS, len(each.layers)) + 1)
-        ]
+        sizes = range(2, min(MOST_LAYERS, len(shape.layers)) + 1)
+        further += [(shape, Input(f"concat({size} layers)", layers=shape.layers[:size])) for size in sizes]
     if plan.beyond_plain:
         plain = max((each for each in features if each.baseline), key=lambda each: each.read(0).shape[1])
-        for each, probe in itertools.product(models, plan.probe):
-            # As if cut alike: of shapes no clip has a mean.
-            both = beside_layers(each, replace(plain, window_clip=each.window_clip), inputs_of(plain)[-1])
-            jobs += [Job(both, Input("plain+layer", layer), probe) for layer in each.layers]
-    return jobs
+        # As if cut alike: of shapes no clip has a mean.
+        both = beside_layers(shape, replace(plain, window_clip=shape.window_clip), inputs_of(plain)[-1])
+        further += [(both, Input("plain+layer", layer)) for layer in shape.layers]
+    return jobs + [Job(each, chosen, probe) for probe in plan.probe for each, chosen in further]
 
 
 def search_seconds(features: Features) -> float:

@@ -29,6 +29,7 @@ from layerscope.scores.tabulate import summary_row
 from layerscope.study.job_scores import score_job, splits_of
 from layerscope.study.options import Probing
 from layerscope.study.progress import Progress
+from layerscope.study.twins import draws_of_twins
 from layerscope.targets.kind import Labels
 
 __all__ = ["Finished", "Further", "further_inputs", "studied_models"]
@@ -92,15 +93,20 @@ class Study:
 
 
 def studied_models(features: Sequence[Features]) -> list[Features]:
-    """Return the models that are asked about: the trained ones, or where there are none, the untrained."""
+    """Return the models that are asked about: the trained ones, or where there are none, the untrained.
+
+    Several draws of an untrained twin are told of as one model, so that none of them is asked alone.
+    """
     models = [each for each in features if not each.baseline]
-    return [each for each in models if not each.untrained] or models
+    trained = [each for each in models if not each.untrained]
+    return trained or [each for (each, *others) in draws_of_twins(models) if not others]
 
 
-def further_inputs(study: Study, finished: Sequence[Finished], progress: Progress) -> Further:
+def further_inputs(
+    study: Study, features: Sequence[Features], finished: Sequence[Finished], progress: Progress
+) -> Further:
     """Return what is asked for beyond the inputs that are fixed beforehand; nothing where nothing is."""
     further = Further()
-    features = list({id(each.job.features): each.job.features for each in finished}.values())
     models = studied_models(features)
     if study.asked.layers_as:
         further.facts["layer_sets"] = {

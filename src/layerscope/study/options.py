@@ -334,6 +334,11 @@ class Plan(Computing, Probing, Sources):
         if (self.layers_as or self.beyond_plain) and not self.model:
             asked = "layers_as" if self.layers_as else "beyond_plain"
             raise ValueError(f"'{asked}' is about layers of a model; give one (`layerscope ls models`) or leave it out")
+        if (self.beyond_plain or "search" in self.layers_as) and self.twins > 1 and not self.trained():
+            raise ValueError(
+                "a search and 'beyond_plain' look at one network, and here are only twins of several draws; leave "
+                "'twins' out, or give a trained model"
+            )
         if self.beyond_plain and not self.baseline:
             raise ValueError("'beyond_plain' needs a plain feature; give one (--baseline mfcc), or leave it out")
         return self
@@ -367,6 +372,12 @@ class Plan(Computing, Probing, Sources):
         encoder = self.load(name, layers=self.layers, **how)
         refuse_sets(self.layers_as, encoder.name, encoder.layers)
         return encoder
+
+    def trained(self) -> list[str]:
+        """Return the models that are no untrained twins."""
+        from layerscope.encoders.published_models import RANDOM
+
+        return [name for name in self.model if not name.startswith(RANDOM)]
 
     def draws(self, name: str) -> int:
         """Return how many networks a model stands for: several of an untrained twin, one of any other."""

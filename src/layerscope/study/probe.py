@@ -16,8 +16,9 @@ from layerscope.features.clip_features import Features, refuse_different
 from layerscope.probes.fitting import (
     Target,
 )
-from layerscope.probes.inputs import refuse_sets
+from layerscope.probes.inputs import SEARCH, refuse_sets
 from layerscope.study.extraction import extract_all, keep_usable
+from layerscope.study.further_inputs import studied_models
 from layerscope.study.options import Call, Computing, Probing, checked, located, refuse_same_names
 from layerscope.study.progress import Silent
 from layerscope.study.run import probe_tasks, results_of
@@ -172,6 +173,10 @@ def encoder_of(subject: str | Encoder, asked: Computing) -> Encoder:
 def probe_own(features: Sequence[Features], asked: Probing) -> Results:
     """Probe features that someone has already, with the labels they bring."""
     refuse_different(features)
+    if (asked.beyond_plain or SEARCH in asked.layers_as) and not studied_models(features):
+        raise UsageError(
+            "a search and 'beyond_plain' look at one network; give one draw of an untrained twin, not several"
+        )
     said = {"kind": asked.kind, "window": asked.window}
     ignored = [name for name, value in said.items() if value is not None]
     ignored += ["target"] if asked.target != Probing.model_fields["target"].default else []

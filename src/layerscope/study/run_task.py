@@ -148,7 +148,7 @@ def probe_features(
     # By identity: jobs hold features, which have no digest of their own.
     left = {id(job): outcome for job, outcome in zip(jobs, outcomes, strict=True)}
     finished = [Finished(job, left[id(job)], of_job) for job, of_job in scored]
-    further = further_inputs(Study(target, labels, splits, names, asked, keep), finished, progress)
+    further = further_inputs(Study(target, labels, splits, names, asked, keep), features, finished, progress)
     finished += further.finished
     entries = [entry for each in finished for entry in each.entries] + further.entries
     entries += score_controls(chosen, target, splits, groups, names, asked, task, progress, keep)
