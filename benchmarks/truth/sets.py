@@ -19,7 +19,7 @@ from layerscope.scores.layer_selection import chosen_layer
 from layerscope.scores.set_gains import steps_of_search
 from layerscope.study.study_results import Results
 
-STUDIES, NOISE = 12, 20
+STUDIES, NOISE = 8, 10
 CLIPS, LAYERS, WIDTH = 400, 8, 8
 #: How far the two answers of a half lie apart, in deviations: nine in ten are then told by a probe.
 FAR = 3.0

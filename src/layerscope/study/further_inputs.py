@@ -151,14 +151,16 @@ def searched_paths(features: Features, target: Target) -> list[list[int]]:
     parts = [target.choosing if few and target.choosing else target.parts] if len(target.parts) == 1 else [
         [part] for part in target.parts
     ]  # fmt: skip
-    calls = [(features, target.labels, each) for each in parts]
+    # As a job, whose features a cluster knows how to send.
+    job = Job(features, Input(SEARCH), "closed")
+    calls = [(job, target.labels, each) for each in parts]
     return list(side_by_side(search_alone, calls, 1 if len(calls) == 1 else -1))
 
 
-def search_alone(features: Features, labels: Labels, parts: Sequence[Part]) -> list[int]:
+def search_alone(job: Job, labels: Labels, parts: Sequence[Part]) -> list[int]:
     """Search on one thread, so that the numbers do not depend on how many there are."""
     with single_thread():
-        return search_layers(features, labels, parts)[0]
+        return search_layers(job.features, labels, parts)[0]
 
 
 def side_by_side_of(features: Features, layers: Sequence[int]) -> Input:
