@@ -275,7 +275,8 @@ def test_of_a_twin_one_draw_is_looked_at_beforehand():
 def test_a_record_holds_the_precision_and_not_the_place():
     plain = make_plan({"data": "x", "model": "a"}, "").on_record()
     # As it was written before there was a choice.
-    assert not {"device", "batch_seconds", "precision"} & plain.keys()
+    assert not {"device", "batch_seconds", "precision", "layers_as", "beyond_plain"} & plain.keys()
+    assert make_plan({"data": "x", "model": "a", "layers_as": "4+7"}, "").on_record() == {**plain, "layers_as": ["4+7"]}
     elsewhere = make_plan({"data": "x", "model": "a", "device": "cpu", "batch_seconds": 60.0}, "")
     assert elsewhere.on_record() == plain
     assert make_plan({"data": "x", "model": "a", "precision": "bf16"}, "").on_record() == {**plain, "precision": "bf16"}
