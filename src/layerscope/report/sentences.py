@@ -178,8 +178,9 @@ def advise(results: Results) -> Advice:
             f"{sentence(describe(layer))} minus {describe(rival)}: {gap}, paired on the same clips.",
         ]
     if is_set(row.input) and trained:
-        gap = difference(metric, results.compare(row.name, trained.chosen.name))
-        reasons.append(f"{sentence(describe(row))} minus {describe(trained.chosen)}: {gap}.")
+        for other in (trained.chosen, *([plain.chosen] if plain else [])):
+            gap = difference(metric, results.compare(row.name, other.name))
+            reasons.append(f"{sentence(describe(row))} minus {describe(other)}: {gap}.")
     if row.input == "layer":
         reasons += [*layer_reasons(results, row), *agreement_of_probes(answer)]
     if untrained and untrained.chosen.name != row.name:
