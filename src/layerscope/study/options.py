@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from layerscope.encoders import Encoder
 
 __all__ = [
+    "LATER",
     "Call",
     "Comparison",
     "Computing",
