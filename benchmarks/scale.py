@@ -123,7 +123,10 @@ def store_states(directory: Path) -> None:
     """Write the store (made states: no encoder runs)."""
     task, random = kept(directory, "task"), np.random.default_rng(1)
     store, labels = store_of(directory), task.labels()
-    directions = {layer: random.normal(size=(labels.values.shape[1], width)).astype(np.float32) for layer, width in enumerate(WIDTHS)}
+    directions = {
+        layer: random.normal(size=(labels.values.shape[1], width)).astype(np.float32)
+        for layer, width in enumerate(WIDTHS)
+    }
     windows = np.diff(np.linspace(0, WINDOWS * kept(directory, "fraction"), len(labels.values) + 1).astype(int))
     for first in range(0, len(labels.values), SHARD):
         clips = slice(first, first + SHARD)

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 
-from benchmarks.truth import choice, concepts, coverage, equals, mixtures, noise, ranking, similar, twins
+from benchmarks.truth import choice, concepts, coverage, equals, mixtures, noise, ranking, sets, similar, twins
 
 SECTIONS: dict[str, Callable[[], None]] = {
     "coverage": coverage.main,
@@ -19,6 +19,7 @@ SECTIONS: dict[str, Callable[[], None]] = {
     "twins": twins.main,
     "mixtures": mixtures.main,
     "concepts": concepts.main,
+    "sets": sets.main,
 }
 
 

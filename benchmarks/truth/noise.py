@@ -122,8 +122,8 @@ def labels_of(study: Study, random: np.random.Generator) -> NDArray[Any]:
     return random.permutation(np.arange(study.clips) % CLASSES)
 
 
-def verdict_of(study: Study, seed: int) -> str:
-    """Simulate a study, and return its verdict."""
+def verdict_of(study: Study, seed: int, **asked: Any) -> str:
+    """Simulate a study, and return its verdict; what else is asked goes to `probe`."""
     random = np.random.default_rng(seed)
     labels = labels_of(study, random)
     folds = random.permutation(np.arange(study.clips) % study.folds) if study.folds else None
@@ -137,7 +137,7 @@ def verdict_of(study: Study, seed: int) -> str:
         moments = random.normal(size=(study.clips, 1, 6 * WIDTH))
         plain = Features.from_arrays(moments, labels, folds=folds, model=f"plain {number}")
         features.append(replace(plain, baseline=True, pooling="moments", widths=(WIDTH,)))
-    return decide(probe(features, probes=["closed"], split_seed=seed), "features").verdict
+    return decide(probe(features, probes=["closed"], split_seed=seed, **asked), "features").verdict
 
 
 def verdicts_of(study: Study, count: int, kept: Path | None = None) -> Counter[str]:

@@ -10,7 +10,7 @@ from layerscope import load_encoder
 from layerscope.encoders.exported_encoder import cut_encoder
 from layerscope.encoders.mel import MelSpectrogram
 from layerscope.errors import UsageError
-from layerscope.predictor.onnx_file import DftMel, refuse_onnx, write_onnx
+from layerscope.predictor.onnx_file import DftMel, ProbedEncoder, refuse_onnx, write_onnx
 from layerscope.probes.applied import apply_probe
 
 
@@ -34,6 +34,19 @@ def test_the_front_end_is_that_of_the_run_within_rounding():
         loud = expected > expected.max() - 80
         torch.testing.assert_close(given[loud], expected[loud], atol=2e-2, rtol=0)
         assert (given - expected)[expected > expected.max() - 40].abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("given", ["mean(0+1)", "concat(0+1)"])
+def test_what_is_exported_takes_layers_as_the_probe_does(given):
+    random = np.random.default_rng(0)
+    encoder = cut_encoder(load_encoder("toy-muq"), (0, 1))
+    weights = probe_of(random, encoder.dim * (1 if given.startswith("mean") else 2))
+    waveforms = (0.1 * random.normal(size=(2, 30_000))).astype(np.float32)
+    states = encoder.encode(torch.from_numpy(waveforms)).mean(dim=2).numpy()
+    together = states.mean(axis=1) if given.startswith("mean") else states.reshape(2, -1)
+    with torch.inference_mode():
+        scores = ProbedEncoder(encoder, given, weights).eval()(torch.from_numpy(waveforms)).numpy()
+    np.testing.assert_allclose(scores, apply_probe(weights, together), atol=1e-4)
 
 
 @pytest.mark.slow

@@ -1,7 +1,10 @@
 import numpy as np
+import pytest
 
+from layerscope.errors import UsageError
 from layerscope.features.clip_features import Features
 from layerscope.probes import Input, assemble, inputs_of, offers
+from layerscope.probes.inputs import layers_of_set, refuse_sets, set_named
 
 STATES = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
 FEATURES = Features.from_arrays(STATES, list("ababa"))
@@ -57,3 +60,53 @@ def test_plain_frames_are_offered_with_and_without_context():
 def test_a_mixture_has_no_closed_form():
     assert [probe for probe in ("mlp", "linear", "closed") if offers(probe, Input("weighted"))] == ["mlp", "linear"]
     assert offers("closed", Input("concat"))
+
+
+def test_sets_are_offered_by_their_mean_and_side_by_side():
+    offered = [str(one) for one in inputs_of(FEATURES, ["3+1", "0-2", "mean", "search"])]
+    assert offered[8:] == ["mean(1+3)", "concat(1+3)", "mean(0-2)", "concat(0-2)", "mean(0-3)"]
+    # All layers are `concat`, and their mean is asked for once.
+    assert [str(one) for one in inputs_of(FEATURES, ["mean", "0-3"])][8:] == ["mean(0-3)"]
+
+
+def test_layers_of_a_set_are_put_together():
+    np.testing.assert_allclose(assemble(FEATURES, set_named("mean(1+3)")), STATES[:, [1, 3]].mean(axis=1), rtol=1e-6)
+    np.testing.assert_array_equal(assemble(FEATURES, set_named("concat(1+3)")), STATES[:, [1, 3]].reshape(5, -1))
+    renumbered = Features.from_arrays(STATES, list("ababa"), layers=[2, 5, 7, 9])
+    np.testing.assert_array_equal(assemble(renumbered, set_named("concat(5+9)")), STATES[:, [1, 3]].reshape(5, -1))
+
+
+def test_layers_of_two_widths_have_no_mean():
+    features = Features.from_arrays([STATES[:, 0], STATES[:, 1, :2], STATES[:, 2]], list("ababa"))
+    assert [str(one) for one in inputs_of(features, ["0+1", "0+2"])][5:] == ["concat(0+1)", "mean(0+2)", "concat(0+2)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("4", "two layers or more"),
+        ("4-4", "two layers or more"),
+        ("7-4", "goes backwards; give 4-7"),
+        ("4+4", "layer 4 is in it twice"),
+        ("3+2-5", "layer 3 is in it twice"),
+        ("4,7+", "neither layers, such as"),
+        ("-1+2", "neither layers, such as"),
+        ("max", "nor 'mean' nor 'search'"),
+        ("٣+4", "neither layers, such as"),
+        ("0-99999999999", "neither layers, such as"),
+    ],
+)
+def test_what_is_no_set_is_refused(text, words):
+    with pytest.raises(UsageError, match=words):
+        layers_of_set(text)
+
+
+@pytest.mark.parametrize(("text", "words"), [("2+4", "m has no layer 4; it has 0-3"), ("2-9", "m has no layer 4")])
+def test_a_layer_that_a_model_has_not_is_refused(text, words):
+    with pytest.raises(UsageError, match=words):
+        refuse_sets([text], "m", range(4))
+
+
+def test_a_model_of_one_layer_has_no_sets():
+    with pytest.raises(UsageError, match="m has one layer"):
+        refuse_sets(["search"], "m", [0])

@@ -11,6 +11,7 @@ from layerscope.cli.terminal import print_check
 from layerscope.data.splits import Part
 from layerscope.encoders import MODELS
 from layerscope.encoders.conformer import ConformerModel
+from layerscope.errors import UsageError
 from layerscope.features.clip_features import Features
 from layerscope.probes import Input, linear, mlp
 from layerscope.probes.fitting import Job, Target
@@ -34,6 +35,18 @@ def test_the_plan_and_its_cost_are_told(tones):
     # 8 inputs of the model (5 layers, 2 mixtures, concat), 2 of the feature: 7 mlps each (6 rates, 1 more seed);
     # linear takes the same 10, closed all but the mixtures.
     assert found.tasks[0].trainings == 10 * 7 + 10 + 8
+
+
+def test_the_cost_of_sets_and_of_layers_beside_plain_features_is_told(tones):
+    given = {"data": tones, "model": ["random:small"], "baseline": ["mel", "mfcc"], "probe": ["closed"]}
+    plain = check(make_plan(given, "test"), workers=1).tasks[0]
+    more = make_plan({**given, "layers_as": ["1+3", "search"], "beyond_plain": True}, "test")
+    asked = check(more, workers=1).tasks[0]
+    # The mean and side by side of 1+3, three sets that a search may find, and five layers beside a plain feature.
+    assert asked.trainings == plain.trainings + 2 + 3 + 5
+    assert asked.probe_minutes > plain.probe_minutes
+    with pytest.raises(UsageError, match="random:small has no layer 9; it has 0-4"):
+        check(make_plan({**given, "layers_as": ["1+9"]}, "test"), workers=1)
 
 
 def test_nothing_is_trained_kept_or_fetched(tones):

@@ -96,6 +96,21 @@ def test_classes_come_out_as_in_the_run(tones, tmp_path):
         assert all(sum(one["probabilities"].values()) == pytest.approx(1) for one in said), out
 
 
+def test_sets_of_layers_come_out_as_in_the_run(tones, tmp_path):
+    plan, results = study(tones, tmp_path / "run", probe=["closed"], layers_as=["1+3", "search"], beyond_plain=True)
+    searched = next(each for each in results.summary.input if each.startswith("concat(") and each != "concat(1+3)")
+    for number, given in enumerate(["mean(1+3)", "concat(1+3)", searched]):
+        out = tmp_path / str(number)
+        export(tmp_path / "run", out, model="random:small", given=given, insist=True)
+        said, labels, _ = answers_on_test(plan, load_predictor(out))
+        right = np.mean([one["label"] == labels.names[value] for one, value in zip(said, labels.values, strict=True)])
+        assert right == pytest.approx(row_of(results, model="random:small", input=given).value), given
+    with pytest.raises(UsageError, match="takes two encoders, and a predictor has one"):
+        export(tmp_path / "run", tmp_path / "both", given="plain+layer 2", insist=True)
+    with pytest.raises(UsageError, match="another set of layers in each fold; run again with one of them"):
+        export(tmp_path / "run", tmp_path / "searched", given="search(2)", insist=True)
+
+
 @pytest.mark.parametrize("given", ["mean", "moments"])
 def test_a_plain_feature_can_be_exported(finished, tmp_path, given):
     plan, results, directory = finished

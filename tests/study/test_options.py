@@ -148,6 +148,7 @@ def test_every_field_has_help():
 
 #: A value of each field, as TOML and as the command line have it, that is not its default.
 VALUES = {
+    "layers_as": '["4+7", "search"]', "beyond_plain": "true",
     "data": '"x"', "root": '"x"', "model": '"a"', "layers": '"0-1"', "target": '"b"', "kind": '"key"',
     "probe": '"mlp"', "seeds": "2", "folds": "4", "split_seed": "7", "window": "1.5", "allow_leaks": "true",
     "baseline": '"mel"', "task": '"emo"', "preset": '"robust"', "twins": "3", "strict": "true",
@@ -160,6 +161,7 @@ def test_every_field_is_a_key_of_a_study_file(tmp_path):
     assert set(VALUES) == set(Plan.model_fields)
     for name, value in VALUES.items():
         data = "" if name in ("data", "task") else 'data = "y"\n'
+        data += 'model = "muq"\n' if name in ("layers_as", "beyond_plain") else ""
         (tmp_path / "study.toml").write_text(f"{data}{name} = {value}\n")
         plan = read_plan(tmp_path / "study.toml")
         assert name in plan.model_fields_set
@@ -185,6 +187,11 @@ def test_a_place_means_the_same_from_every_directory(tmp_path, monkeypatch):
     ("given", "words"),
     [
         ({"seeds": True}, "'seeds': Input should be a valid integer"),
+        ({"layers_as": "4+"}, "layers-as '4+': neither layers"),
+        ({"layers_as": "4+7,7+4", "model": "muq"}, "'layers_as': '4+7' is given twice"),
+        ({"layers_as": "4+7"}, "'layers_as' is about layers of a model"),
+        ({"beyond_plain": True, "model": "muq", "baseline": "none"}, "'beyond_plain' needs a plain feature"),
+        ({"beyond_plain": True, "model": "random:muq", "twins": 2}, "only twins of several draws"),
         ({"seeds": "3"}, "'seeds': Input should be a valid integer"),
         ({"window": True}, "'window': Input should be a valid number"),
         ({"allow_leaks": 1}, "'allow_leaks': Input should be a valid boolean"),
@@ -268,7 +275,8 @@ def test_of_a_twin_one_draw_is_looked_at_beforehand():
 def test_a_record_holds_the_precision_and_not_the_place():
     plain = make_plan({"data": "x", "model": "a"}, "").on_record()
     # As it was written before there was a choice.
-    assert not {"device", "batch_seconds", "precision"} & plain.keys()
+    assert not {"device", "batch_seconds", "precision", "layers_as", "beyond_plain"} & plain.keys()
+    assert make_plan({"data": "x", "model": "a", "layers_as": "4+7"}, "").on_record() == {**plain, "layers_as": ["4+7"]}
     elsewhere = make_plan({"data": "x", "model": "a", "device": "cpu", "batch_seconds": 60.0}, "")
     assert elsewhere.on_record() == plain
     assert make_plan({"data": "x", "model": "a", "precision": "bf16"}, "").on_record() == {**plain, "precision": "bf16"}

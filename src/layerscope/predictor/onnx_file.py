@@ -86,23 +86,29 @@ class ProbedEncoder(nn.Module):
     ----------
     encoder : LayeredEncoder
         Cut after the last of the layers that the probe takes.
-    mixed : bool
-        Whether the probe takes layers apart, (layer, width), rather than side by side.
+    input_name : str
+        Whether the probe takes layers apart, (layer, width), their mean, or all side by side: see `Manifest.input`.
     weights : mapping of str to ndarray
         See `layerscope.probes.applied.apply_probe`.
     """
 
-    def __init__(self, encoder: LayeredEncoder, mixed: bool, weights: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, encoder: LayeredEncoder, input_name: str, weights: Mapping[str, NDArray[Any]]) -> None:
         super().__init__()
         self.model = with_exported_mel(encoder.model)
-        self.layers, self.mixed = encoder.layers, mixed
+        self.layers, self.mixed, self.mean = (
+            encoder.layers,
+            input_name.startswith("weighted"),
+            input_name.startswith("mean("),
+        )
         self.weights = {name: torch.from_numpy(np.asarray(value, np.float32)) for name, value in weights.items()}
 
     def forward(self, waveform: Tensor) -> Tensor:
         """Map (batch, samples) to (batch, output)."""
         states = enumerate(self.model.states(waveform, self.layers[-1]))
         pooled = [state.mean(dim=1) for layer, state in states if layer in self.layers]
-        x = torch.stack(pooled, dim=1) if self.mixed else torch.cat(pooled, dim=1)
+        x = torch.stack(pooled, dim=1) if self.mixed or self.mean else torch.cat(pooled, dim=1)
+        if self.mean:
+            x = x.mean(dim=1)
         x = (x - self.weights["mean"]) * self.weights["scale"]
         if "mixture" in self.weights:
             x = (x * self.weights["mixture"][:, None]).sum(dim=1)
@@ -148,7 +154,7 @@ def write_onnx(
     ModelError
         If torch cannot export this model, or the file does not say what torch says.
     """
-    probed = ProbedEncoder(encoder, input_name.startswith("weighted"), weights).eval()
+    probed = ProbedEncoder(encoder, input_name, weights).eval()
     shortest = encoder.minimum_samples
     # Two, since torch takes a length of one for a constant.
     traced = noise(2, max(shortest, round(encoder.sample_rate)))

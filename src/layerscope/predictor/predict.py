@@ -59,7 +59,8 @@ class Manifest:
     stitched : bool
         Whether windows overlap and are put together before they are pooled, as the run did for tracks.
     input : str
-        ``layer``, ``last``, ``weighted``, ``weighted[1:]``, ``concat``, or a summary of a plain feature.
+        ``layer``, ``last``, ``weighted``, ``weighted[1:]``, ``concat``, ``mean(…)`` or ``concat(…)`` of some layers, or
+        a summary of a plain feature.
     layers : list of int
         Those that the input is made of.
     probe : str
@@ -271,6 +272,8 @@ class Predictor:
         if name in BLOCKS:
             # Blocks are kept with the mean, or the frame itself, in front.
             return states[0][:, : states[0].shape[1] // BLOCKS[name]]
+        if name.startswith("mean("):
+            return np.mean(states, axis=0)
         return np.stack(states, axis=1) if name.startswith("weighted") else np.concatenate(states, axis=1)
 
     def answer(self, scores: NDArray[np.float32]) -> dict[str, Any]:

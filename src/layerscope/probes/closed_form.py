@@ -19,8 +19,9 @@ from layerscope.probes.linear import applied_weights, basis_of_rank
 from layerscope.probes.problem import Prediction, Problem, clip_means, validation_score, window_scores
 from layerscope.probes.sample_sums import Moments
 from layerscope.scores.layer_selection import choose
+from layerscope.targets.kind import Form, Labels
 
-__all__ = ["RIDGES", "SHRINKAGES", "fit_closed_form", "lda_path", "ridge_path"]
+__all__ = ["RIDGES", "SHRINKAGES", "fit_closed_form", "lda_path", "path_of", "ridge_path", "target_columns"]
 
 Array = NDArray[np.float64]
 #: penalty → (weights, intercepts)
@@ -63,17 +64,13 @@ def fit_closed_form(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
         # Rounded to float32 first: the very numbers that the linear probe sees.
         return (rows if basis is None else (rows @ basis).astype(np.float32)).astype(np.float64)
 
-    # Of classes an indicator column each.
-    targets = np.eye(len(labels.names))[labels.values] if labels.kind.form == "classes" else labels.values
+    targets = target_columns(labels)
     owners = problem.window_clip[train]
     blocks = (Moments.of(exact(trained[block]), targets[owners[block]]) for block in row_blocks(trained.shape))
     moments = next(blocks)
     for block in blocks:
         moments += block
-    if labels.kind.form == "classes":
-        path, grid, name = lda_path(moments), SHRINKAGES, "shrinkage"
-    else:
-        path, grid, name = ridge_path(moments), RIDGES, "penalty"
+    path, grid, name = path_of(moments, labels.kind.form)
 
     def scores(penalties: Sequence[float], windows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
         def probe(rows: NDArray[np.float32], weights: Array, intercepts: Array) -> Array:
@@ -90,6 +87,18 @@ def fit_closed_form(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     kept = applied_weights(problem, basis, *path(penalty), (np.ones(1, np.float32), np.zeros(1, np.float32)))
     (answers,) = scores([penalty], np.arange(len(problem.window_clip)))
     return [Prediction(answers, {name: penalty}, (), kept)]
+
+
+def target_columns(labels: Labels) -> NDArray[np.float64]:
+    """Return what `Moments` are of beside the states: of classes an indicator column each."""
+    return np.eye(len(labels.names))[labels.values] if labels.kind.form == "classes" else labels.values
+
+
+def path_of(moments: Moments, form: Form) -> tuple[Path, Sequence[float], str]:
+    """Return the solution as a function of its penalty, the penalties that are open, and what they are called."""
+    if form == "classes":
+        return lda_path(moments), SHRINKAGES, "shrinkage"
+    return ridge_path(moments), RIDGES, "penalty"
 
 
 def eigenvectors(matrix: Array) -> tuple[Array, Array]:

@@ -93,13 +93,21 @@ class Target:
     choosing: list[Part] = field(default_factory=list)
 
 
-def plan_jobs(features: Sequence[Features], probes: Sequence[str]) -> list[Job]:
-    """Return all jobs, in the order of the tables; ``last`` is not among them, being the last layer again."""
+def plan_jobs(features: Sequence[Features], probes: Sequence[str], sets: Sequence[str] = ()) -> list[Job]:
+    """Return all jobs, in the order of the tables; ``last`` is not among them, being the last layer again.
+
+    Parameters
+    ----------
+    features : sequence of Features
+        Of a task.
+    probes, sets : sequence of str
+        Which, and which sets of layers beside single ones (see `inputs_of`).
+    """
     return [
         Job(one, chosen, probe)
         for one in features
         for probe in probes
-        for chosen in inputs_of(one)
+        for chosen in inputs_of(one, sets)
         if chosen.name != "last" and offers(probe, chosen)
     ]
 

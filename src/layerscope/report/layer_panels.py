@@ -13,7 +13,7 @@ from layerscope.report.answer_table import score_bar
 from layerscope.report.panels import Curve, Frame, frame_of, panel
 from layerscope.report.sentences import in_percent, input_name, metric_name, number, score_name, span
 from layerscope.scores.layer_selection import best_plain
-from layerscope.scores.score_table import SINGLE_INPUTS, WIDE_INPUTS, Results
+from layerscope.scores.score_table import SINGLE_INPUTS, Results, wide_inputs
 from layerscope.similarity.label_free import SCORES
 from layerscope.similarity.measures import Similarities
 from layerscope.tasks import published_rows
@@ -125,7 +125,7 @@ def rows_beside(results: Results, probe: str) -> list[Row]:
     metric, task = results.facts["primary"], results.facts["task"]
     rows = results.of(probe=probe, metric=metric)
     plain = results.models("plain")
-    wide = rows[rows.input.isin(WIDE_INPUTS) & ~rows.model.isin(plain)]
+    wide = rows[rows.input.isin(wide_inputs(rows)) & ~rows.model.isin(plain)]
     best = rows[rows.model.isin(plain) & rows.chosen & rows.input.isin(SINGLE_INPUTS)]
     table = [
         Row(f"{row.model}, {input_name(row)}", bar(row.value, row.ci_low, row.ci_high, results.facts["chance"]),

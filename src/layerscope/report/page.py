@@ -43,6 +43,14 @@ from layerscope.report.paper_tables import (
     similarity_overview,
 )
 from layerscope.report.sentences import CHECK_ORDER, Advice, advise, input_name, metric_name, number, seeds_text, span
+from layerscope.report.sets_and_plain import (
+    beyond_record,
+    beyond_section,
+    beyond_table,
+    sets_record,
+    sets_section,
+    sets_table,
+)
 from layerscope.report.shaded_tables import similarity_table, task_table
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import Results, Role
@@ -99,15 +107,17 @@ def write_report(
     if results and results.models("trained", "untrained"):
         write_text(page.parent / "tables" / "layers.tex", layers_latex(results))
     if tasks:
-        answers = [answer_record(task["advice"]) for task in tasks]
+        answers = [answer_record(task["advice"], task["results"]) for task in tasks]
         # NaN is no JSON, and strict readers would refuse the file.
         write_atomically(page.parent / "answer.json", json.dumps(answers, indent=1, allow_nan=False).encode())
     write_text(page, render(results, similarities, tables, tasks))
 
 
-def answer_record(advice: Advice) -> dict[str, Any]:
-    """Return what ``answer.json`` says of a task: the verdict, and what limits it in words."""
-    return {**advice.answer.as_record(), "headline": advice.headline, "cautions": list(advice.cautions)}
+def answer_record(advice: Advice, results: Results) -> dict[str, Any]:
+    """Return what ``answer.json`` says of a task: the verdict, what limits it in words, and what else was asked for."""
+    record = {**advice.answer.as_record(), "headline": advice.headline, "cautions": list(advice.cautions)}
+    asked = {"layer_sets": sets_record(results), "beyond_plain": beyond_record(results)}
+    return record | {name: value for name, value in asked.items() if value is not None}
 
 
 def draw_tasks(results: Results) -> dict[str, dict[str, Figure]]:
@@ -143,6 +153,8 @@ def layer_count(similarities: Similarities) -> int:
 def tables_of(results: Results | None, similarities: Similarities | None) -> dict[str, pd.DataFrame]:
     """Return the tables that are written in every form."""
     tables = {"overview": whole_overview(results)} if results else {}
+    further = {"layer_sets": sets_table(results), "beyond_plain": beyond_table(results)} if results else {}
+    tables |= {name: table for name, table in further.items() if len(table)}
     if results and len(results.tasks) > 1 and {row.task for row in published_rows()} & set(results.tasks):
         tables["beside_published"] = beside_published(results)
     if similarities:
@@ -321,6 +333,7 @@ def task_section(results: Results, predictions: pd.DataFrame | None, page: Path)
             for probe in results.summary.probe.unique()
         ],
         "steps": step_tables(results),
+        "further": [section for section in (sets_section(results), beyond_section(results)) if section],
         "published": [row for row in published_rows() if row.task == results.facts["task"]],
     }
 

@@ -11,7 +11,7 @@ import pandas as pd
 from layerscope.report.sentences import input_name, layer_list, metric_name, number, span
 from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_beside
 from layerscope.scores.rank_correlation import rank_correlation
-from layerscope.scores.score_table import WIDE_INPUTS, Results
+from layerscope.scores.score_table import WIDE_INPUTS, Results, wide_inputs
 from layerscope.similarity.measures import Similarities
 from layerscope.tasks import published_rows
 
@@ -35,6 +35,7 @@ def overview(results: Results) -> pd.DataFrame:
     """Return one row for each model and probe: the chosen layer, its score, its equals, and the wider inputs."""
     metric = results.facts["primary"]
     table = []
+    sets = [name for name in wide_inputs(results.summary) if name not in WIDE_INPUTS]
     for (model, probe), rows in results.of(metric=metric).groupby(["model", "probe"], sort=False):
         chosen = rows[rows.chosen].iloc[0]
         scores = dict(zip(rows.input, rows.value, strict=True))
@@ -47,7 +48,10 @@ def overview(results: Results) -> pd.DataFrame:
                 metric_name(metric): number(metric, chosen.value),
                 "95 %": span(metric, chosen.ci_low, chosen.ci_high),
                 "best set": layer_list(list(map(int, equals))),
-                **{name: number(metric, scores[name]) if name in scores else "" for name in (*WIDE_INPUTS, "shuffled")},
+                **{
+                    name: number(metric, scores[name]) if name in scores else ""
+                    for name in (*WIDE_INPUTS, *sets, "shuffled")
+                },
             }
         )
     return pd.DataFrame(table)

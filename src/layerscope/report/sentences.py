@@ -18,7 +18,7 @@ from layerscope.scores.against_controls import (
 )
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
 from layerscope.scores.resampling import FEWEST_GROUPS
-from layerscope.scores.score_table import PLAIN_INPUTS, WIDE_INPUTS, Comparison, Results
+from layerscope.scores.score_table import PLAIN_INPUTS, SEARCHED, Comparison, Results, is_set, wide_inputs
 from layerscope.scores.verdict import MARGIN, Verdict, corrected, decide, luckier
 from layerscope.targets import metric_named
 
@@ -119,7 +119,7 @@ def layer_list(layers: list[int]) -> str:
 
 def sentence(text: str) -> str:
     """Return a text as a sentence begins; a name in front keeps its case."""
-    return text[:1].upper() + text[1:] if text.startswith(("layer ", "the ", "all ")) else text
+    return text[:1].upper() + text[1:] if text.startswith(("layer ", "layers ", "the ", "all ")) else text
 
 
 def seeds_text(results: Results) -> str:
@@ -146,6 +146,8 @@ def seeds_text(results: Results) -> str:
 
 def input_name(row: pd.Series) -> str:
     """Return the input of a row of the summary: a layer by its number, others by their name."""
+    if row.input == "plain+layer":
+        return f"plain+layer {row.layer}"
     return f"layer {row.layer}" if row.input == "layer" else str(row.input)
 
 
@@ -153,6 +155,11 @@ def describe(row: pd.Series) -> str:
     """Return what a row of the summary is about."""
     if row.input in PLAIN_INPUTS:
         return f"{row.model} ({row.input} over time)"
+    if is_set(row.input):
+        layers = row.input.partition("(")[2].rstrip(")").replace("-", "–").replace("+", ", ")
+        return f"layers {layers} of {row.model} {'side by side' if row.input.startswith('concat') else 'by their mean'}"
+    if row.input.startswith(SEARCHED):
+        return f"{row.input[len(SEARCHED) : -1]} layers of {row.model} that each fold searches"
     texts = {
         "layer": f"layer {row.layer} of {row.model}",
         "last": f"the last layer of {row.model}",
@@ -180,6 +187,10 @@ def advise(results: Results) -> Advice:
             f"{sentence(describe(other))}, which validation prefers of its sort: {score_text(other)}.",
             f"{sentence(describe(layer))} minus {describe(rival)}: {gap}, paired on the same clips.",
         ]
+    if is_set(row.input) and trained:
+        for other in (trained.chosen, *([plain.chosen] if plain else [])):
+            gap = difference(metric, results.compare(row.name, other.name))
+            reasons.append(f"{sentence(describe(row))} minus {describe(other)}: {gap}.")
     if row.input == "layer":
         reasons += [*layer_reasons(results, row), *agreement_of_probes(answer)]
     if untrained and untrained.chosen.name != row.name:
@@ -205,8 +216,11 @@ def headline(results: Results, answer: Verdict) -> str:
     """Return an answer in one sentence."""
     row = describe(results.summary.loc[answer.row])
     if answer.verdict == "layer":
-        beaten = [*(["plain features"] if answer.plain else []), *(["random weights"] if answer.twin else [])]
-        return f"Use {row}: it beats {' and '.join(beaten) or 'chance and shuffled labels'}."
+        single = best_trained(results, answer.task) or best_untrained(results, answer.task)
+        alone = [f"layer {single.chosen.layer} alone"] if single and is_set(answer.input) else []
+        beaten = [*alone, *(["plain features"] if answer.plain else []), *(["random weights"] if answer.twin else [])]
+        beats = "they beat" if alone else "it beats"
+        return f"Use {row}: {beats} {' and '.join(beaten) or 'chance and shuffled labels'}."
     if answer.verdict == "plain":
         if not results.models("trained"):
             return f"Use a plain feature, {row}: it beats chance and shuffled labels."
@@ -336,7 +350,9 @@ def against_controls(answer: Verdict) -> str:
     if not answer.permutations:
         return f"{constant}."
     times = f"{answer.permutations} permutation{'s' if answer.permutations > 1 else ''}"
-    return f"{constant}, this input with shuffled labels {number(answer.metric, answer.control)} (the mean of {times})."
+    # Labels are shuffled for single inputs alone.
+    named = "the best layer" if is_set(answer.input) else "this input"
+    return f"{constant}, {named} with shuffled labels {number(answer.metric, answer.control)} (the mean of {times})."
 
 
 def held_against_chance(results: Results, row: pd.Series) -> list[str]:
@@ -386,7 +402,7 @@ def layer_reasons(results: Results, best: pd.Series) -> list[str]:
 def against_wider_inputs(results: Results, best: pd.Series) -> list[tuple[pd.Series, Comparison]]:
     """Return the inputs that a layer is shown beside, with what it has over each."""
     rows = results.of(model=best.model, probe=best.probe, metric=best.metric)
-    wide = [row for _, row in rows[rows.input.isin(WIDE_INPUTS)].iterrows()]
+    wide = [row for _, row in rows[rows.input.isin(wide_inputs(rows))].iterrows()]
     # The last layer may be the very same thing by its other name.
     others = [row for row in wide if not (row.input == "last" and row.layer == best.layer)]
     return [(row, results.compare(best.name, row.name)) for row in others]

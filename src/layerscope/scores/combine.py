@@ -16,6 +16,8 @@ __all__ = ["combine"]
 
 #: What is put together: runs of one model may have been made with different probes.
 KEY = ["task", "model", "probe"]
+#: Facts of a task that are told model by model.
+BY_MODEL = ("layer_sets", "beyond_plain")
 
 
 def combine(runs: Sequence[Results]) -> Results:
@@ -62,6 +64,11 @@ def combine(runs: Sequence[Results]) -> Results:
                 raise UsageError(
                     f"task '{name}' is of different clips, labels or splits in these runs; they do not compare"
                 )
+            for key in (key for key in BY_MODEL if key in facts):
+                told = tasks[name].get(key, {})
+                # Runs of one model may have been made with different probes.
+                more = {model: told.get(model, {}) | each for model, each in facts[key].items()}
+                tasks[name] = tasks[name] | {key: told | more}
         for name, facts in run.facts["models"].items():
             networks = [models.setdefault(name, facts).get("network", ""), facts.get("network", "")]
             # Features that were handed in have no network to compare.

@@ -20,8 +20,8 @@ from layerscope.errors import DataError, ResourceError, UsageError, unknown
 from layerscope.scores.resampling import interval
 
 __all__ = [
-    "COLUMNS", "CONTROL_INPUTS", "PLAIN_INPUTS", "SINGLE_INPUTS", "WIDE_INPUTS", "Comparison", "Results", "Role",
-    "read_csv", "table_digests", "write_csv",
+    "BESIDE_PLAIN", "COLUMNS", "CONTROL_INPUTS", "PLAIN_INPUTS", "SEARCHED", "SETS", "SINGLE_INPUTS", "WIDE_INPUTS",
+    "Comparison", "Results", "Role", "is_set", "read_csv", "table_digests", "wide_inputs", "write_csv",
 ]  # fmt: skip
 
 #: The tidy table: one row for each model, input, probe, seed, split and metric.
@@ -47,6 +47,10 @@ SINGLE_INPUTS = ("layer", *PLAIN_INPUTS)
 WIDE_INPUTS = ("last", "weighted", "weighted[1:]", "concat")
 #: Inputs that nobody can use: a layer with shuffled labels, and over folds the layer that each training chooses.
 CONTROL_INPUTS = ("shuffled", "nested")
+#: Sets of layers that were asked for, or found by a search; over folds each training's search finds its own.
+SETS, SEARCHED = ("mean(", "concat("), "search("
+#: A layer beside the best plain feature, and that feature alone where it had to be averaged over clips for it.
+BESIDE_PLAIN = ("plain+layer", "plain")
 #: What a model is in a study; an untrained one is a control.
 Role = Literal["plain", "untrained", "trained"]
 
@@ -283,6 +287,24 @@ class Results:
             # Written before there were two: all of its rows chose alike.
             summary = summary.assign(valid_n=0, valid_shared=summary.valid)
         return cls(table, summary, draws, header["facts"], dict(zip(skipped["clip"], skipped["reason"], strict=True)))
+
+
+def is_set(name: str) -> bool:
+    """Return whether an input is of some layers together, the same in every training.
+
+    Examples
+    --------
+    >>> is_set("concat(4+7)"), is_set("concat"), is_set("mean")
+    (True, False, False)
+    """
+    return name.startswith(SETS)
+
+
+def wide_inputs(rows: pd.DataFrame) -> list[str]:
+    """Return the inputs among rows of a summary that take several layers, or are fixed, in the order of tables."""
+    present = dict.fromkeys(rows.input)
+    sets = [name for name in present if name.startswith((*SETS, SEARCHED))]
+    return [*(name for name in WIDE_INPUTS if name in present), *sets]
 
 
 def table_digests(directory: Path, names: Iterable[str]) -> dict[str, str]:

@@ -16,11 +16,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from layerscope.scores.against_controls import (
-    LEVEL,
-    TWO_SIDED,
     beats_controls,
     beats_permutations,
     chance_of,
@@ -30,6 +27,7 @@ from layerscope.scores.against_controls import (
     role_in,
     spread_over_trainings,
 )
+from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.layer_selection import (
     Choice,
     best_plain,
@@ -41,6 +39,7 @@ from layerscope.scores.layer_selection import (
 from layerscope.scores.probe_agreement import ProbeLayer, layers_of_probes, lowest_rank_correlation
 from layerscope.scores.resampling import best_set
 from layerscope.scores.score_table import SINGLE_INPUTS, Comparison, Results, Role
+from layerscope.scores.set_gains import better_set
 
 __all__ = ["MARGIN", "Difference", "Verdict", "best_on_test", "corrected", "decide", "luckier"]
 
@@ -84,8 +83,9 @@ class Verdict:
         Which.
     verdict : {"layer", "plain", "undecided", "nothing"}
         ``layer``: it is shown to beat the constant answer, shuffled labels, the best plain feature and the untrained
-        twin, and may be the best layer. ``plain``: a plain feature beats the constant answer and shuffled labels, and
-        no layer is better by more than `MARGIN`, which is shown as well.
+        twin, and may be the best layer, or is a set of layers that is shown to beat the best one. ``plain``: a plain
+        feature beats the constant answer and shuffled labels, and no layer is better by more than `MARGIN`, which is
+        shown as well.
         ``undecided``: something beats the controls, and which of the candidates to use is not shown. ``nothing``: no
         input is shown to beat the controls.
     model, input, probe : str
@@ -207,6 +207,11 @@ def decide(results: Results, task: str) -> Verdict:
     rivals = [
         rival for rival in (plain, twin) if rival and layer and not is_shown_over(results, layer.chosen, rival.chosen)
     ]
+    # A set that is shown to beat a layer which beats its controls beats them too: noise is recommended no more often.
+    rows = [rival.chosen for rival in (plain, twin) if rival]
+    wider = better_set(results, layer.chosen, rows) if layer and layer_shown else None
+    if wider:
+        return record(results, wider, "layer", [wider.chosen])
     if layer and layer_shown and not rivals and may_be_best(results, layer.chosen):
         return record(results, layer, "layer", [layer.chosen])
     # A bound of NaN is not below the margin, so that too few clips recommend nothing.
@@ -397,43 +402,3 @@ def luckier(results: Results, row: pd.Series) -> Difference | None:
     best = best_on_test(results, row.task, role_in(results, row))
     gap = over(results, row, best)
     return Difference(**{**asdict(gap), "input": f"layer {best.layer}"}) if gap else None
-
-
-def corrected(gaps: Sequence[Comparison]) -> list[str]:
-    """Return the verdicts of a family of comparisons, so that in 5 % of families at most any is wrong (Holm 1979).
-
-    The probability of each follows from its interval, as that of a normal difference, so that one comparison alone is
-    judged as its interval says.
-
-    Returns
-    -------
-    list of "better", "worse" or "not told apart"
-
-    Examples
-    --------
-    >>> corrected([Comparison(0.05, 0.001, 0.099)])
-    ['better']
-    >>> corrected([Comparison(0.05, 0.001, 0.099), Comparison(-0.1, -0.11, -0.09)])
-    ['better', 'worse']
-    >>> corrected([Comparison(0.05, 0.001, 0.099)] * 2)
-    ['not told apart', 'not told apart']
-    """
-    probabilities = np.array([probability(gap) for gap in gaps])
-    verdicts = ["not told apart"] * len(gaps)
-    for rank, place in enumerate(np.argsort(probabilities, kind="stable")):
-        # Holm: from the smallest on, 5 % are shared by those that are left, and the first that fails ends it.
-        if not probabilities[place] <= (1 - LEVEL) / (len(gaps) - rank):
-            break
-        verdicts[place] = "better" if gaps[place].difference > 0 else "worse"
-    return verdicts
-
-
-def probability(gap: Comparison) -> float:
-    """Return the two-sided probability of a difference as large as this where there is none; 1 without an interval."""
-    # The end of the interval that is nearer to zero decides.
-    half = gap.difference - gap.low if gap.difference > 0 else gap.high - gap.difference
-    if math.isnan(half):
-        return 1.0
-    # No width: every resample gave the same difference.
-    deviations = math.inf if half <= 0 else TWO_SIDED * abs(gap.difference) / half
-    return float(2 * stats.norm.sf(deviations)) if gap.difference else 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from layerscope.data.splits import Part, assign, choosing_parts, never_trained, 
 from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import BLOCK, share_of_memory
 from layerscope.features.windows import Cutting, frame_count
-from layerscope.probes import assemble
+from layerscope.probes import Input, assemble, inputs_of
 from layerscope.probes.fitting import (
     Job,
     Target,
@@ -29,8 +30,12 @@ from layerscope.probes.fitting import (
     train_part,
 )  # fmt: skip
 from layerscope.probes.frame_targets import plan_tracks
+from layerscope.probes.inputs import SEARCH, refuse_sets
+from layerscope.probes.layer_sets import DIRECTIONS, MOST_LAYERS, sets_tried
 from layerscope.probes.mlp import LEARNING_RATES
+from layerscope.probes.plain_beside import beside_layers
 from layerscope.scores.evaluation import Evaluation, Outcome, evaluations, score_outcome
+from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.study.clip_trial import Trial, short_clips, try_clips
 from layerscope.study.controls import permutations_of
 from layerscope.study.encoding_cost import (
@@ -43,7 +48,8 @@ from layerscope.study.encoding_cost import (
     stand_in,
     widths_of,
 )
-from layerscope.study.options import Plan
+from layerscope.study.further_inputs import studied_models
+from layerscope.study.options import LATER, Plan
 from layerscope.study.ray_cluster import Cluster, connected
 from layerscope.study.study_tasks import StudyTask, load_tasks
 from layerscope.study.task_facts import label_counts, precision_of
@@ -173,6 +179,8 @@ def check_on(plan: Plan, workers: int, cluster: Cluster | None) -> Check:
     short: list[dict[str, str]] = [{} for _ in tasks]
     for name in [*plan.model, *plan.baseline]:
         encoder, download = stand_in(name, plan)
+        if name in plan.model:
+            refuse_sets(plan.layers_as, encoder.name, encoder.layers)
         draws = plan.draws(name)
         too_short = [short_clips(encoder, task) for task in tasks]
         costs.append(encoding_cost(encoder, tasks, download, sum(map(len, too_short)), draws, cluster))
@@ -185,7 +193,8 @@ def check_on(plan: Plan, workers: int, cluster: Cluster | None) -> Check:
         [shape_of(outline, trial.task, clips, target) for outline in outlines]
         for trial, (clips, target) in zip(trials, divided, strict=True)
     ]
-    probing_seconds(features[0][:1], divided[0][1], plan)  # the first trainings pay for what later ones find ready
+    # The first trainings pay for what later ones find ready; of one encoder alone nothing stands beside another.
+    probing_seconds(features[0][:1], divided[0][1], plan.model_copy(update=LATER))
     checks = [
         task_check(trial, clips, target, shapes, plan, workers)
         for trial, (clips, target), shapes in zip(trials, divided, features, strict=True)
@@ -231,7 +240,8 @@ def task_check(
 ) -> TaskCheck:
     """Return what a task would meet."""
     task = trial.task
-    jobs, parts = plan_jobs(features, plan.probe), len(target.parts)
+    jobs = [job for shape in features for job in planned_jobs(shape, features, plan)]
+    parts = len(target.parts)
     # The other probes have no randomness, and are trained once.
     seeds = [plan.seeds if job.probe == "mlp" else 1 for job in jobs]
     clip_parts = [clip_part(target, number) for number in range(parts)]
@@ -241,6 +251,9 @@ def task_check(
     more = "" if {"split", "fold"} & set(task.dataset.clips) or parts > 1 else f"; --folds 5 tests all {len(clips)}"
     # An input is trained by one process, so that more of them than inputs would be idle.
     training = parts * probing_seconds(features, target, plan) / max(1, min(workers, len(jobs)))
+    if SEARCH in plan.layers_as:
+        # Where one split is searched, each of the trainings that choose its layers is.
+        training += max(parts, len(target.choosing)) * sum(map(search_seconds, studied_models(features)))
     return TaskCheck(
         name=task.name,
         dataset=replace(task.dataset, clips=clips),
@@ -299,8 +312,8 @@ def probing_seconds(features: list[Features], target: Target, plan: Plan) -> flo
     total, after = 0.0, decoding_seconds(target)
     timed: dict[tuple[str, int, int], float] = {}
     for shape, probe in itertools.product(features, plan.probe):
-        jobs = plan_jobs([shape], [probe])
-        single = max((job for job in jobs if job.chosen.layer is not None), key=columns)
+        jobs = [job for job in planned_jobs(shape, features, plan) if job.probe == probe]
+        single = max((job for job in jobs if job.chosen.name in SINGLE_INPUTS), key=columns)
         key = (probe, columns(single), len(shape.window_clip))
         if key not in timed:
             timed[key] = training_seconds(single, target, plan.seeds)
@@ -311,6 +324,35 @@ def probing_seconds(features: list[Features], target: Target, plan: Plan) -> flo
         total += timed[key] * float((times * ratios ** (2 if probe == "closed" else 1)).sum())
         total += after * len(ratios) * (plan.seeds if probe == "mlp" else 1)
     return total
+
+
+def planned_jobs(shape: Features, features: Sequence[Features], plan: Plan) -> list[Job]:
+    """Return the jobs of one encoder of a task, with stand-ins of the right shape for those that others decide.
+
+    A search is as many sets as it may find, and the plain feature that is put beside layers is the widest.
+    """
+    jobs = plan_jobs([shape], plan.probe, plan.layers_as)
+    if not any(shape is model for model in studied_models(features)):
+        return jobs
+    further: list[tuple[Features, Input]] = []
+    if SEARCH in plan.layers_as:
+        sizes = range(2, min(MOST_LAYERS, len(shape.layers)) + 1)
+        further += [(shape, Input(f"concat({size} layers)", layers=shape.layers[:size])) for size in sizes]
+    if plan.beyond_plain:
+        plain = max((each for each in features if each.baseline), key=lambda each: each.read(0).shape[1])
+        # As if cut alike: of shapes no clip has a mean.
+        both = beside_layers(shape, replace(plain, window_clip=shape.window_clip), inputs_of(plain)[-1])
+        further += [(both, Input("plain+layer", layer)) for layer in shape.layers]
+    return jobs + [Job(each, chosen, probe) for probe in plan.probe for each, chosen in further]
+
+
+def search_seconds(features: Features) -> float:
+    """Return the time of a search in one training, by that of one set of two layers."""
+    width = 2 * min(DIRECTIONS, max(features.widths))
+    square = noise(width, width)
+    once = seconds_of(lambda: np.linalg.eigh(square @ square.T))
+    # Work grows with the cube of the columns, and so does that of all penalties with their number.
+    return sum(count * (size / 2) ** 3 for size, count in enumerate(sets_tried(len(features.layers)), 1)) * 2 * once
 
 
 def columns(job: Job) -> int:

@@ -47,9 +47,10 @@ from layerscope.probes.fitting import (
     single_thread,
     train_part,
 )
+from layerscope.probes.inputs import set_named
 from layerscope.report.sentences import cautions_about, headline, input_name, metric_name, number, span
 from layerscope.scores.layer_selection import choose_row
-from layerscope.scores.score_table import CONTROL_INPUTS, SINGLE_INPUTS, Results
+from layerscope.scores.score_table import BESIDE_PLAIN, CONTROL_INPUTS, SEARCHED, SINGLE_INPUTS, Results, is_set
 from layerscope.scores.verdict import Verdict, decide
 from layerscope.study.extraction import Stores, extract_all, keep_usable
 from layerscope.study.options import Plan, make_plan
@@ -246,6 +247,8 @@ def score_of(row: pd.Series) -> str:
 
 def input_of(features: Features, row: pd.Series) -> Input:
     """Return the input that a row of the summary is about; ``last`` is the last layer by another name."""
+    if is_set(row.input):
+        return set_named(str(row.input))
     layer = None if pd.isna(row.layer) else int(row.layer)
     wanted = Input("layer" if row.input == "last" else str(row.input), layer)
     return next(one for one in inputs_of(features) if one == wanted)
@@ -256,7 +259,8 @@ def choose_exported(
 ) -> tuple[pd.Series, str]:
     """Return the row of the summary that is to be exported, nearest to the answer, and how it was chosen."""
     rows = own.of(metric=own.facts["primary"])
-    rows = kept = rows[~rows.input.isin(CONTROL_INPUTS)]
+    refuse_apart(given)
+    rows = kept = rows[~rows.input.isin((*CONTROL_INPUTS, *BESIDE_PLAIN)) & ~rows.input.str.startswith(SEARCHED)]
     names = rows.input.where(rows.input != "layer", "layer " + rows.layer.astype(str))
     for what, said, column in (("model", model, rows.model), ("probe", probe, rows.probe), ("input", given, names)):
         if said is not None and said not in set(column):
@@ -272,6 +276,19 @@ def choose_exported(
     choice = choose_row(kept)
     assert choice is not None
     return choice.chosen, choice.why
+
+
+def refuse_apart(given: str | None) -> None:
+    """Raise for an input that no one predictor can be of: of two encoders, or of another set in each training."""
+    if given is not None and given.startswith(SEARCHED):
+        raise UsageError(
+            f"'{given}' is another set of layers in each fold; run again with one of them (--layers-as 4+7; the page "
+            "names them), and export that"
+        )
+    if given is not None and given.partition(" ")[0] in BESIDE_PLAIN:
+        raise UsageError(
+            f"'{given}' takes two encoders, and a predictor has one; export the layer ('layer 3') or the plain feature"
+        )
 
 
 def first_of(*tables: pd.DataFrame) -> pd.DataFrame:
@@ -360,6 +377,8 @@ def used_layers(encoder: Encoder, chosen: Input) -> tuple[int, ...]:
     """Return the layers that an input is made of."""
     if chosen.layer is not None:
         return (chosen.layer,)
+    if chosen.layers:
+        return chosen.layers
     # MARBLE v1's mixture leaves layer 0 out.
     return encoder.layers[1:] if chosen.name == "weighted[1:]" else encoder.layers
 

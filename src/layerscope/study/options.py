@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from layerscope.encoders import Encoder
 
 __all__ = [
+    "LATER",
     "Battery",
     "Call",
     "Comparison",
@@ -39,6 +40,9 @@ __all__ = [
 ]
 
 AnyOptions = TypeVar("AnyOptions", bound="Options")
+
+#: Options that came later, as they are where nobody says them: a study's record is then as it was before there were.
+LATER: dict[str, Any] = {"layers_as": [], "beyond_plain": False}
 
 #: What a preset sets, where it is not said otherwise; the seed of the one training is not MARBLE's 1234 but 0.
 PRESETS: dict[str, dict[str, Any]] = {"paper": {"probe": ["mlp"], "seeds": 1}, "robust": {}}
@@ -161,9 +165,13 @@ class Computing(Options):
 
     def on_record(self) -> dict[str, Any]:
         """Return the options that results depend on, as JSON can write them: the same study may go on elsewhere."""
-        record = self.model_dump(mode="json", exclude={"device", "batch_seconds"})
+        record = self.model_dump(mode="json", exclude={"device", "batch_seconds", *self.unsaid()})
         # As directories have it that were begun before there was a choice.
         return {key: value for key, value in record.items() if (key, value) != ("precision", "float32")}
+
+    def unsaid(self) -> set[str]:
+        """Return the options that came later and are not said."""
+        return {name for name, value in LATER.items() if getattr(self, name, value) == value}
 
 
 class Sources(Options):
@@ -221,6 +229,14 @@ class Probing(Options):
         min_length=1,
         description="mlp, linear, closed.  [default: all]",
     )
+    layers_as: Names = Field(
+        [],
+        description="Sets of layers beside single ones, with commas or repeated: 4+7 and 5-12 by mean and side by "
+        "side, mean of all, search for sets of up to four.",
+    )
+    beyond_plain: bool = Field(
+        default=False, description="What each layer adds to the best plain feature, and what it lacks of it."
+    )
     seeds: int = Field(5, ge=1, description="Trainings of each probe that has randomness.")
     # One fold tests and the next chooses, so that a third is left to train on.
     folds: int | None = Field(None, ge=3, description="Cross-validate with folds that are made.")
@@ -238,6 +254,18 @@ class Probing(Options):
         allow_inf_nan=False,
         description="Gigabytes that the states of all probes may take; more is read by blocks.  [default: half of all]",
     )
+
+    @field_validator("layers_as")
+    @classmethod
+    def refuse_no_sets(cls, value: list[str]) -> list[str]:
+        """Raise for what names no set of layers, or the same one twice; whether a model has them is known with it."""
+        from layerscope.probes.inputs import layers_of_set
+
+        sets = [layers_of_set(text) or text for text in value]
+        for text, layers in zip(value, sets, strict=True):
+            if sets.count(layers) > 1:
+                raise ValueError(f"'{text}' is given twice")
+        return value
 
     @field_validator("metric")
     @classmethod
@@ -305,6 +333,16 @@ class Plan(Call, Sources):
             raise ValueError("--data and --task are two studies; run them one after the other")
         if self.kind is not None and (self.task or len(self.target) > 1):
             raise ValueError("'kind' is of a single target; leave it out")
+        if (self.layers_as or self.beyond_plain) and not self.model:
+            asked = "layers_as" if self.layers_as else "beyond_plain"
+            raise ValueError(f"'{asked}' is about layers of a model; give one (`layerscope ls models`) or leave it out")
+        if (self.beyond_plain or "search" in self.layers_as) and self.twins > 1 and not self.trained():
+            raise ValueError(
+                "a search and 'beyond_plain' look at one network, and here are only twins of several draws; leave "
+                "'twins' out, or give a trained model"
+            )
+        if self.beyond_plain and not self.baseline:
+            raise ValueError("'beyond_plain' needs a plain feature; give one (--baseline mfcc), or leave it out")
         return self
 
     def encoders(self) -> Iterator[Encoder]:
@@ -319,15 +357,29 @@ class Plan(Call, Sources):
         models = [(name, seed) for name in self.model for seed in range(self.draws(name))]
         # Loaded whole, which takes seconds: only then is it known that nothing of the files is missing or damaged.
         # Of an untrained twin the other draws differ in their numbers alone.
-        later = [self.load(name, layers=self.layers).name for name, seed in models[1:] if not seed]
-        first = [self.load(name, layers=self.layers, seed=seed) for name, seed in models[:1]]
+        later = [self.load_studied(name).name for name, seed in models[1:] if not seed]
+        first = [self.load_studied(name, seed=seed) for name, seed in models[:1]]
         refuse_same_names([*(encoder.name for encoder in first), *later, *self.baseline])
         while first:
             yield first.pop()
         for name, seed in models[1:]:
-            yield self.load(name, layers=self.layers, seed=seed)
+            yield self.load_studied(name, seed=seed)
         for name in self.baseline:
             yield self.load(name)
+
+    def load_studied(self, name: str, **how: Any) -> Encoder:
+        """Load a model with the layers that are studied, or raise where it has not all that sets are made of."""
+        from layerscope.probes.inputs import refuse_sets
+
+        encoder = self.load(name, layers=self.layers, **how)
+        refuse_sets(self.layers_as, encoder.name, encoder.layers)
+        return encoder
+
+    def trained(self) -> list[str]:
+        """Return the models that are no untrained twins."""
+        from layerscope.encoders.published_models import RANDOM
+
+        return [name for name in self.model if not name.startswith(RANDOM)]
 
     def draws(self, name: str) -> int:
         """Return how many networks a model stands for: several of an untrained twin, one of any other."""

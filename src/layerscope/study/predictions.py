@@ -146,10 +146,12 @@ def recommended(results: Results, predictions: pd.DataFrame) -> pd.DataFrame:
     kept = []
     for task in results.tasks:
         answer = decide(results, task)
-        wanted = [(answer.model, answer.probe)]
-        wanted += [(answer.plain.name, answer.plain.probe)] if answer.plain else []
+        wanted = [(answer.model, answer.probe, answer.input)]
+        wanted += [(answer.plain.name, answer.plain.probe, answer.plain.input)] if answer.plain else []
         rows = predictions[predictions.task == task]
-        kept += [rows[(rows.model == model) & (rows.probe == probe)] for model, probe in wanted]
+        kept += [
+            rows[(rows.model == model) & (rows.probe == probe) & (rows.input == name)] for model, probe, name in wanted
+        ]
     return pd.concat(kept, ignore_index=True)
 
 

@@ -16,7 +16,9 @@ from layerscope.features.clip_features import Features, refuse_different
 from layerscope.probes.fitting import (
     Target,
 )
+from layerscope.probes.inputs import SEARCH, refuse_sets
 from layerscope.study.extraction import extract_all, keep_usable
+from layerscope.study.further_inputs import studied_models
 from layerscope.study.options import Call, Computing, Probing, checked, located, refuse_same_names
 from layerscope.study.progress import Silent
 from layerscope.study.run import probe_tasks, results_of
@@ -35,6 +37,8 @@ def probe(
     kind: str | None = None,
     metric: str | None = None,
     probes: str | Sequence[str] = ("mlp", "linear", "closed"),
+    layers_as: str | Sequence[str] = (),
+    beyond_plain: bool = False,
     seeds: int = 5,
     folds: int | None = None,
     split_seed: int = 0,
@@ -61,6 +65,11 @@ def probe(
         By which validation chooses; the first of the kind by default.
     probes : str or sequence of str
         Which probes, with commas or one by one.
+    layers_as : str or sequence of str
+        Sets of layers beside single ones: ``"4+7"`` and ``"5-12"`` by mean and side by side, ``"mean"`` of all, and
+        ``"search"`` for sets of up to four.
+    beyond_plain : bool
+        What each layer adds to the best plain feature, and what it lacks of it.
     seeds : int
         How many trainings of each probe that has randomness.
     folds : int, optional
@@ -98,7 +107,8 @@ def probe(
     >>> probe(features, probes=["closed"]).best_layers().layer.tolist()
     [1]
     """
-    given = {"target": target, "kind": kind, "metric": metric, "probe": probes, "seeds": seeds, "folds": folds,
+    given = {"target": target, "kind": kind, "metric": metric, "probe": probes, "layers_as": layers_as,
+             "beyond_plain": beyond_plain, "seeds": seeds, "folds": folds,
              "split_seed": split_seed, "window": window, "allow_leaks": allow_leaks, "memory": memory,
              "device": device, "precision": precision, "batch_seconds": batch_seconds}  # fmt: skip
     asked = checked(Call, given, "probe()")
@@ -117,6 +127,9 @@ def probe(
         )
     encoders = [encoder_of(one, asked) for one in subjects if not isinstance(one, Features)]
     refuse_same_names([encoder.name for encoder in encoders])
+    models = [(encoder.name, encoder.layers) for encoder in encoders if not encoder.baseline]
+    models += [(one.model, one.layers) for one in features if not one.baseline]
+    refuse_without(asked, models, len(subjects) - len(models))
     if features and not encoders and dataset is None:
         return probe_own(features, asked)
     if features or dataset is None:
@@ -137,6 +150,16 @@ def probe(
     return results
 
 
+def refuse_without(asked: Probing, models: Sequence[tuple[str, Sequence[int]]], plain: int) -> None:
+    """Raise where models, by name and layers, or the number of plain features do not have what is asked of them."""
+    for name, layers in models:
+        refuse_sets(asked.layers_as, name, layers)
+    if (asked.layers_as or asked.beyond_plain) and not models:
+        raise UsageError("sets of layers and 'beyond_plain' are about layers of a model; give one, or leave them out")
+    if asked.beyond_plain and not plain:
+        raise UsageError("'beyond_plain' needs a plain feature; give one (Features.from_arrays(…, baseline=True))")
+
+
 def encoder_of(subject: str | Encoder, asked: Computing) -> Encoder:
     """Return the encoder that was given or named, held to the contract where it is somebody's own."""
     if isinstance(subject, str):
@@ -150,6 +173,10 @@ def encoder_of(subject: str | Encoder, asked: Computing) -> Encoder:
 def probe_own(features: Sequence[Features], asked: Call) -> Results:
     """Probe features that someone has already, with the labels they bring."""
     refuse_different(features)
+    if (asked.beyond_plain or SEARCH in asked.layers_as) and not studied_models(features):
+        raise UsageError(
+            "a search and 'beyond_plain' look at one network; give one draw of an untrained twin, not several"
+        )
     said = {"kind": asked.kind, "window": asked.window}
     ignored = [name for name, value in said.items() if value is not None]
     ignored += ["target"] if asked.target != Probing.model_fields["target"].default else []

@@ -31,9 +31,10 @@ from layerscope.probes.linear import CUT
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
 from layerscope.scores.layer_selection import choose
 from layerscope.scores.nested_choice import nested_outcome
-from layerscope.scores.score_table import SINGLE_INPUTS
+from layerscope.scores.score_table import SINGLE_INPUTS, is_set
 from layerscope.study.controls import score_controls
 from layerscope.study.extraction import Stores
+from layerscope.study.further_inputs import Finished, Study, further_inputs
 from layerscope.study.job_scores import score_job, splits_of
 from layerscope.study.options import Call
 from layerscope.study.predictions import predictions_of, splits_of_clips
@@ -127,7 +128,7 @@ def probe_features(
 ) -> TaskScores:
     """Train every probe on every input of all features of a task, and score."""
     features, others = distinct_networks(features)
-    jobs = plan_jobs(features, asked.probe)
+    jobs = plan_jobs(features, asked.probe, asked.layers_as)
     with progress.task(f"training, {task.name}", len(jobs), "inputs") as step:
         outcomes = run_jobs(
             jobs,
@@ -149,10 +150,13 @@ def probe_features(
         if job.chosen.name in SINGLE_INPUTS:
             layers.setdefault((job.features.model, job.probe), []).append((job, of_job))
     chosen = [choose(pairs, lambda pair: pair[1][0].valid).chosen[0] for pairs in layers.values()]
-    entries = [entry for _, of_job in scored for entry in of_job]
-    entries += score_controls(chosen, target, splits, groups, names, asked, task, progress, keep)
     # By identity: jobs hold features, which have no digest of their own.
     left = {id(job): outcome for job, outcome in zip(jobs, outcomes, strict=True)}
+    finished = [Finished(job, left[id(job)], of_job) for job, of_job in scored]
+    further = further_inputs(Study(target, labels, splits, names, asked, keep), features, finished, progress)
+    finished += further.finished
+    entries = [entry for each in finished for entry in each.entries] + further.entries
+    entries += score_controls(chosen, target, splits, groups, names, asked, task, progress, keep)
     if len(target.parts) > 1:
         for pairs in layers.values():
             open_outcomes = [left[id(job)] for job, _ in pairs]
@@ -173,9 +177,13 @@ def probe_features(
     ]
     devices = sorted({outcome.device for outcome in outcomes})
     facts |= {"trained_on": devices} if devices != ["cpu"] else {}
+    facts |= further.facts
     facts |= names | {"title": task.task.title if task.task else task.name}
     heard = target.tracks.labels if target.tracks else labels
-    predictions = [predictions_of(job, left[id(job)], heard, clips, splits["test"], task.name) for job in chosen]
+    answering = [(job, left[id(job)]) for job in chosen]
+    # A set of layers may be recommended as well.
+    answering += [(each.job, each.outcome) for each in finished if is_set(each.job.chosen.name)]
+    predictions = [predictions_of(*pair, heard, clips, splits["test"], task.name) for pair in answering]
     return TaskScores(entries, facts, splits_of_clips(clips, task.name), pd.concat(predictions, ignore_index=True))
 
 

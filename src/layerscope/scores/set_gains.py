@@ -1,0 +1,113 @@
+"""What sets of layers have over single layers, and what each further layer of a search adds.
+
+Differences are paired on the test clips, and those of one family are corrected together (Holm 1979): all sets of a
+model against its layer, all steps of a search. A set that is not told apart from a layer is never said to be as good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from layerscope.scores.against_controls import spread_over_trainings
+from layerscope.scores.family_of_comparisons import corrected
+from layerscope.scores.layer_selection import Choice, choose_row
+from layerscope.scores.score_table import SEARCHED, Comparison, Results, is_set, wide_inputs
+
+__all__ = ["Gain", "better_set", "gain_between", "gains", "gains_over_layer", "steps_of_search"]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What one input has over another.
+
+    Attributes
+    ----------
+    row, other : int
+        Their rows of the summary.
+    gap : Comparison
+        Score of the first minus that of the second, with its 95 % interval.
+    verdict : {"better", "worse", "not told apart"}
+        Of the first, corrected for all comparisons of the family.
+    """
+
+    row: int
+    other: int
+    gap: Comparison
+    verdict: str
+
+
+def gain_between(results: Results, ours: pd.Series, theirs: pd.Series) -> Comparison:
+    """Return the difference of two rows; over folds as much wider as their shared training clips make it."""
+    gap = results.compare(ours.name, theirs.name)
+    wider = spread_over_trainings(results, ours)
+    middle = gap.difference
+    return Comparison(middle, middle - wider * (middle - gap.low), middle + wider * (gap.high - middle))
+
+
+def gains(results: Results, pairs: Sequence[tuple[pd.Series, pd.Series]]) -> list[Gain]:
+    """Return what the first row of each pair has over the second, all of one family."""
+    gaps = [gain_between(results, *pair) for pair in pairs]
+    return [
+        Gain(int(ours.name), int(theirs.name), gap, verdict)
+        for (ours, theirs), gap, verdict in zip(pairs, gaps, corrected(gaps), strict=True)
+    ]
+
+
+def gains_over_layer(results: Results, layer: pd.Series) -> list[Gain]:
+    """Return what every input of several layers has over one layer, with its probe."""
+    rows = results.of(task=layer.task, model=layer.model, probe=layer.probe, metric=layer.metric)
+    names = [name for name in wide_inputs(rows) if name not in ("last", f"{SEARCHED}1)")]
+    return gains(results, [(row, layer) for name in names for _, row in rows[rows.input == name].iterrows()])
+
+
+def better_set(results: Results, layer: pd.Series, rivals: Sequence[pd.Series]) -> Choice[pd.Series] | None:
+    """Return the set of layers that is shown to beat a model's layer and all rivals; nothing where there is none.
+
+    Of several it is the one that validation prefers.
+
+    Parameters
+    ----------
+    results : Results
+        Of a study.
+    layer : Series
+        The row of the layer that is chosen of the model.
+    rivals : sequence of Series
+        Rows of the plain feature and of the untrained twin that validation prefers.
+    """
+    # What a search has found without being shown to need its last layer is not recommended.
+    idle = [gain.row for gain in steps_of_search(results, layer) if gain.verdict != "better"]
+    better = [gain.row for gain in gains_over_layer(results, layer) if gain.verdict == "better"]
+    chance = float(results.facts["tasks"][layer.task]["chance"])
+    shown = [
+        row
+        for row in (results.summary.loc[number] for number in better if number not in idle)
+        if is_set(row.input)
+        and row.ci_low > chance
+        and all(gain_between(results, row, rival).low > 0 for rival in rivals)
+    ]
+    choice = choose_row(pd.DataFrame(shown)) if shown else None
+    return choice and replace(choice, clips=f"validation, of the sets of layers shown to beat layer {layer.layer}")
+
+
+def steps_of_search(results: Results, beside: pd.Series) -> list[Gain]:
+    """Return what each further layer of a search adds to those before it; nothing without a search.
+
+    Parameters
+    ----------
+    results : Results
+        Of a study.
+    beside : Series
+        Any row of the task, model, probe and metric that are meant.
+    """
+    searched = results.facts["tasks"][beside.task].get("layer_sets", {}).get(beside.model, {})
+    if "steps" not in searched:
+        return []
+    rows = results.of(task=beside.task, model=beside.model, probe=beside.probe, metric=beside.metric)
+    steps = [
+        rows[(rows.input == name) & (rows.layer.isna() if layer is None else rows.layer == layer)].iloc[0]
+        for name, layer in searched["steps"]
+    ]
+    return gains(results, list(zip(steps[1:], steps, strict=False)))

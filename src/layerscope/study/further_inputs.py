@@ -1,0 +1,272 @@
+"""Inputs that follow from scores: sets of layers that are searched, and the best plain feature beside every layer.
+
+They run where they are asked for, after all other trainings of a task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from layerscope.data.splits import Part
+from layerscope.features.clip_features import Features
+from layerscope.probes import Input
+from layerscope.probes.fitting import FEW_WINDOWS, Job, Target, clip_part, run_jobs, single_thread
+from layerscope.probes.inputs import SEARCH, name_of_set, sets_of
+from layerscope.probes.layer_sets import search_layers
+from layerscope.probes.plain_beside import beside_layers, cut_alike, plain_alone
+from layerscope.probes.workers import side_by_side
+from layerscope.scores.evaluation import Entry, Evaluation, Outcome, score_outcome
+from layerscope.scores.layer_selection import choose_row
+from layerscope.scores.score_table import PLAIN_INPUTS, SEARCHED
+from layerscope.scores.tabulate import summary_row
+from layerscope.study.job_scores import score_job, splits_of
+from layerscope.study.options import Probing
+from layerscope.study.progress import Progress
+from layerscope.study.twins import draws_of_twins
+from layerscope.targets.kind import Labels
+
+__all__ = ["Finished", "Further", "further_inputs", "studied_models"]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A job, what it left, and its scores."""
+
+    job: Job
+    outcome: Outcome
+    entries: list[Entry]
+
+
+@dataclass
+class Further:
+    """What further inputs leave: jobs with their scores, entries that are of no one job, and what is told of them."""
+
+    finished: list[Finished] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What all further inputs of a task need.
+
+    Attributes
+    ----------
+    target, labels, splits : Target, Labels, dict of str to Evaluation
+        Of the task.
+    names : dict of str to str
+        The columns dataset, task and target.
+    asked : Probing
+        How.
+    keep : Path or None
+        Where finished trainings are kept.
+    """
+
+    target: Target
+    labels: Labels
+    splits: dict[str, Evaluation]
+    names: dict[str, str]
+    asked: Probing
+    keep: Path | None
+
+    def run(self, jobs: Sequence[Job], target: Target | None = None) -> list[Outcome]:
+        """Train jobs, on the trainings of the task or on others."""
+        return run_jobs(jobs, target or self.target, range(self.asked.seeds), self.keep, memory=self.asked.memory)
+
+    def score(self, jobs: Sequence[Job]) -> list[Finished]:
+        """Train and score jobs."""
+        return [
+            Finished(job, outcome, self.scored(job, outcome)) for job, outcome in zip(jobs, self.run(jobs), strict=True)
+        ]
+
+    def scored(self, job: Job, outcome: Outcome) -> list[Entry]:
+        """Return the scores of a job."""
+        asking = splits_of(job, self.target, self.splits)
+        return score_job(job, outcome, asking, self.names, range(self.asked.seeds))
+
+
+def studied_models(features: Sequence[Features]) -> list[Features]:
+    """Return the models that are asked about: the trained ones, or where there are none, the untrained.
+
+    Several draws of an untrained twin are told of as one model, so that none of them is asked alone.
+    """
+    models = [each for each in features if not each.baseline]
+    trained = [each for each in models if not each.untrained]
+    return trained or [each for (each, *others) in draws_of_twins(models) if not others]
+
+
+def further_inputs(
+    study: Study, features: Sequence[Features], finished: Sequence[Finished], progress: Progress
+) -> Further:
+    """Return what is asked for beyond the inputs that are fixed beforehand; nothing where nothing is."""
+    further = Further()
+    models = studied_models(features)
+    if study.asked.layers_as:
+        further.facts["layer_sets"] = {
+            each.model: {"left_out": means_left_out(each, study.asked.layers_as)} for each in models
+        }
+    if SEARCH in study.asked.layers_as:
+        add_searched(further, study, finished, models, progress)
+    if study.asked.beyond_plain:
+        add_beyond_plain(further, study, finished, models, progress)
+    return further
+
+
+def means_left_out(features: Features, sets: Sequence[str]) -> list[str]:
+    """Return which sets have no mean, since their layers differ in width, in words."""
+    return [
+        f"{text} of {features.model} has no mean, since its layers differ in width: it is side by side alone."
+        for text in sets
+        if text != SEARCH and not any(each.name.startswith("mean(") for each in sets_of(features, [text]))
+    ]
+
+
+def add_searched(
+    further: Further, study: Study, finished: Sequence[Finished], models: Sequence[Features], progress: Progress
+) -> None:
+    """Search sets of layers, in every training by its own validation clips, and score them."""
+    task = study.names["task"]
+    with progress.task(f"searching sets of layers, {task}", len(models), "models") as step:
+        for features in models:
+            paths = searched_paths(features, study.target)
+            step(1, 0.0)
+            if len(paths) == 1:
+                steps = add_path(further, study, finished, features, paths[0])
+            else:
+                steps = add_paths(further, study, finished, features, paths)
+            further.facts["layer_sets"][features.model] |= {"steps": steps, "layers": paths}
+
+
+def searched_paths(features: Features, target: Target) -> list[list[int]]:
+    """Return the layers that each training's validation clips choose one by one, in that order."""
+    few = len(features.window_clip) <= FEW_WINDOWS
+    # One split: where layers are chosen by cross-validation, so are sets.
+    parts = [target.choosing if few and target.choosing else target.parts] if len(target.parts) == 1 else [
+        [part] for part in target.parts
+    ]  # fmt: skip
+    # As a job, whose features a cluster knows how to send.
+    job = Job(features, Input(SEARCH), "closed")
+    calls = [(job, target.labels, each) for each in parts]
+    return list(side_by_side(search_alone, calls, 1 if len(calls) == 1 else -1))
+
+
+def search_alone(job: Job, labels: Labels, parts: Sequence[Part]) -> list[int]:
+    """Search on one thread, so that the numbers do not depend on how many there are."""
+    with single_thread():
+        return search_layers(job.features, labels, parts)[0]
+
+
+def side_by_side_of(features: Features, layers: Sequence[int]) -> Input:
+    """Return the input of some layers side by side: of all of them that which every model has."""
+    if len(layers) == len(features.layers):
+        return Input("concat")
+    ascending = tuple(sorted(layers))
+    return Input(f"concat({name_of_set(ascending)})", layers=ascending)
+
+
+def add_path(
+    further: Further, study: Study, finished: Sequence[Finished], features: Features, path: Sequence[int]
+) -> list[list[Any]]:
+    """Score the sets of the one search of a split, and return its steps as the table calls them."""
+    inputs = [side_by_side_of(features, path[:size]) for size in range(2, len(path) + 1)]
+    known = {(each.job.features.model, each.job.chosen, each.job.probe) for each in finished}
+    jobs = [
+        Job(features, chosen, probe)
+        for probe, chosen in product(study.asked.probe, inputs)
+        if (features.model, chosen, probe) not in known
+    ]
+    further.finished += study.score(jobs)
+    return [["layer", path[0]], *([chosen.name, None] for chosen in inputs)]
+
+
+def add_paths(
+    further: Further,
+    study: Study,
+    finished: Sequence[Finished],
+    features: Features,
+    paths: Sequence[Sequence[int]],
+) -> list[list[Any]]:
+    """Score what each training of several has found, by its own tested clips, and return the steps."""
+    sizes = range(1, len(paths[0]) + 1)
+    for probe in study.asked.probe:
+        layers = {
+            each.job.chosen.layer: each.outcome
+            for each in finished
+            if each.job.features is features and each.job.probe == probe and each.job.chosen.name == "layer"
+        }
+        left = [[layers[path[0]] for path in paths]]
+        by_training = [
+            study.run([Job(features, side_by_side_of(features, path[:size]), probe) for size in sizes[1:]], alone)
+            for path, alone in zip(paths, trainings_alone(study.target), strict=True)
+        ]
+        left += map(list, zip(*by_training, strict=True))
+        for size, outcomes in zip(sizes, left, strict=True):
+            label = {
+                "model": features.model,
+                "probe": probe,
+                **study.names,
+                "input": f"{SEARCHED}{size})",
+                "layer": None,
+            }
+            kept = {name: study.splits[name] for name in ("valid", "test")}
+            joined = joined_trainings(outcomes, study.target)
+            further.entries += score_outcome(label, joined, kept, range(study.asked.seeds))
+    return [[f"{SEARCHED}{size})", None] for size in sizes]
+
+
+def trainings_alone(target: Target) -> Iterator[Target]:
+    """Yield each training of a target as a target of its own."""
+    for number, part in enumerate(target.parts):
+        tracks = target.tracks and replace(
+            target.tracks, parts=[target.tracks.parts[number]], clip_parts=[target.tracks.clip_parts[number]]
+        )
+        yield replace(target, parts=[part], tracks=tracks)
+
+
+def joined_trainings(outcomes: Sequence[Outcome], target: Target) -> Outcome:
+    """Return of each outcome what its own training leaves."""
+    valid, test = (np.full_like(left, np.nan) for left in (outcomes[0].valid, outcomes[0].test))
+    for number, outcome in enumerate(outcomes):
+        part = clip_part(target, number)
+        valid[:, part.valid], test[:, part.test] = outcome.valid[:, part.valid], outcome.test[:, part.test]
+    return Outcome(valid, test, [], [])
+
+
+def add_beyond_plain(
+    further: Further, study: Study, finished: Sequence[Finished], models: Sequence[Features], progress: Progress
+) -> None:
+    """Score every layer of the models with the plain feature beside it that validation prefers with the probe."""
+    facts = further.facts["beyond_plain"] = {each.model: dict[str, Any]() for each in models}
+    task = study.names["task"]
+    with progress.task(f"layers beside plain features, {task}", len(models) * len(study.asked.probe), "models") as step:
+        for probe in study.asked.probe:
+            best = best_plain_of(finished, probe)
+            plain, summary = best.job.features, best.job.chosen
+            for features in models:
+                both = beside_layers(features, plain, summary)
+                jobs = [Job(both, Input("plain+layer", layer), probe) for layer in features.layers]
+                alike = cut_alike(features, plain)
+                facts[features.model][probe] = {"model": plain.model, "input": summary.name, "clip_means": not alike}
+                if not alike:
+                    jobs.append(Job(plain_alone(features, plain, summary), Input("plain", 0), probe))
+                further.finished += study.score(jobs)
+                step(1, 0.0)
+
+
+def best_plain_of(finished: Sequence[Finished], probe: str) -> Finished:
+    """Return the plain feature and summary that validation prefers with a probe."""
+    plain = [
+        each
+        for each in finished
+        if each.job.features.baseline and each.job.chosen.name in PLAIN_INPUTS and each.job.probe == probe
+    ]
+    choice = choose_row(pd.DataFrame([summary_row(each.entries[0]) for each in plain]))
+    assert choice is not None  # without plain features there is nothing to ask
+    return plain[int(choice.chosen.name)]
