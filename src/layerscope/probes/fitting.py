@@ -210,7 +210,7 @@ def train_part(
 
 
 #: Probes that are cross-validated for the choice of a layer, and the most windows with which that is quick.
-QUICK_PROBES = ("linear", "closed")
+QUICK_PROBES = ("linear", "closed", "knn")
 FEW_WINDOWS = 10_000
 
 
@@ -269,7 +269,7 @@ def left_of(target: Target, number: int, scores: NDArray[np.float32], name: str)
 @cache
 def source_of(kind_module: str) -> str:
     """Return the digest of the code that outcomes depend on, of a kind of target that a module defines."""
-    probes = ("inputs", "problem", "mlp", "adam", "linear", "closed_form", "sample_sums", "frame_targets")
+    probes = ("inputs", "problem", "mlp", "adam", "linear", "closed_form", "sample_sums", "knn", "frame_targets")
     modules = [__name__, "layerscope.scores.layer_selection", *(f"layerscope.probes.{name}" for name in probes)]
     modules += sorted(module.name for module in pkgutil.iter_modules(targets.__path__, "layerscope.targets."))
     # A kind that was typed in has no file; it ends with its session, and so does what is known of it.

@@ -28,7 +28,7 @@ __all__ = ["permutations_of", "score_controls", "shuffled"]
 
 #: How often the labels are shuffled for the chosen input of a probe that is quickly trained.
 PERMUTATIONS = 5
-#: The closed form over folds: there the spread of the permutations widens intervals, and five tell it badly.
+#: What takes no iteration, over folds: there the spread of the permutations widens intervals, and five tell it badly.
 OVER_FOLDS = 10
 
 
@@ -43,7 +43,7 @@ def permutations_of(probe: str, folds: int, seeds: int) -> int:
     """
     if probe == "mlp":
         return seeds
-    return OVER_FOLDS if probe == "closed" and folds > 1 else PERMUTATIONS
+    return OVER_FOLDS if probe in ("closed", "knn") and folds > 1 else PERMUTATIONS
 
 
 def score_controls(

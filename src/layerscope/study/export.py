@@ -174,7 +174,7 @@ def export(
     if encoder.reads_files:
         raise UsageError(f"{encoder.name} holds states of files and encodes no new sound; export a model (--model)")
     if onnx:
-        refuse_onnx(encoder, over_time=kind_named(own.facts["kind"]).over_time, copied=weights)
+        refuse_onnx(encoder, str(row.probe), over_time=kind_named(own.facts["kind"]).over_time, copied=weights)
     study_task, stores = task_of(plan, results, own.facts["task"], encoder, progress or Silent())
     labels = study_task.labels()
     features, target, clips = divide(study_task, labels, stores, plan)
@@ -194,6 +194,9 @@ def export(
             f"; that is of the probe trained on {len(clip_part(target, 0).train)} clips, this one of all {len(clips)}"
         )
         prediction = trained_on_all(job, prediction.settings, study_task, labels, stores, clips)
+    if job.probe == "knn":
+        windows = prediction.weights["states"]
+        score += f"; the probe holds the states of its {len(windows)} training windows ({windows.nbytes / 1e6:.1f} MB)"
     scores = {name: row[name] for name in ("metric", "value", "ci_low", "ci_high", "n")}
     with new_directory(out, "predictor") as place:
         told, cut = written_encoder(encoder, layers, place, source, copied=weights)
