@@ -65,7 +65,7 @@ def test_stored_rows_come_in_any_order_from_any_shard(tmp_path):
     np.testing.assert_array_equal(read(1)[chosen], expected[chosen])
 
 
-@pytest.mark.parametrize("probe", PROBES)
+@pytest.mark.parametrize("probe", [probe for probe in PROBES if probe != "attention"])  # which is given frames
 @pytest.mark.parametrize(("kind", "chosen"), [("tags", "concat"), ("classes", "layer"), ("values", "weighted")])
 def test_probes_say_the_same_of_states_that_are_read_by_blocks(tmp_path, monkeypatch, probe, kind, chosen):
     if not offers(probe, Input(chosen)):

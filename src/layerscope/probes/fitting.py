@@ -31,7 +31,7 @@ from layerscope.data.splits import Part
 from layerscope.encoders.encoder import source_digest
 from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import Rows, share_of_memory
-from layerscope.probes import PROBES, Input, Prediction, Problem, assemble, inputs_of, offers
+from layerscope.probes import PROBES, Input, Prediction, Problem, assemble, inputs_of, offers, seen_by
 from layerscope.probes.frame_targets import Tracks, score_tracks, worst_answers
 from layerscope.probes.workers import side_by_side
 from layerscope.scores.evaluation import Outcome
@@ -91,10 +91,11 @@ class Target:
 def plan_jobs(features: Sequence[Features], probes: Sequence[str]) -> list[Job]:
     """Return all jobs, in the order of the tables; ``last`` is not among them, being the last layer again."""
     return [
-        Job(one, chosen, probe)
+        Job(given, chosen, probe)
         for one in features
         for probe in probes
-        for chosen in inputs_of(one)
+        if (given := seen_by(probe, one))
+        for chosen in inputs_of(given)
         if chosen.name != "last" and offers(probe, chosen)
     ]
 
@@ -269,7 +270,18 @@ def left_of(target: Target, number: int, scores: NDArray[np.float32], name: str)
 @cache
 def source_of(kind_module: str) -> str:
     """Return the digest of the code that outcomes depend on, of a kind of target that a module defines."""
-    probes = ("inputs", "problem", "mlp", "adam", "linear", "closed_form", "sample_sums", "knn", "frame_targets")
+    probes = (
+        "inputs",
+        "problem",
+        "mlp",
+        "adam",
+        "linear",
+        "closed_form",
+        "sample_sums",
+        "knn",
+        "attention",
+        "frame_targets",
+    )
     modules = [__name__, "layerscope.scores.layer_selection", *(f"layerscope.probes.{name}" for name in probes)]
     modules += sorted(module.name for module in pkgutil.iter_modules(targets.__path__, "layerscope.targets."))
     # A kind that was typed in has no file; it ends with its session, and so does what is known of it.

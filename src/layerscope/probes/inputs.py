@@ -15,6 +15,7 @@ __all__ = ["Input", "assemble", "inputs_of"]
 NARROW_AND_WIDE: dict[str, tuple[str, ...]] = {
     "mean": ("mean",),
     "moments": ("mean", "moments"),
+    "frame": ("frame",),
     "context": ("frame", "context"),
 }
 #: Six moments (`features.pooling.MOMENTS`), and seven stretches (`frame_targets.context`).

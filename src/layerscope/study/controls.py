@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.probes import Input
+from layerscope.probes import SEEDED_PROBES, Input
 from layerscope.probes.fitting import (
     Job,
     Target,
@@ -39,9 +39,9 @@ REDRAWN = 100
 def permutations_of(probe: str, folds: int, seeds: int) -> int:
     """Return how often the labels are shuffled for a probe.
 
-    The mlp is trained on one permutation a seed, which costs what its true labels did.
+    A probe that is trained step by step is trained on one permutation a seed, which costs what its true labels did.
     """
-    if probe == "mlp":
+    if probe in SEEDED_PROBES:
         return seeds
     return OVER_FOLDS if probe in ("closed", "knn") and folds > 1 else PERMUTATIONS
 

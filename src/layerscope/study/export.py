@@ -169,6 +169,10 @@ def export(
     if answer.verdict == "nothing" and not insist:
         raise UsageError(f"{run}: {headline(own, answer)} Insist with --insist")
     row, why = choose_exported(own, answer, model, probe, given)
+    if row.probe == "attention":
+        others = [name for name in plan.probe if name != "attention"]
+        way = f"--probe {others[0]}" if others else "run the study with another probe (--probe attention,linear)"
+        raise UsageError(f"the attention probe reads frames, which a predictor does not keep; export another: {way}")
     words = answer_beside(own, answer, row)
     source, encoder = encoder_named(plan, str(row.model))
     if encoder.reads_files:
@@ -314,7 +318,7 @@ def task_of(plan: Plan, results: Results, task: str, encoder: Encoder, progress:
         lost = {clip: why for clip, why in results.skipped.items() if clip.removeprefix(prefix) in names}
         if lost:
             one.dataset = one.dataset.without({clip.removeprefix(prefix): why for clip, why in lost.items()})
-    passes = extract_all([encoder], tasks, progress)
+    passes = extract_all([encoder], tasks, progress, probes=plan.probe)
     number = [one.name for one in tasks].index(task)
     return keep_usable(tasks, passes)[number], passes.stores[number]
 

@@ -225,7 +225,7 @@ class Probing(Options):
     probe: Names = Field(
         default_factory=default_probes,
         min_length=1,
-        description="mlp, linear, closed, knn.  [default: mlp, linear, closed]",
+        description="mlp, linear, closed, knn, attention.  [default: mlp, linear, closed]",
     )
     seeds: int = Field(5, ge=1, description="Trainings of each probe that has randomness.")
     # One fold tests and the next chooses, so that a third is left to train on.

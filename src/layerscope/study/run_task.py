@@ -166,6 +166,8 @@ def probe_features(
         for job, outcome in zip(jobs, outcomes, strict=True)
         if any(CUT in settings for settings in outcome.settings)
     ]
+    if target.tracks and "attention" in asked.probe:
+        facts["not_offered"] = ["attention"]
     facts |= names | {"title": task.task.title if task.task else task.name}
     heard = target.tracks.labels if target.tracks else labels
     predictions = [predictions_of(job, left[id(job)], heard, clips, splits["test"], task.name) for job in chosen]
