@@ -43,7 +43,7 @@ from layerscope.report.paper_tables import (
     similarity_overview,
 )
 from layerscope.report.sentences import CHECK_ORDER, Advice, advise, input_name, metric_name, number, seeds_text, span
-from layerscope.report.shaded_tables import similarity_table, task_table
+from layerscope.report.shaded_tables import agreement_table, similarity_table, task_table
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import Results, Role
 from layerscope.similarity.measures import MEASURES, Similarities
@@ -306,6 +306,7 @@ def task_section(results: Results, predictions: pd.DataFrame | None, page: Path)
         "metric": metric_name(results.facts["primary"]),
         "answer": kind.words(results.facts["names"]),
         "advice": advice,
+        "agreement": agreement_table(results, advice.answer),
         "mistakes": None
         if predictions is None
         else mistakes_of(predictions, advice.answer, kind, results.facts["names"], page),
