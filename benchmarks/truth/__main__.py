@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 
-from benchmarks.truth import choice, concepts, coverage, equals, mixtures, noise, ranking, sets, similar, twins
+from benchmarks.truth import choice, concepts, coverage, equals, mixtures, noise, probes, ranking, sets, similar, twins
 
 SECTIONS: dict[str, Callable[[], None]] = {
     "coverage": coverage.main,
@@ -20,6 +20,7 @@ SECTIONS: dict[str, Callable[[], None]] = {
     "mixtures": mixtures.main,
     "concepts": concepts.main,
     "sets": sets.main,
+    "probes": probes.main,
 }
 
 

@@ -74,6 +74,7 @@ def test_the_file_scores_sound_as_the_predictor_does(tmp_path, name, layers, giv
 @pytest.mark.parametrize(
     ("name", "asked", "reason"),
     [
+        ("random:small", {"probe": "knn", "over_time": False, "copied": True}, "export --probe linear"),
         ("mel", {"over_time": False, "copied": True}, "mel is a plain feature, which is no network"),
         ("random:small", {"over_time": True, "copied": True}, "decoded outside of the network"),
         ("random:small", {"over_time": False, "copied": False}, "--no-weights leaves them out"),
@@ -82,10 +83,10 @@ def test_the_file_scores_sound_as_the_predictor_does(tmp_path, name, layers, giv
 def test_what_cannot_be_one_file_is_refused_in_words(name, asked, reason, monkeypatch):
     monkeypatch.setattr("layerscope.predictor.onnx_file.PACKAGES", ())
     with pytest.raises(UsageError, match=reason):
-        refuse_onnx(load_encoder(name), **asked)
+        refuse_onnx(load_encoder(name), **{"probe": "linear", **asked})
 
 
 def test_packages_that_are_missing_are_named(monkeypatch):
     monkeypatch.setattr("layerscope.predictor.onnx_file.PACKAGES", ("json", "no_such_package"))
     with pytest.raises(UsageError, match=r"needs no_such_package: pip install 'layerscope\[onnx\]'"):
-        refuse_onnx(load_encoder("random:small"), over_time=False, copied=True)
+        refuse_onnx(load_encoder("random:small"), "linear", over_time=False, copied=True)

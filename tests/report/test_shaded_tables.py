@@ -1,8 +1,10 @@
 import numpy as np
 from made_study import made_similarities, made_study
+from test_probe_agreement import ORDERS, study
 
 from layerscope.report.heat_maps import UNTOLD
-from layerscope.report.shaded_tables import similarity_table, task_table
+from layerscope.report.shaded_tables import agreement_table, similarity_table, task_table
+from layerscope.scores.verdict import decide
 
 
 def luminance(colour):
@@ -39,3 +41,17 @@ def test_layers_are_alike_both_ways_and_wholly_to_themselves():
     texts = np.array([[cell.text for cell in cells] for cells in rows])
     np.testing.assert_array_equal(texts, texts.T)
     assert set(np.diag(texts)) == {"100"}
+
+
+def test_probes_that_prefer_different_layers_are_held_against_each_other():
+    results = study(ORDERS)
+    table = agreement_table(results, decide(results, "a"))
+    assert table.groups == [("m", ["mlp", "linear", "knn"])]
+    texts = np.array([[cell.text for cell in cells] for _, _, cells in table.rows])
+    np.testing.assert_array_equal(texts, [["100", "90", "−100"], ["90", "100", "−90"], ["−100", "−90", "100"]])
+    assert table.rows[0][2][1].tip.startswith("mlp and linear: 90 [")
+    # Two probes are told of in a sentence, and where all prefer one layer there is nothing to look into.
+    two = study({"mlp": ORDERS["mlp"], "knn": ORDERS["knn"]})
+    assert agreement_table(two, decide(two, "a")) is None
+    agreeing = made_study(("a",), ("m",), layers=5, probes=("mlp", "linear", "knn"))
+    assert agreement_table(agreeing, decide(agreeing, "a")) is None

@@ -191,3 +191,15 @@ def test_what_a_precision_changes_is_measured_on_the_sound_of_the_study(tones, c
     assert f"(by layer 0: {100 * small.differences[0]:.2g} %, 2: " in printed
     print_check(check(make_plan(options, "test"), workers=1))
     assert "differ from those in float32" not in capsys.readouterr().out
+
+
+def test_attention_tells_its_frames_and_trainings(tones):
+    asked = {"data": tones, "model": ["random:small"], "baseline": [], "seeds": 2}
+    plain, attending = (
+        check(make_plan({**asked, "probe": probes}, "test"), workers=1) for probes in (["mlp"], ["attention"])
+    )
+    # Two frames of each clip of 0.4 s, in five layers of 64, in float16.
+    assert attending.costs[0].megabytes - plain.costs[0].megabytes == pytest.approx(30 * 2 * 5 * 64 * 2 / 1e6)
+    # Five layers, seven trainings each; no mixture and not all side by side.
+    assert attending.tasks[0].trainings == 5 * 7
+    assert attending.tasks[0].probe_minutes > 0

@@ -83,8 +83,9 @@ def pieces(tmp_path_factory):
 
 
 def test_classes_come_out_as_in_the_run(tones, tmp_path):
-    plan, results = study(tones, tmp_path / "run", probe=["mlp", "linear"])
-    for probe, given in product(["mlp", "linear"], ["layer 2", "weighted", "weighted[1:]", "concat", "last"]):
+    plan, results = study(tones, tmp_path / "run", probe=["mlp", "linear", "knn"])
+    of_layers = product(["mlp", "linear"], ["layer 2", "weighted", "weighted[1:]", "concat", "last"])
+    for probe, given in [*of_layers, ("knn", "layer 2"), ("knn", "concat")]:
         out = tmp_path / f"{probe} {given}"
         export(tmp_path / "run", out, model="random:small", probe=probe, given=given)
         said, labels, _ = answers_on_test(plan, load_predictor(out))
@@ -109,6 +110,14 @@ def test_sets_of_layers_come_out_as_in_the_run(tones, tmp_path):
         export(tmp_path / "run", tmp_path / "both", given="plain+layer 2", insist=True)
     with pytest.raises(UsageError, match="another set of layers in each fold; run again with one of them"):
         export(tmp_path / "run", tmp_path / "searched", given="search(2)", insist=True)
+
+
+def test_a_card_says_what_the_knn_probe_holds(tones, tmp_path):
+    plan, _ = study(tones, tmp_path / "run", probe=["knn"])
+    export(tmp_path / "run", tmp_path / "use", model="random:small", given="layer 2")
+    trained = len(parts_of(assign(load_tasks(plan)[0].dataset.clips, load_tasks(plan)[0].labels(), 0, None))[0].train)
+    held = f"the probe holds the states of its {trained} training windows"
+    assert held in (tmp_path / "use" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("given", ["mean", "moments"])

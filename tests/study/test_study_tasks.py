@@ -13,12 +13,13 @@ from test_run import leaking_table
 from layerscope import load_encoder
 from layerscope.data.acoustic_fingerprint import RATE
 from layerscope.data.leaks import group_codes
-from layerscope.errors import DataError
+from layerscope.errors import DataError, UsageError
 from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.options import make_plan
 from layerscope.study.progress import Silent
 from layerscope.study.study_tasks import load_tasks, passes_of
 from layerscope.tasks import TASKS
+from layerscope.toymusic import write_pieces
 
 
 def test_each_copy_of_a_file_that_fails_is_named_by_its_own_path(tones):
@@ -101,3 +102,11 @@ def test_near_duplicates_are_listened_for_where_that_is_asked(tmp_path):
     (plain,) = load_tasks(make_plan(asked, "test"))
     assert not plain.alike
     assert "clip_alike" not in plain.dataset.clips
+
+
+def test_attention_alone_is_refused_where_every_frame_has_an_answer(tmp_path):
+    table = write_pieces(tmp_path, 12, 0, 2.0)
+    asked = {"data": table, "target": "beats", "model": ["random:small"], "probe": ["attention"]}
+    with pytest.raises(UsageError, match=r"add another probe \(--probe attention,linear\)"):
+        load_tasks(make_plan(asked, "test"))
+    assert load_tasks(make_plan({**asked, "probe": ["attention", "linear"]}, "test"))

@@ -60,6 +60,8 @@ class Features:
         What the model's own authors call the layers, where there is a model.
     network : str
         Identifies the encoder, whatever the clips and how they were cut; empty where there is none.
+    attended : Features, optional
+        The frames of the same clips, where they are kept for probes that attend to them.
     """
 
     model: str
@@ -75,6 +77,7 @@ class Features:
     untrained: bool = False
     official: tuple[str, ...] = ()
     network: str = ""
+    attended: Features | None = None
 
     @classmethod
     def from_arrays(

@@ -13,6 +13,7 @@ from torch import Tensor
 from layerscope.encoders.device import upload
 from layerscope.encoders.encoder import Encoder
 from layerscope.errors import ModelError
+from layerscope.features.attended_frames import attended_counts
 from layerscope.features.pooling import Pooling, frame_distances, half_precision, pool, to_frame_rate
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count, window_spans
 
@@ -31,7 +32,7 @@ class ClipStates:
     pooled : list of Tensor, each (window, width) or (window, 6 * width)
         Summarised windows.
     frames : list of (Tensor, Tensor), each (frame, width) and ()
-        At `FRAME_RATE`, where tracks are kept: float16, and their scale.
+        At `FRAME_RATE`, where tracks are kept, or those that probes attend to: float16, and their scale.
     sample : list of (Tensor, Tensor), each (row, width) and ()
         The frames that are sampled, less the mean of the first window: float16, and their scale.
     distances : list of Tensor, each (pair,)
@@ -69,6 +70,8 @@ class Assembly:
         Of the clip, for messages.
     rows : ndarray of int
         The frames that are sampled, on the grid of `FRAME_RATE`.
+    attended : bool
+        Whether frames are kept that probes attend to, of windows that do not overlap.
     """
 
     def __init__(
@@ -79,6 +82,8 @@ class Assembly:
         spans: list[tuple[float, float]],
         name: str,
         rows: NDArray[np.int64],
+        *,
+        attended: bool = False,
     ) -> None:
         self.encoder = encoder
         self.cutting = cutting
@@ -97,7 +102,10 @@ class Assembly:
         #: The window in which each sampled frame lies, and its number there; a window's last frame may be cut short.
         self.owner = np.maximum(np.searchsorted(starts, middles, side="right") - 1, 0)
         self.place = ((middles - starts[self.owner]) * FRAME_RATE).astype(np.int64)
+        #: How many frames of each window are kept for probes that attend to them, where there are any.
+        self.attended = attended_counts(self.counts) if attended else []
         #: By window, those of each layer.
+        self.kept: dict[int, list[Tensor]] = {}
         self.pooled: dict[int, list[Tensor]] = {}
         self.sample: dict[int, list[Tensor]] = {}
         self.distances: dict[int, list[Tensor]] = {}
@@ -112,6 +120,8 @@ class Assembly:
                 self.stitch(number, frames)
             else:
                 self.pooled[number] = pooled
+                if self.attended:
+                    self.kept[number] = [to_frame_rate(layer, FRAME_RATE, self.attended[number]) for layer in frames]
                 # Where the budget leaves less than a frame a clip, some clips have none.
                 if len(self.rows):
                     # A frame whose middle lies past the window's last whole frame takes that last one.
@@ -158,6 +168,8 @@ class Assembly:
             else:
                 sample = [layer.new_empty(0, width) for layer, width in zip(pooled, self.encoder.widths, strict=True)]
                 distances = [layer.new_empty(0) for layer in pooled]
+            if self.attended:
+                self.tracks = [torch.cat(layer) for layer in by_layer(self.kept[number] for number in windows)]
         states = ClipStates(
             pooled,
             [half_precision(track) for track in self.tracks],
@@ -165,7 +177,7 @@ class Assembly:
             [half_precision(rows - means[0, : rows.shape[1]]) for rows, means in zip(sample, pooled, strict=True)],
             distances,
         )
-        self.pooled, self.sample, self.distances, self.tracks = {}, {}, {}, []
+        self.kept, self.pooled, self.sample, self.distances, self.tracks = {}, {}, {}, {}, []
         return states
 
 
@@ -184,7 +196,7 @@ def take_together(members: Sequence[tuple[Assembly, int]], layers: Sequence[Tens
     # At once for all windows: on a GPU the calls cost more than the numbers.
     pooled = [] if stitched else [pool(layer, clip.pooling) for layer in layers]
     frames, distances = list[Tensor](), list[Tensor]()
-    if stitched or any(len(clip.rows) for clip, _ in members):
+    if stitched or any(clip.attended or len(clip.rows) for clip, _ in members):
         frames = [to_frame_rate(layer, clip.encoder.frame_rate, clip.counts[number]) for layer in layers]
         distances = [] if stitched else [frame_distances(layer) for layer in frames]
     for row, (clip, number) in enumerate(members):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from layerscope.atomic_files import sweep
 from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
 from layerscope.encoders.own_encoder import author_answers, is_own, memory_faults
 from layerscope.errors import AudioError
+from layerscope.features.attended_frames import ATTENDED_RATE, MOST_ATTENDED, attended_features, attended_of_clip
 from layerscope.features.batches import BatchSize, Window, encode_windows
 from layerscope.features.clip_features import Features
 from layerscope.features.clip_states import Assembly, ClipStates, refuse_non_finite, take_together
@@ -99,11 +100,14 @@ class Pass:
         Longest window in seconds.
     frames : bool
         Whether every frame is kept, beside the summary of its window.
+    attended : bool
+        Whether some frames are kept for probes that attend to them, where not all are.
     """
 
     encoder: Encoder
     window: float
     frames: bool = False
+    attended: bool = False
 
     @property
     def cutting(self) -> Cutting:
@@ -131,8 +135,13 @@ class Pass:
         windows = sum(len(self.cutting.pooled_spans(length)) for length in seconds)
         # Pooled states are float32 (4 bytes), kept and sampled frames float16 (2).
         pooled = 4 * windows * width * (MOMENTS if self.pooling == "moments" else 1)
-        kept = FRAME_RATE * float(seconds.sum()) if self.frames else 0.0
-        return pooled + 2 * width * (kept + sum(sampled_of_clips(clips, width).values()))
+        return pooled + 2 * width * (self.kept_frames(seconds) + sum(sampled_of_clips(clips, width).values()))
+
+    def kept_frames(self, seconds: Iterable[float]) -> float:
+        """Return how many frames clips of these lengths keep: all of them, some, or none."""
+        if self.frames:
+            return FRAME_RATE * float(sum(seconds))
+        return float(sum(attended_of_clip(length, self.cutting) for length in seconds)) if self.attended else 0.0
 
     def store(self, cache: Path) -> FeatureStore:
         """Return the store of this pass in a cache directory."""
@@ -153,6 +162,10 @@ class Pass:
             # States of code that has changed since must not be found (docs/decisions.md, "Keys are contents").
             "source": source_digest(*SOURCES),
         }
+        if self.attended and not self.frames:
+            # Only then, so that stores without them keep their names.
+            description["attended_frames"] = f"{ATTENDED_RATE} a second, {MOST_ATTENDED} of a clip at most"
+            description["source"] = source_digest(*SOURCES, "layerscope.features.attended_frames")
         # The name is left out, so that the same network under another name finds the same states; of the precision the
         # encoder's fingerprint tells.
         anonymous = {key: value for key, value in description.items() if key not in ("encoder", "precision")}
@@ -180,12 +193,17 @@ class Pass:
             windows.append(list(cut))
             # Nothing is sampled: samples serve comparisons, which read the store.
             none = np.zeros(0, np.int64)
-            assemblies.append(Assembly(self.encoder, self.cutting, self.pooling, spans, name, none))
+            assemblies.append(self.assembly(spans, name, none))
         states = [clip.on_cpu() for clip in self.encode(assemblies, windows, lambda _: None)]
         for name, clip in zip(clips, states, strict=True):
             for layer, pooled in zip(self.encoder.layers, clip.pooled, strict=True):
                 refuse_non_finite(self.encoder, layer, pooled.numpy(), [name], [len(pooled)])
         return states
+
+    def assembly(self, spans: list[tuple[float, float]], name: str, rows: NDArray[np.int64]) -> Assembly:
+        """Return what the windows of a clip are put together in."""
+        attended = self.attended and not self.frames
+        return Assembly(self.encoder, self.cutting, self.pooling, spans, name, rows, attended=attended)
 
     def encode(
         self, clips: Sequence[Assembly], windows: Sequence[Sequence[Any]], finish: Callable[[int], None]
@@ -331,7 +349,7 @@ class Pass:
             length = frame_count(decoded.spans[-1][1])
             frames = sampled_frames(row.clip_key, length, sampled[row.clip_key])
             windows.append(decoded.windows)
-            clips.append(Assembly(self.encoder, self.cutting, self.pooling, decoded.spans, row.clip, frames))
+            clips.append(self.assembly(decoded.spans, row.clip, frames))
             entries.append(ClipEntry(row.clip_key, len(decoded.spans), decoded.seconds, decoded.sound, length))
         if not clips:
             return
@@ -377,7 +395,7 @@ def stored_features(store: FeatureStore, clips: pd.DataFrame) -> Features:
     keys = list(clips.clip_key)
     about = store.description
     layers = tuple(about["layers"])
-    return Features(
+    features = Features(
         model=about["encoder"],
         layers=layers,
         clips=clips,
@@ -392,3 +410,4 @@ def stored_features(store: FeatureStore, clips: pd.DataFrame) -> Features:
         official=tuple(about["official"]),
         network=about["fingerprint"],
     )
+    return replace(features, attended=attended_features(features, store))

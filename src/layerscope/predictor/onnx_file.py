@@ -38,7 +38,7 @@ CHECKED = (1.0, 1.7)
 SEED = 0
 
 
-def refuse_onnx(encoder: Encoder, *, over_time: bool, copied: bool) -> None:
+def refuse_onnx(encoder: Encoder, probe: str, *, over_time: bool, copied: bool) -> None:
     """Raise a `UsageError` where an answer cannot be one ONNX file, before any work."""
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
@@ -49,6 +49,8 @@ def refuse_onnx(encoder: Encoder, *, over_time: bool, copied: bool) -> None:
         raise UsageError(
             f"{encoder.name} is an encoder of your own, whose code may be anything: export it as ONNX there"
         )
+    if probe == "knn":
+        raise UsageError("the knn probe looks its training windows up, which no ONNX file does; export --probe linear")
     if over_time:
         raise UsageError("an answer over time is decoded outside of the network; leave --onnx out")
     if not copied:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from layerscope.probes.knn import neighbour_scores
+
 __all__ = ["apply_probe"]
 
 
@@ -18,7 +20,8 @@ def apply_probe(weights: Mapping[str, NDArray[Any]], states: NDArray[np.float32]
     ----------
     weights : mapping of str to ndarray
         Those of a `Prediction`: standardise by ``mean`` and ``scale``; mix layers by ``mixture`` where there is one;
-        one hidden layer with ReLU where there is one; ``output``, brought to the labels' units.
+        one hidden layer with ReLU where there is one; ``output``, brought to the labels' units. Where the weights are
+        the ``states`` and ``targets`` of training windows, these vote instead.
     states : ndarray, shape (window, dim) or (window, layer, dim)
         As `assemble` makes them.
 
@@ -29,6 +32,8 @@ def apply_probe(weights: Mapping[str, NDArray[Any]], states: NDArray[np.float32]
     """
     # Rounded after standardising, as `Problem.standardised` does, so that it says what the training said.
     x: NDArray[Any] = ((states - weights["mean"]) * weights["scale"]).astype(np.float32)
+    if "neighbours" in weights:
+        return neighbour_scores(weights, x)
     if "mixture" in weights:
         x = np.einsum("nld,l->nd", x, weights["mixture"])
     if "hidden.weight" in weights:

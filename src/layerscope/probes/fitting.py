@@ -34,7 +34,7 @@ from layerscope.encoders.device import device_label
 from layerscope.encoders.encoder import source_digest
 from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import Rows, share_of_memory
-from layerscope.probes import PROBES, Input, Prediction, Problem, assemble, inputs_of, offers
+from layerscope.probes import PROBES, Input, Prediction, Problem, assemble, inputs_of, offers, seen_by
 from layerscope.probes.frame_targets import Tracks, score_tracks, worst_answers
 from layerscope.probes.stacked import fit_stacked, problems_at_once
 from layerscope.probes.workers import is_elsewhere, side_by_side
@@ -104,10 +104,11 @@ def plan_jobs(features: Sequence[Features], probes: Sequence[str], sets: Sequenc
         Which, and which sets of layers beside single ones (see `inputs_of`).
     """
     return [
-        Job(one, chosen, probe)
+        Job(given, chosen, probe)
         for one in features
         for probe in probes
-        for chosen in inputs_of(one, sets)
+        if (given := seen_by(probe, one))
+        for chosen in inputs_of(given, sets)
         if chosen.name != "last" and offers(probe, chosen)
     ]
 
@@ -284,7 +285,7 @@ def problem_of(
 
 
 #: Probes that are cross-validated for the choice of a layer, and the most windows with which that is quick.
-QUICK_PROBES = ("linear", "closed")
+QUICK_PROBES = ("linear", "closed", "knn")
 FEW_WINDOWS = 10_000
 
 
@@ -367,7 +368,19 @@ def left_of(target: Target, number: int, scores: NDArray[np.float32], name: str)
 @cache
 def source_of(kind_module: str) -> str:
     """Return the digest of the code that outcomes depend on, of a kind of target that a module defines."""
-    probes = ("inputs", "problem", "mlp", "adam", "stacked", "linear", "closed_form", "sample_sums", "frame_targets")
+    probes = (
+        "inputs",
+        "problem",
+        "mlp",
+        "adam",
+        "stacked",
+        "linear",
+        "closed_form",
+        "sample_sums",
+        "knn",
+        "attention",
+        "frame_targets",
+    )
     modules = [__name__, "layerscope.scores.layer_selection", *(f"layerscope.probes.{name}" for name in probes)]
     modules += sorted(module.name for module in pkgutil.iter_modules(targets.__path__, "layerscope.targets."))
     # A kind that was typed in has no file; it ends with its session, and so does what is known of it.

@@ -23,6 +23,7 @@ SET = re.compile(r"[0-9]{1,4}(-[0-9]{1,4})?(\+[0-9]{1,4}(-[0-9]{1,4})?)*")
 NARROW_AND_WIDE: dict[str, tuple[str, ...]] = {
     "mean": ("mean",),
     "moments": ("mean", "moments"),
+    "frame": ("frame",),
     "context": ("frame", "context"),
 }
 #: Six moments (`features.pooling.MOMENTS`), and seven stretches (`frame_targets.context`).

@@ -51,7 +51,7 @@ from layerscope.report.sets_and_plain import (
     sets_section,
     sets_table,
 )
-from layerscope.report.shaded_tables import similarity_table, task_table
+from layerscope.report.shaded_tables import agreement_table, similarity_table, task_table
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import Results, Role
 from layerscope.similarity.measures import MEASURES, Similarities
@@ -318,6 +318,7 @@ def task_section(results: Results, predictions: pd.DataFrame | None, page: Path)
         "metric": metric_name(results.facts["primary"]),
         "answer": kind.words(results.facts["names"]),
         "advice": advice,
+        "agreement": agreement_table(results, advice.answer),
         "mistakes": None
         if predictions is None
         else mistakes_of(predictions, advice.answer, kind, results.facts["names"], page),

@@ -549,6 +549,11 @@ def list_cautions(results: Results) -> list[str]:
         cautions.append(
             f"The linear probe was too large to be solved to the end, and may do better, on {', '.join(facts['cut'])}."
         )
+    if facts.get("not_offered"):
+        cautions.append(
+            f"The {' and '.join(facts['not_offered'])} probe pools the frames of a clip to one answer, and was not "
+            "trained where every frame has one."
+        )
     if facts["skipped"]:
         what = "1 clip was" if facts["skipped"] == 1 else f"{facts['skipped']:,} clips were"
         cautions.append(f"{what} not used; see skipped.csv for the reason.")

@@ -15,13 +15,15 @@ from matplotlib.colors import to_hex
 
 from layerscope.report.heat_maps import COLOURS, UNTOLD, ink_on, measure_name, short_number, task_scores
 from layerscope.report.sentences import number, span
+from layerscope.scores.probe_agreement import ProbePair, pairs_of_probes
 from layerscope.scores.score_table import Results
+from layerscope.scores.verdict import Verdict
 from layerscope.similarity.measures import Similarities
 
 #: A model and the number of its layer.
 View = tuple[str, int]
 
-__all__ = ["ShadedCell", "ShadedTable", "score_cell", "similarity_table", "task_table"]
+__all__ = ["ShadedCell", "ShadedTable", "agreement_table", "score_cell", "similarity_table", "task_table"]
 
 
 @dataclass(frozen=True)
@@ -143,3 +145,37 @@ def pair_cell(ours: View, theirs: View, pairs: dict[tuple[View, View], Any]) -> 
     interval = "" if np.isnan(pair.ci_low) else f" [{100 * pair.ci_low:.0f}, {100 * pair.ci_high:.0f}]"
     return shaded(pair.value, f"{100 * pair.value:.0f}".replace("-", "−"),
                   f"{names}: {100 * pair.value:.1f}{interval}".replace("-", "−"))  # fmt: skip
+
+
+def agreement_table(results: Results, answer: Verdict) -> ShadedTable | None:
+    """Return how alike every two of three or more probes order the layers of the answer's model, in percent.
+
+    Nothing where all of them prefer one layer.
+    """
+    names = [each.probe for each in answer.probes]
+    if len(names) < 3 or len({each.layer for each in answer.probes}) == 1:
+        return None
+    pairs: dict[tuple[str, str], ProbePair] = {}
+    for pair in pairs_of_probes(results, answer.task, answer.model):
+        pairs[pair.first, pair.second] = pairs[pair.second, pair.first] = pair
+    rows = [(name, "", [agreement_cell(name, other, pairs) for other in names]) for name in names]
+    note = (
+        f"Rank correlation of the layers of {answer.model} by every two probes, times 100; a cell's range is of "
+        "95 % of the resamples of the test clips."
+    )
+    return (
+        ShadedTable("How alike the probes order the layers", "probe", [(answer.model, names)], rows, note)
+        if pairs
+        else None
+    )
+
+
+def agreement_cell(ours: str, theirs: str, pairs: dict[tuple[str, str], ProbePair]) -> ShadedCell:
+    """Return how alike two probes order layers."""
+    if ours == theirs:
+        return shaded(1.0, "100", f"{ours}: 100")
+    pair = pairs[ours, theirs]
+    if np.isnan(pair.correlation):
+        return shaded(np.nan, "–", f"{ours} and {theirs}: all layers score alike by one of them")
+    tip = f"{ours} and {theirs}: {100 * pair.correlation:.0f} [{100 * pair.low:.0f}, {100 * pair.high:.0f}]"
+    return shaded(pair.correlation, f"{100 * pair.correlation:.0f}".replace("-", "−"), tip.replace("-", "−"))

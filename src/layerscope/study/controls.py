@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.encoders.device import find_device
-from layerscope.probes import Input
+from layerscope.probes import SEEDED_PROBES, Input
 from layerscope.probes.fitting import (
     Job,
     Target,
@@ -29,7 +29,7 @@ __all__ = ["permutations_of", "score_controls", "shuffled"]
 
 #: How often the labels are shuffled for the chosen input of a probe that is quickly trained.
 PERMUTATIONS = 5
-#: The closed form over folds: there the spread of the permutations widens intervals, and five tell it badly.
+#: What takes no iteration, over folds: there the spread of the permutations widens intervals, and five tell it badly.
 OVER_FOLDS = 10
 
 
@@ -40,11 +40,11 @@ REDRAWN = 100
 def permutations_of(probe: str, folds: int, seeds: int) -> int:
     """Return how often the labels are shuffled for a probe.
 
-    The mlp is trained on one permutation a seed, which costs what its true labels did.
+    A probe that is trained step by step is trained on one permutation a seed, which costs what its true labels did.
     """
-    if probe == "mlp":
+    if probe in SEEDED_PROBES:
         return seeds
-    return OVER_FOLDS if probe == "closed" and folds > 1 else PERMUTATIONS
+    return OVER_FOLDS if probe in ("closed", "knn") and folds > 1 else PERMUTATIONS
 
 
 def score_controls(

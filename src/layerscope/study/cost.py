@@ -15,10 +15,11 @@ from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
+from layerscope.features.attended_frames import attended_of_clip
 from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import BLOCK, share_of_memory
 from layerscope.features.windows import Cutting, frame_count
-from layerscope.probes import Input, assemble, inputs_of
+from layerscope.probes import SEEDED_PROBES, Input, assemble, inputs_of
 from layerscope.probes.fitting import (
     Job,
     Target,
@@ -183,7 +184,7 @@ def check_on(plan: Plan, workers: int, cluster: Cluster | None) -> Check:
             refuse_sets(plan.layers_as, encoder.name, encoder.layers)
         draws = plan.draws(name)
         too_short = [short_clips(encoder, task) for task in tasks]
-        costs.append(encoding_cost(encoder, tasks, download, sum(map(len, too_short)), draws, cluster))
+        costs.append(encoding_cost(encoder, tasks, download, sum(map(len, too_short)), draws, cluster, plan.probe))
         outlines += [outline_of(encoder)] * draws
         # The first encoder's reason stands, as in a run.
         short = [{**reasons, **before} for before, reasons in zip(short, too_short, strict=True)]
@@ -243,7 +244,7 @@ def task_check(
     jobs = [job for shape in features for job in planned_jobs(shape, features, plan)]
     parts = len(target.parts)
     # The other probes have no randomness, and are trained once.
-    seeds = [plan.seeds if job.probe == "mlp" else 1 for job in jobs]
+    seeds = [plan.seeds if job.probe in SEEDED_PROBES else 1 for job in jobs]
     clip_parts = [clip_part(target, number) for number in range(parts)]
     splits = evaluations(task.labels(), clip_parts, group_codes(clips), plan.split_seed)
     scoring = sum(seeds) * scoring_seconds(target, splits, len(clips))
@@ -284,7 +285,7 @@ def shape_of(encoder: Outline, task: StudyTask, clips: pd.DataFrame, target: Tar
     if not frames:
         window = task.window or encoder.window
         owner = np.repeat(owner, [len(Cutting(window).pooled_spans(seconds)) for seconds in clips.clip_seconds])
-    return Features(
+    shape = Features(
         model=encoder.name,
         layers=encoder.layers,
         clips=clips,
@@ -295,11 +296,24 @@ def shape_of(encoder: Outline, task: StudyTask, clips: pd.DataFrame, target: Tar
         widths=encoder.widths,
         baseline=encoder.baseline,
     )
+    if frames:
+        return shape
+    return replace(
+        shape,
+        attended=replace(
+            shape,
+            window_clip=np.repeat(
+                np.arange(len(clips)), [attended_of_clip(seconds, Cutting(window)) for seconds in clips.clip_seconds]
+            ),
+            read=lambda position: np.zeros((1, encoder.widths[position]), np.float32),
+            pooling="frame",
+        ),
+    )
 
 
 def trainings(probe: str, seeds: int) -> int:
     """Return how many times a probe is trained on an input: the first seed chooses the learning rate."""
-    return len(LEARNING_RATES) + seeds - 1 if probe == "mlp" else 1
+    return len(LEARNING_RATES) + seeds - 1 if probe in SEEDED_PROBES else 1
 
 
 def probing_seconds(features: list[Features], target: Target, plan: Plan) -> float:
@@ -313,6 +327,8 @@ def probing_seconds(features: list[Features], target: Target, plan: Plan) -> flo
     timed: dict[tuple[str, int, int], float] = {}
     for shape, probe in itertools.product(features, plan.probe):
         jobs = [job for job in planned_jobs(shape, features, plan) if job.probe == probe]
+        if not jobs:  # attention has nothing to do over time
+            continue
         single = max((job for job in jobs if job.chosen.name in SINGLE_INPUTS), key=columns)
         key = (probe, columns(single), len(shape.window_clip))
         if key not in timed:
@@ -322,7 +338,7 @@ def probing_seconds(features: list[Features], target: Target, plan: Plan) -> flo
         ratios = np.array([columns(job) for job in trained]) / columns(single)
         times = np.array([1 + len(target.choosing) * is_cross_validated(job, target) for job in trained])
         total += timed[key] * float((times * ratios ** (2 if probe == "closed" else 1)).sum())
-        total += after * len(ratios) * (plan.seeds if probe == "mlp" else 1)
+        total += after * len(ratios) * (plan.seeds if probe in SEEDED_PROBES else 1)
     return total
 
 
@@ -363,10 +379,14 @@ def columns(job: Job) -> int:
 def training_seconds(job: Job, target: Target, seeds: int) -> float:
     """Return the time of a job's trainings on one part, by one on noise of a few rows."""
     job, target, times = few_rows(job, target)
+    # Every row is held against all that train.
+    times = times**2 if job.probe == "knn" else times
     states = noise(len(job.features.window_clip), columns(job))
     with single_thread():
         seconds = times * seconds_of(lambda: train_part(job, states, target, 0, [0]))
-    return seconds * TYPICAL_EPOCHS * trainings("mlp", seeds) / len(LEARNING_RATES) if job.probe == "mlp" else seconds
+    if job.probe not in SEEDED_PROBES:
+        return seconds
+    return seconds * TYPICAL_EPOCHS * trainings(job.probe, seeds) / len(LEARNING_RATES)
 
 
 def few_rows(job: Job, target: Target) -> tuple[Job, Target, int]:

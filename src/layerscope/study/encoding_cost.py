@@ -21,12 +21,11 @@ from layerscope.encoders.precision_effect import precision_effect
 from layerscope.encoders.published_models import RANDOM
 from layerscope.encoders.sketch import Sketch, is_sketched
 from layerscope.features.encoder_pass import SHARD_SECONDS, Pass
-from layerscope.features.windows import FRAME_RATE
 from layerscope.probes.inputs import BLOCKS
 from layerscope.study.clip_trial import first_windows
 from layerscope.study.options import Plan
 from layerscope.study.ray_cluster import Cluster
-from layerscope.study.study_tasks import StudyTask, passes_of
+from layerscope.study.study_tasks import StudyTask, pass_over, passes_of
 
 __all__ = [
     "Cost",
@@ -135,15 +134,15 @@ def encoding_cost(
     too_short: int,
     passes: int,
     cluster: Cluster | None = None,
+    probes: Sequence[str] = (),
 ) -> Cost:
     """Measure a few clips of each pass that is asked for, here or on a worker of a cluster."""
-    windows, seconds, size, rows, memory = 0, 0.0, 0.0, 0.0, 0.0
+    windows, seconds, size, rows, attended, memory = 0, 0.0, 0.0, 0.0, 0.0, 0.0
     differences: list[float] = []
     workers = cluster.share_of(encoder)[0] if cluster else 1
     for (_, window), members in passes_of(encoder, tasks).items():
-        frames = any(tasks[number].over_time for number in members)
         clips = pd.concat([tasks[number].dataset.clips for number in members]).drop_duplicates("clip_key")
-        one_pass = Pass(encoder, window, frames)
+        one_pass = pass_over(encoder, window, [tasks[number] for number in members], probes)
         lengths = [length for duration in clips.clip_seconds for length in one_pass.cutting.lengths(duration)]
         windows += len(lengths)
         speed = cluster.measure(encoder, pass_speed, one_pass, clips) if cluster else pass_speed(one_pass, clips)
@@ -154,7 +153,9 @@ def encoding_cost(
             sounds = first_windows(encoder, clips, window)
             differences = precision_effect(encoder, sounds) if sounds else []
         pooled = sum(len(one_pass.cutting.pooled_spans(duration)) for duration in clips.clip_seconds)
-        rows = max(rows, pooled, float(clips.clip_seconds.sum()) * FRAME_RATE if frames else 0.0)
+        kept = one_pass.kept_frames(clips.clip_seconds)
+        rows = max(rows, pooled, kept if one_pass.frames else 0.0)
+        attended = max(attended, kept if one_pass.attended else 0.0)
     columns = widths_of(encoder, frames=any(task.over_time for task in tasks))
     return Cost(
         model=encoder.name.removeprefix(RANDOM) if download else encoder.name,
@@ -166,8 +167,8 @@ def encoding_cost(
         too_short=too_short,
         megabytes=passes * size / 1e6,
         memory=memory / 1e6,
-        # The states of all layers side by side, and their standardised copy.
-        probe_megabytes=2 * 4 * rows * sum(columns) / 1e6,
+        # The states of all layers side by side, or the frames of one, and their standardised copy.
+        probe_megabytes=2 * 4 * max(rows * sum(columns), attended * max(encoder.widths)) / 1e6,
         layers=encoder.layers,
         precision=encoder.precision,
         differences=differences,

@@ -170,12 +170,16 @@ def export(
     if answer.verdict == "nothing" and not insist:
         raise UsageError(f"{run}: {headline(own, answer)} Insist with --insist")
     row, why = choose_exported(own, answer, model, probe, given)
+    if row.probe == "attention":
+        others = [name for name in plan.probe if name != "attention"]
+        way = f"--probe {others[0]}" if others else "run the study with another probe (--probe attention,linear)"
+        raise UsageError(f"the attention probe reads frames, which a predictor does not keep; export another: {way}")
     words = answer_beside(own, answer, row)
     source, encoder = encoder_named(plan, str(row.model))
     if encoder.reads_files:
         raise UsageError(f"{encoder.name} holds states of files and encodes no new sound; export a model (--model)")
     if onnx:
-        refuse_onnx(encoder, over_time=kind_named(own.facts["kind"]).over_time, copied=weights)
+        refuse_onnx(encoder, str(row.probe), over_time=kind_named(own.facts["kind"]).over_time, copied=weights)
     study_task, stores = task_of(plan, results, own.facts["task"], encoder, progress or Silent())
     labels = study_task.labels()
     features, target, clips = divide(study_task, labels, stores, plan)
@@ -195,6 +199,9 @@ def export(
             f"; that is of the probe trained on {len(clip_part(target, 0).train)} clips, this one of all {len(clips)}"
         )
         prediction = trained_on_all(job, prediction.settings, study_task, labels, stores, clips)
+    if job.probe == "knn":
+        windows = prediction.weights["states"]
+        score += f"; the probe holds the states of its {len(windows)} training windows ({windows.nbytes / 1e6:.1f} MB)"
     scores = {name: row[name] for name in ("metric", "value", "ci_low", "ci_high", "n")}
     with new_directory(out, "predictor") as place:
         told, cut = written_encoder(encoder, layers, place, source, copied=weights)
@@ -328,7 +335,7 @@ def task_of(plan: Plan, results: Results, task: str, encoder: Encoder, progress:
         lost = {clip: why for clip, why in results.skipped.items() if clip.removeprefix(prefix) in names}
         if lost:
             one.dataset = one.dataset.without({clip.removeprefix(prefix): why for clip, why in lost.items()})
-    passes = extract_all([encoder], tasks, progress)
+    passes = extract_all([encoder], tasks, progress, probes=plan.probe)
     number = [one.name for one in tasks].index(task)
     return keep_usable(tasks, passes)[number], passes.stores[number]
 

@@ -12,11 +12,11 @@ import torch
 from layerscope.atomic_files import cache_directory
 from layerscope.encoders import Encoder
 from layerscope.encoders.device import device_label
-from layerscope.features.encoder_pass import Extraction, Pass
+from layerscope.features.encoder_pass import Extraction
 from layerscope.features.store import FeatureStore
 from layerscope.study.progress import Progress
 from layerscope.study.ray_cluster import Cluster
-from layerscope.study.study_tasks import StudyTask, passes_of
+from layerscope.study.study_tasks import StudyTask, pass_over, passes_of
 
 __all__ = ["Passes", "Stores", "device_and_precision", "extract_all", "keep_usable"]
 
@@ -45,18 +45,23 @@ class Passes:
 
 
 def extract_all(
-    encoders: Iterable[Encoder], tasks: Sequence[StudyTask], progress: Progress, cluster: Cluster | None = None
+    encoders: Iterable[Encoder],
+    tasks: Sequence[StudyTask],
+    progress: Progress,
+    cluster: Cluster | None = None,
+    probes: Sequence[str] = (),
 ) -> Passes:
     """Take every encoder over the clips of all tasks once, on the devices of a cluster where one is given.
 
-    Tasks of one data set and window share a pass; frames are kept where one of them is over time.
+    Tasks of one data set and window share a pass; frames are kept where one of them is over time, or a probe attends to
+    them.
     """
     encode_shards = cluster.encode_shards if cluster else None
     passes = Passes([[] for _ in tasks], [{} for _ in tasks], {})
     for encoder in encoders:
         passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0) | device_and_precision(encoder)
         for (_, window), members in passes_of(encoder, tasks).items():
-            one_pass = Pass(encoder, window, frames=any(tasks[number].over_time for number in members))
+            one_pass = pass_over(encoder, window, [tasks[number] for number in members], probes)
             store = one_pass.store(cache_directory())
             clips = pd.concat([tasks[number].dataset.clips for number in members], ignore_index=True)
             with progress.task(f"encoding {encoder.name}", clips.clip_key.nunique(), "clips") as step:

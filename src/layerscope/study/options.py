@@ -59,6 +59,13 @@ def known_names(field: str) -> Iterable[str]:
     return names[field]
 
 
+def default_probes() -> list[str]:
+    """Return the probes of a study that names none."""
+    from layerscope.probes import DEFAULT_PROBES
+
+    return list(DEFAULT_PROBES)
+
+
 def at_commas(value: Any) -> Any:
     """Split names at commas, in one string or in each of several; ``none`` alone is none of them."""
     texts = [value] if isinstance(value, str) else value
@@ -225,9 +232,9 @@ class Probing(Options):
         None, description="By which validation chooses (`layerscope ls metrics`).  [default: the first of the kind]"
     )
     probe: Names = Field(
-        default_factory=lambda: list(known_names("probe")),
+        default_factory=default_probes,
         min_length=1,
-        description="mlp, linear, closed.  [default: all]",
+        description="mlp, linear, closed, knn, attention.  [default: mlp, linear, closed]",
     )
     layers_as: Names = Field(
         [],

@@ -24,7 +24,7 @@ from layerscope.study.progress import Silent
 from layerscope.study.run import probe_tasks, results_of
 from layerscope.study.run_task import cross_validated, probe_features
 from layerscope.study.study_results import Results
-from layerscope.study.study_tasks import StudyTask, refuse_leaks
+from layerscope.study.study_tasks import StudyTask, refuse_leaks, refuse_probes
 
 __all__ = ["probe"]
 
@@ -144,7 +144,8 @@ def probe(
     ]  # fmt: skip
     for task in tasks:
         refuse_leaks(task.dataset.clips, allow=allow_leaks)
-    passes = extract_all(encoders, tasks, Silent())
+        refuse_probes(task, asked.probe)
+    passes = extract_all(encoders, tasks, Silent(), probes=asked.probe)
     results = probe_tasks(keep_usable(tasks, passes), passes.stores, asked, Silent())
     results.facts["passes"] = passes.counts
     return results
@@ -183,6 +184,11 @@ def probe_own(features: Sequence[Features], asked: Call) -> Results:
     if ignored:
         raise UsageError(
             f"'{ignored[0]}' is of a dataset; features bring their own labels (and kind: Features.from_arrays)"
+        )
+    if "attention" in asked.probe and not all(one.attended for one in features):
+        raise UsageError(
+            "the attention probe needs the frames of clips, and these features are summaries over time; "
+            "give an encoder and a dataset, or another probe"
         )
     assert features[0].labels is not None
     labels = features[0].labels.by(asked.metric)

@@ -178,6 +178,8 @@ def probe_features(
     devices = sorted({outcome.device for outcome in outcomes})
     facts |= {"trained_on": devices} if devices != ["cpu"] else {}
     facts |= further.facts
+    if target.tracks and "attention" in asked.probe:
+        facts["not_offered"] = ["attention"]
     facts |= names | {"title": task.task.title if task.task else task.name}
     heard = target.tracks.labels if target.tracks else labels
     answering = [(job, left[id(job)]) for job in chosen]

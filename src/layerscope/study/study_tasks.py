@@ -12,6 +12,7 @@ from layerscope.data.leaks import clips_beside_tested, find_leaks, remark_on_gro
 from layerscope.data.near_duplicates import join_near_duplicates
 from layerscope.encoders import Encoder
 from layerscope.errors import DataError, UsageError
+from layerscope.features.encoder_pass import Pass
 from layerscope.features.store import FeatureStore
 from layerscope.study.options import Plan
 from layerscope.study.progress import Progress, Silent
@@ -19,7 +20,7 @@ from layerscope.targets import Labels, kind_named
 from layerscope.tasks import Task, known_tasks
 from layerscope.tasks.copy_check import missing_clips
 
-__all__ = ["StudyTask", "load_tasks", "passes_of", "refuse_leaks", "tasks_left_out"]
+__all__ = ["StudyTask", "load_tasks", "pass_over", "passes_of", "refuse_leaks", "refuse_probes", "tasks_left_out"]
 
 
 @dataclass
@@ -133,6 +134,7 @@ def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
             found.append(StudyTask(name, own, target, plan.kind, plan.window, metric=plan.metric))
     for one in found:
         refuse_leaks(one.dataset.clips, allow=plan.allow_leaks or one.published)
+        refuse_probes(one, plan.probe)
         one.labels()  # a label that cannot be read is an error before the pass, not after
     return [with_likeness(one, progress) for one in found] if plan.near_duplicates else found
 
@@ -207,6 +209,20 @@ def refuse_leaks(clips: pd.DataFrame, *, allow: bool) -> list[str]:
         more = f" (and {len(leaks) - 1} more; `layerscope check` lists them)" if len(leaks) > 1 else ""
         raise DataError(f"leak between splits: {leaks[0]}{more}; mend the splits, or insist with --allow-leaks")
     return leaks
+
+
+def refuse_probes(task: StudyTask, probes: Sequence[str]) -> None:
+    """Raise where a task offers none of the probes that are asked for."""
+    if task.over_time and list(probes) == ["attention"]:
+        raise UsageError(
+            f"{task.name}: the attention probe pools the frames of a clip to one answer, and '{task.target}' asks for "
+            "an answer of every frame; add another probe (--probe attention,linear), or leave the task out"
+        )
+
+
+def pass_over(encoder: Encoder, window: float, tasks: Sequence[StudyTask], probes: Sequence[str]) -> Pass:
+    """Return the pass that tasks share: every frame is kept where one of them is over time, and some for attention."""
+    return Pass(encoder, window, any(task.over_time for task in tasks), attended="attention" in probes)
 
 
 def passes_of(encoder: Encoder, tasks: Sequence[StudyTask]) -> dict[tuple[str, float], list[int]]:
