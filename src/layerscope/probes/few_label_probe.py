@@ -112,15 +112,17 @@ def fit_few_labels(
     parts = [np.flatnonzero(folds == fold) for fold in range(-1, int(folds.max()) + 1)]
     *without, whole = (closed_paths if probe == "closed" else linear_paths)(x, y, parts, form)
     grid = PENALTIES if probe == "linear" else SHRINKAGES if form == "classes" else RIDGES
+
+    def held_out(penalty: float) -> tuple[float, float]:
+        pairs = zip(parts[1:], without, strict=True)
+        scores = np.concatenate([scored(x[part], path(penalty)) for part, path in pairs])
+        return held_out_loss(scores, y[np.concatenate(parts[1:])], form, logits=probe == "linear")
+
     penalty, slope = grid[0], None
-    if len(parts) > 1:
-        held = np.concatenate(parts[1:])
-        losses, slopes = {}, {}
-        for each in grid:
-            scores = np.concatenate([scored(x[part], path(each)) for part, path in zip(parts[1:], without, strict=True)])
-            losses[each], slopes[each] = held_out_loss(scores, y[held], form, logits=probe == "linear")
-        penalty = choose(grid, lambda each: -losses[each]).chosen
-        slope = slopes[penalty]
+    if without:
+        tried = {each: held_out(each) for each in grid}
+        penalty = choose(grid, lambda each: -tried[each][0]).chosen
+        slope = tried[penalty][1]
     weights, intercepts = whole(penalty)
     weights = weights if basis is None else basis @ weights
     return FewLabelFit((scored(states, (weights, intercepts)) * scale + shift).astype(np.float32), slope)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +34,10 @@ from layerscope.scores.resampling import (
     resample_weights,
     widen,
 )
-from layerscope.scores.score_table import read_csv, write_csv
+from layerscope.scores.score_table import FEW_LABELS, read_csv, write_csv
 
 __all__ = [
-    "Code", "Crossing", "Curve", "FewLabels", "as_record", "code_table", "crossings", "curve_table", "over_draws",
+    "Code", "Crossing", "Curve", "FewLabels", "code_table", "crossings", "curve_table", "over_draws",
     "scored_curve",
 ]  # fmt: skip
 
@@ -127,23 +127,51 @@ class Crossing:
 
 @dataclass(frozen=True)
 class FewLabels:
-    """What few labels leave: the tables of a run's ``few_labels.csv`` and ``code_length.csv``."""
+    """What few labels leave.
+
+    Attributes
+    ----------
+    curves : DataFrame
+        See `curve_table`.
+    crossings : DataFrame
+        A row a `Crossing`, with its task.
+    code : DataFrame
+        See `code_table`.
+    """
 
     curves: pd.DataFrame
+    crossings: pd.DataFrame
     code: pd.DataFrame
 
-    FILES = ("few_labels.csv", "code_length.csv")
-
     def save(self, directory: Path) -> None:
-        """Write both."""
-        for name, table in zip(self.FILES, (self.curves, self.code), strict=True):
-            write_csv(directory / name, table)
+        """Write each table that has rows; a directory holds none of another request."""
+        for name, table in zip(FEW_LABELS, (self.curves, self.crossings, self.code), strict=True):
+            if len(table):
+                write_csv(directory / name, table)
 
     @classmethod
     def read(cls, directory: Path) -> FewLabels | None:
         """Return what `save` wrote, or nothing."""
-        paths = [directory / name for name in cls.FILES]
-        return cls(*map(read_csv, paths)) if all(path.is_file() for path in paths) else None
+        paths = [directory / name for name in FEW_LABELS]
+        if not paths[0].is_file():
+            return None
+        return cls(*(read_csv(path) if path.is_file() else pd.DataFrame() for path in paths))
+
+    def only(self, task: str) -> FewLabels:
+        """Return the tables of one task."""
+        tables = (self.curves, self.crossings, self.code)
+        return FewLabels(*(table[table.task == task] if len(table) else table for table in tables))
+
+    @classmethod
+    def joined(cls, parts: Sequence[FewLabels | None]) -> FewLabels | None:
+        """Return the tables of several tasks or runs as one, each row once; nothing of nothing."""
+        known = [part for part in parts if part is not None]
+        if not known:
+            return None
+        names = ("curves", "crossings", "code")
+        tables = ([table for part in known if len(table := getattr(part, name))] for name in names)
+        whole = (pd.concat(each, ignore_index=True).drop_duplicates() if each else pd.DataFrame() for each in tables)
+        return cls(*whole)
 
 
 def over_draws(values: Array) -> Array:
@@ -191,8 +219,24 @@ def scored_curve(
     return Curve({**label, "metric": metric}, clips, values, known, np.stack(draws))
 
 
-def curve_table(curves: Sequence[Curve], sizes: Sequence[str]) -> pd.DataFrame:
-    """Return a row for each input, size and draw; the mean over draws and its interval stand in each."""
+def curve_table(curves: Sequence[Curve], sizes: Sequence[str], unit: str) -> pd.DataFrame:
+    """Return a row for each input, size and draw.
+
+    Parameters
+    ----------
+    curves : sequence of Curve
+        Of all inputs of a task.
+    sizes : sequence of str
+        Of the curves.
+    unit : {"clip", "group"}
+        Of what a size counts so many a class.
+
+    Returns
+    -------
+    DataFrame
+        The columns of a curve's label; ``labels`` (the size), ``unit``, ``clips`` (that train), ``draw``, ``value``
+        (its score on test); and in each row of a size ``valid``, ``mean``, ``ci_low``, ``ci_high`` over all its draws.
+    """
     rows = []
     for curve in curves:
         for place, size in enumerate(sizes):
@@ -201,9 +245,9 @@ def curve_table(curves: Sequence[Curve], sizes: Sequence[str]) -> pd.DataFrame:
             told = {"valid": curve.valid[place], "mean": mean, "ci_low": low, "ci_high": high}
             for draw, value in enumerate(curve.values[place]):
                 clips = round(float(curve.clips[place, draw]))
-                rows.append({**curve.label, "labels": size, "clips": clips, "draw": draw, "value": value, **told})
-    table = pd.DataFrame(rows)
-    return table.astype({"layer": "Int64"}) if len(table) else table
+                counted = {"labels": size, "unit": unit, "clips": clips, "draw": draw, "value": value}
+                rows.append({**curve.label, **counted, **told})
+    return pd.DataFrame(rows).astype({"layer": "Int64"})
 
 
 def crossings(curves: Sequence[Curve], sizes: Sequence[str], *, folds: bool) -> list[Crossing]:
@@ -234,8 +278,8 @@ def crossings(curves: Sequence[Curve], sizes: Sequence[str], *, folds: bool) -> 
     found = []
     for few, whole, place in pairs:
         now, later = told_apart(few, whole, place, ahead), told_apart(whole, few, len(sizes) - 1, behind)
-        layers = [int(curve.label["layer"]) for curve in (few, whole)]
-        found.append(Crossing(few.label["model"], sizes[place], *layers, *now, now[1] > 0, *later, later[1] > 0))
+        named = (few.label["model"], sizes[place], int(few.label["layer"]), int(whole.label["layer"]))
+        found.append(Crossing(*named, *now, now[1] > 0, *later, later[1] > 0))
     return found
 
 
@@ -311,11 +355,3 @@ def mean_bits(bits: Array, weights: Array | None) -> tuple[float, Array]:
     if weights is None:
         return float(bits.mean()), np.full(RESAMPLES, math.nan)
     return float(bits.mean()), over_draws(bits @ weights.T / weights.sum(axis=1))
-
-
-def as_record(found: Sequence[Crossing]) -> list[dict[str, Any]]:
-    """Return crossings as JSON can hold them."""
-    return [
-        {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in asdict(each).items()}
-        for each in found
-    ]

@@ -7,8 +7,7 @@ inside them; validation chooses between layers, and the study's own test clips a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
 
 import joblib
 import numpy as np
@@ -26,9 +25,7 @@ from layerscope.scores.code_length import bits_of, has_code, probabilities_of, u
 from layerscope.scores.evaluation import Evaluation
 from layerscope.scores.learning_curve import (
     Code,
-    Curve,
     FewLabels,
-    as_record,
     code_table,
     crossings,
     curve_table,
@@ -41,7 +38,7 @@ from layerscope.study.progress import Progress
 from layerscope.study.twins import draws_of_twins, twin_of
 from layerscope.targets.kind import Labels
 
-__all__ = ["DRAWS", "FewLabelTask", "few_label_jobs", "learn_from_few", "score_few_labels"]
+__all__ = ["DRAWS", "FewLabelTask", "few_label_jobs", "learn_from_few", "left_out", "score_few_labels"]
 
 Rows = NDArray[np.int64]
 
@@ -111,15 +108,13 @@ def score_few_labels(
     groups: Rows,
     splits: dict[str, Evaluation],
     names: dict[str, str],
-    grouped: bool,
+    unit: str,
     asked: Probing,
     progress: Progress,
-) -> tuple[FewLabels | None, dict[str, Any]]:
-    """Return the tables of a task, and what a reader must know of them; of targets over time, why there are none."""
-    assert asked.few_labels is not None
-    if target.tracks:
-        reason = "a label of a target over time is a whole annotation, whose frames no code tells one by one"
-        return None, {"left_out": reason}
+) -> FewLabels | None:
+    """Return the tables of a task; nothing of a target over time (see `left_out`), or where it is not asked for."""
+    if asked.few_labels is None or left_out(target.labels if target.tracks is None else target.tracks.labels):
+        return None
     sizes = label_sizes(target.labels, groups, target.parts)
     task = FewLabelTask(target, groups, sizes, asked.few_labels, asked.split_seed)
     jobs = few_label_jobs(features, asked.few_labels)
@@ -136,15 +131,17 @@ def score_few_labels(
                 codes.append(Code(label, mean_uniform(target), left.bits, left.control))
             step(1, 0.0)
     layers = [curve for curve in curves if curve.label["input"] == "layer"]
-    record = {
-        "probe": task.probe,
-        "sizes": sizes,
-        "draws": task.draws,
-        "unit": "group" if grouped else "clip",
-        "crossings": as_record(crossings(layers, sizes, folds=len(target.parts) > 1)),
-    }
+    found = crossings(layers, sizes, folds=len(target.parts) > 1)
+    compared = pd.DataFrame([{**names, **asdict(each)} for each in found])
     code = code_table(codes, groups, asked.split_seed) if codes else pd.DataFrame()
-    return FewLabels(curve_table(curves, sizes), code), record
+    return FewLabels(curve_table(curves, sizes, unit), compared, code)
+
+
+def left_out(labels: Labels) -> str:
+    """Return why nothing is learnt from few labels of a target, or an empty text."""
+    if labels.kind.over_time:
+        return "the label of a track over time is a whole annotation: few labels are drawn of clips, not of frames"
+    return ""
 
 
 def mean_uniform(target: Target) -> float:
@@ -211,9 +208,7 @@ def control_bits(states: NDArray[np.float32], part: Part, draw: int, task: FewLa
     return coded(labels, drawn, fits_of(states, labels, drawn, task), task.probe)
 
 
-def coded(
-    labels: Labels, drawn: Sequence[Rows], fits: Sequence[FewLabelFit], probe: QuickProbe
-) -> NDArray[np.float64]:
+def coded(labels: Labels, drawn: Sequence[Rows], fits: Sequence[FewLabelFit], probe: QuickProbe) -> NDArray[np.float64]:
     """Return the bits of each label, (clip,), told block by block: each by the probe that the blocks before trained."""
     everything = labels.take(drawn[-1])
     bits = np.full(len(labels.values), np.nan)

@@ -29,10 +29,12 @@ from layerscope.probes.inputs import Input
 from layerscope.probes.linear import CUT
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
 from layerscope.scores.layer_selection import choose
+from layerscope.scores.learning_curve import FewLabels
 from layerscope.scores.nested_choice import nested_outcome
 from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.study.controls import score_controls
 from layerscope.study.extraction import Stores
+from layerscope.study.few_labels import left_out, score_few_labels
 from layerscope.study.job_scores import score_job, splits_of
 from layerscope.study.options import Probing
 from layerscope.study.predictions import predictions_of, splits_of_clips
@@ -59,12 +61,15 @@ class TaskScores:
     splits, predictions : DataFrame
         Where each clip stands, and what the chosen input of each model and probe says of those that are tested (see
         `study.predictions`).
+    few_labels : FewLabels, optional
+        Scores after few labels, where they are asked for.
     """
 
     entries: list[Entry]
     facts: dict[str, Any]
     splits: pd.DataFrame
     predictions: pd.DataFrame
+    few_labels: FewLabels | None = None
 
 
 def run_task(task: StudyTask, stores: Stores, asked: Probing, progress: Progress, keep: Path | None) -> TaskScores:
@@ -169,7 +174,12 @@ def probe_features(
     facts |= names | {"title": task.task.title if task.task else task.name}
     heard = target.tracks.labels if target.tracks else labels
     predictions = [predictions_of(job, left[id(job)], heard, clips, splits["test"], task.name) for job in chosen]
-    return TaskScores(entries, facts, splits_of_clips(clips, task.name), pd.concat(predictions, ignore_index=True))
+    said = pd.concat(predictions, ignore_index=True)
+    unit = "group" if "group" in clips else "clip"
+    few = score_few_labels(features, target, groups, splits, names, unit, asked, progress)
+    if asked.few_labels and few is None:
+        facts["few_labels_left_out"] = left_out(labels)
+    return TaskScores(entries, facts, splits_of_clips(clips, task.name), said, few)
 
 
 def evaluations_of(
