@@ -99,33 +99,40 @@ def nested_draws(labels: Labels, groups: Rows, rows: Rows, sizes: Sequence[str],
     ([2, 4, 40], True)
     """
     order = np.random.default_rng(seed).permutation(np.unique(groups[rows]))
-    by_class = labels.kind.form == "classes"
-    counted = draws_of_classes if by_class else draws_of_shares
-    taken = counted(labels, groups, rows, order, sizes[:-1])
+    if labels.kind.form == "classes":
+        taken = draws_of_classes(labels.values[rows], groups[rows], order, [int(size) for size in sizes[:-1]])
+    else:
+        shares = [int(size.removesuffix(" %")) / 100 for size in sizes[:-1]]
+        taken = draws_of_shares(groups[rows], order, shares)
     return [*(rows[np.isin(groups[rows], units)] for units in taken), rows]
 
 
-def draws_of_classes(labels: Labels, groups: Rows, rows: Rows, order: Rows, sizes: Sequence[str]) -> list[Rows]:
+def draws_of_classes(values: Rows, groups: Rows, order: Rows, sizes: Sequence[int]) -> list[Rows]:
     """Return the groups of each size: in their order, those that hold a class which has not enough yet."""
-    pairs = np.unique(np.stack([groups[rows], labels.values[rows]]), axis=1)
+    pairs = np.unique(np.stack([groups, values]), axis=1)
     units, first = np.unique(pairs[0], return_index=True)
     classes = dict(zip(units.tolist(), np.split(pairs[1], first[1:]), strict=True))
-    have = np.zeros(len(labels.names), np.int64)
-    taken: dict[int, None] = {}
-    draws = []
-    for size in map(int, sizes):
-        for unit in order.tolist():
-            if unit not in taken and (have[classes[unit]] < size).any():
-                taken[unit] = None
+    there = np.bincount(pairs[1])
+    have, taken, waiting, draws = np.zeros_like(there), list[int](), order.tolist(), []
+    for size in sizes:
+        left: list[int] = []
+        for place, unit in enumerate(waiting):
+            if (have >= np.minimum(size, there)).all():
+                left += waiting[place:]
+                break
+            if (have[classes[unit]] < size).any():
+                taken.append(unit)
                 have[classes[unit]] += 1
-        draws.append(np.array(list(taken), np.int64))
+            else:
+                left.append(unit)
+        waiting = left
+        draws.append(np.array(taken, np.int64))
     return draws
 
 
-def draws_of_shares(labels: Labels, groups: Rows, rows: Rows, order: Rows, sizes: Sequence[str]) -> list[Rows]:
+def draws_of_shares(groups: Rows, order: Rows, shares: Sequence[float]) -> list[Rows]:
     """Return the groups of each size: the first ones that together hold the share of the clips."""
-    del labels
-    clips = np.cumsum([np.count_nonzero(groups[rows] == unit) for unit in order])
-    shares = [int(size.removesuffix(" %")) / 100 for size in sizes]
+    units, clips = np.unique(groups, return_counts=True)
+    held = np.cumsum(clips[np.searchsorted(units, order)])
     # Never fewer than a penalty can be chosen with, though the first groups be large.
-    return [order[: max(FEWEST_DRAWN, int(np.searchsorted(clips, share * len(rows))) + 1)] for share in shares]
+    return [order[: max(FEWEST_DRAWN, int(np.searchsorted(held, share * len(groups))) + 1)] for share in shares]

@@ -64,16 +64,17 @@ class FewLabelFit:
 def clip_states(features: Features, chosen: Input, train: Rows, memory: float = np.inf) -> NDArray[np.float32]:
     """Return the mean state of each clip's windows, (clip, dim), with mean 0 and deviation 1 over training clips."""
     rows = assemble(features, chosen, memory)
-    means = np.zeros((len(features.clips), rows.shape[1]))
+    means = np.zeros((len(features.clips), rows.shape[1]), np.float32)
     for block in row_blocks(rows.shape):
         np.add.at(means, features.window_clip[block], rows[block])
-    means /= np.maximum(np.bincount(features.window_clip, minlength=len(means)), 1)[:, None]
-    mean, deviation = means[train].mean(axis=0), means[train].std(axis=0)
+    means /= np.bincount(features.window_clip, minlength=len(means)).astype(np.float32)[:, None]
+    trained = means[train].astype(np.float64)
+    mean, deviation = trained.mean(axis=0), trained.std(axis=0)
     # What does not vary beyond rounding would be blown up to noise.
     constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
-    means -= mean
-    means *= np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, deviation))
-    return means.astype(np.float32)
+    means -= mean.astype(np.float32)
+    means *= np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, deviation)).astype(np.float32)
+    return means
 
 
 def fit_few_labels(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -201,8 +201,20 @@ def scored_curve(
     test: NDArray[np.float32],
     splits: dict[str, Evaluation],
 ) -> Curve:
-    """Score what probes say after few labels, (size, draw, clip, output), by the primary metric."""
-    choosing, asked = splits["valid"], splits["test"]
+    """Score what probes say after few labels by the primary metric.
+
+    Parameters
+    ----------
+    label : dict
+        See `Curve`, without the metric.
+    clips : ndarray, shape (size, draw)
+        That train.
+    valid, test : ndarray, shape (size, draw, row, output)
+        Scores of the clips that choose and of those that are tested, ascending.
+    splits : dict of str to Evaluation
+        Of these clips.
+    """
+    choosing, asked = (replace(splits[name], rows=np.arange(len(splits[name].rows))) for name in ("valid", "test"))
     metric = asked.labels.metrics()[0]
     name = "|".join(map(str, label.values()))
     values = np.array([[asked.score(metric, left)[0] for left in drawn] for drawn in test])

@@ -259,7 +259,7 @@ def task_check(
         trainings=parts * sum(trainings(job.probe, plan.seeds) for job in jobs),
         probe_minutes=(training + scoring) / 60,
         few_label_minutes=few,
-        few_labels_left_out=left_out(task.labels()) if plan.few_labels else "",
+        few_labels_left_out=left_out(target, group_codes(clips)) if plan.few_labels else "",
         decoded=trial.decoded,
         failed=trial.failed,
     )
@@ -320,7 +320,7 @@ def few_label_seconds(features: list[Features], target: Target, groups: NDArray[
 
     Sizes beyond `FEW_DRAWN` clips are taken to cost as much more as they have clips.
     """
-    if plan.few_labels is None or target.tracks:
+    if plan.few_labels is None or left_out(target, groups):
         return 0.0
     sizes = label_sizes(target.labels, groups, target.parts)
     drawn = nested_draws(target.labels, groups, target.parts[0].train, sizes, plan.split_seed)

@@ -82,8 +82,8 @@ class LearntFromFew:
     ----------
     clips : ndarray, shape (size, draw)
         That train, the mean over folds.
-    valid, test : ndarray, shape (size, draw, clip, output), float32
-        Scores; NaN of other clips.
+    valid, test : ndarray, shape (size, draw, row, output), float32
+        Scores of the clips that choose and of those that are tested, ascending.
     bits, control : ndarray, shape (draw, clip)
         What labels cost, and those that have changed places; NaN of clips that do not train, and of targets that have
         no code.
@@ -113,7 +113,7 @@ def score_few_labels(
     progress: Progress,
 ) -> FewLabels | None:
     """Return the tables of a task; nothing of a target over time (see `left_out`), or where it is not asked for."""
-    if asked.few_labels is None or left_out(target.labels if target.tracks is None else target.tracks.labels):
+    if asked.few_labels is None or left_out(target, groups):
         return None
     sizes = label_sizes(target.labels, groups, target.parts)
     task = FewLabelTask(target, groups, sizes, asked.few_labels, asked.split_seed)
@@ -137,10 +137,12 @@ def score_few_labels(
     return FewLabels(curve_table(curves, sizes, unit), compared, code)
 
 
-def left_out(labels: Labels) -> str:
+def left_out(target: Target, groups: Rows) -> str:
     """Return why nothing is learnt from few labels of a target, or an empty text."""
-    if labels.kind.over_time:
+    if target.tracks:
         return "the label of a track over time is a whole annotation: few labels are drawn of clips, not of frames"
+    if len(label_sizes(target.labels, groups, target.parts)) < 2:
+        return "the training clips are too few to draw fewer of them"
     return ""
 
 
@@ -169,7 +171,9 @@ def learn_from_few(job: Job, task: FewLabelTask, memory: float = np.inf) -> Lear
     """
     labels, parts = task.target.labels, task.target.parts
     clips, shape = len(labels.values), (len(task.sizes), task.draws)
-    valid, test = (np.full((*shape, clips, len(labels.names)), np.nan, np.float32) for _ in range(2))
+    asked = {name: np.sort(np.concatenate([getattr(part, name) for part in parts])) for name in ("valid", "test")}
+    # Of these clips alone: of all, the scores of many tags would fill the memory.
+    left = {name: np.zeros((*shape, len(rows), len(labels.names)), np.float32) for name, rows in asked.items()}
     counts = np.zeros(shape)
     costs = np.full((2, len(parts), task.draws, clips), np.nan)
     for number, part in enumerate(parts):
@@ -180,15 +184,16 @@ def learn_from_few(job: Job, task: FewLabelTask, memory: float = np.inf) -> Lear
             fits = [*fits_of(states, labels, drawn, task), whole]
             for place, (rows, fit) in enumerate(zip(drawn, fits, strict=True)):
                 counts[place, draw] += len(rows) / len(parts)
-                valid[place, draw, part.valid] = fit.scores[part.valid]
-                test[place, draw, part.test] = fit.scores[part.test]
+                for name, scored in asked.items():
+                    of_part = getattr(part, name)
+                    left[name][place, draw, np.searchsorted(scored, of_part)] = fit.scores[of_part]
             if has_code(labels.kind.form):
                 costs[0, number, draw] = coded(labels, drawn, fits, task.probe)
                 costs[1, number, draw] = control_bits(states, part, draw, task)
     told = np.isfinite(costs).sum(axis=1)
     # Over folds a clip trains several times; what never trains stays NaN.
     bits = np.where(told, np.nansum(costs, axis=1), np.nan) / np.maximum(told, 1)
-    return LearntFromFew(counts, valid, test, *bits)
+    return LearntFromFew(counts, left["valid"], left["test"], *bits)
 
 
 def fits_of(

@@ -178,7 +178,7 @@ def probe_features(
     unit = "group" if "group" in clips else "clip"
     few = score_few_labels(features, target, groups, splits, names, unit, asked, progress)
     if asked.few_labels and few is None:
-        facts["few_labels_left_out"] = left_out(labels)
+        facts["few_labels_left_out"] = left_out(target, groups)
     return TaskScores(entries, facts, splits_of_clips(clips, task.name), said, few)
 
 
