@@ -1,0 +1,126 @@
+"""Few labels in a study: the layer that is better with few is found, and nothing is written where nobody asks."""
+
+import json
+
+import numpy as np
+import pytest
+from benchmarks.truth.few_labels import claims, learnt
+
+import layerscope as ls
+from layerscope.scores.learning_curve import FewLabels
+from layerscope.study.cost import check
+from layerscope.study.options import make_plan
+from layerscope.study.run import run
+
+FILES = ("few_labels.csv", "few_labels_compared.csv", "code_length.csv")
+
+
+def features_of(labels, knows=1, seed=0, **more):
+    """Return features of two layers, of which one is told by the labels' numbers."""
+    random = np.random.default_rng(seed)
+    states = random.normal(size=(len(labels), 2, 4))
+    states[:, 1, 0] += knows * np.array([float(np.ravel(label)[0] == np.ravel(labels[0])[0]) for label in labels])
+    return ls.Features.from_arrays(states, labels, **more)
+
+
+def test_the_layer_that_is_better_with_few_labels_is_found_and_the_other_with_all():
+    few = learnt("crossing", 1)
+    row = few.crossings[few.crossings.shown].iloc[-1]
+    assert (row.few, row["all"], row.reversed) == (1, 2, True)
+    code = few.code.set_index("layer")
+    assert code.bits.idxmin() == 2
+    assert not code.beats_control[0]
+    assert code.beats_control[1]
+    assert code.uniform[0] == 3.0
+
+
+def test_of_noise_no_layer_is_better_and_no_code_shorter():
+    few = learnt("noise", 0)
+    assert claims(few)[:2] == [False, False]
+    assert (few.code.ci_high > few.code.uniform).all()
+    assert not few.code.beats_control.any()
+
+
+@pytest.mark.slow
+def test_of_equal_layers_none_is_called_better():
+    assert not any(claims(learnt("equal", seed))[0] for seed in range(5))
+
+
+def test_every_size_and_draw_is_a_row_and_with_all_labels_draws_are_one():
+    results = ls.probe(features_of(["a", "b"] * 60, knows=3.0), probes="closed", few_labels="closed")
+    curves = results.few_labels.curves
+    assert list(dict.fromkeys(curves.labels)) == ["1", "2", "4", "8", "16", "32", "all"]
+    assert len(curves) == 2 * 7 * 5
+    whole = curves[curves.labels == "all"]
+    assert whole.groupby("layer").value.nunique().tolist() == [1, 1]
+    assert set(whole.clips) == {72}
+    means = curves.groupby(["layer", "labels"]).value.mean()
+    told = curves.groupby(["layer", "labels"])["mean"].first()
+    np.testing.assert_allclose(means, told)
+    inside = (curves.ci_low <= curves["mean"]) & (curves["mean"] <= curves.ci_high)
+    assert inside.all()
+
+
+@pytest.mark.parametrize("probe", ["closed", "linear"])
+def test_tags_have_a_code_and_are_drawn_by_share(probe):
+    labels = [["x"] if number % 3 else ["y"] for number in range(90)]
+    few = ls.probe(features_of(labels, knows=4.0, kind="tags"), probes="closed", few_labels=probe).few_labels
+    assert list(dict.fromkeys(few.curves.labels)) == ["10 %", "20 %", "50 %", "100 %"]
+    assert few.code.set_index("layer").bits[1] < few.code.set_index("layer").bits[0]
+    assert set(few.code.uniform) == {1.0}
+
+
+def test_values_have_curves_and_no_code():
+    random = np.random.default_rng(0)
+    values = random.normal(size=90)
+    states = random.normal(size=(90, 2, 4))
+    states[:, 1, 0] = values
+    few = ls.probe(ls.Features.from_arrays(states, values), probes="closed", few_labels="closed").few_labels
+    assert few.curves[few.curves.layer == 1]["mean"].max() > 0.9
+    assert few.code.empty
+
+
+def test_over_folds_every_clip_is_tested_and_costs_its_mean():
+    features = features_of(["a", "b"] * 30, knows=3.0, folds=[number // 2 % 3 for number in range(60)])
+    few = ls.probe(features, probes="closed", few_labels="closed").few_labels
+    assert set(few.curves[few.curves.labels == "all"].clips) == {20}
+    assert set(few.code.clips) == {60}
+
+
+def test_groups_are_said_to_be_drawn_whole():
+    features = features_of(["a", "b"] * 60, groups=[str(number // 4) for number in range(120)])
+    few = ls.probe(features, probes="closed", few_labels="closed").few_labels
+    assert set(few.curves.unit) == {"group"}
+
+
+def test_too_few_clips_are_left_out_by_name():
+    results = ls.probe(features_of(np.linspace(0.0, 1.0, 15).tolist()), probes="closed", few_labels="closed")
+    assert results.few_labels is None
+    assert (
+        results.only("features").facts["few_labels_left_out"] == "the training clips are too few to draw fewer of them"
+    )
+
+
+def test_a_run_leaves_tables_and_a_section_where_it_is_asked_and_nothing_where_it_is_not(tmp_path, tones):
+    given = {"data": tones, "baseline": ["mel"], "probe": ["closed"], "seeds": 1}
+    run(make_plan({**given, "few_labels": "closed"}, "test"), tmp_path / "asked")
+    assert "With few labels" in (tmp_path / "asked" / "report.html").read_text()
+    few = FewLabels.read(tmp_path / "asked")
+    assert few is not None
+    assert set(few.curves.model) == {"mel"}
+    run(make_plan(given, "test"), tmp_path / "plain")
+    assert not any((tmp_path / "plain" / name).exists() for name in FILES)
+    assert "few" not in (tmp_path / "plain" / "report.html").read_text().partition("<body>")[2].lower().split()
+    for name in ("study.json", "provenance.json"):
+        assert "few_labels" not in (tmp_path / "plain" / name).read_text()
+    assert json.loads((tmp_path / "asked" / "study.json").read_text())["few_labels"] == "closed"
+
+
+def test_check_tells_what_few_labels_cost(tones):
+    given = {"data": tones, "baseline": ["mel"], "probe": ["closed"], "seeds": 1}
+    asked, plain = (
+        check(make_plan(each, "test"), workers=1).tasks[0] for each in ({**given, "few_labels": "closed"}, given)
+    )
+    assert plain.few_label_minutes == 0.0
+    assert 0.0 < asked.few_label_minutes < 5.0
+    assert asked.trainings == plain.trainings
