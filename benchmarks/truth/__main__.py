@@ -7,7 +7,20 @@ import os
 import time
 from collections.abc import Callable
 
-from benchmarks.truth import choice, concepts, coverage, equals, mixtures, noise, probes, ranking, sets, similar, twins
+from benchmarks.truth import (
+    choice,
+    concepts,
+    coverage,
+    equals,
+    few_labels,
+    mixtures,
+    noise,
+    probes,
+    ranking,
+    sets,
+    similar,
+    twins,
+)
 
 SECTIONS: dict[str, Callable[[], None]] = {
     "coverage": coverage.main,
@@ -21,6 +34,7 @@ SECTIONS: dict[str, Callable[[], None]] = {
     "concepts": concepts.main,
     "sets": sets.main,
     "probes": probes.main,
+    "few_labels": few_labels.main,
 }
 
 

@@ -26,7 +26,7 @@ TYPED = {
     "data": "x", "root": "x", "model": ["a,b"], "layers": "0-1", "target": ["b"], "kind": "key", "probe": ["mlp"],
     "seeds": 2, "folds": 4, "split_seed": 0, "window": 1.5, "allow_leaks": True, "baseline": ["none"], "task": ["emo"],
     "preset": "robust", "twins": 3, "strict": True, "partial": True, "near_duplicates": True, "metric": "accuracy",
-    "memory": 4.0, "ray": "local", "device": "cpu", "precision": "bf16", "batch_seconds": 60.0,
+    "few_labels": "closed", "memory": 4.0, "ray": "local", "device": "cpu", "precision": "bf16", "batch_seconds": 60.0,
 }  # fmt: skip
 
 

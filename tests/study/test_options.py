@@ -152,7 +152,7 @@ VALUES = {
     "data": '"x"', "root": '"x"', "model": '"a"', "layers": '"0-1"', "target": '"b"', "kind": '"key"',
     "probe": '"mlp"', "seeds": "2", "folds": "4", "split_seed": "7", "window": "1.5", "allow_leaks": "true",
     "baseline": '"mel"', "task": '"emo"', "preset": '"robust"', "twins": "3", "strict": "true",
-    "memory": "4.5", "partial": "true", "near_duplicates": "true", "metric": '"macro_f1"',
+    "few_labels": '"linear"', "memory": "4.5", "partial": "true", "near_duplicates": "true", "metric": '"macro_f1"',
     "device": '"cpu"', "precision": '"bf16"', "batch_seconds": "60", "ray": '"local"',
 }  # fmt: skip
 

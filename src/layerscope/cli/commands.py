@@ -183,7 +183,8 @@ def write_reports(run_directory: list[Path], out: Path | None) -> None:
 
     from layerscope.atomic_files import discard, owned_directory
     from layerscope.scores.combine import combine
-    from layerscope.scores.score_table import Results, write_csv
+    from layerscope.scores.learning_curve import FewLabels
+    from layerscope.scores.score_table import FEW_LABELS, Results, write_csv
     from layerscope.study.predictions import read_predictions
 
     if len(run_directory) > 1 and out is None:
@@ -194,11 +195,14 @@ def write_reports(run_directory: list[Path], out: Path | None) -> None:
         runs = [Path(os.path.abspath(directory)) for directory in run_directory]  # noqa: PTH100 - links stay
         combined = combine([Results.read(directory) for directory in runs])
         with owned_directory(out, "report of several runs", {"runs": runs}):
-            discard(out / "answer.json", out / "report.html", out / "predictions.csv")
+            discard(*(out / name for name in ("answer.json", "report.html", "predictions.csv", *FEW_LABELS)))
             predictions = [table for run in runs if (table := read_predictions(run)) is not None]
             if predictions:
                 write_csv(out / "predictions.csv", pd.concat(predictions).drop_duplicates())
-            # After this table, of which it keeps the digest too.
+            few_labels = FewLabels.joined([FewLabels.read(run) for run in runs])
+            if few_labels:
+                few_labels.save(out)
+            # After these tables, of which it keeps the digests too.
             combined.save(out)
             draw_page(out)
 
@@ -332,6 +336,7 @@ def write_page(directory: Path) -> None:
 def draw_page(directory: Path) -> None:
     """Write the page of a directory from all that it holds: a run, a comparison, or both."""
     from layerscope.report import write_report
+    from layerscope.scores.learning_curve import FewLabels
     from layerscope.scores.score_table import Results
     from layerscope.similarity.measures import Similarities
     from layerscope.study.predictions import read_predictions
@@ -339,7 +344,8 @@ def draw_page(directory: Path) -> None:
     similarities = Similarities.read(directory)
     alone = similarities is not None and not (directory / "results.csv").is_file()
     results = None if alone else Results.read(directory)
-    write_report(results, directory / "report.html", similarities, read_predictions(directory) if results else None)
+    predictions, few_labels = (read_predictions(directory), FewLabels.read(directory)) if results else (None, None)
+    write_report(results, directory / "report.html", similarities, predictions, few_labels=few_labels)
 
 
 @app.command()

@@ -172,6 +172,7 @@ def print_frame(frame: Any) -> None:
 def print_results(results: Any, out: Path, seconds: float) -> None:
     """Print the overview, the recommendation for each task, and where the files are."""
     from layerscope.report import advise
+    from layerscope.report.learning_curves import few_label_sentences
     from layerscope.report.paper_tables import overview
 
     for task in results.tasks:
@@ -181,7 +182,8 @@ def print_results(results: Any, out: Path, seconds: float) -> None:
         print_frame(overview(own))
         advice = advise(own)
         console.print(f"\n{advice.headline}", style="bold", soft_wrap=True)
-        print_lines(f"  {line}" for line in (*advice.reasons, *advice.cautions))
+        few_labels = few_label_sentences(own, results.few_labels)
+        print_lines(f"  {line}" for line in (*advice.reasons, *advice.cautions, *few_labels))
     console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)")
 
 
@@ -249,9 +251,11 @@ def print_check(expected: Any) -> None:
     probing, trainings = (
         sum(getattr(task, name) for task in expected.tasks) for name in ("probe_minutes", "trainings")
     )
+    few = sum(task.few_label_minutes for task in expected.tasks)
     console.print(
         f"in all: {minutes:.1f} min of encoding, "
         f"about {probing:.1f} min for {trainings} probe trainings, "
+        f"{f'about {few:.1f} min for few labels, ' if few else ''}"
         f"{disk:.1f} MB on disk ({expected.free_megabytes:,.0f} MB free), {expected.memory:,.0f} MB of memory at most",
     )
 
@@ -319,6 +323,8 @@ def print_task_check(task: Any) -> None:
     if task.failed:
         tried = task.decoded + task.failed
         console.print(f"  warning: {task.failed} of {tried} clips that were tried cannot be decoded")
+    if task.few_labels_left_out:
+        print_lines([f"  not asked with few labels: {task.few_labels_left_out}"])
     if task.never_trained:
         from layerscope.report.sentences import never_trained
 

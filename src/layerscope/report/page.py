@@ -31,6 +31,7 @@ from layerscope.report.heat_maps import (
 )
 from layerscope.report.layer_latex import layers_latex
 from layerscope.report.layer_panels import descriptor_panels, label_free_panels, layer_panels, rows_beside
+from layerscope.report.learning_curves import few_label_section
 from layerscope.report.mistakes import mistakes_of
 from layerscope.report.model_pairs import model_pairs
 from layerscope.report.paper_tables import (
@@ -53,6 +54,7 @@ from layerscope.report.sets_and_plain import (
 )
 from layerscope.report.shaded_tables import agreement_table, similarity_table, task_table
 from layerscope.scores.layer_selection import best_plain
+from layerscope.scores.learning_curve import FewLabels
 from layerscope.scores.score_table import Results, Role
 from layerscope.similarity.measures import MEASURES, Similarities
 from layerscope.targets import kind_named
@@ -71,6 +73,7 @@ def write_report(
     page: Path,
     similarities: Similarities | None = None,
     predictions: pd.DataFrame | None = None,
+    few_labels: FewLabels | None = None,
 ) -> None:
     """Write the page, ``answer.json``, ``figures/*.png|pdf`` and ``tables/*.csv|md|tex`` beside it.
 
@@ -84,6 +87,8 @@ def write_report(
         Of a comparison.
     predictions : DataFrame, optional
         Of the tested clips (see `layerscope.study.predictions`).
+    few_labels : FewLabels, optional
+        Scores after few labels.
     """
     drawn = draw_tasks(results) if results else {}
     maps = similarity_figures(similarities) if similarities else {}
@@ -110,6 +115,8 @@ def write_report(
         answers = [answer_record(task["advice"], task["results"]) for task in tasks]
         # NaN is no JSON, and strict readers would refuse the file.
         write_atomically(page.parent / "answer.json", json.dumps(answers, indent=1, allow_nan=False).encode())
+    for task in tasks:
+        task["few_labels"] = few_label_section(task["results"], few_labels)
     write_text(page, render(results, similarities, tables, tasks))
 
 

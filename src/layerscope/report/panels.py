@@ -55,6 +55,10 @@ class Frame:
         A value and its interval, as text.
     tick : callable
         A value as a tick needs it.
+    axis : str
+        What lies from left to right.
+    names : tuple of str
+        Of what is no layer but something else in order, whose places `layers` are.
     """
 
     layers: list[int]
@@ -62,6 +66,12 @@ class Frame:
     high: float
     write: Callable[[float, float, float], str]
     tick: Callable[[float], str]
+    axis: str = "layer"
+    names: tuple[str, ...] = ()
+
+    def name(self, layer: int) -> str:
+        """Return what a column is called."""
+        return self.names[layer] if self.names else str(layer)
 
     def x(self, layer: int) -> float:
         """Return the middle of a layer's column, in pixels."""
@@ -141,9 +151,9 @@ def axis(frame: Frame) -> str:
                      "</text>" for tick in ticks)  # fmt: skip
     # Every layer where there is room, else every second, fifth, …
     step = next(step for step in (1, 2, 5, 10, 20, 50, 10**9) if step * frame.column >= ROOM_OF_A_LABEL)
-    layers = "".join(f'<text x="{frame.x(layer):.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{layer}</text>'
-                     for layer in frame.layers if layer % step == 0)  # fmt: skip
-    name = f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">layer</text>'
+    layers = "".join(f'<text x="{frame.x(layer):.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">'
+                     f"{frame.name(layer)}</text>" for layer in frame.layers if layer % step == 0)  # fmt: skip
+    name = f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(frame.axis)}</text>'
     return f'<path class="grid" d="{lines}"/>{values}{layers}{name}'
 
 
@@ -164,7 +174,7 @@ def line(curve: Curve, frame: Frame) -> str:
 
 def column(layer: int, curves: Sequence[Curve], frame: Frame, level: tuple[str, float] | None) -> str:
     """Return the marks of a layer, and all its numbers as text."""
-    x, numbers, marks = frame.x(layer), [f"layer {layer}"], ""
+    x, numbers, marks = frame.x(layer), [f"{frame.axis} {frame.name(layer)}"], ""
     for curve, row in rows_at(layer, curves):
         # Of a control nothing is chosen.
         remark = "" if "twin" in curve.look else remarks(row)

@@ -20,8 +20,8 @@ from layerscope.errors import DataError, ResourceError, UsageError, unknown
 from layerscope.scores.resampling import interval
 
 __all__ = [
-    "BESIDE_PLAIN", "COLUMNS", "CONTROL_INPUTS", "PLAIN_INPUTS", "SEARCHED", "SETS", "SINGLE_INPUTS", "WIDE_INPUTS",
-    "Comparison", "Results", "Role", "is_set", "read_csv", "table_digests", "wide_inputs", "write_csv",
+    "BESIDE_PLAIN", "COLUMNS", "CONTROL_INPUTS", "FEW_LABELS", "PLAIN_INPUTS", "SEARCHED", "SETS", "SINGLE_INPUTS",
+    "WIDE_INPUTS", "Comparison", "Results", "Role", "is_set", "read_csv", "table_digests", "wide_inputs", "write_csv",
 ]  # fmt: skip
 
 #: The tidy table: one row for each model, input, probe, seed, split and metric.
@@ -34,11 +34,13 @@ DRAWS = "draws.safetensors"
 #: The tables of every run, and what may stand beside them: single clips, where all comes from, what was asked.
 TABLES = ("results.csv", "summary.csv", "skipped.csv")
 RECORDS = (REQUESTS["study"], REQUESTS["report of several runs"])
-BESIDE = ("splits.csv", "predictions.csv", "provenance.json", *RECORDS)
+#: Learning curves, layers that are compared on them, and code lengths, where few labels were asked for.
+FEW_LABELS = ("few_labels.csv", "few_labels_compared.csv", "code_length.csv")
+BESIDE = ("splits.csv", "predictions.csv", *FEW_LABELS, "provenance.json", *RECORDS)
 #: Columns of names, here and in the tables of a comparison: they stay as written, "2024", "NA" and "null" too.
 NAMES = (
     "model", "dataset", "task", "target", "input", "probe", "split", "metric", "mixture", "mixture_spread", "clip",
-    "reason", "other", "measure", "score",
+    "reason", "other", "measure", "score", "labels", "unit",
 )  # fmt: skip
 #: Inputs of plain features, and all that are one layer: a choice is made among these.
 PLAIN_INPUTS = ("mean", "moments", "frame", "context")

@@ -31,7 +31,7 @@ from layerscope.scores.verdict import is_shown_over
 from layerscope.similarity.factor_sensitivity import factor_pairs, factor_sensitivity, tells_something
 from layerscope.study.encoding_cost import few_clips_speed
 from layerscope.study.extraction import Passes, extract_all, keep_usable
-from layerscope.study.options import Battery, Probing, refuse_same_names
+from layerscope.study.options import Battery, Call, refuse_same_names
 from layerscope.study.progress import Progress, Silent
 from layerscope.study.run import probe_tasks
 from layerscope.study.study_results import Results
@@ -49,7 +49,7 @@ from layerscope.toymusic.concept_battery import (
 __all__ = ["ConceptMaps", "concepts"]
 
 #: The closed form: exact, the same on every machine, and of some hundred clips as good as any.
-PROBING = Probing(probe=["closed"], seeds=1)
+PROBING = Call(probe=["closed"], seeds=1)
 Say = Callable[[str], None]
 
 

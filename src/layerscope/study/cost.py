@@ -6,6 +6,7 @@ import itertools
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
+from layerscope.data.label_draws import label_sizes, nested_draws
 from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
 from layerscope.features.attended_frames import attended_of_clip
@@ -20,6 +22,7 @@ from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import BLOCK, share_of_memory
 from layerscope.features.windows import Cutting, frame_count
 from layerscope.probes import SEEDED_PROBES, Input, assemble, inputs_of
+from layerscope.probes.few_label_probe import fit_few_labels
 from layerscope.probes.fitting import (
     Job,
     Target,
@@ -35,6 +38,7 @@ from layerscope.probes.inputs import SEARCH, refuse_sets
 from layerscope.probes.layer_sets import DIRECTIONS, MOST_LAYERS, sets_tried
 from layerscope.probes.mlp import LEARNING_RATES
 from layerscope.probes.plain_beside import beside_layers
+from layerscope.scores.code_length import has_code
 from layerscope.scores.evaluation import Evaluation, Outcome, evaluations, score_outcome
 from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.study.clip_trial import Trial, short_clips, try_clips
@@ -49,6 +53,7 @@ from layerscope.study.encoding_cost import (
     stand_in,
     widths_of,
 )
+from layerscope.study.few_labels import DRAWS, few_label_jobs, left_out
 from layerscope.study.further_inputs import studied_models
 from layerscope.study.options import LATER, Plan
 from layerscope.study.ray_cluster import Cluster, connected
@@ -64,6 +69,8 @@ __all__ = ["Check", "Cost", "TaskCheck", "check"]
 FEW_NUMBERS, MANY_ROWS = 2**17, 10_001
 #: Epochs that an mlp takes until it stops: 20 after its best one, which tends to come early. One is timed.
 TYPICAL_EPOCHS = 40
+#: Clips up to which learning from few labels is timed as it is.
+FEW_DRAWN = 500
 #: Tracks that are decoded and scored to measure how long one takes.
 FEW_TRACKS = 4
 
@@ -106,6 +113,10 @@ class TaskCheck:
         Probes that would be trained.
     probe_minutes : float
         Of their training, by the time of trainings on a few rows, and of scoring them in all resamples.
+    few_label_minutes : float
+        Of learning from few labels, where that is asked for.
+    few_labels_left_out : str
+        Why it is not done although it is asked for.
     decoded, failed : int
         Of a few clips that were decoded on trial: those that could be, and those that could not.
     """
@@ -126,6 +137,8 @@ class TaskCheck:
     short: str
     trainings: int
     probe_minutes: float
+    few_label_minutes: float
+    few_labels_left_out: str
     decoded: int
     failed: int
 
@@ -255,6 +268,8 @@ def task_check(
     if SEARCH in plan.layers_as:
         # Where one split is searched, each of the trainings that choose its layers is.
         training += max(parts, len(target.choosing)) * sum(map(search_seconds, studied_models(features)))
+    # Their own line, since who does not ask for few labels does not pay for them.
+    few = few_label_seconds(features, target, group_codes(clips), plan) / 60 / max(1, min(workers, len(jobs)))
     return TaskCheck(
         name=task.name,
         dataset=replace(task.dataset, clips=clips),
@@ -272,6 +287,8 @@ def task_check(
         short=task.short,
         trainings=parts * sum(trainings(job.probe, plan.seeds) for job in jobs),
         probe_minutes=(training + scoring) / 60,
+        few_label_minutes=few,
+        few_labels_left_out=left_out(target, group_codes(clips)) if plan.few_labels else "",
         decoded=trial.decoded,
         failed=trial.failed,
     )
@@ -369,6 +386,32 @@ def search_seconds(features: Features) -> float:
     once = seconds_of(lambda: np.linalg.eigh(square @ square.T))
     # Work grows with the cube of the columns, and so does that of all penalties with their number.
     return sum(count * (size / 2) ** 3 for size, count in enumerate(sets_tried(len(features.layers)), 1)) * 2 * once
+
+
+def few_label_seconds(features: list[Features], target: Target, groups: NDArray[np.int64], plan: Plan) -> float:
+    """Return the time of learning from few labels: one draw of noise as wide as each input, once for all of a width.
+
+    Sizes beyond `FEW_DRAWN` clips are taken to cost as much more as they have clips.
+    """
+    if plan.few_labels is None or left_out(target, groups):
+        return 0.0
+    sizes = label_sizes(target.labels, groups, target.parts)
+    drawn = nested_draws(target.labels, groups, target.parts[0].train, sizes, plan.split_seed)
+    timed: dict[int, float] = {}
+    total = 0.0
+    for job in few_label_jobs(features, plan.few_labels):
+        width = columns(job)
+        if width not in timed:
+            states = noise(len(target.labels.values), width)
+            few = [rows for rows in drawn if len(rows) <= FEW_DRAWN] or drawn[:1]
+            fit = partial(fit_few_labels, states, target.labels, groups=groups, probe=plan.few_labels)
+            with single_thread():
+                seconds = [seconds_of(partial(fit, drawn=rows)) for rows in few]
+            beyond = sum(map(len, drawn[len(few) :])) / len(few[-1]) * seconds[-1]
+            timed[width] = sum(seconds) + beyond
+        # Labels that have changed places are learnt as often as the true ones, where they have a code.
+        total += timed[width] * DRAWS * (1 + has_code(target.labels.kind.form))
+    return total * len(target.parts)
 
 
 def columns(job: Job) -> int:

@@ -12,7 +12,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from layerscope.errors import UsageError, unknown
 
@@ -108,6 +118,8 @@ def located(models: Sequence[str], directory: Path) -> list[str]:
     return names
 
 
+#: Options that are on record only where they are asked for: records of before there were such stay as they are.
+UNASKED: dict[str, Any] = {"few_labels": None}
 #: Names, with commas between them or one by one.
 Names = Annotated[list[str], BeforeValidator(at_commas)]
 
@@ -117,6 +129,12 @@ class Options(BaseModel):
 
     # Strict, so that `seeds = true` is no 1 and "3" no 3.
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_serializer(mode="wrap")
+    def leave_out_unasked(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Return the options without those of `UNASKED` that are not asked for."""
+        record: dict[str, Any] = write(self)
+        return {name: value for name, value in record.items() if name not in UNASKED or value != UNASKED[name]}
 
     @field_validator("target", "probe", "baseline", "task", "model", check_fields=False)
     @classmethod
@@ -251,6 +269,9 @@ class Probing(Options):
     split_seed: int = Field(0, ge=0, lt=2**32, description="Seed of the split that is made, and of the resamples.")
     window: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="Longest window in seconds.  [default: the model's]"
+    )
+    few_labels: Literal["closed", "linear"] | None = Field(
+        None, description="Score layers after few labels too, with this probe (closed is quick): curves, code length."
     )
     allow_leaks: bool = Field(default=False, description="Go on although splits share groups or audio.")
     # How much memory it takes changes nothing of what a study is.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import disputed_sounds
@@ -43,6 +44,7 @@ def probe(
     folds: int | None = None,
     split_seed: int = 0,
     window: float | None = None,
+    few_labels: Literal["closed", "linear"] | None = None,
     allow_leaks: bool = False,
     memory: float | None = None,
     device: str = "auto",
@@ -78,6 +80,8 @@ def probe(
         Of the split that is made, and of the resamples.
     window : float, optional
         Longest window in seconds; the encoder's own by default.
+    few_labels : {"closed", "linear"}, optional
+        Score every layer after few labels too, with this probe.
     allow_leaks : bool
         Go on although a group or the same audio lies on both sides of a split.
     memory : float, optional
@@ -109,8 +113,9 @@ def probe(
     """
     given = {"target": target, "kind": kind, "metric": metric, "probe": probes, "layers_as": layers_as,
              "beyond_plain": beyond_plain, "seeds": seeds, "folds": folds,
-             "split_seed": split_seed, "window": window, "allow_leaks": allow_leaks, "memory": memory,
-             "device": device, "precision": precision, "batch_seconds": batch_seconds}  # fmt: skip
+             "split_seed": split_seed, "window": window, "few_labels": few_labels,
+             "allow_leaks": allow_leaks, "memory": memory, "device": device, "precision": precision,
+             "batch_seconds": batch_seconds}  # fmt: skip
     asked = checked(Call, given, "probe()")
     subjects = list(subject) if isinstance(subject, Sequence) and not isinstance(subject, str) else [subject]
     strangers = [type(one).__name__ for one in subjects if not isinstance(one, (str, Encoder, Features))]

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from layerscope.atomic_files import discard, owned_directory, write_json
-from layerscope.scores.score_table import write_csv
+from layerscope.scores.learning_curve import FewLabels
+from layerscope.scores.score_table import FEW_LABELS, write_csv
 from layerscope.scores.tabulate import tabulate
 from layerscope.study.extraction import Stores, extract_all, keep_usable
 from layerscope.study.options import Call, Plan
@@ -97,6 +98,7 @@ def results_of(scores: Sequence[TaskScores], skipped: dict[str, str], asked: Cal
     results.splits = pd.concat([task.splits for task in scores], ignore_index=True)
     predictions = pd.concat([task.predictions for task in scores], ignore_index=True)
     results.predictions = recommended(results, predictions)
+    results.few_labels = FewLabels.joined([task.few_labels for task in scores])
     return results
 
 
@@ -116,11 +118,13 @@ def finish(results: Results, out: Path, plan: Plan, command: Sequence[str]) -> N
         },
     }
     # An answer of earlier labels never stands beside scores of later ones, wherever a kill comes.
-    discard(*(out / name for name in ("answer.json", "report.html", "splits.csv", "predictions.csv")))
+    discard(*(out / name for name in ("answer.json", "report.html", "splits.csv", "predictions.csv", *FEW_LABELS)))
     write_json(out / "provenance.json", provenance)
     for name, table in (("splits", results.splits), ("predictions", results.predictions)):
         if table is not None:
             write_csv(out / f"{name}.csv", table)
+    if results.few_labels is not None:
+        results.few_labels.save(out)
     # After these tables, of which it keeps the digests too.
     results.save(out)
     # Last: should drawing fail, the numbers are on disk.

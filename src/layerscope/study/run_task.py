@@ -30,10 +30,12 @@ from layerscope.probes.inputs import Input
 from layerscope.probes.linear import CUT
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
 from layerscope.scores.layer_selection import choose
+from layerscope.scores.learning_curve import FewLabels
 from layerscope.scores.nested_choice import nested_outcome
 from layerscope.scores.score_table import SINGLE_INPUTS, is_set
 from layerscope.study.controls import score_controls
 from layerscope.study.extraction import Stores
+from layerscope.study.few_labels import left_out, score_few_labels
 from layerscope.study.further_inputs import Finished, Study, further_inputs
 from layerscope.study.job_scores import score_job, splits_of
 from layerscope.study.options import Call
@@ -61,12 +63,15 @@ class TaskScores:
     splits, predictions : DataFrame
         Where each clip stands, and what the chosen input of each model and probe says of those that are tested (see
         `study.predictions`).
+    few_labels : FewLabels, optional
+        Scores after few labels, where they are asked for.
     """
 
     entries: list[Entry]
     facts: dict[str, Any]
     splits: pd.DataFrame
     predictions: pd.DataFrame
+    few_labels: FewLabels | None = None
 
 
 def run_task(task: StudyTask, stores: Stores, asked: Call, progress: Progress, keep: Path | None) -> TaskScores:
@@ -186,7 +191,12 @@ def probe_features(
     # A set of layers may be recommended as well.
     answering += [(each.job, each.outcome) for each in finished if is_set(each.job.chosen.name)]
     predictions = [predictions_of(*pair, heard, clips, splits["test"], task.name) for pair in answering]
-    return TaskScores(entries, facts, splits_of_clips(clips, task.name), pd.concat(predictions, ignore_index=True))
+    said = pd.concat(predictions, ignore_index=True)
+    unit = "group" if "group" in clips else "clip"
+    few = score_few_labels(features, target, groups, splits, names, unit, asked, progress)
+    if asked.few_labels and few is None:
+        facts["few_labels_left_out"] = left_out(target, groups)
+    return TaskScores(entries, facts, splits_of_clips(clips, task.name), said, few)
 
 
 def evaluations_of(
