@@ -319,6 +319,7 @@ def write_page(directory: Path) -> None:
 def draw_page(directory: Path) -> None:
     """Write the page of a directory from all that it holds: a run, a comparison, or both."""
     from layerscope.report import write_report
+    from layerscope.scores.robustness_table import Robustness
     from layerscope.scores.score_table import Results
     from layerscope.similarity.measures import Similarities
     from layerscope.study.predictions import read_predictions
@@ -326,7 +327,8 @@ def draw_page(directory: Path) -> None:
     similarities = Similarities.read(directory)
     alone = similarities is not None and not (directory / "results.csv").is_file()
     results = None if alone else Results.read(directory)
-    write_report(results, directory / "report.html", similarities, read_predictions(directory) if results else None)
+    beside = (read_predictions(directory), Robustness.read(directory)) if results else ()
+    write_report(results, directory / "report.html", similarities, *beside)
 
 
 @app.command()

@@ -42,9 +42,11 @@ from layerscope.report.paper_tables import (
     overview,
     similarity_overview,
 )
+from layerscope.report.robustness_panels import deformed_section
 from layerscope.report.sentences import CHECK_ORDER, Advice, advise, input_name, metric_name, number, seeds_text, span
 from layerscope.report.shaded_tables import similarity_table, task_table
 from layerscope.scores.layer_selection import best_plain
+from layerscope.scores.robustness_table import Robustness
 from layerscope.scores.score_table import Results, Role
 from layerscope.similarity.measures import MEASURES, Similarities
 from layerscope.targets import kind_named
@@ -63,6 +65,7 @@ def write_report(
     page: Path,
     similarities: Similarities | None = None,
     predictions: pd.DataFrame | None = None,
+    robustness: Robustness | None = None,
 ) -> None:
     """Write the page, ``answer.json``, ``figures/*.png|pdf`` and ``tables/*.csv|md|tex`` beside it.
 
@@ -76,6 +79,8 @@ def write_report(
         Of a comparison.
     predictions : DataFrame, optional
         Of the tested clips (see `layerscope.study.predictions`).
+    robustness : Robustness, optional
+        Scores on deformed clips.
     """
     drawn = draw_tasks(results) if results else {}
     maps = similarity_figures(similarities) if similarities else {}
@@ -102,6 +107,8 @@ def write_report(
         answers = [answer_record(task["advice"]) for task in tasks]
         # NaN is no JSON, and strict readers would refuse the file.
         write_atomically(page.parent / "answer.json", json.dumps(answers, indent=1, allow_nan=False).encode())
+    for task in tasks:
+        task["deformed"] = deformed_section(task["results"], robustness) if robustness else None
     write_text(page, render(results, similarities, tables, tasks))
 
 

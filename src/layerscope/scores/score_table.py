@@ -34,7 +34,9 @@ DRAWS = "draws.safetensors"
 #: The tables of every run, and what may stand beside them: single clips, where all comes from, what was asked.
 TABLES = ("results.csv", "summary.csv", "skipped.csv")
 RECORDS = (REQUESTS["study"], REQUESTS["report of several runs"])
-BESIDE = ("splits.csv", "predictions.csv", "provenance.json", *RECORDS)
+BESIDE = (
+    "splits.csv", "predictions.csv", "robustness.csv", "robustness_left_out.csv", "provenance.json", *RECORDS,
+)  # fmt: skip
 #: Columns of names, here and in the tables of a comparison: they stay as written, "2024", "NA" and "null" too.
 NAMES = (
     "model", "dataset", "task", "target", "input", "probe", "split", "metric", "mixture", "mixture_spread", "clip",

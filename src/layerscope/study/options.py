@@ -12,7 +12,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from layerscope.errors import UsageError, unknown
 
@@ -96,6 +106,8 @@ def located(models: Sequence[str], directory: Path) -> list[str]:
     return names
 
 
+#: Options that are on record only where they are asked for: records of before there were such stay as they are.
+UNASKED: dict[str, Any] = {"deform": []}
 #: Names, with commas between them or one by one.
 Names = Annotated[list[str], BeforeValidator(at_commas)]
 
@@ -105,6 +117,12 @@ class Options(BaseModel):
 
     # Strict, so that `seeds = true` is no 1 and "3" no 3.
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_serializer(mode="wrap")
+    def leave_out_unasked(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Return the options without those of `UNASKED` that are not asked for."""
+        record: dict[str, Any] = write(self)
+        return {name: value for name, value in record.items() if name not in UNASKED or value != UNASKED[name]}
 
     @field_validator("target", "probe", "baseline", "task", "model", check_fields=False)
     @classmethod
@@ -274,8 +292,23 @@ class Plan(Computing, Probing, Sources):
         description="Find the same recording in other encodings, at other levels or cut; decodes all audio once more.",
     )
     twins: int = Field(1, ge=1, description="Draws of the weights of each untrained twin (random:NAME), a pass each.")
+    deform: Names = Field(
+        [],
+        description="Score probes on deformed test clips too: gain, noise, lowpass, mp3, reverb, pitch and tempo, each "
+        "with a strength (noise:20,pitch:+1), or all; a pass over the test clips each.  [default: none]",
+    )
     strict: bool = Field(default=False, description="Refuse a task whose copy is not complete.")
     partial: bool = Field(default=False, description="Run the tasks whose data are there, and say which are not.")
+
+    @field_validator("deform")
+    @classmethod
+    def read_deformations(cls, value: list[str]) -> list[str]:
+        """Return each deformation as it is named everywhere, or raise for one that there is not."""
+        if not value:
+            return value
+        from layerscope.data.deformations import read_deformations
+
+        return list(map(str, read_deformations(value)))
 
     @model_validator(mode="before")
     @classmethod

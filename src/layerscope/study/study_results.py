@@ -15,6 +15,7 @@ from layerscope.report.answer_table import answer_rows
 from layerscope.report.figures import draw_layers, layer_curves
 from layerscope.report.heat_maps import draw_similarities, draw_task_panel, similarity_map, task_map, task_scores
 from layerscope.scores.layer_selection import preferred_probe
+from layerscope.scores.robustness_table import Robustness
 from layerscope.scores.score_table import Results as ScoreTable
 from layerscope.scores.verdict import Verdict, decide
 from layerscope.similarity.measures import MEASURES, Similarities
@@ -41,6 +42,8 @@ class Results(ScoreTable):
 
     #: What `layerscope compare` left beside a run that was read.
     similarities: Similarities | None = None
+    #: Scores on deformed clips, where they were asked for.
+    robustness: Robustness | None = None
     #: Where each clip stands; not read back.
     splits: pd.DataFrame | None = None
     #: What the recommended input and the plain feature say of each tested clip.
@@ -59,6 +62,7 @@ class Results(ScoreTable):
         assert isinstance(results, cls)
         results.similarities = Similarities.read(Path(directory))
         results.predictions = read_predictions(Path(directory))
+        results.robustness = Robustness.read(Path(directory))
         return results
 
     def answers(self) -> list[Verdict]:
@@ -177,7 +181,7 @@ class Results(ScoreTable):
         path : str or Path
             The page; its figures and tables get sub-directories beside it.
         """
-        write_report(self, Path(path), Similarities.read(Path(path).parent), self.predictions)
+        write_report(self, Path(path), Similarities.read(Path(path).parent), self.predictions, self.robustness)
 
     def answer_table(self) -> pd.DataFrame:
         """Return a row a task: the verdict, what to use, and its test score with the 95 % interval."""
