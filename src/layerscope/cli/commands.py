@@ -128,7 +128,7 @@ def check(given: dict[str, Any], study: StudyFile = None) -> None:
     leaks = sum(len(task.leaks) for task in expected.tasks if not task.published)
     if leaks and not plan.allow_leaks:
         raise DataError(f"{leaks} leaks between splits; mend the splits, or insist with --allow-leaks")
-    if sum(cost.megabytes for cost in expected.costs) > expected.free_megabytes:
+    if sum(cost.megabytes for cost in (*expected.costs, *expected.deformed)) > expected.free_megabytes:
         raise ResourceError("the features do not fit on the disk of the cache; set LAYERSCOPE_CACHE to a larger one")
 
 

@@ -36,7 +36,10 @@ def deformed_section(results: Results, robustness: Robustness) -> dict[str, Any]
     return {
         "probes": list(rows.probe.unique()),
         "models": [
-            (model, panels) for model in results.models("trained") if (panels := deformed_panels(results, rows, model))
+            (model, panels)
+            # Untrained networks are controls, and not drawn beside models.
+            for model in results.models("trained") or results.models("untrained")
+            if (panels := deformed_panels(results, rows, model))
         ],
         "sentences": least_lost(results, rows),
         "table": preferred_rows(results, rows),
@@ -99,7 +102,7 @@ def shown(point: pd.DataFrame) -> str:
     first = point.iloc[0]
     least, more = point[point.loses_least], point[~point.loses_least]
     return (
-        f"{name_of(first)} costs {layers_of(least)} least ({losses_of(least)}), and {layers_of(more)} more "
+        f"{name_of(first)} costs {layers_of(least)} least ({losses_of(least)}) and {layers_of(more)} more "
         f"({losses_of(more)})"
     )
 
@@ -111,7 +114,7 @@ def name_of(row: pd.Series) -> str:
 
 def layers_of(rows: pd.DataFrame) -> str:
     """Return the layers of rows in words."""
-    return layer_list([int(layer) for layer in rows.layer])
+    return f"layer{'s' * (len(rows) > 1)} {layer_list([int(layer) for layer in rows.layer])}"
 
 
 def losses_of(rows: pd.DataFrame) -> str:

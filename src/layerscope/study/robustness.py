@@ -38,7 +38,7 @@ from layerscope.study.run_task import features_and_target
 from layerscope.study.study_tasks import StudyTask, passes_of
 from layerscope.targets.kind import Labels
 
-__all__ = ["measure_robustness", "probes_of", "deformed_task"]
+__all__ = ["deformed_task", "measure_robustness", "tested_hours"]
 
 Rows = NDArray[np.int64]
 
@@ -142,6 +142,12 @@ def deformed_task(task: StudyTask, plan: Plan, deformations: Sequence[Deformatio
         except DataError as error:
             tested.leave_out(str(error), deformation)
     return tested
+
+
+def tested_hours(task: StudyTask, plan: Plan) -> float:
+    """Return the hours of audio that are tested, each span counted once."""
+    deformed = deformed_task(task, plan, [])
+    return float(deformed.clips.iloc[deformed.tested].drop_duplicates("clip_key").clip_seconds.sum()) / 3600
 
 
 def encode_deformed(
