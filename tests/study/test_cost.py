@@ -178,3 +178,16 @@ def test_what_a_precision_changes_is_measured_on_the_sound_of_the_study(tones, c
     assert f"(by layer 0: {100 * small.differences[0]:.2g} %, 2: " in printed
     print_check(check(make_plan(options, "test"), workers=1))
     assert "differ from those in float32" not in capsys.readouterr().out
+
+
+def test_passes_over_deformed_test_clips_are_told(tones, capsys):
+    plan = make_plan({"data": tones, "model": [], "baseline": ["mel"], "probe": ["closed"]}, "test")
+    before, found = check(plan, 1), check(plan.model_copy(update={"deform": ["gain:-12", "mp3:64"]}), 1)
+    assert before.deformed == []
+    (deformed,) = found.deformed
+    # One fifth of 30 clips is tested.
+    assert (deformed.model, deformed.passes, deformed.windows) == ("mel, deformed", 2, 6)
+    assert deformed.megabytes == pytest.approx(2 * found.costs[0].megabytes / 5)
+    assert deformed.minutes > 0
+    print_check(found)
+    assert "mel, deformed" in capsys.readouterr().out

@@ -1,8 +1,9 @@
 """Deformations of sound: what a recording meets on its way to a listener, at a strength that can be named.
 
-Conventions: sound is deformed at 44.1 kHz, before it is resampled for an encoder, so that encoders of all rates hear
-the same. The level stays but for gain and for what noise adds, and so do times but for tempo. What is random is drawn
-from the sound itself: the same clip is deformed in the same way wherever and whenever that is done.
+Conventions: sound is deformed at the rate of its file, before it is resampled for an encoder, so that encoders of all
+rates hear the same, and clean sound goes the same way but for the deformation. The level stays but for gain and for
+what noise adds, and so do times but for tempo. What is random is drawn from the sound itself: the same clip is deformed
+in the same way wherever and whenever that is done.
 """
 
 from __future__ import annotations
@@ -12,35 +13,38 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import librosa
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 from scipy.signal import butter, oaconvolve, sosfiltfilt
 
 from layerscope.errors import AudioError, UsageError, unknown
 
-__all__ = ["DEFAULT_DEFORMATIONS", "DEFORMATIONS", "RATE", "Deformation", "read_deformations"]
+__all__ = ["DEFAULT_DEFORMATIONS", "DEFORMATIONS", "Deformation", "read_deformations"]
 
 Samples = NDArray[np.float32]
 
-#: Hz at which sound is deformed: that of most music, above twice what is heard.
-RATE = 44_100
-#: What MPEG-1 layer III has, in kbit/s.
+#: What MPEG-1 layer III has, in Hz and kbit/s; sound of another rate is resampled to the second of them.
+MPEG_RATES = (32_000, 44_100, 48_000)
 BITRATES = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 #: Of the low-pass: with the way back, which takes the delay off, 48 dB an octave.
 ORDER = 4
 #: Below 16 bits' last digit there is no sound to hold noise against.
 SILENT = 2.0**-16
+#: Seconds that a phase vocoder takes at once: 2048 samples at 44.1 kHz, which smear a beat by less than is scored.
+VOCODED = 0.0464
 
 
-def gained(samples: Samples, decibels: float) -> Samples:
+def gained(samples: Samples, rate: int, decibels: float) -> Samples:  # noqa: ARG001 - all are called alike
     """Return the sound louder or softer."""
     return samples * np.float32(10 ** (decibels / 20))
 
 
-def noised(samples: Samples, decibels: float) -> Samples:
+def noised(samples: Samples, rate: int, decibels: float) -> Samples:  # noqa: ARG001
     """Return the sound with white noise so far below its root mean square.
 
     Raises
@@ -55,51 +59,78 @@ def noised(samples: Samples, decibels: float) -> Samples:
     return samples + np.float32(level * 10 ** (-decibels / 20)) * noise
 
 
-def lowpassed(samples: Samples, hertz: float) -> Samples:
+def lowpassed(samples: Samples, rate: int, hertz: float) -> Samples:
     """Return the sound without what is above a frequency, at which it is 6 dB down."""
-    sections = butter(ORDER, hertz, fs=RATE, output="sos")
+    if hertz >= rate / 2:
+        return samples  # nothing is above it
+    sections = butter(ORDER, hertz, fs=rate, output="sos")
     # Padded as far as there is sound to mirror.
-    padding = min(len(samples) - 1, round(4 * RATE / hertz))
+    padding = min(len(samples) - 1, round(4 * rate / hertz))
     return np.asarray(sosfiltfilt(sections, samples, padlen=padding), dtype=np.float32)
 
 
-def compressed(samples: Samples, kilobits: float) -> Samples:
+def compressed(samples: Samples, rate: int, kilobits: float) -> Samples:
     """Return the sound as an MP3 of so many kbit/s, one channel, keeps it."""
+    if rate not in MPEG_RATES:
+        # Very high quality, so that what is lost is lost by the MP3.
+        usual = soxr.resample(samples, rate, MPEG_RATES[1], "VHQ")
+        decoded = soxr.resample(compressed(usual, MPEG_RATES[1], kilobits), MPEG_RATES[1], rate, "VHQ")
+        return as_long(decoded, samples)
     content = io.BytesIO()
     with av.open(content, "w", format="mp3") as file:
-        stream = file.add_stream("libmp3lame", rate=RATE, layout="mono", bit_rate=round(1000 * kilobits))
+        stream = file.add_stream("libmp3lame", rate=rate, layout="mono", bit_rate=round(1000 * kilobits))
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples)[None], format="fltp", layout="mono")
-        frame.sample_rate = RATE
+        frame.sample_rate = rate
         for part in (frame, None):
             file.mux(stream.encode(part))
     content.seek(0)
     with av.open(content, "r") as file:
         decoded = np.concatenate([frame.to_ndarray()[0] for frame in file.decode(audio=0)])
-    # What the encoder pads at the end is not of the clip.
-    return as_loud(np.pad(decoded, (0, max(0, len(samples) - len(decoded))))[: len(samples)], samples)
+    return as_loud(as_long(decoded, samples), samples)
 
 
-def reverberated(samples: Samples, seconds: float) -> Samples:
+def reverberated(samples: Samples, rate: int, seconds: float) -> Samples:
     """Return the sound in a room where it dies away by 60 dB in so many seconds, as strong as what comes straight.
 
     The room is noise that decays (Polack 1988), and another one for each clip.
     """
-    times = np.arange(1, round(seconds * RATE) + 1) / RATE
+    times = np.arange(1, round(seconds * rate) + 1) / rate
     # 60 dB are a factor of 1000.
     tail = generator_of(samples).standard_normal(len(times)) * np.exp(-math.log(1000) * times / seconds)
     room = np.concatenate([[1.0], tail / np.sqrt(np.square(tail).sum())])
     return as_loud(oaconvolve(samples.astype(np.float64), room)[: len(samples)], samples)
 
 
-def shifted(samples: Samples, semitones: float) -> Samples:
+def shifted(samples: Samples, rate: int, semitones: float) -> Samples:
     """Return the sound so many semitones higher, as long as before, by a phase vocoder."""
     # The resampler that decoding uses as well.
-    return as_loud(librosa.effects.pitch_shift(samples, sr=RATE, n_steps=semitones, res_type="soxr_hq"), samples)
+    how: dict[str, Any] = {"res_type": "soxr_hq", "n_fft": vocoded(samples, rate)}
+    return as_loud(librosa.effects.pitch_shift(samples, sr=rate, n_steps=semitones, **how), samples)
 
 
-def hurried(samples: Samples, tempo: float) -> Samples:
+def hurried(samples: Samples, rate: int, tempo: float) -> Samples:
     """Return the sound so many times as fast, as high as before, by a phase vocoder."""
-    return as_loud(librosa.effects.time_stretch(samples, rate=tempo), samples)
+    return as_loud(librosa.effects.time_stretch(samples, rate=tempo, n_fft=vocoded(samples, rate)), samples)
+
+
+def vocoded(samples: Samples, rate: int) -> int:
+    """Return how many samples a phase vocoder takes at once.
+
+    Raises
+    ------
+    AudioError
+        If there are fewer.
+    """
+    # A power of two, of which transforms are quick.
+    count = int(2 ** round(math.log2(VOCODED * rate)))
+    if len(samples) < count:
+        raise AudioError(f"it is {len(samples) / rate:.3f} s long, and a phase vocoder needs {count / rate:.3f} s")
+    return count
+
+
+def as_long(samples: Samples, reference: Samples) -> Samples:
+    """Return a sound as long as another: encoders of MP3 and resamplers add some at the end, or leave it out."""
+    return np.pad(samples, (0, max(0, len(reference) - len(samples))))[: len(reference)]
 
 
 def as_loud(samples: NDArray[np.floating], reference: Samples) -> Samples:
@@ -130,7 +161,7 @@ class Sort:
     low, high : float
         Strengths that it may have.
     apply : callable
-        Samples at `RATE` and a strength → samples.
+        Samples, their rate and a strength → samples.
     none : float, optional
         The strength at which it would do nothing.
     only : sequence of float
@@ -140,7 +171,7 @@ class Sort:
     unit: str
     low: float
     high: float
-    apply: Callable[[Samples, float], Samples]
+    apply: Callable[[Samples, int, float], Samples]
     none: float | None = None
     only: Sequence[float] = ()
 
@@ -176,8 +207,8 @@ class Deformation:
     Examples
     --------
     >>> low = Deformation("lowpass", 1000.0)
-    >>> tone = np.sin(2 * np.pi * 4000 * np.arange(RATE) / RATE).astype(np.float32)
-    >>> bool(np.abs(low.of(tone))[1000:-1000].max() < 0.01)  # two octaves above the corner
+    >>> tone = np.sin(2 * np.pi * 4000 * np.arange(24_000) / 24_000).astype(np.float32)
+    >>> bool(np.abs(low.of(tone, 24_000))[1000:-1000].max() < 0.01)  # two octaves above the corner
     True
     >>> str(low), Deformation("pitch", 1.0).semitones, Deformation("tempo", 1.1).tempo
     ('lowpass:1000', 1.0, 1.1)
@@ -200,20 +231,22 @@ class Deformation:
         """Return how many times as fast it makes sound."""
         return self.strength if self.name == "tempo" else 1.0
 
-    def of(self, samples: Samples) -> Samples:
+    def of(self, samples: Samples, rate: int) -> Samples:
         """Return a sound deformed.
 
         Parameters
         ----------
         samples : ndarray, shape (samples,), float32
-            At `RATE`, one at least.
+            One at least.
+        rate : int
+            Of the samples, in Hz.
 
         Raises
         ------
         AudioError
             If it cannot be computed for this sound.
         """
-        return DEFORMATIONS[self.name].apply(samples, self.strength)
+        return DEFORMATIONS[self.name].apply(samples, rate, self.strength)
 
 
 def read_deformations(texts: Sequence[str]) -> list[Deformation]:

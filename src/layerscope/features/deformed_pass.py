@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 import soxr
 
-from layerscope.data.audio import load, sound_digest
-from layerscope.data.deformations import RATE, Deformation
+from layerscope.data.audio import load, measure, sound_digest
+from layerscope.data.deformations import Deformation
 from layerscope.encoders.encoder import fingerprint_of, source_digest
 from layerscope.errors import AudioError
 from layerscope.features.decoding import Ahead, ClipDecoder, Decoded, refuse_short
@@ -34,12 +34,14 @@ class DeformingDecoder(ClipDecoder):
 
     def decode(self, path: str, start: float, end: float) -> Decoded:
         """Return the windows of a deformed clip; see `ClipDecoder.decode`."""
-        clean = load(Path(path), RATE, start, None if np.isnan(end) else end)
+        # At the file's own rate, from which clean sound is resampled too.
+        rate = measure(Path(path))[1]
+        clean = load(Path(path), rate, start, None if np.isnan(end) else end)
         try:
-            deformed = self.deformation.of(clean)
+            deformed = self.deformation.of(clean, rate)
         except AudioError as error:
             raise AudioError(f"{path}: cannot be deformed by {self.deformation}: {error}") from error
-        samples = soxr.resample(deformed, RATE, self.sample_rate, "HQ")
+        samples = deformed if rate == self.sample_rate else soxr.resample(deformed, rate, self.sample_rate)
         refuse_short(self, samples, path)
         windows, spans = self.cutting.cut(samples, self.sample_rate)
         return Decoded(list(windows), spans, sound_digest(samples), len(samples) / self.sample_rate)

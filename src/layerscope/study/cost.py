@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
-from layerscope.data.deformations import RATE, read_deformations
+from layerscope.data.deformations import read_deformations
 from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
 from layerscope.features.clip_features import Features
@@ -60,8 +60,8 @@ __all__ = ["Check", "Cost", "TaskCheck", "check"]
 FEW_NUMBERS, MANY_ROWS = 2**17, 10_001
 #: Epochs that an mlp takes until it stops: 20 after its best one, which tends to come early. One is timed.
 TYPICAL_EPOCHS = 40
-#: Seconds of noise that are deformed to measure how long that takes.
-DEFORMED_SECONDS = 5.0
+#: Seconds of noise, at the rate of most music, that are deformed to measure how long that takes.
+DEFORMED_SECONDS, DEFORMED_RATE = 5.0, 44_100
 #: Tracks that are decoded and scored to measure how long one takes.
 FEW_TRACKS = 4
 
@@ -216,10 +216,11 @@ def deformed_costs(costs: Sequence[Cost], tasks: Sequence[StudyTask], plan: Plan
     share = tested / sum(
         float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600 for task in tasks
     )
-    sound = noise(round(DEFORMED_SECONDS * RATE))
+    sound = noise(round(DEFORMED_SECONDS * DEFORMED_RATE))
     for deformation in deformations:
-        deformation.of(sound)  # the first call pays for what later ones find ready
-    speed = sum(seconds_of(partial(deformation.of, sound)) for deformation in deformations) / DEFORMED_SECONDS
+        deformation.of(sound, DEFORMED_RATE)  # the first call pays for what later ones find ready
+    times = [seconds_of(partial(deformation.of, sound, DEFORMED_RATE)) for deformation in deformations]
+    speed = sum(times) / DEFORMED_SECONDS
     count = len(deformations)
     return [
         replace(
