@@ -42,6 +42,7 @@ from layerscope.report.paper_tables import (
     overview,
     similarity_overview,
 )
+from layerscope.report.reach_figures import reach_curves, reach_panels, reach_sentences
 from layerscope.report.robustness_panels import deformed_section
 from layerscope.report.sentences import CHECK_ORDER, Advice, advise, input_name, metric_name, number, seeds_text, span
 from layerscope.report.shaded_tables import similarity_table, task_table
@@ -134,6 +135,7 @@ def similarity_figures(similarities: Similarities) -> dict[str, Figure]:
     shown, layers = drawn_measures(similarities), layer_count(similarities)
     drawn = {f"similarity-{measure}": similarity_map(similarities, measure) for measure in shown if layers > 1}
     drawn |= {f"sound-{measure}": descriptor_curves(similarities, measure) for measure in shown}
+    drawn |= {"reach": reach_curves(similarities)} if similarities.reach else {}
     return drawn | {"label-free": label_free_curves(similarities)}
 
 
@@ -297,6 +299,9 @@ def similarity_section(similarities: Similarities, tables: dict[str, pd.DataFram
         "facts": similarities.facts,
         "maps": [similarity_table(similarities, name) for name in shown] if layer_count(similarities) > 1 else [],
         "panels": [*panels, ("Label-free scores", label_free_panels(similarities))],
+        "reach": {"sentences": reach_sentences(similarities), "panels": reach_panels(similarities)}
+        if similarities.reach
+        else None,
         "table": tables["similarity"],
         "worth": tables.get("label_free"),
         "measures": {name: MEASURES[name] for name in similarities.measures},

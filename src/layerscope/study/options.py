@@ -107,7 +107,7 @@ def located(models: Sequence[str], directory: Path) -> list[str]:
 
 
 #: Options that are on record only where they are asked for: records of before there were such stay as they are.
-UNASKED: dict[str, Any] = {"deform": []}
+UNASKED: dict[str, Any] = {"deform": [], "reach": False}
 #: Names, with commas between them or one by one.
 Names = Annotated[list[str], BeforeValidator(at_commas)]
 
@@ -375,6 +375,10 @@ class Comparison(Computing, Sources):
     model: Names = Field(min_length=1, description=Sources.model_fields["model"].description)
     # As many as every pass keeps of a clip (FRAMES_A_CLIP), so that none is encoded again for them.
     frames: int = Field(100, ge=2, description="Frames that are drawn of each clip, so that no long one dominates.")
+    reach: bool = Field(
+        default=False,
+        description="Measure how far in time each layer hears: 8 clips of 10 s, each encoded some 20 times.",
+    )
 
 
 def refuse_same_names(names: Sequence[str]) -> None:
