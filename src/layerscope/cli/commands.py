@@ -169,7 +169,8 @@ def write_reports(run_directory: list[Path], out: Path | None) -> None:
     import pandas as pd
 
     from layerscope.atomic_files import discard, owned_directory
-    from layerscope.scores.combine import combine
+    from layerscope.scores.combine import combine, names_by_window, renamed
+    from layerscope.scores.robustness_table import ROBUSTNESS_FILES, Robustness
     from layerscope.scores.score_table import Results, write_csv
     from layerscope.study.predictions import read_predictions
 
@@ -179,15 +180,32 @@ def write_reports(run_directory: list[Path], out: Path | None) -> None:
         write_page(run_directory[0])
     else:
         runs = [Path(os.path.abspath(directory)) for directory in run_directory]  # noqa: PTH100 - links stay
-        combined = combine([Results.read(directory) for directory in runs])
+        read = [Results.read(directory) for directory in runs]
+        # Runs that differ in their window alone are of other states of one model.
+        names = names_by_window(read, [window_of(directory) for directory in runs])
+        combined = combine(list(map(renamed, read, names)))
         with owned_directory(out, "report of several runs", {"runs": runs}):
-            discard(out / "answer.json", out / "report.html", out / "predictions.csv")
-            predictions = [table for run in runs if (table := read_predictions(run)) is not None]
+            discard(*(out / name for name in ("answer.json", "report.html", "predictions.csv", *ROBUSTNESS_FILES)))
+            predictions = [
+                table.assign(model=table.model.replace(called))
+                for run, called in zip(runs, names, strict=True)
+                if (table := read_predictions(run)) is not None
+            ]
             if predictions:
                 write_csv(out / "predictions.csv", pd.concat(predictions).drop_duplicates())
-            # After this table, of which it keeps the digest too.
+            if robustness := Robustness.joined(list(map(Robustness.read, runs)), names):
+                robustness.save(out)
+            # After these tables, of which it keeps the digests too.
             combined.save(out)
             draw_page(out)
+
+
+def window_of(directory: Path) -> float | None:
+    """Return the longest window that a run was asked for; nothing where it took the models' own."""
+    from layerscope.atomic_files import REQUESTS, read_json
+
+    record = directory / REQUESTS["study"]
+    return read_json(record).get("window") if record.is_file() else None
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,3 +64,15 @@ class Robustness:
             return cls(robustness.table[ROBUSTNESS_COLUMNS], robustness.left_out[LEFT_OUT_COLUMNS])
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{directory / TABLE}: not readable ({error}); run the study again") from error
+
+    @classmethod
+    def joined(cls, runs: Sequence[Robustness | None], names: Sequence[Mapping[str, str]]) -> Robustness | None:
+        """Return those of several runs as one, whose models are called as `names` say; nothing where there is none."""
+        tables = [
+            [table.assign(model=table.model.replace(dict(called))) for table in (run.table, run.left_out)]
+            for run, called in zip(runs, names, strict=True)
+            if run
+        ]
+        if not tables:
+            return None
+        return cls(*(pd.concat(parts).drop_duplicates(ignore_index=True) for parts in zip(*tables, strict=True)))
