@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 
-from benchmarks.truth import choice, coverage, equals, mixtures, noise, ranking, similar, twins
+from benchmarks.truth import choice, coverage, deformed, equals, mixtures, noise, ranking, similar, twins
 
 SECTIONS: dict[str, Callable[[], None]] = {
     "coverage": coverage.main,
@@ -18,6 +18,7 @@ SECTIONS: dict[str, Callable[[], None]] = {
     "similar": similar.main,
     "twins": twins.main,
     "mixtures": mixtures.main,
+    "deformed": deformed.main,
 }
 
 

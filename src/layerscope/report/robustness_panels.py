@@ -14,6 +14,7 @@ from layerscope.report.panels import Curve
 from layerscope.report.sentences import input_name, layer_list, number, span
 from layerscope.scores.robustness_table import Robustness
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
+from layerscope.scores.verdict import decide
 
 __all__ = ["deformed_section", "least_lost"]
 
@@ -41,7 +42,8 @@ def deformed_section(results: Results, robustness: Robustness) -> dict[str, Any]
             for model in results.models("trained") or results.models("untrained")
             if (panels := deformed_panels(results, rows, model))
         ],
-        "sentences": least_lost(results, rows),
+        # What knows nothing loses nothing.
+        "sentences": least_lost(results, rows) if decide(results, task).verdict != "nothing" else [],
         "table": preferred_rows(results, rows),
         "left_out": left_out_lines(left_out),
     }
