@@ -359,7 +359,7 @@ def reaches_of(
     """Return how far in time each layer hears, on clips that are long enough, or the longest."""
     long = clips[clips.clip_seconds >= REACH_SECONDS]
     # All stretches are as long as the shortest.
-    chosen = few_clips(long) if len(long) else clips.nlargest(CHANGED_CLIPS, "clip_seconds")
+    chosen = few_clips(long) if len(long) else clips.sort_values("clip_seconds").tail(CHANGED_CLIPS)
     tables = []
     with progress.task("replacing the sound", len(encoders), "models") as step:
         for encoder in encoders:
