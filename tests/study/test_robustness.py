@@ -1,4 +1,5 @@
 import json
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from layerscope.data.deformations import Deformation
 from layerscope.errors import DataError
 from layerscope.scores.robustness_table import Robustness
 from layerscope.study.options import make_plan
+from layerscope.study.progress import Silent
 from layerscope.study.robustness import deformed_task
 from layerscope.study.run import run
 from layerscope.study.study_tasks import load_tasks
@@ -145,6 +147,28 @@ def test_nothing_changes_where_nobody_asks(study, place):
     for name in ("study.json", "provenance.json"):
         assert '"deform' not in (place / "plain" / name).read_text()
     assert json.loads((out / "study.json").read_text())["deform"] == plan.deform
+
+
+@pytest.mark.slow
+def test_a_killed_run_continues_and_ends_the_same(study, place, monkeypatch):
+    plan, _, out = study
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(place / "other cache"))
+
+    class Interrupted(Silent):
+        @contextmanager
+        def task(self, description, *_):
+            def step(*_):
+                if description.endswith("gain:-3"):
+                    raise KeyboardInterrupt
+
+            yield step
+
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, place / "killed", progress=Interrupted())
+    assert not (place / "killed" / "robustness.csv").exists()
+    run(plan, place / "killed")
+    for name in ("robustness.csv", "robustness_left_out.csv", "results.csv"):
+        assert (place / "killed" / name).read_bytes() == (out / name).read_bytes()
 
 
 @pytest.mark.slow
