@@ -11,6 +11,7 @@ from benchmarks.truth import (
     choice,
     concepts,
     coverage,
+    deformed,
     equals,
     few_labels,
     mixtures,
@@ -35,6 +36,7 @@ SECTIONS: dict[str, Callable[[], None]] = {
     "sets": sets.main,
     "probes": probes.main,
     "few_labels": few_labels.main,
+    "deformed": deformed.main,
 }
 
 

@@ -3,7 +3,7 @@ import pytest
 from test_score_table import entry
 
 from layerscope.errors import UsageError
-from layerscope.scores.combine import combine
+from layerscope.scores.combine import combine, names_by_window, renamed
 from layerscope.scores.score_table import Results
 from layerscope.scores.tabulate import tabulate
 
@@ -50,3 +50,15 @@ def test_runs_of_one_model_with_different_probes_are_put_together():
     both = combine(runs)
     assert sorted(both.summary.probe.unique()) == ["closed", "linear"]
     assert len(both.summary) == len(runs[1].summary)
+
+
+def test_runs_that_differ_in_their_window_are_told_apart_by_it():
+    runs = [study_of("a", network="1111", value=value) for value in (0.5, 0.6, 0.7)]
+    names = names_by_window(runs, [1.0, 3.5, None])
+    both = combine(list(map(renamed, runs, names)))
+    assert both.summary.model.unique().tolist() == ["a, 1 s", "a, 3.5 s", "a"]
+    assert list(both.facts["models"]) == list(both.facts["passes"]) == ["a, 1 s", "a, 3.5 s", "a"]
+    rows = both.of(metric="accuracy", input="layer", layer=0)
+    assert both.compare(rows.index[2], rows.index[0]).difference == pytest.approx(0.2)
+    # Nothing is renamed that only one window has.
+    assert names_by_window([study_of("a"), study_of("b")], [1.0, 3.0]) == [{}, {}]

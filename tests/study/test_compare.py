@@ -8,11 +8,12 @@ import torch
 from made_views import sums_of_rows
 
 from conftest import write_tone
+from layerscope.cli.commands import write_page
 from layerscope.data.audio import load
 from layerscope.encoders import load_encoder
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.errors import DataError, UsageError
-from layerscope.similarity.measures import cka
+from layerscope.similarity.measures import Similarities, cka
 from layerscope.study.compare import compare, parts_of_clips
 from layerscope.study.options import Comparison, checked, make_plan
 from layerscope.study.progress import Silent
@@ -161,3 +162,26 @@ def test_facts_and_tables_are_on_disk(sounds, tmp_path):
     assert facts["frames"] == 26 * 25
     scores = pd.read_csv(tmp_path / "out" / "label_free.csv")
     assert scores.groupby("score").layer.apply(list).map(lambda layers: layers == [0, 1, 2]).all()
+
+
+@pytest.mark.slow
+def test_the_reach_of_layers_is_told_where_it_is_asked_for(sounds, tmp_path):
+    asked = Comparison(model=["random:small"], data=sounds, layers="0-1", reach=True)
+    found = compare(asked, tmp_path / "out")
+    write_page(tmp_path / "out")
+    reaches, curves = Similarities.read(tmp_path / "out").reach
+    pd.testing.assert_frame_equal(reaches, found.reach[0].astype({"layer": "Int64"}), check_dtype=False)
+    assert reaches.layer.tolist() == [0, 1]
+    # Of clips of a second a third of one can be told; the front end of layer 0 hears some frames.
+    assert 0.02 < reaches.reach[0] < 0.3
+    assert reaches.longest[0] <= 1 / 3
+    assert (curves.groupby("layer").change.first() == 1).all()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "random:small: 90 % of a state's change arises within" in page.replace("&#39;", "'")
+    assert (tmp_path / "out" / "figures" / "reach.png").is_file()
+    # What nobody asks for leaves no trace.
+    plain = Comparison(model=["random:small"], data=sounds, layers="0-1")
+    assert "reach" not in plain.on_record()
+    compare(plain, tmp_path / "plain")
+    assert (tmp_path / "plain" / "label_free.csv").read_bytes() == (tmp_path / "out" / "label_free.csv").read_bytes()
+    assert not list((tmp_path / "plain").glob("reach*"))

@@ -203,3 +203,16 @@ def test_attention_tells_its_frames_and_trainings(tones):
     # Five layers, seven trainings each; no mixture and not all side by side.
     assert attending.tasks[0].trainings == 5 * 7
     assert attending.tasks[0].probe_minutes > 0
+
+
+def test_passes_over_deformed_test_clips_are_told(tones, capsys):
+    plan = make_plan({"data": tones, "model": [], "baseline": ["mel"], "probe": ["closed"]}, "test")
+    before, found = check(plan, 1), check(plan.model_copy(update={"deform": ["gain:-12", "mp3:64"]}), 1)
+    assert before.deformed == []
+    (deformed,) = found.deformed
+    # One fifth of 30 clips is tested.
+    assert (deformed.model, deformed.passes, deformed.windows) == ("mel, deformed", 2, 6)
+    assert deformed.megabytes == pytest.approx(2 * found.costs[0].megabytes / 5)
+    assert deformed.minutes > 0
+    print_check(found)
+    assert "mel, deformed" in capsys.readouterr().out

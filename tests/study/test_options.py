@@ -154,6 +154,7 @@ VALUES = {
     "baseline": '"mel"', "task": '"emo"', "preset": '"robust"', "twins": "3", "strict": "true",
     "few_labels": '"linear"', "memory": "4.5", "partial": "true", "near_duplicates": "true", "metric": '"macro_f1"',
     "device": '"cpu"', "precision": '"bf16"', "batch_seconds": "60", "ray": '"local"',
+    "deform": '"pitch:+1,noise:20"',
 }  # fmt: skip
 
 
@@ -280,3 +281,15 @@ def test_a_record_holds_the_precision_and_not_the_place():
     elsewhere = make_plan({"data": "x", "model": "a", "device": "cpu", "batch_seconds": 60.0}, "")
     assert elsewhere.on_record() == plain
     assert make_plan({"data": "x", "model": "a", "precision": "bf16"}, "").on_record() == {**plain, "precision": "bf16"}
+
+
+def test_deformations_are_on_record_as_they_are_named_and_only_where_they_are_asked_for():
+    plain = make_plan({"data": "x"}, "test")
+    assert "deform" not in plain.on_record()
+    assert "deform" not in plain.model_dump(mode="json")
+    asked = make_plan({"data": "x", "deform": ["pitch:+1", "noise:20.0"]}, "test")
+    assert asked.on_record()["deform"] == ["pitch:1", "noise:20"]
+    # A plan that is read back from its record is the same.
+    assert make_plan(asked.model_dump(mode="json"), "test") == asked
+    with pytest.raises(UsageError, match="did you mean 'lowpass'"):
+        make_plan({"data": "x", "deform": ["lowpas:3000"]}, "test")

@@ -129,7 +129,7 @@ def check(given: dict[str, Any], study: StudyFile = None) -> None:
     leaks = sum(len(task.leaks) for task in expected.tasks if not task.published)
     if leaks and not plan.allow_leaks:
         raise DataError(f"{leaks} leaks between splits; mend the splits, or insist with --allow-leaks")
-    if sum(cost.megabytes for cost in expected.costs) > expected.free_megabytes:
+    if sum(cost.megabytes for cost in (*expected.costs, *expected.deformed)) > expected.free_megabytes:
         raise ResourceError("the features do not fit on the disk of the cache; set LAYERSCOPE_CACHE to a larger one")
 
 
@@ -182,8 +182,9 @@ def write_reports(run_directory: list[Path], out: Path | None) -> None:
     import pandas as pd
 
     from layerscope.atomic_files import discard, owned_directory
-    from layerscope.scores.combine import combine
+    from layerscope.scores.combine import combine, names_by_window, renamed
     from layerscope.scores.learning_curve import FewLabels
+    from layerscope.scores.robustness_table import ROBUSTNESS_FILES, Robustness
     from layerscope.scores.score_table import FEW_LABELS, Results, write_csv
     from layerscope.study.predictions import read_predictions
 
@@ -193,18 +194,40 @@ def write_reports(run_directory: list[Path], out: Path | None) -> None:
         write_page(run_directory[0])
     else:
         runs = [Path(os.path.abspath(directory)) for directory in run_directory]  # noqa: PTH100 - links stay
-        combined = combine([Results.read(directory) for directory in runs])
+        read = [Results.read(directory) for directory in runs]
+        # Runs that differ in their window alone are of other states of one model.
+        names = names_by_window(read, [window_of(directory) for directory in runs])
+        combined = combine(list(map(renamed, read, names)))
         with owned_directory(out, "report of several runs", {"runs": runs}):
-            discard(*(out / name for name in ("answer.json", "report.html", "predictions.csv", *FEW_LABELS)))
-            predictions = [table for run in runs if (table := read_predictions(run)) is not None]
+            unfit = ("answer.json", "report.html", "predictions.csv", *FEW_LABELS, *ROBUSTNESS_FILES)
+            discard(*(out / name for name in unfit))
+            predictions = [
+                table.assign(model=table.model.replace(called))
+                for run, called in zip(runs, names, strict=True)
+                if (table := read_predictions(run)) is not None
+            ]
             if predictions:
                 write_csv(out / "predictions.csv", pd.concat(predictions).drop_duplicates())
-            few_labels = FewLabels.joined([FewLabels.read(run) for run in runs])
-            if few_labels:
-                few_labels.save(out)
+            few_labels = [
+                table.renamed(called)
+                for run, called in zip(runs, names, strict=True)
+                if (table := FewLabels.read(run)) is not None
+            ]
+            if learnt := FewLabels.joined(few_labels):
+                learnt.save(out)
+            if robustness := Robustness.joined(list(map(Robustness.read, runs)), names):
+                robustness.save(out)
             # After these tables, of which it keeps the digests too.
             combined.save(out)
             draw_page(out)
+
+
+def window_of(directory: Path) -> float | None:
+    """Return the longest window that a run was asked for; nothing where it took the models' own."""
+    from layerscope.atomic_files import REQUESTS, read_json
+
+    record = directory / REQUESTS["study"]
+    return read_json(record).get("window") if record.is_file() else None
 
 
 @app.command()
@@ -337,6 +360,7 @@ def draw_page(directory: Path) -> None:
     """Write the page of a directory from all that it holds: a run, a comparison, or both."""
     from layerscope.report import write_report
     from layerscope.scores.learning_curve import FewLabels
+    from layerscope.scores.robustness_table import Robustness
     from layerscope.scores.score_table import Results
     from layerscope.similarity.measures import Similarities
     from layerscope.study.predictions import read_predictions
@@ -344,8 +368,14 @@ def draw_page(directory: Path) -> None:
     similarities = Similarities.read(directory)
     alone = similarities is not None and not (directory / "results.csv").is_file()
     results = None if alone else Results.read(directory)
-    predictions, few_labels = (read_predictions(directory), FewLabels.read(directory)) if results else (None, None)
-    write_report(results, directory / "report.html", similarities, predictions, few_labels=few_labels)
+    beside: dict[str, Any] = {}
+    if results:
+        beside = {
+            "predictions": read_predictions(directory),
+            "few_labels": FewLabels.read(directory),
+            "robustness": Robustness.read(directory),
+        }
+    write_report(results, directory / "report.html", similarities, **beside)
 
 
 @app.command()

@@ -238,7 +238,8 @@ def print_check(expected: Any) -> None:
     print_lines(expected.machines)
     columns = ("model", "on", "in", "passes", "windows", "minutes", "MB on disk", "MB of memory", "MB to probe", "")
     table = plain_table(*columns)
-    for cost in expected.costs:
+    costs = [*expected.costs, *expected.deformed]
+    for cost in costs:
         note = "its weights must be downloaded first" if cost.download else ""
         if cost.too_short:
             note += f" {cost.too_short} clips are too short for it, and would be used for none"
@@ -247,7 +248,7 @@ def print_check(expected: Any) -> None:
         table.add_row(cost.model, cost.device, cost.precision, str(cost.passes), str(cost.windows), *numbers, note)
     print_table(table)
     print_lines(precision_lines(expected.costs))
-    minutes, disk = (sum(getattr(cost, name) for cost in expected.costs) for name in ("minutes", "megabytes"))
+    minutes, disk = (sum(getattr(cost, name) for cost in costs) for name in ("minutes", "megabytes"))
     probing, trainings = (
         sum(getattr(task, name) for task in expected.tasks) for name in ("probe_minutes", "trainings")
     )

@@ -183,11 +183,13 @@ def panels_of(table: pd.DataFrame, panels: str, titles: Sequence[str], lines: st
     if not curves:
         return []
     frame = frame_of(curves, write, lambda value: f"{value:g}".replace("-", "−"))
-    return [
-        Panel(score_name(title), panel(of_title, frame, f"{score_name(title)}: {', '.join(map(means, of_title))}"),
-              tuple((curve.look, curve.name) for curve in of_title))
-        for title, of_title in drawn.items()
-    ]  # fmt: skip
+    return [pictured(score_name(title), of_title, frame, score_name(title)) for title, of_title in drawn.items()]
+
+
+def pictured(title: str, curves: Sequence[Curve], frame: Frame, text: str) -> Panel:
+    """Return curves as a panel, with their names."""
+    drawn = panel(curves, frame, f"{text}: {', '.join(map(means, curves))}")
+    return Panel(title, drawn, tuple((curve.look, curve.name) for curve in curves))
 
 
 def means(curve: Curve) -> str:

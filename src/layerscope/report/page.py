@@ -43,6 +43,8 @@ from layerscope.report.paper_tables import (
     overview,
     similarity_overview,
 )
+from layerscope.report.reach_figures import reach_curves, reach_panels, reach_sentences
+from layerscope.report.robustness_panels import deformed_section
 from layerscope.report.sentences import CHECK_ORDER, Advice, advise, input_name, metric_name, number, seeds_text, span
 from layerscope.report.sets_and_plain import (
     beyond_record,
@@ -55,6 +57,7 @@ from layerscope.report.sets_and_plain import (
 from layerscope.report.shaded_tables import agreement_table, similarity_table, task_table
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.learning_curve import FewLabels
+from layerscope.scores.robustness_table import Robustness
 from layerscope.scores.score_table import Results, Role
 from layerscope.similarity.measures import MEASURES, Similarities
 from layerscope.targets import kind_named
@@ -74,6 +77,7 @@ def write_report(
     similarities: Similarities | None = None,
     predictions: pd.DataFrame | None = None,
     few_labels: FewLabels | None = None,
+    robustness: Robustness | None = None,
 ) -> None:
     """Write the page, ``answer.json``, ``figures/*.png|pdf`` and ``tables/*.csv|md|tex`` beside it.
 
@@ -89,6 +93,8 @@ def write_report(
         Of the tested clips (see `layerscope.study.predictions`).
     few_labels : FewLabels, optional
         Scores after few labels.
+    robustness : Robustness, optional
+        Scores on deformed clips.
     """
     drawn = draw_tasks(results) if results else {}
     maps = similarity_figures(similarities) if similarities else {}
@@ -117,6 +123,7 @@ def write_report(
         write_atomically(page.parent / "answer.json", json.dumps(answers, indent=1, allow_nan=False).encode())
     for task in tasks:
         task["few_labels"] = few_label_section(task["results"], few_labels)
+        task["deformed"] = deformed_section(task["results"], robustness) if robustness else None
     write_text(page, render(results, similarities, tables, tasks))
 
 
@@ -144,6 +151,7 @@ def similarity_figures(similarities: Similarities) -> dict[str, Figure]:
     shown, layers = drawn_measures(similarities), layer_count(similarities)
     drawn = {f"similarity-{measure}": similarity_map(similarities, measure) for measure in shown if layers > 1}
     drawn |= {f"sound-{measure}": descriptor_curves(similarities, measure) for measure in shown}
+    drawn |= {"reach": reach_curves(similarities)} if similarities.reach else {}
     return drawn | {"label-free": label_free_curves(similarities)}
 
 
@@ -309,6 +317,9 @@ def similarity_section(similarities: Similarities, tables: dict[str, pd.DataFram
         "facts": similarities.facts,
         "maps": [similarity_table(similarities, name) for name in shown] if layer_count(similarities) > 1 else [],
         "panels": [*panels, ("Label-free scores", label_free_panels(similarities))],
+        "reach": {"sentences": reach_sentences(similarities), "panels": reach_panels(similarities)}
+        if similarities.reach
+        else None,
         "table": tables["similarity"],
         "worth": tables.get("label_free"),
         "measures": {name: MEASURES[name] for name in similarities.measures},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 from layerscope.errors import UsageError
 from layerscope.scores.score_table import Results
 
-__all__ = ["combine"]
+__all__ = ["combine", "names_by_window", "renamed"]
 
 
 #: What is put together: runs of one model may have been made with different probes.
@@ -96,6 +97,48 @@ def combine(runs: Sequence[Results]) -> Results:
         {**first, "tasks": tasks, "models": models, "passes": passes, "note": notes},
         {clip: reason for run in runs for clip, reason in run.skipped.items()},
     )
+
+
+def names_by_window(runs: Sequence[Results], windows: Sequence[float | None]) -> list[dict[str, str]]:
+    """Return, for each run, what its models are to be called where runs of other windows have them too.
+
+    Parameters
+    ----------
+    runs : sequence of Results
+        To be put together.
+    windows : sequence of float or None
+        Longest window of each in seconds; None of a run that took the model's own, whose names stay.
+
+    Examples
+    --------
+    >>> from layerscope import Features, probe
+    >>> labels, states = ["minor", "major"] * 30, np.random.default_rng(0).normal(size=(60, 2, 4))
+    >>> run = probe(Features.from_arrays(states, labels, model="a"), probes=["closed"])
+    >>> names_by_window([run, run], [3.0, None]), names_by_window([run, run], [3.0, 3.0])
+    ([{'a': 'a, 3 s'}, {}], [{}, {}])
+    """
+    of_model: dict[str, set[float | None]] = {}
+    for run, window in zip(runs, windows, strict=True):
+        for name in run.facts["models"]:
+            of_model.setdefault(name, set()).add(window)
+    several = {name for name, seconds in of_model.items() if len(seconds) > 1}
+    return [
+        {name: f"{name}, {window:g} s" for name in run.facts["models"] if name in several} if window else {}
+        for run, window in zip(runs, windows, strict=True)
+    ]
+
+
+def renamed(run: Results, names: Mapping[str, str]) -> Results:
+    """Return results whose models are called otherwise."""
+    facts = {
+        **run.facts,
+        **{
+            key: {names.get(name, name): told for name, told in run.facts.get(key, {}).items()}
+            for key in ("models", "passes")
+        },
+    }
+    table, summary = (frame.assign(model=frame.model.replace(dict(names))) for frame in (run.table, run.summary))
+    return replace(run, table=table, summary=summary, facts=facts)
 
 
 def same_scores(first: Results, other: Results, key: tuple[str, str, str]) -> bool:

@@ -13,7 +13,7 @@ over all layers.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -161,6 +161,12 @@ class FewLabels:
         """Return the tables of one task."""
         tables = (self.curves, self.crossings, self.code)
         return FewLabels(*(table[table.task == task] if len(table) else table for table in tables))
+
+    def renamed(self, called: Mapping[str, str]) -> FewLabels:
+        """Return the tables with other names of models."""
+        tables = (self.curves, self.crossings, self.code)
+        named = (table.assign(model=table.model.replace(dict(called))) if len(table) else table for table in tables)
+        return FewLabels(*named)
 
     @classmethod
     def joined(cls, parts: Sequence[FewLabels | None]) -> FewLabels | None:

@@ -36,7 +36,10 @@ TABLES = ("results.csv", "summary.csv", "skipped.csv")
 RECORDS = (REQUESTS["study"], REQUESTS["report of several runs"])
 #: Learning curves, layers that are compared on them, and code lengths, where few labels were asked for.
 FEW_LABELS = ("few_labels.csv", "few_labels_compared.csv", "code_length.csv")
-BESIDE = ("splits.csv", "predictions.csv", *FEW_LABELS, "provenance.json", *RECORDS)
+BESIDE = (
+    "splits.csv", "predictions.csv", *FEW_LABELS, "robustness.csv", "robustness_left_out.csv", "provenance.json",
+    *RECORDS,
+)  # fmt: skip
 #: Columns of names, here and in the tables of a comparison: they stay as written, "2024", "NA" and "null" too.
 NAMES = (
     "model", "dataset", "task", "target", "input", "probe", "split", "metric", "mixture", "mixture_spread", "clip",

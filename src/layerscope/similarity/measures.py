@@ -70,6 +70,10 @@ class Estimate:
     high: float
 
 
+#: How far layers hear, and by which curves.
+REACH_FILES = ("reach.csv", "reach_curves.csv")
+
+
 @dataclass
 class Similarities:
     """How alike the layers of models are, to one another and to descriptors of the sound.
@@ -85,12 +89,15 @@ class Similarities:
         ``dataset``, ``clips``, ``hours``, ``frames``, ``parts``, ``models``, and what was ``refused``, in words.
     skipped : dict of str to str
         Clips not used, and why.
+    reach : (DataFrame, DataFrame), optional
+        How far in time layers hear, where that was asked for (see `layerscope.similarity.time_reach`).
     """
 
     table: pd.DataFrame
     scores: pd.DataFrame
     facts: dict[str, Any] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    reach: tuple[pd.DataFrame, pd.DataFrame] | None = None
 
     @property
     def measures(self) -> list[str]:
@@ -98,11 +105,19 @@ class Similarities:
         return [name for name in MEASURES if (self.table.measure == name).any()]
 
     def save(self, directory: Path) -> None:
-        """Write ``similarity.csv``, ``label_free.csv`` and ``similarity.json``."""
+        """Write ``similarity.csv``, ``label_free.csv``, ``similarity.json``, and the two files of the reach."""
         write_csv(directory / "similarity.csv", self.table)
         write_csv(directory / "label_free.csv", self.scores)
+        reaching = list(zip(REACH_FILES, self.reach, strict=True)) if self.reach else []
+        for name, table in reaching:
+            write_csv(directory / name, table)
         record = REQUESTS["comparison"]
-        names = ["similarity.csv", "label_free.csv", *([record] if (directory / record).is_file() else [])]
+        names = [
+            "similarity.csv",
+            "label_free.csv",
+            *(name for name, _ in reaching),
+            *([record] if (directory / record).is_file() else []),
+        ]
         told = {**self.facts, "skipped": self.skipped, "files": table_digests(directory, names)}
         # Last, with the digests of all: a table is never read beside the facts of another comparison.
         write_json(directory / "similarity.json", {**told, "of": digest(json.dumps(told))})
@@ -128,7 +143,9 @@ class Similarities:
                     "or a comparison was stopped while it wrote); compare again"
                 )
             table, scores = (read_csv(directory / f"{name}.csv") for name in ("similarity", "label_free"))
-            return cls(table, scores, facts, facts.pop("skipped"))
+            # Not by what lies there, which may be of an earlier comparison.
+            reaches = [read_csv(directory / name) for name in REACH_FILES if name in files]
+            return cls(table, scores, facts, facts.pop("skipped"), (reaches[0], reaches[1]) if reaches else None)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{directory}: not the directory of a finished comparison ({error})") from error
 

@@ -45,6 +45,7 @@ from layerscope.similarity.measures import (
     shared_neighbours,
 )
 from layerscope.similarity.sampled_views import SampledView, common_frames, sampled_views
+from layerscope.similarity.time_reach import REACH_SECONDS, reach_tables
 from layerscope.study.extraction import device_and_precision
 from layerscope.study.options import Comparison, refuse_same_names
 from layerscope.study.progress import Progress, Silent
@@ -122,6 +123,10 @@ def compare_clips(asked: Comparison, progress: Progress, cluster: Cluster | None
     samples = Samples([view for store in stores for view in sampled_views(store)], wanted, frames, parts)
     table, refused = compare_views(samples, progress)
     scores = label_free_scores(encoders, used, samples, progress)
+    reaches = reaches_of(encoders, used, progress) if asked.reach else None
+    if asked.reach:
+        stored = [encoder.name for encoder in encoders if encoder.reads_files]
+        refused += [f"the reach of {name}, which holds states of files and encodes no other sound" for name in stored]
     overlapping = sorted(
         encoder.name
         for encoder, store in zip(encoders, stores, strict=False)
@@ -147,7 +152,7 @@ def compare_clips(asked: Comparison, progress: Progress, cluster: Cluster | None
         },
     }
     reasons = {row.clip: failed[row.clip_key] for row in clips.itertuples() if row.clip_key in failed}
-    return Similarities(table, scores, facts, {**dataset.skipped, **reasons})
+    return Similarities(table, scores, facts, {**dataset.skipped, **reasons}, reaches)
 
 
 def refuse_averaged(encoders: Sequence[Encoder], stores: Sequence[FeatureStore], clips: pd.DataFrame) -> None:
@@ -327,12 +332,11 @@ def label_free_scores(
              "value": estimate.value, "ci_low": estimate.low, "ci_high": estimate.high}
             for name, estimate in estimates.items()
         ]  # fmt: skip
-    # Evenly from the table, which may be sorted by class.
-    chosen = clips.iloc[np.unique(np.linspace(0, len(clips) - 1, CHANGED_CLIPS).astype(int))]
+    chosen = few_clips(clips)
     with progress.task("changing the sound", len(encoders), "models") as step:
         for encoder in encoders:
             # States on disk say nothing of changed sound.
-            changed = {} if encoder.reads_files else robustness(encoder, stretches(encoder, chosen))
+            changed = {} if encoder.reads_files else robustness(encoder, stretches(encoder, chosen, CHANGED_SECONDS))
             for name, values in changed.items():
                 rows += [
                     {"model": encoder.name, "layer": layer, "score": name, "value": float(value)}
@@ -344,10 +348,36 @@ def label_free_scores(
     )
 
 
-def stretches(encoder: Encoder, clips: pd.DataFrame) -> list[NDArray[np.float32]]:
+def few_clips(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return a few clips, evenly from the table, which may be sorted by class."""
+    return clips.iloc[np.unique(np.linspace(0, len(clips) - 1, CHANGED_CLIPS).astype(int))]
+
+
+def reaches_of(
+    encoders: Sequence[Encoder], clips: pd.DataFrame, progress: Progress
+) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+    """Return how far in time each layer hears, on clips that are long enough, or the longest."""
+    long = clips[clips.clip_seconds >= REACH_SECONDS]
+    # All stretches are as long as the shortest.
+    chosen = few_clips(long) if len(long) else clips.sort_values("clip_seconds").tail(CHANGED_CLIPS)
+    tables = []
+    with progress.task("replacing the sound", len(encoders), "models") as step:
+        for encoder in encoders:
+            windows = [] if encoder.reads_files else stretches(encoder, chosen, REACH_SECONDS)
+            if windows:
+                shortest = min(map(len, windows))
+                tables.append(reach_tables(encoder, [window[:shortest] for window in windows]))
+            step(1, 0.0)
+    if not tables:
+        return None
+    reaches, curves = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
+    return reaches, curves
+
+
+def stretches(encoder: Encoder, clips: pd.DataFrame, seconds: float) -> list[NDArray[np.float32]]:
     """Return the middle of each clip, at the rate of an encoder; clips that cannot be read are left out."""
     found = []
-    length = max(encoder.minimum_samples, round(min(CHANGED_SECONDS, encoder.window) * encoder.sample_rate))
+    length = max(encoder.minimum_samples, round(min(seconds, encoder.window) * encoder.sample_rate))
     for row in clips.itertuples():
         try:
             samples = load(Path(row.path), encoder.sample_rate, row.start, None if np.isnan(row.end) else row.end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
+from layerscope.data.deformations import read_deformations
 from layerscope.data.label_draws import label_sizes, nested_draws
 from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
@@ -57,6 +58,7 @@ from layerscope.study.few_labels import DRAWS, few_label_jobs, left_out
 from layerscope.study.further_inputs import studied_models
 from layerscope.study.options import LATER, Plan
 from layerscope.study.ray_cluster import Cluster, connected
+from layerscope.study.robustness import tested_hours
 from layerscope.study.study_tasks import StudyTask, load_tasks
 from layerscope.study.task_facts import label_counts, precision_of
 from layerscope.targets.kind import Labels
@@ -71,6 +73,8 @@ FEW_NUMBERS, MANY_ROWS = 2**17, 10_001
 TYPICAL_EPOCHS = 40
 #: Clips up to which learning from few labels is timed as it is.
 FEW_DRAWN = 500
+#: Seconds of noise, at the rate of most music, that are deformed to measure how long that takes.
+DEFORMED_SECONDS, DEFORMED_RATE = 5.0, 44_100
 #: Tracks that are decoded and scored to measure how long one takes.
 FEW_TRACKS = 4
 
@@ -159,6 +163,8 @@ class Check:
         Where it would run, in words.
     memory : float
         Megabytes that it would take on one machine at most.
+    deformed : list of Cost
+        Of the passes over deformed test clips, one an encoder, where such are asked for.
     """
 
     tasks: list[TaskCheck]
@@ -166,6 +172,7 @@ class Check:
     free_megabytes: float
     machines: list[str]
     memory: float
+    deformed: list[Cost] = field(default_factory=list)
 
 
 def check(plan: Plan, workers: int) -> Check:
@@ -222,7 +229,36 @@ def check_on(plan: Plan, workers: int, cluster: Cluster | None) -> Check:
     training = bare / 1e6 + max(cost.probe_megabytes for cost in costs)
     memory = max(max(cost.memory for cost in costs), bare / 1e6 + at_once * training)
     machines = cluster.in_words() if cluster else [f"this machine: {workers} core{'s' * (workers > 1)}"]
-    return Check(checks, costs, shutil.disk_usage(cache).free / 1e6, machines, memory)
+    deformed = deformed_costs(costs, tasks, plan) if plan.deform else []
+    return Check(checks, costs, shutil.disk_usage(cache).free / 1e6, machines, memory, deformed)
+
+
+def deformed_costs(costs: Sequence[Cost], tasks: Sequence[StudyTask], plan: Plan) -> list[Cost]:
+    """Return what passes over deformed test clips would cost, by those over all clips and the time of deforming."""
+    deformations = read_deformations(plan.deform)
+    tested = sum(tested_hours(task, plan) for task in tasks)
+    share = tested / sum(
+        float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600 for task in tasks
+    )
+    sound = noise(round(DEFORMED_SECONDS * DEFORMED_RATE))
+    for deformation in deformations:
+        deformation.of(sound, DEFORMED_RATE)  # the first call pays for what later ones find ready
+    times = [seconds_of(partial(deformation.of, sound, DEFORMED_RATE)) for deformation in deformations]
+    speed = sum(times) / DEFORMED_SECONDS
+    count = len(deformations)
+    return [
+        replace(
+            cost,
+            model=f"{cost.model}, deformed",
+            passes=count,
+            download=False,
+            windows=round(share * cost.windows),
+            minutes=count * share * cost.minutes / cost.passes + 60 * tested * speed,
+            too_short=0,
+            megabytes=count * share * cost.megabytes / cost.passes,
+        )
+        for cost in costs
+    ]
 
 
 def held_megabytes(whole: float, share: float) -> float:

@@ -119,7 +119,7 @@ def located(models: Sequence[str], directory: Path) -> list[str]:
 
 
 #: Options that are on record only where they are asked for: records of before there were such stay as they are.
-UNASKED: dict[str, Any] = {"few_labels": None}
+UNASKED: dict[str, Any] = {"few_labels": None, "deform": [], "reach": False}
 #: Names, with commas between them or one by one.
 Names = Annotated[list[str], BeforeValidator(at_commas)]
 
@@ -331,8 +331,23 @@ class Plan(Call, Sources):
         description="Find the same recording in other encodings, at other levels or cut; decodes all audio once more.",
     )
     twins: int = Field(1, ge=1, description="Draws of the weights of each untrained twin (random:NAME), a pass each.")
+    deform: Names = Field(
+        [],
+        description="Score probes on deformed test clips too: gain, noise, lowpass, mp3, reverb, pitch and tempo, each "
+        "with a strength (noise:20,pitch:+1), or all; a pass over the test clips each.  [default: none]",
+    )
     strict: bool = Field(default=False, description="Refuse a task whose copy is not complete.")
     partial: bool = Field(default=False, description="Run the tasks whose data are there, and say which are not.")
+
+    @field_validator("deform")
+    @classmethod
+    def read_deformations(cls, value: list[str]) -> list[str]:
+        """Return each deformation as it is named everywhere, or raise for one that there is not."""
+        if not value:
+            return value
+        from layerscope.data.deformations import read_deformations
+
+        return list(map(str, read_deformations(value)))
 
     @model_validator(mode="before")
     @classmethod
@@ -423,6 +438,10 @@ class Comparison(Computing, Sources):
     model: Names = Field(min_length=1, description=Sources.model_fields["model"].description)
     # As many as every pass keeps of a clip (FRAMES_A_CLIP), so that none is encoded again for them.
     frames: int = Field(100, ge=2, description="Frames that are drawn of each clip, so that no long one dominates.")
+    reach: bool = Field(
+        default=False,
+        description="Measure how far in time each layer hears: 8 clips of 10 s, each encoded some 20 times.",
+    )
 
 
 class Battery(Computing):

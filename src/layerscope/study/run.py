@@ -12,6 +12,7 @@ import pandas as pd
 
 from layerscope.atomic_files import discard, owned_directory, write_json
 from layerscope.scores.learning_curve import FewLabels
+from layerscope.scores.robustness_table import ROBUSTNESS_FILES
 from layerscope.scores.score_table import FEW_LABELS, write_csv
 from layerscope.scores.tabulate import tabulate
 from layerscope.study.extraction import Stores, extract_all, keep_usable
@@ -19,6 +20,7 @@ from layerscope.study.options import Call, Plan
 from layerscope.study.predictions import recommended
 from layerscope.study.progress import Progress, Silent
 from layerscope.study.ray_cluster import connected
+from layerscope.study.robustness import measure_robustness
 from layerscope.study.run_task import TaskScores, run_task
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, load_tasks, tasks_left_out
@@ -53,7 +55,11 @@ def run(
     with owned_directory(out, "study", plan.on_record()), connected(plan.ray) as cluster:
         tasks = load_tasks(plan, progress)
         passes = extract_all(plan.encoders(), tasks, progress, cluster, plan.probe)
-        results = probe_tasks(keep_usable(tasks, passes), passes.stores, plan, progress, keep=out / "probes")
+        usable = keep_usable(tasks, passes)
+        results = probe_tasks(usable, passes.stores, plan, progress, keep=out / "probes")
+        if plan.deform:
+            asked = (plan, usable, passes.stores, results, progress, cluster)
+            results.robustness = measure_robustness(*asked, keep=out / "probes")
         notes = (note, tasks_left_out(plan, tasks))
         results.facts |= {"passes": passes.counts, "note": " ".join(filter(None, notes))}
         finish(results, out, plan, command)
@@ -118,13 +124,16 @@ def finish(results: Results, out: Path, plan: Plan, command: Sequence[str]) -> N
         },
     }
     # An answer of earlier labels never stands beside scores of later ones, wherever a kill comes.
-    discard(*(out / name for name in ("answer.json", "report.html", "splits.csv", "predictions.csv", *FEW_LABELS)))
+    unfit = ("answer.json", "report.html", "splits.csv", "predictions.csv", *FEW_LABELS, *ROBUSTNESS_FILES)
+    discard(*(out / name for name in unfit))
     write_json(out / "provenance.json", provenance)
     for name, table in (("splits", results.splits), ("predictions", results.predictions)):
         if table is not None:
             write_csv(out / f"{name}.csv", table)
     if results.few_labels is not None:
         results.few_labels.save(out)
+    if results.robustness is not None:
+        results.robustness.save(out)
     # After these tables, of which it keeps the digests too.
     results.save(out)
     # Last: should drawing fail, the numbers are on disk.

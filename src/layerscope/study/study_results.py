@@ -16,6 +16,7 @@ from layerscope.report.figures import draw_layers, layer_curves
 from layerscope.report.heat_maps import draw_similarities, draw_task_panel, similarity_map, task_map, task_scores
 from layerscope.scores.layer_selection import preferred_probe
 from layerscope.scores.learning_curve import FewLabels
+from layerscope.scores.robustness_table import Robustness
 from layerscope.scores.score_table import Results as ScoreTable
 from layerscope.scores.verdict import Verdict, decide
 from layerscope.similarity.measures import MEASURES, Similarities
@@ -44,6 +45,8 @@ class Results(ScoreTable):
     similarities: Similarities | None = None
     #: Scores after few labels, where they were asked for.
     few_labels: FewLabels | None = None
+    #: Scores on deformed clips, where they were asked for.
+    robustness: Robustness | None = None
     #: Where each clip stands; not read back.
     splits: pd.DataFrame | None = None
     #: What the recommended input and the plain feature say of each tested clip.
@@ -63,6 +66,7 @@ class Results(ScoreTable):
         results.similarities = Similarities.read(Path(directory))
         results.predictions = read_predictions(Path(directory))
         results.few_labels = FewLabels.read(Path(directory))
+        results.robustness = Robustness.read(Path(directory))
         return results
 
     def answers(self) -> list[Verdict]:
@@ -182,7 +186,7 @@ class Results(ScoreTable):
             The page; its figures and tables get sub-directories beside it.
         """
         similarities = Similarities.read(Path(path).parent)
-        write_report(self, Path(path), similarities, self.predictions, few_labels=self.few_labels)
+        write_report(self, Path(path), similarities, self.predictions, self.few_labels, self.robustness)
 
     def answer_table(self) -> pd.DataFrame:
         """Return a row a task: the verdict, what to use, and its test score with the 95 % interval."""

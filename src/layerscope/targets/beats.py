@@ -220,6 +220,10 @@ class Beats(KindOverTime):
         """Return the beats before the end of the clip."""
         return BeatTimes(*(times[times < seconds] for times in (track.beats, track.downbeats)))
 
+    def changed_track(self, track: BeatTimes, semitones: float, tempo: float) -> BeatTimes:
+        """Return the beats at the times where they come then."""
+        return BeatTimes(track.beats / tempo, track.downbeats / tempo)
+
     def is_complete(self, track: BeatTimes) -> bool:
         """Return whether downbeats are annotated: a track without them is scored for its beats alone."""
         return len(track.downbeats) > 0

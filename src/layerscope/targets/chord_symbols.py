@@ -9,7 +9,7 @@ import mir_eval
 
 from layerscope.targets.key import SEMITONES
 
-__all__ = ["harte"]
+__all__ = ["harte", "semitone"]
 
 #: What a symbol says after its root → Harte's name of it; ``(9)`` is a note that is added to the chord before.
 QUALITIES = {

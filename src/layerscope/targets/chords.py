@@ -20,9 +20,9 @@ import mir_eval
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
 from layerscope.targets.cells import counted, is_list, most, shown
-from layerscope.targets.chord_symbols import harte
+from layerscope.targets.chord_symbols import harte, semitone
 from layerscope.targets.key import PITCH_CLASSES
-from layerscope.targets.kind import Column, Labels, Metric
+from layerscope.targets.kind import Column, Labels, Metric, whole_semitones
 from layerscope.targets.note_names import Notation, notation_of
 from layerscope.targets.over_time import Scored, Scores
 from layerscope.targets.spans import (
@@ -42,6 +42,19 @@ CHORD_NAMES = (*(f"{name}:maj" for name in PITCH_CLASSES), *(f"{name}:min" for n
 NO_CHORD = 24
 #: Harte's label of what is not known, which is not scored.
 UNKNOWN = "X"
+
+
+@cache
+def transposed(label: str, semitones: int) -> str:
+    """Return a chord in Harte's syntax so many semitones higher; one without a root stays.
+
+    Examples
+    --------
+    >>> [transposed(label, 1) for label in ("C#:min7/5", "B", "N")]
+    ['D:min7/5', 'C', 'N']
+    """
+    root = re.match("[A-G][#b]*", label)
+    return label if root is None else PITCH_CLASSES[(semitone(root[0]) + semitones) % 12] + label[root.end() :]
 
 
 @cache
@@ -228,6 +241,12 @@ class Chords(KindOfSpans):
     def names_of(self, tracks: Sequence[Spans]) -> tuple[str, ...]:
         """Return all 25, whether they occur or not."""
         return CHORD_NAMES
+
+    def changed_track(self, track: Spans, semitones: float, tempo: float) -> Spans:
+        """Return the chords higher, at the times where they are then."""
+        spans = super().changed_track(track, semitones, tempo)
+        steps = whole_semitones(semitones)
+        return replace(spans, labels=tuple(transposed(label, steps) for label in spans.labels)) if steps else spans
 
     def numbers(self, labels: Sequence[str], names: Sequence[str]) -> list[int]:
         """Return the triad of each label."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration, softmax_slope
 from layerscope.targets.cells import as_float, counted, is_name, most, shown
-from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, defined_mean, row_of
+from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, defined_mean, refuse_change, row_of
 from layerscope.targets.label_names import FEW_SEVERAL, PRINTED, remark_on_names, several_names
 
 __all__ = ["ACCURACY", "Classes", "accuracy", "macro_f1"]
@@ -203,6 +203,11 @@ class Classes(Kind):
         shares = calibration.class_probabilities(scores)
         probabilities = dict(zip(names, map(float, shares), strict=True))
         return {"label": names[int(shares.argmax())], "probabilities": probabilities}
+
+    def changed(self, labels: Labels, column: str, semitones: float, tempo: float) -> Labels:
+        """Return the classes as they are, unless they may tell of what changes."""
+        refuse_change(column, labels.names, semitones, tempo)
+        return labels
 
     def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         """Return a row with the label, and a column of probabilities for each name."""

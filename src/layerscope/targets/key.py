@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from layerscope.errors import DataError
 from layerscope.targets.cells import is_list, is_name, is_number, most, shown
 from layerscope.targets.classes import ACCURACY, Classes
-from layerscope.targets.kind import Column, Labels, Metric, Observation
+from layerscope.targets.kind import Column, Labels, Metric, Observation, whole_semitones
 from layerscope.targets.note_names import Notation, notation_of, plain_signs
 
 __all__ = ["KEY_NAMES", "PITCH_CLASSES", "Key", "is_key", "key_name", "key_score", "key_score_mirex"]
@@ -313,6 +314,11 @@ class Key(Classes):
         reader = spelling_of(column.cells)
         numbers = [KEY_NAMES.index(reader(shown(cell))) for cell in column.cells]
         return Labels(self, KEY_NAMES, np.array(numbers, dtype=np.int64))
+
+    def changed(self, labels: Labels, column: str, semitones: float, tempo: float) -> Labels:
+        """Return the keys so many semitones higher."""
+        tonics, modes = labels.values % 12, labels.values // 12
+        return replace(labels, values=12 * modes + (tonics + whole_semitones(semitones)) % 12)
 
     def observations(self, answer: dict[str, Any], seconds: float) -> tuple[str, list[Observation]]:
         """Return the key of all of the file."""

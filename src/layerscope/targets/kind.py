@@ -12,6 +12,7 @@ definition. Of kinds over time (`layerscope.targets.over_time`) a probe scores f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -22,7 +23,9 @@ from numpy.typing import NDArray
 from layerscope.errors import DataError, unknown
 from layerscope.targets.calibration import Calibration
 
-__all__ = ["Column", "Form", "Kind", "Labels", "Metric", "Observation", "defined_mean"]
+__all__ = [
+    "Column", "Form", "Kind", "Labels", "Metric", "Observation", "defined_mean", "refuse_change", "whole_semitones",
+]  # fmt: skip
 
 Array = NDArray[np.float64]
 #: What a probe answers: one of several outputs, any of them, or numbers. It decides the probe's loss.
@@ -302,6 +305,29 @@ class Kind:
         """Return what the scores of a clip, (output,), say: plain lists, numbers and texts."""
         raise NotImplementedError
 
+    def changed(self, labels: Labels, column: str, semitones: float, tempo: float) -> Labels:
+        """Return what labels become where sound is so many semitones higher and so many times as fast.
+
+        By default they stay where neither changes, and nothing is known of them otherwise.
+
+        Parameters
+        ----------
+        labels : Labels
+            Of this kind.
+        column : str
+            What they are called in their table.
+        semitones, tempo : float
+            0 and 1 where nothing changes.
+
+        Raises
+        ------
+        DataError
+            If that is not known.
+        """
+        if semitones or tempo != 1:
+            raise DataError(f"what becomes of {self.noun} in '{column}' then is not known")
+        return labels
+
     def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         """Return an answer as the rows of a table."""
         raise NotImplementedError
@@ -335,6 +361,64 @@ def row_of(answer: Mapping[str, Any], numbers: Mapping[str, float], sign: str) -
             column = f"{sign}({column})"
         columns[column] = number
     return columns
+
+
+#: What a pitch or a tempo may be called: a number with its unit, a note with its octave.
+NUMBER, NOTE = r"[-+]?\d+([.,]\d+)?( ?(bpm|hz|BPM|Hz))?", r"[A-Ha-h](#|b|♯|♭|is|es|s)?-?\d?"
+#: Words in the name of a column, in the singular, whose labels may change with the pitch of the sound, and its tempo.
+PITCH_WORDS = frozenset({
+    "pitch", "note", "midi", "key", "tonic", "chord", "melody", "register", "octave", "frequency", "hz", "f0", "tuning",
+})  # fmt: skip
+TEMPO_WORDS = frozenset({
+    "tempo", "bpm", "beat", "speed", "rate", "duration", "length", "second", "onset", "rhythm",
+})  # fmt: skip
+
+
+def refuse_change(column: str, names: Sequence[str], semitones: float, tempo: float) -> None:
+    """Raise where labels that are said of a whole clip may change with the pitch or the tempo of its sound.
+
+    Parameters
+    ----------
+    column : str
+        What they are called in their table.
+    names : sequence of str
+        The classes or tags; numbers, and names of notes, may be pitches.
+    semitones, tempo : float
+        By how much the sound is higher, and how many times as fast.
+
+    Raises
+    ------
+    DataError
+        If they may.
+
+    Examples
+    --------
+    >>> refuse_change("genre", ("jazz", "rock"), semitones=1.0, tempo=1.0)
+    >>> refuse_change("pitch", ("60", "62"), semitones=1.0, tempo=1.0)
+    Traceback (most recent call last):
+    layerscope.errors.DataError: its name, 'pitch', tells of pitch, which changes
+    """
+    parted = re.sub("([a-z])([A-Z])", r"\1 \2", column).lower()
+    words = {word.removesuffix("s") for word in re.findall("[a-z]+[0-9]*", parted)}
+    for changes, what, telling in ((semitones != 0, "pitch", PITCH_WORDS), (tempo != 1, "tempo", TEMPO_WORDS)):
+        if changes and words & telling:
+            raise DataError(f"its name, '{column}', tells of {what}, which changes")
+        odd = [name for name in names if re.fullmatch(NUMBER, name) or (what == "pitch" and re.fullmatch(NOTE, name))]
+        if changes and 2 * len(odd) > len(names):
+            raise DataError(f"its names, such as '{odd[0]}', may tell of {what}, which changes")
+
+
+def whole_semitones(semitones: float) -> int:
+    """Return a whole number of semitones.
+
+    Raises
+    ------
+    DataError
+        For a part of one, by which no note or chord is moved to another.
+    """
+    if semitones != round(semitones):
+        raise DataError(f"notes that are {semitones:g} semitones higher lie between those that are named")
+    return round(semitones)
 
 
 def defined_mean(values: Array) -> Array:

@@ -177,6 +177,10 @@ class Melody(KindOverTime):
         inside = track.times < seconds
         return PitchTrack(track.times[inside], track.frequencies[inside])
 
+    def changed_track(self, track: PitchTrack, semitones: float, tempo: float) -> PitchTrack:
+        """Return the melody at the frequencies and times where it is then; what is unvoiced stays so."""
+        return PitchTrack(track.times / tempo, track.frequencies * 2 ** (semitones / 12))
+
     def frame_targets(self, track: PitchTrack, names: Sequence[str], frames: int, rate: float) -> NDArray[np.int64]:
         """Return the semitone at the annotated time that is nearest to each frame's middle, -1 where none is near."""
         if not len(track.times):

@@ -21,7 +21,7 @@ from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
 from layerscope.targets.cells import as_float, is_list, most, shown
 from layerscope.targets.key import PITCH_CLASSES
-from layerscope.targets.kind import Column, Metric, Observation
+from layerscope.targets.kind import Column, Metric, Observation, whole_semitones
 from layerscope.targets.over_time import KindOverTime, Scored, Scores, frame_times
 from layerscope.targets.tags import Tags
 
@@ -189,6 +189,10 @@ class Notes(KindOverTime):
         """Return the notes up to the end of the clip."""
         inside = track.intervals[:, 0] < seconds
         return NoteSpans(np.minimum(track.intervals[inside], seconds), track.pitches[inside])
+
+    def changed_track(self, track: NoteSpans, semitones: float, tempo: float) -> NoteSpans:
+        """Return the notes at the pitches and times where they are then."""
+        return NoteSpans(track.intervals / tempo, track.pitches + whole_semitones(semitones))
 
     def frame_targets(self, track: NoteSpans, names: Sequence[str], frames: int, rate: float) -> NDArray[np.float32]:
         """Return which pitches sound in each frame."""

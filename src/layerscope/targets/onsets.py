@@ -94,6 +94,10 @@ class Onsets(KindOverTime):
         """Return the onsets before the end of the clip."""
         return track[track < seconds]
 
+    def changed_track(self, track: Array, semitones: float, tempo: float) -> Array:
+        """Return the onsets at the times where they come then."""
+        return track / tempo
+
     def frame_targets(self, track: Array, names: Sequence[str], frames: int, rate: float) -> NDArray[np.float32]:
         """Return whether each frame holds an onset."""
         return moment_targets(track, frames, rate)[:, None]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,25 @@ class KindOverTime(Kind):
     def heard(self, track: Any, seconds: float) -> Any:
         """Return a track's annotation up to the end of its clip; by default all of it, as if none went on."""
         return track
+
+    def changed(self, labels: Labels, column: str, semitones: float, tempo: float) -> Labels:
+        """Return the annotations of tracks that are higher and faster; see `Kind.changed`."""
+        if not semitones and tempo == 1:
+            return labels
+        # Filled by slice, because numpy would make a table of annotations of one length.
+        tracks = np.empty(len(labels.values), dtype=object)
+        tracks[:] = [self.changed_track(track, semitones, tempo) for track in labels.values]
+        return replace(labels, values=tracks)
+
+    def changed_track(self, track: Any, semitones: float, tempo: float) -> Any:
+        """Return the annotation of a track that is so many semitones higher and so many times as fast.
+
+        Raises
+        ------
+        DataError
+            If that is not known: by default, always.
+        """
+        raise DataError(f"what becomes of {self.noun} then is not known")
 
     def is_complete(self, track: Any) -> bool:
         """Return whether all that is asked for is annotated; a track that is not neither trains nor chooses."""

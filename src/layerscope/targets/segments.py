@@ -17,7 +17,7 @@ from scipy.signal import find_peaks
 from scipy.special import softmax
 
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.kind import Metric
+from layerscope.targets.kind import Labels, Metric, refuse_change
 from layerscope.targets.over_time import Scored, Scores
 from layerscope.targets.spans import FRAME_ACCURACY, KindOfSpans, Spans
 
@@ -97,6 +97,12 @@ class Segments(KindOfSpans):
         Metric("boundary_f_0.5s", "HR.5F", boundary_f(0.5)),
         Metric("boundary_f_3s", "HR3F", boundary_f(3.0)),
     )
+
+    def changed(self, labels: Labels, column: str, semitones: float, tempo: float) -> Labels:
+        """Return the sections at the times where they are then, unless their names tell of pitch."""
+        # Names alone tell nothing: sections are called A, B and C.
+        refuse_change(column, (), semitones, tempo=1.0)
+        return super().changed(labels, column, semitones, tempo)
 
     def names_of(self, tracks: Sequence[Spans]) -> tuple[str, ...]:
         """Return the labels that occur."""

@@ -200,6 +200,10 @@ class KindOfSpans(KindOverTime):
         count = int(np.searchsorted(track.intervals[:, 0], seconds))
         return Spans(np.minimum(track.intervals[:count], seconds), track.labels[:count])
 
+    def changed_track(self, track: Spans, semitones: float, tempo: float) -> Spans:
+        """Return the spans at the times where they are then; of what changes with pitch a kind says what becomes."""
+        return Spans(track.intervals / tempo, track.labels)
+
     def numbers(self, labels: Sequence[str], names: Sequence[str]) -> list[int]:
         """Return the class of each label, -1 for what is not scored."""
         return [names.index(label) for label in labels]

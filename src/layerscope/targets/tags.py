@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration, best_threshold, logistic_curves
 from layerscope.targets.cells import as_float, is_list, is_name, most, shown
-from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, row_of
+from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, refuse_change, row_of
 from layerscope.targets.label_names import FEW_SEVERAL, is_several, remark_on_names
 from layerscope.targets.ranking_curves import average_precision, roc_auc
 
@@ -176,6 +176,11 @@ class Tags(Kind):
         probabilities = dict(zip(names, map(float, calibration.probabilities(scores)), strict=True))
         pairs = zip(probabilities.items(), calibration.thresholds, strict=True)
         return {"tags": [name for (name, share), bar in pairs if share >= bar], "probabilities": probabilities}
+
+    def changed(self, labels: Labels, column: str, semitones: float, tempo: float) -> Labels:
+        """Return the tags as they are, unless they may tell of what changes."""
+        refuse_change(column, labels.names, semitones, tempo)
+        return labels
 
     def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         """Return a row with the tags, and a column of probabilities for each name."""

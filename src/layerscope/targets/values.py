@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
 from layerscope.targets.cells import as_float, doubt_of_whole_lists, is_list, is_number, is_numbers, most, shown
-from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, row_of
+from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, refuse_change, row_of
 from layerscope.targets.tags import yes_or_no
 
 __all__ = ["Values", "r2"]
@@ -99,6 +100,10 @@ def refuse_merged(values: Array, names: Sequence[str]) -> None:
                 f"the numbers of '{name}' ({row.min():.10g} to {row.max():.10g}) differ by too little beside "
                 f"their size to be kept apart in single precision; subtract {row.min():.10g} from each"
             )
+
+
+#: Columns of beats a minute, which change as the tempo does.
+TEMPI = ("tempo", "bpm")
 
 
 class Values(Kind):
@@ -199,6 +204,16 @@ class Values(Kind):
     def answer(self, scores: NDArray[np.float32], names: Sequence[str], calibration: Calibration) -> dict[str, Any]:
         """Return the number of each dimension."""
         return {"values": dict(zip(names, map(float, scores), strict=True))}
+
+    def changed(self, labels: Labels, column: str, semitones: float, tempo: float) -> Labels:
+        """Return the values as they are but for tempi, unless they may tell of what changes."""
+        # Lists of numbers have one name for all.
+        names = labels.names if "," in column else [column] * len(labels.names)
+        factors = [tempo if name.lower() in TEMPI else 1.0 for name in names]
+        for name in names:
+            if name.lower() not in TEMPI:
+                refuse_change(name, (), semitones, tempo)
+        return replace(labels, values=labels.values * np.array(factors, np.float32))
 
     def rows(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         """Return a row with a column for each dimension."""

@@ -1,0 +1,176 @@
+"""What the page says of deformed sound: a curve of layers for each strength, what is shown, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from layerscope.data.deformations import DEFORMATIONS, Deformation
+from layerscope.data.reasons import reasons_by_kind
+from layerscope.report.layer_panels import COLOURS, Panel, frame_near, pictured
+from layerscope.report.panels import Curve
+from layerscope.report.sentences import input_name, layer_list, number, span
+from layerscope.scores.robustness_table import Robustness
+from layerscope.scores.score_table import SINGLE_INPUTS, Results
+from layerscope.scores.verdict import decide
+
+__all__ = ["deformed_section", "least_lost"]
+
+
+def deformed_section(results: Results, robustness: Robustness) -> dict[str, Any] | None:
+    """Return what the page says of a task on deformed clips; nothing where none was scored or left out.
+
+    Parameters
+    ----------
+    results : Results
+        Of one task.
+    robustness : Robustness
+        Of all.
+    """
+    task, metric = results.facts["task"], results.facts["primary"]
+    rows = robustness.table[(robustness.table.task == task) & (robustness.table.metric == metric)]
+    left_out = robustness.left_out[robustness.left_out.task == task]
+    if rows.empty and left_out.empty:
+        return None
+    return {
+        "probes": list(rows.probe.unique()),
+        "models": [
+            (model, panels)
+            # Untrained networks are controls, and not drawn beside models.
+            for model in results.models("trained") or results.models("untrained")
+            if (panels := deformed_panels(results, rows, model))
+        ],
+        # What knows nothing loses nothing.
+        "sentences": least_lost(results, rows) if decide(results, task).verdict != "nothing" else [],
+        "table": preferred_rows(results, rows),
+        "left_out": left_out_lines(left_out),
+    }
+
+
+def deformed_panels(results: Results, rows: pd.DataFrame, model: str) -> list[Panel]:
+    """Return a panel for each deformation and probe of a model, with a curve for each strength beside the clean one."""
+    metric = results.facts["primary"]
+    own = rows[(rows.model == model) & (rows.input == "layer")]
+    drawn: dict[str, list[Curve]] = {}
+    for (name, probe), group in own.groupby(["deformation", "probe"], sort=False):
+        clean = results.of(model=model, probe=probe, metric=metric, input="layer")
+        curves = [Curve("clean", clean, "s0")]
+        for place, (strength, points) in enumerate(group.groupby("strength"), start=1):
+            text = f"{strength:g} {DEFORMATIONS[str(name)].unit}".replace("-", "−")
+            curves.append(Curve(text, points[["layer", "value", "ci_low", "ci_high", "metric"]], f"s{place % COLOURS}"))
+        drawn[str(name) if own.probe.nunique() == 1 else f"{name}, {probe} probe"] = curves
+    if not drawn:
+        return []
+    frame = frame_near([curve for curves in drawn.values() for curve in curves], metric, [], floor_of_chance(results))
+    return [pictured(title, curves, frame, f"{title}, {model}") for title, curves in drawn.items()]
+
+
+def floor_of_chance(results: Results) -> tuple[float, float]:
+    """Return what the constant answer scores, twice: from where to where."""
+    return results.facts["chance"], results.facts["chance"]
+
+
+def least_lost(results: Results, rows: pd.DataFrame) -> list[str]:
+    """Return, for each model and probe, which layers lose least of those as good as the chosen one, where shown.
+
+    Parameters
+    ----------
+    results : Results
+        Of one task.
+    rows : DataFrame
+        Of the table of robustness, of this task and its primary metric.
+    """
+    sentences = []
+    for (model, probe), own in rows[rows.as_good].groupby(["model", "probe"], sort=False):
+        if model not in results.models("trained"):
+            continue
+        layers = results.of(model=model, probe=probe, input="layer", metric=results.facts["primary"])
+        chosen = int(layers.layer[layers.chosen].iloc[0])
+        points = [text for _, point in own.groupby(["deformation", "strength"], sort=False) if (text := shown(point))]
+        if points:
+            sentences.append(
+                f"{model}, {probe} probe: of the layers that are as good as layer {chosen}, which validation prefers "
+                f"on clean clips, {'; '.join(points)}."
+            )
+    return sentences
+
+
+def shown(point: pd.DataFrame) -> str:
+    """Return which layers lose least under one deformation, in words; nothing where none is told apart."""
+    if point.loses_least.all():
+        return ""
+    first = point.iloc[0]
+    least, more = point[point.loses_least], point[~point.loses_least]
+    return (
+        f"{name_of(first)} costs {layers_of(least)} least ({losses_of(least)}) and {layers_of(more)} more "
+        f"({losses_of(more)})"
+    )
+
+
+def name_of(row: pd.Series) -> str:
+    """Return a deformation as options name it."""
+    return str(Deformation(row.deformation, row.strength))
+
+
+def layers_of(rows: pd.DataFrame) -> str:
+    """Return the layers of rows in words."""
+    return f"layer{'s' * (len(rows) > 1)} {layer_list([int(layer) for layer in rows.layer])}"
+
+
+def losses_of(rows: pd.DataFrame) -> str:
+    """Return the smallest and the largest loss of rows, with their intervals."""
+    ordered = rows.sort_values("difference", ascending=False)
+    ends = [ordered.iloc[0], ordered.iloc[-1]] if len(ordered) > 1 else [ordered.iloc[0]]
+    return " to ".join(loss_text(row) for row in ends)
+
+
+def loss_text(row: pd.Series) -> str:
+    """Return the difference of a deformed score to the clean one."""
+    bounds = span(row.metric, row.difference_low, row.difference_high, signed=True)
+    return f"{number(row.metric, row.difference, signed=True)} {bounds}"
+
+
+def preferred_rows(results: Results, rows: pd.DataFrame) -> list[dict[str, str]]:
+    """Return what deformations cost the input that validation prefers of each model and probe."""
+    preferred = results.of(metric=results.facts["primary"])
+    preferred = preferred[preferred.chosen & preferred.input.isin(SINGLE_INPUTS)]
+    names = ["model", "probe", "input", "layer"]
+    table = rows.merge(preferred[names], on=names)
+    return [
+        {
+            "input": f"{input_name(row)} of {row.model}",
+            "deformation": name_of(row),
+            "clean": number(row.metric, row.clean),
+            "deformed": f"{number(row.metric, row.value)} {span(row.metric, row.ci_low, row.ci_high)}",
+            "difference": loss_text(row),
+            "n": str(row.n),
+        }
+        for _, row in table.iterrows()
+    ]
+
+
+#: Of the reasons why something was left out.
+MOST_REASONS = 20
+
+
+def left_out_lines(left_out: pd.DataFrame) -> list[str]:
+    """Return what was not computed, in words: tasks and models by name, clips by their reasons."""
+    whole = left_out[left_out["clip"] == ""]
+    lines = [
+        f"{' and '.join(filter(None, names))}: left out: {reason}."
+        for *names, reason in whole[["model", "deformation", "reason"]].itertuples(index=False)
+    ]
+    clips = left_out[left_out["clip"] != ""]
+    reasons = {f"{row.clip}, {row.deformation}": row.reason for row in clips.itertuples()}
+    return lines + clip_lines(list(reasons_by_kind(reasons)))
+
+
+def clip_lines(kinds: Sequence[dict[str, str]]) -> list[str]:
+    """Return the first clip of each kind of reason, and how many more there are."""
+    lines = []
+    for alike in kinds[:MOST_REASONS]:
+        clip, reason = next(iter(alike.items()))
+        lines.append(f"{clip}: {reason}" + (f" (and {len(alike) - 1} more like it)" if len(alike) > 1 else ""))
+    return lines

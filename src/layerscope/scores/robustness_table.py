@@ -1,0 +1,78 @@
+"""The table of scores on deformed clips, and the files it lives in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from layerscope.errors import DataError
+from layerscope.scores.score_table import read_csv, write_csv
+
+__all__ = ["LEFT_OUT_COLUMNS", "ROBUSTNESS_COLUMNS", "ROBUSTNESS_FILES", "Robustness"]
+
+#: One row for each model, task, input, probe, deformation and metric.
+ROBUSTNESS_COLUMNS = [
+    "model", "task", "input", "layer", "probe", "deformation", "strength", "metric", "value", "ci_low", "ci_high", "n",
+    "clean", "difference", "difference_low", "difference_high", "as_good", "loses_least",
+]  # fmt: skip
+#: What was not computed: a clip, or, where that is empty, all of a task or model.
+LEFT_OUT_COLUMNS = ["task", "model", "deformation", "clip", "reason"]
+#: The files of the two.
+ROBUSTNESS_FILES = TABLE, LEFT_OUT = "robustness.csv", "robustness_left_out.csv"
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Scores of probes that were trained on clean clips, on deformed ones.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Columns `ROBUSTNESS_COLUMNS`: ``value`` on the ``n`` deformed test clips and ``clean`` on the same ones as they
+        are, means over seeds; ``difference``, the first less the second, with its 95 % interval, paired; and of layers,
+        by the primary metric, ``as_good``, whether the layer is the chosen one or, on clean clips, not told apart from
+        the best, and ``loses_least``, whether it is not told apart from the one of these that loses least, all points
+        of the task considered together.
+    left_out : DataFrame
+        Columns `LEFT_OUT_COLUMNS`.
+    """
+
+    table: pd.DataFrame
+    left_out: pd.DataFrame
+
+    def save(self, directory: Path) -> None:
+        """Write ``robustness.csv`` and ``robustness_left_out.csv``."""
+        write_csv(directory / TABLE, self.table)
+        write_csv(directory / LEFT_OUT, self.left_out)
+
+    @classmethod
+    def read(cls, directory: Path) -> Robustness | None:
+        """Read what `save` wrote; nothing where there is none.
+
+        Raises
+        ------
+        DataError
+            If it is damaged.
+        """
+        if not (directory / TABLE).is_file():
+            return None
+        try:
+            robustness = cls(read_csv(directory / TABLE), read_csv(directory / LEFT_OUT))
+            return cls(robustness.table[ROBUSTNESS_COLUMNS], robustness.left_out[LEFT_OUT_COLUMNS])
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"{directory / TABLE}: not readable ({error}); run the study again") from error
+
+    @classmethod
+    def joined(cls, runs: Sequence[Robustness | None], names: Sequence[Mapping[str, str]]) -> Robustness | None:
+        """Return those of several runs as one, whose models are called as `names` say; nothing where there is none."""
+        tables = [
+            [table.assign(model=table.model.replace(dict(called))) for table in (run.table, run.left_out)]
+            for run, called in zip(runs, names, strict=True)
+            if run
+        ]
+        if not tables:
+            return None
+        return cls(*(pd.concat(parts).drop_duplicates(ignore_index=True) for parts in zip(*tables, strict=True)))

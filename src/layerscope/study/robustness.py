@@ -1,0 +1,332 @@
+"""What deformed sound costs each layer: probes that were trained on clean clips, scored on deformed test clips.
+
+Deformed clips stand beside the clean ones as further tested clips of the same trainings, so that all that trains, keeps
+and scores probes serves as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from layerscope.atomic_files import cache_directory
+from layerscope.data.deformations import Deformation, read_deformations
+from layerscope.data.leaks import group_codes
+from layerscope.data.splits import Part, assign, parts_of
+from layerscope.encoders import Encoder
+from layerscope.encoders.model_names import without_seed
+from layerscope.errors import DataError
+from layerscope.features.deformed_pass import DeformedPass, deformed_key, side_by_side
+from layerscope.features.store import FeatureStore
+from layerscope.probes.fitting import Job, plan_jobs, run_jobs
+from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
+from layerscope.scores.resampling import LEVEL, best_set, interval
+from layerscope.scores.robustness_table import LEFT_OUT_COLUMNS, ROBUSTNESS_COLUMNS, Robustness
+from layerscope.scores.score_table import SINGLE_INPUTS, Results
+from layerscope.scores.tabulate import summary_row
+from layerscope.study.extraction import Stores
+from layerscope.study.options import Plan
+from layerscope.study.progress import Progress
+from layerscope.study.ray_cluster import Cluster
+from layerscope.study.run_task import features_and_target
+from layerscope.study.study_tasks import StudyTask, passes_of
+from layerscope.targets.kind import Labels
+
+__all__ = ["deformed_task", "measure_robustness", "tested_hours"]
+
+Rows = NDArray[np.int64]
+
+
+@dataclass
+class DeformedTask:
+    """A task, and its tested clips under each deformation.
+
+    Attributes
+    ----------
+    task : StudyTask
+        Which.
+    labels : Labels
+        Of its clips.
+    clips : DataFrame
+        With their splits.
+    parts : list of Part
+        The trainings.
+    tested : ndarray of int
+        The clips that any of them tests, ascending.
+    changed : dict of Deformation to Labels
+        What the labels of `tested` become; those are left out of which that is not known.
+    stores : dict of str to dict of Deformation to FeatureStore
+        By model, what the pass over deformed clips left.
+    failed : dict of Deformation to dict of str to str
+        The key of each clip that could not be deformed or encoded, and why.
+    left_out : list of dict
+        Rows of what is not computed.
+    """
+
+    task: StudyTask
+    labels: Labels
+    clips: pd.DataFrame
+    parts: list[Part]
+    tested: Rows
+    changed: dict[Deformation, Labels] = field(default_factory=dict)
+    stores: dict[str, dict[Deformation, FeatureStore]] = field(default_factory=dict)
+    failed: dict[Deformation, dict[str, str]] = field(default_factory=dict)
+    left_out: list[dict[str, str]] = field(default_factory=list)
+
+    def leave_out(self, reason: str, deformation: object = "", model: str = "", clip: str = "") -> None:
+        """Remember what is not computed, and why."""
+        values = (self.task.name, model, str(deformation), clip, reason)
+        self.left_out.append(dict(zip(LEFT_OUT_COLUMNS, values, strict=True)))
+
+    def usable(self, deformation: Deformation) -> Rows:
+        """Return the tested clips that every encoder could use when they are deformed."""
+        return self.tested[~self.clips.clip_key.iloc[self.tested].isin(list(self.failed.get(deformation, ())))]
+
+
+def measure_robustness(
+    plan: Plan,
+    tasks: Sequence[StudyTask],
+    stores: Sequence[Stores],
+    results: Results,
+    progress: Progress,
+    cluster: Cluster | None = None,
+    keep: Path | None = None,
+) -> Robustness:
+    """Take every encoder over the deformed test clips, and score what probes say of them.
+
+    Parameters
+    ----------
+    plan : Plan
+        The study; its ``deform`` says how.
+    tasks : sequence of StudyTask
+        With the clips that every encoder could use.
+    stores : sequence of list of FeatureStore
+        What the passes over clean clips left.
+    results : Results
+        On clean clips: which layer was chosen, and which are as good.
+    progress : Progress
+        Where progress is shown.
+    cluster : Cluster, optional
+        Where clips are encoded.
+    keep : Path, optional
+        Where finished trainings are kept.
+    """
+    deformations = read_deformations(plan.deform)
+    tested = [deformed_task(task, plan, deformations) for task in tasks]
+    encode_deformed(plan.encoders(), tested, deformations, progress, cluster)
+    rows: list[dict[str, Any]] = []
+    for task, clean in zip(tested, stores, strict=True):
+        rows += score_deformed(task, clean, plan, results, progress, keep)
+    left_out = [row for task in tested for row in task.left_out]
+    table = pd.DataFrame(rows, columns=ROBUSTNESS_COLUMNS).astype({"layer": "Int64"})
+    return Robustness(table, pd.DataFrame(left_out, columns=LEFT_OUT_COLUMNS))
+
+
+def deformed_task(task: StudyTask, plan: Plan, deformations: Sequence[Deformation]) -> DeformedTask:
+    """Return a task with its tested clips, and what deformations make of their labels."""
+    labels = task.labels()
+    clips = assign(task.dataset.clips, labels, plan.split_seed, plan.folds)
+    parts = parts_of(clips)
+    tested = DeformedTask(task, labels, clips, parts, np.unique(np.concatenate([part.test for part in parts])))
+    for deformation in deformations:
+        try:
+            tested.changed[deformation] = labels.kind.changed(
+                labels.take(tested.tested), task.target, deformation.semitones, deformation.tempo
+            )
+        except DataError as error:
+            tested.leave_out(str(error), deformation)
+    return tested
+
+
+def tested_hours(task: StudyTask, plan: Plan) -> float:
+    """Return the hours of audio that are tested, each span counted once."""
+    deformed = deformed_task(task, plan, [])
+    return float(deformed.clips.iloc[deformed.tested].drop_duplicates("clip_key").clip_seconds.sum()) / 3600
+
+
+def encode_deformed(
+    encoders: Iterable[Encoder],
+    tested: Sequence[DeformedTask],
+    deformations: Sequence[Deformation],
+    progress: Progress,
+    cluster: Cluster | None,
+) -> None:
+    """Take encoders over deformed test clips, once a deformation for all tasks that share a pass."""
+    for encoder in encoders:
+        # Of an untrained twin, a control, one draw is enough.
+        if without_seed(encoder.name) != encoder.name:
+            continue
+        for (_, window), members in passes_of(encoder, [each.task for each in tested]).items():
+            group = [tested[number] for number in members]
+            if encoder.reads_files:
+                for task in group:
+                    task.leave_out("it holds states of files, and encodes no other sound", model=encoder.name)
+                continue
+            frames = any(task.task.over_time for task in group)
+            for deformation in deformations:
+                one_pass = DeformedPass(encoder, window, frames, deformation=deformation)
+                encode_one(one_pass, [task for task in group if deformation in task.changed], progress, cluster)
+
+
+def encode_one(
+    one_pass: DeformedPass, tasks: Sequence[DeformedTask], progress: Progress, cluster: Cluster | None
+) -> None:
+    """Take an encoder over the test clips of tasks under one deformation."""
+    if not tasks:
+        return
+    encoder, deformation = one_pass.encoder, one_pass.deformation
+    store = one_pass.store(cache_directory())
+    clips = pd.concat([task.clips.iloc[task.tested] for task in tasks], ignore_index=True)
+    encode_shards = cluster.encode_shards if cluster else None
+    with progress.task(f"encoding {encoder.name}, {deformation}", clips.clip_key.nunique(), "clips") as step:
+        # No frames are sampled: comparisons are of clean sound.
+        extraction = one_pass.extract(clips, store, step, sample=0, encode_shards=encode_shards)
+    for task in tasks:
+        task.stores.setdefault(encoder.name, {})[deformation] = store
+        # The first encoder's reason stands.
+        task.failed[deformation] = {**extraction.failed, **task.failed.get(deformation, {})}
+
+
+def probes_of(plan: Plan) -> list[str]:
+    """Return the probes that are scored on deformed clips: the closed form where it is asked for, else all."""
+    # It takes seconds, and the others would be trained once more.
+    return ["closed"] if "closed" in plan.probe else plan.probe
+
+
+def score_deformed(
+    tested: DeformedTask, clean: Stores, plan: Plan, results: Results, progress: Progress, keep: Path | None
+) -> list[dict[str, Any]]:
+    """Train the probes of a task on clean clips, and return the rows of the table."""
+    usable = {deformation: tested.usable(deformation) for deformation in tested.changed}
+    for deformation, rows in usable.items():
+        for clip in tested.clips.iloc[np.setdiff1d(tested.tested, rows)].itertuples():
+            tested.leave_out(tested.failed[deformation][clip.clip_key], deformation, clip=clip.clip)
+    usable = {deformation: rows for deformation, rows in usable.items() if len(rows)}
+    known = set(results.of(task=tested.task.name).model)
+    both = [
+        side_by_side(store, {str(each): of_model[each] for each in usable})
+        for store in clean
+        # Of several names for one untrained network results have the first.
+        if store.description["encoder"] in known and (of_model := tested.stores.get(store.description["encoder"]))
+    ]
+    if not usable or not both:
+        return []
+    clips, labels, parts, places = beside_clean(tested, usable)
+    features, target = features_and_target(tested.task, labels, both, clips, parts)
+    jobs = [job for job in plan_jobs(features, probes_of(plan)) if job.chosen.name in SINGLE_INPUTS]
+    with progress.task(f"training for deformed clips, {tested.task.name}", len(jobs), "inputs") as step:
+        outcomes = run_jobs(
+            jobs, target, range(plan.seeds), keep, memory=plan.memory, progress=lambda finished: step(finished, 0.0)
+        )
+    table = []
+    for deformation, rows in usable.items():
+        scored = score_jobs(
+            tested, deformation, rows, places[deformation], list(zip(jobs, outcomes, strict=True)), plan
+        )
+        table += with_sets(list(scored), results, points=len(usable))
+    return table
+
+
+def beside_clean(
+    tested: DeformedTask, usable: Mapping[Deformation, Rows]
+) -> tuple[pd.DataFrame, Labels, list[Part], dict[Deformation, slice]]:
+    """Return all clips with deformed ones after them: their table, labels and trainings, and where the latter stand."""
+    tables, values, places = [tested.clips], [tested.labels.values], dict[Deformation, slice]()
+    tests = [[part.test] for part in tested.parts]
+    count = len(tested.clips)
+    for deformation, rows in usable.items():
+        copies = tested.clips.iloc[rows].copy()
+        copies["clip"] += f" ({deformation})"
+        copies["clip_key"] = [deformed_key(key, str(deformation)) for key in copies.clip_key]
+        tables.append(copies)
+        values.append(tested.changed[deformation].values[np.searchsorted(tested.tested, rows)])
+        for part, test in zip(tested.parts, tests, strict=True):
+            test.append(count + np.flatnonzero(np.isin(rows, part.test)))
+        places[deformation] = slice(count, count + len(rows))
+        count += len(rows)
+    parts = [replace(part, test=np.concatenate(test)) for part, test in zip(tested.parts, tests, strict=True)]
+    labels = replace(tested.labels, values=np.concatenate(values))
+    return pd.concat(tables, ignore_index=True), labels, parts, places
+
+
+def score_jobs(
+    tested: DeformedTask,
+    deformation: Deformation,
+    rows: Rows,
+    place: slice,
+    finished: Sequence[tuple[Job, Outcome]],
+    plan: Plan,
+) -> Iterator[tuple[dict[str, Any], NDArray[np.float64]]]:
+    """Yield a row of the table for each metric of each job, and the resamples of its difference to clean clips."""
+    count = len(tested.clips)
+    labels = tested.labels.values.copy()
+    labels[tested.tested] = tested.changed[deformation].values
+    before = evaluations_of_clips(tested, tested.labels, rows, plan.split_seed)
+    after = evaluations_of_clips(tested, replace(tested.labels, values=labels), rows, plan.split_seed)
+    task = tested.task
+    names = {"dataset": task.dataset.name, "task": task.name, "target": task.target}
+    for job, outcome in finished:
+        # As in the table of clean scores, since the names decide the sides of the pseudo-group.
+        label: dict[str, Any] = {"model": job.features.model, "probe": job.probe, **names}
+        label |= {"input": job.chosen.name, "layer": job.chosen.layer}
+        deformed = np.full((len(outcome.test), count, *outcome.test.shape[2:]), np.nan, np.float32)
+        deformed[:, rows] = outcome.test[:, place]
+        valid = outcome.valid[:, :count]
+        clean_scores = score_outcome(label, replace(outcome, valid=valid), before, range(plan.seeds))
+        scores = score_outcome(
+            {**label, "deformation": str(deformation)},
+            replace(outcome, valid=valid, test=deformed),
+            after,
+            range(plan.seeds),
+        )
+        for one, other in zip(scores, clean_scores, strict=True):
+            yield difference_row(one, other, deformation)
+
+
+def evaluations_of_clips(tested: DeformedTask, labels: Labels, rows: Rows, seed: int) -> dict[str, Evaluation]:
+    """Return how some tested clips are scored: alike, and in the same resamples, clean and deformed."""
+    parts = [replace(part, test=np.intersect1d(part.test, rows)) for part in tested.parts]
+    task = tested.task.task
+    units = group_codes(tested.clips[["group"]]) if task and task.unit == "group" else None
+    return evaluations(labels, parts, group_codes(tested.clips), seed, units)
+
+
+def difference_row(
+    deformed: Entry, clean: Entry, deformation: Deformation
+) -> tuple[dict[str, Any], NDArray[np.float64]]:
+    """Return a row of the table, but for the sets of layers, and the resamples of its difference."""
+    row, before = summary_row(deformed), summary_row(clean)
+    difference, draws = row["value"] - before["value"], deformed.draws - clean.draws
+    low, high = interval(draws, difference)
+    row |= {"deformation": deformation.name, "strength": deformation.strength, "clean": before["value"]}
+    row |= {"difference": difference, "difference_low": low, "difference_high": high}
+    return {name: row.get(name, False) for name in ROBUSTNESS_COLUMNS}, draws
+
+
+def with_sets(
+    scored: Sequence[tuple[dict[str, Any], NDArray[np.float64]]], results: Results, points: int
+) -> list[dict[str, Any]]:
+    """Return rows of one deformation with what is told of layers: which are as good, and which of these lose least."""
+    for model, probe in dict.fromkeys((row["model"], row["probe"]) for row, _ in scored):
+        own = [pair for pair in scored if (pair[0]["model"], pair[0]["probe"]) == (model, probe)]
+        task = own[0][0]["task"]
+        primary = results.primary(task)
+        layers = results.of(task=task, model=model, probe=probe, metric=primary, input="layer")
+        as_good = set(layers.layer[layers.in_best_set | layers.chosen])
+        rivals = [pair for pair in own if pair[0]["metric"] == primary and pair[0]["layer"] in as_good]
+        # Plain features have one layer, which is none of the set.
+        if not rivals:
+            continue
+        # A share of 5 % for each point, so that of all together one in twenty studies says too much (Bonferroni).
+        level = 1 - (1 - LEVEL) / points
+        least = best_set([row["difference"] for row, _ in rivals], np.stack([draws for _, draws in rivals]), level)
+        losing_least = {row["layer"] for (row, _), kept in zip(rivals, least, strict=True) if kept}
+        for row, _ in own:
+            row["as_good"], row["loses_least"] = row["layer"] in as_good, row["layer"] in losing_least
+    return [row for row, _ in scored]
