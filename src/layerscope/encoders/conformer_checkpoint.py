@@ -186,7 +186,7 @@ def musicfm_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int
     path = statistics_file(weights)
     statistics = mel_statistics(path, read_json(path, ModelError))
     config, outputs, codes = tensor_sizes(weights, tensors, "quantizer_melspec_2048_0.codebook", num_heads)
-    config = replace(config, **statistics)
+    config = replace(config, mel_mean=statistics["mel_mean"], mel_std=statistics["mel_std"])
     return Checkpoint("musicfm", config, musicfm_pretraining(config, outputs, (codes[0], codes[1])), tensors, weights)
 
 
