@@ -200,6 +200,16 @@ def test_any_repository_comes_by_its_address_at_the_commit_it_stands_at(mert, tm
     assert not any(line.split()[1].endswith(".py") for line in mert[1].asked)
 
 
+def test_a_repository_whose_layout_has_no_preprocessor_comes_too(hub, golden, tmp_path):
+    """As MuQ's and MuQ-MuLan's, whose config.json names no type."""
+    hub[1].files = {name: (golden / "muq-small" / name).read_bytes() for name in ("config.json", "model.safetensors")}
+    address = f"hf:OpenMuQ/MuQ-of-mine@{COMMIT}"
+    assert "(0, 1, 2, 3)" in load_from(hub, tmp_path, "", address)
+    hub[1].asked.clear()
+    assert "(0, 1, 2, 3)" in load_from(hub, tmp_path, "", address)
+    assert hub[1].asked == []
+
+
 def test_a_commit_that_is_here_needs_no_network(mert, tmp_path):
     address = f"hf:m-a-p/MERT-v1-95M@{COMMIT}"
     assert "(0, 1, 2, 3)" in load_from(mert, tmp_path, "", address)
