@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
@@ -47,6 +48,17 @@ def digest_of(samples: NDArray[np.float32]) -> bytes:
     return hashlib.sha256(np.rint(samples * 32768).astype(np.int16).tobytes()).digest()
 
 
+@cache
+def labels_by_sound() -> dict[bytes, dict[str, str]]:
+    """Return the labels of every clip of the battery, by what tells its sound from another."""
+    labels = {}
+    for clip in (clip for clips in battery().values() for clip in clips):
+        samples, _ = soundfile.read(io.BytesIO(file_of(clip)), dtype="float32")
+        pitch = clip.labels.get("pitch", clip.labels.get("key", "C"))
+        labels[digest_of(samples)] = {"pitch class": pitch, **clip.labels}
+    return labels
+
+
 class Known(Encoder):
     """See the module."""
 
@@ -54,12 +66,6 @@ class Known(Encoder):
     layers = (1, 2, 3, 4, 5)
     widths = (12, 6, 3, NOISE, 18)
     fingerprint = fingerprint_of({"known": 1})
-
-    def __init__(self) -> None:
-        self.levels: dict[bytes, dict[str, str]] = {}
-        for clip in (clip for clips in battery().values() for clip in clips):
-            labels = {"pitch class": clip.labels.get("pitch", clip.labels.get("key", "C")), **clip.labels}
-            self.levels[digest_of(soundfile.read(io.BytesIO(file_of(clip)), dtype="float32")[0])] = labels
 
     def encode(self, waveforms: torch.Tensor) -> list[torch.Tensor]:
         """Return the layers, (batch, frame, width) each, alike in every frame."""
@@ -73,7 +79,7 @@ class Known(Encoder):
     def states(self, samples: NDArray[np.float32]) -> list[NDArray[np.float64]]:
         """Return the states of one sound; those of one that is not of the battery say nothing."""
         digest = digest_of(samples)
-        labels = self.levels.get(digest, {})
+        labels = labels_by_sound().get(digest, {})
         pitch, instrument, loudness = (
             np.array([float(labels.get(name) == level) for level in levels]) for name, levels in LEVELS.items()
         )

@@ -59,7 +59,7 @@ def test_sentences_say_what_is_shown_alone(scores, invariance):
     assert dict(sentences(scores, invariance)) == {
         "key": "a in layer 1, 62 % [52, 72] of the way, more than its untrained twin (alone it moves that layer 21 % "
         "[10, 30] as far as all).",
-        "metre": "a in layers 1, not in the preferred one.",
+        "metre": "a in layer 1, not in the preferred one.",
         "mode": "a not shown.",
     }
 

@@ -165,8 +165,9 @@ def told_by(rows: pd.DataFrame, invariance: pd.DataFrame) -> str:
     """Return what the layers of a model show of a concept, and how far the concept alone moves the preferred one."""
     row = rows[rows.chosen].iloc[0]
     if not row.shown:
-        others = ", ".join(str(layer) for layer in rows.layer[rows.shown])
-        return f"{row.model} in layers {others}, not in the preferred one" if others else f"{row.model} not shown"
+        others = [str(layer) for layer in rows.layer[rows.shown]]
+        where = f"in layer{'s' * (len(others) > 1)} {', '.join(others)}, not in the preferred one"
+        return f"{row.model} {where if others else 'not shown'}"
     text = f"{row.model} in layer {row.layer}, {within(row.share, row.share_low, row.share_high)} of the way"
     text += {
         "yes": ", more than its untrained twin", "no": ", which is not shown to be more than its untrained twin",
