@@ -153,6 +153,7 @@ VALUES = {
     "baseline": '"mel"', "task": '"emo"', "preset": '"robust"', "twins": "3", "strict": "true",
     "memory": "4.5", "partial": "true", "near_duplicates": "true", "metric": '"macro_f1"',
     "device": '"cpu"', "precision": '"bf16"', "batch_seconds": "60", "ray": '"local"',
+    "pooling": '"max"',
 }  # fmt: skip
 
 

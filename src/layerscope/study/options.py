@@ -46,11 +46,18 @@ PRESETS: dict[str, dict[str, Any]] = {"paper": {"probe": ["mlp"], "seeds": 1}, "
 def known_names(field: str) -> Iterable[str]:
     """Return the names that a field may hold."""
     from layerscope.encoders import BASELINES
+    from layerscope.features.encoder_pass import POOLINGS
     from layerscope.probes import PROBES
     from layerscope.targets import kinds
     from layerscope.tasks import known_tasks
 
-    names: dict[str, Iterable[str]] = {"probe": PROBES, "baseline": BASELINES, "task": known_tasks(), "kind": kinds()}
+    names: dict[str, Iterable[str]] = {
+        "probe": PROBES,
+        "pooling": POOLINGS,
+        "baseline": BASELINES,
+        "task": known_tasks(),
+        "kind": kinds(),
+    }
     return names[field]
 
 
@@ -113,7 +120,7 @@ class Options(BaseModel):
     # Strict, so that `seeds = true` is no 1 and "3" no 3.
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    @field_validator("target", "probe", "baseline", "task", "model", check_fields=False)
+    @field_validator("target", "probe", "pooling", "baseline", "task", "model", check_fields=False)
     @classmethod
     def refuse_twice(cls, value: list[str]) -> list[str]:
         """Raise for what is given twice, or is empty."""
@@ -124,7 +131,7 @@ class Options(BaseModel):
                 raise ValueError(f"'{name}' is given twice")
         return value
 
-    @field_validator("probe", "baseline", "task", "kind", check_fields=False)
+    @field_validator("probe", "pooling", "baseline", "task", "kind", check_fields=False)
     @classmethod
     def refuse_unknown(cls, value: Any, field: Any) -> Any:
         """Raise for a name that there is not, with the nearest that there is."""
@@ -169,7 +176,8 @@ class Computing(Options):
         """Return the options that results depend on, as JSON can write them: the same study may go on elsewhere."""
         record = self.model_dump(mode="json", exclude={"device", "batch_seconds"})
         # As directories have it that were begun before there was a choice.
-        return {key: value for key, value in record.items() if (key, value) != ("precision", "float32")}
+        before = (("precision", "float32"), ("pooling", ["mean"]))
+        return {key: value for key, value in record.items() if (key, value) not in before}
 
 
 class Sources(Options):
@@ -226,6 +234,12 @@ class Probing(Options):
         default_factory=default_probes,
         min_length=1,
         description="mlp, linear, closed, knn, attention.  [default: mlp, linear, closed]",
+    )
+    pooling: Names = Field(
+        default_factory=lambda: ["mean"],
+        min_length=1,
+        description="How models are summarised over time, each a model in the tables: mean, moments (mean and "
+        "deviation), max.  [default: mean]",
     )
     seeds: int = Field(5, ge=1, description="Trainings of each probe that has randomness.")
     # One fold tests and the next chooses, so that a third is left to train on.

@@ -35,6 +35,7 @@ def probe(
     kind: str | None = None,
     metric: str | None = None,
     probes: str | Sequence[str] = ("mlp", "linear", "closed"),
+    pooling: str | Sequence[str] = "mean",
     seeds: int = 5,
     folds: int | None = None,
     split_seed: int = 0,
@@ -61,6 +62,9 @@ def probe(
         By which validation chooses; the first of the kind by default.
     probes : str or sequence of str
         Which probes, with commas or one by one.
+    pooling : str or sequence of str
+        How models are summarised over time, each a model of its own in the tables: ``mean``, ``moments`` (mean and
+        deviation), ``max``.
     seeds : int
         How many trainings of each probe that has randomness.
     folds : int, optional
@@ -98,7 +102,8 @@ def probe(
     >>> probe(features, probes=["closed"]).best_layers().layer.tolist()
     [1]
     """
-    given = {"target": target, "kind": kind, "metric": metric, "probe": probes, "seeds": seeds, "folds": folds,
+    given = {"target": target, "kind": kind, "metric": metric, "probe": probes, "pooling": pooling,
+             "seeds": seeds, "folds": folds,
              "split_seed": split_seed, "window": window, "allow_leaks": allow_leaks, "memory": memory,
              "device": device, "precision": precision, "batch_seconds": batch_seconds}  # fmt: skip
     asked = checked(Call, given, "probe()")
@@ -132,7 +137,7 @@ def probe(
     for task in tasks:
         refuse_leaks(task.dataset.clips, allow=allow_leaks)
         refuse_probes(task, asked.probe)
-    passes = extract_all(encoders, tasks, Silent(), probes=asked.probe)
+    passes = extract_all(encoders, tasks, Silent(), asked=asked)
     results = probe_tasks(keep_usable(tasks, passes), passes.stores, asked, Silent())
     results.facts["passes"] = passes.counts
     return results
@@ -151,7 +156,7 @@ def encoder_of(subject: str | Encoder, asked: Computing) -> Encoder:
 def probe_own(features: Sequence[Features], asked: Probing) -> Results:
     """Probe features that someone has already, with the labels they bring."""
     refuse_different(features)
-    said = {"kind": asked.kind, "window": asked.window}
+    said = {"kind": asked.kind, "window": asked.window, "pooling": None if asked.pooling == ["mean"] else asked.pooling}
     ignored = [name for name, value in said.items() if value is not None]
     ignored += ["target"] if asked.target != Probing.model_fields["target"].default else []
     if ignored:

@@ -51,7 +51,7 @@ def run(
     progress = progress or Silent()
     with owned_directory(out, "study", plan.on_record()), connected(plan.ray) as cluster:
         tasks = load_tasks(plan, progress)
-        passes = extract_all(plan.encoders(), tasks, progress, cluster, plan.probe)
+        passes = extract_all(plan.encoders(), tasks, progress, cluster, plan)
         results = probe_tasks(keep_usable(tasks, passes), passes.stores, plan, progress, keep=out / "probes")
         notes = (note, tasks_left_out(plan, tasks))
         results.facts |= {"passes": passes.counts, "note": " ".join(filter(None, notes))}
