@@ -43,3 +43,11 @@ def test_halves_hold_what_float16_has_no_room_for():
     # Ten bits of mantissa.
     np.testing.assert_allclose(halves.float() * scale, states, rtol=1e-3, atol=1e-3 * float(states.abs().max()))
     assert torch.isfinite(halves).all()
+
+
+def test_spread_is_mean_deviation_and_maximum():
+    states = np.random.default_rng(0).normal(size=(2, 7, 3)).astype(np.float32)
+    expected = np.concatenate([states.mean(axis=1), states.std(axis=1), states.max(axis=1)], axis=1)
+    np.testing.assert_allclose(pool(torch.from_numpy(states), "spread"), expected, atol=1e-6)
+    alone = pool(torch.ones(1, 3), "spread")
+    assert alone.tolist() == [1, 1, 1, 0, 0, 0, 1, 1, 1]

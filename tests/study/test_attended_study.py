@@ -5,6 +5,7 @@ import pytest
 
 import layerscope as ls
 from layerscope.errors import UsageError
+from layerscope.study.cost import check
 from layerscope.study.export import export
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
@@ -41,3 +42,22 @@ def test_over_time_the_other_probes_are_trained_and_that_is_said(tmp_path):
     results = run(make_plan(asked, "test"), tmp_path / "run")
     assert set(results.summary.probe) == {"closed"}
     assert "The attention probe pools the frames of a clip" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_poolings_are_models_of_which_the_mean_alone_is_exported(tones, tmp_path):
+    asked = {**ASKED, "baseline": [], "layers": "0-1", "probe": ["closed"]}
+    alone = run(make_plan({"data": tones, **asked}, "test"), tmp_path / "alone")
+    plan = make_plan({"data": tones, **asked, "pooling": ["mean", "max", "moments"]}, "test")
+    results = run(plan, tmp_path / "run")
+    names = ["random:small", "random:small (mean and deviation)", "random:small (max)"]
+    assert list(results.facts["models"]) == names
+    # The mean's own scores are what they are without the others.
+    ours, theirs = (each.of(model="random:small", input="layer").value for each in (results, alone))
+    np.testing.assert_allclose(ours, theirs)
+    export(tmp_path / "run", tmp_path / "use", model=names[0], insist=True)
+    with pytest.raises(UsageError, match=r"and not what random:small \(max\) is"):
+        export(tmp_path / "run", tmp_path / "max", model=names[2], insist=True)
+    costs = [check(make_plan({"data": tones, **asked, "pooling": each}, "test"), 1) for each in (["mean"], ["max"])]
+    assert costs[1].costs[0].megabytes - costs[0].costs[0].megabytes == pytest.approx(30 * 2 * 64 * 2 * 4 / 1e6)
+    assert check(plan, 1).tasks[0].trainings == 3 * 3

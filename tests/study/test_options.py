@@ -155,6 +155,7 @@ VALUES = {
     "few_labels": '"linear"', "memory": "4.5", "partial": "true", "near_duplicates": "true", "metric": '"macro_f1"',
     "device": '"cpu"', "precision": '"bf16"', "batch_seconds": "60", "ray": '"local"',
     "deform": '"pitch:+1,noise:20"',
+    "pooling": '"max"',
 }  # fmt: skip
 
 

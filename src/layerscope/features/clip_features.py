@@ -46,7 +46,7 @@ class Features:
     read : callable
         Position on the layer axis → rows (window, width), float32: an array, or `LazyRows`, which are read when they
         are asked for; ``[:]`` gives all of either.
-    pooling : {"mean", "moments", "frame", "context"}
+    pooling : {"mean", "spread", "moments", "frame", "context"}
         How frames were summarised, or that they were not.
     fingerprint : str
         Identifies the states.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from layerscope.atomic_files import sweep
 from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
+from layerscope.encoders.model_names import SEED
 from layerscope.encoders.own_encoder import author_answers, is_own, memory_faults
 from layerscope.errors import AudioError
 from layerscope.features.attended_frames import ATTENDED_RATE, MOST_ATTENDED, attended_features, attended_of_clip
@@ -38,12 +39,13 @@ from layerscope.features.decoding import (
     refuse_short,
 )
 from layerscope.features.frame_sample import FRAMES_A_CLIP, sampled_frames, sampled_of_clips
-from layerscope.features.pooling import MOMENTS, Pooling
+from layerscope.features.pooling import MOMENTS, SPREAD, Pooling
+from layerscope.features.row_blocks import LazyRows
 from layerscope.features.shard_writer import Shard, ShardWriter
 from layerscope.features.store import ClipEntry, FeatureStore
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
 
-__all__ = ["Extraction", "Pass", "stored_features"]
+__all__ = ["POOLINGS", "Extraction", "Pass", "pooled_features", "pooled_parts", "stored_features"]
 
 Samples = NDArray[np.float32]
 Progress = Callable[[int, float], None]
@@ -56,6 +58,12 @@ ShardsEncoder = Callable[
 SHARD_SECONDS = 300.0
 #: The other bound, which clips below 1.2 s reach first: it keeps the list of clips in a shard's header short.
 SHARD_CLIPS = 256
+#: How frames of a model may be summarised: what its results are called, and which of three parts it has (see `pool`).
+POOLINGS: dict[str, tuple[str, slice]] = {
+    "mean": ("", slice(0, 1)),
+    "moments": (" (mean and deviation)", slice(0, 2)),
+    "max": (" (max)", slice(2, 3)),
+}
 #: Files that decide what states are.
 SOURCES = (
     *(f"layerscope.data.{name}" for name in ("audio", "sound_parts", "unfinished_headers", "mpeg_audio", "ogg_pages")),
@@ -102,12 +110,15 @@ class Pass:
         Whether every frame is kept, beside the summary of its window.
     attended : bool
         Whether some frames are kept for probes that attend to them, where not all are.
+    spread : bool
+        Whether deviation and maximum are kept beside the mean, of models.
     """
 
     encoder: Encoder
     window: float
     frames: bool = False
     attended: bool = False
+    spread: bool = False
 
     @property
     def cutting(self) -> Cutting:
@@ -122,7 +133,7 @@ class Pass:
     @property
     def pooling(self) -> Pooling:
         """Return how frames are summarised: plain features by six moments, the mean among them."""
-        return "moments" if self.encoder.baseline else "mean"
+        return "moments" if self.encoder.baseline else "spread" if self.spread else "mean"
 
     @property
     def on_gpu(self) -> bool:
@@ -134,7 +145,7 @@ class Pass:
         width, seconds = sum(self.encoder.widths), clips.drop_duplicates("clip_key").clip_seconds
         windows = sum(len(self.cutting.pooled_spans(length)) for length in seconds)
         # Pooled states are float32 (4 bytes), kept and sampled frames float16 (2).
-        pooled = 4 * windows * width * (MOMENTS if self.pooling == "moments" else 1)
+        pooled = 4 * windows * width * {"moments": MOMENTS, "spread": SPREAD}.get(self.pooling, 1)
         return pooled + 2 * width * (self.kept_frames(seconds) + sum(sampled_of_clips(clips, width).values()))
 
     def kept_frames(self, seconds: Iterable[float]) -> float:
@@ -411,3 +422,44 @@ def stored_features(store: FeatureStore, clips: pd.DataFrame) -> Features:
         network=about["fingerprint"],
     )
     return replace(features, attended=attended_features(features, store))
+
+
+def pooled_features(store: FeatureStore, clips: pd.DataFrame, poolings: Sequence[str]) -> list[Features]:
+    """Return the stored features of clips by each of several poolings, each called by its name; the mean first.
+
+    Plain features have summaries of their own, and are returned once.
+    """
+    features = stored_features(store, clips)
+    return pooled_parts(features, poolings) if features.pooling == "spread" else [features]
+
+
+def pooled_parts(features: Features, poolings: Sequence[str]) -> list[Features]:
+    """Return features of mean, deviation and maximum by each of several poolings of these."""
+    attended = features.attended
+    parted = []
+    # Draws of one untrained twin are told of as one by what stands before their mark.
+    name, mark, draw = features.model.partition(SEED) if features.untrained else (features.model, "", "")
+    for called, parts in [POOLINGS[pooling] for pooling in POOLINGS if pooling in poolings]:
+        parted.append(
+            replace(
+                features,
+                model=f"{name}{called}{mark}{draw}",
+                read=partial(part_of, features, parts),
+                pooling="mean",
+                widths=tuple((parts.stop - parts.start) * width for width in features.widths),
+                network=features.network + called,
+                # Jobs are told apart by it: the mean's and the maximum's have one shape.
+                fingerprint=features.fingerprint + called,
+                # Frames are not pooled yet: attention has them once.
+                attended=attended,
+            )
+        )
+        attended = None
+    return parted
+
+
+def part_of(features: Features, parts: slice, position: int) -> LazyRows:
+    """Return some of the three parts of a layer's summaries."""
+    rows, width = features.read(position), features.widths[position]
+    columns = slice(parts.start * width, parts.stop * width)
+    return LazyRows((len(rows), columns.stop - columns.start), lambda numbers: rows[numbers][:, columns])

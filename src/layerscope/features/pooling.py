@@ -13,10 +13,12 @@ from torch.nn.functional import adaptive_avg_pool1d
 
 from layerscope.features.windows import FRAME_RATE
 
-__all__ = ["MOMENTS", "Pooling", "frame_distances", "half_precision", "pool", "to_frame_rate"]
+__all__ = ["MOMENTS", "SPREAD", "Pooling", "frame_distances", "half_precision", "pool", "to_frame_rate"]
 
-#: ``mean`` and ``moments`` are of windows; ``frame`` and ``context`` (a frame and its neighbours) of single frames.
-Pooling = Literal["mean", "moments", "frame", "context"]
+#: ``mean``, ``spread`` and ``moments`` are of windows; ``frame`` and ``context`` (its neighbours too) of single frames.
+Pooling = Literal["mean", "spread", "moments", "frame", "context"]
+#: Mean, deviation and maximum of the frames.
+SPREAD = 3
 #: Mean and deviation of the frames, of their first and of their second difference.
 MOMENTS = 6
 
@@ -28,13 +30,13 @@ def pool(states: Tensor, pooling: Pooling) -> Tensor:
     ----------
     states : Tensor, shape (..., frame, width)
         All of them sound, none of them padding.
-    pooling : {"mean", "moments"}
-        ``"moments"`` is mean and deviation of the frames, of their first and of their second difference
-        (Castellon et al. 2021), in this order, so that its first `width` columns are the mean.
+    pooling : {"mean", "spread", "moments"}
+        ``"spread"`` is mean, deviation and maximum of the frames; ``"moments"`` is mean and deviation of the frames, of
+        their first and of their second difference (Castellon et al. 2021). The first `width` columns are the mean.
 
     Returns
     -------
-    Tensor, shape (..., width) or (..., 6 * width)
+    Tensor, shape (..., width), (..., 3 * width) or (..., 6 * width)
 
     Examples
     --------
@@ -43,12 +45,14 @@ def pool(states: Tensor, pooling: Pooling) -> Tensor:
     """
     if pooling == "mean":
         return states.mean(dim=-2)
+    if pooling == "spread":
+        # correction=0, because Bessel's would make the deviation of a single frame NaN.
+        return torch.cat([states.mean(dim=-2), states.std(dim=-2, correction=0), states.amax(dim=-2)], dim=-1)
     parts = []
     for order in range(MOMENTS // 2):
         differences = states.diff(n=order, dim=-2)
         if differences.shape[-2] == 0:  # fewer frames than the difference needs: nothing changed
             differences = torch.zeros_like(states[..., :1, :])
-        # correction=0, because Bessel's would make the deviation of a single frame NaN.
         parts += [differences.mean(dim=-2), differences.std(dim=-2, correction=0)]
     return torch.cat(parts, dim=-1)
 

@@ -20,6 +20,8 @@ from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
 from layerscope.features.attended_frames import attended_of_clip
 from layerscope.features.clip_features import Features
+from layerscope.features.encoder_pass import pooled_parts
+from layerscope.features.pooling import SPREAD
 from layerscope.features.row_blocks import BLOCK, share_of_memory
 from layerscope.features.windows import Cutting, frame_count
 from layerscope.probes import SEEDED_PROBES, Input, assemble, inputs_of
@@ -204,14 +206,18 @@ def check_on(plan: Plan, workers: int, cluster: Cluster | None) -> Check:
             refuse_sets(plan.layers_as, encoder.name, encoder.layers)
         draws = plan.draws(name)
         too_short = [short_clips(encoder, task) for task in tasks]
-        costs.append(encoding_cost(encoder, tasks, download, sum(map(len, too_short)), draws, cluster, plan.probe))
+        costs.append(encoding_cost(encoder, tasks, download, sum(map(len, too_short)), draws, cluster, plan))
         outlines += [outline_of(encoder)] * draws
         # The first encoder's reason stands, as in a run.
         short = [{**reasons, **before} for before, reasons in zip(short, too_short, strict=True)]
     trials = [try_clips(task, reasons, outlines[0].sample_rate) for task, reasons in zip(tasks, short, strict=True)]
     divided = [target_of(trial.task, plan) for trial in trials]
     features = [
-        [shape_of(outline, trial.task, clips, target) for outline in outlines]
+        [
+            each
+            for outline in outlines
+            for each in pooled_shapes(shape_of(outline, trial.task, clips, target), target, plan.pooling)
+        ]
         for trial, (clips, target) in zip(trials, divided, strict=True)
     ]
     # The first trainings pay for what later ones find ready; of one encoder alone nothing stands beside another.
@@ -362,6 +368,15 @@ def shape_of(encoder: Outline, task: StudyTask, clips: pd.DataFrame, target: Tar
             pooling="frame",
         ),
     )
+
+
+def pooled_shapes(shape: Features, target: Target, poolings: Sequence[str]) -> list[Features]:
+    """Return features of the shapes that several poolings of a model give; attention has their frames once."""
+    if shape.baseline or target.tracks:
+        return [shape]
+    # Where other poolings are kept there are three parts, of which each takes some.
+    whole = [SPREAD * width for width in shape.widths]
+    return pooled_parts(replace(shape, read=lambda position: np.zeros((1, whole[position]), np.float32)), poolings)
 
 
 def trainings(probe: str, seeds: int) -> int:

@@ -23,7 +23,7 @@ from layerscope.encoders.sketch import Sketch, is_sketched
 from layerscope.features.encoder_pass import SHARD_SECONDS, Pass
 from layerscope.probes.inputs import BLOCKS
 from layerscope.study.clip_trial import first_windows
-from layerscope.study.options import Plan
+from layerscope.study.options import Plan, Probing
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.study_tasks import StudyTask, pass_over, passes_of
 
@@ -134,7 +134,7 @@ def encoding_cost(
     too_short: int,
     passes: int,
     cluster: Cluster | None = None,
-    probes: Sequence[str] = (),
+    asked: Probing | None = None,
 ) -> Cost:
     """Measure a few clips of each pass that is asked for, here or on a worker of a cluster."""
     windows, seconds, size, rows, attended, memory = 0, 0.0, 0.0, 0.0, 0.0, 0.0
@@ -142,7 +142,7 @@ def encoding_cost(
     workers = cluster.share_of(encoder)[0] if cluster else 1
     for (_, window), members in passes_of(encoder, tasks).items():
         clips = pd.concat([tasks[number].dataset.clips for number in members]).drop_duplicates("clip_key")
-        one_pass = pass_over(encoder, window, [tasks[number] for number in members], probes)
+        one_pass = pass_over(encoder, window, [tasks[number] for number in members], asked)
         lengths = [length for duration in clips.clip_seconds for length in one_pass.cutting.lengths(duration)]
         windows += len(lengths)
         speed = cluster.measure(encoder, pass_speed, one_pass, clips) if cluster else pass_speed(one_pass, clips)
@@ -156,6 +156,8 @@ def encoding_cost(
         kept = one_pass.kept_frames(clips.clip_seconds)
         rows = max(rows, pooled, kept if one_pass.frames else 0.0)
         attended = max(attended, kept if one_pass.attended else 0.0)
+    # Of a model's poolings the widest is mean and deviation.
+    wide = 2 if asked and "moments" in asked.pooling and not encoder.baseline else 1
     columns = widths_of(encoder, frames=any(task.over_time for task in tasks))
     return Cost(
         model=encoder.name.removeprefix(RANDOM) if download else encoder.name,
@@ -168,7 +170,7 @@ def encoding_cost(
         megabytes=passes * size / 1e6,
         memory=memory / 1e6,
         # The states of all layers side by side, or the frames of one, and their standardised copy.
-        probe_megabytes=2 * 4 * max(rows * sum(columns), attended * max(encoder.widths)) / 1e6,
+        probe_megabytes=2 * 4 * max(wide * rows * sum(columns), attended * max(encoder.widths)) / 1e6,
         layers=encoder.layers,
         precision=encoder.precision,
         differences=differences,

@@ -34,6 +34,7 @@ from layerscope.encoders.own_encoder import encode_batch
 from layerscope.encoders.published_models import licence_of
 from layerscope.errors import DataError, UsageError, unknown
 from layerscope.features.clip_features import Features
+from layerscope.features.encoder_pass import POOLINGS
 from layerscope.predictor.onnx_file import refuse_onnx, write_onnx
 from layerscope.predictor.predict import MANIFEST, ONNX, PROBE, Manifest, digests
 from layerscope.probes import Input, Prediction, assemble, inputs_of
@@ -175,6 +176,9 @@ def export(
         way = f"--probe {others[0]}" if others else "run the study with another probe (--probe attention,linear)"
         raise UsageError(f"the attention probe reads frames, which a predictor does not keep; export another: {way}")
     words = answer_beside(own, answer, row)
+    others = [name for called, _ in POOLINGS.values() if called and (name := str(row.model)).endswith(called)]
+    if plan.pooling != ["mean"] and others:
+        raise UsageError(f"a predictor takes means over time, and not what {others[0]} is; export another (--model)")
     source, encoder = encoder_named(plan, str(row.model))
     if encoder.reads_files:
         raise UsageError(f"{encoder.name} holds states of files and encodes no new sound; export a model (--model)")
@@ -335,7 +339,7 @@ def task_of(plan: Plan, results: Results, task: str, encoder: Encoder, progress:
         lost = {clip: why for clip, why in results.skipped.items() if clip.removeprefix(prefix) in names}
         if lost:
             one.dataset = one.dataset.without({clip.removeprefix(prefix): why for clip, why in lost.items()})
-    passes = extract_all([encoder], tasks, progress, probes=plan.probe)
+    passes = extract_all([encoder], tasks, progress, asked=plan)
     number = [one.name for one in tasks].index(task)
     return keep_usable(tasks, passes)[number], passes.stores[number]
 

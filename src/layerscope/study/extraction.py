@@ -14,6 +14,7 @@ from layerscope.encoders import Encoder
 from layerscope.encoders.device import device_label
 from layerscope.features.encoder_pass import Extraction
 from layerscope.features.store import FeatureStore
+from layerscope.study.options import Probing
 from layerscope.study.progress import Progress
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.study_tasks import StudyTask, pass_over, passes_of
@@ -49,19 +50,19 @@ def extract_all(
     tasks: Sequence[StudyTask],
     progress: Progress,
     cluster: Cluster | None = None,
-    probes: Sequence[str] = (),
+    asked: Probing | None = None,
 ) -> Passes:
     """Take every encoder over the clips of all tasks once, on the devices of a cluster where one is given.
 
-    Tasks of one data set and window share a pass; frames are kept where one of them is over time, or a probe attends to
-    them.
+    Tasks of one data set and window share a pass; frames are kept where one of them is over time, or what is asked
+    of probes needs them.
     """
     encode_shards = cluster.encode_shards if cluster else None
     passes = Passes([[] for _ in tasks], [{} for _ in tasks], {})
     for encoder in encoders:
         passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0) | device_and_precision(encoder)
         for (_, window), members in passes_of(encoder, tasks).items():
-            one_pass = pass_over(encoder, window, [tasks[number] for number in members], probes)
+            one_pass = pass_over(encoder, window, [tasks[number] for number in members], asked)
             store = one_pass.store(cache_directory())
             clips = pd.concat([tasks[number].dataset.clips for number in members], ignore_index=True)
             with progress.task(f"encoding {encoder.name}", clips.clip_key.nunique(), "clips") as step:

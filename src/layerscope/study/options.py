@@ -51,8 +51,16 @@ __all__ = [
 
 AnyOptions = TypeVar("AnyOptions", bound="Options")
 
-#: Options that came later, as they are where nobody says them: a study's record is then as it was before there were.
-LATER: dict[str, Any] = {"layers_as": [], "beyond_plain": False}
+#: Options that came later, as they are where nobody asks for them: on record only where somebody does, so that records
+#: of before there were such stay as they are.
+LATER: dict[str, Any] = {
+    "layers_as": [],
+    "beyond_plain": False,
+    "pooling": ["mean"],
+    "few_labels": None,
+    "deform": [],
+    "reach": False,
+}
 
 #: What a preset sets, where it is not said otherwise; the seed of the one training is not MARBLE's 1234 but 0.
 PRESETS: dict[str, dict[str, Any]] = {"paper": {"probe": ["mlp"], "seeds": 1}, "robust": {}}
@@ -61,11 +69,18 @@ PRESETS: dict[str, dict[str, Any]] = {"paper": {"probe": ["mlp"], "seeds": 1}, "
 def known_names(field: str) -> Iterable[str]:
     """Return the names that a field may hold."""
     from layerscope.encoders import BASELINES
+    from layerscope.features.encoder_pass import POOLINGS
     from layerscope.probes import PROBES
     from layerscope.targets import kinds
     from layerscope.tasks import known_tasks
 
-    names: dict[str, Iterable[str]] = {"probe": PROBES, "baseline": BASELINES, "task": known_tasks(), "kind": kinds()}
+    names: dict[str, Iterable[str]] = {
+        "probe": PROBES,
+        "pooling": POOLINGS,
+        "baseline": BASELINES,
+        "task": known_tasks(),
+        "kind": kinds(),
+    }
     return names[field]
 
 
@@ -118,8 +133,6 @@ def located(models: Sequence[str], directory: Path) -> list[str]:
     return names
 
 
-#: Options that are on record only where they are asked for: records of before there were such stay as they are.
-UNASKED: dict[str, Any] = {"few_labels": None, "deform": [], "reach": False}
 #: Names, with commas between them or one by one.
 Names = Annotated[list[str], BeforeValidator(at_commas)]
 
@@ -132,11 +145,11 @@ class Options(BaseModel):
 
     @model_serializer(mode="wrap")
     def leave_out_unasked(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Return the options without those of `UNASKED` that are not asked for."""
+        """Return the options without those of `LATER` that are not asked for."""
         record: dict[str, Any] = write(self)
-        return {name: value for name, value in record.items() if name not in UNASKED or value != UNASKED[name]}
+        return {name: value for name, value in record.items() if name not in LATER or value != LATER[name]}
 
-    @field_validator("target", "probe", "baseline", "task", "model", check_fields=False)
+    @field_validator("target", "probe", "pooling", "baseline", "task", "model", check_fields=False)
     @classmethod
     def refuse_twice(cls, value: list[str]) -> list[str]:
         """Raise for what is given twice, or is empty."""
@@ -147,7 +160,7 @@ class Options(BaseModel):
                 raise ValueError(f"'{name}' is given twice")
         return value
 
-    @field_validator("probe", "baseline", "task", "kind", check_fields=False)
+    @field_validator("probe", "pooling", "baseline", "task", "kind", check_fields=False)
     @classmethod
     def refuse_unknown(cls, value: Any, field: Any) -> Any:
         """Raise for a name that there is not, with the nearest that there is."""
@@ -190,13 +203,9 @@ class Computing(Options):
 
     def on_record(self) -> dict[str, Any]:
         """Return the options that results depend on, as JSON can write them: the same study may go on elsewhere."""
-        record = self.model_dump(mode="json", exclude={"device", "batch_seconds", *self.unsaid()})
+        record = self.model_dump(mode="json", exclude={"device", "batch_seconds"})
         # As directories have it that were begun before there was a choice.
         return {key: value for key, value in record.items() if (key, value) != ("precision", "float32")}
-
-    def unsaid(self) -> set[str]:
-        """Return the options that came later and are not said."""
-        return {name for name, value in LATER.items() if getattr(self, name, value) == value}
 
 
 class Sources(Options):
@@ -261,6 +270,12 @@ class Probing(Options):
     )
     beyond_plain: bool = Field(
         default=False, description="What each layer adds to the best plain feature, and what it lacks of it."
+    )
+    pooling: Names = Field(
+        default_factory=lambda: ["mean"],
+        min_length=1,
+        description="How models are summarised over time, each a model in the tables: mean, moments (mean and "
+        "deviation), max.  [default: mean]",
     )
     seeds: int = Field(5, ge=1, description="Trainings of each probe that has randomness.")
     # One fold tests and the next chooses, so that a third is left to train on.

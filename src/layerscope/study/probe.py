@@ -40,6 +40,7 @@ def probe(
     probes: str | Sequence[str] = ("mlp", "linear", "closed"),
     layers_as: str | Sequence[str] = (),
     beyond_plain: bool = False,
+    pooling: str | Sequence[str] = "mean",
     seeds: int = 5,
     folds: int | None = None,
     split_seed: int = 0,
@@ -72,6 +73,9 @@ def probe(
         ``"search"`` for sets of up to four.
     beyond_plain : bool
         What each layer adds to the best plain feature, and what it lacks of it.
+    pooling : str or sequence of str
+        How models are summarised over time, each a model of its own in the tables: ``mean``, ``moments`` (mean and
+        deviation), ``max``.
     seeds : int
         How many trainings of each probe that has randomness.
     folds : int, optional
@@ -112,7 +116,7 @@ def probe(
     [1]
     """
     given = {"target": target, "kind": kind, "metric": metric, "probe": probes, "layers_as": layers_as,
-             "beyond_plain": beyond_plain, "seeds": seeds, "folds": folds,
+             "beyond_plain": beyond_plain, "pooling": pooling, "seeds": seeds, "folds": folds,
              "split_seed": split_seed, "window": window, "few_labels": few_labels,
              "allow_leaks": allow_leaks, "memory": memory, "device": device, "precision": precision,
              "batch_seconds": batch_seconds}  # fmt: skip
@@ -150,7 +154,7 @@ def probe(
     for task in tasks:
         refuse_leaks(task.dataset.clips, allow=allow_leaks)
         refuse_probes(task, asked.probe)
-    passes = extract_all(encoders, tasks, Silent(), probes=asked.probe)
+    passes = extract_all(encoders, tasks, Silent(), asked=asked)
     results = probe_tasks(keep_usable(tasks, passes), passes.stores, asked, Silent())
     results.facts["passes"] = passes.counts
     return results
@@ -183,7 +187,7 @@ def probe_own(features: Sequence[Features], asked: Call) -> Results:
         raise UsageError(
             "a search and 'beyond_plain' look at one network; give one draw of an untrained twin, not several"
         )
-    said = {"kind": asked.kind, "window": asked.window}
+    said = {"kind": asked.kind, "window": asked.window, "pooling": None if asked.pooling == ["mean"] else asked.pooling}
     ignored = [name for name, value in said.items() if value is not None]
     ignored += ["target"] if asked.target != Probing.model_fields["target"].default else []
     if ignored:

@@ -54,7 +54,7 @@ def run(
     progress = progress or Silent()
     with owned_directory(out, "study", plan.on_record()), connected(plan.ray) as cluster:
         tasks = load_tasks(plan, progress)
-        passes = extract_all(plan.encoders(), tasks, progress, cluster, plan.probe)
+        passes = extract_all(plan.encoders(), tasks, progress, cluster, plan)
         usable = keep_usable(tasks, passes)
         results = probe_tasks(usable, passes.stores, plan, progress, keep=out / "probes")
         if plan.deform:

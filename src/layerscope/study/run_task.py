@@ -17,7 +17,7 @@ from layerscope.data.leaks import disputed_sounds, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
 from layerscope.encoders.device import find_device
 from layerscope.features.clip_features import Features
-from layerscope.features.encoder_pass import stored_features
+from layerscope.features.encoder_pass import pooled_features
 from layerscope.probes.fitting import (
     Job,
     Target,
@@ -97,17 +97,23 @@ def divide(task: StudyTask, labels: Labels, stores: Stores, asked: Call) -> tupl
     clips = assign(task.dataset.clips, labels, asked.split_seed, asked.folds)
     parts = parts_of(clips)
     refuse_unlearnable(labels, parts)
-    features, target = features_and_target(task, labels, stores, clips, parts)
+    features, target = features_and_target(task, labels, stores, clips, parts, asked.pooling)
     return features, target if target.tracks else cross_validated(target, clips, asked), clips
 
 
 def features_and_target(
-    task: StudyTask, labels: Labels, stores: Stores, clips: pd.DataFrame, parts: list[Part]
+    task: StudyTask,
+    labels: Labels,
+    stores: Stores,
+    clips: pd.DataFrame,
+    parts: list[Part],
+    poolings: Sequence[str] = ("mean",),
 ) -> tuple[list[Features], Target]:
     """Return the features of a task's clips, and what probes are to predict of them with given trainings."""
     schedule = task.task.schedule if task.task else Schedule()
     if not labels.kind.over_time:
-        return [stored_features(store, clips) for store in stores], Target(labels, parts, schedule=schedule)
+        features = [each for store in stores for each in pooled_features(store, clips, poolings)]
+        return features, Target(labels, parts, schedule=schedule)
     # Every encoder's frames are kept at 25 Hz, so that the first store counts for all.
     tracks = plan_tracks(labels, [stores[0].entry(key).frames for key in clips.clip_key], parts)
     # Again: among the frames that are taken a short class may have none.

@@ -14,7 +14,7 @@ from layerscope.encoders import Encoder
 from layerscope.errors import DataError, UsageError
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.store import FeatureStore
-from layerscope.study.options import Plan
+from layerscope.study.options import Plan, Probing
 from layerscope.study.progress import Progress, Silent
 from layerscope.targets import Labels, kind_named
 from layerscope.tasks import Task, known_tasks
@@ -220,9 +220,10 @@ def refuse_probes(task: StudyTask, probes: Sequence[str]) -> None:
         )
 
 
-def pass_over(encoder: Encoder, window: float, tasks: Sequence[StudyTask], probes: Sequence[str]) -> Pass:
+def pass_over(encoder: Encoder, window: float, tasks: Sequence[StudyTask], asked: Probing | None) -> Pass:
     """Return the pass that tasks share: every frame is kept where one of them is over time, and some for attention."""
-    return Pass(encoder, window, any(task.over_time for task in tasks), attended="attention" in probes)
+    attended, spread = (False, False) if asked is None else ("attention" in asked.probe, asked.pooling != ["mean"])
+    return Pass(encoder, window, any(task.over_time for task in tasks), attended, spread)
 
 
 def passes_of(encoder: Encoder, tasks: Sequence[StudyTask]) -> dict[tuple[str, float], list[int]]:
