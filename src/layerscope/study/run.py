@@ -112,7 +112,7 @@ def finish(results: Results, out: Path, plan: Plan, command: Sequence[str]) -> N
     """Write the tables, the provenance and the report."""
     provenance = {
         "command": list(command),
-        "study": plan.model_dump(mode="json", exclude=plan.unsaid()),
+        "study": plan.model_dump(mode="json"),
         "passes": results.facts["passes"],
         "models": results.facts["models"],
         "tasks": results.facts["tasks"],
