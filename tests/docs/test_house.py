@@ -52,8 +52,9 @@ def test_a_package_of_known_shape(tmp_path):
 
 def test_here_one_function_chooses_and_options_are_declared_once():
     files = read_package(Path(__file__).parents[2])
-    # The mlp keeps the best of its epochs as it trains.
-    choosing = [place for place in places_that_choose(files) if not place.startswith("probes.mlp.")]
+    # What is trained step by step keeps the best of its epochs.
+    epochs = ("probes.mlp.", "probes.attention.")
+    choosing = [place for place in places_that_choose(files) if not place.startswith(epochs)]
     assert choosing == ["scores.layer_selection.choose"]
     # The signature of the Python function, which hands everything to the one declaration.
     assert [place for place in places_that_declare(files) if place != "study.probe.probe"] == ["study.options.Probing"]
