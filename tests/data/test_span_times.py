@@ -47,4 +47,4 @@ def test_other_spans_beyond_their_files_are_set_aside_one_by_one(tmp_path):
 def test_a_span_that_begins_where_its_file_has_ended_is_called_that(tmp_path):
     surveyed = table(tmp_path, (0.0, ""), (0.1, ""), (3.0, "")).survey()
     (reason,) = surveyed.skipped.values()
-    assert reason.endswith("the span begins at 3 s, where the file has ended (0.50 s)")
+    assert reason.endswith("the span from 3 s on begins and ends after the file (0.50 s)")

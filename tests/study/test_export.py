@@ -301,7 +301,9 @@ def test_what_cannot_be_exported_is_said(tones, tmp_path):
 
 def test_a_flipped_byte_is_found(finished, tones, tmp_path, capsys):
     assert (
-        guarded(["export", str(finished[2]), "--out", str(tmp_path / "use"), "--model", "random:small", "--insist"])
+        guarded(
+            ["export", str(finished[2]), "--out", str(tmp_path / "use"), "--model", "random:small", "--insist"]
+        )
         == 0
     )
     for name in ("encoder.safetensors", "probe.safetensors"):

@@ -137,7 +137,7 @@ def span_within(seconds: float, start: float, end: float | None) -> tuple[float,
     (15.0, 30.0)
     """
     if end is None and start >= seconds:
-        raise AudioError(f"the span begins at {start:g} s, where the file has ended ({seconds:.2f} s)")
+        raise AudioError(f"the span from {start:g} s on begins and ends after the file ({seconds:.2f} s)")
     last = seconds if end is None else end
     if start >= seconds or last > seconds + SPAN_SLACK:
         raise AudioError(f"the span {start:g}–{last:g} s ends after the file ({seconds:.2f} s)")
