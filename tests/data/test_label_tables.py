@@ -58,6 +58,14 @@ def test_a_path_that_starts_in_a_folder_beside_the_table_is_found_for_the_user(t
     assert len(Dataset.load(table, root=tmp_path / "audio").clips) == 1
 
 
+@pytest.mark.parametrize("root", ["absent", "a.wav"])
+def test_a_root_that_is_no_directory_is_named(tmp_path, root):
+    write_tone(tmp_path / "a.wav", 300)
+    table = write_csv(tmp_path / "clips.csv", "path,label", "a.wav,x")
+    with pytest.raises(DataError, match=rf"--root .*{root} is no directory"):
+        Dataset.load(table, root=tmp_path / root)
+
+
 @pytest.mark.parametrize("written", ["/music/a.wav", "C:\\music\\a.wav", "\\\\server\\a.wav", "file:///music/a.wav"])
 def test_an_absolute_path_was_looked_for_where_it_points_and_nowhere_else(written, tmp_path):
     write_tone(tmp_path / "b.wav", 300)

@@ -42,3 +42,9 @@ def test_spans_in_other_units_are_longer_than_their_files(tmp_path, scale):
 def test_other_spans_beyond_their_files_are_set_aside_one_by_one(tmp_path):
     surveyed = table(tmp_path, (0.0, 0.5), (0.4, 0.9), (0.5, 1.2), (0.6, 0.7)).survey()
     assert (len(surveyed.clips), len(surveyed.skipped)) == (1, 3)
+
+
+def test_a_span_that_begins_where_its_file_has_ended_is_called_that(tmp_path):
+    surveyed = table(tmp_path, (0.0, ""), (0.1, ""), (3.0, "")).survey()
+    (reason,) = surveyed.skipped.values()
+    assert reason.endswith("the span from 3 s on begins and ends after the file (0.50 s)")

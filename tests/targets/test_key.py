@@ -224,3 +224,11 @@ def test_what_stands_beside_a_step_of_the_wheel_is_held_against_it():
     }
     with pytest.raises(DataError, match="6 of 6 cells are no major or minor keys, such as '8A - Energy 6'"):
         recognise(Column("key", ["8A - Energy 6", "9A - Energy 5"] * 3))
+
+
+@pytest.mark.parametrize("form", ["{key} - {step} - 128", "{key} - 128", "128 | {key}"])
+def test_a_key_among_other_things_is_asked_about(form):
+    cells = [form.format(key=key, step=step) for key, step in (("Am", "8A"), ("F#m", "11A"), ("Gb", "2B"))]
+    with pytest.raises(DataError, match="3 of 3 cells are no major or minor keys"):
+        recognise(Column("key", cells))
+    assert recognise(Column("key", ["page up - A", "shift - B", "alt - C"])).kind.name == "classes"

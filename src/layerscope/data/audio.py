@@ -136,6 +136,8 @@ def span_within(seconds: float, start: float, end: float | None) -> tuple[float,
     >>> span_within(30.0, 15.0, 30.01)
     (15.0, 30.0)
     """
+    if end is None and start >= seconds:
+        raise AudioError(f"the span from {start:g} s on begins and ends after the file ({seconds:.2f} s)")
     last = seconds if end is None else end
     if start >= seconds or last > seconds + SPAN_SLACK:
         raise AudioError(f"the span {start:g}–{last:g} s ends after the file ({seconds:.2f} s)")

@@ -500,7 +500,11 @@ def frame_cells(column: pd.Series) -> list[Any]:
 
 def root_of(path: Path, root: str | Path | None) -> Path:
     """Return where relative paths of a table start: where the user says, else at its own directory."""
-    return Path(root).expanduser().resolve() if root is not None else path.resolve().parent
+    if root is None:
+        return path.resolve().parent
+    if not Path(root).expanduser().is_dir():
+        raise DataError(f"--root {root} is no directory; say where relative paths start")
+    return Path(root).expanduser().resolve()
 
 
 def as_number(cell: Any, column: str, *, comma: bool) -> Any:

@@ -49,6 +49,7 @@ SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 #: A step around the wheel is a fifth up; before or behind it may stand the same key by another name.
 WHEEL = r"0?(?P<step>1[0-2]|[1-9])(?P<letter>[ABDM])"
 BETWEEN = r"[\s/|,;:=(\[–—-]+"
+BETWEEN_PARTS = r"\s*[/|,;:=()\[\]–—]\s*|\s+-\s+"
 STEPS = (
     re.compile(rf"{WHEEL}(?:{BETWEEN}(?P<name>.+?)[)\]]?)?", re.IGNORECASE),
     re.compile(rf"(?P<name>.+?){BETWEEN}{WHEEL}[)\]]?", re.IGNORECASE),
@@ -164,6 +165,14 @@ def wheel_name(text: str, letters: dict[str, tuple[str, int]]) -> str:
 def step_of(text: str) -> re.Match[str] | None:
     """Return the step of a wheel with which a text begins or ends, and the name beside it."""
     return next(filter(None, (steps.fullmatch(text.strip()) for steps in STEPS)), None)
+
+
+def is_nearly(text: str) -> bool:
+    """Return whether a text looks like a key, or has one among its parts: "Am - 128" does."""
+    parts = [part for part in re.split(BETWEEN_PARTS, text) if len(part) > 1]
+    return bool(NEARLY.fullmatch(text)) or any(
+        re.fullmatch(WHEEL, part, re.IGNORECASE) or is_key(part) for part in parts
+    )
 
 
 def spelling_of(cells: Sequence[Any]) -> Callable[[str], str]:
@@ -286,7 +295,7 @@ class Key(Classes):
             )
         cells = [cell for cell in column.cells if is_name(cell)]
         odd = [shown(cell) for cell in cells if not is_key(cell)]
-        nearly = most(is_key(cell) or bool(NEARLY.fullmatch(shown(cell)) or step_of(shown(cell))) for cell in cells)
+        nearly = most(is_key(cell) or is_nearly(shown(cell)) for cell in cells)
         if not (odd and nearly and may_hold_keys(column)):
             return ""
         return (
