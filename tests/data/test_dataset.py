@@ -82,7 +82,7 @@ def test_spans_that_their_file_does_not_hold_are_set_aside_before_anything_is_pl
     reasons = list(dataset.skipped.values())
     assert len(reasons) == 3
     assert sum("a.wav: the span 1–1e+308 s ends after the file (2.00 s)" in reason for reason in reasons) == 1
-    assert sum("a.wav: the span 1e+308–2 s ends after the file (2.00 s)" in reason for reason in reasons) == 1
+    assert sum("from 1e+308 s on begins and ends after the file (2.00 s)" in reason for reason in reasons) == 1
     assert sum("cut.wav: truncated" in reason for reason in reasons) == 1
 
 
