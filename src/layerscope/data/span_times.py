@@ -46,7 +46,7 @@ def refuse_other_times(clips: Sequence[str], starts: Array, ends: Array, seconds
 
     Examples
     --------
-    >>> refuse_other_times(["a.wav"], np.array([10.5]), np.array([14.5]), np.array([4.0]))
+    >>> refuse_other_times(["a.wav"], np.array([10.5]), np.array([14.5]), np.array([4.0]))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     layerscope.errors.DataError: 'start' and 'end' are times in other recordings, from which the files were cut ...
     """

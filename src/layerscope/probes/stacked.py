@@ -340,15 +340,15 @@ class Together:
     @torch.inference_mode()
     def validate(self, threads: ThreadPoolExecutor) -> list[tuple[float, float]]:
         """Return the rank of each training on the validation clips."""
-        valid = self.stack.valid_rows
-        together = max(1, NUMBERS // (max(1, len(valid)) * self.stack.outputs))
+        rows = self.stack.valid_rows
+        together = max(1, NUMBERS // (max(1, len(rows)) * self.stack.outputs))
         ranks: list[tuple[float, float]] = []
         for first in range(0, len(self.live), together):
             some = slice(first, first + together)
             parameters = {name: each[some] for name, each in zip(self.names, self.optimizer.parameters, strict=True)}
             places = [one.place for one in self.live[some]]
             blocks = self.stack.states.blocks(
-                places, valid.expand(len(places), -1), self.stack.rows_at_once(len(places))
+                places, rows.expand(len(places), -1), self.stack.rows_at_once(len(places))
             )
             outputs = torch.cat([outputs_of(parameters, states).cpu() for states in blocks], dim=1)
             # Sorting, which ranking metrics spend their time with, releases the interpreter's lock.
