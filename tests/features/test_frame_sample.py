@@ -13,7 +13,7 @@ def clips(count, seconds=30.0):
 
 
 def test_a_sample_stays_within_its_budget_whatever_the_number_of_clips():
-    for count in (100, 1000, 30_000, 300_000):
+    for count in (100, 1000, 30_000, 100_000):
         sampled = sampled_of_clips(clips(count), FULL_SIZE)
         # Rounding by chance: a deviation of half the root of the number of clips.
         frames = SAMPLE_BYTES / (2 * FULL_SIZE)
