@@ -20,7 +20,7 @@ __all__ = ["events", "exclusive_or", "main", "noise"]
 
 #: Studies of what is to be found; of noise by each probe, by a split and over folds.
 STUDIES = 3
-OF_NOISE = {("knn", None): 30, ("knn", 5): 30, ("attention", None): 16}
+OF_NOISE = {("knn", None): 200, ("knn", 5): 40, ("attention", None): 16}
 CLIPS, LAYERS, WIDTH, FRAMES = 160, 3, 8, 20
 #: Which layer knows.
 KNOWING = 1
