@@ -233,5 +233,6 @@ def test_other_poolings_are_deformed_as_well(place, pooling):
     plan = make_plan({"data": table, **asked, "pooling": pooling, "deform": ["gain:-0.001"]}, "test")
     run(plan, place / f"pooled-{'-'.join(pooling)}")
     rows = pd.read_csv(place / f"pooled-{'-'.join(pooling)}" / "robustness.csv").query("metric == 'accuracy'")
-    assert rows.model.nunique() == len(pooling) and len(rows) == 2 * len(pooling)
+    assert rows.model.nunique() == len(pooling)
+    assert len(rows) == 2 * len(pooling)
     assert rows.difference.tolist() == [0.0] * len(rows)

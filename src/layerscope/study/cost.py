@@ -427,9 +427,7 @@ def planned_jobs(shape: Features, features: Sequence[Features], plan: Plan) -> l
         # As if cut alike: of shapes no clip has a mean.
         both = beside_layers(shape, replace(plain, window_clip=shape.window_clip), inputs_of(plain)[-1])
         further += [(both, Input("plain+layer", layer)) for layer in shape.layers]
-    return jobs + [
-        Job(each, chosen, probe) for probe in plan.probe if probe != "attention" for each, chosen in further
-    ]
+    return jobs + [Job(each, chosen, probe) for probe in plan.probe if probe != "attention" for each, chosen in further]
 
 
 def search_seconds(features: Features) -> float:
