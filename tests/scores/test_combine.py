@@ -62,3 +62,11 @@ def test_runs_that_differ_in_their_window_are_told_apart_by_it():
     assert both.compare(rows.index[2], rows.index[0]).difference == pytest.approx(0.2)
     # Nothing is renamed that only one window has.
     assert names_by_window([study_of("a"), study_of("b")], [1.0, 3.0]) == [{}, {}]
+
+
+def test_what_is_told_of_a_model_by_its_name_is_renamed_with_it():
+    runs = [study_of("a", value=value) for value in (0.5, 0.6)]
+    for run, layers in zip(runs, ([[0, 1]], [[1, 0]]), strict=True):
+        run.facts["tasks"]["d"]["layer_sets"] = {"a": {"layers": layers}}
+    both = combine(list(map(renamed, runs, names_by_window(runs, [1.0, None]))))
+    assert both.facts["tasks"]["d"]["layer_sets"] == {"a, 1 s": {"layers": [[0, 1]]}, "a": {"layers": [[1, 0]]}}

@@ -61,3 +61,13 @@ def test_poolings_are_models_of_which_the_mean_alone_is_exported(tones, tmp_path
     costs = [check(make_plan({"data": tones, **asked, "pooling": each}, "test"), 1) for each in (["mean"], ["max"])]
     assert costs[1].costs[0].megabytes - costs[0].costs[0].megabytes == pytest.approx(30 * 2 * 64 * 2 * 4 / 1e6)
     assert check(plan, 1).tasks[0].trainings == 3 * 3
+
+
+@pytest.mark.slow
+def test_attention_is_not_asked_beside_a_plain_feature(tones, tmp_path):
+    asked = {**ASKED, "layers": "0-1", "probe": ["closed", "attention"], "pooling": ["mean", "max"]}
+    plan = make_plan({"data": tones, **asked, "beyond_plain": True}, "test")
+    results = run(plan, tmp_path / "run")
+    assert set(results.of(input="plain+layer").probe) == {"closed"}
+    results.to_html(tmp_path / "report.html")
+    assert check(plan, 1)

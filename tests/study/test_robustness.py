@@ -224,3 +224,15 @@ def test_a_damaged_table_is_refused(tmp_path):
     (tmp_path / "robustness_left_out.csv").write_text("task\n")
     with pytest.raises(DataError, match="run the study again"):
         Robustness.read(tmp_path)
+
+
+@pytest.mark.parametrize("pooling", [["max"], ["mean", "moments"]])
+def test_other_poolings_are_deformed_as_well(place, pooling):
+    table = write_classes(place / "clips")
+    asked = {"model": ["two_bands:factory"], "baseline": ["none"], "probe": ["closed"], "seeds": 1}
+    plan = make_plan({"data": table, **asked, "pooling": pooling, "deform": ["gain:-0.001"]}, "test")
+    run(plan, place / f"pooled-{'-'.join(pooling)}")
+    rows = pd.read_csv(place / f"pooled-{'-'.join(pooling)}" / "robustness.csv").query("metric == 'accuracy'")
+    assert rows.model.nunique() == len(pooling)
+    assert len(rows) == 2 * len(pooling)
+    assert rows.difference.tolist() == [0.0] * len(rows)

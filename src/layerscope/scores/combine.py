@@ -137,6 +137,11 @@ def renamed(run: Results, names: Mapping[str, str]) -> Results:
             for key in ("models", "passes")
         },
     }
+    facts["tasks"] = {
+        task: told
+        | {key: {names.get(name, name): each for name, each in told[key].items()} for key in BY_MODEL if key in told}
+        for task, told in run.facts["tasks"].items()
+    }
     table, summary = (frame.assign(model=frame.model.replace(dict(names))) for frame in (run.table, run.summary))
     return replace(run, table=table, summary=summary, facts=facts)
 

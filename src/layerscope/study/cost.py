@@ -395,7 +395,7 @@ def probing_seconds(features: list[Features], target: Target, plan: Plan) -> flo
     timed: dict[tuple[str, int, int], float] = {}
     for shape, probe in itertools.product(features, plan.probe):
         jobs = [job for job in planned_jobs(shape, features, plan) if job.probe == probe]
-        if not jobs:  # attention has nothing to do over time
+        if not jobs:  # attention has nothing to do over time, nor of a model's further poolings
             continue
         single = max((job for job in jobs if job.chosen.name in SINGLE_INPUTS), key=columns)
         key = (probe, columns(single), len(shape.window_clip))
@@ -427,7 +427,7 @@ def planned_jobs(shape: Features, features: Sequence[Features], plan: Plan) -> l
         # As if cut alike: of shapes no clip has a mean.
         both = beside_layers(shape, replace(plain, window_clip=shape.window_clip), inputs_of(plain)[-1])
         further += [(both, Input("plain+layer", layer)) for layer in shape.layers]
-    return jobs + [Job(each, chosen, probe) for probe in plan.probe for each, chosen in further]
+    return jobs + [Job(each, chosen, probe) for probe in plan.probe if probe != "attention" for each, chosen in further]
 
 
 def search_seconds(features: Features) -> float:

@@ -245,8 +245,10 @@ def add_beyond_plain(
     """Score every layer of the models with the plain feature beside it that validation prefers with the probe."""
     facts = further.facts["beyond_plain"] = {each.model: dict[str, Any]() for each in models}
     task = study.names["task"]
-    with progress.task(f"layers beside plain features, {task}", len(models) * len(study.asked.probe), "models") as step:
-        for probe in study.asked.probe:
+    # Attention reads frames: of a plain feature and a layer side by side there are summaries alone.
+    probes = [probe for probe in study.asked.probe if probe != "attention"]
+    with progress.task(f"layers beside plain features, {task}", len(models) * len(probes), "models") as step:
+        for probe in probes:
             best = best_plain_of(finished, probe)
             plain, summary = best.job.features, best.job.chosen
             for features in models:

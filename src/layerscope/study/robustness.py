@@ -23,6 +23,7 @@ from layerscope.encoders import Encoder
 from layerscope.encoders.model_names import without_seed
 from layerscope.errors import DataError
 from layerscope.features.deformed_pass import DeformedPass, deformed_key, side_by_side
+from layerscope.features.encoder_pass import POOLINGS
 from layerscope.features.store import FeatureStore
 from layerscope.probes.fitting import Job, plan_jobs, run_jobs
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
@@ -119,7 +120,7 @@ def measure_robustness(
     """
     deformations = read_deformations(plan.deform)
     tested = [deformed_task(task, plan, deformations) for task in tasks]
-    encode_deformed(plan.encoders(), tested, deformations, progress, cluster)
+    encode_deformed(plan.encoders(), tested, deformations, plan.pooling, progress, cluster)
     rows: list[dict[str, Any]] = []
     for task, clean in zip(tested, stores, strict=True):
         rows += score_deformed(task, clean, plan, results, progress, keep)
@@ -154,6 +155,7 @@ def encode_deformed(
     encoders: Iterable[Encoder],
     tested: Sequence[DeformedTask],
     deformations: Sequence[Deformation],
+    poolings: Sequence[str],
     progress: Progress,
     cluster: Cluster | None,
 ) -> None:
@@ -170,7 +172,9 @@ def encode_deformed(
                 continue
             frames = any(task.task.over_time for task in group)
             for deformation in deformations:
-                one_pass = DeformedPass(encoder, window, frames, deformation=deformation)
+                one_pass = DeformedPass(
+                    encoder, window, frames, spread=list(poolings) != ["mean"], deformation=deformation
+                )
                 encode_one(one_pass, [task for task in group if deformation in task.changed], progress, cluster)
 
 
@@ -213,12 +217,13 @@ def score_deformed(
         side_by_side(store, {str(each): of_model[each] for each in usable})
         for store in clean
         # Of several names for one untrained network results have the first.
-        if store.description["encoder"] in known and (of_model := tested.stores.get(store.description["encoder"]))
+        if any(store.description["encoder"] + called in known for called, _ in POOLINGS.values())
+        and (of_model := tested.stores.get(store.description["encoder"]))
     ]
     if not usable or not both:
         return []
     clips, labels, parts, places = beside_clean(tested, usable)
-    features, target = features_and_target(tested.task, labels, both, clips, parts)
+    features, target = features_and_target(tested.task, labels, both, clips, parts, plan.pooling)
     jobs = [job for job in plan_jobs(features, probes_of(plan)) if job.chosen.name in SINGLE_INPUTS]
     with progress.task(f"training for deformed clips, {tested.task.name}", len(jobs), "inputs") as step:
         outcomes = run_jobs(
