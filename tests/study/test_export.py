@@ -243,6 +243,18 @@ def test_refit_over_time_trains_on_the_frames_of_all_tracks(pieces, tmp_path):
     assert everything > less
 
 
+def test_probabilities_are_those_of_the_run(finished, tmp_path):
+    plan, results, directory = finished
+    kept = results.predictions
+    assert kept.groupby(["model", "input"]).ngroups == 1
+    export(directory, tmp_path / "use", model=kept.model.iloc[0], given=kept.input.iloc[0])
+    said, _, clips = answers_on_test(plan, load_predictor(tmp_path / "use"))
+    probabilities = kept.set_index("clip").probability
+    for clip, one in zip(clips.clip, said, strict=True):
+        # 1e-3 is for float32 sums: of a single clip, and of all together.
+        assert one["probabilities"][one["label"]] == pytest.approx(probabilities[clip], abs=1e-3)
+
+
 def test_no_more_is_computed_than_is_needed(finished, tmp_path):
     made = export(finished[2], tmp_path / "use", model="random:small", given="layer 1")
     assert made.cut.megabytes < 0.7 * made.whole.megabytes

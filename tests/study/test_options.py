@@ -294,3 +294,13 @@ def test_deformations_are_on_record_as_they_are_named_and_only_where_they_are_as
     assert make_plan(asked.model_dump(mode="json"), "test") == asked
     with pytest.raises(UsageError, match="did you mean 'lowpass'"):
         make_plan({"data": "x", "deform": ["lowpas:3000"]}, "test")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [({"pooling": ["max"]}, "stands beside the mean; give --pooling mean,max"),
+     ({"deform": ["gain:-3"]}, "add another .--probe attention,closed.")],
+)  # fmt: skip
+def test_what_attention_cannot_do_is_refused_before_any_work(tmp_path, given, message):
+    with pytest.raises(UsageError, match=message):
+        make_plan({"data": tmp_path, "model": ["toy-muq"], "probe": ["attention"], **given}, "test")

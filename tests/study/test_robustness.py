@@ -9,13 +9,15 @@ import soundfile
 from layerscope.cli.commands import write_page
 from layerscope.data.audio import load
 from layerscope.data.deformations import Deformation
+from layerscope.data.splits import Part
 from layerscope.errors import DataError
 from layerscope.scores.robustness_table import Robustness
 from layerscope.study.options import make_plan
 from layerscope.study.progress import Silent
-from layerscope.study.robustness import deformed_task
+from layerscope.study.robustness import DeformedTask, deformed_task, untaught
 from layerscope.study.run import run
 from layerscope.study.study_tasks import load_tasks
+from layerscope.targets import labels_of
 
 RATE = 16_000
 TWO_BANDS = '''
@@ -236,3 +238,14 @@ def test_other_poolings_are_deformed_as_well(place, pooling):
     assert rows.model.nunique() == len(pooling)
     assert len(rows) == 2 * len(pooling)
     assert rows.difference.tolist() == [0.0] * len(rows)
+
+
+def test_a_label_that_was_never_taught_is_not_asked_for_after_a_change():
+    labels = labels_of(["A major", "E major", "A major", "E major", "A major", "E major"], "key")
+    part = Part(np.array([0, 1]), np.array([2, 3]), np.array([4, 5]))
+    tested = DeformedTask(None, labels, None, [part], part.test)
+    # Up seven semitones A is E, which is taught, and E is B, which is not.
+    tested.changed["up"] = labels.kind.changed(labels.take(part.test), "key", 7.0, 1.0)
+    assert untaught(tested, "up", part.test).tolist() == [False, True]
+    tested.changed["as it was"] = labels.take(part.test)
+    assert not untaught(tested, "as it was", part.test).any()

@@ -554,6 +554,10 @@ def list_cautions(results: Results) -> list[str]:
             f"The {' and '.join(facts['not_offered'])} probe pools the frames of a clip to one answer, and was not "
             "trained where every frame has one."
         )
+    if facts.get("not_pooled"):
+        cautions.append(
+            "Every frame has an answer, so that nothing is pooled over time: --pooling changes nothing here."
+        )
     if facts["skipped"]:
         what = "1 clip was" if facts["skipped"] == 1 else f"{facts['skipped']:,} clips were"
         cautions.append(f"{what} not used; see skipped.csv for the reason.")

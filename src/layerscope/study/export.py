@@ -50,11 +50,13 @@ from layerscope.probes.fitting import (
 )
 from layerscope.probes.inputs import set_named
 from layerscope.report.sentences import cautions_about, headline, input_name, metric_name, number, span
+from layerscope.scores.evaluation import Outcome
 from layerscope.scores.layer_selection import choose_row
 from layerscope.scores.score_table import BESIDE_PLAIN, CONTROL_INPUTS, SEARCHED, SINGLE_INPUTS, Results, is_set
 from layerscope.scores.verdict import Verdict, decide
 from layerscope.study.extraction import Stores, extract_all, keep_usable
 from layerscope.study.options import Plan, make_plan
+from layerscope.study.predictions import calibration_of
 from layerscope.study.progress import Progress, Silent
 from layerscope.study.run_task import divide, features_and_target
 from layerscope.study.study_tasks import StudyTask, load_tasks
@@ -189,14 +191,13 @@ def export(
     features, target, clips = divide(study_task, labels, stores, plan)
     chosen = input_of(features[0], row)
     job = Job(features[0], chosen, str(row.probe))
-    prediction = trained_again(job, target, plan, run)
+    prediction, outcome = trained_again(job, target, plan, run)
     window = float(stores[0].description["window_seconds"])
     layers = used_layers(encoder, chosen)
     # Before `written_encoder` drops blocks of this very model.
     whole = costs_of(encoder, window)
-    valid = target.parts[0].valid
-    # Not on clips of training, of which a probe is surer than of new ones.
-    calibration = labels.kind.calibrate(prediction.scores[valid], target.labels.values[valid])
+    # Not on clips of training, of which a probe is surer than of new ones, and as the run did for its predictions.
+    calibration = calibration_of(outcome.valid[0], labels)
     score = score_of(row)
     if refit:
         score += (
@@ -344,8 +345,11 @@ def task_of(plan: Plan, results: Results, task: str, encoder: Encoder, progress:
     return keep_usable(tasks, passes)[number], passes.stores[number]
 
 
-def trained_again(job: Job, target: Target, plan: Plan, run: Path) -> Prediction:
-    """Train the probe of the first seed (and fold) as the run did, and see that it says what it said there."""
+def trained_again(job: Job, target: Target, plan: Plan, run: Path) -> tuple[Prediction, Outcome]:
+    """Train the probe of the first seed (and fold) as the run did, and see that it says what it said there.
+
+    Its outcome there is returned as well.
+    """
     seeds = list(range(plan.seeds))
     # Its name is a digest of all that the training depended on.
     kept = run / "probes" / f"{job_digest(job, target, seeds)}.safetensors"
@@ -363,7 +367,7 @@ def trained_again(job: Job, target: Target, plan: Plan, run: Path) -> Prediction
         raise DataError(
             f"{run}: the {job.probe} probe on {job.chosen} does not come out as it did; run the study again"
         )
-    return prediction
+    return prediction, outcome
 
 
 def trained_on_all(

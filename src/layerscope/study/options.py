@@ -310,6 +310,16 @@ class Probing(Options):
                 raise ValueError(f"'{text}' is given twice")
         return value
 
+    @model_validator(mode="after")
+    def refuse_what_attention_lacks(self) -> Self:
+        """Raise for other poolings alone beside attention, which pools frames itself and stands with the mean."""
+        if "attention" in self.probe and "mean" not in self.pooling:
+            raise ValueError(
+                f"the attention probe pools frames itself, and stands beside the mean; give --pooling "
+                f"{','.join(['mean', *self.pooling])}, or leave attention out of --probe"
+            )
+        return self
+
     @field_validator("metric")
     @classmethod
     def refuse_unknown_metric(cls, value: str | None) -> str | None:
@@ -389,6 +399,11 @@ class Plan(Call, Sources):
             raise ValueError("no data; give --data, --task (`layerscope ls tasks`) or --preset paper")
         if self.data is not None and self.task:
             raise ValueError("--data and --task are two studies; run them one after the other")
+        if self.deform and list(self.probe) == ["attention"]:
+            raise ValueError(
+                "the attention probe reads frames, and of deformed clips summaries alone are kept; add another "
+                "(--probe attention,closed), or leave --deform out"
+            )
         if self.kind is not None and (self.task or len(self.target) > 1):
             raise ValueError("'kind' is of a single target; leave it out")
         if (self.layers_as or self.beyond_plain) and not self.model:

@@ -60,9 +60,8 @@ def predictions_of(
         and ``end``, to listen to them.
     """
     test, valid = (scores.mean(axis=0) for scores in (outcome.test, outcome.valid))
-    known = ~np.isnan(valid.reshape(len(valid), -1)).any(axis=1)
     kind = labels.kind
-    calibration = kind.calibrate(valid[known], labels.values[known]) if not kind.over_time else Calibration()
+    calibration = calibration_of(valid, labels)
     rows: list[dict[str, Any]] = []
     for clip, unit in zip(tested.rows, tested.units, strict=True):
         place = {"clip": clips["clip"].iloc[clip], "group": tested.groups[unit], "fold": tested.folds[unit]}
@@ -90,6 +89,14 @@ def predictions_of(
     ]
     table[places] = clips[places].iloc[tested.rows].reset_index(drop=True)
     return table.reindex(columns=columns).astype({"layer": "Int64"})
+
+
+def calibration_of(valid: NDArray[np.float32], labels: Labels) -> Calibration:
+    """Return what makes scores probabilities, by the clips that validate them: NaN, (clip, output), for all others."""
+    if labels.kind.over_time:
+        return Calibration()
+    known = ~np.isnan(valid.reshape(len(valid), -1)).any(axis=1)
+    return labels.kind.calibrate(valid[known], labels.values[known])
 
 
 def said_of_clip(labels: Labels, value: Any, scores: NDArray[np.float32], calibration: Calibration) -> dict[str, Any]:

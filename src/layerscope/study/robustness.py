@@ -199,8 +199,8 @@ def encode_one(
 
 def probes_of(plan: Plan) -> list[str]:
     """Return the probes that are scored on deformed clips: the closed form where it is asked for, else all."""
-    # It takes seconds, and the others would be trained once more.
-    return ["closed"] if "closed" in plan.probe else plan.probe
+    # It takes seconds, and the others would be trained once more. Of deformed clips no frames are kept to attend to.
+    return ["closed"] if "closed" in plan.probe else [probe for probe in plan.probe if probe != "attention"]
 
 
 def score_deformed(
@@ -208,9 +208,14 @@ def score_deformed(
 ) -> list[dict[str, Any]]:
     """Train the probes of a task on clean clips, and return the rows of the table."""
     usable = {deformation: tested.usable(deformation) for deformation in tested.changed}
+    if "attention" in plan.probe and "closed" not in plan.probe:
+        tested.leave_out("the attention probe reads frames, and of deformed clips summaries alone are kept")
     for deformation, rows in usable.items():
         for clip in tested.clips.iloc[np.setdiff1d(tested.tested, rows)].itertuples():
             tested.leave_out(tested.failed[deformation][clip.clip_key], deformation, clip=clip.clip)
+        usable[deformation] = rows[~untaught(tested, deformation, rows)]
+        for clip in tested.clips.iloc[np.setdiff1d(rows, usable[deformation])].itertuples():
+            tested.leave_out("no training clip has the label that it then has", deformation, clip=clip.clip)
     usable = {deformation: rows for deformation, rows in usable.items() if len(rows)}
     known = set(results.of(task=tested.task.name).model)
     both = [
@@ -236,6 +241,22 @@ def score_deformed(
         )
         table += with_sets(list(scored), results, points=len(usable))
     return table
+
+
+def untaught(tested: DeformedTask, deformation: Deformation, rows: Rows) -> NDArray[np.bool_]:
+    """Return which tested clips have, deformed, a label that no clip has in the training that tests them.
+
+    A probe cannot give such an answer: that it is wrong then says nothing of its layer.
+    """
+    labels = tested.labels
+    if labels.kind.over_time or labels.kind.form != "classes":
+        return np.zeros(len(rows), bool)
+    deformed = tested.changed[deformation].values[np.searchsorted(tested.tested, rows)]
+    unknown = np.zeros(len(rows), bool)
+    for part in tested.parts:
+        unknown |= np.isin(rows, part.test) & ~np.isin(deformed, labels.values[part.train])
+    # What was never taught when it was clean either is scored on both sides alike.
+    return unknown & (deformed != labels.values[rows])
 
 
 def beside_clean(

@@ -191,6 +191,8 @@ def probe_features(
     facts |= further.facts
     if target.tracks and "attention" in asked.probe:
         facts["not_offered"] = ["attention"]
+    if target.tracks and asked.pooling != ["mean"]:
+        facts["not_pooled"] = True
     facts |= names | {"title": task.task.title if task.task else task.name}
     heard = target.tracks.labels if target.tracks else labels
     answering = [(job, left[id(job)]) for job in chosen]
