@@ -250,7 +250,7 @@ def test_probabilities_are_those_of_the_run(finished, tmp_path):
     export(directory, tmp_path / "use", model=kept.model.iloc[0], given=kept.input.iloc[0])
     said, _, clips = answers_on_test(plan, load_predictor(tmp_path / "use"))
     probabilities = kept.set_index("clip").probability
-    for clip, one in zip(clips.clip, said, strict=True):
+    for clip, one in zip(clips["clip"], said, strict=True):
         # 1e-3 is for float32 sums: of a single clip, and of all together.
         assert one["probabilities"][one["label"]] == pytest.approx(probabilities[clip], abs=1e-3)
 
