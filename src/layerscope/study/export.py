@@ -197,7 +197,11 @@ def export(
     # Before `written_encoder` drops blocks of this very model.
     whole = costs_of(encoder, window)
     # Not on clips of training, of which a probe is surer than of new ones, and as the run did for its predictions.
-    calibration = calibration_of(outcome.valid[0], labels)
+    if target.tracks:  # of frames, whose scores no run keeps
+        valid = target.parts[0].valid
+        calibration = labels.kind.calibrate(prediction.scores[valid], target.labels.values[valid])
+    else:
+        calibration = calibration_of(outcome.valid[0], labels)
     score = score_of(row)
     if refit:
         score += (
