@@ -39,7 +39,8 @@ from layerscope.data.splits import Part, assign, parts_of
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.features.batches import BATCH_SECONDS
 from layerscope.features.clip_features import Features
-from layerscope.features.encoder_pass import Pass, stored_features
+from layerscope.features.encoder_pass import Pass
+from layerscope.features.stored_features import stored_features
 from layerscope.probes import PROBES, Problem, assemble, mlp
 from layerscope.probes.fitting import plan_jobs, run_jobs
 from layerscope.probes.linear import PENALTIES

@@ -10,7 +10,8 @@ from layerscope.atomic_files import cache_directory
 from layerscope.data.audio import load
 from layerscope.data.dataset import Dataset
 from layerscope.features import attended_frames
-from layerscope.features.encoder_pass import Pass, stored_features
+from layerscope.features.encoder_pass import Pass
+from layerscope.features.stored_features import stored_features
 
 SECONDS = (0.03, 1.0, 2.5, 7.3)
 

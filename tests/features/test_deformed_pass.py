@@ -7,7 +7,8 @@ from layerscope.data.dataset import Dataset
 from layerscope.data.deformations import Deformation
 from layerscope.encoders import load_encoder
 from layerscope.features.deformed_pass import DeformedPass, deformed_key, side_by_side
-from layerscope.features.encoder_pass import Pass, stored_features
+from layerscope.features.encoder_pass import Pass
+from layerscope.features.stored_features import stored_features
 
 LOUDER = Deformation("gain", 6)
 

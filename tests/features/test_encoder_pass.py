@@ -12,7 +12,8 @@ from layerscope.data.audio import load
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.errors import ModelError
-from layerscope.features.encoder_pass import Pass, plan_shards, stored_features
+from layerscope.features.encoder_pass import Pass, plan_shards
+from layerscope.features.stored_features import stored_features
 
 
 def run(encoder, folder, window=30.0):

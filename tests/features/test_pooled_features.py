@@ -7,7 +7,8 @@ from test_clip_states import RATE, Bands
 
 from layerscope.atomic_files import cache_directory
 from layerscope.data.audio import load
-from layerscope.features.encoder_pass import Pass, pooled_features
+from layerscope.features.encoder_pass import Pass
+from layerscope.features.stored_features import pooled_features
 
 
 def pooled(clips, poolings, **asked):  # noqa: F811

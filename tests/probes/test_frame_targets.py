@@ -10,7 +10,8 @@ import torch
 from layerscope import Dataset, load_encoder
 from layerscope.data.splits import Part
 from layerscope.encoders import Encoder
-from layerscope.features.encoder_pass import Pass, stored_features
+from layerscope.features.encoder_pass import Pass
+from layerscope.features.stored_features import stored_features
 from layerscope.features.windows import FRAME_RATE
 from layerscope.probes.frame_targets import (
     MOST_TRAINING_FRAMES,

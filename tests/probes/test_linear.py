@@ -173,7 +173,8 @@ def test_real_features_agree_with_scikit_learn_to_half_a_point_on_every_layer(in
     from layerscope.data.dataset import Dataset
     from layerscope.data.splits import assign, parts_of
     from layerscope.encoders import load_encoder
-    from layerscope.features.encoder_pass import Pass, stored_features
+    from layerscope.features.encoder_pass import Pass
+    from layerscope.features.stored_features import stored_features
     from layerscope.probes import Problem
 
     encoder = load_encoder(golden / "muq-small")

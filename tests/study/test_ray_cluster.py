@@ -21,7 +21,7 @@ from layerscope.data.audio import file_facts
 from layerscope.data.splits import assign, parts_of
 from layerscope.errors import AudioError, ResourceError, UsageError
 from layerscope.features import encoder_pass
-from layerscope.features.encoder_pass import stored_features
+from layerscope.features.stored_features import stored_features
 from layerscope.probes.fitting import Target, plan_jobs, run_jobs
 from layerscope.probes.workers import calls_elsewhere, side_by_side
 from layerscope.study.extraction import extract_all

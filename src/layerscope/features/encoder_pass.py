@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,10 @@ from numpy.typing import NDArray
 
 from layerscope.atomic_files import sweep
 from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
-from layerscope.encoders.model_names import SEED
 from layerscope.encoders.own_encoder import author_answers, is_own, memory_faults
 from layerscope.errors import AudioError
-from layerscope.features.attended_frames import ATTENDED_RATE, MOST_ATTENDED, attended_features, attended_of_clip
+from layerscope.features.attended_frames import ATTENDED_RATE, MOST_ATTENDED, attended_of_clip
 from layerscope.features.batches import BatchSize, Window, encode_windows
-from layerscope.features.clip_features import Features
 from layerscope.features.clip_states import Assembly, ClipStates, refuse_non_finite, take_together
 from layerscope.features.decoding import (
     AHEAD_SECONDS,
@@ -40,12 +38,11 @@ from layerscope.features.decoding import (
 )
 from layerscope.features.frame_sample import FRAMES_A_CLIP, sampled_frames, sampled_of_clips
 from layerscope.features.pooling import MOMENTS, SPREAD, Pooling
-from layerscope.features.row_blocks import LazyRows
 from layerscope.features.shard_writer import Shard, ShardWriter
 from layerscope.features.store import ClipEntry, FeatureStore
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
 
-__all__ = ["POOLINGS", "Extraction", "Pass", "pooled_features", "pooled_parts", "stored_features"]
+__all__ = ["Extraction", "Pass"]
 
 Samples = NDArray[np.float32]
 Progress = Callable[[int, float], None]
@@ -58,12 +55,6 @@ ShardsEncoder = Callable[
 SHARD_SECONDS = 300.0
 #: The other bound, which clips below 1.2 s reach first: it keeps the list of clips in a shard's header short.
 SHARD_CLIPS = 256
-#: How frames of a model may be summarised: what its results are called, and which of three parts it has (see `pool`).
-POOLINGS: dict[str, tuple[str, slice]] = {
-    "mean": ("", slice(0, 1)),
-    "moments": (" (mean and deviation)", slice(0, 2)),
-    "max": (" (max)", slice(2, 3)),
-}
 #: Files that decide what states are.
 SOURCES = (
     *(f"layerscope.data.{name}" for name in ("audio", "sound_parts", "unfinished_headers", "mpeg_audio", "ogg_pages")),
@@ -399,67 +390,3 @@ def window_progress(entries: Sequence[ClipEntry], progress: Progress) -> Callabl
         progress(whole, count * seconds_a_window)
 
     return finish
-
-
-def stored_features(store: FeatureStore, clips: pd.DataFrame) -> Features:
-    """Return the stored features of clips, read layer by layer when a probe asks for one."""
-    keys = list(clips.clip_key)
-    about = store.description
-    layers = tuple(about["layers"])
-    features = Features(
-        model=about["encoder"],
-        layers=layers,
-        clips=clips,
-        # Ascending, as `read` below puts windows one after another in the order of the keys.
-        window_clip=np.repeat(np.arange(len(keys)), [store.entry(key).windows for key in keys]),
-        read=lambda position: store.read(keys, layers[position]),
-        pooling=about["pooling"],
-        fingerprint=store.directory.name,
-        widths=tuple(about["widths"]),
-        baseline=about["baseline"],
-        untrained=about["untrained"],
-        official=tuple(about["official"]),
-        network=about["fingerprint"],
-    )
-    return replace(features, attended=attended_features(features, store))
-
-
-def pooled_features(store: FeatureStore, clips: pd.DataFrame, poolings: Sequence[str]) -> list[Features]:
-    """Return the stored features of clips by each of several poolings, each called by its name; the mean first.
-
-    Plain features have summaries of their own, and are returned once.
-    """
-    features = stored_features(store, clips)
-    return pooled_parts(features, poolings) if features.pooling == "spread" else [features]
-
-
-def pooled_parts(features: Features, poolings: Sequence[str]) -> list[Features]:
-    """Return features of mean, deviation and maximum by each of several poolings of these."""
-    attended = features.attended
-    parted = []
-    # Draws of one untrained twin are told of as one by what stands before their mark.
-    name, mark, draw = features.model.partition(SEED) if features.untrained else (features.model, "", "")
-    for called, parts in [POOLINGS[pooling] for pooling in POOLINGS if pooling in poolings]:
-        parted.append(
-            replace(
-                features,
-                model=f"{name}{called}{mark}{draw}",
-                read=partial(part_of, features, parts),
-                pooling="mean",
-                widths=tuple((parts.stop - parts.start) * width for width in features.widths),
-                network=features.network + called,
-                # Jobs are told apart by it: the mean's and the maximum's have one shape.
-                fingerprint=features.fingerprint + called,
-                # Frames are not pooled yet: attention has them once.
-                attended=attended,
-            )
-        )
-        attended = None
-    return parted
-
-
-def part_of(features: Features, parts: slice, position: int) -> LazyRows:
-    """Return some of the three parts of a layer's summaries."""
-    rows, width = features.read(position), features.widths[position]
-    columns = slice(parts.start * width, parts.stop * width)
-    return LazyRows((len(rows), columns.stop - columns.start), lambda numbers: rows[numbers][:, columns])

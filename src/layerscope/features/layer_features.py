@@ -17,7 +17,8 @@ from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.errors import AudioError, DataError, UsageError
-from layerscope.features.encoder_pass import Pass, stored_features
+from layerscope.features.encoder_pass import Pass
+from layerscope.features.stored_features import stored_features
 
 __all__ = ["LayerFeatures"]
 

@@ -13,7 +13,7 @@ from torch.nn.functional import adaptive_avg_pool1d
 
 from layerscope.features.windows import FRAME_RATE
 
-__all__ = ["MOMENTS", "SPREAD", "Pooling", "frame_distances", "half_precision", "pool", "to_frame_rate"]
+__all__ = ["MOMENTS", "POOLINGS", "SPREAD", "Pooling", "frame_distances", "half_precision", "pool", "to_frame_rate"]
 
 #: ``mean``, ``spread`` and ``moments`` are of windows; ``frame`` and ``context`` (its neighbours too) of single frames.
 Pooling = Literal["mean", "spread", "moments", "frame", "context"]
@@ -21,6 +21,12 @@ Pooling = Literal["mean", "spread", "moments", "frame", "context"]
 SPREAD = 3
 #: Mean and deviation of the frames, of their first and of their second difference.
 MOMENTS = 6
+#: How frames of a model may be summarised: what its results are called, and which of three parts it has (see `pool`).
+POOLINGS: dict[str, tuple[str, slice]] = {
+    "mean": ("", slice(0, 1)),
+    "moments": (" (mean and deviation)", slice(0, 2)),
+    "max": (" (max)", slice(2, 3)),
+}
 
 
 def pool(states: Tensor, pooling: Pooling) -> Tensor:

@@ -22,7 +22,8 @@ from layerscope.encoders import Encoder
 from layerscope.encoders.published_models import RANDOM
 from layerscope.errors import DataError, UsageError
 from layerscope.features.clip_features import Features
-from layerscope.features.encoder_pass import Pass, stored_features
+from layerscope.features.encoder_pass import Pass
+from layerscope.features.stored_features import stored_features
 from layerscope.probes.problem import clip_means
 from layerscope.report.concept_page import write_concept_page
 from layerscope.scores.concept_scores import concept_scores

@@ -20,9 +20,9 @@ from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
 from layerscope.features.attended_frames import attended_of_clip
 from layerscope.features.clip_features import Features
-from layerscope.features.encoder_pass import pooled_parts
 from layerscope.features.pooling import SPREAD
 from layerscope.features.row_blocks import BLOCK, share_of_memory
+from layerscope.features.stored_features import pooled_parts
 from layerscope.features.windows import Cutting, frame_count
 from layerscope.probes import SEEDED_PROBES, Input, assemble, inputs_of
 from layerscope.probes.few_label_probe import fit_few_labels

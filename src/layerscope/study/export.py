@@ -34,7 +34,7 @@ from layerscope.encoders.own_encoder import encode_batch
 from layerscope.encoders.published_models import licence_of
 from layerscope.errors import DataError, UsageError, unknown
 from layerscope.features.clip_features import Features
-from layerscope.features.encoder_pass import POOLINGS
+from layerscope.features.pooling import POOLINGS
 from layerscope.predictor.onnx_file import refuse_onnx, write_onnx
 from layerscope.predictor.predict import MANIFEST, ONNX, PROBE, Manifest, digests
 from layerscope.probes import Input, Prediction, assemble, inputs_of

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.data.splits import Part
+from layerscope.encoders.device import find_device
 from layerscope.features.clip_features import Features
 from layerscope.probes import Input
 from layerscope.probes.fitting import FEW_WINDOWS, Job, Target, clip_part, run_jobs, single_thread
@@ -27,7 +28,7 @@ from layerscope.scores.layer_selection import choose_row
 from layerscope.scores.score_table import PLAIN_INPUTS, SEARCHED
 from layerscope.scores.tabulate import summary_row
 from layerscope.study.job_scores import score_job, splits_of
-from layerscope.study.options import Probing
+from layerscope.study.options import Call
 from layerscope.study.progress import Progress
 from layerscope.study.twins import draws_of_twins
 from layerscope.targets.kind import Labels
@@ -63,7 +64,7 @@ class Study:
         Of the task.
     names : dict of str to str
         The columns dataset, task and target.
-    asked : Probing
+    asked : Call
         How.
     keep : Path or None
         Where finished trainings are kept.
@@ -73,12 +74,19 @@ class Study:
     labels: Labels
     splits: dict[str, Evaluation]
     names: dict[str, str]
-    asked: Probing
+    asked: Call
     keep: Path | None
 
     def run(self, jobs: Sequence[Job], target: Target | None = None) -> list[Outcome]:
         """Train jobs, on the trainings of the task or on others."""
-        return run_jobs(jobs, target or self.target, range(self.asked.seeds), self.keep, memory=self.asked.memory)
+        return run_jobs(
+            jobs,
+            target or self.target,
+            range(self.asked.seeds),
+            self.keep,
+            memory=self.asked.memory,
+            device=find_device(self.asked.device),
+        )
 
     def score(self, jobs: Sequence[Job]) -> list[Finished]:
         """Train and score jobs."""

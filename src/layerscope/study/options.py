@@ -69,7 +69,7 @@ PRESETS: dict[str, dict[str, Any]] = {"paper": {"probe": ["mlp"], "seeds": 1}, "
 def known_names(field: str) -> Iterable[str]:
     """Return the names that a field may hold."""
     from layerscope.encoders import BASELINES
-    from layerscope.features.encoder_pass import POOLINGS
+    from layerscope.features.pooling import POOLINGS
     from layerscope.probes import PROBES
     from layerscope.targets import kinds
     from layerscope.tasks import known_tasks

@@ -20,10 +20,11 @@ from layerscope.data.deformations import Deformation, read_deformations
 from layerscope.data.leaks import group_codes
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.encoders import Encoder
+from layerscope.encoders.device import find_device
 from layerscope.encoders.model_names import without_seed
 from layerscope.errors import DataError
 from layerscope.features.deformed_pass import DeformedPass, deformed_key, side_by_side
-from layerscope.features.encoder_pass import POOLINGS
+from layerscope.features.pooling import POOLINGS
 from layerscope.features.store import FeatureStore
 from layerscope.probes.fitting import Job, plan_jobs, run_jobs
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
@@ -232,7 +233,13 @@ def score_deformed(
     jobs = [job for job in plan_jobs(features, probes_of(plan)) if job.chosen.name in SINGLE_INPUTS]
     with progress.task(f"training for deformed clips, {tested.task.name}", len(jobs), "inputs") as step:
         outcomes = run_jobs(
-            jobs, target, range(plan.seeds), keep, memory=plan.memory, progress=lambda finished: step(finished, 0.0)
+            jobs,
+            target,
+            range(plan.seeds),
+            keep,
+            memory=plan.memory,
+            progress=lambda finished: step(finished, 0.0),
+            device=find_device(plan.device),
         )
     table = []
     for deformation, rows in usable.items():

@@ -17,7 +17,7 @@ from layerscope.data.leaks import disputed_sounds, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
 from layerscope.encoders.device import find_device
 from layerscope.features.clip_features import Features
-from layerscope.features.encoder_pass import pooled_features
+from layerscope.features.stored_features import pooled_features
 from layerscope.probes.fitting import (
     Job,
     Target,
