@@ -45,6 +45,8 @@ def r2(predictions: Array, targets: Array, weights: Array) -> Array:
 def r2_each(predictions: Array, targets: Array, weights: Array) -> Array:
     """Return R² for each dimension, shape (resample, dimension)."""
     total = weights.sum(axis=1, keepdims=True)
+    # In float32 the mean alone is off by the seventh digit, and R² near 0 by more.
+    predictions, targets = predictions.astype(np.float64), targets.astype(np.float64)
     # Centring first keeps the subtraction below from cancelling.
     centred = targets - targets.mean(axis=0)
     mean = weights @ centred / total
