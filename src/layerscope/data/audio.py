@@ -171,14 +171,19 @@ def load(path: Path, sample_rate: int, start: float = 0.0, end: float | None = N
         runs: list[Samples] = []
         # Neighbours of one rate are resampled together, so that no seam is heard.
         for rate, members in itertools.groupby(decoded_span(parts, start, end), key=lambda stretch: stretch[0]):
-            samples = np.concatenate([samples for _, samples in members])
+            samples = joined([block for _, stretch in members for block in stretch])
             # At soxr's default quality, HQ, which the description of a store names.
             runs.append(samples if rate == sample_rate else soxr.resample(samples, rate, sample_rate))
-    return np.concatenate(runs)
+    return joined(runs)
 
 
-def decoded_span(parts: Sequence[Part], start: float, end: float) -> Iterator[tuple[int, Samples]]:
-    """Yield the rate and the mono samples of each part that a span in seconds touches."""
+def joined(stretches: Sequence[Samples]) -> Samples:
+    """Return stretches one after another; a single one is not copied."""
+    return stretches[0] if len(stretches) == 1 else np.concatenate(stretches)
+
+
+def decoded_span(parts: Sequence[Part], start: float, end: float) -> Iterator[tuple[int, list[Samples]]]:
+    """Yield the rate and the mono samples, block by block, of each part that a span in seconds touches."""
     begin = 0.0
     for part in parts:
         first, last = (min(part.frames, max(0, round((time - begin) * part.rate))) for time in (start, end))
@@ -187,14 +192,17 @@ def decoded_span(parts: Sequence[Part], start: float, end: float) -> Iterator[tu
             yield part.rate, decode_mono(part, first, last - first)
 
 
-def decode_mono(part: Part, first: int, count: int) -> Samples:
-    """Return a span of a part, averaging channels block by block."""
+def decode_mono(part: Part, first: int, count: int) -> list[Samples]:
+    """Return a span of a part in blocks, the channels of each averaged."""
     blocks, mixed_power, channel_power = [], 0.0, 0.0
     for block in part.blocks(first, count):
-        refuse_unheard(block)
+        squares = power(block)
+        # No value exceeds the root of all squares; half of them, because float32 rounds the sum. NaN is not less.
+        if not squares < LOUDEST**2 / 2:
+            refuse_unheard(block)
+        channel_power += squares / block.shape[1]
         mono = mixed(block)
         mixed_power += power(mono)
-        channel_power += power(block) / block.shape[1]
         blocks.append(mono)
     there = sum(map(len, blocks))
     if there < count:
@@ -202,20 +210,21 @@ def decode_mono(part: Part, first: int, count: int) -> Samples:
     # Silence passes: 0 is not below 0.
     if mixed_power < CANCELLED**2 * channel_power:
         raise AudioError("its channels cancel when mixed to mono (opposite phase); keep one of them")
-    return np.concatenate(blocks)
+    return blocks
 
 
 def mixed(block: Samples) -> Samples:
-    """Return the mean of the channels of samples, (frame, channel)."""
+    """Return the mean of the channels of samples, (frame, channel), which are given up for it."""
     # Channel by channel: numpy's mean over so short an axis takes twenty times as long.
-    return functools.reduce(np.add, block.T) / np.float32(block.shape[1])
+    total = functools.reduce(np.add, block.T)
+    return np.divide(total, np.float32(block.shape[1]), out=total)
 
 
 def power(samples: Samples) -> float:
-    """Return the sum of squares."""
-    # float64, because squares of minutes of sound outgrow the digits of float32; "K", because another order is a copy.
+    """Return the sum of squares of a block, to three digits at the least."""
+    # "K", because another order is a copy. float32 has the digits for a block, and takes a third of float64's time.
     flat = samples.ravel("K")
-    return float(np.einsum("i,i->", flat, flat, dtype=np.float64))
+    return float(np.einsum("i,i->", flat, flat))
 
 
 def refuse_unheard(samples: NDArray[np.floating]) -> None:
@@ -231,4 +240,7 @@ def refuse_unheard(samples: NDArray[np.floating]) -> None:
 def sound_digest(samples: Samples) -> str:
     """Return a digest of what is heard: equal for the same samples in another container, at 16-bit resolution."""
     # Whole numbers, which a float32 holds as they are, those beyond 16 bits of a float file too; 0 and -0 are one.
-    return digest((np.round(samples * np.float32(32768.0)) + np.float32(0.0)).data)
+    steps = samples * np.float32(32768.0)
+    np.rint(steps, out=steps)
+    steps += np.float32(0.0)
+    return digest(steps.data)
