@@ -126,7 +126,7 @@ def test_processes_decode_the_same_as_threads_without_torch_and_end(sounds):
             left[processes] = [np.stack(futures[number].result().windows) for number in (0, 2)]
             if processes:
                 assert not executor.submit(eval, "{'torch', 'pandas'} & set(__import__('sys').modules)").result()
-                workers = [worker.pid for worker in executor._processes.values()]
+                workers = [worker.pid for worker in executor.pool._processes.values()]
     np.testing.assert_array_equal(left[False], left[True])
     assert len(workers) == 2
     assert not any(psutil.pid_exists(worker) for worker in workers)

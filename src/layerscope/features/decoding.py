@@ -1,7 +1,8 @@
 """Clips decoded by several workers before they are asked for: in order, and never more than a bound of seconds.
 
 Threads where a CPU encodes, which is busy with that. Where a GPU does, processes: threads would get no further than a
-few cores, as part of the decoding of an MP3 is Python's (docs/decisions.md). They import neither torch nor pandas.
+few cores, as part of the decoding of an MP3 is Python's (docs/decisions.md). They import neither torch nor pandas, and
+what they decode comes through memory (`shared_windows`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from layerscope.data.audio import load, sound_digest
 from layerscope.errors import AudioError, ResourceError
 from layerscope.features.orphaned_workers import end_with
+from layerscope.features.shared_windows import shared, shared_places
 from layerscope.features.windows import Cutting
 
 if TYPE_CHECKING:
@@ -124,22 +126,54 @@ def decoders(workers: int, *, processes: bool) -> Iterator[Executor]:
         If a process was ended from outside.
     """
     if processes:
-        executor = ProcessPoolExecutor(workers, initializer=begin, initargs=(os.getpid(),))
-        try:
-            yield executor
-        except BrokenProcessPool as error:
-            raise ResourceError(
-                "a process that decodes was ended from outside, as systems do when memory is short; the same command "
-                "continues where it was, and LOKY_MAX_CPU_COUNT sets how many such processes there are"
-            ) from error
-        finally:
-            executor.shutdown(kill_workers=True)
+        with shared_places() as places:
+            executor = DecodingProcesses(workers, places)
+            try:
+                yield executor
+            except BrokenProcessPool as error:
+                raise ResourceError(
+                    "a process that decodes was ended from outside, as systems do when memory is short; the same "
+                    "command continues where it was, and LOKY_MAX_CPU_COUNT sets how many such processes there are"
+                ) from error
+            finally:
+                executor.end()
     else:
         threads = ThreadPoolExecutor(workers, thread_name_prefix="decode")
         try:
             yield threads
         finally:
             threads.shutdown(cancel_futures=True)
+
+
+class DecodingProcesses(Executor):
+    """Processes whose decoded windows come through memory.
+
+    Parameters
+    ----------
+    workers : int
+        How many.
+    places : sequence of Path
+        Where they write the windows.
+    """
+
+    def __init__(self, workers: int, places: Sequence[Path]) -> None:
+        self.pool = ProcessPoolExecutor(workers, initializer=begin, initargs=(os.getpid(),))
+        self.places = places
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Future[Any]:  # type: ignore[override]
+        """Call a function in a process; what it returns is pickled, but for windows."""
+        future: Future[Any] = self.pool.submit(call, self.places, function, *arguments)
+        return future
+
+    def end(self) -> None:
+        """End the processes, whatever they are doing."""
+        self.pool.shutdown(kill_workers=True)
+
+
+def call(places: Sequence[Path], function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a function returns; of a decoded clip the windows in a file."""
+    result = function(*arguments)
+    return replace(result, windows=shared(result.windows, places)) if isinstance(result, Decoded) else result
 
 
 def begin(starter: int) -> None:
