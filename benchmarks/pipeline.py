@@ -157,7 +157,7 @@ def measured(clips: pd.DataFrame, workers: int, processes: bool, place: Path) ->
     """Return clips a second: of decoding alone, and of passes that keep means, or every frame."""
     # What sets the number of workers, for people as well.
     os.environ["LOKY_MAX_CPU_COUNT"] = str(workers)
-    passes = {kept: Ready(StandIn(), SECONDS, kept == "frames", processes) for kept in TARGETS}
+    passes = {kept: Ready(StandIn(), SECONDS, kept == "frames", processes=processes) for kept in TARGETS}
     return {"ceiling": decoded(passes["pooled"], clips, place / "cache")} | {
         kept: passed(one_pass, clips, place / "cache") for kept, one_pass in passes.items()
     }
