@@ -6,7 +6,9 @@ Each section is printed as soon as it is measured, and one that fails says why a
 - `encoders`: MuQ and MusicFM at full size with random weights, windows of 30 s: clips a second by batch and precision,
   the share of the peak that their operations are, memory, and how far states are from those of a CPU in float32.
 - `probes`: the mlp's trainings of a task in a stack on the device, against the loop on all cores of the CPU.
-- `pipeline`: MP3 files through the whole pass, against decoding alone, and how busy the encoder was.
+- `pipeline`: MP3 files through the whole pass, against decoding alone: by threads, by processes that drop what they
+  decode (what the cores give) and by processes through memory; and how busy cores, encoder and the thread between were.
+- `check`: what `layerscope check` tells of a small study on the device, and what `layerscope run` then takes.
 - `parity`: how far states of small checkpoints of published kinds are from a CPU's, where `--golden` names a folder.
 - `kernels`: what the time of an encoder in bf16 goes to; `switches`: what other ways to compute would give. `compile`,
   which is not among the default ones, is torch's compiler for the blocks.
@@ -20,8 +22,12 @@ import argparse
 import copy
 import functools
 import itertools
+import os
 import platform
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 import traceback
@@ -333,26 +339,56 @@ class Timed(LayeredEncoder):
 
 
 def pipeline(bench: Bench) -> None:
-    """Print how many clips a second go from MP3 files to states on disk."""
+    """Print how many clips a second go from MP3 files to states on disk, and what is short: cores, way or encoder."""
     sizes = bench.sizes
     encoder = Timed.of(bench.encoder(sizes.models[0]).at("bf16"))
     with tempfile.TemporaryDirectory() as place:
         clips = written_sounds(Path(place), sizes.clips, sizes.seconds)
-        one_pass = Pass(encoder, sizes.seconds)
-        decoding = decoded(one_pass, clips, Path(place))
+        # As in a pass where the CPU is free, on a CPU too, so that all of it is tried there.
+        one_pass = DecodedByProcesses(encoder, sizes.seconds)
+        few, half = clips[: 20 * decoding_workers()], clips[: len(clips) // 2]
+        row(f"MP3 of {sizes.seconds:g} s, {decoding_workers()} workers", "clips", "clips/s", "cores busy")
+        for name, members, processes, kept in (
+            ("decoding, by threads", few, False, True),
+            ("by processes, dropped there", half, True, False),
+            ("by processes, through memory", half, True, True),
+        ):
+            with cores_busy() as busy:
+                speed = decoded(one_pass, members, Path(place), processes=processes, kept=kept)
+            row(name, len(members), f"{speed:.1f}", f"{busy[0]:.2f}")
         one_pass.extract(clips[:1].assign(clip_key="first"), one_pass.store(Path(place)))  # the first takes longer
         encoder.spans.clear()
-        started = time.perf_counter()
-        done = one_pass.extract(clips, one_pass.store(Path(place)))
-        seconds = time.perf_counter() - started
-        busy = encoder.busy()
-    row(f"{len(clips)} MP3 of {sizes.seconds:g} s, {decoding_workers()} workers", "clips/s")
-    row("decoding alone", f"{decoding:.1f}")
-    row(f"the whole pass, {encoder.name} bf16", f"{done.encoded / seconds:.1f}")
-    row("the encoder while it was busy", f"{done.encoded / busy:.1f}")
-    say(f"the encoder, with what it is sent, was busy {busy / seconds:.2f} of the pass; the pass is "
-        f"{done.encoded / seconds / decoding:.2f} of decoding alone; {len(done.failed)} clips failed "
-        f"{list(done.failed.values())[:1]}")  # fmt: skip
+        started, thread = time.perf_counter(), time.thread_time()
+        with cores_busy() as busy:
+            done = one_pass.extract(clips, one_pass.store(Path(place)))
+        seconds, thread = time.perf_counter() - started, time.thread_time() - thread
+        encoding = encoder.busy()
+    row(f"the pass, {encoder.name} bf16", len(clips), f"{done.encoded / seconds:.1f}", f"{busy[0]:.2f}")
+    row("the encoder while it was busy", done.encoded, f"{done.encoded / encoding:.1f}")
+    say(f"of the pass the encoder, with what it is sent, was busy {encoding / seconds:.2f}, and the thread that gives "
+        f"it work {thread / seconds:.2f}; the pass is {done.encoded / seconds / speed:.2f} of decoding through memory; "
+        f"{len(done.failed)} clips failed {list(done.failed.values())[:1]}")  # fmt: skip
+
+
+class DecodedByProcesses(Pass):
+    """A pass for which processes decode, whatever encodes."""
+
+    on_gpu = True
+
+
+@contextmanager
+def cores_busy() -> Iterator[list[float]]:
+    """Yield a list that holds, at the end, the share of this machine's cores that this process and its own took."""
+    shares: list[float] = []
+    before, started = processor_seconds(), time.perf_counter()
+    yield shares
+    shares.append((processor_seconds() - before) / (time.perf_counter() - started) / decoding_workers())
+
+
+def processor_seconds() -> float:
+    """Return the seconds of processors that this process took, and those of its own that have ended."""
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def written_sounds(place: Path, count: int, seconds: float) -> pd.DataFrame:
@@ -371,13 +407,62 @@ def written_sounds(place: Path, count: int, seconds: float) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(clip_seconds=seconds)
 
 
-def decoded(one_pass: Pass, clips: pd.DataFrame, cache: Path) -> float:
-    """Return how many clips a second are decoded and thrown away; workers have to start, as in a pass."""
+def decoded(one_pass: Pass, clips: pd.DataFrame, cache: Path, *, processes: bool, kept: bool) -> float:
+    """Return how many clips a second are decoded and thrown away, here or, not kept, where they were decoded.
+
+    Workers have to start, as in a pass.
+    """
     started, sampled = time.perf_counter(), dict.fromkeys(clips.clip_key, 0)
-    with decoders(decoding_workers(), processes=one_pass.on_gpu) as executor:
-        for _, _, futures in one_pass.ahead([clips], one_pass.store(cache), sampled, executor):
-            deque((future.result() for future in futures), maxlen=0)
+    with decoders(decoding_workers(), processes=processes) as executor:
+        ahead = one_pass.ahead([clips], one_pass.store(cache), sampled, executor)
+        if not kept:
+            drop: Any = functools.partial(dropped, ahead.decode)
+            ahead.decode = drop
+        for _, _, futures in ahead:
+            # Read, as an encoder would.
+            deque((np.stack(future.result().windows) if kept else future.result() for future in futures), maxlen=0)
     return len(clips) / (time.perf_counter() - started)
+
+
+def dropped(decode: Callable[..., Any], path: str, start: float, end: float) -> int:
+    """Decode a clip and return its number of windows alone."""
+    return len(decode(path, start, end).windows)
+
+
+def check(bench: Bench) -> None:
+    """Print what `layerscope check` tells of a small study on this device, and what it then takes."""
+    small = bench.sizes is SMALL
+    with tempfile.TemporaryDirectory() as place:
+        write_study(Path(place), 16 if small else 96, bench.sizes.seconds)
+        asked = ["--data", f"{place}/sounds", "--model", bench.sizes.models[0], "--baseline", "mel", "--device",
+                 str(bench.device), "--precision", "bf16", "--probe", "closed" if small else "mlp"]  # fmt: skip
+        for command in (["check", *asked], ["run", *asked, "--out", f"{place}/out"]):
+            started = time.perf_counter()
+            lines = said(["-m", "layerscope", *command], os.environ | {"LAYERSCOPE_CACHE": f"{place}/cache"})
+            say(f"$ layerscope {command[0]}, {time.perf_counter() - started:.1f} s:", *lines[-40:])
+
+
+def said(arguments: Sequence[str], environment: dict[str, str]) -> list[str]:
+    """Return the lines that a command of Python prints in a minute, errors too."""
+    command = [sys.executable, *arguments]
+    try:
+        ended = subprocess.run(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False
+        )
+        text = ended.stdout + (b"" if ended.returncode == 0 else f"\n(exit {ended.returncode})".encode())
+    except subprocess.TimeoutExpired as error:
+        text = (error.stdout or b"") + b"\n(ended after a minute)"
+    return [line for line in text.decode(errors="replace").splitlines() if line.strip()]
+
+
+def write_study(place: Path, clips: int, seconds: float) -> None:
+    """Write a folder of sounds of two classes, each of its own bytes."""
+    times = np.arange(round(seconds * 24_000)) / 24_000
+    for number in range(clips):
+        random, folder = np.random.default_rng(number), place / "sounds" / ("low", "high")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        tone = np.sin(2 * np.pi * random.uniform(200, 400) * (1 + number % 2) * times) / 4
+        soundfile.write(folder / f"{number}.wav", tone + random.normal(0, 0.02, len(times)), 24_000)
 
 
 def switches(bench: Bench) -> None:
@@ -572,6 +657,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "encoders": encoders,
     "probes": probes,
     "pipeline": pipeline,
+    "check": check,
     "parity": parity,
     "kernels": kernels,
     "switches": switches,

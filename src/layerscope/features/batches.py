@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from layerscope.encoders.encoder import Encoder
 from layerscope.encoders.own_encoder import OutOfMemory, encode_batch, memory_faults
@@ -128,10 +129,26 @@ def fits(encoder: Encoder, batch: Sequence[Window]) -> bool:
     heard = f"'{names[0]}'" + (f" and {others} more" if others else "")
     try:
         with memory_faults(encoder.name, heard):
-            waveforms = torch.from_numpy(np.stack([window.samples for window in batch]))
+            waveforms = stacked([window.samples for window in batch], encoder.device)
             take_together([(window.clip, window.number) for window in batch], encode_batch(encoder, waveforms, heard))
     except OutOfMemory:
         if len(batch) == 1:
             raise
         return False
     return True
+
+
+def stacked(samples: Sequence[NDArray[np.float32]], device: str) -> Tensor:
+    """Return windows as one tensor of the CPU, (window, samples), from which a device can fetch them by itself.
+
+    Examples
+    --------
+    >>> stacked([np.zeros(3, np.float32), np.ones(3, np.float32)], "cpu")
+    tensor([[0., 0., 0.],
+            [1., 1., 1.]])
+    """
+    # Pinned at once: windows would be copied twice. torch keeps pinned memory and gives it to the next batch.
+    pinned = device.startswith("cuda")
+    waveforms = torch.empty(len(samples), len(samples[0]), dtype=torch.float32, pin_memory=pinned)
+    np.stack(samples, out=waveforms.numpy())
+    return waveforms
