@@ -265,14 +265,14 @@ class Pass:
         self.encoder.expect_files(map(Path, clips.path))
         missing = self.missing(clips, store, sample)
         distinct = clips.drop_duplicates("clip_key")
-        held = distinct[~distinct.clip_key.isin(list(missing))]
+        held = distinct[~among(missing, distinct)]
         done.cached = len(held)
         # Also where nothing is missing: a kill may come between a shard's name and the end of its temporary directory.
         sweep(store.directory)
         if len(held):
             progress(len(held), float(held.clip_seconds.sum()))
         # Planned over all clips, then filtered: which clips share a shard must not depend on what is stored already.
-        shards = [rows for rows in plan_shards(distinct) if rows.clip_key.isin(list(missing)).any()]
+        shards = [rows for rows in plan_shards(distinct) if among(missing, rows).any()]
         (encode_shards or Pass.encode_shards)(self, shards, store, missing, done, progress)
         return done
 
@@ -302,7 +302,7 @@ class Pass:
             for shard in shards:
                 # Another run may have added a shard since the last one; what it holds is not encoded twice.
                 store.refresh()
-                rows = shard[shard.clip_key.isin(list(missing))]
+                rows = shard[among(missing, shard)]
                 held = np.array([store.holds(key, missing[key]) for key in rows.clip_key], dtype=bool)
                 yield rows[held], rows[~held]
 
@@ -362,6 +362,11 @@ class Pass:
         with memory_faults(self.encoder.name, f"a shard of {len(clips)} clips"):
             shard = Shard(self.encoder, states, entries, names, chosen)
         writer.add(shard)
+
+
+def among(missing: Mapping[str, int], clips: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which clips are missing; pandas' own search would look through all that are, for every shard."""
+    return np.array([key in missing for key in clips.clip_key], dtype=bool)
 
 
 def plan_shards(clips: pd.DataFrame) -> Iterator[pd.DataFrame]:

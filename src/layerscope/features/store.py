@@ -18,6 +18,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from glob import glob
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ class FeatureStore:
         self.description = description
         #: Every place of a clip, the eldest first: what is added later changes nothing that was read before.
         self._places: dict[str, list[Place]] = {}
-        self._known: set[Path] = set()
+        self._known: set[str] = set()
         self.refresh()
 
     @property
@@ -150,7 +151,9 @@ class FeatureStore:
 
     def refresh(self) -> None:
         """See the shards that were added since."""
-        new = [path for path in self.directory.glob("*.safetensors") if path not in self._known]
+        # Names alone, since a large study asks before each of its thousands of shards.
+        names = set(glob("*.safetensors", root_dir=self.directory))  # noqa: PTH207
+        new = [self.directory / name for name in names - self._known]
         # By time, so that the eldest comes first; the name decides where the file system's clock is too coarse.
         self._read_shards(sorted(new, key=lambda path: (path.stat().st_mtime_ns, path.name)))
 
@@ -163,7 +166,7 @@ class FeatureStore:
             except ResourceError as error:
                 faults.append(error)
                 continue
-            self._known.add(path)
+            self._known.add(path.name)
             for number, entry in enumerate(entries):
                 place = Place(path, number, window, frame, sample, entry)
                 self._places.setdefault(entry.key, []).append(place)
