@@ -307,10 +307,7 @@ def units_to_beat_controls(results: Results, row: pd.Series) -> float:
 
 
 def units_to_decide(
-    results: Results,
-    layer: Choice[pd.Series],
-    plain: Choice[pd.Series] | None,
-    rivals: Sequence[Choice[pd.Series]],
+    results: Results, layer: Choice[pd.Series], plain: Choice[pd.Series] | None, rivals: Sequence[Choice[pd.Series]]
 ) -> float:
     """Return how many test clips or groups there must be for the sooner of `layer` and `plain` to be shown.
 

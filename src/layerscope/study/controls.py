@@ -11,11 +11,7 @@ from numpy.typing import NDArray
 
 from layerscope.encoders.device import find_device
 from layerscope.probes import SEEDED_PROBES, Input
-from layerscope.probes.fitting import (
-    Job,
-    Target,
-    run_jobs,
-)
+from layerscope.probes.fitting import Job, Target, run_jobs
 from layerscope.scores.evaluation import Entry, Evaluation
 from layerscope.study.job_scores import score_job, splits_of
 from layerscope.study.options import Call

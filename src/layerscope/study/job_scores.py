@@ -6,11 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from layerscope.probes import Input
-from layerscope.probes.fitting import (
-    Job,
-    Target,
-    is_cross_validated,
-)
+from layerscope.probes.fitting import Job, Target, is_cross_validated
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, score_outcome
 
 __all__ = ["score_job", "splits_of"]

@@ -18,13 +18,7 @@ from layerscope.data.splits import Part, assign, choosing_parts, never_trained, 
 from layerscope.encoders.device import find_device
 from layerscope.features.clip_features import Features
 from layerscope.features.stored_features import pooled_features
-from layerscope.probes.fitting import (
-    Job,
-    Target,
-    clip_part,
-    plan_jobs,
-    run_jobs,
-)
+from layerscope.probes.fitting import Job, Target, clip_part, plan_jobs, run_jobs
 from layerscope.probes.frame_targets import frame_features, plan_tracks
 from layerscope.probes.inputs import Input
 from layerscope.probes.linear import CUT

@@ -14,11 +14,7 @@ from scipy.stats import fisher_exact
 
 from layerscope.data.splits import Part
 from layerscope.features.clip_features import Features
-from layerscope.probes.fitting import (
-    Target,
-    clip_part,
-    left_of,
-)
+from layerscope.probes.fitting import Target, clip_part, left_of
 from layerscope.report.sentences import RARE, counted_as
 from layerscope.scores.evaluation import FEWEST_RARER, Evaluation
 from layerscope.scores.resampling import FEWEST_GROUPS, effective_groups
@@ -34,11 +30,7 @@ Z, WORST = 1.96, 0.5
 
 
 def facts_of(
-    features: Sequence[Features],
-    labels: Labels,
-    clips: pd.DataFrame,
-    groups: Any,
-    splits: dict[str, Evaluation],
+    features: Sequence[Features], labels: Labels, clips: pd.DataFrame, groups: Any, splits: dict[str, Evaluation]
 ) -> dict[str, Any]:
     """Return what a reader must know beside the scores."""
     if "fold" in clips and "split" not in clips:
