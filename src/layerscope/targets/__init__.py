@@ -39,18 +39,7 @@ __all__ = [
 #: before what is said of clips, chords before any other spans, and classes, which take every name, at the end.
 KINDS: dict[str, Kind] = {
     kind.name: kind
-    for kind in (
-        Classes(),
-        Tags(),
-        Key(),
-        Values(),
-        Segments(),
-        Chords(),
-        Beats(),
-        Melody(),
-        Notes(),
-        Onsets(),
-    )
+    for kind in (Classes(), Tags(), Key(), Values(), Segments(), Chords(), Beats(), Melody(), Notes(), Onsets())
 }
 #: What cells may be, where a column's name tells nothing.
 WRITTEN = 'names, numbers, lists of either, [[start, end, name], …] or {"beat": [time, …], "downbeat": [time, …]}'
