@@ -139,8 +139,8 @@ def refuse_address(source: str) -> None:
 def refuse_twin(source: str) -> None:
     """Raise for what has no untrained twin, though a name of its own."""
     if source in BASELINES or names_code(source):
-        plain = source in BASELINES
-        reason = "a plain feature has no weights" if plain else "the weights of your own encoder are its own"
+        weightless = source in BASELINES
+        reason = "a plain feature has no weights" if weightless else "the weights of your own encoder are its own"
         raise UsageError(f"'{RANDOM}{source}': {reason}; leave it out, or take the twin of another model")
     if source.startswith(RANDOM) or (SEED in source and not Path(source).exists()):
         plain = source.removeprefix(RANDOM).partition(SEED)[0]

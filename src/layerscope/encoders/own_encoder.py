@@ -72,8 +72,7 @@ def encode_batch(encoder: Encoder, waveforms: Tensor, names: str) -> list[Tensor
     # What is kept outlives the batch, and would hold on to all that gradients need.
     with author_answers(subject, type(encoder).__module__), memory_faults(encoder.name, names), torch.no_grad():
         states = encoder.encode(waveforms)
-    refuse_shape(encoder, states, subject, waveforms)
-    return list(states.unbind(dim=1)) if isinstance(states, Tensor) else list(states)
+    return states_of_layers(encoder, states, subject, waveforms)
 
 
 class OutOfMemory(ResourceError):
@@ -169,8 +168,7 @@ def verify(encoder: Any, address: str) -> None:
     # Two clips, to see whether a batch mixes them.
     noise = torch.randn(2, int(SECONDS * encoder.sample_rate), generator=torch.Generator().manual_seed(0)) * 0.1
     # First, because what follows takes shapes for granted.
-    refuse_shape(encoder, encoder.encode(noise), address, noise)
-    states = encoder.layer_states(noise)
+    states = states_of_layers(encoder, encoder.encode(noise), address, noise)
     if not all(map(torch.equal, states, encoder.layer_states(noise))):
         raise ModelError(f"{address}: the same waveforms gave other states: set evaluation mode, seed what is random")
     if not all(map(alike, encoder.layer_states(noise[:1]), (layer[:1] for layer in states))):
@@ -218,8 +216,8 @@ def refuse_attributes(encoder: Encoder, address: str) -> None:
     except (AttributeError, TypeError):  # by default it is made of `dim`
         widths = ()
     if len(widths) != len(layers) or not all(type(width) is int and width > 0 for width in widths):
-        found = repr(getattr(encoder, "dim", "not set"))
-        raise ModelError(f"{address}: 'dim' is {found}; set it to a int, or 'widths' to one for each layer")
+        dim = repr(getattr(encoder, "dim", "not set"))
+        raise ModelError(f"{address}: 'dim' is {dim}; set it to a int, or 'widths' to one for each layer")
 
 
 def alike(one: Tensor, other: Tensor) -> bool:
@@ -227,14 +225,14 @@ def alike(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and bool((one - other).abs().max() <= ROUNDING * max(1.0, float(other.abs().max())))
 
 
-def refuse_shape(encoder: Encoder, states: Any, address: str, waveforms: Tensor) -> None:
-    """Raise if the states of waveforms have another type, shape or rate than the encoder says."""
+def states_of_layers(encoder: Encoder, states: Any, address: str, waveforms: Tensor) -> list[Tensor]:
+    """Return what `encode` gave, layer by layer, or raise if it is of another type, shape or rate than said."""
     whole, clips = isinstance(states, Tensor), len(waveforms)
     layers = [states] if whole else list(states) if isinstance(states, (list, tuple)) else [states]
     wrong = [layer for layer in layers if not isinstance(layer, Tensor) or layer.dtype != torch.float32]
     if wrong:
-        found = getattr(wrong[0], "dtype", None) or instead(wrong[0])
-        raise ModelError(f"{address}: encode returned {found}; return a float32 tensor, or one for each layer")
+        given = getattr(wrong[0], "dtype", None) or instead(wrong[0])
+        raise ModelError(f"{address}: encode returned {given}; return a float32 tensor, or one for each layer")
     if whole:
         shape, wanted = tuple(states.shape), (clips, len(encoder.layers), "frame", encoder.widths[0])
         if len(set(encoder.widths)) > 1 or len(shape) != 4 or (shape[:2], shape[3]) != (wanted[:2], wanted[3]):
@@ -258,3 +256,4 @@ def refuse_shape(encoder: Encoder, states: Any, address: str, waveforms: Tensor)
     if not frames and seconds * encoder.sample_rate >= encoder.minimum_samples:
         needed = f"{waveforms.shape[1]} samples gave no frame; return one at least, or raise minimum_samples"
         raise ModelError(f"{address}: {needed} ({encoder.minimum_samples})")
+    return layers

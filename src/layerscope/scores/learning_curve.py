@@ -263,12 +263,12 @@ def crossings(curves: Sequence[Curve], sizes: Sequence[str], *, folds: bool) -> 
     rivals = {id(pair[0]): models[pair[0].label["model"]] if folds else [pair[0]] for pair in pairs}
     ahead = critical([(rival, whole, place) for few, whole, place in pairs for rival in rivals[id(few)]])
     behind = critical([(whole, rival, len(sizes) - 1) for few, whole, _ in pairs for rival in rivals[id(few)]])
-    found = []
+    shown = []
     for few, whole, place in pairs:
         now, later = told_apart(few, whole, place, ahead), told_apart(whole, few, len(sizes) - 1, behind)
         named = (few.label["model"], sizes[place], int(few.label["layer"]), int(whole.label["layer"]))
-        found.append(Crossing(*named, *now, now[1] > 0, *later, later[1] > 0))
-    return found
+        shown.append(Crossing(*named, *now, now[1] > 0, *later, later[1] > 0))
+    return shown
 
 
 def preferred(curves: Sequence[Curve], place: int) -> Curve:

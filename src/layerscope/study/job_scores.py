@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from layerscope.probes import Input
 from layerscope.probes.fitting import Job, Target, is_cross_validated
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, score_outcome
 
@@ -24,11 +23,10 @@ def score_job(
     job: Job, outcome: Outcome, splits: dict[str, Evaluation], names: dict[str, str], seeds: Sequence[int]
 ) -> list[Entry]:
     """Score a job; the last layer's scores are those of the input ``last`` as well."""
-    inputs = [job.chosen]
-    layers = job.features.layers
-    # A plain feature has one layer, and `last` would say it twice.
-    if job.chosen.name == "layer" and job.chosen.layer == layers[-1] and len(layers) > 1:
-        inputs.append(Input("last", layers[-1]))
+    chosen, layers = job.chosen, job.features.layers
     label = {"model": job.features.model, "probe": job.probe, **names}
-    scored = score_outcome(label | {"input": inputs[0].name, "layer": inputs[0].layer}, outcome, splits, seeds)
-    return [replace(entry, label=entry.label | {"input": one.name}) for one in inputs for entry in scored]
+    scored = score_outcome(label | {"input": chosen.name, "layer": chosen.layer}, outcome, splits, seeds)
+    # A plain feature has one layer, and `last` would say it twice.
+    is_last = chosen.name == "layer" and chosen.layer == layers[-1] and len(layers) > 1
+    names_of_input = [chosen.name, "last"] if is_last else [chosen.name]
+    return [replace(entry, label=entry.label | {"input": name}) for name in names_of_input for entry in scored]
