@@ -18,16 +18,9 @@ from layerscope.atomic_files import read_json
 from layerscope.errors import ModelError
 
 __all__ = [
-    "WEIGHTS",
-    "Shapes",
-    "common_prefix",
-    "load_strictly",
-    "read_tensors",
-    "refuse_others",
-    "setting",
-    "shard_names",
+    "WEIGHTS", "Shapes", "common_prefix", "load_strictly", "read_tensors", "refuse_others", "setting", "shard_names",
     "weights_beside",
-]
+]  # fmt: skip
 
 Shapes = dict[str, tuple[int, ...]]
 T = TypeVar("T")

@@ -17,15 +17,9 @@ from layerscope.scores.resampling import LEVEL
 from layerscope.scores.score_table import Results, Role, is_set, matching, role_of
 
 __all__ = [
-    "beats_controls",
-    "beats_permutations",
-    "chance_of",
-    "controls",
-    "judged_row",
-    "margin_below",
-    "role_in",
+    "beats_controls", "beats_permutations", "chance_of", "controls", "judged_row", "margin_below", "role_in",
     "spread_over_trainings",
-]
+]  # fmt: skip
 
 #: Deviations for a test to one side at 5 %: 1.64.
 ONE_SIDED = float(stats.norm.ppf(LEVEL))

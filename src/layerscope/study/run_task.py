@@ -29,8 +29,8 @@ from layerscope.scores.score_table import SINGLE_INPUTS, is_set
 from layerscope.study.controls import score_controls
 from layerscope.study.extraction import Stores
 from layerscope.study.few_labels import left_out, score_few_labels
-from layerscope.study.further_inputs import Finished, Study, further_inputs
-from layerscope.study.job_scores import score_job, splits_of
+from layerscope.study.further_inputs import further_inputs
+from layerscope.study.job_scores import Finished, Study, score_job, splits_of
 from layerscope.study.options import Call
 from layerscope.study.predictions import predictions_of, splits_of_clips
 from layerscope.study.progress import Progress, Step
@@ -159,14 +159,14 @@ def probe_features(
         if each.job.chosen.name in SINGLE_INPUTS:
             layers.setdefault((each.job.features.model, each.job.probe), []).append(each)
     chosen = [choose(inputs, lambda each: each.entries[0].valid).chosen for inputs in layers.values()]
-    further = further_inputs(Study(target, labels, splits, names, asked, keep), features, finished, progress)
+    study = Study(target, labels, splits, names, asked, keep)
+    further = further_inputs(study, features, finished, progress)
     finished += further.finished
     entries = [entry for each in finished for entry in each.entries] + further.entries
-    jobs_chosen = [each.job for each in chosen]
-    entries += score_controls(jobs_chosen, target, splits, groups, names, asked, task, progress, keep)
+    entries += score_controls([each.job for each in chosen], study, groups, progress)
     if len(target.parts) > 1:
         for inputs in layers.values():
-            entries += score_nested(inputs, target, labels, splits, names, asked.seeds)
+            entries += score_nested(inputs, study)
     draws = draws_of_twins(features)
     facts = facts_of([drawn[0] for drawn in draws], labels, clips, groups, splits)
     for drawn in draws:
@@ -201,20 +201,13 @@ def evaluations_of(
     return splits
 
 
-def score_nested(
-    inputs: Sequence[Finished],
-    target: Target,
-    labels: Labels,
-    splits: dict[str, Evaluation],
-    names: dict[str, str],
-    seeds: int,
-) -> list[Entry]:
+def score_nested(inputs: Sequence[Finished], study: Study) -> list[Entry]:
     """Return the scores of the choice among a model's layers with a probe, over folds."""
     job, outcomes = inputs[0].job, [each.outcome for each in inputs]
-    label = {"model": twin_of(job.features), "probe": job.probe, **names, "input": "nested", "layer": None}
-    parts = [clip_part(target, number) for number in range(len(target.parts))]
-    kept = {name: splits[name] for name in ("valid", "test")}
-    return score_outcome(label, nested_outcome(outcomes, labels, parts), kept, range(seeds))
+    label = {"model": twin_of(job.features), "probe": job.probe, **study.names, "input": "nested", "layer": None}
+    parts = [clip_part(study.target, number) for number in range(len(study.target.parts))]
+    splits = {name: study.splits[name] for name in ("valid", "test")}
+    return score_outcome(label, nested_outcome(outcomes, study.labels, parts), splits, range(study.asked.seeds))
 
 
 def score_draws(
