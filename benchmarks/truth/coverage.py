@@ -15,7 +15,7 @@ from layerscope.data.splits import Part
 from layerscope.scores.evaluation import Evaluation, evaluations
 from layerscope.scores.resampling import interval
 from layerscope.targets import kind_named
-from layerscope.targets.key import KEY_NAMES
+from layerscope.targets.key_names import KEY_NAMES
 from layerscope.targets.kind import Labels
 
 Array = NDArray[np.float64]

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import layerscope as ls
+from layerscope.encoders import load_encoder
 from layerscope.encoders.checkpoint_paths import checkpoints_at, labelled
-from layerscope.encoders.model_names import load_encoder, pinned, result_name
+from layerscope.encoders.model_names import pinned, result_name
 from layerscope.encoders.published_models import packaged
 from layerscope.errors import UsageError
 from layerscope.study.options import make_plan, read_plan

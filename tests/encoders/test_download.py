@@ -100,7 +100,7 @@ def hub(golden):
 
 SCRIPT = """
 import dataclasses, sys
-from layerscope.encoders import model_names, published_models
+from layerscope.encoders import load_encoder, published_models
 from layerscope.errors import LayerscopeError
 pinned = sys.argv[1]
 if len(sys.argv) > 3:
@@ -109,7 +109,7 @@ if len(sys.argv) > 3:
 if pinned:
     published_models.MODELS["muq"] = dataclasses.replace(published_models.MODELS["muq"], sha256=pinned)
 try:
-    print(model_names.load_encoder(sys.argv[2]).layers)
+    print(load_encoder(sys.argv[2]).layers)
 except LayerscopeError as error:
     print(type(error).__name__, error)
 """

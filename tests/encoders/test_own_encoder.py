@@ -115,7 +115,7 @@ def test_what_somebodys_code_raises_is_said_with_its_line(source, words, tmp_pat
 
 def test_entry_points_are_names_and_suggestions(monkeypatch):
     entry = EntryPoint("bands", "test_own_encoder:Own", "layerscope.encoders")
-    monkeypatch.setattr("layerscope.encoders.own_encoder.entry_points", lambda **_: [entry])
+    monkeypatch.setattr("layerscope.encoders.encoder_address.entry_points", lambda **_: [entry])
     assert load_encoder("bands").name == "own"
     with pytest.raises(UsageError, match="did you mean 'bands'"):
         load_encoder("band")
@@ -156,7 +156,7 @@ def test_attributes_that_cannot_be_are_named(changes, words):
 
 def test_a_choice_of_layers_that_an_encoder_does_not_offer_is_refused(monkeypatch):
     entry = EntryPoint("bands", "test_own_encoder:Own", "layerscope.encoders")
-    monkeypatch.setattr("layerscope.encoders.own_encoder.entry_points", lambda **_: [entry])
+    monkeypatch.setattr("layerscope.encoders.encoder_address.entry_points", lambda **_: [entry])
     assert load_encoder("bands", layers="0-1").layers == (0, 1)
     with pytest.raises(UsageError, match="own gives layers 0, 1 and no choice of them"):
         load_encoder("bands", layers="0")

@@ -8,7 +8,7 @@ import pytest
 
 from layerscope.report.mistakes import key_relation, mistakes_of
 from layerscope.targets import kind_named
-from layerscope.targets.key import KEY_NAMES
+from layerscope.targets.key_names import KEY_NAMES
 
 ANSWER = SimpleNamespace(task="t", model="m", probe="closed")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from layerscope.scores.code_length import bits_of, has_code, probabilities_of, uniform_bits
+from layerscope.scores.code_length import Code, bits_of, code_table, has_code, probabilities_of, uniform_bits
 from layerscope.targets import labels_of
 
 
@@ -42,3 +42,29 @@ def test_certainty_that_is_wrong_costs_no_more_than_the_labels_seen_allow():
 
 def test_numbers_have_no_code():
     assert [has_code(form) for form in ("classes", "tags", "values")] == [True, True, False]
+
+
+def code(layer, mean, control=2.0, clips=60, seed=0):
+    random = np.random.default_rng(seed + layer)
+    label = {"model": "m", "task": "t", "input": "layer", "layer": layer, "probe": "closed"}
+    bits, moved = (value + 0.3 * random.normal(size=(5, clips)) for value in (mean, control))
+    # Two clips that never train have no cost.
+    return Code(label, 2.0, *(np.concatenate([each, np.full((5, 2), np.nan)], axis=1) for each in (bits, moved)))
+
+
+def test_code_lengths_are_means_over_the_clips_that_train_and_selectivity_is_what_the_control_costs_more():
+    codes = [code(0, 2.0), code(1, 1.0)]
+    table = code_table(codes, np.arange(62), seed=0)
+    assert table.clips.tolist() == [60, 60]
+    np.testing.assert_allclose(table.bits, [np.nanmean(each.bits) for each in codes])
+    np.testing.assert_allclose(table.compression, 2.0 / table.bits)
+    np.testing.assert_allclose(table.selectivity, table.control - table.bits)
+    assert table.beats_control.tolist() == [False, True]
+    assert table.in_best_set.tolist() == [False, True]
+    assert ((table.ci_low < table.bits) & (table.bits < table.ci_high)).all()
+
+
+def test_of_few_groups_no_interval_of_a_code_is_told():
+    table = code_table([code(0, 1.0)], np.arange(62) // 20, seed=0)
+    assert table.ci_low.isna().all()
+    assert not table.beats_control.any()

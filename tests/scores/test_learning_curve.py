@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from layerscope.scores.learning_curve import Code, Curve, FewLabels, code_table, crossings, over_draws
+from layerscope.scores.learning_curve import Curve, FewLabels, crossings, over_draws
 
 SIZES = ["1", "2", "all"]
 
@@ -64,32 +64,6 @@ def test_draws_that_differ_widen_the_interval_as_students_t_says():
         held.append(low <= 0 <= high)
     assert np.mean(held) > 0.9
     np.testing.assert_allclose(stats.t.ppf(0.975, 4) / stats.norm.ppf(0.975), 1.4164, rtol=1e-3)
-
-
-def code(layer, mean, control=2.0, clips=60, seed=0):
-    random = np.random.default_rng(seed + layer)
-    label = {"model": "m", "task": "t", "input": "layer", "layer": layer, "probe": "closed"}
-    bits, moved = (value + 0.3 * random.normal(size=(5, clips)) for value in (mean, control))
-    # Two clips that never train have no cost.
-    return Code(label, 2.0, *(np.concatenate([each, np.full((5, 2), np.nan)], axis=1) for each in (bits, moved)))
-
-
-def test_code_lengths_are_means_over_the_clips_that_train_and_selectivity_is_what_the_control_costs_more():
-    codes = [code(0, 2.0), code(1, 1.0)]
-    table = code_table(codes, np.arange(62), seed=0)
-    assert table.clips.tolist() == [60, 60]
-    np.testing.assert_allclose(table.bits, [np.nanmean(each.bits) for each in codes])
-    np.testing.assert_allclose(table.compression, 2.0 / table.bits)
-    np.testing.assert_allclose(table.selectivity, table.control - table.bits)
-    assert table.beats_control.tolist() == [False, True]
-    assert table.in_best_set.tolist() == [False, True]
-    assert ((table.ci_low < table.bits) & (table.bits < table.ci_high)).all()
-
-
-def test_of_few_groups_no_interval_of_a_code_is_told():
-    table = code_table([code(0, 1.0)], np.arange(62) // 20, seed=0)
-    assert table.ci_low.isna().all()
-    assert not table.beats_control.any()
 
 
 def test_tables_come_back_as_they_were_written_and_those_of_several_runs_stand_once(tmp_path):

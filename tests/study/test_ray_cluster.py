@@ -26,7 +26,7 @@ from layerscope.probes.fitting import Target, plan_jobs, run_jobs
 from layerscope.probes.workers import calls_elsewhere, side_by_side
 from layerscope.study.extraction import extract_all
 from layerscope.study.progress import Silent
-from layerscope.study.ray_cluster import (
+from layerscope.study.ray_connection import (
     connected,
     place_of_files,
     refuse_address,
@@ -95,7 +95,7 @@ def test_a_host_that_can_be_nobody_is_told():
 #: An interrupt while Ray is imported, and again where its import is tried once more to end it.
 INTERRUPTED = """
 import sys
-from layerscope.study.ray_cluster import connected
+from layerscope.study.ray_connection import connected
 
 class Interrupt:
     def find_spec(self, name, path=None, target=None):
@@ -126,7 +126,7 @@ def test_a_node_that_is_not_up_in_time_is_told(monkeypatch):
         def init(self, **_):
             raise Exception("The current node timed out during startup.")
 
-    monkeypatch.setattr("layerscope.study.ray_cluster.ray", Slow)
+    monkeypatch.setattr("layerscope.study.ray_connection.ray", Slow)
     with pytest.raises(ResourceError, match="--ray local: no cluster to work on: The current node timed out"):
         start("local", None)
 

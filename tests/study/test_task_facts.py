@@ -10,8 +10,8 @@ from layerscope.probes.fitting import Target
 from layerscope.scores.evaluation import evaluations
 from layerscope.study.task_facts import chance_level, precision_of, shifted_shares
 from layerscope.targets import kind_named, labels_of
-from layerscope.targets.key import KEY_NAMES
-from layerscope.targets.kind import Column
+from layerscope.targets.cells import Column
+from layerscope.targets.key_names import KEY_NAMES
 
 
 def chance(labels, train, test, units=None):

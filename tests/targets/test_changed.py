@@ -5,7 +5,7 @@ import pytest
 
 from layerscope.errors import DataError
 from layerscope.targets import kind_named
-from layerscope.targets.kind import Column
+from layerscope.targets.cells import Column
 
 
 def labels_of(kind, cells, column="label"):

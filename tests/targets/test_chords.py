@@ -6,8 +6,8 @@ import pytest
 
 from layerscope.errors import DataError
 from layerscope.targets import kind_of, recognise
+from layerscope.targets.cells import Column
 from layerscope.targets.chords import CHORD_NAMES, Chords, chord_number
-from layerscope.targets.kind import Column
 from layerscope.targets.spans import Spans
 
 MEASURES = {metric.name: metric.measure for metric in Chords.metrics}

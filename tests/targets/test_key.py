@@ -5,8 +5,10 @@ import pytest
 
 from layerscope.errors import DataError
 from layerscope.targets import recognise
-from layerscope.targets.key import KEY_NAMES, Key, key_name
-from layerscope.targets.kind import Column, Labels
+from layerscope.targets.cells import Column
+from layerscope.targets.key import Key
+from layerscope.targets.key_names import KEY_NAMES, key_name
+from layerscope.targets.kind import Labels
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from sklearn import metrics as sklearn_metrics
 
 from layerscope.errors import DataError, UsageError
 from layerscope.targets import (
-    BUILT_IN,
     KINDS,
     Column,
     kind_named,
@@ -25,8 +24,9 @@ from layerscope.targets import (
     register,
 )
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.key import KEY_NAMES
+from layerscope.targets.key_names import KEY_NAMES
 from layerscope.targets.kind import Labels
+from layerscope.targets.registry import BUILT_IN
 
 
 def key_reference(*, both):

@@ -6,7 +6,8 @@ from sklearn import metrics as sklearn_metrics
 
 from layerscope.errors import DataError
 from layerscope.targets import Values, labels_of, recognise
-from layerscope.targets.kind import Column, Labels
+from layerscope.targets.cells import Column
+from layerscope.targets.kind import Labels
 
 
 def test_many_whole_numbers_are_values_unless_said_otherwise():

@@ -20,7 +20,7 @@ from layerscope.probes.frame_targets import plan_tracks
 from layerscope.study.options import make_plan
 from layerscope.study.study_tasks import load_tasks, refuse_leaks, tasks_left_out
 from layerscope.targets.chords import CHORD_NAMES, chord_number
-from layerscope.targets.key import is_key, key_name
+from layerscope.targets.key_names import is_key, key_name
 from layerscope.tasks import TASKS
 from layerscope.tasks.gtzan import annotated_clips, listed_clips
 from layerscope.tasks.harmonix import annotated_songs, function_of

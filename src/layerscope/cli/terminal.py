@@ -88,13 +88,12 @@ def list_tasks() -> Table:
     """Return the tasks of the benchmark as a table."""
     from layerscope.targets import kinds
     from layerscope.tasks import PAPER_TASKS, data_directory, known_tasks
-    from layerscope.tasks.fetch import size_of
 
     table = plain_table("name", "kind", "train", "valid", "test", "metric", "size", "on disk", "paper", "licence")
     for name, task in known_tasks().items():
         sizes = [f"{task.expected[split]:,}" if split in task.expected else "?" for split in ("train", "valid", "test")]
         there = "yes" if (data_directory() / task.folder).is_dir() else "no"
-        table.add_row(name, task.kind, *sizes, kinds()[task.kind].metrics[0].name, size_of(task.source), there,
+        table.add_row(name, task.kind, *sizes, kinds()[task.kind].metrics[0].name, task.source.size, there,
                       "yes" if name in PAPER_TASKS else "", task.source.licence)  # fmt: skip
     table.caption = f"Data are looked for in {data_directory()} (LAYERSCOPE_DATA, or --root)."
     return table

@@ -4,7 +4,7 @@ import torch
 from joblib import cpu_count
 
 from layerscope.encoders.encoder import Encoder, parse_layers
-from layerscope.encoders.model_names import load_encoder
+from layerscope.encoders.model_loading import load_encoder
 from layerscope.encoders.own_encoder import verify
 from layerscope.encoders.plain_features import BASELINES
 from layerscope.encoders.published_models import MODELS

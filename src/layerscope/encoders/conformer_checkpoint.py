@@ -31,7 +31,10 @@ from layerscope.encoders.state_dicts import (
 )
 from layerscope.errors import ModelError
 
-__all__ = ["MEL_NAMES", "MULAN", "Checkpoint", "build_model", "common_pretraining", "read_checkpoint"]
+__all__ = [
+    "MEL_NAMES", "MULAN", "UNDERSTOOD", "UNDERSTOOD_BLOCK", "Checkpoint", "build_model", "common_pretraining",
+    "read_checkpoint",
+]  # fmt: skip
 
 Family = Literal["muq", "musicfm"]
 
@@ -41,20 +44,11 @@ MULAN = "mulan.audio.model."
 MULAN_MUQ = {"name": "OpenMuQ/MuQ-large-msd-iter"}
 
 #: What this project computes; a configuration that asks for something else is refused by name.
-UNDERSTOOD = {
-    "label_rate": 25,
-    "hop_length": 240,
-    "n_mels": 128,
-    "features": ["melspec_2048"],
-    "is_flash": False,
-}
+UNDERSTOOD = {"label_rate": 25, "hop_length": 240, "n_mels": 128, "features": ["melspec_2048"], "is_flash": False}
 #: Of facebook/wav2vec2-conformer-rope-large-960h-ft, from whose configuration both models took their blocks.
 UNDERSTOOD_BLOCK = {
-    "position_embeddings_type": "rotary",
-    "rotary_embedding_base": 10000,
-    "hidden_act": "swish",
-    "layer_norm_eps": 1e-5,
-}
+    "position_embeddings_type": "rotary", "rotary_embedding_base": 10000, "hidden_act": "swish", "layer_norm_eps": 1e-5,
+}  # fmt: skip
 #: Name of a tensor of the front end → what MusicFM's files call it; MuQ's leave it out.
 MEL_NAMES = {
     "mel.window": "preprocessor_melspec_2048.mel_stft.spectrogram.window",
@@ -155,12 +149,17 @@ def strip_prefix(tensors: Mapping[str, Tensor], weights: Path) -> dict[str, Tens
     return renamed
 
 
-def muq_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int | None) -> Checkpoint:
-    """Combine MuQ's tensors with the configuration beside them."""
+def settings_beside(weights: Path, family: str) -> tuple[Path, dict[str, Any]]:
+    """Return the path and the content of the configuration beside a file of weights."""
     path = weights.parent / "config.json"
     if not path.is_file():
-        raise ModelError(f"{weights}: no config.json beside it (MuQ's layout has one)")
-    written = read_json(path, ModelError)
+        raise ModelError(f"{weights}: no config.json beside it ({family}'s layout has one)")
+    return path, read_json(path, ModelError)
+
+
+def muq_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int | None) -> Checkpoint:
+    """Combine MuQ's tensors with the configuration beside them."""
+    path, written = settings_beside(weights, "MuQ")
     block = setting(path, written, "w2v2_config", dict)
     refuse_others(path, written, UNDERSTOOD)
     refuse_others(path, block, UNDERSTOOD_BLOCK)
@@ -192,10 +191,7 @@ def musicfm_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int
 
 def mulan_checkpoint(weights: Path, named: dict[str, Tensor], num_heads: int | None) -> Checkpoint:
     """Return the MuQ in MuQ-MuLan's audio tower; sizes are read off the tensors, as none are written."""
-    path = weights.parent / "config.json"
-    if not path.is_file():
-        raise ModelError(f"{weights}: no config.json beside it (MuQ-MuLan's layout has one)")
-    written = read_json(path, ModelError)
+    path, written = settings_beside(weights, "MuQ-MuLan")
     refuse_others(path, setting(path, written, "audio_model", dict), MULAN_MUQ)
     seconds = setting(path, setting(path, written, "mulan", dict), "clip_secs", int)
     tower = {name.removeprefix(MULAN): tensor for name, tensor in named.items() if name.startswith(MULAN)}

@@ -30,7 +30,9 @@ from layerscope.atomic_files import NO_PLACE, cache_directory, file_digest, read
 from layerscope.encoders.state_dicts import WEIGHTS, shard_names
 from layerscope.errors import LayerscopeError, ModelError, ResourceError, UsageError
 
-__all__ = ["FAILURES", "continue_download", "fetch_files", "fetch_repository", "local_directory", "place_fault"]
+__all__ = [
+    "FAILURES", "continue_download", "fetch_files", "fetch_repository", "gated", "local_directory", "place_fault",
+]  # fmt: skip
 
 #: All that a request may raise: what the hub's client raises is the base of the hub's own error, and no OSError; a
 #: proxy of a kind that is not known or not installed is a ValueError or an ImportError.
@@ -225,14 +227,18 @@ def commit_of(repository: str, revision: str) -> str:
     return commit
 
 
+def gated(page: str) -> str:
+    """Return what is to be done about a gated repository, whose page on the hub is given."""
+    return (
+        f"is gated: accept its terms at https://huggingface.co/{page}, then give a token (`hf auth login`, or HF_TOKEN)"
+    )
+
+
 def unreachable(repository: str, revision: str, name: str, error: Exception) -> LayerscopeError:
     """Return the error for a file that could not be fetched, with the way out."""
     where = f"{repository} at {revision[:7]}"
     if isinstance(error, GatedRepoError):
-        return ModelError(
-            f"{where} is gated: accept its terms at https://huggingface.co/{repository}, then give a token "
-            "(`hf auth login`, or HF_TOKEN)"
-        )
+        return ModelError(f"{where} {gated(repository)}")
     if fault := place_fault(own_directory(repository, revision) / name, error):
         return fault
     if isinstance(error, OfflineModeIsEnabled):

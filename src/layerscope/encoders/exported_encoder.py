@@ -15,7 +15,7 @@ from layerscope.encoders.dasheng import DashengConfig, DashengModel
 from layerscope.encoders.encoder import Encoder, LayeredEncoder, LayeredModel
 from layerscope.encoders.huggingface import LibraryModel
 from layerscope.encoders.mert2 import Mert2Config, Mert2Model
-from layerscope.encoders.model_names import build_from_directory
+from layerscope.encoders.model_loading import build_from_directory
 from layerscope.encoders.plain_features import BASELINES, Baseline
 from layerscope.encoders.precision_effect import refuse_wrong_states
 from layerscope.encoders.state_dicts import load_strictly, read_tensors

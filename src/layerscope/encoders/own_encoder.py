@@ -1,21 +1,14 @@
-"""Your own encoder: found by its address or as an installed package's entry point, and held to the contract.
-
-The address ``package.module:factory`` names a callable that takes nothing and returns an `Encoder`; importing it runs
-your code, which is why it is never done for a name that you did not write out. A package offers names through the
-entry-point group ``layerscope.encoders``.
-"""
+"""An encoder of somebody's own, held to the contract: what it says of itself, its states, and what its code raises."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 import math
-import sys
 import sysconfig
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +19,9 @@ from layerscope.encoders.encoder import Encoder, LayeredEncoder
 from layerscope.errors import LayerscopeError, ModelError, ResourceError
 
 __all__ = [
-    "OutOfMemory",
-    "author_answers",
-    "encode_batch",
-    "installed_encoders",
-    "is_own",
-    "load_custom",
-    "memory_faults",
-    "verify",
-]
+    "OutOfMemory", "author_answers", "encode_batch", "is_own", "memory_faults", "refuse_attributes", "verify",
+]  # fmt: skip
 
-GROUP = "layerscope.encoders"
 #: What an encoder must say of itself, and how.
 ATTRIBUTES: dict[str, tuple[type, ...]] = {
     "name": (str,),
@@ -53,32 +38,6 @@ LOWEST_RATE = 1000
 ROUNDING = 1e-4
 #: Of noise to check with: long enough to tell a wrong frame rate from a frame lost at an edge.
 SECONDS = 2.0
-
-
-def installed_encoders() -> dict[str, EntryPoint]:
-    """Return the encoders that installed packages offer."""
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
-
-
-def load_custom(address: str) -> Encoder:
-    """Return the encoder that a factory makes, once it has kept the contract.
-
-    Parameters
-    ----------
-    address : str
-        ``package.module:factory``, importable or in the working directory, or the name of an entry point.
-
-    Raises
-    ------
-    ModelError
-        If it cannot be imported or breaks the contract, saying what to mend.
-    """
-    offered = installed_encoders().get(address)
-    with author_answers(address, offered.module if offered else address.partition(":")[0]):
-        factory = offered.load() if offered else find_factory(address)
-        encoder = factory()
-        verify(encoder, address)
-    return encoder
 
 
 def is_own(encoder: Encoder) -> bool:
@@ -113,8 +72,7 @@ def encode_batch(encoder: Encoder, waveforms: Tensor, names: str) -> list[Tensor
     # What is kept outlives the batch, and would hold on to all that gradients need.
     with author_answers(subject, type(encoder).__module__), memory_faults(encoder.name, names), torch.no_grad():
         states = encoder.encode(waveforms)
-    refuse_shape(encoder, states, subject, waveforms)
-    return list(states.unbind(dim=1)) if isinstance(states, Tensor) else list(states)
+    return states_of_layers(encoder, states, subject, waveforms)
 
 
 class OutOfMemory(ResourceError):
@@ -180,31 +138,6 @@ def place_of(error: BaseException, module: str) -> str:
     return f" ({file}, line {line})" if file else ""
 
 
-def find_factory(address: str) -> Any:
-    """Import the callable of an address."""
-    module_name, _, attribute = address.partition(":")
-    if not all(part.isidentifier() for part in (*module_name.split("."), attribute)):
-        raise ModelError(f"{address}: is no address of an encoder; write package.module:factory")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        # At the end, so that no file here takes the place of an installed package.
-        sys.path.append(here)
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        # What the module itself asks for in vain is its author's error.
-        if not f"{module_name}.".startswith(f"{error.name}."):
-            raise
-        mend = f"write {module_name[:-3]}:{attribute}" if module_name.endswith(".py") else ""
-        mend = mend or f"run where '{module_name}' can be found"
-        raise ModelError(f"{address}: cannot be imported ({error}); {mend}") from error
-    factory = getattr(module, attribute, None)
-    if not callable(factory):
-        mend = f"; '{attribute}' is one, not a function that returns it" if isinstance(factory, Encoder) else ""
-        raise ModelError(f"{address}: module '{module_name}' has no callable '{attribute}'{mend}")
-    return factory
-
-
 def verify(encoder: Any, address: str) -> None:
     """Raise if an object is not an encoder as `Encoder` describes one, with the first thing to mend.
 
@@ -235,8 +168,7 @@ def verify(encoder: Any, address: str) -> None:
     # Two clips, to see whether a batch mixes them.
     noise = torch.randn(2, int(SECONDS * encoder.sample_rate), generator=torch.Generator().manual_seed(0)) * 0.1
     # First, because what follows takes shapes for granted.
-    refuse_shape(encoder, encoder.encode(noise), address, noise)
-    states = encoder.layer_states(noise)
+    states = states_of_layers(encoder, encoder.encode(noise), address, noise)
     if not all(map(torch.equal, states, encoder.layer_states(noise))):
         raise ModelError(f"{address}: the same waveforms gave other states: set evaluation mode, seed what is random")
     if not all(map(alike, encoder.layer_states(noise[:1]), (layer[:1] for layer in states))):
@@ -284,8 +216,8 @@ def refuse_attributes(encoder: Encoder, address: str) -> None:
     except (AttributeError, TypeError):  # by default it is made of `dim`
         widths = ()
     if len(widths) != len(layers) or not all(type(width) is int and width > 0 for width in widths):
-        found = repr(getattr(encoder, "dim", "not set"))
-        raise ModelError(f"{address}: 'dim' is {found}; set it to a int, or 'widths' to one for each layer")
+        dim = repr(getattr(encoder, "dim", "not set"))
+        raise ModelError(f"{address}: 'dim' is {dim}; set it to a int, or 'widths' to one for each layer")
 
 
 def alike(one: Tensor, other: Tensor) -> bool:
@@ -293,14 +225,14 @@ def alike(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and bool((one - other).abs().max() <= ROUNDING * max(1.0, float(other.abs().max())))
 
 
-def refuse_shape(encoder: Encoder, states: Any, address: str, waveforms: Tensor) -> None:
-    """Raise if the states of waveforms have another type, shape or rate than the encoder says."""
+def states_of_layers(encoder: Encoder, states: Any, address: str, waveforms: Tensor) -> list[Tensor]:
+    """Return what `encode` gave, layer by layer, or raise if it is of another type, shape or rate than said."""
     whole, clips = isinstance(states, Tensor), len(waveforms)
     layers = [states] if whole else list(states) if isinstance(states, (list, tuple)) else [states]
     wrong = [layer for layer in layers if not isinstance(layer, Tensor) or layer.dtype != torch.float32]
     if wrong:
-        found = getattr(wrong[0], "dtype", None) or instead(wrong[0])
-        raise ModelError(f"{address}: encode returned {found}; return a float32 tensor, or one for each layer")
+        given = getattr(wrong[0], "dtype", None) or instead(wrong[0])
+        raise ModelError(f"{address}: encode returned {given}; return a float32 tensor, or one for each layer")
     if whole:
         shape, wanted = tuple(states.shape), (clips, len(encoder.layers), "frame", encoder.widths[0])
         if len(set(encoder.widths)) > 1 or len(shape) != 4 or (shape[:2], shape[3]) != (wanted[:2], wanted[3]):
@@ -324,3 +256,4 @@ def refuse_shape(encoder: Encoder, states: Any, address: str, waveforms: Tensor)
     if not frames and seconds * encoder.sample_rate >= encoder.minimum_samples:
         needed = f"{waveforms.shape[1]} samples gave no frame; return one at least, or raise minimum_samples"
         raise ModelError(f"{address}: {needed} ({encoder.minimum_samples})")
+    return layers

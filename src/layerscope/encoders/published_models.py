@@ -159,35 +159,14 @@ ON_THE_HUB = [
     replace(MERT2, name="hf:m-a-p/MERT-v2-FullSong"),
     ModelFacts("hf:m-a-p/music2vec-v1", 12, 768, 95, "MIT, as its page says", 16_000, 50.0, LIBRARY),
     ModelFacts("hf:OpenMuQ/MuQ-MuLan-large", 12, 1024, 333, NON_COMMERCIAL),
-    ModelFacts(
-        "hf:laion/larger_clap_music",
-        18,
-        1024,
-        68,
-        "Apache-2.0",
-        48_000,
-        3.2,
-        LIBRARY,
-        "blocks of audio_encoder",
-        (128, 25.6),
-    ),
+    ModelFacts("hf:laion/larger_clap_music", 18, 1024, 68, "Apache-2.0", 48_000, 3.2, LIBRARY,
+               "blocks of audio_encoder", (128, 25.6)),
     ModelFacts("hf:mispeech/dasheng-base", 12, 768, 86, "Apache-2.0", 16_000, hidden_states="blocks[0–11]"),
-    ModelFacts(
-        "hf:facebook/encodec_32khz",
-        6,
-        128,
-        29,
-        NON_COMMERCIAL,
-        32_000,
-        50.0,
-        LIBRARY,
-        "stages of encoder",
-        (64, 32_000.0),
-    ),
-    ModelFacts(
-        "hf:descript/dac_44khz", 5, 1024, 22, "MIT", 44_100, 44_100 / 512, LIBRARY, "stages of encoder", (64, 44_100.0)
-    ),
-]
+    ModelFacts("hf:facebook/encodec_32khz", 6, 128, 29, NON_COMMERCIAL, 32_000, 50.0, LIBRARY,
+               "stages of encoder", (64, 32_000.0)),
+    ModelFacts("hf:descript/dac_44khz", 5, 1024, 22, "MIT", 44_100, 44_100 / 512, LIBRARY,
+               "stages of encoder", (64, 44_100.0)),
+]  # fmt: skip
 
 
 def packaged(name: str) -> Path:

@@ -18,27 +18,15 @@ from layerscope.atomic_files import read_json
 from layerscope.errors import ModelError
 
 __all__ = [
-    "WEIGHTS",
-    "Shapes",
-    "common_prefix",
-    "load_strictly",
-    "read_tensors",
-    "refuse_others",
-    "setting",
-    "shard_names",
+    "WEIGHTS", "Shapes", "common_prefix", "load_strictly", "read_tensors", "refuse_others", "setting", "shard_names",
     "weights_beside",
-]
+]  # fmt: skip
 
 Shapes = dict[str, tuple[int, ...]]
 T = TypeVar("T")
 
 #: The names of weights in the transformers library's layout; an index names the shards of a large model.
-WEIGHTS = (
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-)
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 #: What training in parallel and compiling put before every name.
 WRAPPERS = ("module.", "_orig_mod.")
 #: Begins the few lines that a clone without Git LFS has in place of the weights.

@@ -141,11 +141,11 @@ def fit_residual(quantizer: ResidualQuantizer, stacked: Tensor, steps: int) -> N
 
 def make_optimizer(model: MaskedModel, recipe: Recipe) -> torch.optim.AdamW:
     """Return the optimizer; norms and biases do not decay."""
-    wanted = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
         # This decay and the betas below are those of fairseq's recipes for wav2vec 2.0 and HuBERT.
-        {"params": [one for one in wanted if one.ndim > 1], "weight_decay": 0.01},
-        {"params": [one for one in wanted if one.ndim <= 1], "weight_decay": 0.0},
+        {"params": [tensor for tensor in trained if tensor.ndim > 1], "weight_decay": 0.01},
+        {"params": [tensor for tensor in trained if tensor.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)
 

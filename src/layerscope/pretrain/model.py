@@ -87,10 +87,10 @@ class MaskedModel(nn.Module):
 
     def tokens(self, mel: Tensor, semitones: Tensor) -> Tensor:
         """Return what is to be named, (batch, token, codebook), of normalised mel and of semitones."""
-        found: Tensor = self.quantizer(stack_frames(mel))
+        codes: Tensor = self.quantizer(stack_frames(mel))
         if self.pitch_quantizer is None:
-            return found
-        return torch.cat([found, self.pitch_quantizer(pitch_frames(semitones))], dim=-1)
+            return codes
+        return torch.cat([codes, self.pitch_quantizer(pitch_frames(semitones))], dim=-1)
 
     def forward(self, sound: Sound) -> Outcome:
         """Hide spans of a sound, and compare what the model names them with what they are."""

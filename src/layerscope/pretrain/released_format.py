@@ -10,7 +10,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from layerscope.atomic_files import write_atomically, write_json
-from layerscope.encoders.conformer_checkpoint import MEL_NAMES, common_pretraining
+from layerscope.encoders.conformer_checkpoint import MEL_NAMES, UNDERSTOOD, UNDERSTOOD_BLOCK, common_pretraining
 from layerscope.errors import ModelError
 from layerscope.pretrain.model import MaskedModel
 from layerscope.pretrain.recipe import Recipe
@@ -60,11 +60,7 @@ def muq_settings(model: MaskedModel, recipe: Recipe, statistics: dict[str, float
     """Return MuQ's configuration."""
     config = model.encoder.config
     return {
-        "label_rate": 25,
-        "hop_length": 240,
-        "n_mels": 128,
-        "features": ["melspec_2048"],
-        "is_flash": False,
+        **UNDERSTOOD,
         "encoder_dim": config.dim,
         "encoder_depth": config.depth,
         "conv_dim": config.channels,
@@ -73,10 +69,7 @@ def muq_settings(model: MaskedModel, recipe: Recipe, statistics: dict[str, float
         "codebook_size": model.linear.out_features,
         "stat": statistics,
         "w2v2_config": {
-            "position_embeddings_type": "rotary",
-            "rotary_embedding_base": 10000,
-            "hidden_act": "swish",
-            "layer_norm_eps": 1e-5,
+            **UNDERSTOOD_BLOCK,
             "num_attention_heads": config.heads,
             "intermediate_size": config.feedforward,
             "conv_depthwise_kernel_size": config.kernel,

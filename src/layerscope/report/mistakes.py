@@ -19,8 +19,10 @@ from layerscope.report.scatter import Scatter, scatter
 from layerscope.report.scores_by_name import class_scores, tag_scores
 from layerscope.report.track_strips import Strip, strip
 from layerscope.scores.verdict import Verdict
-from layerscope.targets.key import KEY_NAMES, PITCH_CLASSES, Key
+from layerscope.targets.key import Key
+from layerscope.targets.key_names import KEY_NAMES
 from layerscope.targets.kind import Kind
+from layerscope.targets.note_names import PITCH_CLASSES
 from layerscope.targets.over_time import KindOverTime
 
 Array = NDArray[np.float64]

@@ -12,27 +12,17 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from layerscope.scores.score_table import Results, Role, is_set
+from layerscope.scores.family_of_comparisons import TWO_SIDED, highest_deviation
+from layerscope.scores.resampling import LEVEL
+from layerscope.scores.score_table import Results, Role, is_set, matching, role_of
 
 __all__ = [
-    "LEVEL",
-    "TWO_SIDED",
-    "beats_controls",
-    "beats_permutations",
-    "chance_of",
-    "controls",
-    "judged_row",
-    "margin_below",
-    "role_in",
+    "beats_controls", "beats_permutations", "chance_of", "controls", "judged_row", "margin_below", "role_in",
     "spread_over_trainings",
-]
+]  # fmt: skip
 
-#: What the interval of `Results` is: 1.96 deviations to either side of a normal score.
-LEVEL = 0.95
-#: 1.64 deviations for a test to one side at 5 %, 1.96 to either side of an interval.
+#: Deviations for a test to one side at 5 %: 1.64.
 ONE_SIDED = float(stats.norm.ppf(LEVEL))
-TWO_SIDED = float(stats.norm.ppf((1 + LEVEL) / 2))
-ROLES: tuple[Role, ...] = ("plain", "untrained", "trained")
 
 
 def beats_controls(results: Results, row: pd.Series) -> bool:
@@ -64,12 +54,9 @@ def chance_of(results: Results, row: pd.Series) -> float:
 
 def controls(results: Results, row: pd.Series) -> list[float]:
     """Return the scores of a row's model and probe with shuffled labels, one a permutation."""
-    table = results.table
-    wanted = {"task": row.task, "model": row.model, "probe": row.probe, "metric": row.metric}
-    rows = table[(table.input == "shuffled") & (table.split == "test")]
-    for column, value in wanted.items():
-        rows = rows[rows[column] == value]
-    return [float(value) for value in rows.value if not math.isnan(value)]
+    same = {"task": row.task, "model": row.model, "probe": row.probe, "metric": row.metric}
+    rows = matching(results.table, input="shuffled", split="test", **same)
+    return [float(value) for value in rows.value.dropna()]
 
 
 def judged_row(results: Results, row: pd.Series) -> pd.Series:
@@ -113,23 +100,16 @@ def deviations(results: Results, row: pd.Series) -> float:
     """Return how many deviations a score lies above its true one in 5 % of studies: 1.64, or more of the luckiest.
 
     Over folds the clips that choose among models and probes are those that test them, so that the luckiest is chosen.
-    The highest of all, each in units of its deviation, then takes the place of one (single-step maximum: Romano & Wolf
-    2005). Where clips of their own choose, there is nothing to make up for.
+    The highest of all then takes the place of one. Where clips of their own choose, there is nothing to make up for.
     """
     models = results.models(role_in(results, row))
     family = results.of(task=row.task, metric=row.metric, input="nested")
     family = family[family.model.isin(models)]
     noise = results.draws[family.index].astype(np.float64) - family.value.to_numpy()[:, None]
-    noise = noise[:, ~np.isnan(noise).any(axis=0)]
-    # An input that scores alike in every resample has no deviation to be measured in.
-    noise = noise[noise.std(axis=1) > 0] if noise.size else noise
-    if not noise.size:
-        return ONE_SIDED
-    highest = (noise / noise.std(axis=1, keepdims=True)).max(axis=0)
-    # Never easier than for a single input that clips of its own have chosen.
-    return max(ONE_SIDED, float(np.quantile(highest, LEVEL)))
+    # Never easier than for a single input that clips of its own have chosen; of nothing that varies it is NaN.
+    return float(np.fmax(ONE_SIDED, highest_deviation(noise[:, ~np.isnan(noise).any(axis=0)])))
 
 
 def role_in(results: Results, row: pd.Series) -> Role:
     """Return what a row's model is in a study."""
-    return next(role for role in ROLES if row.model in results.models(role))
+    return role_of(results.facts["models"][row.model])

@@ -48,16 +48,16 @@ def beyond_plain(results: Results, task: str, model: str, probe: str) -> list[Be
     """
     plain = results.facts["tasks"][task].get("beyond_plain", {}).get(model, {}).get(probe)
     rows = results.of(task=task, probe=probe, metric=results.primary(task))
-    own = rows[rows.model == model]
-    both = [row for _, row in own[own.input == "plain+layer"].iterrows()]
+    of_model = rows[rows.model == model]
+    both = [row for _, row in of_model[of_model.input == "plain+layer"].iterrows()]
     if plain is None or not both:
         return []
     # Where windows differ, held against what stands beside the layers, alone.
     if plain["clip_means"]:
-        alone = own[own.input == "plain"].iloc[0]
+        alone = of_model[of_model.input == "plain"].iloc[0]
     else:
         alone = rows[(rows.model == plain["model"]) & (rows.input == plain["input"])].iloc[0]
-    layers = {row.layer: row for _, row in own[own.input == "layer"].iterrows()}
+    layers = {row.layer: row for _, row in of_model[of_model.input == "layer"].iterrows()}
     adds = gains(results, [(row, alone) for row in both])
     lacks = gains(results, [(row, layers[row.layer]) for row in both])
     return [BeyondPlain(int(row.layer), *pair) for row, *pair in zip(both, adds, lacks, strict=True)]

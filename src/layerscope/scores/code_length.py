@@ -11,15 +11,51 @@ label of each answer is added to what it has seen (Krichevsky & Trofimov 1981): 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
+from layerscope.scores.family_of_comparisons import highest_deviation
+from layerscope.scores.learning_curve import over_draws
+from layerscope.scores.resampling import (
+    FEWEST_GROUPS,
+    RESAMPLES,
+    best_set,
+    effective_groups,
+    interval,
+    resample_weights,
+)
 from layerscope.targets.kind import Form, Labels
 
-__all__ = ["bits_of", "has_code", "probabilities_of", "uniform_bits"]
+__all__ = ["Code", "bits_of", "code_table", "has_code", "probabilities_of", "uniform_bits"]
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Code:
+    """What the labels cost in bits with one input.
+
+    Attributes
+    ----------
+    label : dict
+        As of a curve, without metric.
+    uniform : float
+        Bits a label where all answers have equal chances.
+    bits, control : ndarray, shape (draw, clip)
+        Of each training clip's label, and of the label that it has when labels have changed places.
+    """
+
+    label: dict[str, Any]
+    uniform: float
+    bits: Array
+    control: Array
 
 
 def has_code(form: Form) -> bool:
@@ -101,3 +137,47 @@ def bits_of(probabilities: Array, labels: Labels) -> Array:
         return -np.log2(probabilities[np.arange(len(probabilities)), labels.values])
     bits: Array = -np.log2(np.where(labels.values > 0.5, probabilities, 1 - probabilities)).mean(axis=1)
     return bits
+
+
+def code_table(codes: Sequence[Code], groups: NDArray[np.int64], seed: int) -> pd.DataFrame:
+    """Return a row for each input: bits a label, how many times shorter that is than the uniform code, and selectivity.
+
+    Parameters
+    ----------
+    codes : sequence of Code
+        Of all inputs of a task.
+    groups : ndarray of int, shape (clip,)
+        What is resampled as a whole.
+    seed : int
+        Of the resamples.
+    """
+    told = np.flatnonzero(np.isfinite(codes[0].bits[0]))
+    enough = effective_groups(groups[told]) >= FEWEST_GROUPS
+    weights = resample_weights(groups[told], seed) if enough else None
+    rows, draws, gains = [], [], []
+    for code in codes:
+        bits, resampled = mean_bits(code.bits[:, told], weights)
+        control, resampled_control = mean_bits(code.control[:, told], weights)
+        draws.append(resampled)
+        gains.append(resampled_control - resampled)
+        low, high = interval(resampled, bits)
+        select_low, select_high = interval(gains[-1], control - bits)
+        rows.append(
+            {**code.label, "clips": len(told), "draws": len(code.bits),
+             "uniform": code.uniform, "bits": bits, "ci_low": low, "ci_high": high, "compression": code.uniform / bits,
+             "control": control, "selectivity": control - bits, "selectivity_low": select_low,
+             "selectivity_high": select_high}
+        )  # fmt: skip
+    table = pd.DataFrame(rows).astype({"layer": "Int64"})
+    table["in_best_set"] = best_set(list(-table.bits), -np.stack(draws))
+    # The highest of many is lucky, so that the bound is that of all together.
+    noise = np.stack(gains) - table.selectivity.to_numpy()[:, None]
+    table["beats_control"] = table.selectivity - highest_deviation(noise) * noise.std(axis=1) > 0
+    return table
+
+
+def mean_bits(bits: Array, weights: Array | None) -> tuple[float, Array]:
+    """Return the mean of bits, (draw, clip), and that in every resample of draws and clips; NaN where none is made."""
+    if weights is None:
+        return float(bits.mean()), np.full(RESAMPLES, math.nan)
+    return float(bits.mean()), over_draws(bits @ weights.T / weights.sum(axis=1))

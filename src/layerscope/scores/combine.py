@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.errors import UsageError
-from layerscope.scores.score_table import Results
+from layerscope.scores.score_table import Results, with_model_names
 
 __all__ = ["combine", "names_by_window", "renamed"]
 
@@ -130,19 +130,14 @@ def names_by_window(runs: Sequence[Results], windows: Sequence[float | None]) ->
 
 def renamed(run: Results, names: Mapping[str, str]) -> Results:
     """Return results whose models are called otherwise."""
-    facts = {
-        **run.facts,
-        **{
-            key: {names.get(name, name): told for name, told in run.facts.get(key, {}).items()}
-            for key in ("models", "passes")
-        },
-    }
-    facts["tasks"] = {
-        task: told
-        | {key: {names.get(name, name): each for name, each in told[key].items()} for key in BY_MODEL if key in told}
-        for task, told in run.facts["tasks"].items()
-    }
-    table, summary = (frame.assign(model=frame.model.replace(dict(names))) for frame in (run.table, run.summary))
+
+    def with_names(facts: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+        return {**facts, **{key: {names.get(name, name): of_model for name, of_model in facts[key].items()}
+                            for key in keys if key in facts}}  # fmt: skip
+
+    facts = with_names(run.facts, ("models", "passes"))
+    facts["tasks"] = {task: with_names(of_task, BY_MODEL) for task, of_task in run.facts["tasks"].items()}
+    table, summary = (with_model_names(frame, names) for frame in (run.table, run.summary))
     return replace(run, table=table, summary=summary, facts=facts)
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerscope.scores.against_controls import LEVEL, chance_of, controls, spread_over_trainings
+from layerscope.scores.against_controls import chance_of, controls, spread_over_trainings
+from layerscope.scores.family_of_comparisons import highest_deviation
 from layerscope.scores.score_table import Results
 
 __all__ = ["concept_scores"]
@@ -62,15 +63,10 @@ def mean_of(scores: list[float]) -> float:
 def above(table: pd.DataFrame, draws: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return which scores are shown to lie above their ``floor``, in 95 % of maps all of them rightly.
 
-    The highest of all cells by chance, each in units of its deviation, is what one must exceed (single-step maximum:
-    Romano & Wolf 2005); trainings that share clips spread scores wider than resampled clips say (``spread``).
+    Trainings that share clips spread scores wider than resampled clips say (``spread``).
     """
     noise = draws - table.accuracy.to_numpy()[:, None]
     deviation = noise.std(axis=1)
-    varying = deviation > 0
-    if not varying.any():
-        return np.zeros(len(table), dtype=bool)
-    highest = (noise[varying] / deviation[varying][:, None]).max(axis=0)
-    margin = np.quantile(highest, LEVEL) * deviation * table.spread.to_numpy()
+    margin = highest_deviation(noise) * deviation * table.spread.to_numpy()
     # An interval that is not there, of too few groups, is NaN, and nothing exceeds it.
-    return np.asarray((table.accuracy.to_numpy() - margin > table.floor.to_numpy()) & varying)
+    return np.asarray((table.accuracy.to_numpy() - margin > table.floor.to_numpy()) & (deviation > 0))

@@ -169,11 +169,7 @@ class Evaluation:
 
 
 def evaluations(
-    labels: Labels,
-    parts: Sequence[Part],
-    groups: NDArray[np.int64],
-    seed: int,
-    units: NDArray[np.int64] | None = None,
+    labels: Labels, parts: Sequence[Part], groups: NDArray[np.int64], seed: int, units: NDArray[np.int64] | None = None
 ) -> dict[str, Evaluation]:
     """Return the evaluation of the validation and the test split, folds put together.
 

@@ -1,4 +1,4 @@
-"""A family of paired differences, judged together: each further comparison is one more chance to be lucky."""
+"""A family of scores or differences, judged together: each further one is one more chance to be lucky."""
 
 from __future__ import annotations
 
@@ -6,12 +6,50 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
-from layerscope.scores.against_controls import LEVEL, TWO_SIDED
+from layerscope.scores.resampling import LEVEL
 from layerscope.scores.score_table import Comparison
 
-__all__ = ["corrected"]
+__all__ = ["TWO_SIDED", "corrected", "highest_deviation"]
+
+#: Deviations to either side of a normal score that its interval holds: 1.96.
+TWO_SIDED = float(stats.norm.ppf((1 + LEVEL) / 2))
+
+
+def highest_deviation(noise: NDArray[np.float64], *, both_sides: bool = False) -> float:
+    """Return how far the highest of several scores lies above its true one in 5 % of studies, in its own deviations.
+
+    What any of them must exceed for all to be judged rightly (single-step maximum: Romano & Wolf 2005).
+
+    Parameters
+    ----------
+    noise : ndarray, shape (score, resample)
+        Each score in the same resamples, less its value.
+    both_sides : bool
+        Whether one that lies far below counts as well.
+
+    Returns
+    -------
+    float
+        NaN where no score varies.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(size=(10, 5000))  # ten scores that have nothing to do with each other
+    >>> round(highest_deviation(noise[:1]), 1), round(highest_deviation(noise), 1)
+    (1.7, 2.6)
+    """
+    if not noise.size:
+        return math.nan
+    deviations = noise.std(axis=1)
+    # A score that is alike in every resample has no deviation to be measured in.
+    varying = deviations > 0
+    if not varying.any():
+        return math.nan
+    distances = (np.abs(noise) if both_sides else noise)[varying] / deviations[varying, None]
+    return float(np.quantile(distances.max(axis=0), LEVEL))
 
 
 def corrected(gaps: Sequence[Comparison]) -> list[str]:

@@ -23,27 +23,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from layerscope.scores.evaluation import Evaluation
+from layerscope.scores.family_of_comparisons import highest_deviation
 from layerscope.scores.layer_selection import choose
-from layerscope.scores.resampling import (
-    FEWEST_GROUPS,
-    RESAMPLES,
-    best_set,
-    effective_groups,
-    interval,
-    resample_seeds,
-    resample_weights,
-    widen,
-)
-from layerscope.scores.score_table import FEW_LABELS, read_csv, write_csv
+from layerscope.scores.resampling import interval, resample_seeds, widen
+from layerscope.scores.score_table import FEW_LABELS, read_csv, with_model_names, write_csv
 
-__all__ = [
-    "Code", "Crossing", "Curve", "FewLabels", "code_table", "crossings", "curve_table", "over_draws",
-    "scored_curve",
-]  # fmt: skip
+__all__ = ["Crossing", "Curve", "FewLabels", "crossings", "curve_table", "over_draws", "scored_curve"]
 
 Array = NDArray[np.float64]
-#: Of a family of comparisons at most any is wrong in 5 % of studies.
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -69,26 +56,6 @@ class Curve:
     values: Array
     valid: Array
     draws: Array
-
-
-@dataclass(frozen=True)
-class Code:
-    """What the labels cost in bits with one input.
-
-    Attributes
-    ----------
-    label : dict
-        As of a curve, without metric.
-    uniform : float
-        Bits a label where all answers have equal chances.
-    bits, control : ndarray, shape (draw, clip)
-        Of each training clip's label, and of the label that it has when labels have changed places.
-    """
-
-    label: dict[str, Any]
-    uniform: float
-    bits: Array
-    control: Array
 
 
 @dataclass(frozen=True)
@@ -143,9 +110,14 @@ class FewLabels:
     crossings: pd.DataFrame
     code: pd.DataFrame
 
+    @property
+    def tables(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+        """Return the three, of which any may be empty."""
+        return self.curves, self.crossings, self.code
+
     def save(self, directory: Path) -> None:
         """Write each table that has rows; a directory holds none of another request."""
-        for name, table in zip(FEW_LABELS, (self.curves, self.crossings, self.code), strict=True):
+        for name, table in zip(FEW_LABELS, self.tables, strict=True):
             if len(table):
                 write_csv(directory / name, table)
 
@@ -159,14 +131,11 @@ class FewLabels:
 
     def only(self, task: str) -> FewLabels:
         """Return the tables of one task."""
-        tables = (self.curves, self.crossings, self.code)
-        return FewLabels(*(table[table.task == task] if len(table) else table for table in tables))
+        return FewLabels(*(table[table.task == task] if len(table) else table for table in self.tables))
 
     def renamed(self, called: Mapping[str, str]) -> FewLabels:
         """Return the tables with other names of models."""
-        tables = (self.curves, self.crossings, self.code)
-        named = (table.assign(model=table.model.replace(dict(called))) if len(table) else table for table in tables)
-        return FewLabels(*named)
+        return FewLabels(*(with_model_names(table, called) if len(table) else table for table in self.tables))
 
     @classmethod
     def joined(cls, parts: Sequence[FewLabels | None]) -> FewLabels | None:
@@ -174,8 +143,9 @@ class FewLabels:
         known = [part for part in parts if part is not None]
         if not known:
             return None
-        names = ("curves", "crossings", "code")
-        tables = ([table for part in known if len(table := getattr(part, name))] for name in names)
+        tables = (
+            [table for table in same if len(table)] for same in zip(*(part.tables for part in known), strict=True)
+        )
         whole = (pd.concat(each, ignore_index=True).drop_duplicates() if each else pd.DataFrame() for each in tables)
         return cls(*whole)
 
@@ -293,12 +263,12 @@ def crossings(curves: Sequence[Curve], sizes: Sequence[str], *, folds: bool) -> 
     rivals = {id(pair[0]): models[pair[0].label["model"]] if folds else [pair[0]] for pair in pairs}
     ahead = critical([(rival, whole, place) for few, whole, place in pairs for rival in rivals[id(few)]])
     behind = critical([(whole, rival, len(sizes) - 1) for few, whole, _ in pairs for rival in rivals[id(few)]])
-    found = []
+    shown = []
     for few, whole, place in pairs:
         now, later = told_apart(few, whole, place, ahead), told_apart(whole, few, len(sizes) - 1, behind)
         named = (few.label["model"], sizes[place], int(few.label["layer"]), int(whole.label["layer"]))
-        found.append(Crossing(*named, *now, now[1] > 0, *later, later[1] > 0))
-    return found
+        shown.append(Crossing(*named, *now, now[1] > 0, *later, later[1] > 0))
+    return shown
 
 
 def preferred(curves: Sequence[Curve], place: int) -> Curve:
@@ -315,10 +285,7 @@ def noise_of(first: Curve, second: Curve, place: int) -> tuple[float, Array]:
 def critical(pairs: Sequence[tuple[Curve, Curve, int]]) -> float:
     """Return how many deviations the largest of several differences lies from its true one in 5 % of studies."""
     noise = np.array([noise_of(*pair)[1] for pair in pairs if pair[0] is not pair[1]])
-    noise = noise[noise.std(axis=1) > 0] if noise.size else noise
-    if not noise.size:
-        return math.nan
-    return float(np.quantile(np.abs(noise / noise.std(axis=1, keepdims=True)).max(axis=0), LEVEL))
+    return highest_deviation(noise, both_sides=True)
 
 
 def told_apart(first: Curve, second: Curve, place: int, deviations: float) -> tuple[float, float, float]:
@@ -326,50 +293,3 @@ def told_apart(first: Curve, second: Curve, place: int, deviations: float) -> tu
     difference, noise = noise_of(first, second, place)
     half = deviations * float(noise.std())
     return difference, difference - half, difference + half
-
-
-def code_table(codes: Sequence[Code], groups: NDArray[np.int64], seed: int) -> pd.DataFrame:
-    """Return a row for each input: bits a label, how many times shorter that is than the uniform code, and selectivity.
-
-    Parameters
-    ----------
-    codes : sequence of Code
-        Of all inputs of a task.
-    groups : ndarray of int, shape (clip,)
-        What is resampled as a whole.
-    seed : int
-        Of the resamples.
-    """
-    told = np.flatnonzero(np.isfinite(codes[0].bits[0]))
-    enough = effective_groups(groups[told]) >= FEWEST_GROUPS
-    weights = resample_weights(groups[told], seed) if enough else None
-    rows, draws, gains = [], [], []
-    for code in codes:
-        bits, resampled = mean_bits(code.bits[:, told], weights)
-        control, resampled_control = mean_bits(code.control[:, told], weights)
-        draws.append(resampled)
-        gains.append(resampled_control - resampled)
-        low, high = interval(resampled, bits)
-        select_low, select_high = interval(gains[-1], control - bits)
-        rows.append(
-            {**code.label, "clips": len(told), "draws": len(code.bits),
-             "uniform": code.uniform, "bits": bits, "ci_low": low, "ci_high": high, "compression": code.uniform / bits,
-             "control": control, "selectivity": control - bits, "selectivity_low": select_low,
-             "selectivity_high": select_high}
-        )  # fmt: skip
-    table = pd.DataFrame(rows).astype({"layer": "Int64"})
-    table["in_best_set"] = best_set(list(-table.bits), -np.stack(draws))
-    # The highest of many is lucky, so that the bound is that of all together.
-    noise = np.stack(gains) - table.selectivity.to_numpy()[:, None]
-    spread = noise.std(axis=1)
-    known = spread > 0
-    highest = np.quantile((noise[known] / spread[known, None]).max(axis=0), LEVEL) if known.any() else math.nan
-    table["beats_control"] = table.selectivity - highest * spread > 0
-    return table
-
-
-def mean_bits(bits: Array, weights: Array | None) -> tuple[float, Array]:
-    """Return the mean of bits, (draw, clip), and that in every resample of draws and clips; NaN where none is made."""
-    if weights is None:
-        return float(bits.mean()), np.full(RESAMPLES, math.nan)
-    return float(bits.mean()), over_draws(bits @ weights.T / weights.sum(axis=1))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from layerscope.errors import DataError
-from layerscope.scores.score_table import read_csv, write_csv
+from layerscope.scores.score_table import read_csv, with_model_names, write_csv
 
 __all__ = ["LEFT_OUT_COLUMNS", "ROBUSTNESS_COLUMNS", "ROBUSTNESS_FILES", "Robustness"]
 
@@ -69,7 +69,7 @@ class Robustness:
     def joined(cls, runs: Sequence[Robustness | None], names: Sequence[Mapping[str, str]]) -> Robustness | None:
         """Return those of several runs as one, whose models are called as `names` say; nothing where there is none."""
         tables = [
-            [table.assign(model=table.model.replace(dict(called))) for table in (run.table, run.left_out)]
+            [with_model_names(table, called) for table in (run.table, run.left_out)]
             for run, called in zip(runs, names, strict=True)
             if run
         ]

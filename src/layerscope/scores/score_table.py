@@ -6,7 +6,7 @@ Shares are in [0, 1], R² at most 1; a score that is undefined is NaN.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,8 @@ from layerscope.scores.resampling import interval
 
 __all__ = [
     "BESIDE_PLAIN", "COLUMNS", "CONTROL_INPUTS", "FEW_LABELS", "PLAIN_INPUTS", "SEARCHED", "SETS", "SINGLE_INPUTS",
-    "WIDE_INPUTS", "Comparison", "Results", "Role", "is_set", "read_csv", "table_digests", "wide_inputs", "write_csv",
+    "WIDE_INPUTS", "Comparison", "Results", "Role", "is_set", "matching", "read_csv", "role_of", "table_digests",
+    "wide_inputs", "with_model_names", "write_csv",
 ]  # fmt: skip
 
 #: The tidy table: one row for each model, input, probe, seed, split and metric.
@@ -225,10 +226,7 @@ class Results:
 
     def of(self, **wanted: Any) -> pd.DataFrame:
         """Return the rows of the summary with the given values, e.g. ``of(model="muq", probe="mlp")``."""
-        rows = self.summary
-        for column, value in wanted.items():
-            rows = rows[rows[column] == value]
-        return rows
+        return matching(self.summary, **wanted)
 
     def compare(self, ours: int, theirs: int) -> Comparison:
         """Return the difference of two rows of the summary, by their index."""
@@ -292,6 +290,18 @@ class Results:
             # Written before there were two: all of its rows chose alike.
             summary = summary.assign(valid_n=0, valid_shared=summary.valid)
         return cls(table, summary, draws, header["facts"], dict(zip(skipped["clip"], skipped["reason"], strict=True)))
+
+
+def matching(table: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
+    """Return the rows of a table with the given values, by column."""
+    for column, value in wanted.items():
+        table = table[table[column] == value]
+    return table
+
+
+def with_model_names(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table whose models are called otherwise."""
+    return table.assign(model=table.model.replace(dict(names)))
 
 
 def is_set(name: str) -> bool:

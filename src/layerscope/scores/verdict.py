@@ -17,16 +17,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from layerscope.scores.against_controls import (
-    beats_controls,
-    beats_permutations,
-    chance_of,
-    controls,
-    judged_row,
-    margin_below,
-    role_in,
-    spread_over_trainings,
-)
+from layerscope.scores.against_controls import beats_controls, controls, role_in
+from layerscope.scores.clips_needed import units_to_beat_controls, units_to_decide
 from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.layer_selection import (
     Choice,
@@ -37,15 +29,12 @@ from layerscope.scores.layer_selection import (
     layers_beside,
 )
 from layerscope.scores.probe_agreement import ProbeLayer, layers_of_probes, lowest_rank_correlation
-from layerscope.scores.resampling import best_set
-from layerscope.scores.score_table import SINGLE_INPUTS, Comparison, Results, Role
+from layerscope.scores.rivals import MARGIN, best_on_test, is_shown_over, losses, may_be_best
+from layerscope.scores.score_table import Results
 from layerscope.scores.set_gains import better_set
 
-__all__ = ["MARGIN", "Difference", "Verdict", "best_on_test", "corrected", "decide", "luckier"]
+__all__ = ["MARGIN", "Difference", "Verdict", "corrected", "decide", "luckier"]
 
-#: A loss that nobody would pay an encoder for: two points, or 0.02 of R². Smaller ones are within what another split or
-#: seed of the same study moves a score by.
-MARGIN = 0.02
 #: How many times the units of a study are named as what would decide: beyond, the difference is next to none.
 MOST_NEEDED = 100
 
@@ -240,106 +229,6 @@ def preferred(choices: Sequence[Choice[pd.Series]]) -> Choice[pd.Series]:
     """Return what validation prefers of one or two choices."""
     best = choose_row(pd.DataFrame([choice.chosen for choice in choices]))
     return next(choice for choice in choices if best and choice.chosen.name == best.chosen.name)
-
-
-def is_shown_over(results: Results, ours: pd.Series, theirs: pd.Series) -> bool:
-    """Return whether a row is shown to be better than another."""
-    return all(difference > half for difference, half in gaps_between(results, ours, theirs))
-
-
-def gaps_between(results: Results, ours: pd.Series, theirs: pd.Series) -> list[tuple[float, float]]:
-    """Return the differences of two rows that must be above zero, and how far below each its true one may lie.
-
-    Over folds that of nested choice is one as well: there the luckiest of many layers beats a plain feature that is as
-    good, on the clips that have chosen it.
-    """
-    gap = results.compare(ours.name, theirs.name)
-    gaps = [(gap.difference, gap.difference - gap.low)]
-    rows = [judged_row(results, row) for row in (ours, theirs)]
-    if all(row.input == "nested" for row in rows):
-        nested = results.compare(rows[0].name, rows[1].name)
-        # Trainings that share clips spread differences wider than resampled clips say, as they do scores.
-        wider = spread_over_trainings(results, ours)
-        gaps.append((nested.difference, wider * (nested.difference - nested.low)))
-    return gaps
-
-
-def best_on_test(results: Results, task: str, role: Role = "trained") -> pd.Series:
-    """Return the layer of such a model that scores highest on the test clips: a rival, never what is recommended."""
-    # Stable: of equal scores the first of the table.
-    return candidates_of(results, task, role).sort_values("value", ascending=False, kind="stable").iloc[0]
-
-
-def may_be_best(results: Results, row: pd.Series) -> bool:
-    """Return whether no other layer is shown to be better: of its own model and probe, or of all that were open."""
-    rows = candidates_of(results, row.task, role_in(results, row))
-    inside = best_set(list(rows.value), results.draws[rows.index].astype(np.float64))
-    return bool(row.in_best_set and inside[rows.index.get_loc(row.name)])
-
-
-def candidates_of(results: Results, task: str, *roles: Role) -> pd.DataFrame:
-    """Return the rows among which one is chosen."""
-    rows = results.of(task=task, metric=results.primary(task))
-    return rows[rows.model.isin(results.models(*roles)) & rows.input.isin(SINGLE_INPUTS)]
-
-
-def losses(results: Results, plain: Choice[pd.Series]) -> list[Comparison]:
-    """Return what the chosen layer and the best one on test have over a plain feature.
-
-    The second is picked by its luck on the test clips, which makes it harder to show that nothing is lost, not easier.
-    """
-    task = plain.chosen.task
-    layer = best_trained(results, task)
-    rivals = [best_on_test(results, task), *([layer.chosen] if layer else [])]
-    return [results.compare(row.name, plain.chosen.name) for row in rivals]
-
-
-def units_to_beat_controls(results: Results, row: pd.Series) -> float:
-    """Return how many test clips or groups there must be for a row to beat the controls, if its score stays."""
-    # Shuffled labels that score higher do so whatever the number of clips, if scores stay.
-    if not beats_permutations(results, row):
-        return math.inf
-    facts = results.facts["tasks"][row.task]
-    distance = float(judged_row(results, row).value) - chance_of(results, row)
-    # The interval that is printed must clear the constant answer as well.
-    printed = units_for(float(row.value) - float(facts["chance"]), float(row.value - row.ci_low), facts)
-    return max(printed, units_for(distance, margin_below(results, row), facts))
-
-
-def units_to_decide(
-    results: Results,
-    layer: Choice[pd.Series],
-    plain: Choice[pd.Series] | None,
-    rivals: Sequence[Choice[pd.Series]],
-) -> float:
-    """Return how many test clips or groups there must be for the sooner of `layer` and `plain` to be shown.
-
-    For a layer, these are needed against each of the rivals that it is not yet shown to beat.
-    """
-    facts = results.facts["tasks"][layer.chosen.task]
-    gaps = [gap for rival in rivals for gap in gaps_between(results, layer.chosen, rival.chosen)]
-    for_layer = [units_for(difference, half, facts) for difference, half in gaps]
-    needed = max(*for_layer, units_to_beat_controls(results, layer.chosen), 0.0)
-    # Clips like these do not help a layer that is shown to be worse than another, or would be as soon.
-    if not may_be_best(results, layer.chosen) or units_to_be_beaten(results, layer.chosen) <= needed:
-        needed = math.inf
-    if plain is None:
-        return needed
-    for_plain = [units_for(MARGIN - gap.difference, gap.high - gap.difference, facts) for gap in losses(results, plain)]
-    return min(needed, max(*for_plain, units_to_beat_controls(results, plain.chosen)))
-
-
-def units_to_be_beaten(results: Results, row: pd.Series) -> float:
-    """Return how many test clips or groups there must be for the best layer on test to be shown better than a row."""
-    best = best_on_test(results, row.task, role_in(results, row))
-    gap = results.compare(best.name, row.name)
-    return units_for(gap.difference, gap.difference - gap.low, results.facts["tasks"][row.task])
-
-
-def units_for(distance: float, half: float, facts: dict[str, Any]) -> float:
-    """Return how many units bring half of an interval's width down to a distance; infinite where none do."""
-    # Half of the width falls with the root of the number, so that the number grows with the square of the ratio.
-    return float(facts["test_groups"]) * (half / distance) ** 2 if distance > 0 and not math.isnan(half) else math.inf
 
 
 def record(

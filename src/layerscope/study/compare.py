@@ -49,7 +49,8 @@ from layerscope.similarity.time_reach import REACH_SECONDS, reach_tables
 from layerscope.study.extraction import device_and_precision
 from layerscope.study.options import Comparison, refuse_same_names
 from layerscope.study.progress import Progress, Silent
-from layerscope.study.ray_cluster import Cluster, connected
+from layerscope.study.ray_cluster import Cluster
+from layerscope.study.ray_connection import connected
 
 __all__ = ["compare"]
 

@@ -27,8 +27,8 @@ from layerscope.features.stored_features import stored_features
 from layerscope.probes.problem import clip_means
 from layerscope.report.concept_page import write_concept_page
 from layerscope.scores.concept_scores import concept_scores
+from layerscope.scores.rivals import is_shown_over
 from layerscope.scores.score_table import write_csv
-from layerscope.scores.verdict import is_shown_over
 from layerscope.similarity.factor_sensitivity import factor_pairs, factor_sensitivity, tells_something
 from layerscope.study.encoding_cost import few_clips_speed
 from layerscope.study.extraction import Passes, extract_all, keep_usable

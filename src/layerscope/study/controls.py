@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.encoders.device import find_device
 from layerscope.probes import SEEDED_PROBES, Input
-from layerscope.probes.fitting import (
-    Job,
-    Target,
-    run_jobs,
-)
+from layerscope.probes.fitting import Job, Target
 from layerscope.scores.evaluation import Entry, Evaluation
-from layerscope.study.job_scores import score_job, splits_of
-from layerscope.study.options import Call
+from layerscope.study.job_scores import Study, score_job, splits_of
 from layerscope.study.progress import Progress
-from layerscope.study.study_tasks import StudyTask
 from layerscope.study.twins import joined
 from layerscope.targets.kind import Labels
 
@@ -47,41 +39,25 @@ def permutations_of(probe: str, folds: int, seeds: int) -> int:
     return OVER_FOLDS if probe in ("closed", "knn") and folds > 1 else PERMUTATIONS
 
 
-def score_controls(
-    jobs: Sequence[Job],
-    target: Target,
-    splits: dict[str, Evaluation],
-    groups: NDArray[np.int64],
-    names: dict[str, str],
-    asked: Call,
-    task: StudyTask,
-    progress: Progress,
-    keep: Path | None,
-) -> list[Entry]:
+def score_controls(jobs: Sequence[Job], study: Study, groups: NDArray[np.int64], progress: Progress) -> list[Entry]:
     """Train jobs on shuffled labels, several times, and score each by the labels that it was given."""
-    times = [permutations_of(job.probe, len(target.parts), asked.seeds) for job in jobs]
+    target, splits, seeds = study.target, study.splits, study.asked.seeds
+    times = [permutations_of(job.probe, len(target.parts), seeds) for job in jobs]
     scored: list[list[list[Entry]]] = [[] for _ in jobs]
-    with progress.task(f"shuffled labels, {task.name}", sum(times), "trainings") as step:
+    with progress.task(f"shuffled labels, {study.names['task']}", sum(times), "trainings") as step:
         for number in range(max(times)):
             due = [place for place, count in enumerate(times) if number < count]
             # Another permutation each time, and the same ones when a run is continued.
-            given = shuffled(target, groups, asked.split_seed + number)
+            given = shuffled(target, groups, study.asked.split_seed + number)
             asking = (
                 # Tracks are scored by their annotations: shuffled frames make up no chords or beats to ask for.
                 splits if target.tracks else {name: relabelled(each, given.labels) for name, each in splits.items()}
             )
-            outcomes = run_jobs(
-                [jobs[place] for place in due],
-                given,
-                [number],
-                keep,
-                memory=asked.memory,
-                progress=lambda n: step(n, 0.0),
-                device=find_device(asked.device),
-            )
+            outcomes = study.run([jobs[place] for place in due], given, [number], lambda trained: step(trained, 0.0))
             for place, outcome in zip(due, outcomes, strict=True):
                 control = replace(jobs[place], chosen=Input("shuffled", jobs[place].chosen.layer))
-                scored[place].append(score_job(control, outcome, splits_of(control, given, asking), names, [number]))
+                asked = splits_of(control, given, asking)
+                scored[place].append(score_job(control, outcome, asked, study.names, [number]))
     return [joined(permutations) for entries in scored for permutations in zip(*entries, strict=True)]
 
 

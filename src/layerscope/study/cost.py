@@ -59,7 +59,8 @@ from layerscope.study.encoding_cost import (
 from layerscope.study.few_labels import DRAWS, few_label_jobs, left_out
 from layerscope.study.further_inputs import studied_models
 from layerscope.study.options import LATER, Plan
-from layerscope.study.ray_cluster import Cluster, connected
+from layerscope.study.ray_cluster import Cluster
+from layerscope.study.ray_connection import connected
 from layerscope.study.robustness import tested_hours
 from layerscope.study.study_tasks import StudyTask, load_tasks
 from layerscope.study.task_facts import label_counts, precision_of

@@ -21,16 +21,9 @@ from layerscope.features.row_blocks import share_of_memory
 from layerscope.probes.few_label_probe import FewLabelFit, QuickProbe, clip_states, fit_few_labels
 from layerscope.probes.fitting import Job, Target, plan_jobs, single_thread
 from layerscope.probes.workers import side_by_side
-from layerscope.scores.code_length import bits_of, has_code, probabilities_of, uniform_bits
+from layerscope.scores.code_length import Code, bits_of, code_table, has_code, probabilities_of, uniform_bits
 from layerscope.scores.evaluation import Evaluation
-from layerscope.scores.learning_curve import (
-    Code,
-    FewLabels,
-    code_table,
-    crossings,
-    curve_table,
-    scored_curve,
-)
+from layerscope.scores.learning_curve import FewLabels, crossings, curve_table, scored_curve
 from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.study.controls import permuted
 from layerscope.study.options import Probing

@@ -8,41 +8,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from layerscope.data.splits import Part
-from layerscope.encoders.device import find_device
 from layerscope.features.clip_features import Features
 from layerscope.probes import Input
-from layerscope.probes.fitting import FEW_WINDOWS, Job, Target, clip_part, run_jobs, single_thread
+from layerscope.probes.fitting import FEW_WINDOWS, Job, Target, clip_part, single_thread
 from layerscope.probes.inputs import SEARCH, name_of_set, sets_of
 from layerscope.probes.layer_sets import search_layers
 from layerscope.probes.plain_beside import beside_layers, cut_alike, plain_alone
 from layerscope.probes.workers import side_by_side
-from layerscope.scores.evaluation import Entry, Evaluation, Outcome, score_outcome
+from layerscope.scores.evaluation import Entry, Outcome, score_outcome
 from layerscope.scores.layer_selection import choose_row
 from layerscope.scores.score_table import PLAIN_INPUTS, SEARCHED
 from layerscope.scores.tabulate import summary_row
-from layerscope.study.job_scores import score_job, splits_of
-from layerscope.study.options import Call
+from layerscope.study.job_scores import Finished, Study
 from layerscope.study.progress import Progress
 from layerscope.study.twins import draws_of_twins
 from layerscope.targets.kind import Labels
 
-__all__ = ["Finished", "Further", "further_inputs", "studied_models"]
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A job, what it left, and its scores."""
-
-    job: Job
-    outcome: Outcome
-    entries: list[Entry]
+__all__ = ["Further", "further_inputs", "studied_models"]
 
 
 @dataclass
@@ -52,52 +40,6 @@ class Further:
     finished: list[Finished] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Study:
-    """What all further inputs of a task need.
-
-    Attributes
-    ----------
-    target, labels, splits : Target, Labels, dict of str to Evaluation
-        Of the task.
-    names : dict of str to str
-        The columns dataset, task and target.
-    asked : Call
-        How.
-    keep : Path or None
-        Where finished trainings are kept.
-    """
-
-    target: Target
-    labels: Labels
-    splits: dict[str, Evaluation]
-    names: dict[str, str]
-    asked: Call
-    keep: Path | None
-
-    def run(self, jobs: Sequence[Job], target: Target | None = None) -> list[Outcome]:
-        """Train jobs, on the trainings of the task or on others."""
-        return run_jobs(
-            jobs,
-            target or self.target,
-            range(self.asked.seeds),
-            self.keep,
-            memory=self.asked.memory,
-            device=find_device(self.asked.device),
-        )
-
-    def score(self, jobs: Sequence[Job]) -> list[Finished]:
-        """Train and score jobs."""
-        return [
-            Finished(job, outcome, self.scored(job, outcome)) for job, outcome in zip(jobs, self.run(jobs), strict=True)
-        ]
-
-    def scored(self, job: Job, outcome: Outcome) -> list[Entry]:
-        """Return the scores of a job."""
-        asking = splits_of(job, self.target, self.splits)
-        return score_job(job, outcome, asking, self.names, range(self.asked.seeds))
 
 
 def studied_models(features: Sequence[Features]) -> list[Features]:

@@ -6,9 +6,8 @@ What a value is checked against is imported when there is one to check, so that 
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -25,6 +24,7 @@ from pydantic import (
 )
 
 from layerscope.errors import UsageError, unknown
+from layerscope.study.option_values import Names, absolute, at_commas, default_probes, known_names, located, one_or_more
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -32,22 +32,9 @@ if TYPE_CHECKING:
     from layerscope.encoders import Encoder
 
 __all__ = [
-    "LATER",
-    "Battery",
-    "Call",
-    "Comparison",
-    "Computing",
-    "Models",
-    "Plan",
-    "Probing",
-    "Sources",
-    "checked",
-    "known_names",
-    "located",
-    "make_plan",
-    "read_plan",
-    "refuse_same_names",
-]
+    "LATER", "Battery", "Call", "Comparison", "Computing", "Models", "Plan", "Probing", "Sources", "checked",
+    "make_plan", "read_plan", "refuse_same_names",
+]  # fmt: skip
 
 AnyOptions = TypeVar("AnyOptions", bound="Options")
 
@@ -64,77 +51,6 @@ LATER: dict[str, Any] = {
 
 #: What a preset sets, where it is not said otherwise; the seed of the one training is not MARBLE's 1234 but 0.
 PRESETS: dict[str, dict[str, Any]] = {"paper": {"probe": ["mlp"], "seeds": 1}, "robust": {}}
-
-
-def known_names(field: str) -> Iterable[str]:
-    """Return the names that a field may hold."""
-    from layerscope.encoders import BASELINES
-    from layerscope.features.pooling import POOLINGS
-    from layerscope.probes import PROBES
-    from layerscope.targets import kinds
-    from layerscope.tasks import known_tasks
-
-    names: dict[str, Iterable[str]] = {
-        "probe": PROBES,
-        "pooling": POOLINGS,
-        "baseline": BASELINES,
-        "task": known_tasks(),
-        "kind": kinds(),
-    }
-    return names[field]
-
-
-def default_probes() -> list[str]:
-    """Return the probes of a study that names none."""
-    from layerscope.probes import DEFAULT_PROBES
-
-    return list(DEFAULT_PROBES)
-
-
-def at_commas(value: Any) -> Any:
-    """Split names at commas, in one string or in each of several; ``none`` alone is none of them."""
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
-        return value  # for pydantic to refuse
-    names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
-    return [] if names == ["none"] else names
-
-
-def one_or_more(value: Any) -> Any:
-    """Take a single text for a list of one."""
-    return [value] if isinstance(value, str) else value
-
-
-def absolute(path: Path) -> Path:
-    """Return a path from the root, whose links stay."""
-    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - `resolve` follows links
-
-
-def located(models: Sequence[str], directory: Path) -> list[str]:
-    """Return models that lie in a directory by their whole paths, every checkpoint that a pattern or folder means.
-
-    Any other name stays as it is.
-    """
-    from layerscope.encoders.checkpoint_paths import checkpoints_at
-    from layerscope.encoders.model_names import stands_for_itself
-    from layerscope.encoders.published_models import RANDOM
-
-    names: list[str] = []
-    for model in models:
-        source = model.removeprefix(RANDOM)
-        if not source or stands_for_itself(source):
-            names.append(model)
-            continue
-        path = absolute(directory / Path(source).expanduser())
-        if source == model and (checkpoints := checkpoints_at(path)):
-            names += checkpoints
-        else:
-            names.append(f"{RANDOM if source != model else ''}{path}" if path.exists() else model)
-    return names
-
-
-#: Names, with commas between them or one by one.
-Names = Annotated[list[str], BeforeValidator(at_commas)]
 
 
 class Options(BaseModel):

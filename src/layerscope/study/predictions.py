@@ -66,27 +66,18 @@ def predictions_of(
     for clip, unit in zip(tested.rows, tested.units, strict=True):
         place = {"clip": clips["clip"].iloc[clip], "group": tested.groups[unit], "fold": tested.folds[unit]}
         if isinstance(kind, KindOverTime):
-            said = said_of_track(kind, labels.values[clip], outcome.answers.get(int(clip)))
+            answer = answer_of_track(kind, labels.values[clip], outcome.answers.get(int(clip)))
         else:
-            said = said_of_clip(labels, labels.values[clip], test[clip], calibration)
+            answer = answer_of_clip(labels, labels.values[clip], test[clip], calibration)
         with np.errstate(invalid="ignore", divide="ignore"):
             score = float(labels.take(np.array([clip])).score(test[[clip]])[0])
-        rows.append({**place, **said, "score": score})
+        rows.append({**place, **answer, "score": score})
     named = {"task": task, "model": job.features.model, "input": job.chosen.name, "layer": job.chosen.layer,
              "probe": job.probe}  # fmt: skip
     table = pd.DataFrame(rows).assign(**named)
-    columns = [
-        *named,
-        "clip",
-        "group",
-        "fold",
-        "truth",
-        "answer",
-        "probability",
-        "score",
-        *(["probabilities"] * ("probabilities" in table)),
-        *(places := [column for column in ("path", "start", "end") if column in clips]),
-    ]
+    places = [column for column in ("path", "start", "end") if column in clips]
+    columns = [*named, "clip", "group", "fold", "truth", "answer", "probability", "score"]
+    columns += [*(["probabilities"] if "probabilities" in table else []), *places]
     table[places] = clips[places].iloc[tested.rows].reset_index(drop=True)
     return table.reindex(columns=columns).astype({"layer": "Int64"})
 
@@ -99,19 +90,19 @@ def calibration_of(valid: NDArray[np.float32], labels: Labels) -> Calibration:
     return labels.kind.calibrate(valid[known], labels.values[known])
 
 
-def said_of_clip(labels: Labels, value: Any, scores: NDArray[np.float32], calibration: Calibration) -> dict[str, Any]:
+def answer_of_clip(labels: Labels, value: Any, scores: NDArray[np.float32], calibration: Calibration) -> dict[str, Any]:
     """Return the label of a clip and what its scores, (output,), say, as a table has them."""
     answer = labels.kind.answer(scores, labels.names, calibration)
     text, probability = answer_text(answer)
-    said = {"truth": truth_text(labels, value), "answer": text, "probability": probability}
+    row = {"truth": truth_text(labels, value), "answer": text, "probability": probability}
     if "tags" in answer:
         # Ranking metrics ask for all, also of the tags that are not given.
         shares = {name: round(share, 6) for name, share in answer["probabilities"].items()}
-        said["probabilities"] = json.dumps(shares, ensure_ascii=False)
-    return said
+        row["probabilities"] = json.dumps(shares, ensure_ascii=False)
+    return row
 
 
-def said_of_track(kind: KindOverTime, track: Any, kept: dict[str, Any] | None) -> dict[str, Any]:
+def answer_of_track(kind: KindOverTime, track: Any, kept: dict[str, Any] | None) -> dict[str, Any]:
     """Return the annotation of a track and what is said of it, as JSON; nothing where that was not kept."""
     if kept is None:
         return {"truth": "", "answer": ""}

@@ -20,7 +20,8 @@ from layerscope.probes.fitting import (
 from layerscope.probes.inputs import SEARCH, refuse_sets
 from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.further_inputs import studied_models
-from layerscope.study.options import Call, Computing, Probing, checked, located, refuse_same_names
+from layerscope.study.option_values import located
+from layerscope.study.options import Call, Computing, Probing, checked, refuse_same_names
 from layerscope.study.progress import Silent
 from layerscope.study.run import probe_tasks, results_of
 from layerscope.study.run_task import cross_validated, probe_features

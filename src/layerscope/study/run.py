@@ -19,7 +19,7 @@ from layerscope.study.extraction import Stores, extract_all, keep_usable
 from layerscope.study.options import Call, Plan
 from layerscope.study.predictions import recommended
 from layerscope.study.progress import Progress, Silent
-from layerscope.study.ray_cluster import connected
+from layerscope.study.ray_connection import SAME_VERSIONS, connected
 from layerscope.study.robustness import measure_robustness
 from layerscope.study.run_task import TaskScores, run_task
 from layerscope.study.study_results import Results
@@ -85,8 +85,8 @@ def probe_tasks(
         Where finished trainings are kept.
     """
     scores, skipped = [], dict[str, str]()
-    for task, own in zip(tasks, stores, strict=True):
-        scores.append(run_task(task, own, asked, progress, keep))
+    for task, of_task in zip(tasks, stores, strict=True):
+        scores.append(run_task(task, of_task, asked, progress, keep))
         # Clips of two data sets may have one name.
         prefix = f"{task.name}: " if len(tasks) > 1 else ""
         skipped |= {f"{prefix}{clip}": reason for clip, reason in task.dataset.skipped.items()}
@@ -97,9 +97,9 @@ def results_of(scores: Sequence[TaskScores], skipped: dict[str, str], asked: Cal
     """Put the scores of tasks together."""
     facts: dict[str, Any] = {"models": {}, "tasks": {}, "seeds": asked.seeds, "note": ""}
     for task in scores:
-        own = dict(task.facts)
-        facts["models"] |= own.pop("models")
-        facts["tasks"][own["task"]] = own
+        task_facts = dict(task.facts)
+        facts["models"] |= task_facts.pop("models")
+        facts["tasks"][task_facts["task"]] = task_facts
     results = Results(*tabulate([entry for task in scores for entry in task.entries]), facts, skipped)
     results.splits = pd.concat([task.splits for task in scores], ignore_index=True)
     predictions = pd.concat([task.predictions for task in scores], ignore_index=True)
@@ -119,9 +119,7 @@ def finish(results: Results, out: Path, plan: Plan, command: Sequence[str]) -> N
         "seeds": list(range(plan.seeds)),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {
-            name: version(name) for name in ("layerscope", "torch", "numpy", "scikit-learn", "librosa", "soxr")
-        },
+        "versions": {name: version(name) for name in SAME_VERSIONS},
     }
     # An answer of earlier labels never stands beside scores of later ones, wherever a kill comes.
     unfit = ("answer.json", "report.html", "splits.csv", "predictions.csv", *FEW_LABELS, *ROBUSTNESS_FILES)

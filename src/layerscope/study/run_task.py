@@ -14,20 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from layerscope.data.leaks import disputed_sounds, group_codes
-from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
+from layerscope.data.splits import Part, assign, choosing_parts, parts_of, refuse_unlearnable
 from layerscope.encoders.device import find_device
 from layerscope.features.clip_features import Features
 from layerscope.features.stored_features import pooled_features
-from layerscope.probes.fitting import (
-    Job,
-    Target,
-    clip_part,
-    plan_jobs,
-    run_jobs,
-)
+from layerscope.probes.fitting import Job, Target, clip_part, plan_jobs, run_jobs
 from layerscope.probes.frame_targets import frame_features, plan_tracks
 from layerscope.probes.inputs import Input
-from layerscope.probes.linear import CUT
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
 from layerscope.scores.layer_selection import choose
 from layerscope.scores.learning_curve import FewLabels
@@ -36,13 +29,13 @@ from layerscope.scores.score_table import SINGLE_INPUTS, is_set
 from layerscope.study.controls import score_controls
 from layerscope.study.extraction import Stores
 from layerscope.study.few_labels import left_out, score_few_labels
-from layerscope.study.further_inputs import Finished, Study, further_inputs
-from layerscope.study.job_scores import score_job, splits_of
+from layerscope.study.further_inputs import further_inputs
+from layerscope.study.job_scores import Finished, Study, score_job, splits_of
 from layerscope.study.options import Call
 from layerscope.study.predictions import predictions_of, splits_of_clips
 from layerscope.study.progress import Progress, Step
 from layerscope.study.study_tasks import StudyTask, refuse_leaks
-from layerscope.study.task_facts import chance_level, facts_of, shifted_shares
+from layerscope.study.task_facts import facts_of, facts_over_time, training_facts
 from layerscope.study.twins import distinct_networks, draws_of_twins, joined, twin_of
 from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
@@ -81,15 +74,17 @@ def run_task(task: StudyTask, stores: Stores, asked: Call, progress: Progress, k
     leaks = refuse_leaks(task.dataset.clips, allow=asked.allow_leaks or task.published)
     features, target, clips = divide(task, labels, stores, asked)
     scores = probe_features(features, target, labels, clips, asked, task, progress, keep)
-    more = {
+    facts = {
         "leaks": leaks,
         "skipped": len(task.dataset.skipped),
         "evidence": task.evidence,
         "near_duplicates": list(task.alike),
+        "disputed": disputed_sounds(task.dataset.clips, labels.values),
+        "published": task.published,
+        "shared": task.shared,
+        "short": task.short,
     }
-    more |= {"disputed": disputed_sounds(task.dataset.clips, labels.values)}
-    more |= {"published": task.published, "shared": task.shared, "short": task.short}
-    return replace(scores, facts=scores.facts | more)
+    return replace(scores, facts=scores.facts | facts)
 
 
 def divide(task: StudyTask, labels: Labels, stores: Stores, asked: Call) -> tuple[list[Features], Target, pd.DataFrame]:
@@ -156,55 +151,39 @@ def probe_features(
     names = {"dataset": task.dataset.name, "task": task.name, "target": task.target}
     with progress.task(f"resampling, {task.name}", len(jobs), "inputs") as step:
         scored = score_draws(list(zip(jobs, outcomes, strict=True)), target, splits, names, asked.seeds, step)
-    layers: dict[tuple[str, str], list[tuple[Job, list[Entry]]]] = {}
-    for job, of_job in scored:
-        if job.chosen.name in SINGLE_INPUTS:
-            layers.setdefault((job.features.model, job.probe), []).append((job, of_job))
-    chosen = [choose(pairs, lambda pair: pair[1][0].valid).chosen[0] for pairs in layers.values()]
     # By identity: jobs hold features, which have no digest of their own.
-    left = {id(job): outcome for job, outcome in zip(jobs, outcomes, strict=True)}
-    finished = [Finished(job, left[id(job)], of_job) for job, of_job in scored]
-    further = further_inputs(Study(target, labels, splits, names, asked, keep), features, finished, progress)
+    outcome_of = {id(job): outcome for job, outcome in zip(jobs, outcomes, strict=True)}
+    finished = [Finished(job, outcome_of[id(job)], of_job) for job, of_job in scored]
+    layers: dict[tuple[str, str], list[Finished]] = {}
+    for each in finished:
+        if each.job.chosen.name in SINGLE_INPUTS:
+            layers.setdefault((each.job.features.model, each.job.probe), []).append(each)
+    chosen = [choose(inputs, lambda each: each.entries[0].valid).chosen for inputs in layers.values()]
+    study = Study(target, labels, splits, names, asked, keep)
+    further = further_inputs(study, features, finished, progress)
     finished += further.finished
     entries = [entry for each in finished for entry in each.entries] + further.entries
-    entries += score_controls(chosen, target, splits, groups, names, asked, task, progress, keep)
+    entries += score_controls([each.job for each in chosen], study, groups, progress)
     if len(target.parts) > 1:
-        for pairs in layers.values():
-            open_outcomes = [left[id(job)] for job, _ in pairs]
-            entries += score_nested(pairs[0][0], open_outcomes, target, labels, splits, names, asked.seeds)
+        for inputs in layers.values():
+            entries += score_nested(inputs, study)
     draws = draws_of_twins(features)
     facts = facts_of([drawn[0] for drawn in draws], labels, clips, groups, splits)
     for drawn in draws:
         facts["models"][drawn[0].model] |= {"draws": len(drawn), "also": others.get(drawn[0].model, [])}
-    facts["chance"] = chance_level(labels, target, splits["test"])
-    facts["folds"] = len(target.parts)
-    clip_parts = [clip_part(target, number) for number in range(len(target.parts))]
-    facts["never_trained"] = never_trained(labels, clip_parts)
-    facts["shifted"] = shifted_shares(labels, clip_parts)
-    facts["cut"] = [
-        f"{job.features.model} ({job.chosen})"
-        for job, outcome in zip(jobs, outcomes, strict=True)
-        if any(CUT in settings for settings in outcome.settings)
-    ]
-    devices = sorted({outcome.device for outcome in outcomes})
-    facts |= {"trained_on": devices} if devices != ["cpu"] else {}
-    facts |= further.facts
-    if target.tracks and "attention" in asked.probe:
-        facts["not_offered"] = ["attention"]
-    if target.tracks and asked.pooling != ["mean"]:
-        facts["not_pooled"] = True
+    facts |= training_facts(target, labels, splits["test"], list(zip(jobs, outcomes, strict=True)))
+    facts |= further.facts | facts_over_time(target, asked)
     facts |= names | {"title": task.task.title if task.task else task.name}
     heard = target.tracks.labels if target.tracks else labels
-    answering = [(job, left[id(job)]) for job in chosen]
     # A set of layers may be recommended as well.
-    answering += [(each.job, each.outcome) for each in finished if is_set(each.job.chosen.name)]
-    predictions = [predictions_of(*pair, heard, clips, splits["test"], task.name) for pair in answering]
-    said = pd.concat(predictions, ignore_index=True)
+    answering = [*chosen, *(each for each in finished if is_set(each.job.chosen.name))]
+    of_inputs = [predictions_of(each.job, each.outcome, heard, clips, splits["test"], task.name) for each in answering]
+    predictions = pd.concat(of_inputs, ignore_index=True)
     unit = "group" if "group" in clips else "clip"
     few = score_few_labels(features, target, groups, splits, names, unit, asked, progress)
     if asked.few_labels and few is None:
         facts["few_labels_left_out"] = left_out(target, groups)
-    return TaskScores(entries, facts, splits_of_clips(clips, task.name), said, few)
+    return TaskScores(entries, facts, splits_of_clips(clips, task.name), predictions, few)
 
 
 def evaluations_of(
@@ -222,20 +201,13 @@ def evaluations_of(
     return splits
 
 
-def score_nested(
-    job: Job,
-    outcomes: Sequence[Outcome],
-    target: Target,
-    labels: Labels,
-    splits: dict[str, Evaluation],
-    names: dict[str, str],
-    seeds: int,
-) -> list[Entry]:
+def score_nested(inputs: Sequence[Finished], study: Study) -> list[Entry]:
     """Return the scores of the choice among a model's layers with a probe, over folds."""
-    label = {"model": twin_of(job.features), "probe": job.probe, **names, "input": "nested", "layer": None}
-    parts = [clip_part(target, number) for number in range(len(target.parts))]
-    kept = {name: splits[name] for name in ("valid", "test")}
-    return score_outcome(label, nested_outcome(outcomes, labels, parts), kept, range(seeds))
+    job, outcomes = inputs[0].job, [each.outcome for each in inputs]
+    label = {"model": twin_of(job.features), "probe": job.probe, **study.names, "input": "nested", "layer": None}
+    parts = [clip_part(study.target, number) for number in range(len(study.target.parts))]
+    splits = {name: study.splits[name] for name in ("valid", "test")}
+    return score_outcome(label, nested_outcome(outcomes, study.labels, parts), splits, range(study.asked.seeds))
 
 
 def score_draws(

@@ -124,19 +124,19 @@ class StudyTask:
 def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
     """Return the tasks of a plan with their clips, refusing leaks that the files' bytes show already."""
     progress = progress or Silent()
-    found = [survey_task(known_tasks()[name], dataset, plan, progress) for name, dataset in read_tasks(plan).items()]
+    tasks = [survey_task(known_tasks()[name], dataset, plan, progress) for name, dataset in read_tasks(plan).items()]
     if plan.data is not None:
         dataset = survey(Dataset.load(plan.data, plan.root, plan.target), progress)
         for target in plan.target:
             # Tasks of one table need names of their own; one of several columns goes by the first.
             name = dataset.name if len(plan.target) == 1 else f"{dataset.name}-{target.partition(',')[0]}"
-            own = dataset.with_target(target, plan.kind)
-            found.append(StudyTask(name, own, target, plan.kind, plan.window, metric=plan.metric))
-    for one in found:
-        refuse_leaks(one.dataset.clips, allow=plan.allow_leaks or one.published)
-        refuse_probes(one, plan.probe)
-        one.labels()  # a label that cannot be read is an error before the pass, not after
-    return [with_likeness(one, progress) for one in found] if plan.near_duplicates else found
+            labelled = dataset.with_target(target, plan.kind)
+            tasks.append(StudyTask(name, labelled, target, plan.kind, plan.window, metric=plan.metric))
+    for task in tasks:
+        refuse_leaks(task.dataset.clips, allow=plan.allow_leaks or task.published)
+        refuse_probes(task, plan.probe)
+        task.labels()  # a label that cannot be read is an error before the pass, not after
+    return [with_likeness(task, progress) for task in tasks] if plan.near_duplicates else tasks
 
 
 def with_likeness(task: StudyTask, progress: Progress) -> StudyTask:
@@ -232,11 +232,11 @@ def passes_of(encoder: Encoder, tasks: Sequence[StudyTask]) -> dict[tuple[str, f
     Of different data sets they do not, though windows be equal: one that needs frames would have them kept for all.
     No window of the benchmark is longer than the encoder's own.
     """
-    found: dict[tuple[str, float], list[int]] = {}
+    sharing: dict[tuple[str, float], list[int]] = {}
     for number, task in enumerate(tasks):
         window = task.window or encoder.window
         # Of one's own data a window that was given stands, though it be longer than the encoder's.
         if task.task or encoder.reads_files:
             window = encoder.window if encoder.reads_files else min(window, encoder.window)
-        found.setdefault((task.source, window), []).append(number)
-    return found
+        sharing.setdefault((task.source, window), []).append(number)
+    return sharing

@@ -12,20 +12,20 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import fisher_exact
 
-from layerscope.data.splits import Part
+from layerscope.data.splits import Part, never_trained
 from layerscope.features.clip_features import Features
-from layerscope.probes.fitting import (
-    Target,
-    clip_part,
-    left_of,
-)
+from layerscope.probes.fitting import Job, Target, clip_part, left_of
+from layerscope.probes.linear import CUT
 from layerscope.report.sentences import RARE, counted_as
-from layerscope.scores.evaluation import FEWEST_RARER, Evaluation
+from layerscope.scores.evaluation import FEWEST_RARER, Evaluation, Outcome
 from layerscope.scores.resampling import FEWEST_GROUPS, effective_groups
+from layerscope.study.options import Call
 from layerscope.targets.kind import Labels
 from layerscope.targets.over_time import KindOverTime
 
-__all__ = ["chance_level", "facts_of", "label_counts", "precision_of", "shifted_shares"]
+__all__ = [
+    "chance_level", "facts_of", "facts_over_time", "label_counts", "precision_of", "shifted_shares", "training_facts",
+]  # fmt: skip
 
 #: A tenth of all clips decides more than most layers differ by; a hundredth, since only clear cases are worth a line.
 SHIFT, BY_CHANCE = 0.1, 0.01
@@ -34,11 +34,7 @@ Z, WORST = 1.96, 0.5
 
 
 def facts_of(
-    features: Sequence[Features],
-    labels: Labels,
-    clips: pd.DataFrame,
-    groups: Any,
-    splits: dict[str, Evaluation],
+    features: Sequence[Features], labels: Labels, clips: pd.DataFrame, groups: Any, splits: dict[str, Evaluation]
 ) -> dict[str, Any]:
     """Return what a reader must know beside the scores."""
     if "fold" in clips and "split" not in clips:
@@ -61,17 +57,43 @@ def facts_of(
         "grouped": "group" in clips,
         **class_facts(labels),
         "models": {
-            one.model: {
-                "layers": list(one.layers),
-                "baseline": one.baseline,
-                "untrained": one.untrained,
-                "fingerprint": one.fingerprint,
-                "network": one.network,
-                "official": list(one.official),
+            each.model: {
+                "layers": list(each.layers),
+                "baseline": each.baseline,
+                "untrained": each.untrained,
+                "fingerprint": each.fingerprint,
+                "network": each.network,
+                "official": list(each.official),
             }
-            for one in features
+            for each in features
         },
     }
+
+
+def training_facts(
+    target: Target, labels: Labels, test: Evaluation, trained: Sequence[tuple[Job, Outcome]]
+) -> dict[str, Any]:
+    """Return what a reader must know of the trainings: chance, folds, labels that are hard on them, what was cut."""
+    parts = [clip_part(target, number) for number in range(len(target.parts))]
+    devices = sorted({outcome.device for _, outcome in trained})
+    return {
+        "chance": chance_level(labels, target, test),
+        "folds": len(parts),
+        "never_trained": never_trained(labels, parts),
+        "shifted": shifted_shares(labels, parts),
+        "cut": [
+            f"{job.features.model} ({job.chosen})"
+            for job, outcome in trained
+            if any(CUT in settings for settings in outcome.settings)
+        ],
+        **({"trained_on": devices} if devices != ["cpu"] else {}),
+    }
+
+
+def facts_over_time(target: Target, asked: Call) -> dict[str, Any]:
+    """Return what was asked for that a target over time does not have: a probe of clips, and further poolings."""
+    no_probe = {"not_offered": ["attention"]} if target.tracks and "attention" in asked.probe else {}
+    return no_probe | ({"not_pooled": True} if target.tracks and asked.pooling != ["mean"] else {})
 
 
 def label_counts(labels: Labels) -> dict[str, int]:

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from layerscope.errors import DataError
 from layerscope.targets.bar_pointer import bar_pointer
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.cells import as_float, doubt_of_whole_lists, is_list, is_numbers, most, shown
-from layerscope.targets.kind import Column, Metric, Observation
+from layerscope.targets.cells import Column, as_float, doubt_of_whole_lists, is_list, is_numbers, most, shown
+from layerscope.targets.kind import Observation
+from layerscope.targets.metric import Metric
 from layerscope.targets.over_time import KindOverTime, Scored, Scores, ascending_times, moment_targets
 from layerscope.targets.tags import Tags
 

@@ -1,18 +1,59 @@
-"""What a cell of a column is, whatever its kind: a number, a name, a list; and how one is shown in messages."""
+"""The cells of a column, and what one is, whatever its kind: a number, a name, a list; how one is shown in messages."""
 
 from __future__ import annotations
 
 import math
 import numbers
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 __all__ = [
-    "as_float", "counted", "doubt_of_whole_lists", "is_list", "is_name", "is_number", "is_numbers", "most", "shown",
+    "Column", "as_float", "counted", "doubt_of_whole_lists", "is_list", "is_name", "is_number", "is_numbers", "most",
+    "shown",
 ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Column:
+    """The cells of a target, as they stand in a table.
+
+    Attributes
+    ----------
+    name : str
+        Of the column; of several, their names with commas between, and each cell is a list of theirs.
+    cells : sequence
+        One a clip.
+    clips : sequence of str
+        Names of the clips, for messages.
+    starts : sequence of float
+        Where clips begin in their files, in seconds, to which times in cells refer.
+    seconds : sequence of float
+        How long clips are; NaN, or nothing at all, where that is not known.
+    cut : sequence of bool
+        Whether the file goes on after the clip, and the annotation with it; nothing where that is not known.
+    """
+
+    name: str
+    cells: Sequence[Any]
+    clips: Sequence[str] = ()
+    starts: Sequence[float] = ()
+    seconds: Sequence[float] = ()
+    cut: Sequence[bool] = ()
+
+    def take(self, rows: Sequence[int]) -> Column:
+        """Return some rows."""
+
+        def taken(part: Sequence[Any]) -> Sequence[Any]:
+            # What is not known of the clips stays so.
+            return [part[row] for row in rows] if len(part) else ()
+
+        parts = (self.cells, self.clips, self.starts, self.seconds, self.cut)
+        cells, clips, starts, seconds, cut = map(taken, parts)
+        return Column(self.name, cells, clips, starts, seconds, cut)
 
 
 def is_number(item: Any) -> bool:

@@ -7,7 +7,7 @@ from functools import cache
 
 import mir_eval
 
-from layerscope.targets.key import SEMITONES
+from layerscope.targets.note_names import SEMITONES
 
 __all__ = ["harte", "semitone"]
 

@@ -19,11 +19,12 @@ import mir_eval
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.cells import counted, is_list, most, shown
+from layerscope.targets.cells import Column, counted, is_list, most, shown
+from layerscope.targets.changed_sound import whole_semitones
 from layerscope.targets.chord_symbols import harte, semitone
-from layerscope.targets.key import PITCH_CLASSES
-from layerscope.targets.kind import Column, Labels, Metric, whole_semitones
-from layerscope.targets.note_names import Notation, notation_of
+from layerscope.targets.kind import Labels
+from layerscope.targets.metric import Metric
+from layerscope.targets.note_names import PITCH_CLASSES, Notation, notation_of
 from layerscope.targets.over_time import Scored, Scores
 from layerscope.targets.spans import (
     FRAME_ACCURACY,

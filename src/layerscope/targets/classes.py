@@ -10,7 +10,7 @@ from __future__ import annotations
 import numbers
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration, softmax_slope
-from layerscope.targets.cells import as_float, counted, is_name, most, shown
-from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, defined_mean, refuse_change, row_of
+from layerscope.targets.cells import MOST, Column, as_float, counted, is_name, most, shown
+from layerscope.targets.changed_sound import refuse_change
+from layerscope.targets.kind import Form, Kind, Labels, Observation, defined_mean, row_of
 from layerscope.targets.label_names import FEW_SEVERAL, PRINTED, remark_on_names, several_names
+from layerscope.targets.metric import Metric
 
 __all__ = ["ACCURACY", "Classes", "accuracy", "macro_f1"]
 
@@ -102,31 +104,22 @@ class Classes(Kind):
     def doubt(self, column: Column) -> str:
         """Return that many cells look like several names or numbers or are printed values, or that most occur once."""
         names = [str(cell) for cell in column.cells if is_name(cell)]
-        spans = [name for name in names if SPAN.match(name)]
-        if 2 * len(spans) > len(names):
-            return (
-                f"'{shown(spans[0])}' looks like spans of time; write [[start, end, name], …], or say --kind classes, "
-                "to which each cell is one name"
-            )
-        more = several_names(names)
-        several = [name for name in names if name in more]
-        if len(several) > FEW_SEVERAL * len(names):
-            return (
-                f"'{shown(several[0])}' looks like several names, and so do {len(several)} of {len(names)} cells; "
-                "write tags with | between them (rock|pop), or say --kind classes, to which each cell is one name"
-            )
-        printed = [name for name in names if PRINTED.fullmatch(name)]
-        if len(printed) > FEW_SEVERAL * len(names):
-            return (
-                f"'{shown(printed[0])}' is how Python prints a value, and so are {len(printed)} of {len(names)} cells; "
-                "write the value itself (1.5, rock), or say --kind classes, to which each cell is one name"
-            )
-        parted = [name for name in names if SEVERAL_NUMBERS.fullmatch(name)]
-        if 2 * len(parted) > len(names):
-            return (
-                f"'{shown(parted[0])}' looks like several numbers, or like one whose thousands are parted; write a "
-                "plain number (1000.5) or a list ([0.5, 0.6]), or say --kind classes, to which each cell is one name"
-            )
+        several = several_names(names)
+        # What names look like, the share of them from which on that counts, and what to write.
+        looks: tuple[tuple[Callable[[str], object], float, str, str], ...] = (
+            (SPAN.match, MOST, "looks like spans of time", "[[start, end, name], …]"),
+            (several.__contains__, FEW_SEVERAL, "looks like several names, and so do {} of {} cells",
+             "tags with | between them (rock|pop)"),
+            (PRINTED.fullmatch, FEW_SEVERAL, "is how Python prints a value, and so are {} of {} cells",
+             "the value itself (1.5, rock)"),
+            (SEVERAL_NUMBERS.fullmatch, MOST, "looks like several numbers, or like one whose thousands are parted",
+             "a plain number (1000.5) or a list ([0.5, 0.6])"),
+        )  # fmt: skip
+        for is_such, share, words, written in looks:
+            such = [name for name in names if is_such(name)]
+            if len(such) > share * len(names):
+                subject = f"'{shown(such[0])}' {words.format(len(such), len(names))}"
+                return f"{subject}; write {written}, or say --kind classes, to which each cell is one name"
         return self.single(names)
 
     def single(self, names: Sequence[str]) -> str:

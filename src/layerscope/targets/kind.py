@@ -12,8 +12,7 @@ definition. Of kinds over time (`layerscope.targets.over_time`) a probe scores f
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -22,86 +21,16 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError, unknown
 from layerscope.targets.calibration import Calibration
+from layerscope.targets.cells import Column
+from layerscope.targets.metric import Metric
 
-__all__ = [
-    "Column", "Form", "Kind", "Labels", "Metric", "Observation", "defined_mean", "refuse_change", "whole_semitones",
-]  # fmt: skip
+__all__ = ["Form", "Kind", "Labels", "Observation", "defined_mean", "row_of"]
 
 Array = NDArray[np.float64]
 #: What a probe answers: one of several outputs, any of them, or numbers. It decides the probe's loss.
 Form = Literal["classes", "tags", "values"]
 #: Time and duration in seconds, value, and confidence, of one observation in a JAMS annotation.
 Observation = tuple[float, float, Any, Any]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A score of predictions; higher is better.
-
-    Attributes
-    ----------
-    name, title : str
-        In tables and options, and in prose.
-    measure : callable
-        Scores, targets, weights → a value a resample; of a kind over time, a track's annotation and its
-        estimate → the value and its weight.
-    percent : bool
-        Whether it is a share, in [0, 1], which prose shows times 100; with three decimals otherwise.
-    ranks : bool
-        Whether clips are ranked by their scores, which are then to be of one training.
-    fewest_each : int
-        Clips for each class below which its intervals do not cover; 0 where classes do not count.
-    """
-
-    name: str
-    title: str
-    measure: Callable[..., Any]
-    percent: bool = True
-    ranks: bool = False
-    fewest_each: int = 0
-
-    def of(self, output: str) -> Metric:
-        """Return the metric of one output alone, such as ``r2:valence``."""
-        return replace(self, name=f"{self.name}:{output}", title=f"{self.title} of {output}")
-
-
-@dataclass(frozen=True)
-class Column:
-    """The cells of a target, as they stand in a table.
-
-    Attributes
-    ----------
-    name : str
-        Of the column; of several, their names with commas between, and each cell is a list of theirs.
-    cells : sequence
-        One a clip.
-    clips : sequence of str
-        Names of the clips, for messages.
-    starts : sequence of float
-        Where clips begin in their files, in seconds, to which times in cells refer.
-    seconds : sequence of float
-        How long clips are; NaN, or nothing at all, where that is not known.
-    cut : sequence of bool
-        Whether the file goes on after the clip, and the annotation with it; nothing where that is not known.
-    """
-
-    name: str
-    cells: Sequence[Any]
-    clips: Sequence[str] = ()
-    starts: Sequence[float] = ()
-    seconds: Sequence[float] = ()
-    cut: Sequence[bool] = ()
-
-    def take(self, rows: Sequence[int]) -> Column:
-        """Return some rows."""
-
-        def taken(part: Sequence[Any]) -> Sequence[Any]:
-            # What is not known of the clips stays so.
-            return [part[row] for row in rows] if len(part) else ()
-
-        parts = (self.cells, self.clips, self.starts, self.seconds, self.cut)
-        cells, clips, starts, seconds, cut = map(taken, parts)
-        return Column(self.name, cells, clips, starts, seconds, cut)
 
 
 @dataclass(frozen=True)
@@ -361,64 +290,6 @@ def row_of(answer: Mapping[str, Any], numbers: Mapping[str, float], sign: str) -
             column = f"{sign}({column})"
         columns[column] = number
     return columns
-
-
-#: What a pitch or a tempo may be called: a number with its unit, a note with its octave.
-NUMBER, NOTE = r"[-+]?\d+([.,]\d+)?( ?(bpm|hz|BPM|Hz))?", r"[A-Ha-h](#|b|♯|♭|is|es|s)?-?\d?"
-#: Words in the name of a column, in the singular, whose labels may change with the pitch of the sound, and its tempo.
-PITCH_WORDS = frozenset({
-    "pitch", "note", "midi", "key", "tonic", "chord", "melody", "register", "octave", "frequency", "hz", "f0", "tuning",
-})  # fmt: skip
-TEMPO_WORDS = frozenset({
-    "tempo", "bpm", "beat", "speed", "rate", "duration", "length", "second", "onset", "rhythm",
-})  # fmt: skip
-
-
-def refuse_change(column: str, names: Sequence[str], semitones: float, tempo: float) -> None:
-    """Raise where labels that are said of a whole clip may change with the pitch or the tempo of its sound.
-
-    Parameters
-    ----------
-    column : str
-        What they are called in their table.
-    names : sequence of str
-        The classes or tags; numbers, and names of notes, may be pitches.
-    semitones, tempo : float
-        By how much the sound is higher, and how many times as fast.
-
-    Raises
-    ------
-    DataError
-        If they may.
-
-    Examples
-    --------
-    >>> refuse_change("genre", ("jazz", "rock"), semitones=1.0, tempo=1.0)
-    >>> refuse_change("pitch", ("60", "62"), semitones=1.0, tempo=1.0)
-    Traceback (most recent call last):
-    layerscope.errors.DataError: its name, 'pitch', tells of pitch, which changes
-    """
-    parted = re.sub("([a-z])([A-Z])", r"\1 \2", column).lower()
-    words = {word.removesuffix("s") for word in re.findall("[a-z]+[0-9]*", parted)}
-    for changes, what, telling in ((semitones != 0, "pitch", PITCH_WORDS), (tempo != 1, "tempo", TEMPO_WORDS)):
-        if changes and words & telling:
-            raise DataError(f"its name, '{column}', tells of {what}, which changes")
-        odd = [name for name in names if re.fullmatch(NUMBER, name) or (what == "pitch" and re.fullmatch(NOTE, name))]
-        if changes and 2 * len(odd) > len(names):
-            raise DataError(f"its names, such as '{odd[0]}', may tell of {what}, which changes")
-
-
-def whole_semitones(semitones: float) -> int:
-    """Return a whole number of semitones.
-
-    Raises
-    ------
-    DataError
-        For a part of one, by which no note or chord is moved to another.
-    """
-    if semitones != round(semitones):
-        raise DataError(f"notes that are {semitones:g} semitones higher lie between those that are named")
-    return round(semitones)
 
 
 def defined_mean(values: Array) -> Array:

@@ -45,7 +45,7 @@ def several_names(cells: Iterable[Any]) -> set[str]:
     ['[a, b]', 'rock, pop']
     """
     texts = {cell for cell in cells if isinstance(cell, str)}
-    found = {text for text in texts if is_several(text) or LISTED.fullmatch(text)}
+    several = {text for text in texts if is_several(text) or LISTED.fullmatch(text)}
     for separator in SEPARATORS:
         parts = {text: {part.strip(" \"'") for part in text.split(separator)} for text in texts}
         counts = Counter(part for names in parts.values() for part in names)
@@ -53,8 +53,8 @@ def several_names(cells: Iterable[Any]) -> set[str]:
             # 3/4 is one metre.
             fraction = separator == "/" and any(math.isfinite(as_float(name)) for name in names)
             if len(names) > 1 and "" not in names and not fraction and min(counts[name] for name in names) > 1:
-                found.add(text)
-    return found
+                several.add(text)
+    return several
 
 
 def spelt_alike(names: Iterable[str]) -> list[list[str]]:

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.cells import as_float, is_list, is_numbers, most, shown
+from layerscope.targets.cells import Column, as_float, is_list, is_numbers, most, shown
 from layerscope.targets.classes import Classes
-from layerscope.targets.kind import Column, Metric, Observation
+from layerscope.targets.kind import Observation
+from layerscope.targets.metric import Metric
 from layerscope.targets.notes import HIGHEST, NUMBERS, pitch_name
 from layerscope.targets.over_time import KindOverTime, Scored, Scores, ascending_times, frame_times
 from layerscope.targets.spans import IGNORED

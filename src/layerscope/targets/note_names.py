@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from layerscope.targets.cells import most
 
-__all__ = ["Notation", "notation_of", "plain_signs"]
+__all__ = ["PITCH_CLASSES", "SEMITONES", "Notation", "notation_of", "plain_signs"]
 
+PITCH_CLASSES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
+SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 #: Not "Esus4", which is E with a suspended fourth.
 NOTE = r"(?P<letter>[A-Ha-h])(?P<signs>(?<=[AEae])s(?!us)(?:es)?|isis|is|eses|es|##?|bb?|)"
 GERMAN, BASS = re.compile(NOTE), re.compile(r"/" + NOTE.replace("a-h", "") + "$")

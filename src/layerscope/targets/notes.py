@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.cells import as_float, is_list, most, shown
-from layerscope.targets.key import PITCH_CLASSES
-from layerscope.targets.kind import Column, Metric, Observation, whole_semitones
+from layerscope.targets.cells import Column, as_float, is_list, most, shown
+from layerscope.targets.changed_sound import whole_semitones
+from layerscope.targets.kind import Observation
+from layerscope.targets.metric import Metric
+from layerscope.targets.note_names import PITCH_CLASSES
 from layerscope.targets.over_time import KindOverTime, Scored, Scores, frame_times
 from layerscope.targets.tags import Tags
 

@@ -17,8 +17,9 @@ from scipy.signal import find_peaks
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.cells import is_numbers, most, shown
-from layerscope.targets.kind import Column, Metric, Observation
+from layerscope.targets.cells import Column, is_numbers, most, shown
+from layerscope.targets.kind import Observation
+from layerscope.targets.metric import Metric
 from layerscope.targets.notes import is_notes, notes_of
 from layerscope.targets.over_time import KindOverTime, Scored, Scores, ascending_times, moment_targets
 from layerscope.targets.tags import Tags

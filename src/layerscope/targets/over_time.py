@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.cells import as_float, is_list, shown
-from layerscope.targets.kind import Column, Kind, Labels
+from layerscope.targets.cells import Column, as_float, is_list, shown
+from layerscope.targets.kind import Kind, Labels
 
 __all__ = ["KindOverTime", "Scored", "Scores", "ascending_times", "frame_times", "moment_targets"]
 
@@ -52,11 +52,9 @@ class KindOverTime(Kind):
 
     def read(self, column: Column) -> Labels:
         """Read the annotation of each track."""
-        # An array of objects, filled row by row: numpy would make a table of annotations of one length.
-        tracks = np.empty(len(column.cells), dtype=object)
-        for row, (cell, clip, start) in enumerate(zip(column.cells, column.clips, column.starts, strict=True)):
-            tracks[row] = self.read_track(cell, clip, start)
-        return Labels(self, self.names_of(list(tracks)), tracks)
+        rows = zip(column.cells, column.clips, column.starts, strict=True)
+        tracks = [self.read_track(*row) for row in rows]
+        return Labels(self, self.names_of(tracks), as_objects(tracks))
 
     def faults(self, column: Column) -> dict[int, str]:
         """Return why annotations cannot be read, or do not fit their clips, by row."""
@@ -96,10 +94,8 @@ class KindOverTime(Kind):
         """Return the annotations of tracks that are higher and faster; see `Kind.changed`."""
         if not semitones and tempo == 1:
             return labels
-        # Filled by slice, because numpy would make a table of annotations of one length.
-        tracks = np.empty(len(labels.values), dtype=object)
-        tracks[:] = [self.changed_track(track, semitones, tempo) for track in labels.values]
-        return replace(labels, values=tracks)
+        tracks = [self.changed_track(track, semitones, tempo) for track in labels.values]
+        return replace(labels, values=as_objects(tracks))
 
     def changed_track(self, track: Any, semitones: float, tempo: float) -> Any:
         """Return the annotation of a track that is so many semitones higher and so many times as fast.
@@ -150,6 +146,12 @@ class KindOverTime(Kind):
     def as_answer(self, track: Any) -> dict[str, Any]:
         """Return an annotation as plain lists, numbers and texts: what a predictor answers."""
         raise NotImplementedError
+
+
+def as_objects(tracks: Sequence[Any]) -> NDArray[np.object_]:
+    """Return an array of annotations, one an item."""
+    # Filled item by item: numpy would make a table of annotations of one length.
+    return np.fromiter(tracks, dtype=object, count=len(tracks))
 
 
 #: Seconds that an annotation may go on after the sound: encoders and editors pad and cut by less.

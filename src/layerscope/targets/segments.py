@@ -17,7 +17,9 @@ from scipy.signal import find_peaks
 from scipy.special import softmax
 
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.kind import Labels, Metric, refuse_change
+from layerscope.targets.changed_sound import refuse_change
+from layerscope.targets.kind import Labels
+from layerscope.targets.metric import Metric
 from layerscope.targets.over_time import Scored, Scores
 from layerscope.targets.spans import FRAME_ACCURACY, KindOfSpans, Spans
 

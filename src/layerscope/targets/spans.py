@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.errors import DataError
-from layerscope.targets.cells import as_float, is_list, is_name, most, shown
+from layerscope.targets.cells import Column, as_float, is_list, is_name, most, shown
 from layerscope.targets.classes import Classes
-from layerscope.targets.kind import Column, Metric, Observation
+from layerscope.targets.kind import Observation
+from layerscope.targets.metric import Metric
 from layerscope.targets.over_time import KindOverTime, Scored, frame_times
 
 __all__ = [

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration, best_threshold, logistic_curves
-from layerscope.targets.cells import as_float, is_list, is_name, most, shown
-from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, refuse_change, row_of
+from layerscope.targets.cells import Column, as_float, is_list, is_name, most, shown
+from layerscope.targets.changed_sound import refuse_change
+from layerscope.targets.kind import Form, Kind, Labels, Observation, row_of
 from layerscope.targets.label_names import FEW_SEVERAL, is_several, remark_on_names
+from layerscope.targets.metric import Metric
 from layerscope.targets.ranking_curves import average_precision, roc_auc
 
 __all__ = ["Tags", "yes_or_no"]

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
-from layerscope.targets.cells import as_float, doubt_of_whole_lists, is_list, is_number, is_numbers, most, shown
-from layerscope.targets.kind import Column, Form, Kind, Labels, Metric, Observation, refuse_change, row_of
+from layerscope.targets.cells import Column, as_float, doubt_of_whole_lists, is_list, is_number, is_numbers, most, shown
+from layerscope.targets.changed_sound import refuse_change
+from layerscope.targets.kind import Form, Kind, Labels, Observation, row_of
+from layerscope.targets.metric import Metric
 from layerscope.targets.tags import yes_or_no
 
 __all__ = ["Values", "r2"]
@@ -185,12 +187,10 @@ class Values(Kind):
 
     def metrics_of(self, names: Sequence[str]) -> tuple[Metric, ...]:
         """Return R², and of several dimensions that of each."""
-        r2_metric = self.metrics[0]
         if len(names) == 1:
             return self.metrics
-        each = (Metric(part.name, part.title, partial(r2_of, place), percent=False)
-                for place, part in enumerate(map(r2_metric.of, names)))  # fmt: skip
-        return (r2_metric, *each)
+        each = (replace(self.metrics[0].of(name), measure=partial(r2_of, place)) for place, name in enumerate(names))
+        return (*self.metrics, *each)
 
     def strata(self, labels: Labels) -> NDArray[np.int64]:
         """Return the fifth in which the first dimension lies."""

@@ -6,7 +6,7 @@ from typing import Any
 import mir_eval
 
 from layerscope.data.label_tables import Record
-from layerscope.targets.key import PITCH_CLASSES
+from layerscope.targets.note_names import PITCH_CLASSES
 from layerscope.tasks.marble_records import marble_records
 from layerscope.tasks.task import Preset
 

@@ -14,11 +14,11 @@ from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import GatedRepoError
 
 from layerscope.atomic_files import write_text
-from layerscope.encoders.download import FAILURES, continue_download, place_fault
+from layerscope.encoders.download import FAILURES, continue_download, gated, place_fault
 from layerscope.errors import DataError, LayerscopeError
-from layerscope.tasks.task import Archive, Source, Task
+from layerscope.tasks.task import Archive, Task
 
-__all__ = ["describe", "fetch", "size_of", "unpack"]
+__all__ = ["describe", "fetch", "unpack"]
 
 Say = Callable[[str], None]
 #: Lies beside a data set of the hub once all of its files have come, and says of which commit they are.
@@ -28,12 +28,11 @@ FETCHED = ".fetched"
 def describe(task: Task) -> list[str]:
     """Return what a person should know before getting the data, a line each."""
     source = task.source
-    counts = ", ".join(f"{name} {count:,}" for name, count in task.expected.items())
     lines = [
-        f"{task.title}: {task.kind}, {counts or 'no published counts'}",
+        f"{task.title}: {task.kind}, {task.counts or 'no published counts'}",
         f"from: {source.homepage}",
         f"licence: {source.licence}",
-        f"size: {size_of(source)}, in a directory called {task.folder}",
+        f"size: {source.size}, in a directory called {task.folder}",
     ]
     if source.repository:
         lines.append(f"download: the data set {source.repository} on the Hugging Face hub")
@@ -41,11 +40,6 @@ def describe(task: Task) -> list[str]:
     if source.supply:
         lines.append(f"you supply: {source.supply}")
     return lines
-
-
-def size_of(source: Source) -> str:
-    """Return the size of a data set in words."""
-    return "unknown" if source.gigabytes is None else f"about {source.gigabytes:g} GB"
 
 
 def fetch(task: Task, root: Path, say: Say = lambda _: None) -> None:
@@ -102,10 +96,7 @@ def fetch_repository(repository: str, directory: Path, left_out: Sequence[str], 
             repository, repo_type="dataset", revision=commit, local_dir=directory, ignore_patterns=list(left_out)
         )
     except GatedRepoError as error:
-        raise DataError(
-            f"{repository} is gated: accept its terms at https://huggingface.co/datasets/{repository}, then give a "
-            "token (`hf auth login`, or HF_TOKEN)"
-        ) from error
+        raise DataError(f"{repository} {gated(f'datasets/{repository}')}") from error
     except FAILURES as error:
         if not fetched.is_file():
             raise fault_of(directory, error, f"{repository} could not be fetched") from error

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from layerscope.data.label_tables import ASIDE, Record
 from layerscope.errors import DataError
-from layerscope.tasks.task import Preset
+from layerscope.tasks.task import DAMAGED, Preset
 
 LISTS = {"train": "train_filtered.txt", "valid": "valid_filtered.txt", "test": "test_filtered.txt"}
 #: Its file is damaged in every copy.
@@ -25,7 +25,7 @@ def listed_clips(directory: Path, preset: Preset) -> list[Record]:
         if not path.is_file():
             raise DataError(f"{directory} holds neither MARBLE's GTZANGenre.*.jsonl nor the fault-filtered list {name}")
         for line in path.read_text(encoding="utf-8").split():
-            damaged = {ASIDE: "its file is damaged in every copy"} if CORRUPT in line else {}
+            damaged = {ASIDE: DAMAGED} if CORRUPT in line else {}
             records.append({"path": f"{audio}/{line}", "label": line.partition("/")[0], "split": split, **damaged})
     return records
 

@@ -5,7 +5,6 @@ and the versions of a song (edits, remixes, second annotations) stay together.
 """
 
 import csv
-import hashlib
 import re
 import unicodedata
 from itertools import pairwise
@@ -14,7 +13,7 @@ from pathlib import Path
 from layerscope.data.audio import EXTENSIONS
 from layerscope.data.label_tables import ASIDE, Record
 from layerscope.errors import DataError
-from layerscope.tasks.task import Preset, find_audio
+from layerscope.tasks.task import Preset, find_audio, part_of
 
 REPOSITORY = "https://github.com/urinieto/harmonixset"
 #: Function → what a label of it holds, by algorithm 1 of Wang et al. 2022 (arXiv 2205.14700): the first hit counts.
@@ -60,8 +59,7 @@ def song_of(title: str, artist: str) -> str:
 
 def split_of(song: str) -> str:
     """Return a song's split: of ten, one validates and two are tested."""
-    # The same on every machine, unlike Python's own hash of a text.
-    number = int(hashlib.sha1(song.encode(), usedforsecurity=False).hexdigest(), 16) % 10
+    number = part_of(song, 10)
     return "test" if number < 2 else "valid" if number == 2 else "train"
 
 

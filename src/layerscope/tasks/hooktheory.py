@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from layerscope.data.label_tables import ASIDE, Record
-from layerscope.targets.key import is_key
+from layerscope.targets.key_names import is_key
 from layerscope.tasks.marble_records import marble_records
 from layerscope.tasks.task import Preset
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from layerscope.data.label_tables import ASIDE, Record
 from layerscope.errors import DataError
-from layerscope.tasks.task import Preset
+from layerscope.tasks.task import DAMAGED, Preset
 
 COMMONEST = 50
 #: Their files are empty in every copy (they stand in rows 16250, 24867 and 25546 of the table, counted from 0).
@@ -37,7 +37,7 @@ def annotated_clips(directory: Path, preset: Preset) -> list[Record]:
             "path": f"mp3/{row['mp3_path']}",
             "label": [tag for tag in chosen if row[tag] == "1"],
             "split": split_of(row["mp3_path"]),
-            **({ASIDE: "its file is damaged in every copy"} if row["clip_id"] in CORRUPT else {}),
+            **({ASIDE: DAMAGED} if row["clip_id"] in CORRUPT else {}),
         }
         for row in rows
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,9 @@ from layerscope.data.label_tables import ASIDE, Record
 from layerscope.errors import DataError
 from layerscope.tasks.marble_records import has_marble_records, marble_records
 
-__all__ = ["Archive", "Preset", "Reader", "Schedule", "Source", "Task", "data_directory", "find_audio"]
+__all__ = [
+    "DAMAGED", "Archive", "Preset", "Reader", "Schedule", "Source", "Task", "data_directory", "find_audio", "part_of",
+]  # fmt: skip
 
 Preset = Literal["paper", "robust"]
 #: The data set's directory and the preset → a record for every clip that its lists name, with its split.
@@ -86,6 +89,11 @@ class Source:
     archives: tuple[Archive, ...] = ()
     supply: str = ""
 
+    @property
+    def size(self) -> str:
+        """Return its size in words."""
+        return "unknown" if self.gigabytes is None else f"about {self.gigabytes:g} GB"
+
 
 @dataclass(frozen=True)
 class Task:
@@ -142,6 +150,11 @@ class Task:
     mended: bool = False
     in_paper: bool = False
 
+    @property
+    def counts(self) -> str:
+        """Return the clips of each split in a complete copy, in words; empty where no count is published."""
+        return ", ".join(f"{name} {count:,}" for name, count in self.expected.items())
+
     def load(self, root: Path | None = None, preset: Preset = "robust") -> Dataset:
         """Return the clips that are on disk.
 
@@ -184,6 +197,22 @@ def by_column(record: Record, columns: Sequence[str]) -> Record:
     if not isinstance(label, list) or len(label) != len(columns):
         return {**record, ASIDE: f"its label {label} is not [{', '.join(columns)}]"}
     return {**record, **dict(zip(columns, label, strict=True))}
+
+
+#: Why a clip is set aside whose file nobody has whole.
+DAMAGED = "its file is damaged in every copy"
+
+
+def part_of(name: str, parts: int) -> int:
+    """Return one of so many numbers from 0 for a name, each as likely, the same on every machine.
+
+    Examples
+    --------
+    >>> [part_of(name, 10) for name in ("guitar", "flute")]
+    [3, 9]
+    """
+    # Unlike Python's own hash of a text.
+    return int(hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest(), 16) % parts
 
 
 def find_audio(directory: Path, stem: str, endings: Sequence[str]) -> str:

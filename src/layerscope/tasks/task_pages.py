@@ -7,7 +7,6 @@ from pathlib import Path
 
 from layerscope.targets import kinds
 from layerscope.tasks import PAPER_TASKS, TASKS, Task, published_rows
-from layerscope.tasks.fetch import size_of
 
 __all__ = ["index", "page"]
 
@@ -15,7 +14,6 @@ __all__ = ["index", "page"]
 def page(task: Task) -> str:
     """Return the page of a task, in Markdown."""
     source = task.source
-    counts = ", ".join(f"{name} {count:,}" for name, count in task.expected.items()) or "none published"
     schedule = task.schedule
     lines = [
         f"# {task.title} (`{task.name}`)",
@@ -24,9 +22,9 @@ def page(task: Task) -> str:
         "",
         "| | |",
         "|---|---|",
-        f"| data | [{source.homepage}]({source.homepage}), size {size_of(source)}, directory `{task.folder}` |",
+        f"| data | [{source.homepage}]({source.homepage}), size {source.size}, directory `{task.folder}` |",
         f"| licence | {source.licence} |",
-        f"| clips | {counts} |",
+        f"| clips | {task.counts or 'none published'} |",
         *([f"| the published splits share | {task.shared} |"] if task.shared else []),
         f"| target | `{task.target}`, {task.kind} |",
         f"| metrics | {', '.join(f'`{metric.name}`' for metric in kinds()[task.kind].metrics)} |",

@@ -82,18 +82,19 @@ def techniques(directory: Path, preset: Preset) -> list[Record]:
     """Test five singers; of the others, recordings (``paper``) or singers (``robust``) validate, two fifths of them."""
     others = f"its folder is none of the ten techniques {', '.join(TECHNIQUES)}"
     usable, records = divide(
-        [one if one["technique"] in TECHNIQUES else {ASIDE: others, **one} for one in recordings(directory)]
+        [each if each["technique"] in TECHNIQUES else {ASIDE: others, **each} for each in recordings(directory)]
     )
     unit = "path" if preset == "paper" else "singer"
-    units = sorted({one[unit] for one in usable if one["singer"] not in TEST_SINGERS})
+    units = sorted({recording[unit] for recording in usable if recording["singer"] not in TEST_SINGERS})
     order = np.random.default_rng(SEED).permutation(len(units))
     validating = {units[number] for number in order[: round(0.4 * len(units))]}
-    for one in usable:
-        split = "test" if one["singer"] in TEST_SINGERS else "valid" if one[unit] in validating else "train"
-        records += [{**piece, "split": split, "group": piece[unit]} for piece in pieces(one, keep_rest=False)]
+    for recording in usable:
+        tested = recording["singer"] in TEST_SINGERS
+        split = "test" if tested else "valid" if recording[unit] in validating else "train"
+        records += [{**piece, "split": split, "group": piece[unit]} for piece in pieces(recording, keep_rest=False)]
     return records
 
 
-def divide(found: list[Record]) -> tuple[list[Record], list[Record]]:
+def divide(recordings: list[Record]) -> tuple[list[Record], list[Record]]:
     """Return the recordings that are used, and those that are set aside."""
-    return [one for one in found if ASIDE not in one], [one for one in found if ASIDE in one]
+    return [each for each in recordings if ASIDE not in each], [each for each in recordings if ASIDE in each]

@@ -1,0 +1,69 @@
+"""What else might be the answer of a task, and whether a choice is shown to be better than it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from layerscope.scores.against_controls import judged_row, role_in, spread_over_trainings
+from layerscope.scores.layer_selection import Choice, best_trained
+from layerscope.scores.resampling import best_set
+from layerscope.scores.score_table import SINGLE_INPUTS, Comparison, Results, Role
+
+__all__ = ["MARGIN", "best_on_test", "gaps_between", "is_shown_over", "losses", "may_be_best"]
+
+#: A loss that nobody would pay an encoder for: two points, or 0.02 of R². Smaller ones are within what another split or
+#: seed of the same study moves a score by.
+MARGIN = 0.02
+
+
+def is_shown_over(results: Results, ours: pd.Series, theirs: pd.Series) -> bool:
+    """Return whether a row is shown to be better than another."""
+    return all(difference > half for difference, half in gaps_between(results, ours, theirs))
+
+
+def gaps_between(results: Results, ours: pd.Series, theirs: pd.Series) -> list[tuple[float, float]]:
+    """Return the differences of two rows that must be above zero, and how far below each its true one may lie.
+
+    Over folds that of nested choice is one as well: there the luckiest of many layers beats a plain feature that is as
+    good, on the clips that have chosen it.
+    """
+    gap = results.compare(ours.name, theirs.name)
+    gaps = [(gap.difference, gap.difference - gap.low)]
+    rows = [judged_row(results, row) for row in (ours, theirs)]
+    if all(row.input == "nested" for row in rows):
+        nested = results.compare(rows[0].name, rows[1].name)
+        # Trainings that share clips spread differences wider than resampled clips say, as they do scores.
+        wider = spread_over_trainings(results, ours)
+        gaps.append((nested.difference, wider * (nested.difference - nested.low)))
+    return gaps
+
+
+def best_on_test(results: Results, task: str, role: Role = "trained") -> pd.Series:
+    """Return the layer of such a model that scores highest on the test clips: a rival, never what is recommended."""
+    # Stable: of equal scores the first of the table.
+    return candidates_of(results, task, role).sort_values("value", ascending=False, kind="stable").iloc[0]
+
+
+def may_be_best(results: Results, row: pd.Series) -> bool:
+    """Return whether no other layer is shown to be better: of its own model and probe, or of all that were open."""
+    rows = candidates_of(results, row.task, role_in(results, row))
+    inside = best_set(list(rows.value), results.draws[rows.index].astype(np.float64))
+    return bool(row.in_best_set and inside[rows.index.get_loc(row.name)])
+
+
+def candidates_of(results: Results, task: str, *roles: Role) -> pd.DataFrame:
+    """Return the rows among which one is chosen."""
+    rows = results.of(task=task, metric=results.primary(task))
+    return rows[rows.model.isin(results.models(*roles)) & rows.input.isin(SINGLE_INPUTS)]
+
+
+def losses(results: Results, plain: Choice[pd.Series]) -> list[Comparison]:
+    """Return what the chosen layer and the best one on test have over a plain feature.
+
+    The second is picked by its luck on the test clips, which makes it harder to show that nothing is lost, not easier.
+    """
+    task = plain.chosen.task
+    layer = best_trained(results, task)
+    rivals = [best_on_test(results, task), *([layer.chosen] if layer else [])]
+    return [results.compare(row.name, plain.chosen.name) for row in rivals]
