@@ -20,6 +20,7 @@ EACH = [word for name in ("export", "predict", "data", "report", "pretrain") for
 
 def start(data, out, cache):
     options = ["--model", "random:small", "--baseline", "mfcc", "--probe", "mlp", "--probe", "closed", "--seeds", "2"]
+    options += ["--layers", "0-1"]
     call = [sys.executable, "-m", "layerscope", "run", "--data", str(data), *options, "--out", str(out)]
     environment = {**os.environ, **TWO_WORKERS, "LAYERSCOPE_CACHE": str(cache)}
     # A session of its own, so that a kill takes the workers along as a power cut would.

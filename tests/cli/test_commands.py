@@ -87,13 +87,12 @@ def test_compare_takes_the_fields_of_a_comparison_which_are_a_plans_where_they_c
 
 
 def test_names_on_the_command_line_take_commas_or_repetition(tones, tmp_path, capsys):
-    for number, baselines in enumerate((["mel,chroma"], ["mel", "chroma"])):
+    for baselines in (["mel,mfcc"], ["mel", "mfcc"]):
         repeated = [text for name in baselines for text in ("--baseline", name)]
-        study = ["--data", str(tones), *repeated, "--probe", "closed", "--out", str(tmp_path / str(number))]
+        # The second would be refused if it were another study.
+        study = ["--data", str(tones), *repeated, "--probe", "closed", "--out", str(tmp_path / "out")]
         assert guarded(["run", *study]) == 0
-    first, second = ((tmp_path / name / "study.json").read_text() for name in "01")
-    assert first == second
-    assert json.loads(first)["baseline"] == ["mel", "chroma"]
+        assert json.loads((tmp_path / "out" / "study.json").read_text())["baseline"] == ["mel", "mfcc"]
     capsys.readouterr()
 
 

@@ -15,7 +15,7 @@ def test_the_architecture_is_marbles():
 
 @pytest.mark.parametrize("kind", ["classes", "tags", "values"])
 def test_what_can_be_learnt_is_learnt(kind):
-    problem = make_problem(kind, clips=400, noise=0.2, windows=2)
+    problem = make_problem(kind, clips=250, noise=0.2, windows=2)
     prediction = fit_mlp(problem, [0])[0]
     found = problem.labels.take(problem.test).score(prediction.scores[problem.test])[0]
     assert found > 0.85

@@ -1,4 +1,5 @@
 import json
+import shutil
 from functools import partial
 
 import numpy as np
@@ -23,35 +24,35 @@ from layerscope.targets import labels_of
 
 def small_plan(data, **changes):
     return make_plan(
-        {"data": data, "model": ["random:small"], "baseline": ["mfcc"], "probe": ["linear"], "seeds": 2, **changes},
+        {"data": data, "model": ["random:small"], "baseline": ["mfcc"], "probe": ["closed"], "seeds": 2, **changes},
         "test",
     )
 
 
 def test_one_pass_whatever_is_asked(tones, tmp_path):
-    plan = small_plan(tones, probe=["linear", "closed"], model=["random:small"], baseline=["mfcc", "mel"])
-    results = run(plan, tmp_path / "out")
+    results = run(small_plan(tones, probe=["knn", "closed"], baseline=["mfcc", "mel"]), tmp_path / "out")
     passes = json.loads((tmp_path / "out" / "provenance.json").read_text())["passes"]
     for model in ("random:small", "mfcc", "mel"):
         assert passes[model] == {
             "clips_decoded": 30, "clips_encoded": 30, "clips_from_cache": 0, "windows_encoded": 30,
             "device": "cpu", "precision": "float32",
         }  # fmt: skip
-    wide = {"last", "weighted", "weighted[1:]", "concat"}
-    assert set(results.table.input) == {"layer", *wide, "mean", "moments", "shuffled"}
+    assert set(results.table.input) == {"layer", "last", "concat", "mean", "moments", "shuffled"}
     assert results.summary[results.summary.input == "layer"].layer.unique().tolist() == [0, 1, 2, 3, 4]
 
 
-def test_a_run_leaves_what_it_should(tones, tmp_path):
-    run(small_plan(tones), tmp_path / "out", command=["layerscope", "run"])
-    found = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+def test_a_run_leaves_what_it_should(linear_study):
+    out = linear_study / "run"
+    found = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     wanted = {
         "results.csv", "summary.csv", "skipped.csv", "provenance.json", "report.html", "figures/layers-linear.png",
         "figures/layers-linear.pdf", "tables/overview.csv", "tables/overview.tex", "tables/overview.md",
     }  # fmt: skip
     assert wanted <= found
-    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
-    assert provenance["command"] == ["layerscope", "run"]
+    wide = {"last", "weighted", "weighted[1:]", "concat"}
+    assert set(Results.read(out).table.input) == {"layer", *wide, "mean", "moments", "shuffled"}
+    provenance = json.loads((out / "provenance.json").read_text())
+    assert provenance["command"] == ["a", "test"]
     assert next(iter(provenance["tasks"].values()))["splits"] == {"train": 18, "valid": 6, "test": 6}
     assert set(provenance["models"]) == {"random:small", "mfcc"}
 
@@ -62,7 +63,7 @@ def files_of(directory):
 
 
 def test_same_study_same_bytes_and_a_second_run_finds_everything(tones, tmp_path, monkeypatch):
-    plan = small_plan(tones, probe=["mlp", "closed"])
+    plan = small_plan(tones, layers="1", probe=["mlp", "closed"], seeds=1)
     run(plan, tmp_path / "first")
     monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))
     run(plan, tmp_path / "second")
@@ -173,10 +174,10 @@ def test_tags_and_values_run_too(tmp_path):
         )
         rows.append(f"{path.name},{tags or 'none'},{number / 40:.3f},{random.normal():.3f}")
     (tmp_path / "clips.csv").write_text("\n".join(rows))
-    probes = ["mlp", "linear", "closed"]
-    tags = run(small_plan(tmp_path / "clips.csv", target="tags", probe=probes, seeds=1), tmp_path / "a")
+    asked = {"layers": "0-1", "probe": ["mlp", "linear", "closed"], "seeds": 1}
+    tags = run(small_plan(tmp_path / "clips.csv", target="tags", **asked), tmp_path / "a")
     assert set(tags.summary.metric) == {"roc_auc", "average_precision"}
-    values = run(small_plan(tmp_path / "clips.csv", target="arousal,valence", probe=probes, seeds=1), tmp_path / "b")
+    values = run(small_plan(tmp_path / "clips.csv", target="arousal,valence", **asked), tmp_path / "b")
     assert set(values.summary.metric) == {"r2", "r2:arousal", "r2:valence"}
     # Pitch was made arousal; a plain feature hears it.
     assert values.of(model="mfcc", metric="r2:arousal", probe="linear").value.max() > 0.7
@@ -286,7 +287,7 @@ def test_two_features_of_one_name_are_refused():
 def test_a_feature_of_ones_own_can_be_a_plain_one():
     labels = list("ab" * 30)
     plain = Features.from_arrays(np.random.default_rng(1).normal(size=(60, 1, 12)), labels, model="hand", baseline=True)
-    results = probe([made_features(), plain], probes=["closed", "linear"])
+    results = probe([made_features(), plain], probes=["closed"])
     assert results.models("plain") == ["hand"]
     assert results.of(model="hand").input.unique().tolist() == ["mean", "shuffled"]
 
@@ -364,8 +365,8 @@ def test_wrong_calls_say_what_is_wrong(arguments, options, words):
         probe(*arguments, **options)
 
 
-def test_results_read_back_give_the_same_page(tones, tmp_path):
-    run(small_plan(tones), tmp_path / "out")
+def test_results_read_back_give_the_same_page(linear_study, tmp_path):
+    shutil.copytree(linear_study / "run", tmp_path / "out")
     before = (tmp_path / "out" / "report.html").read_bytes()
     study_results.Results.read(tmp_path / "out").to_html(tmp_path / "out" / "report.html")
     assert (tmp_path / "out" / "report.html").read_bytes() == before
