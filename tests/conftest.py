@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,7 +109,13 @@ def linear_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.fixture(scope="session")
+def written_tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `tones` copies, which is quicker than to write it."""
+    return write_tones(tmp_path_factory.mktemp("written"))
+
+
 @pytest.fixture
-def tones(tmp_path: Path) -> Path:
+def tones(written_tones: Path, tmp_path: Path) -> Path:
     """A folder of two classes, low and high, 15 tones each."""
-    return write_tones(tmp_path)
+    return Path(shutil.copytree(written_tones, tmp_path / "tones"))

@@ -16,7 +16,7 @@ from layerscope.probes.fitting import Target
 from layerscope.scores.combine import combine
 from layerscope.scores.score_table import Results
 from layerscope.study import study_results
-from layerscope.study.controls import shuffled
+from layerscope.study.controls import permutations_of, shuffled
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
 from layerscope.targets import labels_of
@@ -319,13 +319,14 @@ def test_fifty_folds_do_not_let_shuffled_labels_keep_what_they_were():
     assert rows["shuffled"] < 0.7  # five permutations of a hundred clips: a deviation of 2.2 points around one half
 
 
-@pytest.mark.parametrize(("folds", "closed"), [(None, 5), (3, 10)])
-def test_each_permutation_is_a_row_of_the_table(folds, closed):
+@pytest.mark.parametrize(("folds", "counts"), [(None, {"closed": 5, "linear": 5, "mlp": 2}), (3, {"closed": 10})])
+def test_each_permutation_is_a_row_of_the_table(folds, counts):
     states, labels = np.random.default_rng(0).normal(size=(60, 1, 3)), list("ab" * 30)
-    results = probe(Features.from_arrays(states, labels), probes=["closed", "linear", "mlp"], seeds=2, folds=folds)
+    results = probe(Features.from_arrays(states, labels), probes=list(counts), seeds=2, folds=folds)
     rows = results.table[(results.table.input == "shuffled") & (results.table.metric == "accuracy")]
-    counts = rows[rows.split == "test"].groupby("probe").seed.unique().map(list).to_dict()
-    assert counts == {"closed": list(range(closed)), "linear": list(range(5)), "mlp": [0, 1]}
+    numbers = rows[rows.split == "test"].groupby("probe").seed.unique().map(list).to_dict()
+    assert numbers == {name: list(range(count)) for name, count in counts.items()}
+    assert [permutations_of(name, 3, seeds=2) for name in ("linear", "mlp")] == [5, 2]
 
 
 def test_labels_change_places_among_all_clips():
