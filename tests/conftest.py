@@ -96,7 +96,7 @@ def write_tones(directory: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def linear_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A place with a study of tones by linear probes in `run`: a dozen seconds, so that all workers share one."""
+    """A place with a study of tones by linear probes in `run`: many seconds, so that all workers share one."""
     from layerscope.study.options import make_plan
     from layerscope.study.run import run
 
@@ -104,6 +104,7 @@ def linear_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "linear-study"
     with filelock.FileLock(f"{place}.lock"), pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAYERSCOPE_CACHE", str(place / "cache"))
+        patch.setattr("layerscope.study.controls.PERMUTATIONS", 1)  # of five, which take most of the time
         if not (place / "run" / "report.html").exists():
             run(make_plan(LINEAR_STUDY | {"data": write_tones(place)}, "test"), place / "run", command=["a", "test"])
     return place
