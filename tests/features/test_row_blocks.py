@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from problems import SHORT
 
 from layerscope.features import row_blocks as rows
 from layerscope.features.clip_features import Features
@@ -89,7 +90,7 @@ def test_probes_say_the_same_of_states_that_are_read_by_blocks(tmp_path, monkeyp
     for memory in (np.inf, 1000.0):
         given = assemble(lazily, Input(chosen, 1 if chosen == "layer" else None), memory)
         assert isinstance(given, LazyRows) == (memory < np.inf)
-        problem = Problem(given, np.repeat(np.arange(clips), 2), target, *parts)
+        problem = Problem(given, np.repeat(np.arange(clips), 2), target, *parts, schedule=SHORT)
         answers.append(PROBES[probe](problem, [0])[0])
         monkeypatch.setattr(rows, "BLOCK", 7 * 12)
     assert answers[0].settings == answers[1].settings
