@@ -22,6 +22,10 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 #: For what is a test of workers.
 TWO_WORKERS = {"LOKY_MAX_CPU_COUNT": "2"}
 
+#: What is set where a study shows what studies do, not how well probes learn: two of the mlp's six rates, and one of
+#: five permutations of the labels; each takes as long as the training that is looked at.
+TWO_RATES = ("layerscope.probes.mlp.LEARNING_RATES", (1e-3, 1e-2))
+ONE_PERMUTATION = ("layerscope.study.controls.PERMUTATIONS", 1)
 #: What `linear_study` asks for beside its data.
 LINEAR_STUDY = {"model": ["random:small"], "baseline": ["mfcc"], "probe": ["linear"], "seeds": 1}
 
@@ -104,7 +108,7 @@ def linear_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "linear-study"
     with filelock.FileLock(f"{place}.lock"), pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAYERSCOPE_CACHE", str(place / "cache"))
-        patch.setattr("layerscope.study.controls.PERMUTATIONS", 1)  # of five, which take most of the time
+        patch.setattr(*ONE_PERMUTATION)
         if not (place / "run" / "report.html").exists():
             run(make_plan(LINEAR_STUDY | {"data": write_tones(place)}, "test"), place / "run", command=["a", "test"])
     return place

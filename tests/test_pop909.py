@@ -6,6 +6,7 @@ with half a second around), beat F 0.62 (librosa's tracker, untrained).
 
 import pytest
 
+from conftest import ONE_PERMUTATION
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
 
@@ -14,7 +15,7 @@ from layerscope.study.run import run
 @pytest.mark.timeout(1800)  # a whole study of real songs, or of one that is killed again and again
 def test_key_and_chords_from_chroma_and_beats_from_mel(pop909, tmp_path, monkeypatch):
     # Of shuffled labels nothing is asked here, and the linear probe takes as long for them as for the true ones.
-    monkeypatch.setattr("layerscope.study.controls.PERMUTATIONS", 1)
+    monkeypatch.setattr(*ONE_PERMUTATION)
 
     def study(baseline, targets, probes):
         plan = make_plan({"data": pop909, "target": targets, "baseline": [baseline], "probe": probes}, "test")

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from test_score_table import entry
 from test_verdict import results_of
 
-from conftest import LINEAR_STUDY, write_tone
+from conftest import LINEAR_STUDY, ONE_PERMUTATION, TWO_RATES, write_tone
 from layerscope.cli.commands import guarded
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.errors import DataError, UsageError
@@ -86,6 +86,7 @@ def finished_otherwise(linear_study, tmp_path_factory):
     directory = tmp_path_factory.mktemp("otherwise") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAYERSCOPE_CACHE", str(linear_study / "cache"))
+        patch.setattr(*TWO_RATES)
         return *study(linear_study / "tones", directory, probe=["mlp", "knn"], layers="0-2", baseline=[]), directory
 
 
@@ -218,7 +219,8 @@ def annotation_of(answer):
 
 
 @pytest.mark.parametrize("folds", [None, 3])
-def test_refit_is_the_same_probe_on_all_clips(tones, tmp_path, folds):
+def test_refit_is_the_same_probe_on_all_clips(tones, tmp_path, folds, monkeypatch):
+    monkeypatch.setattr(*ONE_PERMUTATION)
     plan, results = study(tones, tmp_path / "run", model=[], probe=["linear"], folds=folds)
     made = export(tmp_path / "run", tmp_path / "use", given="mean", refit=True)
     score = row_of(results, model="mfcc", input="mean").value

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from conftest import write_tone
+from conftest import TWO_RATES, write_tone
 from layerscope import Dataset, Features, load_encoder, probe
 from layerscope.atomic_files import cache_directory, read_tensors
 from layerscope.data.splits import Part
@@ -63,6 +63,7 @@ def files_of(directory):
 
 
 def test_same_study_same_bytes_and_a_second_run_finds_everything(tones, tmp_path, monkeypatch):
+    monkeypatch.setattr(*TWO_RATES)
     plan = small_plan(tones, layers="1", probe=["mlp", "closed"], seeds=1)
     run(plan, tmp_path / "first")
     monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))
@@ -164,7 +165,8 @@ def test_only_the_wanted_layers_are_kept(tones, tmp_path):
 
 
 @pytest.mark.slow
-def test_tags_and_values_run_too(tmp_path):
+def test_tags_and_values_run_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(*TWO_RATES)
     random = np.random.default_rng(0)
     rows = ["path,tags,arousal,valence"]
     for number in range(40):
@@ -320,7 +322,8 @@ def test_fifty_folds_do_not_let_shuffled_labels_keep_what_they_were():
 
 
 @pytest.mark.parametrize(("folds", "counts"), [(None, {"closed": 5, "linear": 5, "mlp": 2}), (3, {"closed": 10})])
-def test_each_permutation_is_a_row_of_the_table(folds, counts):
+def test_each_permutation_is_a_row_of_the_table(folds, counts, monkeypatch):
+    monkeypatch.setattr(*TWO_RATES)
     states, labels = np.random.default_rng(0).normal(size=(60, 1, 3)), list("ab" * 30)
     results = probe(Features.from_arrays(states, labels), probes=list(counts), seeds=2, folds=folds)
     rows = results.table[(results.table.input == "shuffled") & (results.table.metric == "accuracy")]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from miniatures import MINIATURES, gtzan_lists, harmonix, jamendo, sound, vocalset
 
+from conftest import TWO_RATES
 from layerscope.cli.commands import guarded
 from layerscope.errors import DataError, UsageError
 from layerscope.study.cost import check
@@ -68,7 +69,8 @@ def test_data_check_run_report(task, layout, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_the_study_of_fourteen_tasks_completes_on_data_as_they_are_published(tmp_path):
+def test_the_study_of_fourteen_tasks_completes_on_data_as_they_are_published(tmp_path, monkeypatch):
+    monkeypatch.setattr(*TWO_RATES)
     for builder in {MINIATURES[each] for each in layouts_of_paper()}:
         builder(tmp_path)
     plan = make_plan({"preset": "paper", "root": tmp_path, "baseline": ["mel"]}, "test")
