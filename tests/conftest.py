@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 import soundfile
@@ -17,6 +21,13 @@ os.environ.update({"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": "1"})
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 #: For what is a test of workers.
 TWO_WORKERS = {"LOKY_MAX_CPU_COUNT": "2"}
+
+#: What is set where a study shows what studies do, not how well probes learn: two of the mlp's six rates, and one of
+#: five permutations of the labels; each takes as long as the training that is looked at.
+TWO_RATES = ("layerscope.probes.mlp.LEARNING_RATES", (1e-3, 1e-2))
+ONE_PERMUTATION = ("layerscope.study.controls.PERMUTATIONS", 1)
+#: What `linear_study` asks for beside its data.
+LINEAR_STUDY = {"model": ["random:small"], "baseline": ["mfcc"], "probe": ["linear"], "seeds": 1}
 
 SHARED = Path(os.environ.get("LAYERSCOPE_SHARED", Path(__file__).parents[2] / "shared"))
 
@@ -57,9 +68,17 @@ def pop909() -> Path:
     return needed(SHARED / "data" / "pop909" / "pop909.jsonl")
 
 
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Places for the caches of tests, numbered here: pytest would list all that there are for the next number."""
+    place = tmp_path_factory.mktemp("caches")
+    return (place / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
+def _own_cache(caches: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    (cache := next(caches)).mkdir()
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(cache))
 
 
 def write_tone(path: Path, frequency: float, seconds: float = 0.4, rate: int = 24_000, seed: int = 0) -> Path:
@@ -79,7 +98,29 @@ def write_tones(directory: Path) -> Path:
     return directory / "tones"
 
 
+@pytest.fixture(scope="session")
+def linear_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A place with a study of tones by linear probes in `run`: many seconds, so that all workers share one."""
+    from layerscope.study.options import make_plan
+    from layerscope.study.run import run
+
+    own = tmp_path_factory.getbasetemp()
+    place = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "linear-study"
+    with filelock.FileLock(f"{place}.lock"), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAYERSCOPE_CACHE", str(place / "cache"))
+        patch.setattr(*ONE_PERMUTATION)
+        if not (place / "run" / "report.html").exists():
+            run(make_plan(LINEAR_STUDY | {"data": write_tones(place)}, "test"), place / "run", command=["a", "test"])
+    return place
+
+
+@pytest.fixture(scope="session")
+def written_tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `tones` copies, which is quicker than to write it."""
+    return write_tones(tmp_path_factory.mktemp("written"))
+
+
 @pytest.fixture
-def tones(tmp_path: Path) -> Path:
+def tones(written_tones: Path, tmp_path: Path) -> Path:
     """A folder of two classes, low and high, 15 tones each."""
-    return write_tones(tmp_path)
+    return Path(shutil.copytree(written_tones, tmp_path / "tones"))

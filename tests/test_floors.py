@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,18 @@ def module_of(path):
     return ".".join(("layerscope", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__")
 
 
+MODULES = {module_of(path) for path in FILES}
+
+
+@cache
 def imported_modules(path):
+    return list(modules_in(path))
+
+
+def modules_in(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("layerscope."):
-            inside = {f"{node.module}.{alias.name}" for alias in node.names} & {module_of(file) for file in FILES}
+            inside = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES
             yield from sorted(inside) or [node.module]
 
 

@@ -14,7 +14,6 @@ STATE = "import layerscope.encoders, torch, os; print(torch.get_num_threads(), o
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
-        ({"LOKY_MAX_CPU_COUNT": "1"}, "1 passive"),
         ({"OMP_NUM_THREADS": "1"}, "1 passive"),
         # What a user has set stays.
         ({"LOKY_MAX_CPU_COUNT": "1", "OMP_WAIT_POLICY": "active"}, "1 active"),

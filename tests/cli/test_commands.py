@@ -87,13 +87,12 @@ def test_compare_takes_the_fields_of_a_comparison_which_are_a_plans_where_they_c
 
 
 def test_names_on_the_command_line_take_commas_or_repetition(tones, tmp_path, capsys):
-    for number, baselines in enumerate((["mel,chroma"], ["mel", "chroma"])):
+    for baselines in (["mel,mfcc"], ["mel", "mfcc"]):
         repeated = [text for name in baselines for text in ("--baseline", name)]
-        study = ["--data", str(tones), *repeated, "--probe", "closed", "--out", str(tmp_path / str(number))]
+        # The second would be refused if it were another study.
+        study = ["--data", str(tones), *repeated, "--probe", "closed", "--out", str(tmp_path / "out")]
         assert guarded(["run", *study]) == 0
-    first, second = ((tmp_path / name / "study.json").read_text() for name in "01")
-    assert first == second
-    assert json.loads(first)["baseline"] == ["mel", "chroma"]
+        assert json.loads((tmp_path / "out" / "study.json").read_text())["baseline"] == ["mel", "mfcc"]
     capsys.readouterr()
 
 
@@ -210,14 +209,13 @@ def test_a_full_disk_is_an_error_not_a_traceback(tones, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_hostile_files_in_a_table_end_in_skipped_csv(hostile, tmp_path, tones):
+def test_hostile_files_in_a_table_end_in_skipped_csv(hostile, tmp_path, tones, capfd):
     rows = ["path,label", *(f"{path},{path.parent.name}" for path in sorted(tones.rglob("*.wav")))]
     bad = sorted(path for path in hostile.iterdir() if path.suffix != ".md")
     rows += [f'"{path}",low' for path in bad]
     (tmp_path / "clips.csv").write_text("\n".join(rows), encoding="utf-8")
-    done = layerscope("run", "--data", tmp_path / "clips.csv", *quick("--out", tmp_path / "out"))
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
+    assert guarded(["run", "--data", str(tmp_path / "clips.csv"), *quick("--out", str(tmp_path / "out"))]) == 0
+    assert "Traceback" not in capfd.readouterr().err
     skipped = pd.read_csv(tmp_path / "out" / "skipped.csv")
     provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
     assert {Path(clip).name for clip in skipped["clip"]} == {

@@ -27,15 +27,17 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 NEEDED = {"crepe.md": "torchcrepe"}
 
 
-def marks(document):
+def marks(document, text, slow):
     package = NEEDED.get(document.name)
     absent = package is not None and find_spec(package) is None
-    return pytest.mark.skipif(absent, reason=f"{package} is not installed: make setup")
+    skipped = pytest.mark.skipif(absent, reason=f"{package} is not installed: make setup")
+    return [skipped, pytest.mark.slow] if slow and slow in text else [skipped]
 
 
-def blocks(language):
+def blocks(language, slow=None):
+    """Return the blocks of a language; those that hold the words `slow` take half a minute."""
     return [
-        pytest.param(text, id=f"{document.name}-{number}", marks=marks(document))
+        pytest.param(text, id=f"{document.name}-{number}", marks=marks(document, text, slow))
         for document in DOCUMENTS
         for number, (name, text) in enumerate(BLOCK.findall(document.read_text()))
         if name == language
@@ -63,7 +65,7 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("text", blocks("python"))
+@pytest.mark.parametrize("text", blocks("python", slow='probes="linear"'))
 @pytest.mark.usefixtures("place")
 def test_python(text):
     # What a block registers is gone after it.
@@ -76,6 +78,9 @@ def test_python(text):
 def test_bash(text, place):
     # The package is installed already, and pip needs a network.
     lines = "\n".join(line for line in text.splitlines() if not line.startswith("pip install"))
+    # Probes that are trained step by step take minutes on all layers and plain features, of which a few show the same.
+    for fewer, but in (("--layers 0-1", "closed"), ("--baseline mel", "closed|--baseline")):
+        lines = re.sub(rf"^layerscope run (?!.*(?:{but}))", f"layerscope run {fewer} ", lines, flags=re.MULTILINE)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
         ["bash", "-euc", lines], cwd=place, env=environment, capture_output=True, text=True, check=False

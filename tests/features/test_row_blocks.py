@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from problems import SHORT
 
 from layerscope.features import row_blocks as rows
 from layerscope.features.clip_features import Features
@@ -70,7 +71,7 @@ def test_stored_rows_come_in_any_order_from_any_shard(tmp_path):
 def test_probes_say_the_same_of_states_that_are_read_by_blocks(tmp_path, monkeypatch, probe, kind, chosen):
     if not offers(probe, Input(chosen)):
         chosen = "concat"
-    random, clips = np.random.default_rng(0), 120
+    random, clips = np.random.default_rng(0), 60
     hidden = random.normal(size=(clips, 3))
     labels = {
         "tags": (hidden[:, :2] > 0).astype(int),
@@ -84,12 +85,12 @@ def test_probes_say_the_same_of_states_that_are_read_by_blocks(tmp_path, monkeyp
     features = Features.from_arrays(states, ["x", "y"] * clips)
     # Blocks of seven windows of all layers.
     lazily = Features(**{**vars(features), "read": read})
-    parts = np.split(random.permutation(clips), [70, 95])
+    parts = np.split(random.permutation(clips), [35, 47])
     answers = []
     for memory in (np.inf, 1000.0):
         given = assemble(lazily, Input(chosen, 1 if chosen == "layer" else None), memory)
         assert isinstance(given, LazyRows) == (memory < np.inf)
-        problem = Problem(given, np.repeat(np.arange(clips), 2), target, *parts)
+        problem = Problem(given, np.repeat(np.arange(clips), 2), target, *parts, schedule=SHORT)
         answers.append(PROBES[probe](problem, [0])[0])
         monkeypatch.setattr(rows, "BLOCK", 7 * 12)
     assert answers[0].settings == answers[1].settings

@@ -40,14 +40,14 @@ def test_loss_falls_in_two_hundred_steps(family, tmp_path):
 
 @pytest.mark.parametrize("family", ["muq", "musicfm"])
 def test_a_killed_training_continues_to_the_same_weights(family, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 4)
-    recipe = Recipe(family=family, steps=10, **SMALL)
+    monkeypatch.setattr(training, "CHECKPOINT_EVERY", 2)
+    recipe = Recipe(family=family, steps=5, **SMALL)
     pretrain(recipe, tmp_path / "whole")
     kept = training.save_checkpoint
 
     def killed(path, model, optimizer, recipe, step, seconds):
         kept(path, model, optimizer, recipe, step, seconds)
-        if step == 8:
+        if step == 4:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(training, "save_checkpoint", killed)
@@ -78,10 +78,21 @@ def test_fewer_steps_than_were_taken_are_refused_and_more_continue(tmp_path):
     assert json.loads((tmp_path / "recipe.json").read_text())["steps"] == 4
 
 
+@pytest.fixture(scope="module")
+def two_steps(tmp_path_factory):
+    """A training that is over: its recipe and its directory."""
+    recipe, directory = Recipe(family="muq", steps=2, **SMALL), tmp_path_factory.mktemp("two-steps")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sound, "SHARD", 32)
+        pretrain(recipe, directory)
+    return recipe, directory
+
+
 @pytest.mark.parametrize("what", ["nothing", "half", "older"])
-def test_a_training_killed_between_its_checkpoint_and_its_encoder_ends_with_the_whole_one(tmp_path, what):
-    recipe = Recipe(family="muq", steps=2, **SMALL)
-    path = pretrain(recipe, tmp_path) / "model.safetensors"
+def test_a_training_killed_between_its_checkpoint_and_its_encoder_ends_with_the_whole_one(two_steps, tmp_path, what):
+    recipe, directory = two_steps
+    shutil.copytree(directory, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "encoder" / "model.safetensors"
     whole = path.read_bytes()
     if what == "nothing":
         shutil.rmtree(path.parent)
@@ -114,7 +125,8 @@ def test_a_folder_without_audio_is_refused(tmp_path):
 
 def test_clips_that_are_kept_are_composed_once_and_heard_again(tmp_path, monkeypatch):
     monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))
-    recipe = Recipe(family="muq", steps=3, clips=40, clip_seconds=4.0, pitch_codebooks=1, **SMALL)
+    monkeypatch.setattr(sound, "SHARD", 16)
+    recipe = Recipe(family="muq", steps=3, clips=20, clip_seconds=3.0, pitch_codebooks=1, **SMALL)
     pretrain(recipe, tmp_path / "first")
     kept = sorted((tmp_path / "cache").rglob("*.safetensors"))
     assert [path.name for path in kept] == ["00000.safetensors", "00001.safetensors"]

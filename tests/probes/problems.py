@@ -4,9 +4,13 @@ import numpy as np
 
 from layerscope.probes import Problem
 from layerscope.targets import KINDS, Labels
+from layerscope.tasks.task import Schedule
+
+#: What training does is seen in a dozen epochs; what it learns asks for more.
+SHORT = Schedule(epochs=12, stop_after=4, halve_after=1)
 
 
-def make_problem(kind, clips=150, dim=12, outputs=3, windows=1, noise=1.0, seed=0, layers=0):
+def make_problem(kind, clips=150, dim=12, outputs=3, windows=1, noise=1.0, seed=0, layers=0, schedule=None):
     """Return a problem whose targets follow linearly from the states, up to noise."""
     random = np.random.default_rng(seed)
     hidden = random.normal(size=(clips, dim))
@@ -30,6 +34,7 @@ def make_problem(kind, clips=150, dim=12, outputs=3, windows=1, noise=1.0, seed=
         np.repeat(np.arange(clips), windows),
         Labels(KINDS[kind], tuple(f"t{number}" for number in range(outputs)), values),
         *np.split(order, [int(0.6 * clips), int(0.8 * clips)]),
+        schedule=schedule or Schedule(),
     )
 
 

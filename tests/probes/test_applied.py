@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from problems import make_problem
+from problems import SHORT, make_problem
 
 from layerscope.probes import PROBES, Input, apply_probe, offers
 from layerscope.probes.problem import clip_means
@@ -14,7 +14,7 @@ from layerscope.probes.problem import clip_means
 def test_scores_come_out_as_in_training(kind, probe, shape):
     if "layers" in shape and not offers(probe, Input("weighted")):
         pytest.skip("a mixture is learnt step by step")
-    problem = make_problem(kind, clips=90, **shape)
+    problem = make_problem(kind, clips=90, schedule=SHORT, **shape)
     prediction = PROBES[probe](problem, [0])[0]
     found = clip_means(apply_probe(prediction.weights, problem.states), problem.window_clip, 90)
     # Of clips that trained, scores are of no use.

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from problems import make_problem
+from problems import SHORT, make_problem
 
 from layerscope.data.splits import Part, assign, choosing_parts, parts_of
 from layerscope.features.clip_features import Features
@@ -20,7 +20,6 @@ from layerscope.probes.fitting import (
 from layerscope.probes.frame_targets import Tracks, plan_tracks
 from layerscope.targets import KINDS, Labels, labels_of
 from layerscope.targets.spans import Spans
-from layerscope.tasks.task import Schedule
 
 CLIPS = 60
 
@@ -63,7 +62,8 @@ def test_the_same_states_under_two_names_are_probed_once(features, parts, tmp_pa
 @pytest.mark.slow
 def test_outcomes_do_not_depend_on_how_many_work_on_them(features, parts):
     jobs = plan_jobs([features], ["mlp", "linear", "closed"])
-    alone, together = (run_jobs(jobs, Target(features.labels, parts), [0, 1], workers=workers) for workers in (1, 2))
+    target = Target(features.labels, parts, schedule=SHORT)
+    alone, together = (run_jobs(jobs, target, [0, 1], workers=workers) for workers in (1, 2))
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one.test, other.test)
         np.testing.assert_array_equal(one.valid, other.valid)
@@ -118,9 +118,6 @@ def test_settings_that_are_held_are_not_chosen_again(probe):
     other = PROBES[probe](replace(everything, valid=problem.test), [0])[0]
     if probe != "mlp":  # whose steps are halved when validation stands still
         np.testing.assert_allclose(other.scores, held.scores)
-
-
-SHORT = Schedule(epochs=12, stop_after=4, halve_after=1)
 
 
 def assert_same_outcomes(jobs, target):

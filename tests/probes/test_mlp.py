@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from problems import make_problem, planted_mixture
+from problems import SHORT, make_problem, planted_mixture
 
 from layerscope.probes.mlp import LEARNING_RATES, MLP, fit_mlp, train_once
 
@@ -15,7 +15,7 @@ def test_the_architecture_is_marbles():
 
 @pytest.mark.parametrize("kind", ["classes", "tags", "values"])
 def test_what_can_be_learnt_is_learnt(kind):
-    problem = make_problem(kind, clips=400, noise=0.2, windows=2)
+    problem = make_problem(kind, clips=250, noise=0.2, windows=2)
     prediction = fit_mlp(problem, [0])[0]
     found = problem.labels.take(problem.test).score(prediction.scores[problem.test])[0]
     assert found > 0.85
@@ -23,7 +23,7 @@ def test_what_can_be_learnt_is_learnt(kind):
 
 
 def test_same_seeds_same_numbers_and_other_seeds_other_ones():
-    problem = make_problem("classes")
+    problem = make_problem("classes", schedule=SHORT)
     first, again = fit_mlp(problem, [0, 1]), fit_mlp(problem, [0, 1])
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one.scores, other.scores)
@@ -52,7 +52,7 @@ def test_a_planted_mixture_is_found():
 
 
 def test_test_labels_are_never_looked_at():
-    problem = make_problem("classes")
+    problem = make_problem("classes", schedule=SHORT)
     before = fit_mlp(problem, [0])[0]
     problem.labels.values[problem.test] = 0
     np.testing.assert_array_equal(before.scores, fit_mlp(problem, [0])[0].scores)

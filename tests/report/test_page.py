@@ -7,19 +7,24 @@ from html.parser import HTMLParser
 import pytest
 from made_study import made_similarities, made_study
 
+from conftest import write_tones
 from layerscope.report import write_report
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
 
 
-@pytest.fixture
-def page(tones, tmp_path):
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    place = tmp_path_factory.mktemp("page")
+    tones = write_tones(place)
     (tones / "low" / "<script>alert(1)<script>.wav").write_text("not audio")
     plan = make_plan(
         {"data": tones, "model": ["random:small"], "baseline": ["mel"], "probe": ["closed"], "target": "label"}, "test"
     )
-    run(plan, tmp_path / "out")
-    return tmp_path / "out" / "report.html"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAYERSCOPE_CACHE", str(place / "cache"))
+        run(plan, place / "out")
+    return place / "out" / "report.html"
 
 
 class Collector(HTMLParser):

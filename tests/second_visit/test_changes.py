@@ -92,23 +92,24 @@ def test_a_file_whose_name_is_no_text_is_set_aside_by_what_can_be_written_of_it(
     assert r"caf\udce9.wav',its name is not UTF-8; rename it" in skipped
 
 
-@pytest.mark.parametrize("target", ["../../outside", "a/b", ".", "x" * 250])
-def test_whatever_a_column_is_called_files_stay_inside(target, tmp_path):
+def test_whatever_a_column_is_called_files_stay_inside(tmp_path):
     data = write_tones(tmp_path / "place" / "data")
+    targets = ["../../outside", "a/b", ".", "x" * 250, "other"]
     rows = [
-        f"data/{path.parent.name}/{path.name},{path.parent.name},{path.parent.name}" for path in data.rglob("*.wav")
+        ",".join([f"data/{path.parent.name}/{path.name}", *[path.parent.name] * len(targets)])
+        for path in data.rglob("*.wav")
     ]
     table = tmp_path / "place" / "table.csv"
-    table.write_text(f"path,{target},other\n" + "\n".join(rows) + "\n")
+    table.write_text(",".join(["path", *targets]) + "\n" + "\n".join(rows) + "\n")
     out = tmp_path / "place" / "run"
-    call = ["run", "--data", str(table), "--target", target, "--target", "other", *QUICK, "--out", str(out)]
-    assert guarded(call) == 0
+    asked = [word for target in targets for word in ("--target", target)]
+    assert guarded(["run", "--data", str(table), *asked, *QUICK, "--out", str(out)]) == 0
     assert guarded(["report", str(out)]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"place"}
     assert {path.name for path in (tmp_path / "place").iterdir()} == {"data", "table.csv", "run"}
     figures = [path for path in (out / "figures").rglob("*") if path.suffix == ".png"]
     assert {path.parent for path in figures} == {out / "figures"}
-    assert len(figures) >= 2
+    assert len(figures) >= len(targets)
 
 
 def test_runs_of_one_model_each_are_put_together(tmp_path, capsys):

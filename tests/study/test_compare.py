@@ -85,6 +85,8 @@ def test_one_command_spares_the_other_its_passes(sounds, tmp_path, monkeypatch, 
     assert commands[0]() + 26 == counting.waveforms
     counting.waveforms = 0
     assert commands[1]() == counting.waveforms
+    if first == "compare":
+        return  # on its own
     monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "other"))
     compare(Comparison(model=["random:small"], data=sounds), tmp_path / "alone")
     for name in ("similarity.csv", "label_free.csv"):

@@ -27,19 +27,19 @@ def test_seeds_of_pretraining_choosing_and_reporting_are_far_apart():
 def test_the_study_in_smaller_still(tmp_path):
     said = []
     results = demo(
-        tmp_path / "demo", models=["random:small"], notes=60, pieces=40, stage=lambda what, _: said.append(what)
+        tmp_path / "demo", models=["random:small"], notes=40, pieces=20, stage=lambda what, _: said.append(what)
     )
     assert set(results.tasks) == set(TITLES)
     assert {results.facts["tasks"][task]["title"] for task in results.tasks} == set(TITLES.values())
     assert {"mel", "mfcc", "chroma", "cqt", "random:small"} == set(results.facts["models"])
-    assert said[0] == "composed 60 notes and 40 pieces of 8 s"
+    assert said[0] == "composed 40 notes and 20 pieces of 8 s"
     page = (tmp_path / "demo" / "report.html").read_text()
     assert "Style of rhythm" in page
     assert "This is the demo" in page
     assert "What it gets wrong" in page
     assert "<audio" not in page
     provenance = json.loads((tmp_path / "demo" / "provenance.json").read_text())
-    assert provenance["tasks"]["pieces-tempo"]["splits"] == {"train": 20, "valid": 6, "test": 14}
+    assert provenance["tasks"]["pieces-tempo"]["splits"] == {"train": 10, "valid": 3, "test": 7}
 
 
 def test_a_directory_in_use_is_not_written_over(tmp_path):

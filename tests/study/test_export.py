@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from test_score_table import entry
 from test_verdict import results_of
 
-from conftest import write_tone, write_tones
+from conftest import LINEAR_STUDY, ONE_PERMUTATION, TWO_RATES, write_tone
 from layerscope.cli.commands import guarded
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.errors import DataError, UsageError
@@ -28,6 +28,7 @@ from layerscope.scores.verdict import decide
 from layerscope.study import export as exporting
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
+from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import load_tasks
 from layerscope.targets.beats import BeatTimes
 from layerscope.targets.spans import Spans
@@ -35,7 +36,7 @@ from layerscope.toymusic import write_pieces
 
 #: These studies are of a few clips, which show nothing: what is exported of them is insisted on.
 export = partial(exporting.export, insist=True)
-FAST = {"model": ["random:small"], "baseline": ["mfcc"], "probe": ["linear"], "seeds": 1}
+FAST = LINEAR_STUDY | {"probe": ["closed"]}
 
 
 def study(data, out, **changes):
@@ -57,12 +58,10 @@ def row_of(results, **wanted):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(linear_study):
     """A study of tones that several tests export from: its plan, its results and its directory."""
-    place = tmp_path_factory.mktemp("finished")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAYERSCOPE_CACHE", str(place / "cache"))
-        return *study(write_tones(place), place / "run"), place / "run"
+    plan = make_plan(LINEAR_STUDY | {"data": linear_study / "tones"}, "test")
+    return plan, Results.read(linear_study / "run"), linear_study / "run"
 
 
 @pytest.fixture(scope="module")
@@ -81,20 +80,34 @@ def pieces(tmp_path_factory):
     return table
 
 
-def test_classes_come_out_as_in_the_run(tones, tmp_path):
-    plan, results = study(tones, tmp_path / "run", probe=["mlp", "linear", "knn"])
-    of_layers = [("mlp", given) for given in ("layer 2", "weighted[1:]", "concat")]
-    of_layers += [("linear", given) for given in ("weighted", "last")]
-    for probe, given in [*of_layers, ("knn", "layer 2"), ("knn", "concat")]:
-        out = tmp_path / f"{probe} {given}"
-        export(tmp_path / "run", out, model="random:small", probe=probe, given=given)
-        said, labels, _ = answers_on_test(plan, load_predictor(out))
-        right = np.mean([one["label"] == labels.names[value] for one, value in zip(said, labels.values, strict=True)])
-        name, _, layer = given.partition(" ")
-        row = results.of(metric="accuracy", model="random:small", probe=probe, input=name)
-        row = (row[row.layer == int(layer)] if layer else row).iloc[0]
-        assert right == pytest.approx(row.value), out
-        assert all(sum(one["probabilities"].values()) == pytest.approx(1) for one in said), out
+@pytest.fixture(scope="module")
+def finished_otherwise(linear_study, tmp_path_factory):
+    """The same clips and three of the layers, as other probes see them."""
+    directory = tmp_path_factory.mktemp("otherwise") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAYERSCOPE_CACHE", str(linear_study / "cache"))
+        patch.setattr(*TWO_RATES)
+        return *study(linear_study / "tones", directory, probe=["mlp", "knn"], layers="0-2", baseline=[]), directory
+
+
+@pytest.mark.parametrize(
+    ("probe", "given"),
+    [
+        *(("mlp", given) for given in ("layer 2", "weighted[1:]", "concat")),
+        *(("linear", given) for given in ("weighted", "last")),
+        *(("knn", given) for given in ("layer 2", "concat")),
+    ],
+)
+def test_classes_come_out_as_in_the_run(finished, finished_otherwise, tmp_path, probe, given):
+    plan, results, directory = finished if probe == "linear" else finished_otherwise
+    export(directory, tmp_path / "use", model="random:small", probe=probe, given=given)
+    said, labels, _ = answers_on_test(plan, load_predictor(tmp_path / "use"))
+    right = np.mean([one["label"] == labels.names[value] for one, value in zip(said, labels.values, strict=True)])
+    name, _, layer = given.partition(" ")
+    row = results.of(metric="accuracy", model="random:small", probe=probe, input=name)
+    row = (row[row.layer == int(layer)] if layer else row).iloc[0]
+    assert right == pytest.approx(row.value)
+    assert all(sum(one["probabilities"].values()) == pytest.approx(1) for one in said)
 
 
 def test_sets_of_layers_come_out_as_in_the_run(tones, tmp_path):
@@ -206,8 +219,9 @@ def annotation_of(answer):
 
 
 @pytest.mark.parametrize("folds", [None, 3])
-def test_refit_is_the_same_probe_on_all_clips(tones, tmp_path, folds):
-    plan, results = study(tones, tmp_path / "run", model=[], folds=folds)
+def test_refit_is_the_same_probe_on_all_clips(tones, tmp_path, folds, monkeypatch):
+    monkeypatch.setattr(*ONE_PERMUTATION)
+    plan, results = study(tones, tmp_path / "run", model=[], probe=["linear"], folds=folds)
     made = export(tmp_path / "run", tmp_path / "use", given="mean", refit=True)
     score = row_of(results, model="mfcc", input="mean").value
     predictor = load_predictor(tmp_path / "use")
@@ -289,8 +303,8 @@ print(json.dumps(ls.load_predictor(sys.argv[1])(waveform, rate)))
 """
 
 
-def test_in_a_process_without_network_or_the_run_directory(tones, tmp_path):
-    study(tones, tmp_path / "run")
+def test_in_a_process_without_network_or_the_run_directory(linear_study, tones, tmp_path):
+    shutil.copytree(linear_study / "run", tmp_path / "run")
     export(tmp_path / "run", tmp_path / "use", model="random:small", given="layer 2")
     expected = load_predictor(tmp_path / "use").predict_file(tones / "low" / "0.wav")
     shutil.rmtree(tmp_path / "run")

@@ -1,4 +1,5 @@
 import json
+import shutil
 from functools import partial
 
 import numpy as np
@@ -6,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from conftest import write_tone
+from conftest import TWO_RATES, write_tone
 from layerscope import Dataset, Features, load_encoder, probe
 from layerscope.atomic_files import cache_directory, read_tensors
 from layerscope.data.splits import Part
@@ -15,7 +16,7 @@ from layerscope.probes.fitting import Target
 from layerscope.scores.combine import combine
 from layerscope.scores.score_table import Results
 from layerscope.study import study_results
-from layerscope.study.controls import shuffled
+from layerscope.study.controls import permutations_of, shuffled
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
 from layerscope.targets import labels_of
@@ -23,35 +24,35 @@ from layerscope.targets import labels_of
 
 def small_plan(data, **changes):
     return make_plan(
-        {"data": data, "model": ["random:small"], "baseline": ["mfcc"], "probe": ["linear"], "seeds": 2, **changes},
+        {"data": data, "model": ["random:small"], "baseline": ["mfcc"], "probe": ["closed"], "seeds": 2, **changes},
         "test",
     )
 
 
 def test_one_pass_whatever_is_asked(tones, tmp_path):
-    plan = small_plan(tones, probe=["linear", "closed"], model=["random:small"], baseline=["mfcc", "mel"])
-    results = run(plan, tmp_path / "out")
+    results = run(small_plan(tones, probe=["knn", "closed"], baseline=["mfcc", "mel"]), tmp_path / "out")
     passes = json.loads((tmp_path / "out" / "provenance.json").read_text())["passes"]
     for model in ("random:small", "mfcc", "mel"):
         assert passes[model] == {
             "clips_decoded": 30, "clips_encoded": 30, "clips_from_cache": 0, "windows_encoded": 30,
             "device": "cpu", "precision": "float32",
         }  # fmt: skip
-    wide = {"last", "weighted", "weighted[1:]", "concat"}
-    assert set(results.table.input) == {"layer", *wide, "mean", "moments", "shuffled"}
+    assert set(results.table.input) == {"layer", "last", "concat", "mean", "moments", "shuffled"}
     assert results.summary[results.summary.input == "layer"].layer.unique().tolist() == [0, 1, 2, 3, 4]
 
 
-def test_a_run_leaves_what_it_should(tones, tmp_path):
-    run(small_plan(tones), tmp_path / "out", command=["layerscope", "run"])
-    found = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+def test_a_run_leaves_what_it_should(linear_study):
+    out = linear_study / "run"
+    found = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     wanted = {
         "results.csv", "summary.csv", "skipped.csv", "provenance.json", "report.html", "figures/layers-linear.png",
         "figures/layers-linear.pdf", "tables/overview.csv", "tables/overview.tex", "tables/overview.md",
     }  # fmt: skip
     assert wanted <= found
-    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
-    assert provenance["command"] == ["layerscope", "run"]
+    wide = {"last", "weighted", "weighted[1:]", "concat"}
+    assert set(Results.read(out).table.input) == {"layer", *wide, "mean", "moments", "shuffled"}
+    provenance = json.loads((out / "provenance.json").read_text())
+    assert provenance["command"] == ["a", "test"]
     assert next(iter(provenance["tasks"].values()))["splits"] == {"train": 18, "valid": 6, "test": 6}
     assert set(provenance["models"]) == {"random:small", "mfcc"}
 
@@ -62,7 +63,8 @@ def files_of(directory):
 
 
 def test_same_study_same_bytes_and_a_second_run_finds_everything(tones, tmp_path, monkeypatch):
-    plan = small_plan(tones, probe=["mlp", "closed"])
+    monkeypatch.setattr(*TWO_RATES)
+    plan = small_plan(tones, layers="1", probe=["mlp", "closed"], seeds=1)
     run(plan, tmp_path / "first")
     monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))
     run(plan, tmp_path / "second")
@@ -163,7 +165,8 @@ def test_only_the_wanted_layers_are_kept(tones, tmp_path):
 
 
 @pytest.mark.slow
-def test_tags_and_values_run_too(tmp_path):
+def test_tags_and_values_run_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(*TWO_RATES)
     random = np.random.default_rng(0)
     rows = ["path,tags,arousal,valence"]
     for number in range(40):
@@ -173,10 +176,10 @@ def test_tags_and_values_run_too(tmp_path):
         )
         rows.append(f"{path.name},{tags or 'none'},{number / 40:.3f},{random.normal():.3f}")
     (tmp_path / "clips.csv").write_text("\n".join(rows))
-    probes = ["mlp", "linear", "closed"]
-    tags = run(small_plan(tmp_path / "clips.csv", target="tags", probe=probes, seeds=1), tmp_path / "a")
+    asked = {"layers": "0-1", "probe": ["mlp", "linear", "closed"], "seeds": 1}
+    tags = run(small_plan(tmp_path / "clips.csv", target="tags", **asked), tmp_path / "a")
     assert set(tags.summary.metric) == {"roc_auc", "average_precision"}
-    values = run(small_plan(tmp_path / "clips.csv", target="arousal,valence", probe=probes, seeds=1), tmp_path / "b")
+    values = run(small_plan(tmp_path / "clips.csv", target="arousal,valence", **asked), tmp_path / "b")
     assert set(values.summary.metric) == {"r2", "r2:arousal", "r2:valence"}
     # Pitch was made arousal; a plain feature hears it.
     assert values.of(model="mfcc", metric="r2:arousal", probe="linear").value.max() > 0.7
@@ -286,7 +289,7 @@ def test_two_features_of_one_name_are_refused():
 def test_a_feature_of_ones_own_can_be_a_plain_one():
     labels = list("ab" * 30)
     plain = Features.from_arrays(np.random.default_rng(1).normal(size=(60, 1, 12)), labels, model="hand", baseline=True)
-    results = probe([made_features(), plain], probes=["closed", "linear"])
+    results = probe([made_features(), plain], probes=["closed"])
     assert results.models("plain") == ["hand"]
     assert results.of(model="hand").input.unique().tolist() == ["mean", "shuffled"]
 
@@ -318,13 +321,15 @@ def test_fifty_folds_do_not_let_shuffled_labels_keep_what_they_were():
     assert rows["shuffled"] < 0.7  # five permutations of a hundred clips: a deviation of 2.2 points around one half
 
 
-@pytest.mark.parametrize(("folds", "closed"), [(None, 5), (3, 10)])
-def test_each_permutation_is_a_row_of_the_table(folds, closed):
+@pytest.mark.parametrize(("folds", "counts"), [(None, {"closed": 5, "linear": 5, "mlp": 2}), (3, {"closed": 10})])
+def test_each_permutation_is_a_row_of_the_table(folds, counts, monkeypatch):
+    monkeypatch.setattr(*TWO_RATES)
     states, labels = np.random.default_rng(0).normal(size=(60, 1, 3)), list("ab" * 30)
-    results = probe(Features.from_arrays(states, labels), probes=["closed", "linear", "mlp"], seeds=2, folds=folds)
+    results = probe(Features.from_arrays(states, labels), probes=list(counts), seeds=2, folds=folds)
     rows = results.table[(results.table.input == "shuffled") & (results.table.metric == "accuracy")]
-    counts = rows[rows.split == "test"].groupby("probe").seed.unique().map(list).to_dict()
-    assert counts == {"closed": list(range(closed)), "linear": list(range(5)), "mlp": [0, 1]}
+    numbers = rows[rows.split == "test"].groupby("probe").seed.unique().map(list).to_dict()
+    assert numbers == {name: list(range(count)) for name, count in counts.items()}
+    assert [permutations_of(name, 3, seeds=2) for name in ("linear", "mlp")] == [5, 2]
 
 
 def test_labels_change_places_among_all_clips():
@@ -364,8 +369,8 @@ def test_wrong_calls_say_what_is_wrong(arguments, options, words):
         probe(*arguments, **options)
 
 
-def test_results_read_back_give_the_same_page(tones, tmp_path):
-    run(small_plan(tones), tmp_path / "out")
+def test_results_read_back_give_the_same_page(linear_study, tmp_path):
+    shutil.copytree(linear_study / "run", tmp_path / "out")
     before = (tmp_path / "out" / "report.html").read_bytes()
     study_results.Results.read(tmp_path / "out").to_html(tmp_path / "out" / "report.html")
     assert (tmp_path / "out" / "report.html").read_bytes() == before

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from conftest import ONE_PERMUTATION
 from layerscope import load_encoder, load_predictor
 from layerscope.cli.commands import guarded
 from layerscope.errors import DataError, UsageError
@@ -44,7 +45,8 @@ def stages(tmp_path, monkeypatch):
     return "stages_of_bands:Stages"
 
 
-def test_run_compare_export_and_predict(stages, tones, tmp_path, capsys):
+def test_run_compare_export_and_predict(stages, tones, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(*ONE_PERMUTATION)
     study = ["--data", str(tones), "--model", stages]
     assert guarded(["run", *study, "--baseline", "none", "--probe", "closed,linear", "--out", "run"]) == 0
     summary = pd.read_csv("run/summary.csv")

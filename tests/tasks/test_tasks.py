@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from miniatures import MINIATURES, gtzan_lists, harmonix, jamendo, sound, vocalset
 
+from conftest import TWO_RATES
 from layerscope.cli.commands import guarded
 from layerscope.errors import DataError, UsageError
 from layerscope.study.cost import check
@@ -37,6 +38,12 @@ def test_every_task_has_a_miniature():
     assert {task for task, _ in MINIATURES} == set(TASKS)
 
 
+def layouts_of_paper():
+    """Return what the study of fourteen tasks, by the preset of the paper, is run on."""
+    official = {(name, layout) for name, layout in MINIATURES if name in PAPER_TASKS and layout != "marble"}
+    return official | {("gs-key", "marble"), ("emo", "marble")}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("task", "layout"), list(MINIATURES), ids=lambda value: value)
 def test_data_check_run_report(task, layout, tmp_path, capsys):
@@ -48,7 +55,8 @@ def test_data_check_run_report(task, layout, tmp_path, capsys):
         found = check(plan, workers=1)
         assert found.tasks[0].labels.kind.name == TASKS[task].kind
         assert bool(found.tasks[0].leaks) is (preset == "paper" and task.startswith("nsynth"))
-        results = run(plan, tmp_path / preset)
+        if preset == "robust" or (task, layout) not in layouts_of_paper():
+            results = run(plan, tmp_path / preset)
     facts = results.facts["tasks"][task]
     assert set(facts["splits"]) == {"train", "valid", "test"}
     primary = results.of(task=task, metric=facts["primary"])
@@ -61,13 +69,10 @@ def test_data_check_run_report(task, layout, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_the_study_of_fourteen_tasks_completes_on_data_as_they_are_published(tmp_path):
-    for builder in {
-        MINIATURES[name, layout] for name, layout in MINIATURES if name in PAPER_TASKS and layout != "marble"
-    }:
+def test_the_study_of_fourteen_tasks_completes_on_data_as_they_are_published(tmp_path, monkeypatch):
+    monkeypatch.setattr(*TWO_RATES)
+    for builder in {MINIATURES[each] for each in layouts_of_paper()}:
         builder(tmp_path)
-    for name in ("gs-key", "emo"):
-        MINIATURES[name, "marble"](tmp_path)
     plan = make_plan({"preset": "paper", "root": tmp_path, "baseline": ["mel"]}, "test")
     results = run(plan, tmp_path / "out")
     assert results.tasks == list(PAPER_TASKS)
