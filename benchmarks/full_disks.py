@@ -27,7 +27,7 @@ __all__ = ["trial"]
 #: Those that `benchmarks.kills` has not: a demo lasts too long to be killed often, and `check` leaves nothing.
 MORE = {"demo": ["--out", "demo"], "check": ["--data", "{notes}", *STUDY, "--baseline", "mfcc"]}
 #: Of the demo, so that it takes seconds.
-SMALL_DEMO = {"notes": 20, "pieces": 16, "models": ("toy-muq", "random:toy-muq")}
+SMALL_DEMO = {"notes": 60, "pieces": 40, "models": ("random:small",)}
 #: What must be said.
 WAY_OUT = "free some space and run the same command again"
 #: Of a tmpfs: it gives out memory in such pieces.

@@ -177,10 +177,30 @@ def test_a_frame_is_read_as_a_table_is(tmp_path):
     assert (dataset.name, dataset.with_target("genre").skipped) == ("mine", {"b.wav": "no label in 'genre'"})
 
 
+def test_a_zero_below_zero_is_no_class_of_its_own(tmp_path):
+    for name in "ab":
+        write_tone(tmp_path / f"{name}.wav", 300)
+    frame = pd.DataFrame({"path": ["a.wav", "b.wav"], "side": [-0.0, 0.0]})
+    assert set(Dataset.from_dataframe(frame, root=tmp_path).with_target("side", "classes").clips.side) == {0.0}
+
+
+class Polars:
+    """A frame of another library, which calls itself by the same name."""
+
+    __module__, __qualname__ = "polars.dataframe.frame", "DataFrame"
+
+    def to_pandas(self):
+        return pd.DataFrame()
+
+
+Polars.__name__ = "DataFrame"
+
+
 @pytest.mark.parametrize(
     ("frame", "words"),
     [
-        ([1], "expected a pandas DataFrame, found list"),
+        ([1], r"expected a pandas DataFrame, found builtins.list; give pandas.DataFrame\(table\)"),
+        (Polars(), r"found polars.dataframe.frame.DataFrame; give frame.to_pandas\(\)"),
         (pd.DataFrame({"name": ["a.wav"]}), r"no column 'path' \(found: name\); call the column"),
         (pd.DataFrame([["a.wav", 1, 2]], columns=["path", "x", "x"]), "'x' is the name of columns 2 and 3"),
         (pd.DataFrame({"path": ["a.wav", None]}), "table row 1: no 'path'"),

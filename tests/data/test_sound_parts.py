@@ -4,6 +4,7 @@ import struct
 
 import numpy as np
 import pytest
+import soundfile
 from benchmarks.hostile.made_audio import ape, encoded, id3, id3v1, music, piped, unknown_length
 
 from layerscope.data import sound_parts
@@ -303,3 +304,14 @@ def test_a_flac_with_a_hole_is_damaged_in_plain_words(tmp_path, spoilt):
     )
     with pytest.raises(AudioError, match=r"a\.flac: damaged: a piece inside is missing, or is no sound \(\w"):
         load(path, RATE)
+
+
+@pytest.mark.parametrize("codec", ["GSM610", "G721_32", "NMS_ADPCM_16"])
+def test_codecs_in_which_no_place_is_found_are_read_whole_and_by_spans(tmp_path, codec):
+    """The decoder cannot go to a sample in them, which is no damage."""
+    samples = 0.4 * np.sin(2 * np.pi * 300 * np.arange(2 * RATE) / RATE)
+    soundfile.write(tmp_path / "a.wav", samples, RATE, subtype=codec)
+    whole = load(tmp_path / "a.wav", RATE)
+    assert len(whole) == pytest.approx(len(samples), abs=RATE // 50)
+    assert np.corrcoef(whole[: len(samples)], samples)[0, 1] > 0.95
+    np.testing.assert_array_equal(load(tmp_path / "a.wav", RATE, 0.5, 1.0), whole[RATE // 2 : RATE])

@@ -26,6 +26,7 @@ def labels(path, column="label"):
     [
         (["path;tempo", "a.wav;98,5", "b.wav;120"], "tempo", [98.5, 120]),
         (["sep=;", "path;label", "a.wav;x,y", "b.wav;z"], "label", ["x,y", "z"]),
+        (['"sep=;"', "path;label", "a.wav;x", "b.wav;z"], "label", ["x", "z"]),
         (["path, label", 'a.wav, "x, y"', "b.wav , z"], "label", ["x, y", "z"]),
         (['"path"\t"label"', '"a.wav"\t"x, y"', '"b.wav"\t"z"'], "label", ["x, y", "z"]),
         (['"path";"label"', '"a.wav";"x"', '"b.wav";"y;z"'], "label", ["x", "y;z"]),
@@ -73,6 +74,7 @@ def test_what_is_no_table_is_refused_with_the_row_and_the_way_out(place, lines, 
         ),
         ("path,label\na.wav,x\n".encode("utf-16-le"), "UTF-16 without a mark"),
         (b"\x00\x01\x02\x03", "not text"),
+        (b"path,label\na.wav,ro\0k\n" + 9 * b"b.wav,pop\n", "line 2: holds a zero byte, which no text does"),
     ],
 )
 def test_other_encodings_are_named(place, content, words):

@@ -19,11 +19,11 @@ def test_stores_are_listed_with_what_they_take_and_nothing_else_is(tmp_path):
         (tmp_path / "features" / name).mkdir()
         (tmp_path / "features" / name / "about.json").write_text(text)
     (tmp_path / "features" / "begun").mkdir()
-    listed, strangers = cached_stores(tmp_path)
+    listed, unknown = cached_stores(tmp_path)
     assert [(each.encoder, each.frames) for each in listed] == [("mel", True), ("toy", False)]
     assert listed[1].size == sum(path.stat().st_size for path in store.directory.glob("*.safetensors"))
-    assert {path.name for path in strangers} == {"stranger", "broken", "list"}
-    assert cached_stores(tmp_path / "nothing") == ([], {})
+    assert {store.directory.name: store.size for store in unknown} == {"stranger": 2, "broken": 1, "list": 3}
+    assert cached_stores(tmp_path / "nothing") == ([], [])
 
 
 def test_pruning_deletes_what_was_asked_for_and_leaves_what_is_not_ours(tmp_path):
@@ -44,16 +44,32 @@ def test_the_command_lists_prunes_and_names_what_it_does_not_know(tmp_path, monk
     assert "unknown model in the cache 'muq'" in capsys.readouterr().err
     assert guarded(["cache", "--prune", "toy"]) == 0
     assert guarded(["cache", "--prune", "toy"]) == 2
-    assert cached_stores(tmp_path) == ([], {})
+    assert cached_stores(tmp_path) == ([], [])
 
 
-def test_the_command_says_which_directory_it_cannot_tell_and_the_way_out(tmp_path, monkeypatch, capsys):
+def test_the_command_says_what_it_cannot_tell_how_large_it_is_and_the_way_out(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path))
     broken, lacking = made(tmp_path, "a", "toy").directory, made(tmp_path, "b", "mel").directory
     (broken / "about.json").write_text('{"encoder": "to')
     (lacking / "about.json").unlink()
+    (lacking / f"{0:032}.safetensors").write_bytes(bytes(3_000_000))
+    mine = tmp_path / "features" / "thesis"
+    (mine / "chapters").mkdir(parents=True)
+    (mine / "chapters" / "one.txt").write_bytes(bytes(2_000_000))
+    (tmp_path / "features" / "notes.txt").write_bytes(bytes(1_000_000))
+    dangling = made(tmp_path, "c", "mfcc").directory
+    (dangling / "gone.safetensors").symlink_to("nowhere")
     assert guarded(["cache"]) == 0
-    said = capsys.readouterr().out
-    assert f"{broken}/about.json: not readable as JSON" in said
-    assert f"{lacking}/about.json: cannot be read" in said
-    assert f"delete {broken}" in said
+    said = capsys.readouterr().out.splitlines()
+    again = "a run makes features again, so delete it"
+    foreign = "no features of layerscope's; move it away"
+    for directory, size, start, end in [
+        (broken, "0.0", f"{broken}/about.json: not readable as JSON", again),
+        (lacking, "3.0", f"{lacking}/about.json: cannot be read", again),
+        (mine, "2.0", f"{mine}/about.json: cannot be read", foreign),
+        (mine.parent / "notes.txt", "1.0", f"{mine.parent}/notes.txt", foreign),
+        (dangling, "0.0", f"{dangling}/gone.safetensors: cannot be read", "delete it"),
+    ]:
+        line = next(line for line in said if line.startswith(f"{directory}: "))
+        assert f"{directory}: {size} MB more, not told what it is: {start}" in line
+        assert line.endswith(end)

@@ -78,6 +78,11 @@ def test_tensors_are_converted_whatever_their_precision_and_gradient(dtype):
     assert (values.kind.name, values.values.ravel().tolist()) == ("values", [0.0, 0.25, 0.5, 0.75, 1.0, 1.25])
 
 
+def test_a_sparse_tensor_is_read_as_it_stands():
+    features = Features.from_arrays(torch.tensor(STATES).to_sparse(), list("ababab"))
+    np.testing.assert_array_equal(features.read(2), np.float32(STATES[:, 2]))
+
+
 @pytest.mark.parametrize(
     ("labels", "kind", "names"),
     [
@@ -106,6 +111,7 @@ def test_labels_are_read_as_programs_hold_them(labels, kind, names):
         ({"a": 1}, r"labels \(dict\) have shape \(\)"),
         ([], "there are no labels"),
         (np.zeros((6, 2, 2)), r"labels \(ndarray\) have shape \(6, 2, 2\)"),
+        (np.zeros(6, [("mood", "i4"), ("key", "i4")]), "labels are records with mood, key; give an array of one"),
     ],
 )
 def test_labels_that_cannot_be_used_are_refused_in_words(labels, words):
@@ -124,6 +130,9 @@ def test_labels_that_cannot_be_used_are_refused_in_words(labels, words):
         (np.zeros((6, 0, 2)), "states are empty"),
         (np.zeros((6, 2, 0)), "states are empty"),
         ([], r"shape \(0,\)"),
+        ({"layer 1": STATES[:, 0]}, "states are of type dict; expected real numbers: one array"),
+        (np.zeros((6, 2), [("a", "f4"), ("b", "f4")]), "states are records with a, b"),
+        (torch.zeros(6, 2, 2, device="meta"), "states are a tensor that NumPy cannot take"),
         ([np.zeros((6, 2)), np.zeros((5, 3))], "expected \\(clip, width\\) for each layer"),
     ],
 )

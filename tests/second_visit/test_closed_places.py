@@ -102,3 +102,24 @@ def test_a_class_folder_that_may_not_be_read_is_named(outcomes, call):
     code, words = outcomes[call]
     assert code == DataError.exit_code, words
     assert "low is a folder that may not be read; let it be read, or move it away" in words
+
+
+@pytest.mark.parametrize(
+    ("closed", "named"),
+    [("features", "features"), ("features/a", "features/a"), ("features/a/about.json", "features/a/about.json")],
+)
+def test_a_cache_that_may_not_be_looked_into_is_not_said_to_be_empty(tmp_path, closed, named):
+    if PLAIN and not shutil.which(PLAIN[0]):
+        pytest.skip("a superuser's rights are taken away by setpriv")
+    (tmp_path / "features" / "a").mkdir(parents=True)
+    (tmp_path / "features" / "a" / "about.json").write_text("{}")
+    (tmp_path / "features" / "a" / "shard.safetensors").write_bytes(bytes(2_000_000))
+    (tmp_path / closed).chmod(0o000)
+    command = [*PLAIN, sys.executable, "-m", "layerscope", "cache"]
+    done = subprocess.run(
+        command, env=os.environ | {"LAYERSCOPE_CACHE": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
+    (tmp_path / closed).chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    assert f"not told what it is: {tmp_path / named}: cannot be read (Permission denied)" in done.stdout
+    assert ("2.0 MB more" in done.stdout) == (closed == "features/a/about.json")

@@ -458,8 +458,8 @@ def cache(
     print_lines([f"{cache_directory()}: {sum(store.size for store in stores) / 1e6:,.1f} MB of features"])
     print_table(cache_table(stores))
     print_lines(
-        f"not told what it is: {why}; a run makes features again, so delete {path}"
-        for path, why in unknown_stores.items()
+        f"{store.directory}: {store.size / 1e6:,.1f} MB more, not told what it is: {store.reason}"
+        for store in unknown_stores
     )
 
 

@@ -234,7 +234,10 @@ class Dataset:
         (['sad'], {'b.wav': "no label in 'mood'"})
         """
         if not isinstance(frame, pd.DataFrame):
-            raise DataError(f"expected a pandas DataFrame, found {type(frame).__name__}")
+            mend = "give frame.to_pandas()" if hasattr(frame, "to_pandas") else "give pandas.DataFrame(table)"
+            raise DataError(
+                f"expected a pandas DataFrame, found {type(frame).__module__}.{type(frame).__name__}; {mend}"
+            )
         if frame.columns.nlevels > 1:
             raise DataError("the frame's columns have several levels; give each one name")
         columns = unique_names(list(frame.columns), "the frame")

@@ -107,7 +107,8 @@ def tidy_cell(cell: Any, where: str) -> Any:
     if isinstance(cell, bool) or not isinstance(cell, (int, float)):
         cell = os.fspath(cell) if isinstance(cell, os.PathLike) else str(cell)
     elif abs(cell) < LARGEST or isinstance(cell, float):
-        return cell
+        # -0.0, which is written otherwise, is the number 0.0.
+        return cell or abs(cell)
     return tidy_text(str(cell), where)
 
 

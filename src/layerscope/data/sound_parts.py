@@ -217,9 +217,17 @@ class SndfilePart:
         refuse_shorter(self.sound.extra_info)
 
     def blocks(self, first: int, count: int) -> Iterator[NDArray[np.float32]]:
-        """Yield the samples of a span, (frame, channel) each."""
-        with broken_inside(soundfile.LibsndfileError):
-            self.sound.seek(first)
+        """Yield the samples of a span, (frame, channel) each; where the codec finds no places (GSM), only once."""
+        if self.sound.seekable():
+            with broken_inside(soundfile.LibsndfileError):
+                self.sound.seek(first)
+        else:
+            for _ in self.next_blocks(first):
+                pass
+        yield from self.next_blocks(count)
+
+    def next_blocks(self, count: int) -> Iterator[NDArray[np.float32]]:
+        """Yield so many samples, (frame, channel), from where the decoder stands."""
         size = max(1, BLOCK // self.sound.channels)
         while count > 0:
             with broken_inside(soundfile.LibsndfileError):

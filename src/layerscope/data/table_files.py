@@ -60,6 +60,8 @@ MARKS = {
 }  # fmt: skip
 
 
+#: Of UTF-16 in European letters half are zeros, of Asian ones fewer; beyond one in so many bytes they are no damage.
+SEVERAL_ZEROS = 20
 #: How files begin that are no tables, in small letters, and the way out.
 NO_TABLES = {
     b"pk\x03\x04": "is an Excel workbook or an archive; save the table as CSV",
@@ -91,7 +93,7 @@ def read_text(path: Path) -> str:
         raise DataError(f"{path}: {fault}")
     encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8-sig")
     if encoding == "utf-8-sig" and b"\0" in content:
-        raise DataError(f"{path}: not text, or UTF-16 without a mark at its beginning; save it as UTF-8")
+        raise DataError(f"{path}{fault_of_zeros(content)}")
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
@@ -100,6 +102,14 @@ def read_text(path: Path) -> str:
             f"{path} line {line}: byte 0x{content[error.start]:02x} is not {encoding.removesuffix('-sig').upper()}; "
             "the file looks like Latin-1 or Windows-1252: save it as UTF-8"
         ) from error
+
+
+def fault_of_zeros(content: bytes) -> str:
+    """Return what zeros in a file say: every other byte is one in UTF-16, a few are damage."""
+    if content.count(0) > len(content) / SEVERAL_ZEROS:
+        return ": not text, or UTF-16 without a mark at its beginning; save it as UTF-8"
+    line = content.count(b"\n", 0, content.index(0)) + 1
+    return f" line {line}: holds a zero byte, which no text does; take it out, or get the file again"
 
 
 def column_name(name: Any) -> str:
@@ -137,9 +147,9 @@ def csv_rows(path: Path) -> Rows:
     """
     text = read_text(path)
     separators = ["\t", ",", ";"] if path.suffix.lower() == ".tsv" else [",", ";", "\t"]
-    said = re.match(r"sep=(.)\r?\n", text)
+    said = re.match(r"(\"?)sep=(.)\1\s*?\r?\n", text)
     if said:
-        separators = [said[1]]
+        separators = [said[2]]
     for separator in separators:
         lines = numbered_rows(path, text, separator)
         try:

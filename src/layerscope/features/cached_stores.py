@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +11,12 @@ from pathlib import Path
 from layerscope.atomic_files import read_json
 from layerscope.errors import DataError
 
-__all__ = ["CachedStore", "cached_stores", "prune"]
+__all__ = ["CachedStore", "UnknownStore", "cached_stores", "prune"]
+
+#: How the name of a file of features ends.
+SHARD = ".safetensors"
+#: What is said of what layerscope did not write.
+NOT_OURS = "no features of layerscope's; move it away"
 
 
 @dataclass(frozen=True)
@@ -40,27 +47,87 @@ class CachedStore:
     changed: float
 
 
-def cached_stores(cache: Path) -> tuple[list[CachedStore], dict[Path, str]]:
-    """Return the stores of a cache directory, by encoder, and why other directories there cannot be told as such."""
-    stores, strangers = [], dict[Path, str]()
-    for directory in sorted((cache / "features").glob("[!.]*")):
-        about = directory / "about.json"
-        if not any(directory.glob("[!.]*")):  # a file, or one that a process has just begun to fill
-            continue
+@dataclass(frozen=True)
+class UnknownStore:
+    """What lies among the stores and cannot be told as one.
+
+    Attributes
+    ----------
+    directory : Path
+        Where it is.
+    size : int
+        Bytes of all that could be seen of it.
+    reason : str
+        Why it cannot be told, and the way out.
+    """
+
+    directory: Path
+    size: int
+    reason: str
+
+
+def cached_stores(cache: Path) -> tuple[list[CachedStore], list[UnknownStore]]:
+    """Return the stores of a cache directory, by encoder, and what else lies among them."""
+    stores, unknown = [], list[UnknownStore]()
+    for place in places_in(cache / "features"):
         try:
-            description = read_json(about)
-            name, window = str(description["encoder"]), float(description["window_seconds"])
-            frames = description["frames_per_second"] is not None
+            store = store_at(place)
         except DataError as error:
-            strangers[directory] = str(error)
-            continue
-        except (KeyError, TypeError, ValueError) as error:
-            strangers[directory] = f"{about}: says nothing of features ({error!r})"
-            continue
-        shards = [path.stat() for path in directory.glob("*.safetensors")]
-        size, changed = sum(shard.st_size for shard in shards), max((shard.st_mtime for shard in shards), default=0.0)
-        stores.append(CachedStore(directory, name, window, frames, size, changed))
-    return sorted(stores, key=lambda store: (store.encoder, store.window, store.frames)), strangers
+            unknown.append(UnknownStore(place, size_of(place), str(error)))
+        else:
+            stores += [store] if store else []
+    return sorted(stores, key=lambda store: (store.encoder, store.window, store.frames)), unknown
+
+
+def places_in(directory: Path) -> list[Path]:
+    """Return what lies in the directory of stores, or that directory where it cannot be looked into."""
+    try:
+        return sorted(place for place in directory.iterdir() if not place.name.startswith("."))
+    except FileNotFoundError:
+        return []
+    except OSError:
+        return [directory]
+
+
+def store_at(directory: Path) -> CachedStore | None:
+    """Return the store in a directory, or None where a process has just begun to fill it.
+
+    Raises
+    ------
+    DataError
+        If it is none, or cannot be told.
+    """
+    about = directory / "about.json"
+    try:
+        shards = list(directory.iterdir())
+        if all(shard.name.startswith(".") for shard in shards):
+            return None
+        facts = [shard.stat() for shard in shards if shard.suffix == SHARD]
+    except NotADirectoryError as error:
+        raise DataError(f"{directory}: {NOT_OURS}") from error
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror}); let it be read, or delete it") from error
+    mend = "a run makes features again, so delete it" if facts else NOT_OURS
+    try:
+        description = read_json(about)
+        name, window = str(description["encoder"]), float(description["window_seconds"])
+        frames = description["frames_per_second"] is not None
+    except DataError as error:
+        raise DataError(f"{error}; {mend}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{about}: says nothing of features ({error!r}); {mend}") from error
+    changed = max((shard.st_mtime for shard in facts), default=0.0)
+    return CachedStore(directory, name, window, frames, sum(shard.st_size for shard in facts), changed)
+
+
+def size_of(place: Path) -> int:
+    """Return the bytes of a file or of all files below a directory, as far as they can be seen."""
+    files = [Path(root, name) for root, _, names in os.walk(place) for name in names] or [place]
+    size = 0
+    for file in files:
+        with contextlib.suppress(OSError):
+            size += file.lstat().st_size if not file.is_dir() else 0
+    return size
 
 
 def prune(stores: Iterable[CachedStore]) -> None:

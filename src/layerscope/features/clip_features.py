@@ -366,15 +366,21 @@ def side_column(name: str, values: Any) -> list[str | None]:
 def plain_array(values: Any, name: str) -> NDArray[Any]:
     """Return an array of any kind as NumPy's: tensors from their device, without gradient, bfloat16 as float32."""
     if isinstance(values, Tensor):
-        values = values.detach().cpu()
-        return (values.float() if values.is_floating_point() else values).resolve_conj().numpy()
+        try:
+            values = values.detach().to_dense().cpu()
+            return (values.float() if values.is_floating_point() else values).resolve_conj().numpy()
+        except (TypeError, RuntimeError) as error:  # nested, quantized, without storage
+            raise DataError(f"{name} are a tensor that NumPy cannot take ({str(error).splitlines()[0]})") from error
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         row = int(np.argwhere(np.ma.getmaskarray(values))[0][0])
         raise DataError(f"{name} of clip {row} are masked, that is missing; leave the clip out of states and labels")
     try:
-        return np.asarray(values)
+        array = np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:
         raise DataError(f"{name} are no array, or lists of unequal lengths ({str(error).splitlines()[0]})") from error
+    if array.dtype.names:
+        raise DataError(f"{name} are records with {', '.join(array.dtype.names)}; give an array of one of them")
+    return array
 
 
 def state_array(values: Any) -> NDArray[np.float32]:
@@ -383,7 +389,10 @@ def state_array(values: Any) -> NDArray[np.float32]:
         values = [plain_array(value, "states") for value in values]
     array = plain_array(values, "states")
     if array.dtype.kind not in "biuf" and not str(array.dtype).startswith(("bfloat", "float8")):
-        raise DataError(f"states are of type {array.dtype}; expected real numbers")
+        found = type(values).__name__ if array.ndim == 0 else array.dtype
+        raise DataError(
+            f"states are of type {found}; expected real numbers: one array (clip, layer, dim), or a list of one a layer"
+        )
     # What float32 cannot hold becomes infinite, and is refused as such by its clip.
     with np.errstate(over="ignore"):
         return np.asarray(array, dtype=np.float32)

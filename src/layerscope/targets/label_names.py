@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from html import unescape
 from typing import Any
 
 from layerscope.targets.cells import as_float, counted
@@ -20,7 +21,18 @@ SEPARATORS = (";", ",", "/", "+", "\n", "\t")
 #: Lists whose items have no quotes, names in quotes, and names with a sign before each.
 LISTED = re.compile(r"[\[({].*,.*[\])}]|\"[^\"]+\"(?:[,; ]+\"[^\"]+\")+|#\w+(?:\s+#\w+)+", re.DOTALL)
 #: What stands for "nothing" or "not known", in small letters.
-ABSENT = frozenset({"n/a", "#n/a", "na", "null", "none", "nil", "?", "-", "–", "—", "."})
+ABSENT = frozenset({
+    "n/a", "#n/a", "na", "null", "none", "nil", "?", "-", "–", "—", ".",
+    # What a spreadsheet writes where a formula fails.
+    "#ref!", "#value!", "#div/0!", "#name?", "#num!", "#null!",
+})  # fmt: skip
+#: Words for what is so, and for what is not, in small letters: where a column has no others, each means one of the two.
+TRUTHS = {
+    "true": "true", "yes": "true", "y": "true", "t": "true", "1": "true",
+    "false": "false", "no": "false", "n": "false", "f": "false", "0": "false",
+}  # fmt: skip
+#: Signs that are one to a reader.
+ALIKE = str.maketrans(dict.fromkeys("’‘`´", "'") | dict.fromkeys("–—", "-"))
 #: Values as Python prints them, which are no names: ``Decimal('1.5')``, ``b'rock'``, ``<Genre.ROCK: 1>``.
 PRINTED = re.compile(
     r"(?:[A-Za-z_]\w*\.)*(?:[A-Z]\w*|tensor|array|str_|(?:float|int|uint)\d+|datetime|date|range)\([\[('\"\d-].*\)"
@@ -58,19 +70,28 @@ def several_names(cells: Iterable[Any]) -> set[str]:
 
 
 def spelt_alike(names: Iterable[str]) -> list[list[str]]:
-    """Return names that differ in case, blanks, hyphens, quotes and what cannot be seen alone, or in a number's form.
+    """Return names that differ only in case, blanks, hyphens, quotes, what cannot be seen or how they are written.
+
+    Numbers may be written in several ways, as may yes and no, and ``&``, which a web page writes ``&amp;``.
 
     Examples
     --------
     >>> spelt_alike(["Rock", "rock", "jazz", "hip-hop", "Hip Hop", "1", "1.0"])
     [['Rock', 'rock'], ['hip-hop', 'Hip Hop'], ['1', '1.0']]
+    >>> spelt_alike(["R&B", "R & B", "R&amp;B", "drum’n’bass", "drum'n'bass"]), spelt_alike(["TRUE", "1", "no"])
+    ([['R&B', 'R & B', 'R&amp;B'], ['drum’n’bass', "drum'n'bass"]], [['TRUE', '1']])
     """
     alike: dict[str, list[str]] = {}
+    names = list(names)
+    truths = TRUTHS if all(name.casefold() in TRUTHS for name in names) else {}
     for name in names:
-        text = unicodedata.normalize("NFKC", name).casefold()
+        if name.casefold() in truths:
+            alike.setdefault(truths[name.casefold()], []).append(name)
+            continue
+        text = unicodedata.normalize("NFKC", unescape(name)).casefold().translate(ALIKE)
         visible = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
         visible = visible.strip(" \"'“”„‘’,;")
-        joined = re.sub(r"(?<=[^\W\d])[\s_-]+(?=[^\W\d])", "", visible).strip()
+        joined = re.sub(r"(?<=[^\W\d])[\s_-]+(?=[^\W\d])|\s*(?=&)|(?<=&)\s*", "", visible).strip()
         number = as_float(joined)
         alike.setdefault(joined if math.isnan(number) else f"{number:g}", []).append(name)
     return [members for members in alike.values() if len(members) > 1]
