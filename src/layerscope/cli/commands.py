@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from platform import platform
@@ -96,16 +97,27 @@ def start(
     verbosity.update(quiet=quiet, verbose=verbose)
 
 
+@contextlib.contextmanager
+def early_workers(*, fresh: bool) -> Iterator[None]:
+    """Have workers share what this process has imported, unless torch was there before and so may have threads."""
+    from layerscope.probes.workers import forked_early
+
+    with forked_early() if fresh else contextlib.nullcontext():
+        yield
+
+
 @app.command()
 @takes_fields(Plan)
 def run(given: dict[str, Any], out: Out, study: StudyFile = None) -> None:
     """Score every layer, the inputs of all layers and plain features, with intervals, and write a page."""
+    fresh = "torch" not in sys.modules
     plan = plan_of(study, given)
     # Here, as in all commands, so that help and a wrong option do not wait for torch.
     from layerscope.study.run import run as run_study
 
     started = time.monotonic()
-    results = run_study(plan, out, progress=shown_progress(), command=sys.argv)
+    with early_workers(fresh=fresh):
+        results = run_study(plan, out, progress=shown_progress(), command=sys.argv)
     print_results(results, out, time.monotonic() - started)
 
 
@@ -381,6 +393,7 @@ def draw_page(directory: Path) -> None:
 @app.command()
 def demo(out: Annotated[Path, typer.Option(help="The run's directory.")] = Path("runs/demo")) -> None:
     """Run the study in small: composed music, two encoders that come with layerscope; nothing is downloaded."""
+    fresh = "torch" not in sys.modules
     from layerscope.study.demo import demo as run_demo
 
     started = time.monotonic()
@@ -388,7 +401,8 @@ def demo(out: Annotated[Path, typer.Option(help="The run's directory.")] = Path(
     def stage(what: str, seconds: float) -> None:
         say(f"{seconds:6.1f} s  {what}")
 
-    results = run_demo(out, progress=shown_progress(), command=sys.argv, stage=stage)
+    with early_workers(fresh=fresh):
+        results = run_demo(out, progress=shown_progress(), command=sys.argv, stage=stage)
     print_answers(results)
     console.print(f"\n{out / 'report.html'} ({time.monotonic() - started:.0f} s)")
 
