@@ -63,6 +63,7 @@ def test_the_file_scores_sound_as_the_predictor_does(tmp_path, name, layers, giv
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     assert json.loads(session.get_modelmeta().custom_metadata_map["names"]) == ["a", "b", "c"]
     assert json.loads(session.get_modelmeta().custom_metadata_map["sample_rate"]) == encoder.sample_rate
+    assert json.loads(session.get_modelmeta().custom_metadata_map["precision"]) == "float32"
     for batch, samples in ((1, 30_000), (3, 71_111)):
         waveforms = (0.1 * random.normal(size=(batch, samples))).astype(np.float32)
         states = encoder.encode(torch.from_numpy(waveforms)).mean(dim=2).numpy()  # (batch, layer, width)

@@ -11,9 +11,9 @@ from layerscope.scores.learning_curve import FewLabels
 SIZES = ("1", "8", "all")
 
 
-def made(crossings=(), beats=True, unit="clip"):
+def made(crossings=(), beats=True, unit="clip", studied=1):
     """Return results of one task, and tables in which layer 3 is preferred with few labels and layer 1 with all."""
-    results = made_study(["t"], models=("m",))
+    results = made_study(["t"], models=("m",), best={"t": studied})
     rows = [
         {"model": model, "task": "t", "input": given, "layer": layer, "probe": "closed", "metric": "accuracy",
          "labels": size, "unit": unit, "clips": 10, "draw": draw, "value": 0.5,
@@ -54,6 +54,13 @@ def crossing(**more):
 )  # fmt: skip
 def test_a_sentence_says_what_is_shown_and_no_more(rows, unit, words):
     assert few_label_sentences(*made(rows, unit=unit))[0] == words
+
+
+def test_where_the_study_goes_by_another_layer_that_is_said():
+    assert few_label_sentences(*made(studied=2))[0] == (
+        "m: validation prefers layer 1 with few labels as with all. Layer 1 is of this section, whose probe takes no "
+        "setting from validation; the study, whose probe does, goes by layer 2."
+    )
 
 
 def test_the_code_is_told_with_its_equals_or_not_at_all():

@@ -13,8 +13,8 @@ SEARCHED = {
 BESIDE = {"m": {"mlp": {"model": "mel", "input": "mean", "clip_means": False}}}
 
 
-def study(**facts):
-    entries = [layer(0, 0.5, 0.5), layer(1, 0.6, 0.6), mel(0.4)]
+def study(best_alone=1, **facts):
+    entries = [*(layer(number, *[0.6 if number == best_alone else 0.5] * 2) for number in (0, 1)), mel(0.4)]
     entries += [entry(None, 0.6, 0.6, input="search(1)"), entry(None, 0.8, 0.8, input="search(2)")]
     entries += [entry(number, valid, valid, input="plain+layer") for number, valid in ((0, 0.5), (1, 0.8))]
     results = results_of(*entries, **facts)
@@ -39,7 +39,14 @@ def test_what_each_fold_found_is_said_with_the_way_to_use_it():
 def test_the_layer_that_validation_prefers_beside_the_plain_feature_is_told():
     (sentence,) = beyond_section(study(beyond_plain=BESIDE).only("d")).sentences
     assert "validation prefers layer 1 of m (mlp probe): the layer adds +40.0 points" in sentence
-    assert "layers 0–1 are shown to add to mel, and to layer 1 is shown that it adds." in sentence
+    assert sentence.endswith("layers 0–1 are shown to add to mel, and to layer 1 is shown that it adds.")
+
+
+def test_where_a_layer_by_itself_is_another_that_is_said():
+    results = study(beyond_plain=BESIDE, best_alone=0)
+    (sentence,) = beyond_section(results.only("d")).sentences
+    assert "validation prefers layer 1 of m" in sentence
+    assert sentence.endswith("By itself layer 0 is preferred.")
 
 
 def test_without_intervals_nothing_is_shown():

@@ -3,6 +3,9 @@
 It takes ``waveform``, (batch, samples) at the encoder's rate, of one window's length at most, and gives ``scores``,
 (batch, output): what `apply_probe` says of the means over time. Both lengths are free. Several windows of a clip are
 averaged by the caller, as a predictor does.
+
+The file computes in float32, as onnxruntime's kernels on the CPU do. Where the run did in bfloat16, its score is of states
+that differ a little; the card, the terminal and the file's metadata say so (`onnx_note`).
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from layerscope.encoders.encoder import Encoder, LayeredEncoder
 from layerscope.encoders.mel import FLOOR, HOP, N_FFT, MelSpectrogram
 from layerscope.errors import ModelError, UsageError
 
-__all__ = ["DftMel", "refuse_onnx", "write_onnx"]
+__all__ = ["DftMel", "onnx_note", "refuse_onnx", "write_onnx"]
 
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 #: Of scores, between torch and the file: kernels add in other orders.
@@ -55,6 +58,21 @@ def refuse_onnx(encoder: Encoder, probe: str, *, over_time: bool, copied: bool) 
         raise UsageError("an answer over time is decoded outside of the network; leave --onnx out")
     if not copied:
         raise UsageError("--onnx holds the weights, and --no-weights leaves them out; say one of the two")
+
+
+def onnx_note(precision: str) -> str:
+    """Return what an ONNX file computes otherwise than the run whose score it has, or an empty text.
+
+    Examples
+    --------
+    >>> onnx_note("float32")
+    ''
+    >>> onnx_note("bf16")
+    'model.onnx computes in float32, the run whose score this is in bf16: answers may differ a little'
+    """
+    if precision == "float32":
+        return ""
+    return f"model.onnx computes in float32, the run whose score this is in {precision}: answers may differ a little"
 
 
 class DftMel(nn.Module):
@@ -173,7 +191,7 @@ def write_onnx(
         reason = str(error).strip().partition("\n")[0]
         raise ModelError(f"{encoder.name}: torch does not export it as ONNX ({reason}); leave --onnx out") from error
     assert program is not None
-    about = {"sample_rate": encoder.sample_rate, "names": list(names), "window": window}
+    about = {"sample_rate": encoder.sample_rate, "names": list(names), "window": window, "precision": "float32"}
     program.model.metadata_props.update({name: json.dumps(value) for name, value in about.items()})
     content = program.model_proto.SerializeToString()
     refuse_different(content, encoder, probed)

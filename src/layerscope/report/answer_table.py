@@ -129,7 +129,7 @@ def beside(answer: Verdict, preferred: str) -> str:
     if answer.verdict == "nothing":
         return f"validation prefers {preferred}"
     several = answer.layer is not None and len(answer.best_set) > 1
-    return f"may be best: {layer_list(answer.best_set)}" if several else ""
+    return f"layers that may be best: {layer_list(answer.best_set)}" if several else ""
 
 
 def layer_differences(results: Results, task: str) -> list[list[tuple[str, Comparison]]]:

@@ -12,7 +12,7 @@ import pandas as pd
 from layerscope.report.layer_panels import COLOURS, Panel, frame_near
 from layerscope.report.panels import Curve, panel
 from layerscope.report.sentences import in_percent, input_name, layer_list, metric_name, number, span
-from layerscope.scores.layer_selection import choose
+from layerscope.scores.layer_selection import choose, chosen_layer
 from layerscope.scores.learning_curve import FewLabels
 from layerscope.scores.score_table import Results
 
@@ -77,8 +77,25 @@ def few_label_sentences(results: Results, few: FewLabels | None) -> list[str]:
     layers = own.curves[own.curves.input == "layer"]
     models = [model for model, rows in layers.groupby("model", sort=False) if rows.layer.nunique() > 1]
     untrained = results.models("untrained")
-    told = [crossing_text(own, str(model)) for model in models if model not in untrained]
+    told = [
+        crossing_text(own, str(model)) + study_choice(results, own, str(model))
+        for model in models
+        if model not in untrained
+    ]
     return told + ([code_text(own.code)] if len(own.code) else [])
+
+
+def study_choice(results: Results, few: FewLabels, model: str) -> str:
+    """Return which layer the study itself chooses of a model, where it is another than with all labels here."""
+    curves = few.curves[(few.curves.model == model) & (few.curves.input == "layer")]
+    choice = chosen_layer(results, results.facts["task"], model)
+    here = preferred_layers(curves)[curves.labels.iloc[-1]]
+    if choice is None or choice.chosen.input != "layer" or choice.chosen.layer == here:
+        return ""
+    return (
+        f" Layer {here} is of this section, whose probe takes no setting from validation; the study, whose probe does, "
+        f"goes by layer {choice.chosen.layer}."
+    )
 
 
 def crossing_text(few: FewLabels, model: str) -> str:

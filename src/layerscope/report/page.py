@@ -340,7 +340,7 @@ def task_section(results: Results, predictions: pd.DataFrame | None, page: Path)
         "mistakes": None
         if predictions is None
         else mistakes_of(predictions, advice.answer, kind, results.facts["names"], page),
-        "overview": overview(results),
+        "overview": told_columns(overview(results)),
         "curves": [
             {
                 "probe": probe,
@@ -355,6 +355,11 @@ def task_section(results: Results, predictions: pd.DataFrame | None, page: Path)
         "further": [section for section in (sets_section(results), beyond_section(results)) if section],
         "published": [row for row in published_rows() if row.task == results.facts["task"]],
     }
+
+
+def told_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table without the columns that hold nothing: of inputs that a study did not train."""
+    return table.loc[:, table.ne("").any()]
 
 
 def as_link(table: pd.DataFrame) -> str:

@@ -14,7 +14,7 @@ from layerscope.report.layer_panels import Panel
 from layerscope.report.panels import Curve, frame_of, panel
 from layerscope.report.sentences import describe, in_percent, input_name, layer_list, metric_name, number, span
 from layerscope.scores.beyond_plain import BeyondPlain, beyond_plain, preferred_beyond
-from layerscope.scores.layer_selection import chosen_layer
+from layerscope.scores.layer_selection import choose_among, chosen_layer
 from layerscope.scores.score_table import Results
 from layerscope.scores.set_gains import Gain, gains_over_layer, steps_of_search
 
@@ -193,12 +193,18 @@ def beyond_sentence(results: Results, model: str, probe: str, layers: list[Beyon
     best, name = preferred_beyond(results, layers), f"{plain['model']} ({plain['input']})"
     adding = [each.layer for each in layers if each.adds.verdict == "better"]
     lacking = [each.layer for each in layers if each.lacks.verdict == "better"]
+    choice = choose_among(results, results.facts["task"], [model], probe=probe)
+    alone = (
+        f" By itself layer {choice.chosen.layer} is preferred."
+        if choice and choice.chosen.input == "layer" and choice.chosen.layer != best.layer
+        else ""
+    )
     averaged = f", its mean over each clip, as {model} cuts clips otherwise" if plain["clip_means"] else ""
     return (
         f"Beside {name}{averaged}, validation prefers layer {best.layer} of {model} ({probe} probe): the layer adds "
         f"{told(metric, best.adds)}, and {plain['model']} adds to that layer {told(metric, best.lacks)}. Of "
         f"{len(layers)} layers, corrected together, {layers_or_none(adding)} shown to add to {plain['model']}, and to "
-        f"{layers_or_none(lacking)} shown that it adds."
+        f"{layers_or_none(lacking)} shown that it adds.{alone}"
     )
 
 

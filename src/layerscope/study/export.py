@@ -35,7 +35,7 @@ from layerscope.encoders.published_models import licence_of
 from layerscope.errors import DataError, UsageError, unknown
 from layerscope.features.clip_features import Features
 from layerscope.features.pooling import POOLINGS
-from layerscope.predictor.onnx_file import refuse_onnx, write_onnx
+from layerscope.predictor.onnx_file import onnx_note, refuse_onnx, write_onnx
 from layerscope.predictor.predict import MANIFEST, ONNX, PROBE, Manifest, digests
 from layerscope.probes import Input, Prediction, assemble, inputs_of
 from layerscope.probes.fitting import (
@@ -211,6 +211,8 @@ def export(
     if job.probe == "knn":
         windows = prediction.weights["states"]
         score += f"; the probe holds the states of its {len(windows)} training windows ({windows.nbytes / 1e6:.1f} MB)"
+    if onnx and (note := onnx_note(encoder.precision)):
+        score += f"; {note}"
     scores = {name: row[name] for name in ("metric", "value", "ci_low", "ci_high", "n")}
     with new_directory(out, "predictor") as place:
         told, cut = written_encoder(encoder, layers, place, source, copied=weights)
