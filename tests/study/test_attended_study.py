@@ -1,5 +1,7 @@
 """Studies with probes that are asked for: nearest neighbours, and attention to the frames of clips."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,20 @@ def test_features_that_are_summaries_have_no_frames():
     features = ls.Features.from_arrays(np.random.default_rng(0).normal(size=(60, 2, 8)), ["x", "y"] * 30)
     with pytest.raises(UsageError, match="needs the frames of clips"):
         ls.probe(features, probes=["attention"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folds", [None, 3])
+def test_a_search_takes_the_probes_that_take_several_layers(folds):
+    random = np.random.default_rng(0)
+    rows, owner = random.normal(size=(4 * 45, 2, 3)).astype(np.float32), np.repeat(np.arange(45), 4)
+    features = ls.Features.from_arrays(rows.reshape(45, 4, 2, 3).mean(axis=1), ["x", "y", "z"] * 15)
+    frames = replace(features, window_clip=owner, read=lambda position: rows[:, position], pooling="frame")
+    features = replace(features, attended=frames)
+    results = ls.probe(features, probes="closed,attention", layers_as="search", folds=folds, seeds=1)
+    inputs = results.summary.groupby("probe").input.unique()
+    assert set(inputs["attention"]) - {"shuffled", "nested"} == {"layer", "last"}
+    assert ("concat" if folds is None else "search(2)") in set(inputs["closed"])
 
 
 def test_over_time_the_other_probes_are_trained_and_that_is_said(tmp_path):

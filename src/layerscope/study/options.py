@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -65,21 +66,27 @@ LATER: dict[str, Any] = {
 #: What a preset sets, where it is not said otherwise; the seed of the one training is not MARBLE's 1234 but 0.
 PRESETS: dict[str, dict[str, Any]] = {"paper": {"probe": ["mlp"], "seeds": 1}, "robust": {}}
 
+#: What a name in a field is, where the field is called otherwise.
+SAID = {"few_labels": "probe of few labels"}
+
 
 def known_names(field: str) -> Iterable[str]:
     """Return the names that a field may hold."""
     from layerscope.encoders import BASELINES
     from layerscope.features.pooling import POOLINGS
     from layerscope.probes import PROBES
+    from layerscope.probes.few_label_probe import QUICK_PROBES
     from layerscope.targets import kinds
     from layerscope.tasks import known_tasks
 
     names: dict[str, Iterable[str]] = {
         "probe": PROBES,
+        "few_labels": QUICK_PROBES,
         "pooling": POOLINGS,
         "baseline": BASELINES,
         "task": known_tasks(),
         "kind": kinds(),
+        "preset": PRESETS,
     }
     return names[field]
 
@@ -160,14 +167,14 @@ class Options(BaseModel):
                 raise ValueError(f"'{name}' is given twice")
         return value
 
-    @field_validator("probe", "pooling", "baseline", "task", "kind", check_fields=False)
+    @field_validator("probe", "few_labels", "pooling", "baseline", "task", "kind", "preset", check_fields=False)
     @classmethod
     def refuse_unknown(cls, value: Any, field: Any) -> Any:
         """Raise for a name that there is not, with the nearest that there is."""
         for name in one_or_more(value) or ():
             known = known_names(field.field_name)
             if name not in known:
-                raise unknown(field.field_name, name, known)
+                raise unknown(SAID.get(field.field_name, field.field_name), name, known)
         return value
 
 
@@ -285,8 +292,9 @@ class Probing(Options):
     window: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="Longest window in seconds.  [default: the model's]"
     )
-    few_labels: Literal["closed", "linear"] | None = Field(
-        None, description="Score layers after few labels too, with this probe (closed is quick): curves, code length."
+    few_labels: str | None = Field(
+        None,
+        description="Score layers after few labels too, by closed (quick) or linear probes: curves, code length.",
     )
     allow_leaks: bool = Field(default=False, description="Go on although splits share groups or audio.")
     # How much memory it takes changes nothing of what a study is.
@@ -312,7 +320,13 @@ class Probing(Options):
 
     @model_validator(mode="after")
     def refuse_what_attention_lacks(self) -> Self:
-        """Raise for other poolings alone beside attention, which pools frames itself and stands with the mean."""
+        """Raise for attention alone where sets are asked for, or other poolings than the mean that it stands with."""
+        if list(self.probe) == ["attention"] and (self.layers_as or self.beyond_plain):
+            asked = "layers_as" if self.layers_as else "beyond_plain"
+            raise ValueError(
+                f"the attention probe reads the frames of one layer, and '{asked}' is about more; add another "
+                "(--probe attention,closed)"
+            )
         if "attention" in self.probe and "mean" not in self.pooling:
             raise ValueError(
                 f"the attention probe pools frames itself, and stands beside the mean; give --pooling "
@@ -346,7 +360,7 @@ class Plan(Call, Sources):
         default_factory=lambda: list(known_names("baseline")), description="Plain features, or none.  [default: all]"
     )
     task: Names = Field([], description="A task of the benchmark (`layerscope ls tasks`), instead of data.")
-    preset: Literal["paper", "robust"] | None = Field(
+    preset: str | None = Field(
         None,
         description="paper: one mlp on published splits, and without tasks all fourteen; robust: no shared singers or "
         "songs.  [default: robust]",
@@ -487,11 +501,17 @@ class Battery(Computing):
         """Return models on disk by the whole path: what is on record is compared with them."""
         return located(value, Path())
 
-    def encoders(self) -> Iterator[Encoder]:
-        """Load the encoders one after another, each model's untrained twin after it, so that no two are in memory."""
+    def encoders(self, given: Mapping[str, Encoder] = MappingProxyType({})) -> Iterator[Encoder]:
+        """Load the encoders one after another, each model's untrained twin after it, so that no two are in memory.
+
+        Those that are `given` by their names are neither loaded nor beside a twin.
+        """
         from layerscope.encoders.model_names import twin_name
 
         for name in self.model:
+            if name in given:
+                yield given[name]
+                continue
             yield self.load(name, layers=self.layers)
             twin = None if self.no_twins else twin_name(name)
             if twin is not None and twin not in self.model:

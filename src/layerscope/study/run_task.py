@@ -201,7 +201,7 @@ def probe_features(
     predictions = [predictions_of(*pair, heard, clips, splits["test"], task.name) for pair in answering]
     said = pd.concat(predictions, ignore_index=True)
     unit = "group" if "group" in clips else "clip"
-    few = score_few_labels(features, target, groups, splits, names, unit, asked, progress)
+    few = score_few_labels(features, target, groups, splits, names, unit, asked, progress, keep)
     if asked.few_labels and few is None:
         facts["few_labels_left_out"] = left_out(target, groups)
     return TaskScores(entries, facts, splits_of_clips(clips, task.name), said, few)
