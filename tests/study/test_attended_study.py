@@ -10,6 +10,7 @@ from layerscope.errors import UsageError
 from layerscope.study.cost import check
 from layerscope.study.export import export
 from layerscope.study.options import make_plan
+from layerscope.study.predictions import read_predictions
 from layerscope.study.run import run
 from layerscope.toymusic import write_pieces
 
@@ -17,7 +18,7 @@ ASKED = {"model": ["random:small"], "baseline": ["mfcc"], "seeds": 1}
 
 
 @pytest.mark.slow
-def test_each_layer_and_plain_feature_is_pooled_by_attention_and_is_not_exported(tones, tmp_path):
+def test_each_layer_and_plain_feature_is_pooled_by_attention_and_answers_as_the_run_did(tones, tmp_path):
     results = run(
         make_plan({"data": tones, **ASKED, "layers": "0-1", "probe": ["attention", "knn"]}, "test"), tmp_path / "run"
     )
@@ -28,8 +29,16 @@ def test_each_layer_and_plain_feature_is_pooled_by_attention_and_is_not_exported
     assert named == [("random:small", "layer")] * 2 + [("random:small", "last"), ("mfcc", "frame")]
     assert rows.value.max() > 0.8
     assert set(results.best_layers().probe) == {"attention", "knn"}
-    with pytest.raises(UsageError, match=r"a predictor does not keep; export another: --probe knn"):
-        export(tmp_path / "run", tmp_path / "use", probe="attention", insist=True)
+    said = read_predictions(tmp_path / "run")
+    for model in ("random:small", "mfcc"):
+        export(tmp_path / "run", tmp_path / model, model=model, probe="attention", insist=True)
+        predictor = ls.load_predictor(tmp_path / model)
+        own = said[(said.model == model) & (said.probe == "attention")]
+        for row in own.itertuples():
+            answer = predictor(tones / row.clip)
+            assert answer["label"] == row.answer
+            assert max(answer["probabilities"].values()) == pytest.approx(row.probability, abs=1e-4)
+        assert len(own) >= 5
 
 
 def test_features_that_are_summaries_have_no_frames():

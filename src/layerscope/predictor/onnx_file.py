@@ -51,6 +51,10 @@ def refuse_onnx(encoder: Encoder, probe: str, *, over_time: bool, copied: bool) 
         )
     if probe == "knn":
         raise UsageError("the knn probe looks its training windows up, which no ONNX file does; export --probe linear")
+    if probe == "attention":
+        raise UsageError(
+            "the attention probe pools stretches of frames that are cut outside of the network; export --probe linear"
+        )
     if over_time:
         raise UsageError("an answer over time is decoded outside of the network; leave --onnx out")
     if not copied:
