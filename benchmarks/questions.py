@@ -1,9 +1,9 @@
 """What each further question costs beside the plain run: `python -m benchmarks.questions [--only QUESTION ...]`.
 
-One made study (120 pieces of 2 s, toy-muq, MFCC, closed-form probe) as it is, then with each question added alone, in turn,
-each with an empty cache. Work is done by one process, so that its processor time is all there is: passes of the model over
-clips, clips that were encoded, minutes of sound that its network heard (what `compare` changes is heard without a pass),
-processor and wall minutes, and both as multiples of the plain run.
+One made study (120 pieces of 2 s, toy-muq, MFCC, closed-form probe) as it is, then with each question added alone, in
+turn, each with an empty cache. One process works, so that its processor time is all there is: passes of the model over
+clips, clips encoded, minutes of sound that its network heard (what `compare` changes is heard without a pass), minutes
+of the processor and on the clock, and both as multiples of the plain run.
 """
 
 from __future__ import annotations

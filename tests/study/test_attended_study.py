@@ -7,6 +7,8 @@ import pytest
 
 import layerscope as ls
 from layerscope.errors import UsageError
+from layerscope.report.sets_and_plain import sets_record, sets_section
+from layerscope.scores.set_gains import steps_of_search
 from layerscope.study.cost import check
 from layerscope.study.export import export
 from layerscope.study.options import make_plan
@@ -59,6 +61,12 @@ def test_a_search_takes_the_probes_that_take_several_layers(folds):
     inputs = results.summary.groupby("probe").input.unique()
     assert set(inputs["attention"]) - {"shuffled", "nested"} == {"layer", "last"}
     assert ("concat" if folds is None else "search(2)") in set(inputs["closed"])
+    # Told of the closed form, whichever probe validation prefers.
+    own = results.only("features")
+    assert results.answer()
+    assert {each["probe"] for each in sets_record(own)["over_one_layer"]} == {"closed"}
+    assert "closed probe" in " ".join(sets_section(own).sentences)
+    assert steps_of_search(own, own.of(probe="attention", metric="accuracy", input="layer").iloc[0]) == []
 
 
 def test_over_time_the_other_probes_are_trained_and_that_is_said(tmp_path):
