@@ -163,6 +163,8 @@ def learn_all(jobs: Sequence[Job], task: FewLabelTask, memory: float, keep: Path
         if path is not None:
             write_tensors(path, vars(left), {})
         yield left
+    # Nothing is left of them, and workers end as they should only where that has been asked.
+    yield from learnt
 
 
 def few_label_digest(job: Job, task: FewLabelTask) -> str:
