@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from benchmarks.truth.tables import judge, table
 from layerscope import Encoder, fingerprint_of
-from layerscope.study.concepts import concepts
+from layerscope.study.concepts import run_battery
 from layerscope.study.options import Battery
 from layerscope.toymusic.concept_battery import FACTORS, battery, file_of
 
@@ -147,6 +147,6 @@ def judge_invariance(invariance: pd.DataFrame) -> None:
 def main() -> None:
     """Print both maps."""
     with tempfile.TemporaryDirectory() as place, own_cache(Path(place) / "cache"):
-        maps = concepts(Battery(model=["benchmarks.truth.concepts:factory"]), Path(place) / "out")
+        maps = run_battery(Battery(model=["benchmarks.truth.concepts:factory"]), Path(place) / "out")
     judge_scores(maps.scores)
     judge_invariance(maps.invariance)

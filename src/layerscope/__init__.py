@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from layerscope.features.clip_features import Features
     from layerscope.features.layer_features import LayerFeatures
     from layerscope.predictor.predict import Predictor, load_predictor
+    from layerscope.study.concepts import concepts
     from layerscope.study.probe import probe
     from layerscope.study.study_results import Results
 
@@ -31,6 +32,7 @@ __all__ = [
     "LayerscopeError",
     "Predictor",
     "Results",
+    "concepts",
     "fingerprint_of",
     "load_encoder",
     "load_predictor",
@@ -46,6 +48,7 @@ _ROOMS = {
     "LayerscopeError": "errors",
     "Predictor": "predictor.predict",
     "Results": "study.study_results",
+    "concepts": "study.concepts",
     "fingerprint_of": "encoders.encoder",
     "load_encoder": "encoders",
     "load_predictor": "predictor.predict",

@@ -7,6 +7,7 @@ import torch
 
 from layerscope.features import row_blocks
 from layerscope.features.row_blocks import LazyRows
+from layerscope.probes.applied import apply_probe
 from layerscope.probes.attention import AttentivePooling, fit_attention
 from layerscope.probes.closed_form import fit_closed_form
 from layerscope.probes.mlp import LEARNING_RATES
@@ -57,6 +58,10 @@ def score_of(problem, prediction):
 def test_it_finds_events_that_the_mean_does_not_show(kind, least, most):
     problem = events(kind)
     (prediction,) = fit_attention(problem, [0])
+    # As plain arrays it says the same of a clip at once.
+    for clip in problem.test[:3]:
+        said = apply_probe(prediction.weights, problem.states[problem.window_clip == clip])
+        np.testing.assert_allclose(said, prediction.scores[[clip]], rtol=1e-4, atol=1e-4)
     assert score_of(problem, prediction) > least
     (of_mean,) = fit_closed_form(means_of(problem), [0])
     assert score_of(problem, of_mean) < most

@@ -1,10 +1,12 @@
 """The map of concepts: shares of the way to perfect, and grey where nothing is shown."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from layerscope import Features, probe
-from layerscope.scores.concept_scores import concept_scores
+from layerscope.cli.commands import guarded
+from layerscope.scores.concept_scores import ConceptMaps, concept_scores
 
 GROUPS, FOLDS = 16, 8
 
@@ -55,3 +57,37 @@ def test_all_cells_are_held_together():
     scores = concept_scores(study(random.normal(size=(len(groups), 40, 3)), classes.astype(str), groups))
     assert (scores.ci_low > scores.chance).any()
     assert not scores.shown.any()
+
+
+@pytest.fixture
+def kept(known, tmp_path):
+    """A battery of one factor, as a directory keeps it; of the plain layers nothing is known of a twin."""
+    scores = known.reset_index(drop=True).assign(above_twin=["", "yes", ""])
+    index = {"total": 0.5, "total_low": 0.4, "total_high": 0.6, "main": 0.5, "main_low": 0.4, "main_high": 0.6}
+    invariance = pd.DataFrame(
+        [{"factor": "key", "model": "features", "layer": layer, **index, "shown": True} for layer in range(3)]
+    )
+    (tmp_path / "concepts.json").write_text('{"model": ["features"], "no_twins": true}')
+    maps = ConceptMaps(scores, invariance, {"clips": 192, "minutes": 1.0, "motifs": 16, "models": {}})
+    maps.save(tmp_path)
+    return maps
+
+
+def test_maps_are_read_as_they_were_kept_and_their_page_is_written_again(kept, tmp_path):
+    read = ConceptMaps.read(tmp_path)
+    assert read.facts == kept.facts
+    for name in ("scores", "invariance"):
+        pd.testing.assert_frame_equal(getattr(read, name), getattr(kept, name), check_dtype=False, check_exact=True)
+    assert guarded(["report", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "features in layer 1" in page
+    assert "more than its untrained twin" in page
+    assert (tmp_path / "figures" / "concepts.png").is_file()
+
+
+def test_maps_of_two_batteries_are_not_read_as_one(kept, tmp_path, capsys):
+    kept.scores.loc[0, "accuracy"] = 0.9
+    kept.scores.to_csv(tmp_path / "concepts.csv", index=False)
+    assert guarded(["report", str(tmp_path)]) == 3
+    assert "are not of one battery" in capsys.readouterr().err
+    assert ConceptMaps.read(tmp_path / "elsewhere") is None

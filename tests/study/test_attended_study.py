@@ -1,13 +1,18 @@
 """Studies with probes that are asked for: nearest neighbours, and attention to the frames of clips."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import layerscope as ls
 from layerscope.errors import UsageError
+from layerscope.report.sets_and_plain import sets_record, sets_section
+from layerscope.scores.set_gains import steps_of_search
 from layerscope.study.cost import check
 from layerscope.study.export import export
 from layerscope.study.options import make_plan
+from layerscope.study.predictions import read_predictions
 from layerscope.study.run import run
 from layerscope.toymusic import write_pieces
 
@@ -15,7 +20,7 @@ ASKED = {"model": ["random:small"], "baseline": ["mfcc"], "seeds": 1}
 
 
 @pytest.mark.slow
-def test_each_layer_and_plain_feature_is_pooled_by_attention_and_is_not_exported(tones, tmp_path):
+def test_each_layer_and_plain_feature_is_pooled_by_attention_and_answers_as_the_run_did(tones, tmp_path):
     results = run(
         make_plan({"data": tones, **ASKED, "layers": "0-1", "probe": ["attention", "knn"]}, "test"), tmp_path / "run"
     )
@@ -26,14 +31,42 @@ def test_each_layer_and_plain_feature_is_pooled_by_attention_and_is_not_exported
     assert named == [("random:small", "layer")] * 2 + [("random:small", "last"), ("mfcc", "frame")]
     assert rows.value.max() > 0.8
     assert set(results.best_layers().probe) == {"attention", "knn"}
-    with pytest.raises(UsageError, match=r"a predictor does not keep; export another: --probe knn"):
-        export(tmp_path / "run", tmp_path / "use", probe="attention", insist=True)
+    said = read_predictions(tmp_path / "run")
+    for model in ("random:small", "mfcc"):
+        export(tmp_path / "run", tmp_path / model, model=model, probe="attention", insist=True)
+        predictor = ls.load_predictor(tmp_path / model)
+        own = said[(said.model == model) & (said.probe == "attention")]
+        for row in own.itertuples():
+            answer = predictor(tones / row.clip)
+            assert answer["label"] == row.answer
+            assert max(answer["probabilities"].values()) == pytest.approx(row.probability, abs=1e-4)
+        assert len(own) >= 5
 
 
 def test_features_that_are_summaries_have_no_frames():
     features = ls.Features.from_arrays(np.random.default_rng(0).normal(size=(60, 2, 8)), ["x", "y"] * 30)
     with pytest.raises(UsageError, match="needs the frames of clips"):
         ls.probe(features, probes=["attention"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folds", [None, 3])
+def test_a_search_takes_the_probes_that_take_several_layers(folds):
+    random = np.random.default_rng(0)
+    rows, owner = random.normal(size=(4 * 45, 2, 3)).astype(np.float32), np.repeat(np.arange(45), 4)
+    features = ls.Features.from_arrays(rows.reshape(45, 4, 2, 3).mean(axis=1), ["x", "y", "z"] * 15)
+    frames = replace(features, window_clip=owner, read=lambda position: rows[:, position], pooling="frame")
+    features = replace(features, attended=frames)
+    results = ls.probe(features, probes="closed,attention", layers_as="search", folds=folds, seeds=1)
+    inputs = results.summary.groupby("probe").input.unique()
+    assert set(inputs["attention"]) - {"shuffled", "nested"} == {"layer", "last"}
+    assert ("concat" if folds is None else "search(2)") in set(inputs["closed"])
+    # Told of the closed form, whichever probe validation prefers.
+    own = results.only("features")
+    assert results.answer()
+    assert {each["probe"] for each in sets_record(own)["over_one_layer"]} == {"closed"}
+    assert "closed probe" in " ".join(sets_section(own).sentences)
+    assert steps_of_search(own, own.of(probe="attention", metric="accuracy", input="layer").iloc[0]) == []
 
 
 def test_over_time_the_other_probes_are_trained_and_that_is_said(tmp_path):

@@ -68,10 +68,13 @@ class Counting:
 CHANGED = 8 * 4
 
 
-@pytest.mark.parametrize("first", ["run", "compare"])
-def test_one_command_spares_the_other_its_passes(sounds, tmp_path, monkeypatch, first):
+@pytest.mark.parametrize(
+    ("first", "asked"), [("run", {}), ("compare", {}), ("run", {"pooling": ["mean", "max"]})],
+)  # fmt: skip
+def test_one_command_spares_the_other_its_passes(sounds, tmp_path, monkeypatch, first, asked):
     counting = Counting(monkeypatch)
-    plan = make_plan({"data": sounds, "model": ["random:small"], "baseline": ["mel"], "probe": ["closed"]}, "test")
+    given = {"data": sounds, "model": ["random:small"], "baseline": ["mel"], "probe": ["closed"], **asked}
+    plan = make_plan(given, "test")
 
     def study():
         run(plan, tmp_path / "run")

@@ -4,25 +4,23 @@ import json
 
 import numpy as np
 import pytest
-from benchmarks.truth.concepts import SHARES, TOLD
+from benchmarks.truth.concepts import SHARES, TOLD, factory
 
 from layerscope.cli.commands import guarded
 from layerscope.encoders import load_encoder
 from layerscope.errors import UsageError
-from layerscope.study.concepts import concepts, refuse_deaf
+from layerscope.study.concepts import concepts, refuse_deaf, run_battery
 from layerscope.study.options import Battery
 from layerscope.toymusic.concept_battery import battery
-
-KNOWN = "benchmarks.truth.concepts:factory"
 
 
 @pytest.mark.slow
 def test_both_maps_are_right_of_an_encoder_that_is_known_and_the_command_goes_on_with_what_is_kept(tmp_path):
     """Layers that are the pitch class, the instrument, the loudness, noise, and two of them side by side."""
-    out, asked = tmp_path / "out", Battery(model=[KNOWN])
+    out, asked, given = tmp_path / "out", Battery(model=["known"]), {"known": factory()}
     few = {name: clips for name, clips in battery().items() if name in ("pitches", "tunes", "changes")}
     said: list[str] = []
-    maps = concepts(asked, out, clips=few, say=said.append)
+    maps = run_battery(asked, out, clips=few, say=said.append, given=given)
     for row in maps.scores.itertuples():
         if row.concept in TOLD[row.layer]:
             assert row.shown
@@ -44,15 +42,37 @@ def test_both_maps_are_right_of_an_encoder_that_is_known_and_the_command_goes_on
     provenance = json.loads((out / "provenance.json").read_text())
     assert (provenance["clips"], list(provenance["models"])) == (528, ["known"])
     written = {name: (out / name).read_bytes() for name in ("concepts.csv", "invariance.csv")}
-    again = concepts(asked, out, clips=few, say=said.append)
+    again = run_battery(asked, out, clips=few, say=said.append, given=given)
     assert [said[0].partition(", about")[0], said[1]] == [
         "known (as its own code says): 528 clips, 27 min of sound",
         "known (as its own code says): 0 clips, 0 min of sound, about 0.0 min to encode, 528 are kept",
     ]
     assert again.facts["passes"]["known"]["clips_encoded"] == 0
     assert {name: (out / name).read_bytes() for name in written} == written
+    page = (out / "report.html").read_bytes()
+    (out / "report.html").unlink()
+    assert guarded(["report", str(out)]) == 0
+    assert (out / "report.html").read_bytes() == page
     with pytest.raises(UsageError, match="holds another concepts"):
-        concepts(Battery(model=["mel"]), out, clips=few)
+        run_battery(Battery(model=["mel"]), out, clips=few)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ((3,), "takes names or encoders, not int"),
+        (([],), "takes names or encoders, not nothing"),
+        (("toy-mug",), "did you mean 'toy-muq'"),
+    ],
+)
+def test_what_is_no_encoder_is_refused_in_python_too(asked, words):
+    with pytest.raises(UsageError, match=words):
+        concepts(*asked)
+
+
+def test_how_an_encoder_that_is_given_computes_is_not_asked():
+    with pytest.raises(UsageError, match="'device' is of models by their names"):
+        concepts(factory(), device="cpu")
 
 
 def test_each_model_stands_beside_its_untrained_twin():
@@ -64,11 +84,16 @@ def test_each_model_stands_beside_its_untrained_twin():
     assert names(model=["toy-muq"], no_twins=True, layers="0-1") == ["toy-muq"]
 
 
+def test_an_encoder_that_is_given_stands_without_a_twin():
+    given = factory()
+    assert list(Battery(model=["known"]).encoders({"known": given})) == [given]
+
+
 def test_an_encoder_that_hears_no_new_sound_is_refused(tmp_path):
     (tmp_path / "features.json").write_text(json.dumps({"frame_rate": 25.0, "layers": [0], "dim": 8}))
     np.save(tmp_path / "a.npy", np.zeros((1, 4, 8), np.float32))
     with pytest.raises(UsageError, match="holds states of its own files"):
-        concepts(Battery(model=[str(tmp_path)]), tmp_path / "out")
+        run_battery(Battery(model=[str(tmp_path)]), tmp_path / "out")
     assert not list((tmp_path / "out").glob("[!.]*"))
 
 

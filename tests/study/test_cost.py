@@ -216,3 +216,13 @@ def test_passes_over_deformed_test_clips_are_told(tones, capsys):
     assert deformed.minutes > 0
     print_check(found)
     assert "mel, deformed" in capsys.readouterr().out
+
+
+def test_what_the_reach_of_layers_would_cost_is_told_where_it_is_asked(tones, capsys):
+    plan = make_plan({"data": tones, "model": ["random:small"], "baseline": ["mel"], "probe": ["closed"]}, "test")
+    found = check(plan, 1, reach=True)
+    # 8 of 30 clips of 0.4 s, each as it is twice, and with 7 distances: 0, and five steps of the root of 2 from 20 ms.
+    assert found.reach == {"random:small": pytest.approx(found.costs[0].minutes * 8 * 9 / 30)}
+    print_check(found)
+    assert "compare --reach: about" in capsys.readouterr().out
+    assert check(plan, 1).reach == {}

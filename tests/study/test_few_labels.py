@@ -1,6 +1,7 @@
 """Few labels in a study: the layer that is better with few is found, and nothing is written where nobody asks."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from layerscope.data.splits import Part
 from layerscope.probes.fitting import Target
 from layerscope.scores.learning_curve import FewLabels
 from layerscope.study.cost import check
-from layerscope.study.few_labels import FewLabelTask, few_label_jobs, learn_from_few
+from layerscope.study.few_labels import FewLabelTask, few_label_digest, few_label_jobs, learn_all, learn_from_few
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
 
@@ -111,6 +112,32 @@ def test_over_folds_every_clip_is_tested_and_costs_its_mean():
     alone = FewLabelTask(Target(features.labels, parts[:1]), rows, ["2", "all"], "closed", 0, draws=2)
     costs = learn_from_few(few_label_jobs([features], "closed")[1], alone).bits
     np.testing.assert_allclose(left.bits[:, folds[2]], costs[:, folds[2]])
+
+
+def test_what_has_been_learnt_is_kept_and_is_learnt_anew_where_anything_is_other(tmp_path):
+    features, rows = features_of(["a", "b"] * 20, knows=3.0), np.arange(40)
+    target = Target(features.labels, [Part(rows[:20], rows[20:30], rows[30:])])
+    task = FewLabelTask(target, rows, ["2", "all"], "closed", 0, draws=2)
+    jobs = few_label_jobs([features], "closed")
+    first = list(learn_all(jobs, task, np.inf, tmp_path))
+    kept = sorted(tmp_path.iterdir())
+    assert len(kept) == 2
+    # One of two inputs was learnt before a kill: the other alone is learnt, and both stand in their places.
+    kept[0].unlink()
+    read = kept[1].stat().st_mtime_ns
+    again = list(learn_all(jobs, task, np.inf, tmp_path))
+    assert (sorted(tmp_path.iterdir()), kept[1].stat().st_mtime_ns) == (kept, read)
+    for before, after in zip(first, again, strict=True):
+        for name, value in vars(before).items():
+            np.testing.assert_array_equal(getattr(after, name), value)
+    others = [
+        replace(task, groups=rows // 2),
+        replace(task, seed=1),
+        replace(task, draws=3),
+        replace(task, sizes=["4"]),
+    ]
+    others.append(replace(task, target=replace(target, parts=[Part(rows[10:30], rows[:10], rows[30:])])))
+    assert len({few_label_digest(job, each) for job in jobs for each in (task, *others)}) == 2 * 6
 
 
 def test_too_few_clips_are_left_out_by_name():

@@ -31,7 +31,7 @@ from layerscope.study.options import Call, Comparison, Plan, Probing, checked, m
         ('data = "x"\nmodel = "muq"\nbaseline = "mel,mfc"\n', "unknown baseline 'mfc'; did you mean 'mfcc'"),
         ('data = "x"\nmodel = 3\n', "'model': Input should be a valid list"),
         ('data = "x"\nmodel = [3]\n', "'model.0': Input should be a valid string"),
-        ('data = "x"\nmodel = "muq"\npreset = "papr"\n', "'preset': Input should be 'paper' or 'robust'"),
+        ('data = "x"\nmodel = "muq"\npreset = "papr"\n', "unknown preset 'papr'; did you mean 'paper'?"),
     ],
 )
 def test_a_study_file_that_is_wrong_says_where(tmp_path, written, words):
@@ -299,7 +299,9 @@ def test_deformations_are_on_record_as_they_are_named_and_only_where_they_are_as
 @pytest.mark.parametrize(
     ("given", "message"),
     [({"pooling": ["max"]}, "stands beside the mean; give --pooling mean,max"),
-     ({"deform": ["gain:-3"]}, "add another .--probe attention,closed.")],
+     ({"deform": ["gain:-3"]}, "add another .--probe attention,closed."),
+     ({"layers_as": "search"}, "reads the frames of one layer, and 'layers_as' is about more"),
+     ({"beyond_plain": True}, "'beyond_plain' is about more; add another .--probe attention,closed.")],
 )  # fmt: skip
 def test_what_attention_cannot_do_is_refused_before_any_work(tmp_path, given, message):
     with pytest.raises(UsageError, match=message):

@@ -123,7 +123,11 @@ def run(given: dict[str, Any], out: Out, study: StudyFile = None) -> None:
 
 @app.command()
 @takes_fields(Plan)
-def check(given: dict[str, Any], study: StudyFile = None) -> None:
+def check(
+    given: dict[str, Any],
+    study: StudyFile = None,
+    reach: Annotated[bool, typer.Option("--reach", help="What `compare --reach` would cost on these clips.")] = False,
+) -> None:
     """Show the data, leaks between splits and the cost of a run before it; or, of a model alone, what it is."""
     if "model" in given and study is None and not given.keys() & {"data", "task", "preset"}:
         print_encoders(
@@ -136,7 +140,7 @@ def check(given: dict[str, Any], study: StudyFile = None) -> None:
 
     from layerscope.study.cost import check as look
 
-    expected = look(plan, cpu_count())
+    expected = look(plan, cpu_count(), reach=reach)
     print_check(expected)
     leaks = sum(len(task.leaks) for task in expected.tasks if not task.published)
     if leaks and not plan.allow_leaks:
@@ -166,10 +170,10 @@ def compare(
 def concepts(given: dict[str, Any], out: Annotated[Path, typer.Option(help="A directory of its own.")]) -> None:
     """Show which concepts of music each layer tells, and what it is invariant to, by music composed for it."""
     asked = checked(Battery, given, "command line")
-    from layerscope.study.concepts import concepts as ask_concepts
+    from layerscope.study.concepts import run_battery
 
     started = time.monotonic()
-    maps = ask_concepts(asked, out, progress=shown_progress(), command=sys.argv, say=say)
+    maps = run_battery(asked, out, progress=shown_progress(), command=sys.argv, say=say)
     print_concepts(maps, out, time.monotonic() - started)
 
 
@@ -181,7 +185,7 @@ def report(
         Path | None, typer.Option(help="A matplotlib style file: size, fonts and colours of the figures.")
     ] = None,
 ) -> None:
-    """Write the report of a run again, from its results, or of several runs side by side."""
+    """Write the report of a run, a comparison or a battery of concepts again, or of several runs side by side."""
     from layerscope.report.figure_style import read_style, styled
 
     with styled(read_style(style) if style else {}):
@@ -355,28 +359,33 @@ def write_page(directory: Path) -> None:
     Raises
     ------
     DataError
-        If it holds neither a finished run nor a comparison.
+        If it holds neither a finished run, nor a comparison, nor a battery of concepts.
     ResourceError
         If another process holds it, or it cannot be written.
     """
     from layerscope.atomic_files import sole_use, sweep
 
-    if not any((directory / name).is_file() for name in ("results.csv", "similarity.json")):
-        raise DataError(f"{directory}: not the directory of a finished run or comparison")
+    if not any((directory / name).is_file() for name in ("results.csv", "similarity.json", "concepts.csv")):
+        raise DataError(f"{directory}: not the directory of a finished run, comparison or battery of concepts")
     with sole_use(directory):
         sweep(directory)
         draw_page(directory)
 
 
 def draw_page(directory: Path) -> None:
-    """Write the page of a directory from all that it holds: a run, a comparison, or both."""
+    """Write the page of a directory from all that it holds: a run, a comparison, or both; or a battery of concepts."""
     from layerscope.report import write_report
+    from layerscope.report.concept_page import write_concept_page
+    from layerscope.scores.concept_scores import ConceptMaps
     from layerscope.scores.learning_curve import FewLabels
     from layerscope.scores.robustness_table import Robustness
     from layerscope.scores.score_table import Results
     from layerscope.similarity.measures import Similarities
     from layerscope.study.predictions import read_predictions
 
+    if maps := ConceptMaps.read(directory):
+        write_concept_page(maps.scores, maps.invariance, maps.facts, directory / "report.html")
+        return
     similarities = Similarities.read(directory)
     alone = similarities is not None and not (directory / "results.csv").is_file()
     results = None if alone else Results.read(directory)

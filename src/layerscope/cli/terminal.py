@@ -258,6 +258,9 @@ def print_check(expected: Any) -> None:
         f"{f'about {few:.1f} min for few labels, ' if few else ''}"
         f"{disk:.1f} MB on disk ({expected.free_megabytes:,.0f} MB free), {expected.memory:,.0f} MB of memory at most",
     )
+    if expected.reach:
+        each = ", ".join(f"{model} {minutes:.1f}" for model, minutes in expected.reach.items())
+        print_lines([f"compare --reach: about {sum(expected.reach.values()):.1f} min of encoding, no disk ({each})"])
 
 
 def precision_lines(costs: Any) -> list[str]:

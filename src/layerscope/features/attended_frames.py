@@ -18,7 +18,9 @@ from layerscope.features.row_blocks import LazyRows
 from layerscope.features.store import FeatureStore
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
 
-__all__ = ["ATTENDED_RATE", "MOST_ATTENDED", "attended_counts", "attended_features", "attended_of_clip"]
+__all__ = [
+    "ATTENDED_RATE", "MOST_ATTENDED", "attended_counts", "attended_features", "attended_means", "attended_of_clip",
+]  # fmt: skip
 
 #: Stretches a second: 200 ms, about a note. MuQ's 13 layers take 4 MB of a clip of 30 s, a fifth of all its frames.
 ATTENDED_RATE = 5.0
@@ -47,6 +49,20 @@ def attended_of_clip(seconds: float, cutting: Cutting) -> int:
     (150, 300)
     """
     return sum(attended_counts([frame_count(length) for length in cutting.lengths(seconds)]))
+
+
+def attended_means(frames: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the stretches of one clip all of whose frames are kept, as `attended_features` averages them.
+
+    Examples
+    --------
+    >>> attended_means(np.arange(10, dtype=np.float32)[:, None]).ravel().tolist()
+    [2.0, 7.0]
+    """
+    count = attended_counts([len(frames)])[0]
+    begins = np.arange(count) * len(frames) // count
+    lengths = np.diff(np.append(begins, len(frames)))
+    return (np.add.reduceat(frames, begins, axis=0) / lengths[:, None]).astype(np.float32)
 
 
 def attended_features(features: Features, store: FeatureStore) -> Features | None:

@@ -4,8 +4,8 @@ It takes ``waveform``, (batch, samples) at the encoder's rate, of one window's l
 (batch, output): what `apply_probe` says of the means over time. Both lengths are free. Several windows of a clip are
 averaged by the caller, as a predictor does.
 
-The file computes in float32, as onnxruntime's kernels on the CPU do. Where the run did in bfloat16, its score is of states
-that differ a little; the card, the terminal and the file's metadata say so (`onnx_note`).
+The file computes in float32, as onnxruntime's kernels on the CPU do. Where the run did in bfloat16, its score is of
+states that differ a little; the card, the terminal and the file's metadata say so (`onnx_note`).
 """
 
 from __future__ import annotations
@@ -54,6 +54,10 @@ def refuse_onnx(encoder: Encoder, probe: str, *, over_time: bool, copied: bool) 
         )
     if probe == "knn":
         raise UsageError("the knn probe looks its training windows up, which no ONNX file does; export --probe linear")
+    if probe == "attention":
+        raise UsageError(
+            "the attention probe pools stretches of frames that are cut outside of the network; export --probe linear"
+        )
     if over_time:
         raise UsageError("an answer over time is decoded outside of the network; leave --onnx out")
     if not copied:

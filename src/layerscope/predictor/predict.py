@@ -26,6 +26,7 @@ from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.exported_encoder import read_portable
 from layerscope.encoders.model_names import names_code
 from layerscope.errors import AudioError, DataError, UsageError, unknown
+from layerscope.features.attended_frames import attended_means
 from layerscope.features.clip_states import ClipStates
 from layerscope.features.decoding import refuse_short
 from layerscope.features.encoder_pass import Pass
@@ -251,12 +252,27 @@ class Predictor:
         """Return what the probe says of a clip's states: (output,), or (frame, output) over time."""
         if isinstance(self.kind, KindOverTime):
             return apply_probe(self.weights, self.assemble(self.frames(states, self.kind.divisor)))
+        if self.attends:
+            return apply_probe(self.weights, self.attended(states))[0]
         return apply_probe(self.weights, self.assemble([layer.numpy() for layer in states.pooled])).mean(axis=0)
 
     @cached_property
     def one_pass(self) -> Pass:
         """Return the way from samples to states, as the run took it."""
-        return Pass(self.encoder, self.manifest.window, frames=self.kind.over_time or self.manifest.stitched)
+        every = self.kind.over_time or self.manifest.stitched
+        return Pass(self.encoder, self.manifest.window, frames=every, attended=self.attends)
+
+    @property
+    def attends(self) -> bool:
+        """Return whether the probe pools the frames of a clip itself."""
+        return self.manifest.probe == "attention"
+
+    def attended(self, states: ClipStates) -> NDArray[np.float32]:
+        """Return the frames of a clip that the probe attends to, (frame, width)."""
+        # Rounded as the run kept them.
+        halves, scale = states.frames[self.positions[0]]
+        frames: NDArray[np.float32] = (halves.float() * scale).numpy()
+        return attended_means(frames) if self.manifest.stitched else frames
 
     def frames(self, states: ClipStates, divisor: int) -> list[NDArray[np.float32]]:
         """Return the states of a track's frames, so many averaged to one, (frame, width) for each layer."""

@@ -21,7 +21,8 @@ def apply_probe(weights: Mapping[str, NDArray[Any]], states: NDArray[np.float32]
     weights : mapping of str to ndarray
         Those of a `Prediction`: standardise by ``mean`` and ``scale``; mix layers by ``mixture`` where there is one;
         one hidden layer with ReLU where there is one; ``output``, brought to the labels' units. Where the weights are
-        the ``states`` and ``targets`` of training windows, these vote instead.
+        the ``states`` and ``targets`` of training windows, these vote instead; where there is a ``query``, states are
+        all frames of one clip, and its softmax over them weighs them to one row.
     states : ndarray, shape (window, dim) or (window, layer, dim)
         As `assemble` makes them.
 
@@ -34,6 +35,10 @@ def apply_probe(weights: Mapping[str, NDArray[Any]], states: NDArray[np.float32]
     x: NDArray[Any] = ((states - weights["mean"]) * weights["scale"]).astype(np.float32)
     if "neighbours" in weights:
         return neighbour_scores(weights, x)
+    if "query" in weights:
+        amounts = x @ weights["query"]
+        shares = np.exp(amounts - amounts.max())
+        x = (shares / shares.sum() @ x)[None]
     if "mixture" in weights:
         x = np.einsum("nld,l->nd", x, weights["mixture"])
     if "hidden.weight" in weights:

@@ -11,6 +11,7 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -142,8 +143,20 @@ def fit_attention(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
         # Those of training clips are of no use.
         scores = np.zeros((len(problem.labels.values), len(problem.labels.names)), np.float32)
         scores[asked.clips] = said_of(trained.probe, asked).numpy() * scale + shift
-        predictions.append(Prediction(scores, {"learning_rate": best, "epoch": float(trained.epoch)}))
+        settings = {"learning_rate": best, "epoch": float(trained.epoch)}
+        predictions.append(Prediction(scores, settings, weights=applied_weights(problem, trained.probe)))
     return predictions
+
+
+def applied_weights(problem: Problem, probe: AttentivePooling) -> dict[str, NDArray[Any]]:
+    """Return what `apply_probe` needs of a probe, for the frames of one clip at once."""
+    mean, deviation = problem.standard
+    shift, scale = target_tensor(problem)[1]
+    query, weight, bias = (value.detach().numpy() for value in (probe.query, probe.output.weight.T, probe.output.bias))
+    return {
+        "mean": mean, "scale": deviation, "query": query, "output.weight": weight, "output.bias": bias,
+        "output.scale": scale, "output.shift": shift,
+    }  # fmt: skip
 
 
 def train_once(problem: Problem, train: ClipFrames, valid: ClipFrames, rate: float, seed: int) -> Trained:

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import torch
@@ -30,12 +29,12 @@ from layerscope.scores.layer_selection import choose
 from layerscope.targets.calibration import softmax_slope
 from layerscope.targets.kind import Form, Labels
 
-__all__ = ["FewLabelFit", "QuickProbe", "clip_states", "fit_few_labels", "inner_folds"]
+__all__ = ["QUICK_PROBES", "FewLabelFit", "clip_states", "fit_few_labels", "inner_folds"]
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 #: Those of `layerscope.probes.PROBES` that are solved and not trained.
-QuickProbe = Literal["closed", "linear"]
+QUICK_PROBES = ("closed", "linear")
 #: penalty → (weights, intercepts)
 Path = Callable[[float], tuple[Array, Array]]
 
@@ -78,9 +77,7 @@ def clip_states(features: Features, chosen: Input, train: Rows, memory: float = 
     return means
 
 
-def fit_few_labels(
-    states: NDArray[np.float32], labels: Labels, drawn: Rows, groups: Rows, probe: QuickProbe
-) -> FewLabelFit:
+def fit_few_labels(states: NDArray[np.float32], labels: Labels, drawn: Rows, groups: Rows, probe: str) -> FewLabelFit:
     """Train on the clips that have a label.
 
     Parameters

@@ -32,7 +32,7 @@ def write_concept_page(scores: pd.DataFrame, invariance: pd.DataFrame, facts: Ma
     Parameters
     ----------
     scores, invariance : DataFrame
-        See `layerscope.study.concepts.ConceptMaps`.
+        See `layerscope.scores.concept_scores.ConceptMaps`.
     facts : mapping
         Its facts: ``models``, ``clips``, ``minutes``, ``motifs``.
     page : Path

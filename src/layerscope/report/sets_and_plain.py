@@ -14,8 +14,8 @@ from layerscope.report.layer_panels import Panel
 from layerscope.report.panels import Curve, frame_of, panel
 from layerscope.report.sentences import describe, in_percent, input_name, layer_list, metric_name, number, span
 from layerscope.scores.beyond_plain import BeyondPlain, beyond_plain, preferred_beyond
-from layerscope.scores.layer_selection import choose_among, chosen_layer
-from layerscope.scores.score_table import Results
+from layerscope.scores.layer_selection import Choice, choose_among, choose_row
+from layerscope.scores.score_table import CONTROL_INPUTS, SINGLE_INPUTS, Results
 from layerscope.scores.set_gains import Gain, gains_over_layer, steps_of_search
 
 __all__ = ["beyond_record", "beyond_section", "beyond_table", "sets_record", "sets_section", "sets_table"]
@@ -56,6 +56,13 @@ def models_of(results: Results) -> list[str]:
     return results.models("trained") or results.models("untrained")
 
 
+def layer_beside_more(results: Results, model: str) -> Choice[pd.Series] | None:
+    """Return the layer that validation prefers with a probe that takes more than a layer, as attention does not."""
+    rows = results.of(task=results.facts["task"], model=model, metric=results.facts["primary"])
+    more = rows.probe[~rows.input.isin((*SINGLE_INPUTS, *CONTROL_INPUTS, "last"))]
+    return choose_row(rows[rows.chosen & rows.probe.isin(more)])
+
+
 def sets_section(results: Results) -> Section | None:
     """Return what sets of layers are worth, given the results of one task; nothing where none was asked for."""
     facts = results.facts
@@ -63,7 +70,7 @@ def sets_section(results: Results) -> Section | None:
         return None
     sentences = []
     for model in models_of(results):
-        choice = chosen_layer(results, facts["task"], model)
+        choice = layer_beside_more(results, model)
         if choice:
             sentences += [*search_sentences(results, choice.chosen), *set_sentences(results, choice.chosen)]
             sentences += facts["layer_sets"].get(model, {}).get("left_out", [])
@@ -134,7 +141,7 @@ def sets_record(results: Results) -> dict[str, Any] | None:
     """Return what ``answer.json`` holds of sets of layers; nothing where none was asked for."""
     if "layer_sets" not in results.facts:
         return None
-    choices = [chosen_layer(results, results.facts["task"], model) for model in models_of(results)]
+    choices = [layer_beside_more(results, model) for model in models_of(results)]
     rows = [choice.chosen for choice in choices if choice]
     return {
         "searched": {name: facts["layers"] for name, facts in results.facts["layer_sets"].items() if "layers" in facts},
@@ -179,7 +186,7 @@ def beyond_section(results: Results) -> Section | None:
         return None
     panels, sentences = [], []
     for model in models_of(results):
-        choice = chosen_layer(results, facts["task"], model)
+        choice = layer_beside_more(results, model)
         layers = beyond_plain(results, facts["task"], model, str(choice.chosen.probe)) if choice else []
         if choice and layers:
             panels.append(beyond_panel(results, model, layers))

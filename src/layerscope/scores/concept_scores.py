@@ -1,22 +1,95 @@
-"""The scores of every layer on every concept, as shares of the way from chance to perfect, all cells held together."""
+"""The scores of every layer on every concept, as shares of the way from chance to perfect, all cells held together.
+
+And what a battery leaves: both maps, as they are kept on disk.
+"""
 
 from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from layerscope.atomic_files import REQUESTS, digest, discard, read_json, write_json
+from layerscope.errors import DataError
 from layerscope.scores.against_controls import chance_of, controls, spread_over_trainings
 from layerscope.scores.family_of_comparisons import highest_deviation
-from layerscope.scores.score_table import Results
+from layerscope.scores.score_table import Results, read_csv, table_digests, write_csv
 
-__all__ = ["concept_scores"]
+__all__ = ["MAPS", "ConceptMaps", "concept_scores"]
+
+#: The two maps of a battery, and the file of what was asked and how, which tells that they belong together.
+MAPS, PROVENANCE = ("concepts.csv", "invariance.csv"), "provenance.json"
+AGAIN = "run `layerscope concepts` again, which keeps what it has done"
 
 #: Columns of ``concepts.csv``.
 COLUMNS = (
     "concept", "model", "layer", "accuracy", "ci_low", "ci_high", "chance", "shuffled", "share", "share_low",
     "share_high", "shown", "chosen", "clips",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ConceptMaps:
+    """What a battery shows.
+
+    Attributes
+    ----------
+    scores : DataFrame
+        A row for each concept, model and layer; see `concept_scores`. Beside it ``above_twin``, of the layer that
+        validation prefers: whether it is shown to tell more than that of the untrained twin (``yes``, ``no``); empty
+        where there is none.
+    invariance : DataFrame
+        A row for each factor, model and layer: ``total``, ``total_low``, ``total_high``, ``main``, ``main_low``,
+        ``main_high`` (see `layerscope.similarity.factor_sensitivity`), and ``shown``, whether it is told of the layer.
+    facts : dict
+        What was asked, and how: ``models``, ``clips``, ``minutes``, ``motifs``, ``passes``, the command and versions.
+    """
+
+    scores: pd.DataFrame
+    invariance: pd.DataFrame
+    facts: dict[str, Any]
+
+    def save(self, directory: Path) -> None:
+        """Write ``concepts.csv``, ``invariance.csv`` and ``provenance.json``; a page of earlier maps goes."""
+        discard(directory / "report.html")
+        for name, table in zip(MAPS, (self.scores, self.invariance), strict=True):
+            write_csv(directory / name, table)
+        told = {**self.facts, "files": table_digests(directory, [*MAPS, REQUESTS["concepts"]])}
+        # Last, with the digests of all: a map is never read beside the facts of another battery.
+        write_json(directory / PROVENANCE, {**told, "of": digest(json.dumps(told))})
+
+    @classmethod
+    def read(cls, directory: str | Path) -> ConceptMaps | None:
+        """Read what `save` wrote, or return nothing where there are no maps.
+
+        Raises
+        ------
+        DataError
+            If they are damaged, or not those of one battery.
+        """
+        directory = Path(directory)
+        if not (directory / MAPS[0]).is_file():
+            return None
+        try:
+            facts = read_json(directory / PROVENANCE)
+            whole = facts.pop("of") == digest(json.dumps(facts))
+            files = facts.pop("files")
+            if not whole or files != table_digests(directory, files):
+                raise DataError(
+                    f"{directory}: {', '.join(files)} and {PROVENANCE} are not of one battery (one was changed, or the "
+                    f"command was stopped while it wrote); {AGAIN}"
+                )
+            scores, invariance = (read_csv(directory / name) for name in MAPS)
+            return cls(scores, invariance, facts)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"{directory}: not the directory of a finished battery of concepts ({error}); {AGAIN}"
+            ) from error
 
 
 def concept_scores(results: Results) -> pd.DataFrame:

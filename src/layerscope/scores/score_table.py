@@ -44,7 +44,7 @@ BESIDE = (
 #: Columns of names, here and in the tables of a comparison: they stay as written, "2024", "NA" and "null" too.
 NAMES = (
     "model", "dataset", "task", "target", "input", "probe", "split", "metric", "mixture", "mixture_spread", "clip",
-    "reason", "other", "measure", "score", "labels", "unit",
+    "reason", "other", "measure", "score", "labels", "unit", "above_twin",
 )  # fmt: skip
 #: Inputs of plain features, and all that are one layer: a choice is made among these.
 PLAIN_INPUTS = ("mean", "moments", "frame", "context")

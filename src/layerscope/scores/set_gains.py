@@ -93,7 +93,7 @@ def better_set(results: Results, layer: pd.Series, rivals: Sequence[pd.Series]) 
 
 
 def steps_of_search(results: Results, beside: pd.Series) -> list[Gain]:
-    """Return what each further layer of a search adds to those before it; nothing without a search.
+    """Return what each further layer of a search adds to those before it; nothing without a search of that probe.
 
     Parameters
     ----------
@@ -106,6 +106,9 @@ def steps_of_search(results: Results, beside: pd.Series) -> list[Gain]:
     if "steps" not in searched:
         return []
     rows = results.of(task=beside.task, model=beside.model, probe=beside.probe, metric=beside.metric)
+    # Attention reads the frames of one layer, and has no sets.
+    if not all(layer is not None or (rows.input == name).any() for name, layer in searched["steps"]):
+        return []
     steps = [
         rows[(rows.input == name) & (rows.layer.isna() if layer is None else rows.layer == layer)].iloc[0]
         for name, layer in searched["steps"]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from layerscope.encoders import Encoder
 from layerscope.encoders.own_encoder import encode_batch
 
-__all__ = ["REACH_COLUMNS", "REACH_SECONDS", "reach", "reach_tables", "replaced", "state_changes"]
+__all__ = ["REACH_COLUMNS", "REACH_SECONDS", "encoded_seconds", "reach", "reach_tables", "replaced", "state_changes"]
 
 Samples = NDArray[np.float32]
 Array = NDArray[np.float64]
@@ -52,6 +52,17 @@ def distances_within(seconds: float) -> Array:
     """
     count = max(0, int(np.floor(np.log(seconds * LONGEST / SHORTEST) / np.log(STEP) + 1e-9)) + 1)
     return np.concatenate([[0.0], SHORTEST * STEP ** np.arange(count)])
+
+
+def encoded_seconds(seconds: float) -> float:
+    """Return how much sound is encoded for a stretch: itself twice, and once for each distance.
+
+    Examples
+    --------
+    >>> encoded_seconds(0.25)
+    2.0
+    """
+    return seconds * (2 + len(distances_within(seconds)))
 
 
 def replaced(samples: Samples, sample_rate: int, instant: float, distances: Array) -> Samples:

@@ -181,9 +181,10 @@ def take_over(
 ) -> tuple[FeatureStore, dict[str, str]]:
     """Take an encoder over the clips that no command has taken it over yet; return its store and what failed.
 
-    What a run over time has left serves as well as that of any other run.
+    What a run over time, with attention or with other poolings has left serves as well as that of any other run.
     """
-    passes = [Pass(encoder, encoder.window, frames=kept) for kept in (False, True)]
+    kept = itertools.product((False, True), repeat=3)
+    passes = [Pass(encoder, encoder.window, every, attended, spread) for every, attended, spread in kept]
     stores = [one_pass.store(cache_directory()) for one_pass in passes]
     sample = max(frames, FRAMES_A_CLIP)
     missing = [len(one.missing(clips, store, sample)) for one, store in zip(passes, stores, strict=True)]

@@ -6,17 +6,18 @@ The battery is clips like any others: the same pass, store, probes, controls and
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerscope.atomic_files import cache_directory, discard, owned_directory, passing_directory, write_json
+from layerscope.atomic_files import cache_directory, owned_directory, passing_directory
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import Encoder
 from layerscope.encoders.published_models import RANDOM
@@ -26,13 +27,13 @@ from layerscope.features.encoder_pass import Pass
 from layerscope.features.stored_features import stored_features
 from layerscope.probes.problem import clip_means
 from layerscope.report.concept_page import write_concept_page
-from layerscope.scores.concept_scores import concept_scores
+from layerscope.scores.concept_scores import ConceptMaps, concept_scores
 from layerscope.scores.rivals import is_shown_over
-from layerscope.scores.score_table import write_csv
 from layerscope.similarity.factor_sensitivity import factor_pairs, factor_sensitivity, tells_something
 from layerscope.study.encoding_cost import few_clips_speed
 from layerscope.study.extraction import Passes, extract_all, keep_usable
-from layerscope.study.options import Battery, Call, refuse_same_names
+from layerscope.study.options import Battery, Call, Computing, checked, refuse_same_names
+from layerscope.study.probe import given_elsewhere, held_to_contract
 from layerscope.study.progress import Progress, Silent
 from layerscope.study.run import probe_tasks
 from layerscope.study.study_results import Results
@@ -47,52 +48,72 @@ from layerscope.toymusic.concept_battery import (
     write_battery,
 )
 
-__all__ = ["ConceptMaps", "concepts"]
+__all__ = ["concepts", "run_battery"]
 
 #: The closed form: exact, the same on every machine, and of some hundred clips as good as any.
 PROBING = Call(probe=["closed"], seeds=1)
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class ConceptMaps:
-    """What a battery shows.
-
-    Attributes
-    ----------
-    scores : DataFrame
-        A row for each concept, model and layer; see `concept_scores`. Beside it ``above_twin``, of the layer that
-        validation prefers: whether it is shown to tell more than that of the untrained twin; empty where there is none.
-    invariance : DataFrame
-        A row for each factor, model and layer: ``total``, ``total_low``, ``total_high``, ``main``, ``main_low``,
-        ``main_high`` (see `factor_sensitivity`), and ``shown``, whether `tells_something` of it.
-    facts : dict
-        What was asked: ``models``, ``clips``, ``minutes``, ``motifs``, ``passes``.
-    """
-
-    scores: pd.DataFrame
-    invariance: pd.DataFrame
-    facts: dict[str, Any]
-
-    def save(self, out: Path, command: Sequence[str]) -> None:
-        """Write ``concepts.csv``, ``invariance.csv``, ``provenance.json``, the page and its figures."""
-        discard(out / "report.html")
-        write_json(
-            out / "provenance.json",
-            {
-                "command": list(command),
-                **self.facts,
-                "python": platform.python_version(),
-                "platform": platform.platform(),
-                "versions": {name: version(name) for name in ("layerscope", "torch", "numpy", "soxr")},
-            },
-        )
-        write_csv(out / "concepts.csv", self.scores)
-        write_csv(out / "invariance.csv", self.invariance)
-        write_concept_page(self.scores, self.invariance, self.facts, out / "report.html")
-
-
 def concepts(
+    subject: str | Encoder | Sequence[str | Encoder],
+    out: str | Path | None = None,
+    *,
+    layers: str | None = None,
+    no_twins: bool = False,
+    device: str = "auto",
+    precision: str = "float32",
+    batch_seconds: float | None = None,
+) -> ConceptMaps:
+    """Ask encoders for concepts of music, by music that is composed for it; see ``layerscope concepts``.
+
+    Parameters
+    ----------
+    subject : str, Encoder, or several
+        What is asked; a text is a model or a plain feature by its name, as `layerscope.load_encoder` takes it.
+    out : str or Path, optional
+        A directory for the tables and the page, where a killed call continues.
+    layers : str, optional
+        Of every model that is given by its name, such as ``"0-5"``.
+    no_twins : bool
+        Leave out the untrained twin that each model stands beside; an encoder that is given has none.
+    device, precision, batch_seconds : str, str, float, optional
+        Where and how models that are given by their names compute: see `layerscope.load_encoder`.
+
+    Returns
+    -------
+    ConceptMaps
+        With the tables ``scores`` and ``invariance``.
+
+    Raises
+    ------
+    UsageError
+        For an unknown model, or an encoder that hears no new sound, or none so short.
+
+    Examples
+    --------
+    >>> import layerscope as ls
+    >>> maps = ls.concepts("toy-muq,mfcc", "runs/concepts")  # doctest: +SKIP
+    >>> maps.scores[maps.scores.shown & maps.scores.chosen]  # doctest: +SKIP
+    """
+    subjects = list(subject) if isinstance(subject, Sequence) and not isinstance(subject, str) else [subject]
+    strangers = [type(each).__name__ for each in subjects if not isinstance(each, (str, Encoder))]
+    if strangers or not subjects:
+        raise UsageError(f"concepts() takes names or encoders, not {', '.join(strangers) or 'nothing'}")
+    how = {"device": device, "precision": precision, "batch_seconds": batch_seconds}
+    chosen = [name for name, value in how.items() if value != Computing.model_fields[name].default]
+    if chosen and not all(isinstance(each, str) for each in subjects):
+        raise UsageError(given_elsewhere(chosen[0]))
+    given = {each.name: held_to_contract(each) for each in subjects if isinstance(each, Encoder)}
+    names = [each.name if isinstance(each, Encoder) else each for each in subjects]
+    asked = checked(Battery, {"model": names, "layers": layers, "no_twins": no_twins, **how}, "concepts()")
+    if out is not None:
+        return run_battery(asked, Path(out), given=given)
+    with tempfile.TemporaryDirectory() as place:
+        return run_battery(asked, Path(place), given=given)
+
+
+def run_battery(
     asked: Battery,
     out: Path,
     *,
@@ -100,6 +121,7 @@ def concepts(
     command: Sequence[str] = (),
     say: Say = lambda _: None,
     clips: Mapping[str, Sequence[BatteryClip]] | None = None,
+    given: Mapping[str, Encoder] = MappingProxyType({}),
 ) -> ConceptMaps:
     """Compose the battery, take encoders over it, probe every concept, and write the two maps.
 
@@ -117,6 +139,8 @@ def concepts(
         Told what each encoder will cost, before any begins.
     clips : mapping of str to sequence of BatteryClip, optional
         The sets that are asked, ``tunes`` and ``changes`` among them; the whole battery by default.
+    given : mapping of str to Encoder
+        Those of the encoders that are not to be loaded, by their names.
 
     Raises
     ------
@@ -127,19 +151,31 @@ def concepts(
     """
     progress = progress or Silent()
     with owned_directory(out, "concepts", asked.on_record()), passing_directory(out) as place:
-        refuse_unfit(asked)
+        refuse_unfit(asked.encoders(given))
         tables = write_battery(place, clips or battery())
         sets = {name: survey(Dataset.load(table), progress) for name, table in tables.items()}
-        tell_costs(asked, sets, say)
-        maps = ask_battery(asked, sets, progress, out / "probes")
-        maps.save(out, command)
+        tell_costs(asked.encoders(given), sets, say)
+        maps = ask_battery(asked.encoders(given), sets, progress, out / "probes")
+        maps.facts.update(made_by(command))
+        maps.save(out)
+        write_concept_page(maps.scores, maps.invariance, maps.facts, out / "report.html")
     return maps
 
 
-def tell_costs(asked: Battery, sets: Mapping[str, Dataset], say: Say) -> None:
+def made_by(command: Sequence[str]) -> dict[str, Any]:
+    """Return by which command and versions maps are made, and where."""
+    return {
+        "command": list(command),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: version(name) for name in ("layerscope", "torch", "numpy", "soxr")},
+    }
+
+
+def tell_costs(encoders: Iterable[Encoder], sets: Mapping[str, Dataset], say: Say) -> None:
     """Say what each encoder will take, before any begins."""
     clips = pd.concat([dataset.clips for dataset in sets.values()])
-    for encoder in asked.encoders():
+    for encoder in encoders:
         one_pass = Pass(encoder, encoder.window)
         missing = clips[clips.clip_key.isin(list(one_pass.missing(clips, one_pass.store(cache_directory()))))]
         seconds = float(missing.clip_seconds.sum())
@@ -152,10 +188,10 @@ def tell_costs(asked: Battery, sets: Mapping[str, Dataset], say: Say) -> None:
         )
 
 
-def refuse_unfit(asked: Battery) -> None:
+def refuse_unfit(encoders: Iterable[Encoder]) -> None:
     """Load every encoder, and raise for one that cannot be loaded or asked, or has the name of another."""
     names = []
-    for encoder in asked.encoders():
+    for encoder in encoders:
         refuse_deaf(encoder)
         names.append(encoder.name)
     refuse_same_names(names)
@@ -173,7 +209,9 @@ def refuse_deaf(encoder: Encoder) -> None:
         )
 
 
-def ask_battery(asked: Battery, sets: Mapping[str, Dataset], progress: Progress, keep: Path) -> ConceptMaps:
+def ask_battery(
+    encoders: Iterable[Encoder], sets: Mapping[str, Dataset], progress: Progress, keep: Path
+) -> ConceptMaps:
     """Encode the clips, probe the concepts, and measure what layers are invariant to.
 
     Of the sets ``tunes`` and ``changes`` are needed; without another one its concepts are left out.
@@ -184,7 +222,7 @@ def ask_battery(asked: Battery, sets: Mapping[str, Dataset], progress: Progress,
         if name in sets
     ]
     asking.append(StudyTask("changes", sets["changes"], "tune", "classes"))
-    passes = extract_all(asked.encoders(), asking, progress)
+    passes = extract_all(encoders, asking, progress)
     refuse_failed(passes)
     *usable, _ = keep_usable(asking, passes)
     results = probe_tasks(usable, passes.stores[:-1], PROBING, progress, keep)

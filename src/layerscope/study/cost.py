@@ -44,7 +44,9 @@ from layerscope.probes.plain_beside import beside_layers
 from layerscope.scores.code_length import has_code
 from layerscope.scores.evaluation import Evaluation, Outcome, evaluations, score_outcome
 from layerscope.scores.score_table import SINGLE_INPUTS
+from layerscope.similarity.time_reach import REACH_SECONDS, encoded_seconds
 from layerscope.study.clip_trial import Trial, short_clips, try_clips
+from layerscope.study.compare import CHANGED_CLIPS
 from layerscope.study.controls import permutations_of
 from layerscope.study.encoding_cost import (
     Cost,
@@ -168,6 +170,8 @@ class Check:
         Megabytes that it would take on one machine at most.
     deformed : list of Cost
         Of the passes over deformed test clips, one an encoder, where such are asked for.
+    reach : dict of str to float
+        By model, the minutes that ``compare --reach`` would take over these clips, where that is asked.
     """
 
     tasks: list[TaskCheck]
@@ -176,9 +180,10 @@ class Check:
     machines: list[str]
     memory: float
     deformed: list[Cost] = field(default_factory=list)
+    reach: dict[str, float] = field(default_factory=dict)
 
 
-def check(plan: Plan, workers: int) -> Check:
+def check(plan: Plan, workers: int, *, reach: bool = False) -> Check:
     """Read the data and measure, without keeping anything.
 
     Parameters
@@ -187,12 +192,14 @@ def check(plan: Plan, workers: int) -> Check:
         The study; what it would cost on a cluster is measured there.
     workers : int
         Processes that would train probes on this machine.
+    reach : bool
+        Whether it is asked what measuring the reach of layers would cost.
     """
     with connected(plan.ray) as cluster:
-        return check_on(plan, cluster.cores if cluster else workers, cluster)
+        return check_on(plan, cluster.cores if cluster else workers, cluster, reach=reach)
 
 
-def check_on(plan: Plan, workers: int, cluster: Cluster | None) -> Check:
+def check_on(plan: Plan, workers: int, cluster: Cluster | None, *, reach: bool) -> Check:
     """Read the data and measure on a cluster, or on this machine; see `check`."""
     # Before anything is loaded for this study: what a worker that trains has loaded too.
     bare = process_bytes()
@@ -200,6 +207,7 @@ def check_on(plan: Plan, workers: int, cluster: Cluster | None) -> Check:
     tasks = load_tasks(plan.model_copy(update={"allow_leaks": True}))
     costs: list[Cost] = []
     outlines: list[Outline] = []
+    reaches: dict[str, float] = {}
     short: list[dict[str, str]] = [{} for _ in tasks]
     for name in [*plan.model, *plan.baseline]:
         encoder, download = stand_in(name, plan)
@@ -209,6 +217,8 @@ def check_on(plan: Plan, workers: int, cluster: Cluster | None) -> Check:
         too_short = [short_clips(encoder, task) for task in tasks]
         costs.append(encoding_cost(encoder, tasks, download, sum(map(len, too_short)), draws, cluster, plan))
         outlines += [outline_of(encoder)] * draws
+        if reach and not encoder.baseline and not encoder.reads_files:
+            reaches[encoder.name] = reach_minutes(costs[-1], encoder.window, tasks)
         # The first encoder's reason stands, as in a run.
         short = [{**reasons, **before} for before, reasons in zip(short, too_short, strict=True)]
     trials = [try_clips(task, reasons, outlines[0].sample_rate) for task, reasons in zip(tasks, short, strict=True)]
@@ -237,7 +247,17 @@ def check_on(plan: Plan, workers: int, cluster: Cluster | None) -> Check:
     memory = max(max(cost.memory for cost in costs), bare / 1e6 + at_once * training)
     machines = cluster.in_words() if cluster else [f"this machine: {workers} core{'s' * (workers > 1)}"]
     deformed = deformed_costs(costs, tasks, plan) if plan.deform else []
-    return Check(checks, costs, shutil.disk_usage(cache).free / 1e6, machines, memory, deformed)
+    return Check(checks, costs, shutil.disk_usage(cache).free / 1e6, machines, memory, deformed, reaches)
+
+
+def reach_minutes(cost: Cost, window: float, tasks: Sequence[StudyTask]) -> float:
+    """Return the minutes of measuring how far layers hear, by those of the pass over all clips."""
+    clips = pd.concat([task.dataset.clips for task in tasks]).drop_duplicates("clip_key")
+    stretch = min(REACH_SECONDS, window, float(clips.clip_seconds.max()))
+    encoded = min(CHANGED_CLIPS, len(clips)) * encoded_seconds(stretch)
+    # Clips of several tasks with windows of their own go through several passes.
+    passed = sum(float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) for task in tasks)
+    return cost.minutes / cost.passes * encoded / passed
 
 
 def deformed_costs(costs: Sequence[Cost], tasks: Sequence[StudyTask], plan: Plan) -> list[Cost]:

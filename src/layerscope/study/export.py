@@ -37,7 +37,7 @@ from layerscope.features.clip_features import Features
 from layerscope.features.pooling import POOLINGS
 from layerscope.predictor.onnx_file import onnx_note, refuse_onnx, write_onnx
 from layerscope.predictor.predict import MANIFEST, ONNX, PROBE, Manifest, digests
-from layerscope.probes import Input, Prediction, assemble, inputs_of
+from layerscope.probes import Input, Prediction, assemble, inputs_of, seen_by
 from layerscope.probes.fitting import (
     Job,
     Target,
@@ -173,10 +173,6 @@ def export(
     if answer.verdict == "nothing" and not insist:
         raise UsageError(f"{run}: {headline(own, answer)} Insist with --insist")
     row, why = choose_exported(own, answer, model, probe, given)
-    if row.probe == "attention":
-        others = [name for name in plan.probe if name != "attention"]
-        way = f"--probe {others[0]}" if others else "run the study with another probe (--probe attention,linear)"
-        raise UsageError(f"the attention probe reads frames, which a predictor does not keep; export another: {way}")
     words = answer_beside(own, answer, row)
     others = [name for called, _ in POOLINGS.values() if called and (name := str(row.model)).endswith(called)]
     if plan.pooling != ["mean"] and others:
@@ -189,8 +185,10 @@ def export(
     study_task, stores = task_of(plan, results, own.facts["task"], encoder, progress or Silent())
     labels = study_task.labels()
     features, target, clips = divide(study_task, labels, stores, plan)
-    chosen = input_of(features[0], row)
-    job = Job(features[0], chosen, str(row.probe))
+    seen = seen_by(str(row.probe), features[0])
+    assert seen is not None  # the run has this very row
+    chosen = input_of(seen, row)
+    job = Job(seen, chosen, str(row.probe))
     prediction, outcome = trained_again(job, target, plan, run)
     window = float(stores[0].description["window_seconds"])
     layers = used_layers(encoder, chosen)
@@ -389,7 +387,9 @@ def trained_on_all(
     # What validation chose is held, so that its clips, and those that judged, may train.
     part = Part(np.arange(len(clips)), first.valid, first.test)
     features, target = features_and_target(study_task, labels, stores, clips, [part])
-    again = replace(job, features=features[0])
+    seen = seen_by(job.probe, features[0])
+    assert seen is not None  # as in the run
+    again = replace(job, features=seen)
     with single_thread():
         return train_part(again, assemble(again.features, again.chosen), target, 0, [0], settings)[0]
 

@@ -6,20 +6,23 @@ inside them; validation chooses between layers, and the study's own test clips a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from layerscope.atomic_files import array_digest, read_tensors, write_tensors
 from layerscope.data.label_draws import label_sizes, nested_draws
 from layerscope.data.splits import Part
+from layerscope.encoders.encoder import fingerprint_of, source_digest
 from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import share_of_memory
-from layerscope.probes.few_label_probe import FewLabelFit, QuickProbe, clip_states, fit_few_labels
-from layerscope.probes.fitting import Job, Target, plan_jobs, single_thread
+from layerscope.probes.few_label_probe import FewLabelFit, clip_states, fit_few_labels
+from layerscope.probes.fitting import Job, Target, job_digest, plan_jobs, single_thread
 from layerscope.probes.workers import side_by_side
 from layerscope.scores.code_length import Code, bits_of, code_table, has_code, probabilities_of, uniform_bits
 from layerscope.scores.evaluation import Evaluation
@@ -37,6 +40,14 @@ Rows = NDArray[np.int64]
 
 #: Draws of labels at each size: of fewer, Student's t makes intervals several times as wide.
 DRAWS = 5
+#: Whose code decides what is kept, beside that of the probes themselves.
+SOURCES = (
+    __name__,
+    "layerscope.data.label_draws",
+    "layerscope.probes.few_label_probe",
+    "layerscope.scores.code_length",
+    "layerscope.study.controls",
+)
 
 
 @dataclass(frozen=True)
@@ -51,8 +62,8 @@ class FewLabelTask:
         What is drawn as a whole.
     sizes : list of str
         See `label_sizes`.
-    probe : {"closed", "linear"}
-        Which is trained.
+    probe : str
+        Which is trained, of `QUICK_PROBES`.
     seed : int
         Of the first draw.
     draws : int
@@ -62,7 +73,7 @@ class FewLabelTask:
     target: Target
     groups: Rows
     sizes: list[str]
-    probe: QuickProbe
+    probe: str
     seed: int
     draws: int = DRAWS
 
@@ -89,7 +100,7 @@ class LearntFromFew:
     control: NDArray[np.float64]
 
 
-def few_label_jobs(features: Sequence[Features], probe: QuickProbe) -> list[Job]:
+def few_label_jobs(features: Sequence[Features], probe: str) -> list[Job]:
     """Return the layers and plain features that are asked, one draw of each untrained twin."""
     first = [drawn[0] for drawn in draws_of_twins(features)]
     return [job for job in plan_jobs(first, [probe]) if job.chosen.name in SINGLE_INPUTS]
@@ -104,19 +115,20 @@ def score_few_labels(
     unit: str,
     asked: Probing,
     progress: Progress,
+    keep: Path | None = None,
 ) -> FewLabels | None:
-    """Return the tables of a task; nothing of a target over time (see `left_out`), or where it is not asked for."""
+    """Return the tables of a task; nothing of a target over time (see `left_out`), or where it is not asked for.
+
+    What inputs leave is kept in a directory, as trainings are, where one is given.
+    """
     if asked.few_labels is None or left_out(target, groups):
         return None
     sizes = label_sizes(target.labels, groups, target.parts)
     task = FewLabelTask(target, groups, sizes, asked.few_labels, asked.split_seed)
     jobs = few_label_jobs(features, asked.few_labels)
     curves, codes = [], []
-    memory = share_of_memory(asked.memory)
-    workers = max(1, min(joblib.cpu_count(), len(jobs)))
     with progress.task(f"few labels, {names['task']}", len(jobs), "inputs") as step:
-        calls = ((job, task, memory / workers) for job in jobs)
-        for job, left in zip(jobs, side_by_side(learn_alone, calls, workers), strict=True):
+        for job, left in zip(jobs, learn_all(jobs, task, share_of_memory(asked.memory), keep), strict=True):
             label = {"model": twin_of(job.features), **names, "input": job.chosen.name, "layer": job.chosen.layer}
             label |= {"probe": task.probe}
             curves.append(scored_curve(label, left.clips, left.valid, left.test, splits))
@@ -128,6 +140,37 @@ def score_few_labels(
     compared = pd.DataFrame([{**names, **asdict(each)} for each in found])
     code = code_table(codes, groups, asked.split_seed) if codes else pd.DataFrame()
     return FewLabels(curve_table(curves, sizes, unit), compared, code)
+
+
+def learn_all(jobs: Sequence[Job], task: FewLabelTask, memory: float, keep: Path | None) -> Iterator[LearntFromFew]:
+    """Yield what each input leaves, in order; what an earlier call has kept is read."""
+    paths = [keep / f"{few_label_digest(job, task)}.safetensors" if keep else None for job in jobs]
+    missing = [job for job, path in zip(jobs, paths, strict=True) if path is None or not path.is_file()]
+    workers = max(1, min(joblib.cpu_count(), len(missing)))
+    learnt = side_by_side(learn_alone, ((job, task, memory / workers) for job in missing), workers)
+    for path in paths:
+        if path is not None and path.is_file():
+            yield LearntFromFew(**read_tensors(path))
+            continue
+        left = next(learnt)
+        if path is not None:
+            write_tensors(path, vars(left), {})
+        yield left
+    # Nothing is left of them, and workers end as they should only where that has been asked.
+    yield from learnt
+
+
+def few_label_digest(job: Job, task: FewLabelTask) -> str:
+    """Return a name for what an input leaves that changes with anything it depends on."""
+    told = {
+        # Of the probe's own code and of the labels' kind too.
+        "job": job_digest(job, task.target, [task.seed]),
+        "groups": array_digest(task.groups),
+        "sizes": task.sizes,
+        "draws": task.draws,
+        "source": source_digest(*SOURCES),
+    }
+    return fingerprint_of(told)
 
 
 def left_out(target: Target, groups: Rows) -> str:
@@ -206,7 +249,7 @@ def control_bits(states: NDArray[np.float32], part: Part, draw: int, task: FewLa
     return coded(labels, drawn, fits_of(states, labels, drawn, task), task.probe)
 
 
-def coded(labels: Labels, drawn: Sequence[Rows], fits: Sequence[FewLabelFit], probe: QuickProbe) -> NDArray[np.float64]:
+def coded(labels: Labels, drawn: Sequence[Rows], fits: Sequence[FewLabelFit], probe: str) -> NDArray[np.float64]:
     """Return the bits of each label, (clip,), told block by block: each by the probe that the blocks before trained."""
     everything = labels.take(drawn[-1])
     bits = np.full(len(labels.values), np.nan)

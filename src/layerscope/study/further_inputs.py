@@ -15,7 +15,7 @@ import pandas as pd
 
 from layerscope.data.splits import Part
 from layerscope.features.clip_features import Features
-from layerscope.probes import Input
+from layerscope.probes import Input, offers
 from layerscope.probes.fitting import FEW_WINDOWS, Job, Target, clip_part, single_thread
 from layerscope.probes.inputs import SEARCH, name_of_set, sets_of
 from layerscope.probes.layer_sets import search_layers
@@ -113,6 +113,11 @@ def search_alone(job: Job, labels: Labels, parts: Sequence[Part]) -> list[int]:
         return search_layers(job.features, labels, parts)[0]
 
 
+def probes_of_several(study: Study) -> list[str]:
+    """Return the probes that take more than one layer: attention reads the frames of a single one."""
+    return [probe for probe in study.asked.probe if offers(probe, Input("concat"))]
+
+
 def side_by_side_of(features: Features, layers: Sequence[int]) -> Input:
     """Return the input of some layers side by side: of all of them that which every model has."""
     if len(layers) == len(features.layers):
@@ -129,7 +134,7 @@ def add_path(
     known = {(each.job.features.model, each.job.chosen, each.job.probe) for each in finished}
     jobs = [
         Job(features, chosen, probe)
-        for probe, chosen in product(study.asked.probe, inputs)
+        for probe, chosen in product(probes_of_several(study), inputs)
         if (features.model, chosen, probe) not in known
     ]
     further.finished += study.score(jobs)
@@ -145,7 +150,7 @@ def add_paths(
 ) -> list[list[Any]]:
     """Score what each training of several has found, by its own tested clips, and return the steps."""
     sizes = range(1, len(paths[0]) + 1)
-    for probe in study.asked.probe:
+    for probe in probes_of_several(study):
         layers = {
             each.job.chosen.layer: each.outcome
             for each in finished
@@ -195,8 +200,7 @@ def add_beyond_plain(
     """Score every layer of the models with the plain feature beside it that validation prefers with the probe."""
     facts = further.facts["beyond_plain"] = {each.model: dict[str, Any]() for each in models}
     task = study.names["task"]
-    # Attention reads frames: of a plain feature and a layer side by side there are summaries alone.
-    probes = [probe for probe in study.asked.probe if probe != "attention"]
+    probes = probes_of_several(study)
     with progress.task(f"layers beside plain features, {task}", len(models) * len(probes), "models") as step:
         for probe in probes:
             best = best_plain_of(finished, probe)

@@ -12,7 +12,10 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-__all__ = ["Names", "absolute", "at_commas", "default_probes", "known_names", "located", "one_or_more"]
+__all__ = ["PRESETS", "Names", "absolute", "at_commas", "default_probes", "known_names", "located", "one_or_more"]
+
+#: What a preset sets, where it is not said otherwise; the seed of the one training is not MARBLE's 1234 but 0.
+PRESETS: dict[str, dict[str, Any]] = {"paper": {"probe": ["mlp"], "seeds": 1}, "robust": {}}
 
 
 def known_names(field: str) -> Iterable[str]:
@@ -20,15 +23,18 @@ def known_names(field: str) -> Iterable[str]:
     from layerscope.encoders import BASELINES
     from layerscope.features.pooling import POOLINGS
     from layerscope.probes import PROBES
+    from layerscope.probes.few_label_probe import QUICK_PROBES
     from layerscope.targets import kinds
     from layerscope.tasks import known_tasks
 
     names: dict[str, Iterable[str]] = {
         "probe": PROBES,
+        "few_labels": QUICK_PROBES,
         "pooling": POOLINGS,
         "baseline": BASELINES,
         "task": known_tasks(),
         "kind": kinds(),
+        "preset": PRESETS,
     }
     return names[field]
 

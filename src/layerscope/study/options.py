@@ -7,9 +7,10 @@ What a value is checked against is imported when there is one to check, so that 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -24,7 +25,16 @@ from pydantic import (
 )
 
 from layerscope.errors import UsageError, unknown
-from layerscope.study.option_values import Names, absolute, at_commas, default_probes, known_names, located, one_or_more
+from layerscope.study.option_values import (
+    PRESETS,
+    Names,
+    absolute,
+    at_commas,
+    default_probes,
+    known_names,
+    located,
+    one_or_more,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -49,8 +59,8 @@ LATER: dict[str, Any] = {
     "reach": False,
 }
 
-#: What a preset sets, where it is not said otherwise; the seed of the one training is not MARBLE's 1234 but 0.
-PRESETS: dict[str, dict[str, Any]] = {"paper": {"probe": ["mlp"], "seeds": 1}, "robust": {}}
+#: What a name in a field is, where the field is called otherwise.
+SAID = {"few_labels": "probe of few labels"}
 
 
 class Options(BaseModel):
@@ -76,14 +86,14 @@ class Options(BaseModel):
                 raise ValueError(f"'{name}' is given twice")
         return value
 
-    @field_validator("probe", "pooling", "baseline", "task", "kind", check_fields=False)
+    @field_validator("probe", "few_labels", "pooling", "baseline", "task", "kind", "preset", check_fields=False)
     @classmethod
     def refuse_unknown(cls, value: Any, field: Any) -> Any:
         """Raise for a name that there is not, with the nearest that there is."""
         for name in one_or_more(value) or ():
             known = known_names(field.field_name)
             if name not in known:
-                raise unknown(field.field_name, name, known)
+                raise unknown(SAID.get(field.field_name, field.field_name), name, known)
         return value
 
 
@@ -201,8 +211,9 @@ class Probing(Options):
     window: float | None = Field(
         None, gt=0, allow_inf_nan=False, description="Longest window in seconds.  [default: the model's]"
     )
-    few_labels: Literal["closed", "linear"] | None = Field(
-        None, description="Score layers after few labels too, with this probe (closed is quick): curves, code length."
+    few_labels: str | None = Field(
+        None,
+        description="Score layers after few labels too, by closed (quick) or linear probes: curves, code length.",
     )
     allow_leaks: bool = Field(default=False, description="Go on although splits share groups or audio.")
     # How much memory it takes changes nothing of what a study is.
@@ -228,7 +239,13 @@ class Probing(Options):
 
     @model_validator(mode="after")
     def refuse_what_attention_lacks(self) -> Self:
-        """Raise for other poolings alone beside attention, which pools frames itself and stands with the mean."""
+        """Raise for attention alone where sets are asked for, or other poolings than the mean that it stands with."""
+        if list(self.probe) == ["attention"] and (self.layers_as or self.beyond_plain):
+            asked = "layers_as" if self.layers_as else "beyond_plain"
+            raise ValueError(
+                f"the attention probe reads the frames of one layer, and '{asked}' is about more; add another "
+                "(--probe attention,closed)"
+            )
         if "attention" in self.probe and "mean" not in self.pooling:
             raise ValueError(
                 f"the attention probe pools frames itself, and stands beside the mean; give --pooling "
@@ -262,7 +279,7 @@ class Plan(Call, Sources):
         default_factory=lambda: list(known_names("baseline")), description="Plain features, or none.  [default: all]"
     )
     task: Names = Field([], description="A task of the benchmark (`layerscope ls tasks`), instead of data.")
-    preset: Literal["paper", "robust"] | None = Field(
+    preset: str | None = Field(
         None,
         description="paper: one mlp on published splits, and without tasks all fourteen; robust: no shared singers or "
         "songs.  [default: robust]",
@@ -403,11 +420,17 @@ class Battery(Computing):
         """Return models on disk by the whole path: what is on record is compared with them."""
         return located(value, Path())
 
-    def encoders(self) -> Iterator[Encoder]:
-        """Load the encoders one after another, each model's untrained twin after it, so that no two are in memory."""
+    def encoders(self, given: Mapping[str, Encoder] = MappingProxyType({})) -> Iterator[Encoder]:
+        """Load the encoders one after another, each model's untrained twin after it, so that no two are in memory.
+
+        Those that are `given` by their names are neither loaded nor beside a twin.
+        """
         from layerscope.encoders.model_names import twin_name
 
         for name in self.model:
+            if name in given:
+                yield given[name]
+                continue
             yield self.load(name, layers=self.layers)
             twin = None if self.no_twins else twin_name(name)
             if twin is not None and twin not in self.model:

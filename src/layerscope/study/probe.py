@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import disputed_sounds
@@ -46,7 +45,7 @@ def probe(
     folds: int | None = None,
     split_seed: int = 0,
     window: float | None = None,
-    few_labels: Literal["closed", "linear"] | None = None,
+    few_labels: str | None = None,
     allow_leaks: bool = False,
     memory: float | None = None,
     device: str = "auto",
@@ -85,8 +84,8 @@ def probe(
         Of the split that is made, and of the resamples.
     window : float, optional
         Longest window in seconds; the encoder's own by default.
-    few_labels : {"closed", "linear"}, optional
-        Score every layer after few labels too, with this probe.
+    few_labels : str, optional
+        Score every layer after few labels too, with this probe, ``closed`` (quick) or ``linear``.
     allow_leaks : bool
         Go on although a group or the same audio lies on both sides of a split.
     memory : float, optional
@@ -131,10 +130,7 @@ def probe(
     features = [one for one in subjects if isinstance(one, Features)]
     how = [name for name in Computing.model_fields if getattr(asked, name) != Computing.model_fields[name].default]
     if how and not all(isinstance(one, str) for one in subjects):
-        raise UsageError(
-            f"'{how[0]}' is of models by their names; an encoder that is given computes where and as it was loaded "
-            f"(load_encoder({how[0]}=…)), and features are computed already"
-        )
+        raise UsageError(f"{given_elsewhere(how[0])}, and features are computed already")
     encoders = [encoder_of(one, asked) for one in subjects if not isinstance(one, Features)]
     refuse_same_names([encoder.name for encoder in encoders])
     models = [(encoder.name, encoder.layers) for encoder in encoders if not encoder.baseline]
@@ -171,14 +167,25 @@ def refuse_without(asked: Probing, models: Sequence[tuple[str, Sequence[int]]], 
         raise UsageError("'beyond_plain' needs a plain feature; give one (Features.from_arrays(…, baseline=True))")
 
 
+def given_elsewhere(option: str) -> str:
+    """Return why an option of computing is not for an encoder that is given, in words."""
+    return (
+        f"'{option}' is of models by their names; an encoder that is given computes where and as it was loaded "
+        f"(load_encoder({option}=…))"
+    )
+
+
 def encoder_of(subject: str | Encoder, asked: Computing) -> Encoder:
-    """Return the encoder that was given or named, held to the contract where it is somebody's own."""
-    if isinstance(subject, str):
-        return asked.load(subject)
-    if is_own(subject):
-        with author_answers(type(subject).__name__, type(subject).__module__):
-            verify(subject, type(subject).__name__)
-    return subject
+    """Return the encoder that was given or named."""
+    return asked.load(subject) if isinstance(subject, str) else held_to_contract(subject)
+
+
+def held_to_contract(encoder: Encoder) -> Encoder:
+    """Return an encoder that was given, held to the contract where it is somebody's own."""
+    if is_own(encoder):
+        with author_answers(type(encoder).__name__, type(encoder).__module__):
+            verify(encoder, type(encoder).__name__)
+    return encoder
 
 
 def probe_own(features: Sequence[Features], asked: Call) -> Results:

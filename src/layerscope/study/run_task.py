@@ -180,7 +180,7 @@ def probe_features(
     of_inputs = [predictions_of(each.job, each.outcome, heard, clips, splits["test"], task.name) for each in answering]
     predictions = pd.concat(of_inputs, ignore_index=True)
     unit = "group" if "group" in clips else "clip"
-    few = score_few_labels(features, target, groups, splits, names, unit, asked, progress)
+    few = score_few_labels(features, target, groups, splits, names, unit, asked, progress, keep)
     if asked.few_labels and few is None:
         facts["few_labels_left_out"] = left_out(target, groups)
     return TaskScores(entries, facts, splits_of_clips(clips, task.name), predictions, few)
