@@ -16,7 +16,15 @@ from layerscope.features.clip_features import Features
 from layerscope.probes import Input, linear, mlp
 from layerscope.probes.fitting import Job, Target
 from layerscope.scores.resampling import FEWEST_GROUPS
-from layerscope.study.cost import FEW_NUMBERS, MANY_ROWS, check, few_rows
+from layerscope.study.cost import (
+    FEW_NUMBERS,
+    MANY_ROWS,
+    check,
+    few_rows,
+    stack_seconds,
+    stacked_seconds,
+    training_device,
+)
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
 
@@ -226,3 +234,23 @@ def test_what_the_reach_of_layers_would_cost_is_told_where_it_is_asked(tones, ca
     print_check(found)
     assert "compare --reach: about" in capsys.readouterr().out
     assert check(plan, 1).reach == {}
+
+
+def test_what_a_device_trains_together_is_timed_there_and_grows_with_its_inputs():
+    random = np.random.default_rng(0)
+    labels = [f"class {number}" for number in random.integers(0, 3, 90)]
+    shape = Features.from_arrays(np.zeros((90, 4, 256)), labels)
+    part = Part(*np.split(random.permutation(90), [60, 75]))
+    jobs = [Job(shape, Input("layer", layer), "mlp") for layer in range(4)]
+    target = Target(shape.labels, [part])
+    one, four = (stack_seconds(jobs[:count], target, 2, torch.device("cpu")) for count in (1, 4))
+    assert 0 < one < four
+
+
+def test_a_cluster_and_a_cpu_train_no_stack(tones):
+    plan = make_plan({"data": tones, "baseline": ["mel"], "device": "cpu"}, "test")
+    assert training_device(plan) == torch.device("cpu")
+    assert training_device(plan.model_copy(update={"ray": "local"})) is None
+    features = Features.from_arrays(np.zeros((4, 1, 8)), list("abab"))
+    target = Target(features.labels, [Part(np.arange(2), np.arange(2, 4), np.arange(2, 4))])
+    assert stacked_seconds([features], target, plan, training_device(plan)) == 0

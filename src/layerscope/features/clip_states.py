@@ -157,19 +157,20 @@ class Assembly:
             sample = picked(self.tracks, np.minimum(self.rows, count - 1))
             distances = [frame_distances(track if len(self.rows) else track[:1]) for track in self.tracks]
         else:
-            pooled = [torch.stack(layer) for layer in by_layer(self.pooled[number] for number in windows)]
+            by_window = ([row[None] for row in self.pooled[number]] for number in windows)
+            pooled = [joined(layer) for layer in by_layer(by_window)]
             if len(self.rows):
-                sample = [torch.cat(layer) for layer in by_layer(self.sample[number] for number in windows)]
+                sample = [joined(layer) for layer in by_layer(self.sample[number] for number in windows)]
                 if len(windows) > 1:
                     # Taken window by window, and wanted in the order that they were drawn in.
                     sample = picked(sample, np.argsort(np.argsort(self.owner, kind="stable")))
                 # Within windows alone: a distance across a border would be the encoder's, not the sound's.
-                distances = [torch.cat(layer) for layer in by_layer(self.distances[number] for number in windows)]
+                distances = [joined(layer) for layer in by_layer(self.distances[number] for number in windows)]
             else:
                 sample = [layer.new_empty(0, width) for layer, width in zip(pooled, self.encoder.widths, strict=True)]
                 distances = [layer.new_empty(0) for layer in pooled]
             if self.attended:
-                self.tracks = [torch.cat(layer) for layer in by_layer(self.kept[number] for number in windows)]
+                self.tracks = [joined(layer) for layer in by_layer(self.kept[number] for number in windows)]
         states = ClipStates(
             pooled,
             [half_precision(track) for track in self.tracks],
@@ -207,6 +208,11 @@ def picked(layers: Sequence[Tensor], rows: NDArray[np.int64]) -> list[Tensor]:
     """Return some rows of each layer."""
     numbers = upload(torch.from_numpy(rows), layers[0].device)
     return [layer.index_select(0, numbers) for layer in layers]
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """Return tensors one after another; a single one as it is, since most clips are one window and each call costs."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def by_layer(windows: Iterable[list[Tensor]]) -> list[list[Tensor]]:

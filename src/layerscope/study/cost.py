@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from layerscope.atomic_files import cache_directory
@@ -18,6 +19,7 @@ from layerscope.data.deformations import read_deformations
 from layerscope.data.label_draws import label_sizes, nested_draws
 from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
+from layerscope.encoders.device import find_device
 from layerscope.features.attended_frames import attended_of_clip
 from layerscope.features.clip_features import Features
 from layerscope.features.pooling import SPREAD
@@ -33,7 +35,9 @@ from layerscope.probes.fitting import (
     is_cross_validated,
     left_of,
     plan_jobs,
+    problem_of,
     single_thread,
+    stacks,
     train_part,
 )  # fmt: skip
 from layerscope.probes.frame_targets import plan_tracks
@@ -41,6 +45,7 @@ from layerscope.probes.inputs import SEARCH, refuse_sets
 from layerscope.probes.layer_sets import DIRECTIONS, MOST_LAYERS, sets_tried
 from layerscope.probes.mlp import LEARNING_RATES
 from layerscope.probes.plain_beside import beside_layers
+from layerscope.probes.stacked import fit_stacked, problems_at_once
 from layerscope.scores.code_length import has_code
 from layerscope.scores.evaluation import Evaluation, Outcome, evaluations, score_outcome
 from layerscope.scores.score_table import SINGLE_INPUTS
@@ -76,6 +81,9 @@ __all__ = ["Check", "Cost", "TaskCheck", "check"]
 FEW_NUMBERS, MANY_ROWS = 2**17, 10_001
 #: Epochs that an mlp takes until it stops: 20 after its best one, which tends to come early. One is timed.
 TYPICAL_EPOCHS = 40
+#: On a GPU more numbers are timed, since few would be a step or two. Trainings drop out of a stack one by one: 100
+#: epochs at most took what 60 take in which none does.
+STACKED_NUMBERS, STACKED_EPOCHS = 2**23, 60
 #: Clips up to which learning from few labels is timed as it is.
 FEW_DRAWN = 500
 #: Seconds of noise, at the rate of most music, that are deformed to measure how long that takes.
@@ -326,8 +334,11 @@ def task_check(
     scoring = sum(seeds) * scoring_seconds(target, splits, len(clips))
     # Splits that the data bring stand.
     more = "" if {"split", "fold"} & set(task.dataset.clips) or parts > 1 else f"; --folds 5 tests all {len(clips)}"
+    device = training_device(plan)
+    looped = sum(not stacks(job, device) for job in jobs)
     # An input is trained by one process, so that more of them than inputs would be idle.
-    training = parts * probing_seconds(features, target, plan) / max(1, min(workers, len(jobs)))
+    training = parts * probing_seconds(features, target, plan) / max(1, min(workers, looped))
+    training += parts * stacked_seconds(features, target, plan, device)
     if SEARCH in plan.layers_as:
         # Where one split is searched, each of the trainings that choose its layers is.
         training += max(parts, len(target.choosing)) * sum(map(search_seconds, studied_models(features)))
@@ -408,14 +419,14 @@ def trainings(probe: str, seeds: int) -> int:
 def probing_seconds(features: list[Features], target: Target, plan: Plan) -> float:
     """Return the time of all trainings on one part, those with shuffled labels of one input a probe and model included.
 
-    The widest single layer is timed, once for all models of its width, and other inputs take as much longer as they
-    are wider; a closed form, which works on the square of the columns, by the square of that. What follows a training,
-    decoding and scoring of tracks, is timed once.
+    Those that a GPU does together are told by `stacked_seconds`. The widest single layer is timed, once for all models
+    of its width, and other inputs take as much longer as they are wider; a closed form, which works on the square of
+    the columns, by the square of that. What follows a training, decoding and scoring of tracks, is timed once.
     """
-    total, after = 0.0, decoding_seconds(target)
+    total, after, device = 0.0, decoding_seconds(target), training_device(plan)
     timed: dict[tuple[str, int, int], float] = {}
     for shape, probe in itertools.product(features, plan.probe):
-        jobs = [job for job in planned_jobs(shape, features, plan) if job.probe == probe]
+        jobs = [job for job in planned_jobs(shape, features, plan) if job.probe == probe and not stacks(job, device)]
         if not jobs:  # attention has nothing to do over time, nor of a model's further poolings
             continue
         single = max((job for job in jobs if job.chosen.name in SINGLE_INPUTS), key=columns)
@@ -429,6 +440,49 @@ def probing_seconds(features: list[Features], target: Target, plan: Plan) -> flo
         total += timed[key] * float((times * ratios ** (2 if probe == "closed" else 1)).sum())
         total += after * len(ratios) * (plan.seeds if probe in SEEDED_PROBES else 1)
     return total
+
+
+def training_device(plan: Plan) -> torch.device | None:
+    """Return the device that would train the mlp, as `run_jobs` is given it; none where a cluster trains."""
+    return None if plan.ray else find_device(plan.device)
+
+
+def stacked_seconds(features: list[Features], target: Target, plan: Plan, device: torch.device | None) -> float:
+    """Return the time of the trainings on one part that a GPU does together, those with shuffled labels included."""
+    alike: dict[tuple[int, ...], list[Job]] = {}
+    shuffled: list[Job] = []
+    for shape in features:
+        jobs = [job for job in planned_jobs(shape, features, plan) if stacks(job, device)]
+        for job in jobs:
+            key = (len(job.features.window_clip), *assemble(job.features, job.chosen).shape)
+            alike.setdefault(key, []).append(job)
+        # One input a model, and one permutation a seed, of which each is a stack of its own.
+        shuffled += jobs[:1] * permutations_of("mlp", len(target.parts), plan.seeds)
+    if device is None or not alike:
+        return 0.0
+    total = sum(stack_seconds(jobs, target, plan.seeds, device) for jobs in alike.values())
+    total += len(shuffled) * stack_seconds(shuffled[:1], target, 1, device)
+    return total + decoding_seconds(target) * plan.seeds * (sum(map(len, alike.values())) + len(shuffled) / plan.seeds)
+
+
+def stack_seconds(jobs: Sequence[Job], target: Target, seeds: int, device: torch.device) -> float:
+    """Return the time of the trainings of jobs of one shape on one part, together on a device.
+
+    They are done there on noise, for one epoch and for two: what an epoch takes is between these.
+    """
+    job, few, times = few_rows(jobs[0], target, STACKED_NUMBERS)
+    shape = (len(job.features.window_clip), *assemble(job.features, job.chosen).shape[1:])
+    train = int(np.isin(job.features.window_clip, few.parts[0].train).sum())
+    at_once = min(len(jobs), problems_at_once(shape, len(target.labels.names), train, seeds, device))
+    states = noise(*shape)
+
+    def seconds(epochs: int) -> float:
+        problem = problem_of(job, states, replace(few, schedule=Schedule(epochs=epochs)), 0)
+        return seconds_of(lambda: fit_stacked([problem] * at_once, list(range(seeds)), device))
+
+    seconds(1)  # pays for what later ones find ready
+    once, twice = seconds(1), seconds(2)
+    return times * (once + (STACKED_EPOCHS - 1) * max(0.0, twice - once)) * len(jobs) / at_once
 
 
 def planned_jobs(shape: Features, features: Sequence[Features], plan: Plan) -> list[Job]:
@@ -504,11 +558,11 @@ def training_seconds(job: Job, target: Target, seeds: int) -> float:
     return seconds * TYPICAL_EPOCHS * trainings(job.probe, seeds) / len(LEARNING_RATES)
 
 
-def few_rows(job: Job, target: Target) -> tuple[Job, Target, int]:
+def few_rows(job: Job, target: Target, numbers: int = FEW_NUMBERS) -> tuple[Job, Target, int]:
     """Return a job and its target on rows that are taken evenly from each split, for one epoch, and every how many."""
     part, owner = target.parts[0], job.features.window_clip
     train = int(np.isin(owner, part.train).sum())
-    every = max(1, train // (FEW_NUMBERS // columns(job) if train < MANY_ROWS else MANY_ROWS))
+    every = max(1, train // (max(1, numbers // columns(job)) if train < MANY_ROWS else MANY_ROWS))
     taken = [rows[::every] for rows in (part.train, part.valid, part.test)]
     kept = np.sort(np.concatenate(taken))
     window_clip = np.searchsorted(kept, owner[np.isin(owner, kept)])
