@@ -4,10 +4,12 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from conftest import TWO_WORKERS
 from layerscope.cli.interrupts import GRACE
+from layerscope.probes.workers import FORKS
 
 SAID = "stopped; the same command continues where it was"
 HANGS = {
@@ -80,6 +82,9 @@ def test_a_request_to_terminate_the_main_process_alone_is_an_interrupt(tones, tm
 @pytest.mark.slow
 def test_workers_end_with_a_main_process_that_is_killed_alone(tones, tmp_path):
     process = begin(tones, tmp_path / "out", "probes/*.safetensors")
+    if FORKS:  # a process that is forked keeps the words of the one that it comes from
+        command = psutil.Process(process.pid)
+        assert [child.cmdline() for child in command.children()].count(command.cmdline()) == 2
     process.kill()
     process.wait()
     assert ends(process.pid)

@@ -142,7 +142,10 @@ class Forked:
         futures = (self.pool.submit(called, bytes(dumps((function, arguments)))) for arguments in calls)
         begun: deque[Future[Result]] = deque()
         try:
-            while begun.extend(itertools.islice(futures, most - len(begun))) or begun:
+            while True:
+                begun.extend(itertools.islice(futures, most - len(begun)))
+                if not begun:
+                    return
                 if order == "as ready":
                     ready = wait(begun, return_when=FIRST_COMPLETED).done
                     # The first to the front.
