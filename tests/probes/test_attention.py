@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import TWO_RATES
 from layerscope.features import row_blocks
 from layerscope.features.row_blocks import LazyRows
 from layerscope.probes.applied import apply_probe
 from layerscope.probes.attention import AttentivePooling, fit_attention
 from layerscope.probes.closed_form import fit_closed_form
-from layerscope.probes.mlp import LEARNING_RATES
 from layerscope.probes.problem import Problem
 from layerscope.targets import KINDS, Labels
 from layerscope.tasks.task import Schedule
@@ -55,7 +55,9 @@ def score_of(problem, prediction):
 @pytest.mark.parametrize(
     ("kind", "least", "most"), [("classes", 0.9, 0.75), ("tags", 0.95, 0.85), ("values", 0.6, 0.2)]
 )
-def test_it_finds_events_that_the_mean_does_not_show(kind, least, most):
+def test_it_finds_events_that_the_mean_does_not_show(kind, least, most, monkeypatch):
+    # The grid is the mlp's, where all of it is tried.
+    monkeypatch.setattr("layerscope.probes.attention.LEARNING_RATES", TWO_RATES[1])
     problem = events(kind)
     (prediction,) = fit_attention(problem, [0])
     # As plain arrays it says the same of a clip at once.
@@ -65,7 +67,7 @@ def test_it_finds_events_that_the_mean_does_not_show(kind, least, most):
     assert score_of(problem, prediction) > least
     (of_mean,) = fit_closed_form(means_of(problem), [0])
     assert score_of(problem, of_mean) < most
-    assert prediction.settings["learning_rate"] in LEARNING_RATES
+    assert prediction.settings["learning_rate"] in TWO_RATES[1]
 
 
 def test_pooling_is_a_softmax_over_the_frames_of_each_clip_alone():

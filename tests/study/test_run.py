@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from conftest import TWO_RATES, write_tone
+from conftest import ONE_PERMUTATION, TWO_RATES, write_tone
 from layerscope import Dataset, Features, load_encoder, probe
 from layerscope.atomic_files import cache_directory, read_tensors
 from layerscope.data.splits import Part
@@ -167,6 +167,7 @@ def test_only_the_wanted_layers_are_kept(tones, tmp_path):
 @pytest.mark.slow
 def test_tags_and_values_run_too(tmp_path, monkeypatch):
     monkeypatch.setattr(*TWO_RATES)
+    monkeypatch.setattr(*ONE_PERMUTATION)
     random = np.random.default_rng(0)
     rows = ["path,tags,arousal,valence"]
     for number in range(40):
