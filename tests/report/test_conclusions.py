@@ -63,7 +63,9 @@ def test_counts_of_wins_are_corrected_together():
 def test_tasks_that_share_a_layer_do_not_show_that_they_want_different_ones():
     layers = said(made_study(TASKS, best={"pitch": 1, "genre": 1}))["Which layers serve which task?"]
     assert "m: the brackets of 0 of 1 pairs of tasks share no layer." in layers
-    assert "m: held against all 2 tasks at once (sets at 97.5 %, Bonferroni), layer 1 may be best for every one." in layers
+    assert (
+        "m: held against all 2 tasks at once (sets at 97.5 %, Bonferroni), layer 1 may be best for every one." in layers
+    )
 
 
 def test_that_no_layer_can_be_best_for_all_is_a_test_at_five_percent_in_all():
