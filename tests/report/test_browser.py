@@ -10,8 +10,11 @@ import pandas as pd
 import pytest
 from browser import browser, chromium
 from made_study import made_similarities, made_study
+from test_concept_page import FACTS, score
+from test_learning_curves import made as made_few_labels
 
 from layerscope.report import write_report
+from layerscope.report.concept_page import write_concept_page
 from layerscope.targets.chords import CHORD_NAMES
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="needs Chromium")
@@ -99,15 +102,34 @@ def test_the_first_table_sorts_by_its_headers_and_leads_to_the_task(tab, page):
     assert tab.run("location.hash") == "#task-2"
 
 
-@pytest.mark.parametrize(("width", "dark"), WINDOWS)
-def test_a_track_says_what_was_annotated_and_estimated(tab, tmp_path, width, dark):
+def write_tracks(page):
+    """Write a page with the strip of a track."""
     results = made_study(["low"], models=("m",), probes=("mlp",))
     results.facts["tasks"]["low"] |= {"kind": "chords", "names": list(CHORD_NAMES)}
     spans = [[2.0 * n, 2.0 * n + 2, CHORD_NAMES[n % 25]] for n in range(60)]
     said = {"truth": json.dumps({"spans": spans}), "answer": json.dumps({"spans": [[0.0, 120.0, "C:maj"]]})}
     said |= {"task": "low", "input": "layer", "layer": 0, "probe": "mlp", "clip": "a.wav", "group": 0, "fold": 0}
     rows = [{**said, "model": model, "probability": float("nan"), "score": 0.1} for model in ("m", "mel")]
-    write_report(results, tmp_path / "report.html", predictions=pd.DataFrame(rows))
+    write_report(results, page, predictions=pd.DataFrame(rows))
+
+
+def write_few_labels(page):
+    """Write a page with learning curves."""
+    results, few = made_few_labels()
+    write_report(results, page, few_labels=few)
+
+
+def write_concepts(page):
+    """Write the page of a battery."""
+    scores = [score("key", "a", layer, 0.3 * layer, shown=layer > 0, chosen=layer == 1) for layer in range(3)]
+    moved = {"factor": "key", "model": "a", "total": 0.2, "total_low": 0.1, "total_high": 0.3,
+             "main": 0.2, "main_low": 0.1, "main_high": 0.3, "shown": True}  # fmt: skip
+    write_concept_page(pd.DataFrame(scores), pd.DataFrame([moved | {"layer": k} for k in range(3)]), FACTS, page)
+
+
+@pytest.mark.parametrize(("width", "dark"), WINDOWS)
+def test_a_track_says_what_was_annotated_and_estimated(tab, tmp_path, width, dark):
+    write_tracks(tmp_path / "report.html")
     tab.open(tmp_path / "report.html", width, dark=dark)
     assert tab.complaints() == []
     tab.run(OPEN_ALL)
@@ -136,19 +158,38 @@ def test_of_one_task_the_answer_is_the_first_thing_on_a_phone(tab, tmp_path):
     assert max(boxes) < 700
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("width", "dark"), WINDOWS)
-def test_axe_finds_nothing(tab, page, tmp_path, width, dark):
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory):
+    place = tmp_path_factory.mktemp("axe")
     packed = shutil.which("npm") and subprocess.run(
-        ["npm", "pack", AXE, "--silent"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+        ["npm", "pack", AXE, "--silent"], cwd=place, capture_output=True, text=True, timeout=120, check=False
     )
     if not packed or packed.returncode:
         pytest.skip(f"npm has no {AXE} here")
-    with tarfile.open(tmp_path / packed.stdout.split()[-1]) as archive:
-        script = archive.extractfile("package/axe.min.js").read().decode()
+    with tarfile.open(place / packed.stdout.split()[-1]) as archive:
+        return archive.extractfile("package/axe.min.js").read().decode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "dark"), WINDOWS)
+def test_axe_finds_nothing(tab, page, axe, width, dark):
+    assert_axe_finds_nothing(tab, page, axe, width, dark=dark)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("write", [write_tracks, write_few_labels, write_concepts])
+def test_pages_of_other_kinds_fit_a_phone_and_axe_finds_nothing(tab, axe, tmp_path, write):
+    write(tmp_path / "report.html")
+    assert_axe_finds_nothing(tab, tmp_path / "report.html", axe, 390, dark=True)
+    assert tab.complaints() == []
+    assert tab.run("document.documentElement.scrollWidth") <= 390
+    assert tab.run(LEAST_TEXT) >= 11
+
+
+def assert_axe_finds_nothing(tab, page, axe, width, *, dark):
     tab.open(page, width, dark=dark)
     tab.run(OPEN_ALL)
-    tab.run(f"{script};0")
+    tab.run(f"{axe};0")
     assert tab.run("axe.run().then(({violations}) => violations.map(({id, nodes}) => [id, nodes[0].html]))") == []
 
 

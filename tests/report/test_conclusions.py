@@ -15,7 +15,7 @@ def test_three_questions_are_answered_from_the_numbers():
     models, layers, inputs = answers.values()
     assert "m, of 2 tasks: beats the best plain feature on 2: pitch (+20.0 to mel), genre (+20.0 to mel)" in models
     assert "m: pitch 0 (of 0), genre 3 (of 3)" in layers
-    assert "m: 1 of 1 pairs of tasks have no layer that may be best for both." in layers
+    assert "m: the brackets of 1 of 1 pairs of tasks share no layer." in layers
     assert "m, one layer is not told apart from" not in inputs
     assert "loses to “concat” on pitch, genre" in inputs
     assert "beats “last” on pitch" in inputs
@@ -62,8 +62,10 @@ def test_counts_of_wins_are_corrected_together():
 
 def test_tasks_that_share_a_layer_do_not_show_that_they_want_different_ones():
     layers = said(made_study(TASKS, best={"pitch": 1, "genre": 1}))["Which layers serve which task?"]
-    assert "m: 0 of 1 pairs of tasks have no layer that may be best for both." in layers
-    assert "m: layer 1 may be best for all 2 tasks." in layers
+    assert "m: the brackets of 0 of 1 pairs of tasks share no layer." in layers
+    assert (
+        "m: held against all 2 tasks at once (sets at 97.5 %, Bonferroni), layer 1 may be best for every one." in layers
+    )
 
 
 def test_that_no_layer_can_be_best_for_all_is_a_test_at_five_percent_in_all():

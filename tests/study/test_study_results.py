@@ -48,7 +48,12 @@ def test_an_answer_is_of_the_sole_task_or_of_the_one_that_is_named(study):
 
 def test_results_print_in_eighty_columns_and_as_html_that_is_escaped():
     study = Results(**vars(made_study(["<b>a task whose name takes more than a line of eighty columns to write</b>"])))
-    assert max(map(len, repr(study).splitlines())) <= 80
+    lines = repr(study).splitlines()
+    assert max(map(len, lines)) <= 80
+    # One block, left-aligned, of whole cells.
+    assert lines[0].split() == ["task", "verdict", "use", "score", "[95", "%]"]
+    assert "…" not in repr(study)
+    assert "\\" not in repr(study)
     assert "<b>a task" not in study._repr_html_()
     assert "&lt;b&gt;a task" in study._repr_html_()
 

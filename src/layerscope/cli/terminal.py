@@ -187,12 +187,8 @@ def print_results(results: Any, out: Path, seconds: float) -> None:
 
 
 def print_answers(results: Any) -> None:
-    """Print what a study of many tasks says to its three questions."""
-    from layerscope.report.conclusions import answer_questions
-
-    for answer in answer_questions(results):
-        console.print(f"\n{answer.question}", style="bold")
-        print_lines(f"  {line}" for line in answer.sentences)
+    """Print the answers of a study of many tasks, a row each; the page says the rest."""
+    print_lines(["", repr(results)])
 
 
 def print_similarities(similarities: Any, out: Path, seconds: float) -> None:

@@ -4,8 +4,8 @@ It takes ``waveform``, (batch, samples) at the encoder's rate, of one window's l
 (batch, output): what `apply_probe` says of the means over time. Both lengths are free. Several windows of a clip are
 averaged by the caller, as a predictor does.
 
-The file computes in float32, as onnxruntime's kernels on the CPU do. Where the run did in bfloat16, its score is of
-states that differ a little; the card, the terminal and the file's metadata say so (`onnx_note`).
+The file computes in float32, as onnxruntime's kernels on the CPU do, which its metadata says. Where the run did in
+bfloat16, its score is of states that differ a little: the card and the terminal say so (`onnx_note`).
 """
 
 from __future__ import annotations

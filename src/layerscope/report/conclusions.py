@@ -134,7 +134,7 @@ def layers_of_tasks(results: Results, models: list[str]) -> Answer:
         if len(sets) > 1:
             pairs = [sets[one] & sets[other] for one, other in combinations(sets, 2)]
             apart = f"{pairs.count(set())} of {len(pairs)} pairs of tasks"
-            sentences.append(f"{model}: {apart} have no layer that may be best for both.")
+            sentences.append(f"{model}: the brackets of {apart} share no layer.")
             sentences.append(f"{model}: {one_for_all(results, model, list(sets))}")
         sentences.append(f"{model}: {optimism(results, gains)}")
     return Answer(
@@ -162,7 +162,11 @@ def one_for_all(results: Results, model: str, tasks: list[str]) -> str:
     common = set.intersection(*sets)
     if common:
         layers = f"layer{'s' if len(common) > 1 else ''} {layer_list(sorted(common))}"
-        return f"{layers} may be best for all {len(tasks)} tasks."
+        # Of wider sets than those in brackets, which may lack the layer: each is wrong at times.
+        return (
+            f"held against all {len(tasks)} tasks at once (sets at {100 * level:.1f} %, Bonferroni), {layers} may be "
+            "best for every one."
+        )
     return (
         f"no layer can be best for all {len(tasks)} tasks: that they want different ones is more than chance "
         f"(sets at {100 * level:.1f} %, Bonferroni)."

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from layerscope.errors import UsageError, unknown
 from layerscope.report import write_report
@@ -198,10 +202,18 @@ class Results(ScoreTable):
         )
 
     def __repr__(self) -> str:
-        """Return the answers as a table of at most 80 columns."""
-        # A quarter each, the cells cut: `answers` has them whole.
-        table = self.answer_table().map(lambda cell: cell if len(cell) < 30 else f"{cell[:28]}…")
-        return table.to_string(index=False, justify="left", line_width=80)
+        """Return the answers as a table of at most 80 columns, whose cells go on below where they are longer."""
+        answers = self.answer_table()
+        table = Table(box=None, pad_edge=False)
+        for name in answers.columns:
+            table.add_column(name, no_wrap=name not in ("task", "use"))
+        for row in answers.itertuples(index=False):
+            # As texts, since names of tasks may look like markup.
+            table.add_row(*map(Text, row))
+        console = Console(width=80, file=io.StringIO(), color_system=None, legacy_windows=False)
+        with console.capture() as printed:
+            console.print(table)
+        return "\n".join(line.rstrip() for line in printed.get().splitlines())
 
     def _repr_html_(self) -> str:
         """Return the answers as a table for notebooks."""
