@@ -8,7 +8,8 @@ from safetensors.torch import load_file, save_file
 
 from layerscope.encoders import load_encoder
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
-from layerscope.encoders.conformer_checkpoint import MEL_NAMES, muq_pretraining, musicfm_pretraining
+from layerscope.encoders.conformer_checkpoint import MEL_NAMES
+from layerscope.encoders.pretraining_tensors import muq_pretraining, musicfm_pretraining
 from layerscope.errors import ModelError
 
 

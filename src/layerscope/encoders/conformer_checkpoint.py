@@ -20,6 +20,7 @@ from torch import Tensor
 from layerscope.atomic_files import read_json
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel
 from layerscope.encoders.mel import MEL_BINS
+from layerscope.encoders.pretraining_tensors import muq_pretraining, musicfm_pretraining
 from layerscope.encoders.state_dicts import (
     Shapes,
     common_prefix,
@@ -31,10 +32,7 @@ from layerscope.encoders.state_dicts import (
 )
 from layerscope.errors import ModelError
 
-__all__ = [
-    "MEL_NAMES", "MULAN", "UNDERSTOOD", "UNDERSTOOD_BLOCK", "Checkpoint", "build_model", "common_pretraining",
-    "read_checkpoint",
-]  # fmt: skip
+__all__ = ["MEL_NAMES", "MULAN", "UNDERSTOOD", "UNDERSTOOD_BLOCK", "Checkpoint", "build_model", "read_checkpoint"]
 
 Family = Literal["muq", "musicfm"]
 
@@ -262,46 +260,6 @@ def agreed_heads(path: Path, tensors: Mapping[str, Tensor], dim: int, said: int 
     if heads < 1 or dim % (2 * heads):
         raise ModelError(f"{path}: a width of {dim} does not divide into {heads} heads of even width; give num_heads")
     return heads
-
-
-def common_pretraining(config: ConformerConfig, outputs: int) -> Shapes:
-    """Return what both families hold beyond the encoder: an unused position convolution and the masked-token head."""
-    return {
-        "cls_token": (config.dim,),
-        # wav2vec 2.0's convolution for positions: kernel 128, 16 groups. With rotary positions nobody calls it.
-        "conformer.pos_conv_embed.conv.bias": (config.dim,),
-        "conformer.pos_conv_embed.conv.parametrizations.weight.original0": (1, 1, 128),
-        "conformer.pos_conv_embed.conv.parametrizations.weight.original1": (config.dim, config.dim // 16, 128),
-        "linear.weight": (outputs, config.dim),
-        "linear.bias": (outputs,),
-    }
-
-
-def muq_pretraining(config: ConformerConfig, outputs: int, codebooks: int) -> Shapes:
-    """Return MuQ's own: the residual vector quantizer of four stacked mel frames (512 values)."""
-    shapes = common_pretraining(config, outputs)
-    # Fixed in MuQ's code; its codebook_size of 8,192 is that of the head, all codebooks together.
-    codes, width, stacked = 1024, 16, 4 * MEL_BINS
-    for number in range(codebooks):
-        shapes |= {
-            f"rvq.quantizers.{number}.stale_counter": (codes,),
-            f"rvq.quantizers.{number}.in_proj.bias": (width,),
-            f"rvq.quantizers.{number}.in_proj.weight_g": (width, 1, 1),
-            f"rvq.quantizers.{number}.in_proj.weight_v": (width, stacked, 1),
-            f"rvq.quantizers.{number}.out_proj.bias": (stacked,),
-            f"rvq.quantizers.{number}.out_proj.weight_g": (stacked, 1, 1),
-            f"rvq.quantizers.{number}.out_proj.weight_v": (stacked, width, 1),
-            f"rvq.quantizers.{number}.codebook.weight": (codes, width),
-        }
-    return shapes
-
-
-def musicfm_pretraining(config: ConformerConfig, outputs: int, codebook: tuple[int, int]) -> Shapes:
-    """Return MusicFM's own: the random projection of four stacked mel frames and its codebook."""
-    return common_pretraining(config, outputs) | {
-        "quantizer_melspec_2048_0.random_projection": (4 * MEL_BINS, codebook[1]),
-        "quantizer_melspec_2048_0.codebook": codebook,
-    }
 
 
 def build_model(checkpoint: Checkpoint, *, weights: bool = True) -> ConformerModel:

@@ -99,6 +99,7 @@ def without_seed(name: str) -> str:
 
     Examples
     --------
+    >>> from layerscope import load_encoder
     >>> without_seed(load_encoder("random:small", seed=2).name), without_seed("random:small")
     ('random:small', 'random:small')
     """

@@ -10,7 +10,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from layerscope.atomic_files import write_atomically, write_json
-from layerscope.encoders.conformer_checkpoint import MEL_NAMES, UNDERSTOOD, UNDERSTOOD_BLOCK, common_pretraining
+from layerscope.encoders.conformer_checkpoint import MEL_NAMES, UNDERSTOOD, UNDERSTOOD_BLOCK
+from layerscope.encoders.pretraining_tensors import common_pretraining
 from layerscope.errors import ModelError
 from layerscope.pretrain.model import MaskedModel
 from layerscope.pretrain.recipe import Recipe
