@@ -156,7 +156,7 @@ def read_tasks(plan: Plan) -> dict[str, Dataset]:
     absent: dict[str, str] = {}
     for name in plan.task:
         try:
-            dataset = known_tasks()[name].load(plan.root, plan.preset or "robust")
+            dataset = known_tasks()[name].load(plan.root, "paper" if plan.preset == "paper" else "robust")
             # By the lists alone, before any file is read.
             refuse_short(known_tasks()[name], dataset, plan)
             datasets[name] = dataset
