@@ -39,7 +39,7 @@ def test_what_each_fold_found_is_said_with_the_way_to_use_it():
 def test_the_layer_that_validation_prefers_beside_the_plain_feature_is_told():
     (sentence,) = beyond_section(study(beyond_plain=BESIDE).only("d")).sentences
     assert "validation prefers layer 1 of m (mlp probe): the layer adds +40.0 points" in sentence
-    assert "layers 0–1 are shown to add to mel, and to layer 1 is shown that it adds." in sentence
+    assert "layers 0–1 are shown to add to mel, which is shown to add to layer 1." in sentence
 
 
 def test_without_intervals_nothing_is_shown():
