@@ -45,7 +45,7 @@ def test_the_layer_that_validation_prefers_beside_the_plain_feature_is_told():
 def test_without_intervals_nothing_is_shown():
     results = without_intervals(study(layer_sets=SEARCHED, beyond_plain=BESIDE)).only("d")
     assert "a second adds +20.0 points [too few], nothing is shown." in sets_section(results).sentences[0]
-    assert "none is shown to add to mel, and to none is shown" in beyond_section(results).sentences[0]
+    assert "none is shown to add to mel, which is shown to add to none." in beyond_section(results).sentences[0]
     assert sets_record(results)["steps"][0]["low"] is None
     assert beyond_record(results)[0]["high"] is None
     assert sets_table(results).low.tolist() == ["", ""]
