@@ -39,7 +39,7 @@ def test_what_each_fold_found_is_said_with_the_way_to_use_it():
 def test_the_layer_that_validation_prefers_beside_the_plain_feature_is_told():
     (sentence,) = beyond_section(study(beyond_plain=BESIDE).only("d")).sentences
     assert "validation prefers layer 1 of m (mlp probe): the layer adds +40.0 points" in sentence
-    assert sentence.endswith("layers 0–1 are shown to add to mel, and to layer 1 is shown that it adds.")
+    assert sentence.endswith("layers 0–1 are shown to add to mel, which is shown to add to layer 1.")
 
 
 def test_where_a_layer_by_itself_is_another_that_is_said():
@@ -52,7 +52,7 @@ def test_where_a_layer_by_itself_is_another_that_is_said():
 def test_without_intervals_nothing_is_shown():
     results = without_intervals(study(layer_sets=SEARCHED, beyond_plain=BESIDE)).only("d")
     assert "a second adds +20.0 points [too few], nothing is shown." in sets_section(results).sentences[0]
-    assert "none is shown to add to mel, and to none is shown" in beyond_section(results).sentences[0]
+    assert "none is shown to add to mel, which is shown to add to none." in beyond_section(results).sentences[0]
     assert sets_record(results)["steps"][0]["low"] is None
     assert beyond_record(results)[0]["high"] is None
     assert sets_table(results).low.tolist() == ["", ""]

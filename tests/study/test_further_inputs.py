@@ -74,7 +74,7 @@ def test_a_layer_adds_to_a_plain_feature_what_that_does_not_know():
     assert [each.layer for each in layers if each.lacks.verdict == "better"] == [0, 1, 2, 3, 5]
     (sentence,) = beyond_section(results.only("features")).sentences
     assert "validation prefers layer 1 of m" in sentence
-    assert "layer 1 is shown to add to mel, and to layers 0–3, 5 are shown that it adds" in sentence
+    assert "layer 1 is shown to add to mel, which is shown to add to layers 0–3, 5" in sentence
 
 
 def test_where_windows_differ_a_layer_is_held_against_what_stands_beside_it():

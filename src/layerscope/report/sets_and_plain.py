@@ -210,8 +210,8 @@ def beyond_sentence(results: Results, model: str, probe: str, layers: list[Beyon
     return (
         f"Beside {name}{averaged}, validation prefers layer {best.layer} of {model} ({probe} probe): the layer adds "
         f"{told(metric, best.adds)}, and {plain['model']} adds to that layer {told(metric, best.lacks)}. Of "
-        f"{len(layers)} layers, corrected together, {layers_or_none(adding)} shown to add to {plain['model']}, and to "
-        f"{layers_or_none(lacking)} shown that it adds.{alone}"
+        f"{len(layers)} layers, corrected together, {layers_or_none(adding)} shown to add to {plain['model']}, which "
+        f"is shown to add to {layers_or_none(lacking).rpartition(' ')[0]}.{alone}"
     )
 
 
