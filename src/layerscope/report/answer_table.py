@@ -13,7 +13,7 @@ from itertools import chain
 from layerscope.report.sentences import describe, input_name, layer_list, metric_name, number, span
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained
 from layerscope.scores.score_table import Comparison, Results
-from layerscope.scores.verdict import Verdict
+from layerscope.scores.verdict import Verdict, judged_gap
 
 __all__ = ["VERDICTS", "AnswerRow", "answer_rows", "difference_bar", "score_bar", "widest_of"]
 
@@ -145,7 +145,7 @@ def layer_differences(results: Results, task: str) -> list[list[tuple[str, Compa
     wide = [row for _, row in rows[rows.input.isin(ALL_LAYERS)].iterrows()]
     return [
         [(f"{row.model} {input_name(row)}" if row.model != best.model else row.input,
-          results.compare(best.name, row.name)) for row in column]
+          judged_gap(results, best, row)) for row in column]
         for column in (*singles, wide)
     ]  # fmt: skip
 

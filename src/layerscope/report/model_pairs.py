@@ -11,7 +11,7 @@ from layerscope.report.answer_table import difference_bar, widest_of
 from layerscope.report.sentences import number, span
 from layerscope.scores.layer_selection import chosen_layer
 from layerscope.scores.score_table import Results
-from layerscope.scores.verdict import corrected
+from layerscope.scores.verdict import corrected, judged_gap
 
 __all__ = ["Pair", "model_pairs"]
 
@@ -51,7 +51,7 @@ def model_pairs(results: Results) -> list[Pair]:
     for task in results.tasks:
         choices = {model: chosen_layer(results, task, model) for model in results.models("trained")}
         rows = [choice.chosen for choice in choices.values() if choice]
-        compared += [(task, ours, theirs, results.compare(ours.name, theirs.name))
+        compared += [(task, ours, theirs, judged_gap(results, ours, theirs))
                      for ours, theirs in combinations(rows, 2)]  # fmt: skip
     gaps = [gap for *_, gap in compared]
     widest = widest_of(gaps)

@@ -1,4 +1,4 @@
-"""A family of paired differences, judged together: each further comparison is one more chance to be lucky."""
+"""Paired differences as they are judged: over folds by nested choice as well, and a family of them together."""
 
 from __future__ import annotations
 
@@ -6,12 +6,40 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
-from layerscope.scores.against_controls import LEVEL, TWO_SIDED
-from layerscope.scores.score_table import Comparison
+from layerscope.scores.against_controls import LEVEL, TWO_SIDED, judged_row, spread_over_trainings
+from layerscope.scores.score_table import Comparison, Results
 
-__all__ = ["corrected"]
+__all__ = ["corrected", "gaps_between", "judged_gap"]
+
+
+def judged_gap(results: Results, ours: pd.Series, theirs: pd.Series) -> Comparison:
+    """Return the difference of two rows, with the interval that says whether one is shown to be better.
+
+    Over folds it holds those of both `gaps_between`.
+    """
+    gaps = gaps_between(results, ours, theirs)
+    low, high = np.min([gap.low for gap in gaps]), np.max([gap.high for gap in gaps])
+    return Comparison(gaps[0].difference, float(low), float(high))
+
+
+def gaps_between(results: Results, ours: pd.Series, theirs: pd.Series) -> list[Comparison]:
+    """Return the differences of two rows that must lie on one side of zero, if one is to be better.
+
+    Over folds that of nested choice is one as well: there the luckiest of many layers beats what is as good, on the
+    clips that have chosen it.
+    """
+    gaps = [results.compare(ours.name, theirs.name)]
+    rows = [judged_row(results, row) for row in (ours, theirs)]
+    if any(row.input == "nested" for row in rows):
+        nested = results.compare(rows[0].name, rows[1].name)
+        # Trainings that share clips spread differences wider than resampled clips say, as they do scores.
+        wider, middle = spread_over_trainings(results, ours), nested.difference
+        low, high = (middle + wider * (bound - middle) for bound in (nested.low, nested.high))
+        gaps.append(Comparison(middle, low, high))
+    return gaps
 
 
 def corrected(gaps: Sequence[Comparison]) -> list[str]:

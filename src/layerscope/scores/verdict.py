@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -25,9 +25,8 @@ from layerscope.scores.against_controls import (
     judged_row,
     margin_below,
     role_in,
-    spread_over_trainings,
 )
-from layerscope.scores.family_of_comparisons import corrected
+from layerscope.scores.family_of_comparisons import corrected, gaps_between, judged_gap
 from layerscope.scores.layer_selection import (
     Choice,
     best_plain,
@@ -41,7 +40,7 @@ from layerscope.scores.resampling import best_set
 from layerscope.scores.score_table import SINGLE_INPUTS, Comparison, Results, Role
 from layerscope.scores.set_gains import better_set
 
-__all__ = ["MARGIN", "Difference", "Verdict", "best_on_test", "corrected", "decide", "luckier"]
+__all__ = ["MARGIN", "Difference", "Verdict", "best_on_test", "corrected", "decide", "judged_gap", "luckier"]
 
 #: A loss that nobody would pay an encoder for: two points, or 0.02 of R². Smaller ones are within what another split or
 #: seed of the same study moves a score by.
@@ -61,7 +60,7 @@ class Difference:
     value : float
         Its own score.
     difference, low, high : float
-        The answer's score minus this one, with its paired 95 % interval.
+        The answer's score minus this one, with its paired 95 % interval (over folds see `judged_gap`).
     """
 
     name: str
@@ -244,24 +243,7 @@ def preferred(choices: Sequence[Choice[pd.Series]]) -> Choice[pd.Series]:
 
 def is_shown_over(results: Results, ours: pd.Series, theirs: pd.Series) -> bool:
     """Return whether a row is shown to be better than another."""
-    return all(difference > half for difference, half in gaps_between(results, ours, theirs))
-
-
-def gaps_between(results: Results, ours: pd.Series, theirs: pd.Series) -> list[tuple[float, float]]:
-    """Return the differences of two rows that must be above zero, and how far below each its true one may lie.
-
-    Over folds that of nested choice is one as well: there the luckiest of many layers beats a plain feature that is as
-    good, on the clips that have chosen it.
-    """
-    gap = results.compare(ours.name, theirs.name)
-    gaps = [(gap.difference, gap.difference - gap.low)]
-    rows = [judged_row(results, row) for row in (ours, theirs)]
-    if all(row.input == "nested" for row in rows):
-        nested = results.compare(rows[0].name, rows[1].name)
-        # Trainings that share clips spread differences wider than resampled clips say, as they do scores.
-        wider = spread_over_trainings(results, ours)
-        gaps.append((nested.difference, wider * (nested.difference - nested.low)))
-    return gaps
+    return judged_gap(results, ours, theirs).low > 0
 
 
 def best_on_test(results: Results, task: str, role: Role = "trained") -> pd.Series:
@@ -318,7 +300,7 @@ def units_to_decide(
     """
     facts = results.facts["tasks"][layer.chosen.task]
     gaps = [gap for rival in rivals for gap in gaps_between(results, layer.chosen, rival.chosen)]
-    for_layer = [units_for(difference, half, facts) for difference, half in gaps]
+    for_layer = [units_for(gap.difference, gap.difference - gap.low, facts) for gap in gaps]
     needed = max(*for_layer, units_to_beat_controls(results, layer.chosen), 0.0)
     # Clips like these do not help a layer that is shown to be worse than another, or would be as soon.
     if not may_be_best(results, layer.chosen) or units_to_be_beaten(results, layer.chosen) <= needed:
@@ -386,9 +368,11 @@ def record(
 
 def over(results: Results, row: pd.Series, other: pd.Series) -> Difference | None:
     """Return what a row has over another; nothing of itself."""
-    if row.name == other.name:
-        return None
-    gap = results.compare(row.name, other.name)
+    return None if row.name == other.name else described(other, judged_gap(results, row, other))
+
+
+def described(other: pd.Series, gap: Comparison) -> Difference:
+    """Return what there is over a row, beside its name and score."""
     return Difference(
         str(other.model), str(other.input), str(other.probe), float(other.value), gap.difference, gap.low, gap.high
     )
@@ -400,5 +384,6 @@ def luckier(results: Results, row: pd.Series) -> Difference | None:
     if row.input != "layer" or may_be_best(results, row):
         return None
     best = best_on_test(results, row.task, role_in(results, row))
-    gap = over(results, row, best)
-    return Difference(**{**asdict(gap), "input": f"layer {best.layer}"}) if gap else None
+    # Not as layers are judged that were chosen: over folds nested choice is the same of two layers of a model.
+    gap = described(best, results.compare(row.name, best.name))
+    return replace(gap, input=f"layer {best.layer}")
