@@ -131,3 +131,15 @@ def test_a_manifest_of_other_types_is_refused_in_words_whoever_wrote_it(predicto
     (tmp_path / "use" / "predictor.json").write_bytes(manifest.as_json())
     with pytest.raises(DataError, match=words):
         load_predictor(tmp_path / "use")
+
+
+def test_whole_numbers_of_a_width_that_no_file_has_are_refused():
+    samples = [0, 16384, -16384]  # of 16 bits, and silence as 64
+    with pytest.raises(UsageError, match="give int16, int32 or floats"):
+        mono(np.array(samples, np.int64))
+    np.testing.assert_array_equal(mono(np.array(samples, np.int16)), [0, 0.5, -0.5])
+
+
+def test_one_file_is_no_list_of_sounds():
+    with pytest.raises(UsageError, match="put it in brackets"):
+        Predictor.batch(object(), "kick.wav")

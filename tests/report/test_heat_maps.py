@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 from made_study import made_similarities, made_study
 
@@ -9,6 +12,7 @@ from layerscope.report.heat_maps import (
     short_number,
     similarity_map,
     task_map,
+    task_scores,
 )
 
 
@@ -28,6 +32,14 @@ def test_a_cell_for_every_layer_and_task_coloured_by_its_way_from_chance_to_perf
     assert [label.get_text() for label in first.get_yticklabels()] == ["a", "b"]
     frames = [line for line in first.lines if line.get_marker() == "s"]
     assert sorted((line.get_ydata()[0], line.get_xdata()[0]) for line in frames) == [(0, 0), (1, 2)]
+
+
+def test_what_shuffled_labels_score_as_well_is_not_told_apart_from_chance():
+    study = made_study(("a",), best={"a": 0})
+    rows = study.table[(study.table.split == "test") & (study.table.layer == 0)].assign(input="shuffled", value=0.65)
+    shades = task_scores(replace(study, table=pd.concat([study.table, rows])), "a", ["m"]).shade
+    # Scores of .8, .7, .6 and .5, chance .5; the interval of .7 begins below .65.
+    np.testing.assert_allclose(shades, [0.6, np.nan, np.nan, np.nan], atol=1e-9)
 
 
 def test_a_map_of_layers_is_symmetric_with_ones_on_the_diagonal():

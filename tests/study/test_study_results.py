@@ -107,3 +107,10 @@ def test_names_and_paths_stand_for_encoders_and_data(tmp_path):
     for subject in (3, [], [None]):
         with pytest.raises(UsageError, match="probe\\(\\) takes names, encoders or features"):
             ls.probe(subject, tmp_path)
+
+
+def test_plain_features_alone_have_no_map_and_no_table_of_layers():
+    study = Results(**vars(made_study(["a"], models=())))
+    for drawn in (lambda: study.plot("map"), study.layer_table):
+        with pytest.raises(UsageError, match="plain features alone, which have no layers"):
+            drawn()

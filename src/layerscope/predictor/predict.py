@@ -221,6 +221,8 @@ class Predictor:
         AudioError, UsageError
             As `__call__` does, for the first that cannot be used.
         """
+        if isinstance(sounds, (str, Path)):
+            raise UsageError(f"batch() takes a list of sounds, not the one file {sounds}; put it in brackets")
         clips = {f"sound {number}": self.heard(sound, sample_rate) for number, sound in enumerate(sounds, 1)}
         return self.answers(clips)
 
@@ -322,6 +324,11 @@ def mono(sound: Any) -> NDArray[np.float32]:
         )
     if waveform.dtype.kind == "u":
         raise UsageError("a waveform of unsigned whole numbers has no zero that is known; give signed ones or floats")
+    # NumPy's own whole numbers, which lists and sums become: those of 16 bits would be all but silence.
+    if waveform.dtype.kind == "i" and waveform.itemsize > 4:
+        raise UsageError(
+            f"a waveform of {waveform.dtype}, as no file has them, may be of any width; give int16, int32 or floats"
+        )
     # Whole numbers are read as a file of that width would be.
     scale = 2.0 ** (8 * waveform.itemsize - 1) if waveform.dtype.kind == "i" else 1.0
     if waveform.ndim == 2:

@@ -12,6 +12,7 @@ from itertools import chain
 
 from layerscope.report.sentences import describe, input_name, layer_list, metric_name, number, span
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained
+from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import Comparison, Results
 from layerscope.scores.verdict import Verdict
 
@@ -145,7 +146,7 @@ def layer_differences(results: Results, task: str) -> list[list[tuple[str, Compa
     wide = [row for _, row in rows[rows.input.isin(ALL_LAYERS)].iterrows()]
     return [
         [(f"{row.model} {input_name(row)}" if row.model != best.model else row.input,
-          results.compare(best.name, row.name)) for row in column]
+          judged_gap(results, best, row)) for row in column]
         for column in (*singles, wide)
     ]  # fmt: skip
 

@@ -14,6 +14,7 @@ from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_b
 from layerscope.scores.probe_agreement import FEWEST_LAYERS
 from layerscope.scores.rank_correlation import rank_correlation
 from layerscope.scores.resampling import best_set
+from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import Comparison, Results
 from layerscope.scores.verdict import corrected
 from layerscope.similarity.label_free import SCORES
@@ -75,7 +76,7 @@ def against_plain(results: Results, models: list[str]) -> Answer:
         for task in results.tasks:
             best, plain = chosen_layer(results, task, model), best_plain(results, task)
             if best and plain:
-                gap = results.compare(best.chosen.name, plain.chosen.name)
+                gap = judged_gap(results, best.chosen, plain.chosen)
                 points = number(results.primary(task), gap.difference, signed=True)
                 compared.append((model, task, f"{results.title(task)} ({points} to {plain.chosen.model})", gap))
     tasks: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
@@ -200,7 +201,7 @@ def one_or_all(results: Results, models: list[str]) -> Answer:
             continue
         # A mixture has no closed form, so that the layer's own probe may not have it.
         same_probe = rows[rows.probe == best.probe]
-        gap = results.compare(best.name, (same_probe if len(same_probe) else rows).index[0])
+        gap = judged_gap(results, best, (same_probe if len(same_probe) else rows).iloc[0])
         compared.append((model, name, task, gap))
     tasks: defaultdict[tuple[str, str], defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     matrix: dict[str, dict[str, str]] = {}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from layerscope.report.figure_style import MUTED, SERIES, cycle, drawing, new_figure
 from layerscope.report.sentences import in_percent, score_name
+from layerscope.scores.against_controls import chance_of
 from layerscope.scores.layer_selection import preferred_probe
 from layerscope.scores.score_table import Results
 from layerscope.similarity.label_free import SCORES
@@ -57,13 +58,15 @@ def task_map(results: Results) -> Figure:
 def task_scores(results: Results, task: str, models: list[str]) -> pd.DataFrame:
     """Return the rows of all layers of a task, with ``shade`` from 0 (chance) to 1 (perfect).
 
-    It is NaN where the interval holds chance, or where there is none: such a cell tells nothing.
+    It is NaN where the interval holds chance or what shuffled labels score, or where there is none: such a cell tells
+    nothing. By macro F1 the constant answer scores less than any that changes.
     """
     rows = results.of(task=task, metric=results.primary(task), probe=preferred_probe(results, task), input="layer")
     rows = rows[rows.model.isin(models)].copy()
     chance = float(results.facts["tasks"][task]["chance"])
     # Of every kind's primary metric 1 is perfect.
-    rows["shade"] = ((rows.value - chance) / (1 - chance)).clip(0, 1).where(rows.ci_low > chance)
+    floors = [chance_of(results, row) for _, row in rows.iterrows()]
+    rows["shade"] = ((rows.value - chance) / (1 - chance)).clip(0, 1).where(rows.ci_low > floors)
     return rows
 
 

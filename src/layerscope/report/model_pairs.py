@@ -10,6 +10,7 @@ from markupsafe import Markup
 from layerscope.report.answer_table import difference_bar, widest_of
 from layerscope.report.sentences import number, span
 from layerscope.scores.layer_selection import chosen_layer
+from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import Results
 from layerscope.scores.verdict import corrected
 
@@ -51,7 +52,7 @@ def model_pairs(results: Results) -> list[Pair]:
     for task in results.tasks:
         choices = {model: chosen_layer(results, task, model) for model in results.models("trained")}
         rows = [choice.chosen for choice in choices.values() if choice]
-        compared += [(task, ours, theirs, results.compare(ours.name, theirs.name))
+        compared += [(task, ours, theirs, judged_gap(results, ours, theirs))
                      for ours, theirs in combinations(rows, 2)]  # fmt: skip
     gaps = [gap for *_, gap in compared]
     widest = widest_of(gaps)

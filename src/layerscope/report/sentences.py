@@ -18,6 +18,7 @@ from layerscope.scores.against_controls import (
 )
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
 from layerscope.scores.resampling import FEWEST_GROUPS
+from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import PLAIN_INPUTS, SEARCHED, Comparison, Results, is_set, wide_inputs
 from layerscope.scores.verdict import MARGIN, Verdict, corrected, decide, luckier
 from layerscope.targets import metric_named
@@ -182,7 +183,7 @@ def advise(results: Results) -> Advice:
     if trained and plain:
         layer, rival = trained.chosen, plain.chosen
         other = layer if row.name == rival.name else rival
-        gap = difference(metric, results.compare(layer.name, rival.name))
+        gap = difference(metric, judged_gap(results, layer, rival))
         reasons += [
             f"{sentence(describe(other))}, which validation prefers of its sort: {score_text(other)}.",
             f"{sentence(describe(layer))} minus {describe(rival)}: {gap}, paired on the same clips.",
@@ -194,7 +195,7 @@ def advise(results: Results) -> Advice:
     if row.input == "layer":
         reasons += [*layer_reasons(results, row), *agreement_of_probes(answer)]
     if untrained and untrained.chosen.name != row.name:
-        gap = difference(metric, results.compare(row.name, untrained.chosen.name))
+        gap = difference(metric, judged_gap(results, row, untrained.chosen))
         reasons.append(
             f"{sentence(describe(row))} minus random weights ({describe(untrained.chosen)}; "
             f"{draws_of(results, answer)}): {gap}."
@@ -405,7 +406,7 @@ def against_wider_inputs(results: Results, best: pd.Series) -> list[tuple[pd.Ser
     wide = [row for _, row in rows[rows.input.isin(wide_inputs(rows))].iterrows()]
     # The last layer may be the very same thing by its other name.
     others = [row for row in wide if not (row.input == "last" and row.layer == best.layer)]
-    return [(row, results.compare(best.name, row.name)) for row in others]
+    return [(row, judged_gap(results, best, row)) for row in others]
 
 
 def wider_inputs_that_win(results: Results, best: pd.Series) -> list[str]:
@@ -435,7 +436,7 @@ def cautions_of(results: Results, answer: Verdict, row: pd.Series) -> list[str]:
         )
     twin = best_untrained(results, answer.task) if row.model in results.models("trained") else None
     # Not `low <= 0`: without an interval it is NaN, and nothing is told apart.
-    if twin and answer.verdict != "nothing" and not results.compare(row.name, twin.chosen.name).low > 0:
+    if twin and answer.verdict != "nothing" and not judged_gap(results, row, twin.chosen).low > 0:
         cautions.append(
             f"{sentence(describe(row))} is not told apart from random weights ({twin.chosen.model}): what it knows "
             "need not have been learnt."

@@ -14,7 +14,7 @@ from scipy import stats
 
 from layerscope.scores.family_of_comparisons import TWO_SIDED, highest_deviation
 from layerscope.scores.resampling import LEVEL
-from layerscope.scores.score_table import Results, Role, is_set, matching, role_of
+from layerscope.scores.score_table import SINGLE_INPUTS, Results, Role, matching, role_of
 
 __all__ = [
     "beats_controls", "beats_permutations", "chance_of", "controls", "judged_row", "margin_below", "role_in",
@@ -62,9 +62,10 @@ def controls(results: Results, row: pd.Series) -> list[float]:
 def judged_row(results: Results, row: pd.Series) -> pd.Series:
     """Return by which row a choice is held against chance: over folds the nested one of its model and probe.
 
-    Where clips of their own choose, or a set of layers was asked for, the row itself: there is nothing to make up for.
+    Where clips of their own choose, or several layers are given together, the row itself: there is nothing to make up
+    for.
     """
-    if is_set(str(row.input)):
+    if row.input not in SINGLE_INPUTS:
         return row
     rows = results.of(task=row.task, model=row.model, probe=row.probe, metric=row.metric, input="nested")
     return row if rows.empty else rows.iloc[0]

@@ -28,7 +28,7 @@ def units_to_decide(
     """
     facts = results.facts["tasks"][layer.chosen.task]
     gaps = [gap for rival in rivals for gap in gaps_between(results, layer.chosen, rival.chosen)]
-    for_layer = [units_for(difference, half, facts) for difference, half in gaps]
+    for_layer = [units_for(gap.difference, gap.difference - gap.low, facts) for gap in gaps]
     needed = max(*for_layer, units_to_beat_controls(results, layer.chosen), 0.0)
     # Clips like these do not help a layer that is shown to be worse than another, or would be as soon.
     best = best_on_test(results, layer.chosen.task, role_in(results, layer.chosen))

@@ -10,7 +10,7 @@ from layerscope.scores.layer_selection import Choice, best_trained
 from layerscope.scores.resampling import best_set
 from layerscope.scores.score_table import SINGLE_INPUTS, Comparison, Results, Role
 
-__all__ = ["MARGIN", "best_on_test", "gaps_between", "is_shown_over", "losses", "may_be_best"]
+__all__ = ["MARGIN", "best_on_test", "gaps_between", "is_shown_over", "judged_gap", "losses", "may_be_best"]
 
 #: A loss that nobody would pay an encoder for: two points, or 0.02 of R². Smaller ones are within what another split or
 #: seed of the same study moves a score by.
@@ -19,23 +19,33 @@ MARGIN = 0.02
 
 def is_shown_over(results: Results, ours: pd.Series, theirs: pd.Series) -> bool:
     """Return whether a row is shown to be better than another."""
-    return all(difference > half for difference, half in gaps_between(results, ours, theirs))
+    return judged_gap(results, ours, theirs).low > 0
 
 
-def gaps_between(results: Results, ours: pd.Series, theirs: pd.Series) -> list[tuple[float, float]]:
-    """Return the differences of two rows that must be above zero, and how far below each its true one may lie.
+def judged_gap(results: Results, ours: pd.Series, theirs: pd.Series) -> Comparison:
+    """Return the difference of two rows, with the interval that says whether one is shown to be better.
 
-    Over folds that of nested choice is one as well: there the luckiest of many layers beats a plain feature that is as
-    good, on the clips that have chosen it.
+    Over folds it holds those of both `gaps_between`.
     """
-    gap = results.compare(ours.name, theirs.name)
-    gaps = [(gap.difference, gap.difference - gap.low)]
+    gaps = gaps_between(results, ours, theirs)
+    low, high = np.min([gap.low for gap in gaps]), np.max([gap.high for gap in gaps])
+    return Comparison(gaps[0].difference, float(low), float(high))
+
+
+def gaps_between(results: Results, ours: pd.Series, theirs: pd.Series) -> list[Comparison]:
+    """Return the differences of two rows that must lie on one side of zero, if one is to be better.
+
+    Over folds that of nested choice is one as well: there the luckiest of many layers beats what is as good, on the
+    clips that have chosen it.
+    """
+    gaps = [results.compare(ours.name, theirs.name)]
     rows = [judged_row(results, row) for row in (ours, theirs)]
-    if all(row.input == "nested" for row in rows):
+    if any(row.input == "nested" for row in rows):
         nested = results.compare(rows[0].name, rows[1].name)
         # Trainings that share clips spread differences wider than resampled clips say, as they do scores.
-        wider = spread_over_trainings(results, ours)
-        gaps.append((nested.difference, wider * (nested.difference - nested.low)))
+        wider, middle = spread_over_trainings(results, ours), nested.difference
+        low, high = (middle + wider * (bound - middle) for bound in (nested.low, nested.high))
+        gaps.append(Comparison(middle, low, high))
     return gaps
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -29,8 +29,8 @@ from layerscope.scores.layer_selection import (
     layers_beside,
 )
 from layerscope.scores.probe_agreement import ProbeLayer, layers_of_probes, lowest_rank_correlation
-from layerscope.scores.rivals import MARGIN, best_on_test, is_shown_over, losses, may_be_best
-from layerscope.scores.score_table import Results
+from layerscope.scores.rivals import MARGIN, best_on_test, is_shown_over, judged_gap, losses, may_be_best
+from layerscope.scores.score_table import Comparison, Results
 from layerscope.scores.set_gains import better_set
 
 __all__ = ["MARGIN", "Difference", "Verdict", "corrected", "decide", "luckier"]
@@ -50,7 +50,7 @@ class Difference:
     value : float
         Its own score.
     difference, low, high : float
-        The answer's score minus this one, with its paired 95 % interval.
+        The answer's score minus this one, with its paired 95 % interval (over folds see `judged_gap`).
     """
 
     name: str
@@ -275,9 +275,11 @@ def record(
 
 def over(results: Results, row: pd.Series, other: pd.Series) -> Difference | None:
     """Return what a row has over another; nothing of itself."""
-    if row.name == other.name:
-        return None
-    gap = results.compare(row.name, other.name)
+    return None if row.name == other.name else described(other, judged_gap(results, row, other))
+
+
+def described(other: pd.Series, gap: Comparison) -> Difference:
+    """Return what there is over a row, beside its name and score."""
     return Difference(
         str(other.model), str(other.input), str(other.probe), float(other.value), gap.difference, gap.low, gap.high
     )
@@ -289,5 +291,6 @@ def luckier(results: Results, row: pd.Series) -> Difference | None:
     if row.input != "layer" or may_be_best(results, row):
         return None
     best = best_on_test(results, row.task, role_in(results, row))
-    gap = over(results, row, best)
-    return Difference(**{**asdict(gap), "input": f"layer {best.layer}"}) if gap else None
+    # Not as layers are judged that were chosen: over folds nested choice is the same of two layers of a model.
+    gap = described(best, results.compare(row.name, best.name))
+    return replace(gap, input=f"layer {best.layer}")

@@ -107,9 +107,10 @@ class Results(ScoreTable):
         Raises
         ------
         UsageError
-            For a probe that the study does not have.
+            For a probe that the study does not have, or without a model.
         """
         columns = {}
+        self.models_with_layers()
         for task in self.tasks:
             chosen = probe or preferred_probe(self, task)
             rows = self.of(task=task, input="layer", metric=self.primary(task), probe=chosen)
@@ -163,9 +164,9 @@ class Results(ScoreTable):
                 return layer_curves(own, chosen)
             draw_layers(ax, own, chosen)
         elif what == "map":
+            models = self.models_with_layers()
             if ax is None:
                 return task_map(self)
-            models = self.models("trained", "untrained")
             if model not in models:
                 raise unknown("model", str(model), models)
             draw_task_panel(ax, self, {name: task_scores(self, name, models) for name in self.tasks}, model)
@@ -180,6 +181,19 @@ class Results(ScoreTable):
         else:
             raise unknown("plot", what, ["layers", "map", "similarity"])
         return ax
+
+    def models_with_layers(self) -> list[str]:
+        """Return the trained and untrained models.
+
+        Raises
+        ------
+        UsageError
+            If there are none: plain features have no layers.
+        """
+        models = self.models("trained", "untrained")
+        if not models:
+            raise UsageError("these results are of plain features alone, which have no layers; study a model")
+        return models
 
     def to_html(self, path: str | Path) -> None:
         """Write the page, with figures and tables beside it, into the page's directory.
