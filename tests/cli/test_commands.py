@@ -73,6 +73,8 @@ def options_of(command):
 def test_run_and_check_take_the_same_options_which_are_the_fields_of_a_plan():
     run, check = options_of("run"), options_of("check")
     assert run.pop("out")
+    # What a run leaves undone, but can be asked of `compare`.
+    assert check.pop("reach")
     assert run == check
     assert run.pop("study")
     assert list(run) == list(Plan.model_fields)

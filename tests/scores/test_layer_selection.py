@@ -79,8 +79,9 @@ def test_what_was_cross_validated_is_compared_on_the_clips_that_all_share():
     results.summary.loc[linear, ["valid", "valid_n", "valid_shared"]] = [0.95, 80, 0.7]
     choice = best_trained(results, "pitch")
     assert choice.chosen.probe == "mlp"  # 0.8 on the clips of which the linear probe's score is 0.7
+    # Four layers of two models, each by two probes: that the best of four came first hides none of them.
     assert (
-        choice.why == "the highest accuracy on the validation clips that all share, 0.800, of 4 candidates; "
+        choice.why == "the highest accuracy on the validation clips that all share, 0.800, of 16 candidates; "
         "the first of 2 equals"
     )
     # Among those that were all cross-validated, all of their clips count.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -45,6 +45,8 @@ class Choice(Generic[T]):
         What the scores are.
     clips : str
         Of which clips, in words.
+    among : int, optional
+        How many were open at first, where the candidates are the best of several groups of them.
     """
 
     chosen: T
@@ -52,6 +54,7 @@ class Choice(Generic[T]):
     scores: tuple[float, ...]
     metric: str
     clips: str = "validation"
+    among: int | None = None
 
     @property
     def why(self) -> str:
@@ -64,7 +67,8 @@ class Choice(Generic[T]):
         >>> choose(["mel"], lambda name: float("nan"), "roc_auc").why
         'the first of 1 candidate: roc_auc is undefined on validation'
         """
-        count = f"{len(self.scores)} candidate{'s' if len(self.scores) > 1 else ''}"
+        among = self.among or len(self.scores)
+        count = f"{among} candidate{'s' if among > 1 else ''}"
         known = [score for score in self.scores if not math.isnan(score)]
         if not known:
             return f"the first of {count}: {self.metric} is undefined on {self.clips}"
@@ -145,7 +149,9 @@ def mark_choices(summary: pd.DataFrame, draws: NDArray[np.float32]) -> None:
 def choose_among(results: Results, task: str, models: list[str], **given: str) -> Choice[pd.Series] | None:
     """Return what validation prefers among the chosen layers (or summaries over time) of models, over all probes."""
     rows = results.of(task=task, metric=results.primary(task), **given)
-    return choose_row(rows[rows.chosen & rows.model.isin(models)])
+    rows = rows[rows.model.isin(models) & rows.input.isin(SINGLE_INPUTS)]
+    choice = choose_row(rows[rows.chosen])
+    return replace(choice, among=len(rows)) if choice else None
 
 
 def chosen_layer(results: Results, task: str, model: str) -> Choice[pd.Series] | None:
