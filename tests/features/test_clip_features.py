@@ -1,3 +1,4 @@
+import pickle
 import time
 
 import numpy as np
@@ -20,6 +21,17 @@ def test_arrays_are_read_layer_by_layer():
     assert features.window_clip.tolist() == list(range(6))
     assert features.clips.columns.tolist() == ["clip", "split", "group"]
     assert features.labels.names == ("a", "b")
+
+
+def test_features_can_be_sent_to_another_process():
+    features = pickle.loads(pickle.dumps(Features.from_arrays(STATES, list("ababab"))))
+    np.testing.assert_array_equal(features.read(2), STATES[:, 2].astype(np.float32))
+
+
+@pytest.mark.parametrize("model", [None, "", "  ", 3])
+def test_a_model_has_a_name(model):
+    with pytest.raises(DataError, match="give the features a name"):
+        Features.from_arrays(STATES, list("ababab"), model=model)
 
 
 def test_layers_may_have_other_numbers():

@@ -149,7 +149,9 @@ class Features:
                 raise DataError(f"{name} has {length} entries for {count} clips")
         if len(numbers) != len(arrays):
             raise DataError(f"layers names {len(numbers)} layers, states have {len(arrays)}")
-        untrained = str(model).startswith(RANDOM)
+        if not isinstance(model, str) or not model.strip():
+            raise DataError(f"model is {model!r}; give the features a name, which tables and figures show")
+        untrained = model.startswith(RANDOM)
         if baseline and untrained:
             raise DataError(f"'{model}' names an untrained twin, which is no plain feature; give it another name")
         # `inputs_of` offers a plain feature's summaries, not layers: a second layer would be dropped silently.
@@ -175,7 +177,7 @@ class Features:
             layers=numbers,
             clips=clips,
             window_clip=np.arange(count),
-            read=lambda position: arrays[position],
+            read=arrays.__getitem__,  # which can be pickled
             pooling="mean",
             fingerprint=digest.hexdigest()[:32],
             widths=tuple(array.shape[1] for array in arrays),
