@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layerscope.features.pooling import half_precision, pool, to_frame_rate
+from layerscope.features.pooling import half_precision, half_precision_by_clip, pool, to_frame_rate
 
 
 @given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 100))
@@ -51,3 +51,13 @@ def test_spread_is_mean_deviation_and_maximum():
     np.testing.assert_allclose(pool(torch.from_numpy(states), "spread"), expected, atol=1e-6)
     alone = pool(torch.ones(1, 3), "spread")
     assert alone.tolist() == [1, 1, 1, 0, 0, 0, 1, 1, 1]
+
+
+def test_clips_together_are_as_each_alone():
+    torch.manual_seed(0)
+    clips = [torch.randn(3, 4) * 1e5, torch.zeros(2, 4), torch.empty(0, 4), torch.randn(1, 4) * 1e-20]
+    owners = torch.arange(4).repeat_interleave(torch.tensor([len(rows) for rows in clips]))
+    halves, scales = half_precision_by_clip(torch.cat(clips), owners, len(clips))
+    alone = [half_precision(rows) for rows in clips]
+    assert torch.equal(halves, torch.cat([rows for rows, _ in alone]))
+    assert torch.equal(scales, torch.stack([scale for _, scale in alone]))

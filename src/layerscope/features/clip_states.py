@@ -33,23 +33,23 @@ class ClipStates:
         Summarised windows.
     frames : list of (Tensor, Tensor), each (frame, width) and ()
         At `FRAME_RATE`, where tracks are kept, or those that probes attend to: float16, and their scale.
-    sample : list of (Tensor, Tensor), each (row, width) and ()
-        The frames that are sampled, less the mean of the first window: float16, and their scale.
+    sample : list of Tensor, each (row, width)
+        The frames that are sampled.
     distances : list of Tensor, each (pair,)
         Of successive frames of one window.
     """
 
     pooled: list[Tensor]
     frames: list[Halves]
-    sample: list[Halves]
+    sample: list[Tensor]
     distances: list[Tensor]
 
     def on_cpu(self) -> ClipStates:
         """Return these states on the CPU."""
-        frames, sample = (
-            [(halves.cpu(), scale.cpu()) for halves, scale in part] for part in (self.frames, self.sample)
+        frames = [(halves.cpu(), scale.cpu()) for halves, scale in self.frames]
+        pooled, sample, distances = (
+            [layer.cpu() for layer in part] for part in (self.pooled, self.sample, self.distances)
         )
-        pooled, distances = ([layer.cpu() for layer in part] for part in (self.pooled, self.distances))
         return ClipStates(pooled, frames, sample, distances)
 
 
@@ -113,7 +113,14 @@ class Assembly:
         self.waiting = set(range(len(spans)))
         self.states: ClipStates | None = None
 
-    def take(self, number: int, pooled: list[Tensor], frames: list[Tensor], distances: list[Tensor]) -> None:
+    def places(self, number: int) -> NDArray[np.int64]:
+        """Return which frames of a window are sampled."""
+        # A frame whose middle lies past the window's last whole frame takes that last one.
+        return np.minimum(self.place[self.owner == number], self.counts[number] - 1)
+
+    def take(
+        self, number: int, pooled: list[Tensor], frames: list[Tensor], distances: list[Tensor], sample: list[Tensor]
+    ) -> None:
         """Take of each layer what a window left; one that was taken already changes nothing."""
         if number in self.waiting:
             if self.cutting.overlapping:
@@ -124,9 +131,7 @@ class Assembly:
                     self.kept[number] = [to_frame_rate(layer, FRAME_RATE, self.attended[number]) for layer in frames]
                 # Where the budget leaves less than a frame a clip, some clips have none.
                 if len(self.rows):
-                    # A frame whose middle lies past the window's last whole frame takes that last one.
-                    places = np.minimum(self.place[self.owner == number], self.counts[number] - 1)
-                    self.sample[number] = picked(frames, places)
+                    self.sample[number] = sample
                     self.distances[number] = distances
             self.waiting.remove(number)
         if not self.waiting and self.states is None:
@@ -171,13 +176,7 @@ class Assembly:
                 distances = [layer.new_empty(0) for layer in pooled]
             if self.attended:
                 self.tracks = [joined(layer) for layer in by_layer(self.kept[number] for number in windows)]
-        states = ClipStates(
-            pooled,
-            [half_precision(track) for track in self.tracks],
-            # Less the mean of the first window while still float32: a common offset would spend the digits of float16.
-            [half_precision(rows - means[0, : rows.shape[1]]) for rows, means in zip(sample, pooled, strict=True)],
-            distances,
-        )
+        states = ClipStates(pooled, [half_precision(track) for track in self.tracks], sample, distances)
         self.kept, self.pooled, self.sample, self.distances, self.tracks = {}, {}, {}, {}, []
         return states
 
@@ -196,12 +195,23 @@ def take_together(members: Sequence[tuple[Assembly, int]], layers: Sequence[Tens
     stitched = clip.cutting.overlapping
     # At once for all windows: on a GPU the calls cost more than the numbers.
     pooled = [] if stitched else [pool(layer, clip.pooling) for layer in layers]
-    frames, distances = list[Tensor](), list[Tensor]()
+    frames, distances, samples = list[Tensor](), list[Tensor](), list[Sequence[Tensor]]()
     if stitched or any(clip.attended or len(clip.rows) for clip, _ in members):
         frames = [to_frame_rate(layer, clip.encoder.frame_rate, clip.counts[number]) for layer in layers]
-        distances = [] if stitched else [frame_distances(layer) for layer in frames]
+        if not stitched:
+            distances = [frame_distances(layer) for layer in frames]
+            samples = sampled_together(members, frames)
     for row, (clip, number) in enumerate(members):
-        clip.take(number, *([layer[row] for layer in part] for part in (pooled, frames, distances)))
+        clip.take(number, *([layer[row] for layer in part] for part in (pooled, frames, distances, samples)))
+
+
+def sampled_together(members: Sequence[tuple[Assembly, int]], frames: Sequence[Tensor]) -> list[Sequence[Tensor]]:
+    """Return of each layer the frames that are sampled of each window, given those of all windows."""
+    places = [clip.places(number) for clip, number in members]
+    counts = [len(rows) for rows in places]
+    both = np.stack([np.arange(len(members)).repeat(counts), np.concatenate(places)])
+    window, place = upload(torch.from_numpy(both), frames[0].device)
+    return [layer[window, place].split(counts) for layer in frames]
 
 
 def picked(layers: Sequence[Tensor], rows: NDArray[np.int64]) -> list[Tensor]:
