@@ -13,10 +13,9 @@ from layerscope.encoders import Encoder
 from layerscope.encoders.conformer import ConformerModel
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.model_names import UNTRAINED_SIZES
-from layerscope.features.clip_states import Assembly, take_together
+from layerscope.features.clip_states import Assembly, finished, take_together
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.frame_sample import sampled_frames
-from layerscope.features.shard_writer import tensors_of
 from layerscope.features.windows import Cutting, frame_count
 
 RATE = 24_000
@@ -108,10 +107,14 @@ def test_all_is_done_on_the_device_and_nothing_waits(device, overlapping):
     layers = [layer.to(device) for layer in encoder.encode(torch.from_numpy(cut))]
     with NoForcedSteps():
         take_together([(clip, number) for number in range(len(cut))], layers)
-        tensors = tensors_of(encoder, [clip.states])
-    states = clip.states
-    assert {part.device.type for parts in tensors.values() for part in parts} == {device}
-    assert [rows.shape for rows in states.sample] == [(40, 5), (40, 3)]
+        (states,) = finished([clip])
+    tensors = [
+        *states.pooled,
+        *states.distances,
+        *(part for halves in (*states.frames, *states.sample) for part in halves),
+    ]
+    assert {tensor.device.type for tensor in tensors} == {device}
+    assert [halves.shape for halves, _ in states.sample] == [(40, 5), (40, 3)]
     assert len(states.distances[0]) == (124 if overlapping else 5 * 24)
     assert clip.tracks == []  # what is not kept is let go
 

@@ -14,10 +14,17 @@ from layerscope.encoders.device import upload
 from layerscope.encoders.encoder import Encoder
 from layerscope.errors import ModelError
 from layerscope.features.attended_frames import attended_counts
-from layerscope.features.pooling import Pooling, frame_distances, half_precision, pool, to_frame_rate
+from layerscope.features.pooling import (
+    Pooling,
+    frame_distances,
+    half_precision,
+    half_precision_by_clip,
+    pool,
+    to_frame_rate,
+)
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count, window_spans
 
-__all__ = ["Assembly", "ClipStates", "refuse_non_finite", "take_together"]
+__all__ = ["Assembly", "ClipStates", "finished", "refuse_non_finite", "take_together"]
 
 #: States in float16, and their scale: see `half_precision`.
 Halves = tuple[Tensor, Tensor]
@@ -33,23 +40,23 @@ class ClipStates:
         Summarised windows.
     frames : list of (Tensor, Tensor), each (frame, width) and ()
         At `FRAME_RATE`, where tracks are kept, or those that probes attend to: float16, and their scale.
-    sample : list of Tensor, each (row, width)
-        The frames that are sampled.
+    sample : list of (Tensor, Tensor), each (row, width) and ()
+        The frames that are sampled, less the mean of the first window: float16, and their scale.
     distances : list of Tensor, each (pair,)
         Of successive frames of one window.
     """
 
     pooled: list[Tensor]
     frames: list[Halves]
-    sample: list[Tensor]
+    sample: list[Halves]
     distances: list[Tensor]
 
     def on_cpu(self) -> ClipStates:
         """Return these states on the CPU."""
-        frames = [(halves.cpu(), scale.cpu()) for halves, scale in self.frames]
-        pooled, sample, distances = (
-            [layer.cpu() for layer in part] for part in (self.pooled, self.sample, self.distances)
+        frames, sample = (
+            [(halves.cpu(), scale.cpu()) for halves, scale in part] for part in (self.frames, self.sample)
         )
+        pooled, distances = ([layer.cpu() for layer in part] for part in (self.pooled, self.distances))
         return ClipStates(pooled, frames, sample, distances)
 
 
@@ -111,6 +118,8 @@ class Assembly:
         self.distances: dict[int, list[Tensor]] = {}
         self.tracks: list[Tensor] = []
         self.waiting = set(range(len(spans)))
+        #: Of each layer, in the order in which they were drawn; there once all windows are taken.
+        self.sampled: list[Tensor] = []
         self.states: ClipStates | None = None
 
     def places(self, number: int) -> NDArray[np.int64]:
@@ -150,7 +159,7 @@ class Assembly:
             track[begin:end] = layer[begin - first : end - first]
 
     def finish(self) -> ClipStates:
-        """Return what is left of the clip, and let go of its frames."""
+        """Return what is left of the clip but its sample, and let go of its frames."""
         windows = range(len(self.bounds))
         if self.cutting.overlapping:
             count = len(self.tracks[0])
@@ -176,9 +185,25 @@ class Assembly:
                 distances = [layer.new_empty(0) for layer in pooled]
             if self.attended:
                 self.tracks = [joined(layer) for layer in by_layer(self.kept[number] for number in windows)]
-        states = ClipStates(pooled, [half_precision(track) for track in self.tracks], sample, distances)
+        self.sampled = sample
+        states = ClipStates(pooled, [half_precision(track) for track in self.tracks], [], distances)
         self.kept, self.pooled, self.sample, self.distances, self.tracks = {}, {}, {}, {}, []
         return states
+
+
+def finished(clips: Sequence[Assembly]) -> list[ClipStates]:
+    """Return the states of clips, all of whose windows have been taken."""
+    states = [clip.states for clip in clips if clip.states]
+    counts = [len(clip.rows) for clip in clips]
+    owner = upload(torch.arange(len(clips)).repeat_interleave(torch.tensor(counts)), states[0].pooled[0].device)
+    for layer in range(len(states[0].pooled)):
+        rows = torch.cat([clip.sampled[layer] for clip in clips])
+        # Less the mean of the first window while still float32: a common offset would spend the digits of float16.
+        means = torch.stack([each.pooled[layer][0, : rows.shape[1]] for each in states])
+        halves, scales = half_precision_by_clip(rows - means[owner], owner, len(clips))
+        for each, part, scale in zip(states, halves.split(counts), scales, strict=True):
+            each.sample.append((part, scale))
+    return states
 
 
 def take_together(members: Sequence[tuple[Assembly, int]], layers: Sequence[Tensor]) -> None:

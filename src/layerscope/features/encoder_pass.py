@@ -25,7 +25,7 @@ from layerscope.encoders.own_encoder import author_answers, is_own, memory_fault
 from layerscope.errors import AudioError
 from layerscope.features.attended_frames import ATTENDED_RATE, MOST_ATTENDED, attended_of_clip
 from layerscope.features.batches import BatchSize, Window, encode_windows
-from layerscope.features.clip_states import Assembly, ClipStates, refuse_non_finite, take_together
+from layerscope.features.clip_states import Assembly, ClipStates, finished, refuse_non_finite, take_together
 from layerscope.features.decoding import (
     AHEAD_SECONDS,
     Ahead,
@@ -219,7 +219,8 @@ class Pass:
             cuts = zip(clips, windows, strict=True)
             together = [Window(clip, number, samples) for clip, cut in cuts for number, samples in enumerate(cut)]
             encode_windows(self.encoder, self.batch_size, together, finish)
-        return [clip.states for clip in clips if clip.states]
+        with memory_faults(self.encoder.name, f"a shard of {len(clips)} clips"):
+            return finished(clips)
 
     def missing(self, clips: pd.DataFrame, store: FeatureStore, sample: int = FRAMES_A_CLIP) -> dict[str, int]:
         """Return the keys of clips that the store lacks, and how many of the frames of each are to be sampled."""

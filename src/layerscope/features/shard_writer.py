@@ -13,13 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from layerscope.encoders.device import Arriving, upload
+from layerscope.encoders.device import Arriving
 from layerscope.encoders.encoder import Encoder
 from layerscope.features.clip_states import ClipStates, refuse_non_finite
-from layerscope.features.pooling import half_precision_by_clip
 from layerscope.features.store import ClipEntry, FeatureStore
 
-__all__ = ["Shard", "ShardWriter", "tensors_of"]
+__all__ = ["Shard", "ShardWriter"]
 
 
 class Shard:
@@ -88,18 +87,11 @@ def tensors_of(encoder: Encoder, clips: Sequence[ClipStates]) -> dict[str, list[
     """Return what of clips is kept, on their device: in one tensor, or clip by clip where that is much."""
     tensors: dict[str, list[Tensor]] = {}
     scales, sample_scales = [], []
-    device = clips[0].pooled[0].device
-    owners = np.arange(len(clips)).repeat([len(clip.sample[0]) for clip in clips])
-    first_windows = np.cumsum([0, *(len(clip.pooled[0]) for clip in clips)])[owners]
-    owner, first_window = (upload(torch.from_numpy(numbers), device) for numbers in (owners, first_windows))
     for position, layer in enumerate(encoder.layers):
-        pooled = torch.cat([clip.pooled[position] for clip in clips])
-        rows = torch.cat([clip.sample[position] for clip in clips])
-        # Less the mean of the first window while still float32: a common offset would spend the digits of float16.
-        halves, scale = half_precision_by_clip(rows - pooled[first_window, : rows.shape[1]], owner, len(clips))
-        tensors[f"pooled.{layer}"], tensors[f"sample.{layer}"] = [pooled], [halves]
-        sample_scales.append(scale)
+        tensors[f"pooled.{layer}"] = [torch.cat([clip.pooled[position] for clip in clips])]
         # Put together, frames would take their memory once more, and new memory takes longer than it does to write.
+        tensors[f"sample.{layer}"] = [clip.sample[position][0] for clip in clips]
+        sample_scales.append(torch.stack([clip.sample[position][1] for clip in clips]))
         if clips[0].frames:
             tensors[f"frames.{layer}"] = [clip.frames[position][0] for clip in clips]
             scales.append(torch.stack([clip.frames[position][1] for clip in clips]))
