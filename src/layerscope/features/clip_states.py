@@ -194,6 +194,8 @@ class Assembly:
 def finished(clips: Sequence[Assembly]) -> list[ClipStates]:
     """Return the states of clips, all of whose windows have been taken."""
     states = [clip.states for clip in clips if clip.states]
+    if not states:
+        return []
     counts = [len(clip.rows) for clip in clips]
     owner = upload(torch.arange(len(clips)).repeat_interleave(torch.tensor(counts)), states[0].pooled[0].device)
     for layer in range(len(states[0].pooled)):
