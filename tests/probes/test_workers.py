@@ -26,6 +26,27 @@ def test_an_error_ends_it_too():
     assert list(side_by_side(pow, [(2, 3)], workers=1)) == [8]
 
 
+DAEMON = """
+import multiprocessing
+from layerscope.probes.workers import side_by_side
+
+def cubes():
+    assert list(side_by_side(pow, [(2, 3), (3, 3)], workers=2)) == [8, 27]
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context("fork").Process(target=cubes, daemon=True)
+    process.start()
+    process.join()
+    raise SystemExit(process.exitcode)
+"""
+
+
+@pytest.mark.skipif(not FORKS, reason="a fork is safe on Linux alone")
+def test_a_process_that_may_start_none_works_alone_and_without_a_word():
+    done = subprocess.run([sys.executable, "-c", DAEMON], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 FORKED = """
 import multiprocessing, os, time
 import torch

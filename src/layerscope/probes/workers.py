@@ -92,6 +92,9 @@ def side_by_side(
     if workers != 1 and (pool := forked.get()):
         yield from pool.run(function, calls, workers, order)
         return
+    if multiprocessing.current_process().daemon:
+        # One that is not allowed processes of its own: joblib would warn, and do the same.
+        workers = 1
     starter = os.getpid()
     delayed = (joblib.delayed(work)(starter, function, arguments) for arguments in calls)
     # One thread each: together they take the cores that there are.
