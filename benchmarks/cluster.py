@@ -44,13 +44,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--clips", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=30.0, help="Of a clip.")
+    parser.add_argument(
+        "--rows", nargs="+", choices=ROWS, default=list(ROWS), help="Ratios need those of one and two cores."
+    )
     parser.add_argument("--study", nargs=3, metavar=("CLIPS", "OUT", "RAY"), help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     if asked.study:
         run_study(Path(asked.study[0]), Path(asked.study[1]), asked.study[2] or None)
         return
     with tempfile.TemporaryDirectory(prefix="layerscope-cluster-") as name:
-        compare_rows(Path(name), write_clips(Path(name) / "clips", asked.clips, asked.seconds))
+        compare_rows(Path(name), write_clips(Path(name) / "clips", asked.clips, asked.seconds), asked.rows)
 
 
 def write_clips(directory: Path, count: int, seconds: float) -> Path:
@@ -63,12 +66,13 @@ def write_clips(directory: Path, count: int, seconds: float) -> Path:
     return directory
 
 
-def compare_rows(place: Path, clips: Path) -> None:
-    """Run each row and print it."""
+def compare_rows(place: Path, clips: Path, rows: Sequence[str]) -> None:
+    """Run each of some rows and print it."""
     print("| | pass, s | trainings, s | processes killed | same tables and stores |\n|---|---|---|---|---|")
     seconds: dict[str, dict[str, float]] = {}
     wanted: dict[str, bytes] = {}
-    for row, (cores, victim) in ROWS.items():
+    for row in rows:
+        cores, victim = ROWS[row]
         out, cache = place / row.replace(" ", "-"), place / f"cache-{row.replace(' ', '-')}"
         environment = os.environ | {"LAYERSCOPE_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
         environment["LOKY_MAX_CPU_COUNT"] = str(cores or 1)
@@ -92,6 +96,8 @@ def compare_rows(place: Path, clips: Path) -> None:
             f"| {row} | {seconds[row]['pass']:.1f} | {seconds[row]['trainings']:.1f} | {len(killed)} | {same} |",
             flush=True,
         )
+    if {"cluster of one core", "cluster of two cores"} - set(rows):
+        return
     one, two = (seconds[f"cluster of {count}"] for count in ("one core", "two cores"))
     ratios = {name: one[name] / two[name] for name in one}
     print(f"\ntwo cores against one: pass {ratios['pass']:.2f}, trainings {ratios['trainings']:.2f}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -198,14 +198,15 @@ def finished(clips: Sequence[Assembly]) -> list[ClipStates]:
         return []
     counts = [len(clip.rows) for clip in clips]
     owner = upload(torch.arange(len(clips)).repeat_interleave(torch.tensor(counts)), states[0].pooled[0].device)
+    samples: list[list[Halves]] = [[] for _ in clips]
     for layer in range(len(states[0].pooled)):
         rows = torch.cat([clip.sampled[layer] for clip in clips])
         # Less the mean of the first window while still float32: a common offset would spend the digits of float16.
         means = torch.stack([each.pooled[layer][0, : rows.shape[1]] for each in states])
         halves, scales = half_precision_by_clip(rows - means[owner], owner, len(clips))
-        for each, part, scale in zip(states, halves.split(counts), scales, strict=True):
-            each.sample.append((part, scale))
-    return states
+        for sample, part, scale in zip(samples, halves.split(counts), scales, strict=True):
+            sample.append((part, scale))
+    return [replace(each, sample=sample) for each, sample in zip(states, samples, strict=True)]
 
 
 def take_together(members: Sequence[tuple[Assembly, int]], layers: Sequence[Tensor]) -> None:

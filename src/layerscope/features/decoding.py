@@ -24,8 +24,8 @@ from joblib.externals.loky import ProcessPoolExecutor
 from numpy.typing import NDArray
 
 from layerscope.data.audio import load, sound_digest
-from layerscope.errors import AudioError, ResourceError
-from layerscope.features.orphaned_workers import end_with
+from layerscope.errors import AudioError
+from layerscope.features.orphaned_workers import end_with, ended_from_outside
 from layerscope.features.shared_windows import shared, shared_places
 from layerscope.features.windows import Cutting
 
@@ -131,10 +131,7 @@ def decoders(workers: int, *, processes: bool) -> Iterator[Executor]:
             try:
                 yield executor
             except BrokenProcessPool as error:
-                raise ResourceError(
-                    "a process that decodes was ended from outside, as systems do when memory is short; the same "
-                    "command continues where it was, and LOKY_MAX_CPU_COUNT sets how many such processes there are"
-                ) from error
+                raise ended_from_outside("decodes") from error
             finally:
                 executor.end()
     else:

@@ -1,4 +1,4 @@
-"""Worker processes end with the one that started them."""
+"""Worker processes end with the one that started them, which is told when one of them ends before."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import threading
 import time
 from functools import cache
 
-__all__ = ["end_with"]
+from layerscope.errors import ResourceError
+
+__all__ = ["end_with", "ended_from_outside"]
 
 #: Seconds after which a worker looks again whether the process that started it lives.
 LOOK_EVERY = 1.0
@@ -27,3 +29,11 @@ def watch(starter: int) -> None:
     while os.getppid() == starter:
         time.sleep(LOOK_EVERY)
     os._exit(1)
+
+
+def ended_from_outside(work: str) -> ResourceError:
+    """Return the error of a worker that was ended while it had some work to do."""
+    return ResourceError(
+        f"a process that {work} was ended from outside, as systems do when memory is short; the same command continues "
+        "where it was, and LOKY_MAX_CPU_COUNT sets how many such processes there are"
+    )

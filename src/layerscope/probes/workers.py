@@ -23,8 +23,7 @@ import torch
 from joblib.externals.loky.backend.reduction import dumps
 from threadpoolctl import threadpool_limits
 
-from layerscope.errors import ResourceError
-from layerscope.features.orphaned_workers import end_with
+from layerscope.features.orphaned_workers import end_with, ended_from_outside
 
 __all__ = ["Order", "calls_elsewhere", "forked_early", "is_elsewhere", "side_by_side"]
 
@@ -155,10 +154,7 @@ class Forked:
                     begun = deque(sorted(begun, key=lambda future: future not in ready))
                 yield begun.popleft().result()
         except BrokenProcessPool as error:
-            raise ResourceError(
-                "a process that trains was ended from outside, as systems do when memory is short; the same command "
-                "continues where it was, and LOKY_MAX_CPU_COUNT sets how many such processes there are"
-            ) from error
+            raise ended_from_outside("trains") from error
         finally:
             for future in begun:
                 future.cancel()

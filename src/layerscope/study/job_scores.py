@@ -12,7 +12,7 @@ from layerscope.scores.evaluation import Entry, Evaluation, Outcome, score_outco
 from layerscope.study.options import Call
 from layerscope.targets.kind import Labels
 
-__all__ = ["Finished", "Study", "score_job", "splits_of"]
+__all__ = ["Finished", "Study", "score_job", "splits_of", "train"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,19 @@ class Finished:
     job: Job
     outcome: Outcome
     entries: list[Entry]
+
+
+def train(
+    jobs: Sequence[Job],
+    target: Target,
+    asked: Call,
+    keep: Path | None,
+    progress: Callable[[int], None] = lambda _: None,
+    seeds: Sequence[int] | None = None,
+) -> list[Outcome]:
+    """Train jobs with the seeds, the memory and on the device that were asked for, or with other seeds."""
+    device, seeds = find_device(asked.device), seeds or range(asked.seeds)
+    return run_jobs(jobs, target, seeds, keep, memory=asked.memory, progress=progress, device=device)
 
 
 @dataclass(frozen=True)
@@ -55,8 +68,7 @@ class Study:
         progress: Callable[[int], None] = lambda _: None,
     ) -> list[Outcome]:
         """Train jobs, on the trainings and seeds of the task or on others."""
-        target, seeds, device = target or self.target, seeds or range(self.asked.seeds), find_device(self.asked.device)
-        return run_jobs(jobs, target, seeds, self.keep, memory=self.asked.memory, progress=progress, device=device)
+        return train(jobs, target or self.target, self.asked, self.keep, progress, seeds)
 
     def score(self, jobs: Sequence[Job]) -> list[Finished]:
         """Train and score jobs."""

@@ -20,19 +20,19 @@ from layerscope.data.deformations import Deformation, read_deformations
 from layerscope.data.leaks import group_codes
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.encoders import Encoder
-from layerscope.encoders.device import find_device
 from layerscope.encoders.model_names import without_seed
 from layerscope.errors import DataError
 from layerscope.features.deformed_pass import DeformedPass, deformed_key, side_by_side
 from layerscope.features.pooling import POOLINGS
 from layerscope.features.store import FeatureStore
-from layerscope.probes.fitting import Job, plan_jobs, run_jobs
+from layerscope.probes.fitting import Job, plan_jobs
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
 from layerscope.scores.resampling import LEVEL, best_set, interval
 from layerscope.scores.robustness_table import LEFT_OUT_COLUMNS, ROBUSTNESS_COLUMNS, Robustness
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
 from layerscope.scores.tabulate import summary_row
 from layerscope.study.extraction import Stores
+from layerscope.study.job_scores import train
 from layerscope.study.options import Plan
 from layerscope.study.progress import Progress
 from layerscope.study.ray_cluster import Cluster
@@ -232,15 +232,7 @@ def score_deformed(
     features, target = features_and_target(tested.task, labels, both, clips, parts, plan.pooling)
     jobs = [job for job in plan_jobs(features, probes_of(plan)) if job.chosen.name in SINGLE_INPUTS]
     with progress.task(f"training for deformed clips, {tested.task.name}", len(jobs), "inputs") as step:
-        outcomes = run_jobs(
-            jobs,
-            target,
-            range(plan.seeds),
-            keep,
-            memory=plan.memory,
-            progress=lambda finished: step(finished, 0.0),
-            device=find_device(plan.device),
-        )
+        outcomes = train(jobs, target, plan, keep, lambda finished: step(finished, 0.0))
     table = []
     for deformation, rows in usable.items():
         scored = score_jobs(

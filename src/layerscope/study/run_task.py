@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from layerscope.data.leaks import disputed_sounds, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, parts_of, refuse_unlearnable
-from layerscope.encoders.device import find_device
 from layerscope.features.clip_features import Features
 from layerscope.features.stored_features import pooled_features
-from layerscope.probes.fitting import Job, Target, clip_part, plan_jobs, run_jobs
+from layerscope.probes.fitting import Job, Target, clip_part, plan_jobs
 from layerscope.probes.frame_targets import frame_features, plan_tracks
 from layerscope.probes.inputs import Input
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
@@ -30,7 +29,7 @@ from layerscope.study.controls import score_controls
 from layerscope.study.extraction import Stores
 from layerscope.study.few_labels import left_out, score_few_labels
 from layerscope.study.further_inputs import further_inputs
-from layerscope.study.job_scores import Finished, Study, score_job, splits_of
+from layerscope.study.job_scores import Finished, Study, score_job, splits_of, train
 from layerscope.study.options import Call
 from layerscope.study.predictions import predictions_of, splits_of_clips
 from layerscope.study.progress import Progress, Step
@@ -136,15 +135,7 @@ def probe_features(
     features, others = distinct_networks(features)
     jobs = plan_jobs(features, asked.probe, asked.layers_as)
     with progress.task(f"training, {task.name}", len(jobs), "inputs") as step:
-        outcomes = run_jobs(
-            jobs,
-            target,
-            range(asked.seeds),
-            keep,
-            memory=asked.memory,
-            progress=lambda finished: step(finished, 0.0),
-            device=find_device(asked.device),
-        )
+        outcomes = train(jobs, target, asked, keep, lambda finished: step(finished, 0.0))
     groups = group_codes(clips)
     units = group_codes(clips[["group"]]) if task.task and task.task.unit == "group" else None
     splits = evaluations_of(target, labels, groups, units, asked.split_seed)
