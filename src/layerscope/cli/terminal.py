@@ -301,6 +301,8 @@ def print_encoders(models: Models) -> None:
 
 def print_task_check(task: Any) -> None:
     """Print what a run would meet in one task."""
+    from layerscope.report.cautions import disputed, never_trained
+
     clips, labels = task.dataset.clips, task.labels
     side = "split" if "split" in clips else "fold"
 
@@ -325,12 +327,8 @@ def print_task_check(task: Any) -> None:
     if task.few_labels_left_out:
         print_lines([f"  not asked with few labels: {task.few_labels_left_out}"])
     if task.never_trained:
-        from layerscope.report.sentences import never_trained
-
         print_lines([f"  warning: {never_trained(task.never_trained)}"])
     if task.disputed:
-        from layerscope.report.sentences import disputed
-
         print_lines([f"  warning: {disputed(task.disputed)}"])
     kinds = reasons_by_kind(task.dataset.skipped)
     for reasons in kinds[:MOST_REASONS]:

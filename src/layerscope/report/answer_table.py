@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from layerscope.report.sentences import describe, input_name, layer_list, metric_name, number, span
+from layerscope.report.wording import describe, input_name, layer_list, metric_name, number, span
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained
 from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import Comparison, Results

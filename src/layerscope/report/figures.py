@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from layerscope.report.figure_style import INK, MUTED, cycle, drawing, new_figure
-from layerscope.report.sentences import in_percent, metric_name
+from layerscope.report.wording import in_percent, metric_name
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import WIDE_INPUTS, Results
 from layerscope.tasks import published_rows

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from layerscope.report.figure_style import MUTED, SERIES, cycle, drawing, new_figure
-from layerscope.report.sentences import in_percent, score_name
+from layerscope.report.wording import in_percent, score_name
 from layerscope.scores.against_controls import chance_of
 from layerscope.scores.layer_selection import preferred_probe
 from layerscope.scores.score_table import Results

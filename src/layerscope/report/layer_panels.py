@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from layerscope.report.answer_table import score_bar
 from layerscope.report.panels import Curve, Frame, frame_of, panel
-from layerscope.report.sentences import in_percent, input_name, metric_name, number, score_name, span
+from layerscope.report.wording import in_percent, input_name, metric_name, number, score_name, span
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import SINGLE_INPUTS, Results, wide_inputs
 from layerscope.similarity.label_free import SCORES

@@ -8,7 +8,7 @@ from itertools import combinations
 from markupsafe import Markup
 
 from layerscope.report.answer_table import difference_bar, widest_of
-from layerscope.report.sentences import number, span
+from layerscope.report.wording import number, span
 from layerscope.scores.layer_selection import chosen_layer
 from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import Results

@@ -45,7 +45,7 @@ from layerscope.report.paper_tables import (
 )
 from layerscope.report.reach_figures import reach_curves, reach_panels, reach_sentences
 from layerscope.report.robustness_panels import deformed_section
-from layerscope.report.sentences import CHECK_ORDER, Advice, advise, input_name, metric_name, number, seeds_text, span
+from layerscope.report.sentences import CHECK_ORDER, Advice, advise, seeds_text
 from layerscope.report.sets_and_plain import (
     beyond_record,
     beyond_section,
@@ -55,6 +55,7 @@ from layerscope.report.sets_and_plain import (
     sets_table,
 )
 from layerscope.report.shaded_tables import agreement_table, similarity_table, task_table
+from layerscope.report.wording import input_name, metric_name, number, span
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.learning_curve import FewLabels
 from layerscope.scores.robustness_table import Robustness

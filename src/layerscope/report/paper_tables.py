@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from layerscope.report.sentences import input_name, layer_list, metric_name, number, span
+from layerscope.report.wording import input_name, layer_list, metric_name, number, span
 from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_beside
 from layerscope.scores.rank_correlation import rank_correlation
 from layerscope.scores.score_table import WIDE_INPUTS, Results, wide_inputs

@@ -11,7 +11,7 @@ from layerscope.data.deformations import DEFORMATIONS, Deformation
 from layerscope.data.reasons import reasons_by_kind
 from layerscope.report.layer_panels import COLOURS, Panel, frame_near, pictured
 from layerscope.report.panels import Curve
-from layerscope.report.sentences import input_name, layer_list, number, span
+from layerscope.report.wording import input_name, layer_list, number, span
 from layerscope.scores.robustness_table import Robustness
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
 from layerscope.scores.verdict import decide

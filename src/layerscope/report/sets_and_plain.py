@@ -12,7 +12,7 @@ import pandas as pd
 from layerscope.probes.inputs import name_of_set
 from layerscope.report.layer_panels import Panel
 from layerscope.report.panels import Curve, frame_of, panel
-from layerscope.report.sentences import describe, in_percent, input_name, layer_list, metric_name, number, span
+from layerscope.report.wording import describe, in_percent, input_name, layer_list, metric_name, number, span
 from layerscope.scores.beyond_plain import BeyondPlain, beyond_plain, preferred_beyond
 from layerscope.scores.layer_selection import Choice, choose_among, choose_row
 from layerscope.scores.score_table import CONTROL_INPUTS, SINGLE_INPUTS, Results

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from layerscope.report.heat_maps import COLOURS, UNTOLD, ink_on, measure_name, short_number, task_scores
-from layerscope.report.sentences import number, span
+from layerscope.report.wording import number, span
 from layerscope.scores.probe_agreement import ProbePair, pairs_of_probes
 from layerscope.scores.score_table import Results
 from layerscope.scores.verdict import Verdict

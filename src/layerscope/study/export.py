@@ -49,7 +49,9 @@ from layerscope.probes.fitting import (
     train_part,
 )
 from layerscope.probes.inputs import set_named
-from layerscope.report.sentences import cautions_about, headline, input_name, metric_name, number, span
+from layerscope.report.cautions import cautions_about
+from layerscope.report.sentences import headline
+from layerscope.report.wording import input_name, metric_name, number, span
 from layerscope.scores.evaluation import Outcome
 from layerscope.scores.layer_selection import choose_row
 from layerscope.scores.score_table import BESIDE_PLAIN, CONTROL_INPUTS, SEARCHED, SINGLE_INPUTS, Results, is_set
