@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from layerscope.report.layer_panels import COLOURS, Panel, frame_near
-from layerscope.report.panels import Curve, panel
+from layerscope.report.layer_panels import frame_near
+from layerscope.report.panels import COLOURS, Curve, Panel, panel
 from layerscope.report.wording import in_percent, input_name, layer_list, metric_name, number, span
 from layerscope.scores.layer_selection import choose, chosen_layer
 from layerscope.scores.learning_curve import FewLabels

@@ -9,8 +9,8 @@ import pandas as pd
 
 from layerscope.data.deformations import DEFORMATIONS, Deformation
 from layerscope.data.reasons import reasons_by_kind
-from layerscope.report.layer_panels import COLOURS, Panel, frame_near, pictured
-from layerscope.report.panels import Curve
+from layerscope.report.layer_panels import frame_near
+from layerscope.report.panels import COLOURS, Curve, Panel, pictured
 from layerscope.report.wording import input_name, layer_list, number, span
 from layerscope.scores.robustness_table import Robustness
 from layerscope.scores.score_table import SINGLE_INPUTS, Results

@@ -10,8 +10,7 @@ from typing import Any
 import pandas as pd
 
 from layerscope.probes.inputs import name_of_set
-from layerscope.report.layer_panels import Panel
-from layerscope.report.panels import Curve, frame_of, panel
+from layerscope.report.panels import Curve, Panel, frame_of, panel
 from layerscope.report.wording import describe, in_percent, input_name, layer_list, metric_name, number, span
 from layerscope.scores.beyond_plain import BeyondPlain, beyond_plain, preferred_beyond
 from layerscope.scores.layer_selection import Choice, choose_among, choose_row

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from layerscope.scores.score_table import PLAIN_INPUTS, SEARCHED, Comparison, is_set
+from layerscope.similarity.measures import MEASURES
 from layerscope.targets import metric_named
 
 __all__ = [
-    "describe", "difference", "in_percent", "input_name", "layer_list", "metric_name", "number", "score_name",
-    "sentence", "span",
+    "describe", "difference", "in_percent", "input_name", "layer_list", "measure_name", "metric_name", "number",
+    "score_name", "sentence", "span",
 ]  # fmt: skip
 
 
@@ -107,3 +108,8 @@ def difference(metric: str, comparison: Comparison) -> str:
         f"{number(metric, comparison.difference, signed=True)}{unit} "
         f"{span(metric, comparison.low, comparison.high, signed=True)}, {comparison.verdict}"
     )
+
+
+def measure_name(measure: str) -> str:
+    """Return a measure as a title needs it, without what stands in brackets."""
+    return MEASURES[measure].partition(" (")[0]
