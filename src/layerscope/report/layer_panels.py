@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from layerscope.report.answer_table import score_bar
 from layerscope.report.panels import COLOURS, Curve, Frame, Panel, frame_of, panel
-from layerscope.report.wording import in_percent, input_name, metric_name, number, span
+from layerscope.report.wording import in_percent, input_name, metric_name, number, with_interval
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import SINGLE_INPUTS, Results, wide_inputs
 from layerscope.tasks import highest_published
@@ -87,7 +87,7 @@ def frame_near(curves: Sequence[Curve], metric: str, also: Sequence[float], floo
     """Return the frame of a task's panels; far below the scores, the floor would only flatten them."""
 
     def write(value: float, low: float, high: float) -> str:
-        return f"{number(metric, value)} {span(metric, low, high)}" if low == low else number(metric, value)
+        return with_interval(metric, value, low, high) if low == low else number(metric, value)
 
     def tick(value: float) -> str:
         return f"{100 * value:g}" if in_percent(metric) else f"{value:g}".replace("-", "−")
@@ -113,7 +113,7 @@ def rows_beside(results: Results, probe: str) -> list[Row]:
     best = rows[rows.model.isin(plain) & rows.chosen & rows.input.isin(SINGLE_INPUTS)]
     table = [
         Row(f"{row.model}, {input_name(row)}", bar(row.value, row.ci_low, row.ci_high, results.facts["chance"]),
-            f"{number(metric, row.value)} {span(metric, row.ci_low, row.ci_high)}")
+            with_interval(metric, row.value, row.ci_low, row.ci_high))
         for _, row in pd.concat([wide, best]).iterrows()
     ]  # fmt: skip
     for name, value in highest_published(task, metric).items():

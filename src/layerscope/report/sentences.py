@@ -7,7 +7,16 @@ from dataclasses import dataclass
 import pandas as pd
 
 from layerscope.report.cautions import cautions_about, counted_as
-from layerscope.report.wording import describe, difference, in_percent, layer_list, metric_name, number, sentence, span
+from layerscope.report.wording import (
+    describe,
+    difference,
+    in_percent,
+    layer_list,
+    metric_name,
+    number,
+    sentence,
+    with_interval,
+)
 from layerscope.scores.against_controls import (
     beats_controls,
     beats_permutations,
@@ -252,7 +261,7 @@ def held_against_chance(results: Results, row: pd.Series) -> list[str]:
 def score_text(row: pd.Series) -> str:
     """Return the score of a row of the summary, with its interval, probe and clips."""
     return (
-        f"{metric_name(row.metric)} {number(row.metric, row.value)} {span(row.metric, row.ci_low, row.ci_high)} "
+        f"{metric_name(row.metric)} {with_interval(row.metric, row.value, row.ci_low, row.ci_high)} "
         f"with the {row.probe} probe on {row.n} test clips, {row.seeds} training{'s' if row.seeds > 1 else ''}"
     )
 

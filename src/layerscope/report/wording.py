@@ -9,8 +9,8 @@ from layerscope.similarity.measures import MEASURES
 from layerscope.targets import metric_named
 
 __all__ = [
-    "describe", "difference", "in_percent", "input_name", "layer_list", "measure_name", "metric_name", "number",
-    "score_name", "sentence", "span",
+    "describe", "difference", "gap_text", "in_percent", "input_name", "layer_list", "measure_name", "metric_name",
+    "number", "score_name", "sentence", "span", "with_interval",
 ]  # fmt: skip
 
 
@@ -53,6 +53,25 @@ def span(metric: str, low: float, high: float, *, signed: bool = False) -> str:
     if signed and not any(bound.strip("+−0.") for bound in bounds):
         return "[alike in every resample]"
     return f"[{', '.join(bounds)}]"
+
+
+def with_interval(
+    metric: str, value: float, low: float, high: float, *, signed: bool = False, unit: bool = False
+) -> str:
+    """Return a score or a difference with its interval, and with its unit where that does not go without saying.
+
+    Examples
+    --------
+    >>> with_interval("accuracy", 0.05, -0.01, 0.11, signed=True, unit=True)
+    '+5.0 points [−1.0, +11.0]'
+    """
+    points = " points" if unit and in_percent(metric) else ""
+    return f"{number(metric, value, signed=signed)}{points} {span(metric, low, high, signed=signed)}"
+
+
+def gap_text(metric: str, gap: Comparison, *, unit: bool = False) -> str:
+    """Return a paired difference with its interval."""
+    return with_interval(metric, gap.difference, gap.low, gap.high, signed=True, unit=unit)
 
 
 def layer_list(layers: list[int]) -> str:
@@ -103,11 +122,7 @@ def describe(row: pd.Series) -> str:
 
 def difference(metric: str, comparison: Comparison) -> str:
     """Return a difference with its interval and verdict."""
-    unit = " points" if in_percent(metric) else ""
-    return (
-        f"{number(metric, comparison.difference, signed=True)}{unit} "
-        f"{span(metric, comparison.low, comparison.high, signed=True)}, {comparison.verdict}"
-    )
+    return f"{gap_text(metric, comparison, unit=True)}, {comparison.verdict}"
 
 
 def measure_name(measure: str) -> str:
