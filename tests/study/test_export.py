@@ -17,7 +17,7 @@ from test_score_table import entry
 from test_verdict import results_of
 
 from conftest import LINEAR_STUDY, ONE_PERMUTATION, TWO_RATES, write_tone
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.errors import DataError, UsageError
 from layerscope.features.layer_features import LayerFeatures
