@@ -16,7 +16,8 @@ from layerscope.scores.combine import combine, names_by_window, renamed
 from layerscope.scores.concept_scores import ConceptMaps
 from layerscope.scores.learning_curve import FewLabels
 from layerscope.scores.robustness_table import ROBUSTNESS_FILES, Robustness
-from layerscope.scores.score_table import FEW_LABELS, write_csv
+from layerscope.scores.score_files import write_csv
+from layerscope.scores.score_table import FEW_LABELS
 from layerscope.scores.score_table import Results as ScoreTable
 from layerscope.similarity.measures import Similarities
 from layerscope.study.predictions import read_predictions
