@@ -11,5 +11,5 @@ def test_a_record_is_read_with_the_tables_that_it_was_written_with_alone(tmp_pat
     assert read_record(tmp_path / "record.json", "are strangers") == ({"clips": 2}, ["scores.csv"])
     assert read_csv(tmp_path / "scores.csv").model.tolist() == ["NA", "2024"]
     write_csv(tmp_path / "scores.csv", pd.DataFrame({"model": ["a"]}))
-    with pytest.raises(DataError, match="scores.csv and record.json are strangers"):
+    with pytest.raises(DataError, match=r"scores\.csv and record\.json are strangers"):
         read_record(tmp_path / "record.json", "are strangers")
