@@ -19,7 +19,7 @@ import torch
 
 from layerscope.report.conclusions import one_for_all
 from layerscope.report.paper_tables import as_markdown
-from layerscope.report.sentences import difference, metric_name, number, span
+from layerscope.report.wording import difference, metric_name, number, span
 from layerscope.scores.layer_selection import best_plain, chosen_layer
 from layerscope.scores.score_table import Results
 from layerscope.study.demo import ENCODERS, SECONDS, Clock, demo

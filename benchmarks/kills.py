@@ -41,7 +41,7 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file
 
-from layerscope.cli.commands import main as layerscope
+from layerscope.cli.entry_point import main as layerscope
 from layerscope.cli.interrupts import INTERRUPTED
 from layerscope.data.label_tables import Record
 from layerscope.encoders import load_encoder

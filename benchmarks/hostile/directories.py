@@ -24,7 +24,6 @@ import transformers
 from safetensors.numpy import load_file
 
 from benchmarks.hostile.trials import Trial
-from layerscope.cli.commands import write_page
 from layerscope.encoders import load_encoder
 from layerscope.features.encoder_pass import Pass
 from layerscope.predictor.predict import load_predictor
@@ -36,6 +35,7 @@ from layerscope.study.compare import compare
 from layerscope.study.export import export
 from layerscope.study.options import Comparison, make_plan
 from layerscope.study.run import run
+from layerscope.study.run_pages import write_page
 from layerscope.toymusic.composed_dataset import write_notes
 
 __all__ = ["SUBJECTS", "trials"]

@@ -1,5 +1,5 @@
 """`python -m layerscope` is `layerscope`."""
 
-from layerscope.cli.commands import main
+from layerscope.cli.entry_point import main
 
 main()

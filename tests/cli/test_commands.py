@@ -20,7 +20,7 @@ from test_run import leaking_table
 from conftest import write_tone
 from layerscope import probe
 from layerscope.cli import commands
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import give_libraries_a_place, guarded
 from layerscope.cli.terminal import shown_progress
 from layerscope.errors import ModelError
 from layerscope.study.options import Comparison, Plan
@@ -431,11 +431,11 @@ def test_libraries_keep_their_files_elsewhere_where_the_home_cannot_be_written(t
         monkeypatch.setenv(name, "")  # so that what is set below is taken back
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    commands.give_libraries_a_place()
+    give_libraries_a_place()
     assert "NUMBA_CACHE_DIR" not in os.environ
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("HOME", str(tmp_path / "file"))
-    commands.give_libraries_a_place()
+    give_libraries_a_place()
     assert os.access(os.environ["NUMBA_CACHE_DIR"], os.W_OK)
     assert os.environ["MPLCONFIGDIR"] == os.environ["NUMBA_CACHE_DIR"]
 

@@ -96,7 +96,7 @@ def test_workers_end_with_a_main_process_that_is_killed_alone(tones, tmp_path):
 def test_an_interrupt_ends_a_command_whatever_becomes_of_it(how, tmp_path):
     (tmp_path / "hang.py").write_text(f"""
 import threading, time
-from layerscope.cli import commands as cli
+from layerscope.cli import entry_point as cli
 
 def hang(arguments):
     lock = threading.Lock()

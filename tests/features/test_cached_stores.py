@@ -1,6 +1,6 @@
 import numpy as np
 
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 from layerscope.features.cached_stores import cached_stores, prune
 from layerscope.features.store import ClipEntry, FeatureStore
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from conftest import write_tone
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 from layerscope.predictor.answer_files import (
     Answered,
     answer_files,

@@ -195,7 +195,7 @@ def assert_axe_finds_nothing(tab, page, axe, width, *, dark):
 
 @pytest.mark.slow
 def test_fourteen_tasks_of_two_models_open_in_a_second(tab, tmp_path, monkeypatch):
-    monkeypatch.setattr("layerscope.report.page.DPI", 20)  # of pictures beside the page
+    monkeypatch.setattr("layerscope.report.page_files.DPI", 20)  # of pictures beside the page
     tasks = [f"task {number}" for number in range(14)]
     page = tmp_path / "report.html"
     write_report(made_study(tasks, layers=13), page, made_similarities(layers=13))

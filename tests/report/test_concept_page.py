@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from layerscope.report.concept_page import moved_table, sentences, told_table, write_concept_page
-from layerscope.report.heat_maps import UNTOLD
+from layerscope.report.shaded_tables import UNTOLD
 
 FACTS = {"clips": 10, "minutes": 1.0, "motifs": 2, "models": {}}
 

@@ -1,8 +1,7 @@
 import pandas as pd
-import pytest
-from made_study import made_similarities, made_study
+from made_study import made_study
 
-from layerscope.report.layer_panels import descriptor_panels, floor_of, label_free_panels, layer_panels, rows_beside
+from layerscope.report.layer_panels import floor_of, layer_panels, rows_beside
 
 
 def task(**given):
@@ -40,12 +39,3 @@ def test_inputs_of_all_layers_and_plain_features_stand_beside():
     rows = rows_beside(task(models=("m",)), "mlp")
     assert [row.name for row in rows] == ["m, last", "m, weighted", "m, concat", "mel, mean"]
     assert rows[1].text.startswith("75.0 [")
-
-
-@pytest.mark.parametrize(("panels", "titles", "lines"), [
-    (descriptor_panels(made_similarities(), "cka"), ["m", "n"], ["mel", "chroma"]),
-    (label_free_panels(made_similarities())[:1], ["rank"], ["m", "n"]),
-])  # fmt: skip
-def test_a_comparison_has_a_line_a_descriptor_or_model(panels, titles, lines):
-    assert [panel.title for panel in panels][:1] == titles[:1] or titles == ["rank"]
-    assert [name for _, name in panels[0].lines] == lines

@@ -65,7 +65,7 @@ def words(text):
 
 
 def test_a_page_of_twelve_tasks_is_read_in_minutes(tmp_path, monkeypatch):
-    monkeypatch.setattr("layerscope.report.page.DPI", 20)  # of pictures beside the page
+    monkeypatch.setattr("layerscope.report.page_files.DPI", 20)  # of pictures beside the page
     write_report(made_study([f"task {number}" for number in range(12)], probes=("mlp",)), tmp_path / "report.html")
     text = (tmp_path / "report.html").read_text()
     # The answers of twelve tasks, two models and a plain feature in at most 1,200 words.

@@ -1,10 +1,9 @@
 from dataclasses import replace
 
-import pytest
 from made_study import made_study
 from test_score_table import entry
 
-from layerscope.report.sentences import advise, layer_list, metric_name, number, seeds_text
+from layerscope.report.sentences import advise, seeds_text
 from layerscope.scores.score_table import Results
 from layerscope.scores.tabulate import tabulate
 
@@ -60,17 +59,6 @@ def test_a_plain_feature_that_loses_nothing_is_recommended():
     assert advise(study(plain=0.95)).headline == (
         "Use a plain feature, mel (mean over time): no layer is better by 2.0 points or more."
     )
-
-
-def test_sounds_with_two_labels_and_skipped_clips_are_said():
-    sounds = [f"a/{number}.wav and b/{number}.wav" for number in range(12)]
-    results = results_of(
-        entry(0, 0.5, 0.5), entry(0, 0.4, 0.4, model="mel", input="mean"), models=MODELS, disputed=sounds, skipped=2
-    )
-    cautions = " ".join(advise(results).cautions)
-    assert "12 sounds have different labels under different names: a/0.wav and b/0.wav; a/1.wav" in cautions
-    assert "; and 6 more." in cautions
-    assert "2 clips were not used; see skipped.csv for the reason." in cautions
 
 
 def test_what_is_not_told_apart_is_undecided():
@@ -158,13 +146,6 @@ def test_probes_that_disagree_are_said_to():
     ) in reasons((0.8, 0.801), (0.801, 0.8))
 
 
-def test_inputs_of_all_layers_that_win_are_a_caution():
-    results = results_of(entry(0, 0.8, 0.6), entry(None, 0.7, 0.9, input="concat"), models=MODELS)
-    caution = "Where one layer is not all that can be had: layer 0 of m scores less than all layers of m side by side."
-    assert caution in advise(results).cautions
-    assert not any("not all that can be had" in caution for caution in advise(study(plain=0.6)).cautions)
-
-
 def test_few_clips_are_not_said_to_be_hopeless():
     results = results_of(entry(0, 0.8, 0.8), models=MODELS, test_groups=6)
     results.summary[["ci_low", "ci_high"]] = float("nan")
@@ -190,34 +171,3 @@ def test_without_a_trained_model_nothing_is_claimed_of_one():
     advice = advise(results_of(entry(0, 0.6, 0.6, model="mel", input="mean"), models={"mel": {"baseline": True}}))
     assert advice.headline == "Use a plain feature, mel (mean over time): it beats chance and shuffled labels."
     assert "No trained model was studied; this says nothing about one." in advice.cautions
-
-
-def test_cautions_name_what_limits_the_claims():
-    advice = advise(
-        results_of(entry(0, 0.6, 0.6), models={"m": {}}, test_groups=6, leaks=["group 'a' is in train and test"],
-                   absent_tags=["rock"], note="A note.", rare=["oboe"], majority=0.9, grouped=False,
-                   never_trained={"new": 9}, shifted={"b": [0.1, 0.5]})
-    )  # fmt: skip
-    assert "A note." in advice.cautions
-    assert any("Fewer than 10 clips in all: “oboe”" in caution for caution in advice.cautions)
-    assert any("90 % of the clips are of one class" in caution for caution in advice.cautions)
-    assert any("“new” (9 test clips) is in no training clip, so" in caution for caution in advice.cautions)
-    assert any("“b” 50 % (10 % of the training clips)" in caution for caution in advice.cautions)
-    assert any("No groups were given" in caution for caution in advice.cautions)
-    assert any("6 independent groups are tested, too few for intervals" in caution for caution in advice.cautions)
-    assert any("group 'a' is in train and test" in caution for caution in advice.cautions)
-    assert any("rock" in caution for caution in advice.cautions)
-
-
-@pytest.mark.parametrize(("layers", "text"), [([0], "0"), ([0, 1], "0–1"), ([0, 2, 3, 4, 9], "0, 2–4, 9"), ([], "")])
-def test_layers_are_listed_in_runs(layers, text):
-    assert layer_list(layers) == text
-
-
-def test_numbers_are_written_as_in_papers():
-    assert number("accuracy", 0.8234) == "82.3"
-    assert number("accuracy", -0.05, signed=True) == "−5.0"
-    assert number("r2", 0.6123) == "0.612"
-    assert number("r2:valence", 0.1, signed=True) == "+0.100"
-    assert number("accuracy", float("nan")) == "undefined"
-    assert (metric_name("r2:valence"), metric_name("roc_auc")) == ("R² of valence", "ROC-AUC")

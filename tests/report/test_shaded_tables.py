@@ -1,9 +1,20 @@
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
+import pytest
 from made_study import made_similarities, made_study
 from test_probe_agreement import ORDERS, study
 
-from layerscope.report.heat_maps import UNTOLD
-from layerscope.report.shaded_tables import agreement_table, similarity_table, task_table
+from layerscope.report.shaded_tables import (
+    UNTOLD,
+    agreement_table,
+    ink_on,
+    short_number,
+    similarity_table,
+    task_scores,
+    task_table,
+)
 from layerscope.scores.verdict import decide
 
 
@@ -55,3 +66,23 @@ def test_probes_that_prefer_different_layers_are_held_against_each_other():
     assert agreement_table(two, decide(two, "a")) is None
     agreeing = made_study(("a",), ("m",), layers=5, probes=("mlp", "linear", "knn"))
     assert agreement_table(agreeing, decide(agreeing, "a")) is None
+
+
+def test_what_shuffled_labels_score_as_well_is_not_told_apart_from_chance():
+    study = made_study(("a",), best={"a": 0})
+    rows = study.table[(study.table.split == "test") & (study.table.layer == 0)].assign(input="shuffled", value=0.65)
+    shades = task_scores(replace(study, table=pd.concat([study.table, rows])), "a", ["m"]).shade
+    # Scores of .8, .7, .6 and .5, chance .5; the interval of .7 begins below .65.
+    np.testing.assert_allclose(shades, [0.6, np.nan, np.nan, np.nan], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [("accuracy", 0.847, "85"), ("r2", 0.613, ".61"), ("r2", -0.25, "−.25"), ("r2", 1.0, "1.00")],
+)
+def test_numbers_fit_their_cells(metric, value, text):
+    assert short_number(metric, value) == text
+
+
+def test_ink_is_read_on_both_ends():
+    assert (ink_on(0.0), ink_on(1.0)) == ("#ffffff", "#000000")

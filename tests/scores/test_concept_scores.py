@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from layerscope import Features, probe
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 from layerscope.scores.concept_scores import ConceptMaps, concept_scores
 
 GROUPS, FOLDS = 16, 8

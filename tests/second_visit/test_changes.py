@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from conftest import write_tone
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 from layerscope.errors import DataError
 from layerscope.scores.score_table import Results
 from layerscope.study.compare import compare

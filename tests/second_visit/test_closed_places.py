@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from conftest import TWO_WORKERS, write_tone
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 from layerscope.errors import DataError, ResourceError
 
 QUICK = "--baseline mel --probe closed --seeds 1"
@@ -38,7 +38,7 @@ PLAIN = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() ==
 #: All in one process, since each would import torch.
 CALLS = """
 import contextlib, io, json, os, sys
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 
 for call, cache in json.load(sys.stdin):
     os.environ["LAYERSCOPE_CACHE"] = cache

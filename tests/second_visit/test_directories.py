@@ -10,7 +10,7 @@ import pytest
 
 from conftest import write_tone
 from layerscope.atomic_files import new_directory, owned_directory, read_header, read_tensors, write_tensors
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 from layerscope.errors import DataError, ResourceError, UsageError
 from layerscope.scores.score_table import Results
 from layerscope.study.demo import demo

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from conftest import write_tone
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 from layerscope.predictor import answer_files
 from layerscope.study.export import export
 from layerscope.study.options import make_plan

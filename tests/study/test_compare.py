@@ -8,7 +8,6 @@ import torch
 from made_views import sums_of_rows
 
 from conftest import write_tone
-from layerscope.cli.commands import write_page
 from layerscope.data.audio import load
 from layerscope.encoders import load_encoder
 from layerscope.encoders.encoder import LayeredEncoder
@@ -18,6 +17,7 @@ from layerscope.study.compare import compare, parts_of_clips
 from layerscope.study.options import Comparison, checked, make_plan
 from layerscope.study.progress import Silent
 from layerscope.study.run import run
+from layerscope.study.run_pages import write_page
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from benchmarks.truth.concepts import SHARES, TOLD, factory
 
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 from layerscope.encoders import load_encoder
 from layerscope.errors import UsageError
 from layerscope.study.concepts import concepts, refuse_deaf, run_battery

@@ -17,12 +17,12 @@ from test_score_table import entry
 from test_verdict import results_of
 
 from conftest import LINEAR_STUDY, ONE_PERMUTATION, TWO_RATES, write_tone
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.errors import DataError, UsageError
 from layerscope.features.layer_features import LayerFeatures
 from layerscope.predictor.predict import load_predictor, read_manifest
-from layerscope.report.sentences import cautions_about
+from layerscope.report.cautions import cautions_about
 from layerscope.scores.evaluation import evaluations
 from layerscope.scores.verdict import decide
 from layerscope.study import export as exporting

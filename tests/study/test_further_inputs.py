@@ -109,7 +109,7 @@ def test_the_answer_and_tables_hold_them(tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert "Layers together" in page
     assert "Beyond plain features" in page
-    print_results(results, tmp_path, 1.0)
+    print_results(results)
 
 
 def test_layers_that_differ_in_width_are_side_by_side_alone():

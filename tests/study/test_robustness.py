@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 import soundfile
 
-from layerscope.cli.commands import write_page
 from layerscope.data.audio import load
 from layerscope.data.deformations import Deformation
 from layerscope.data.splits import Part
@@ -16,6 +15,7 @@ from layerscope.study.options import make_plan
 from layerscope.study.progress import Silent
 from layerscope.study.robustness import DeformedTask, deformed_task, untaught
 from layerscope.study.run import run
+from layerscope.study.run_pages import write_page
 from layerscope.study.study_tasks import load_tasks
 from layerscope.targets import labels_of
 

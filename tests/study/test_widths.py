@@ -10,7 +10,7 @@ import soundfile
 
 from conftest import ONE_PERMUTATION
 from layerscope import load_encoder, load_predictor
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 from layerscope.errors import DataError, UsageError
 from layerscope.predictor.predict import read_manifest
 from layerscope.similarity.measures import Similarities

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from layerscope import Dataset, load_encoder, load_predictor, probe
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 from layerscope.errors import DataError, UsageError
 from layerscope.study.export import export
 from layerscope.study.options import make_plan

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from miniatures import MINIATURES, gtzan_lists, sound
 
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 from layerscope.tasks import TASKS
 from layerscope.tasks.copy_check import copy_report, missing_clips
 

@@ -3,7 +3,7 @@
 import pytest
 
 from layerscope.targets import KINDS
-from layerscope.tasks import TASKS, published_rows
+from layerscope.tasks import TASKS, highest_published, published_rows
 
 
 def test_rows_are_of_known_tasks_and_metrics_and_are_shares():
@@ -23,3 +23,12 @@ def test_some_that_can_be_looked_up():
     assert value("MERT-v2-30s", "gtzan-genre", "accuracy", "model card") == pytest.approx(0.9172)
     assert value("MusicFM", "nsynth-pitch", "accuracy", "MuQ paper") == pytest.approx(0.911)
     assert value("MERT-v1-330M", "mtg-mood", "average_precision", "MARBLE paper") == pytest.approx(0.14)
+
+
+def test_each_model_stands_once_with_its_highest_score_and_the_best_are_first():
+    scores = highest_published("gtzan-genre", "accuracy")
+    every = [row for row in published_rows() if (row.task, row.metric) == ("gtzan-genre", "accuracy")]
+    assert list(scores.values()) == sorted(scores.values(), reverse=True)
+    assert len(scores) == 4 < len({row.model for row in every})
+    assert max(row.value for row in every) == next(iter(scores.values()))
+    assert all(scores[row.model] >= row.value for row in every if row.model in scores)

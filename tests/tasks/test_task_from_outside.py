@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from miniatures import sound
 
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 from layerscope.errors import UsageError
 from layerscope.scores.score_table import Results
 from layerscope.tasks import TASKS, known_tasks, register, register_installed

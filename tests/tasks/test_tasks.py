@@ -9,7 +9,7 @@ import pytest
 from miniatures import MINIATURES, gtzan_lists, harmonix, jamendo, sound, vocalset
 
 from conftest import TWO_RATES
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 from layerscope.errors import DataError, UsageError
 from layerscope.study.cost import check
 from layerscope.study.options import make_plan

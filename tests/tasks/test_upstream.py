@@ -12,7 +12,7 @@ import pytest
 from miniatures import sound
 
 from conftest import SHARED, needed
-from layerscope.cli.commands import guarded
+from layerscope.cli.entry_point import guarded
 from layerscope.data.label_tables import ASIDE
 from layerscope.data.splits import Part
 from layerscope.errors import DataError

@@ -1,19 +1,9 @@
-"""The command line: it parses and calls the library.
-
-Exit codes: 0 done; 1 a bug in layerscope; 2 a wrong name or option; 3 the data; 4 the model; 5 the machine (a full
-disk, a lock, a missing permission); 130 interrupted, or asked to terminate.
-"""
+"""The commands: each takes what was typed, calls the library, and prints what came of it."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import errno
-import io
-import os
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -23,20 +13,16 @@ from typing import Annotated, Any
 
 import typer
 
-from layerscope.atomic_files import HOMELESS, NO_PLACE, way_out
 from layerscope.cli.field_options import takes_fields
-from layerscope.cli.interrupts import INTERRUPTED, Interrupts
+from layerscope.cli.listings import LISTS, cache_table, print_encoders
 from layerscope.cli.terminal import (
-    LISTS,
-    cache_table,
     console,
-    plain_console,
-    print_answers,
+    print_answered,
     print_check,
     print_concepts,
-    print_encoders,
     print_exported,
     print_lines,
+    print_page,
     print_results,
     print_similarities,
     print_table,
@@ -44,10 +30,10 @@ from layerscope.cli.terminal import (
     shown_progress,
     verbosity,
 )
-from layerscope.errors import DataError, LayerscopeError, ResourceError, UsageError, unknown
+from layerscope.errors import DataError, ResourceError, UsageError, unknown
 from layerscope.study.options import Battery, Comparison, Computing, Models, Plan, checked, make_plan, read_plan
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,10 +44,6 @@ app = typer.Typer(
     epilog="Environment: LAYERSCOPE_CACHE is where features, downloads and weights are kept (~/.cache/layerscope); "
     "LAYERSCOPE_DATA where the data sets of tasks lie (in the cache). More: docs/commands.md.",
 )
-#: Commands that keep what they have done when they are stopped.
-CONTINUING = frozenset({"run", "compare", "concepts", "demo", "pretrain", "data"})
-#: May stand anywhere in a command, as people type them.
-ANYWHERE = ("-q", "--quiet", "-v", "--verbose")
 
 Out = Annotated[Path, typer.Option(help="The run's directory; a killed run continues there.")]
 StudyFile = Annotated[Path | None, typer.Argument(help="A study.toml with these options as keys.")]
@@ -118,7 +100,8 @@ def run(given: dict[str, Any], out: Out, study: StudyFile = None) -> None:
     started = time.monotonic()
     with early_workers(fresh=fresh):
         results = run_study(plan, out, progress=shown_progress(), command=sys.argv)
-    print_results(results, out, time.monotonic() - started)
+    print_results(results)
+    print_page(out, started)
 
 
 @app.command()
@@ -158,11 +141,13 @@ def compare(
     """Show how alike layers are: to one another, between models, and to descriptors of the sound."""
     asked = checked(Comparison, given, "command line")
     from layerscope.study.compare import compare as compare_models
+    from layerscope.study.run_pages import write_page
 
     started = time.monotonic()
     similarities = compare_models(asked, out, progress=shown_progress(), command=sys.argv)
     write_page(out)
-    print_similarities(similarities, out, time.monotonic() - started)
+    print_similarities(similarities)
+    print_page(out, started)
 
 
 @app.command()
@@ -174,7 +159,8 @@ def concepts(given: dict[str, Any], out: Annotated[Path, typer.Option(help="A di
 
     started = time.monotonic()
     maps = run_battery(asked, out, progress=shown_progress(), command=sys.argv, say=say)
-    print_concepts(maps, out, time.monotonic() - started)
+    print_concepts(maps)
+    print_page(out, started)
 
 
 @app.command()
@@ -187,63 +173,11 @@ def report(
 ) -> None:
     """Write the report of a run, a comparison or a battery of concepts again, or of several runs side by side."""
     from layerscope.report.figure_style import read_style, styled
+    from layerscope.study.run_pages import write_reports
 
     with styled(read_style(style) if style else {}):
         write_reports(run_directory, out)
     print_lines([f"wrote {(out or run_directory[0]) / 'report.html'}"])
-
-
-def write_reports(run_directory: list[Path], out: Path | None) -> None:
-    """Write the report of a run in its place, or of one or several in a directory of its own."""
-    import pandas as pd
-
-    from layerscope.atomic_files import discard, owned_directory
-    from layerscope.scores.combine import combine, names_by_window, renamed
-    from layerscope.scores.learning_curve import FewLabels
-    from layerscope.scores.robustness_table import ROBUSTNESS_FILES, Robustness
-    from layerscope.scores.score_table import FEW_LABELS, Results, write_csv
-    from layerscope.study.predictions import read_predictions
-
-    if len(run_directory) > 1 and out is None:
-        raise UsageError("give --out: the report of several runs belongs to none of them")
-    if out is None:
-        write_page(run_directory[0])
-    else:
-        runs = [Path(os.path.abspath(directory)) for directory in run_directory]  # noqa: PTH100 - links stay
-        read = [Results.read(directory) for directory in runs]
-        # Runs that differ in their window alone are of other states of one model.
-        names = names_by_window(read, [window_of(directory) for directory in runs])
-        combined = combine(list(map(renamed, read, names)))
-        with owned_directory(out, "report of several runs", {"runs": runs}):
-            unfit = ("answer.json", "report.html", "predictions.csv", *FEW_LABELS, *ROBUSTNESS_FILES)
-            discard(*(out / name for name in unfit))
-            predictions = [
-                table.assign(model=table.model.replace(called))
-                for run, called in zip(runs, names, strict=True)
-                if (table := read_predictions(run)) is not None
-            ]
-            if predictions:
-                write_csv(out / "predictions.csv", pd.concat(predictions).drop_duplicates())
-            few_labels = [
-                table.renamed(called)
-                for run, called in zip(runs, names, strict=True)
-                if (table := FewLabels.read(run)) is not None
-            ]
-            if learnt := FewLabels.joined(few_labels):
-                learnt.save(out)
-            if robustness := Robustness.joined(list(map(Robustness.read, runs)), names):
-                robustness.save(out)
-            # After these tables, of which it keeps the digests too.
-            combined.save(out)
-            draw_page(out)
-
-
-def window_of(directory: Path) -> float | None:
-    """Return the longest window that a run was asked for; nothing where it took the models' own."""
-    from layerscope.atomic_files import REQUESTS, read_json
-
-    record = directory / REQUESTS["study"]
-    return read_json(record).get("window") if record.is_file() else None
 
 
 @app.command()
@@ -323,14 +257,8 @@ def predict(
         sys.stdout.write(table_of(answers, predictor.kind).to_csv(index=False, lineterminator="\n"))
     if jams is not None:
         write_jams(predictor, answers, jams)
-    failed = [answer for answer in answers if answer.error]
-    aside = f", {len(failed)} set aside with the reason" if failed else ""
-    written = [str(place) for place in (out, jams) if place is not None]
-    if written:
-        print_lines(
-            [f"wrote {' and '.join(written)}: {len(answers) - len(failed)} of {len(answers)} files answered{aside}"]
-        )
-    if failed:
+    print_answered(answers, [place for place in (out, jams) if place is not None])
+    if failed := [answer for answer in answers if answer.error]:
         raise DataError(f"{len(failed)} of {len(answers)} files have no answer; the first: {failed[0].error}")
 
 
@@ -353,52 +281,6 @@ def read_thresholds(texts: list[str], names: list[str]) -> dict[str, Any]:
     return thresholds
 
 
-def write_page(directory: Path) -> None:
-    """Write the page of a directory that no other process is writing.
-
-    Raises
-    ------
-    DataError
-        If it holds neither a finished run, nor a comparison, nor a battery of concepts.
-    ResourceError
-        If another process holds it, or it cannot be written.
-    """
-    from layerscope.atomic_files import sole_use, sweep
-
-    if not any((directory / name).is_file() for name in ("results.csv", "similarity.json", "concepts.csv")):
-        raise DataError(f"{directory}: not the directory of a finished run, comparison or battery of concepts")
-    with sole_use(directory):
-        sweep(directory)
-        draw_page(directory)
-
-
-def draw_page(directory: Path) -> None:
-    """Write the page of a directory from all that it holds: a run, a comparison, or both; or a battery of concepts."""
-    from layerscope.report import write_report
-    from layerscope.report.concept_page import write_concept_page
-    from layerscope.scores.concept_scores import ConceptMaps
-    from layerscope.scores.learning_curve import FewLabels
-    from layerscope.scores.robustness_table import Robustness
-    from layerscope.scores.score_table import Results
-    from layerscope.similarity.measures import Similarities
-    from layerscope.study.predictions import read_predictions
-
-    if maps := ConceptMaps.read(directory):
-        write_concept_page(maps.scores, maps.invariance, maps.facts, directory / "report.html")
-        return
-    similarities = Similarities.read(directory)
-    alone = similarities is not None and not (directory / "results.csv").is_file()
-    results = None if alone else Results.read(directory)
-    beside: dict[str, Any] = {}
-    if results:
-        beside = {
-            "predictions": read_predictions(directory),
-            "few_labels": FewLabels.read(directory),
-            "robustness": Robustness.read(directory),
-        }
-    write_report(results, directory / "report.html", similarities, **beside)
-
-
 @app.command()
 def demo(out: Annotated[Path, typer.Option(help="The run's directory.")] = Path("runs/demo")) -> None:
     """Run the study in small: composed music, two encoders that come with layerscope; nothing is downloaded."""
@@ -412,8 +294,8 @@ def demo(out: Annotated[Path, typer.Option(help="The run's directory.")] = Path(
 
     with early_workers(fresh=fresh):
         results = run_demo(out, progress=shown_progress(), command=sys.argv, stage=stage)
-    print_answers(results)
-    console.print(f"\n{out / 'report.html'} ({time.monotonic() - started:.0f} s)")
+    print_lines(["", repr(results)])
+    print_page(out, started)
 
 
 @app.command()
@@ -492,88 +374,3 @@ def ls(what: Annotated[str, typer.Argument(help="models, tasks, baselines, probe
     if what not in LISTS:
         raise unknown("list", what, LISTS)
     print_table(LISTS[what]())
-
-
-def main() -> None:
-    """Run the command line; errors that are meant for a person are printed without a traceback."""
-    words = [word for word in sys.argv[1:] if not word.startswith("-")]
-    interrupts = Interrupts(continues=not CONTINUING.isdisjoint(words[:1]))
-    give_libraries_a_place()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # What a terminal's alphabet lacks is escaped; no answer ends for a dash.
-            stream.reconfigure(errors="backslashreplace")
-    code = 0
-    try:
-        code = guarded(sys.argv[1:])
-    except BaseException:
-        if not interrupts.came:  # an interrupt may have become another error on its way
-            raise
-    if interrupts.came:
-        interrupts.say()
-    sys.exit(INTERRUPTED if interrupts.came else code)
-
-
-def give_libraries_a_place() -> None:
-    """Have libraries keep their files where this user may write; they look as they load, and some fail without."""
-    try:
-        home = Path.home()
-    except RuntimeError:
-        home = None
-        if chosen := os.environ.get("LAYERSCOPE_CACHE"):
-            for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
-                os.environ.setdefault(name, os.path.abspath(chosen))  # noqa: PTH100 - as elsewhere, links stay
-    kept = os.environ.get("XDG_CACHE_HOME") or (home and home / ".cache")
-    if kept and may_write(Path(kept)):
-        return
-    # Compiled functions and fonts, which are made again by each command.
-    with contextlib.suppress(OSError):  # nowhere at all: the libraries say so
-        place = tempfile.mkdtemp(prefix="layerscope-")
-        atexit.register(shutil.rmtree, place, ignore_errors=True)
-        for name in ("NUMBA_CACHE_DIR", "MPLCONFIGDIR"):
-            os.environ.setdefault(name, place)
-
-
-def may_write(directory: Path) -> bool:
-    """Return whether files may be written in a directory, or it may be made."""
-    # Not Path.exists, which raises where a parent is closed.
-    there = next(place for place in (directory.absolute(), *directory.absolute().parents) if os.path.lexists(place))
-    return os.access(there, os.W_OK | os.X_OK)
-
-
-def refuse_cores(text: str) -> None:
-    """Raise where the environment names a number of cores that is none: libraries would fail wherever they count."""
-    try:
-        int(text or "1")
-    except ValueError as error:
-        raise UsageError(f"LOKY_MAX_CPU_COUNT is '{text}'; set it to a whole number of cores, or unset it") from error
-
-
-def guarded(arguments: list[str]) -> int:
-    """Return the exit code of a command."""
-    errors = plain_console(stderr=True)
-    try:
-        refuse_cores(os.environ.get("LOKY_MAX_CPU_COUNT", ""))
-        values = arguments.index("--") if "--" in arguments else len(arguments)
-        front = [word for word in arguments[:values] if word in ANYWHERE]
-        app([*front, *(word for word in arguments[:values] if word not in ANYWHERE), *arguments[values:]])
-    except LayerscopeError as error:
-        errors.print(f"error: {error}", soft_wrap=True)
-        return error.exit_code
-    except SystemExit as leaving:  # so typer says how a command ended
-        return int(leaving.code or 0)
-    except OSError as error:
-        # A full or forbidden disk is the machine's; any other is a bug, and keeps its traceback.
-        if error.errno not in NO_PLACE:
-            raise
-        # Of a file that may not be touched nobody knows whether it was to be read or written.
-        way = "" if error.errno == errno.EACCES else f"; {way_out(error)}"
-        errors.print(f"error: {error.filename or 'a file'}: {error.strerror}{way}", soft_wrap=True)
-        return ResourceError.exit_code
-    except RuntimeError as error:
-        # So Python and libraries say that they look for the home of a user who has none.
-        if "home directory" not in str(error):
-            raise
-        errors.print(f"error: {HOMELESS}", soft_wrap=True)
-        return ResourceError.exit_code
-    return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,29 +11,15 @@ from rich.console import Console
 from rich.table import Table
 
 from layerscope.data.reasons import reasons_by_kind
-from layerscope.study.options import Models
 
 if TYPE_CHECKING:
-    from layerscope.features.cached_stores import CachedStore
     from layerscope.study.progress import Progress
 
 __all__ = [
-    "LISTS",
-    "cache_table",
-    "console",
-    "plain_console",
-    "print_answers",
-    "print_check",
-    "print_encoders",
-    "print_exported",
-    "print_lines",
-    "print_results",
-    "print_similarities",
-    "print_table",
-    "say",
-    "shown_progress",
-    "verbosity",
-]
+    "console", "plain_console", "plain_table", "print_answered", "print_check", "print_concepts", "print_exported",
+    "print_lines", "print_page", "print_results", "print_similarities", "print_table", "say",
+    "shown_progress", "verbosity",
+]  # fmt: skip
 
 
 def plain_console(**where: Any) -> Console:
@@ -65,72 +50,6 @@ def say(line: object) -> None:
         console.print(line, soft_wrap=True)
 
 
-def list_models() -> Table:
-    """Return the published models as a table."""
-    from layerscope.encoders.published_models import catalogue
-
-    table = plain_table("name", "layers", "official", "width", "million", "Hz in", "frames/s", "on disk",
-                        "licence of weights", "of code")  # fmt: skip
-    for facts in catalogue():
-        table.add_row(
-            facts.name, f"0–{facts.depth}", facts.official, facts.widths, f"{facts.million:.0f}",
-            str(facts.sample_rate), facts.frame_rates, "yes" if facts.cached else "no", facts.licence, facts.code,
-        )  # fmt: skip
-    table.caption = (
-        "Also: a directory, or hf:owner/name, in any of their layouts, HuBERT's, wav2vec 2.0's, WavLM's,\n"
-        "data2vec-audio's, Whisper's, AST's, CLAP's, Dasheng's, EnCodec's or DAC's (docs/models.md); random:NAME\n"
-        "is the untrained twin. No code of a repository is run."
-    )
-    return table
-
-
-def list_tasks() -> Table:
-    """Return the tasks of the benchmark as a table."""
-    from layerscope.targets import kinds
-    from layerscope.tasks import PAPER_TASKS, data_directory, known_tasks
-
-    table = plain_table("name", "kind", "train", "valid", "test", "metric", "size", "on disk", "paper", "licence")
-    for name, task in known_tasks().items():
-        sizes = [f"{task.expected[split]:,}" if split in task.expected else "?" for split in ("train", "valid", "test")]
-        there = "yes" if (data_directory() / task.folder).is_dir() else "no"
-        table.add_row(name, task.kind, *sizes, kinds()[task.kind].metrics[0].name, task.source.size, there,
-                      "yes" if name in PAPER_TASKS else "", task.source.licence)  # fmt: skip
-    table.caption = f"Data are looked for in {data_directory()} (LAYERSCOPE_DATA, or --root)."
-    return table
-
-
-def list_baselines() -> Table:
-    """Return the plain features as a table."""
-    from layerscope.encoders import BASELINES
-
-    table = plain_table("name", "width", "frames/s", "what")
-    for name, (function, width, hop) in BASELINES.items():
-        table.add_row(name, str(width), str(24_000 // hop), str(function.__doc__).split(",")[0].removeprefix("Return "))
-    return table
-
-
-def list_probes() -> Table:
-    """Return the probes as a table."""
-    from layerscope.probes import PROBES
-
-    table = plain_table("name", "what")
-    for name, fit in PROBES.items():
-        doc = sys.modules[fit.__module__].__doc__ or ""
-        table.add_row(name, doc.split("\n")[0].removesuffix("."))
-    return table
-
-
-def list_metrics() -> Table:
-    """Return the metrics as a table."""
-    from layerscope.targets import kinds
-
-    table = plain_table("target", "metric", "chooses layers")
-    for kind in kinds().values():
-        for metric in kind.metrics:
-            table.add_row(kind.name, metric.name, "yes" if metric is kind.metrics[0] else "")
-    return table
-
-
 def plain_table(*columns: str) -> Table:
     """Return an empty table whose columns align."""
     table = Table(box=None, pad_edge=False, caption_justify="left")
@@ -150,16 +69,6 @@ def print_table(table: Table) -> None:
     plain_console(width=max(console.width, WIDEST), soft_wrap=True).print(table)
 
 
-def cache_table(stores: list[CachedStore]) -> Table:
-    """Return a row for each store of the cache."""
-    table = plain_table("model", "window", "kept", "MB", "last added")
-    for store in stores:
-        day = time.strftime("%Y-%m-%d", time.localtime(store.changed)) if store.changed else ""
-        kept = "frames" if store.frames else "summaries"
-        table.add_row(store.encoder, f"{store.window:g} s", kept, f"{store.size / 1e6:,.1f}", day)
-    return table
-
-
 def print_frame(frame: Any) -> None:
     """Print a data frame as a table."""
     table = plain_table(*frame.columns)
@@ -168,8 +77,8 @@ def print_frame(frame: Any) -> None:
     print_table(table)
 
 
-def print_results(results: Any, out: Path, seconds: float) -> None:
-    """Print the overview, the recommendation for each task, and where the files are."""
+def print_results(results: Any) -> None:
+    """Print the overview and the recommendation for each task."""
     from layerscope.report import advise
     from layerscope.report.learning_curves import few_label_sentences
     from layerscope.report.paper_tables import overview
@@ -183,15 +92,14 @@ def print_results(results: Any, out: Path, seconds: float) -> None:
         console.print(f"\n{advice.headline}", style="bold", soft_wrap=True)
         few_labels = few_label_sentences(own, results.few_labels)
         print_lines(f"  {line}" for line in (*advice.reasons, *advice.cautions, *few_labels))
-    console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)")
 
 
-def print_answers(results: Any) -> None:
-    """Print the answers of a study of many tasks, a row each; the page says the rest."""
-    print_lines(["", repr(results)])
+def print_page(out: Path, started: float) -> None:
+    """Print where a page is, and how long it took since a moment of `time.monotonic`."""
+    console.print(f"\n{out / 'report.html'} ({time.monotonic() - started:.0f} s)")
 
 
-def print_similarities(similarities: Any, out: Path, seconds: float) -> None:
+def print_similarities(similarities: Any) -> None:
     """Print how alike each layer is to the layer before it and to each descriptor, and what could not be told."""
     from layerscope.report.paper_tables import similarity_overview
 
@@ -204,15 +112,13 @@ def print_similarities(similarities: Any, out: Path, seconds: float) -> None:
     print_lines(f"not told: {line}" for line in facts["refused"])
     if names := facts.get("overlapping"):
         print_lines([f"{', '.join(names)}: read from the overlapping windows that a run over time has left"])
-    console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)")
 
 
-def print_concepts(maps: Any, out: Path, seconds: float) -> None:
+def print_concepts(maps: Any) -> None:
     """Print what is shown of each concept."""
     from layerscope.report.concept_page import sentences
 
     print_lines(f"{name}: {sentence}" for name, sentence in sentences(maps.scores, maps.invariance))
-    console.print(f"\n{out / 'report.html'} ({seconds:.0f} s)")
 
 
 def print_exported(exported: Any) -> None:
@@ -224,6 +130,15 @@ def print_exported(exported: Any) -> None:
         table.add_row(name, f"{1000 * costs.seconds:.0f}", f"{costs.megabytes:.1f}")
     print_table(table)
     console.print(f"wrote {exported.directory}: layerscope predict {exported.directory} FILES", soft_wrap=True)
+
+
+def print_answered(answers: Any, places: list[Path]) -> None:
+    """Print where answers were written, and of how many files; nothing where the answers themselves were printed."""
+    failed = sum(bool(answer.error) for answer in answers)
+    aside = f", {failed} set aside with the reason" if failed else ""
+    if places:
+        where = " and ".join(map(str, places))
+        print_lines([f"wrote {where}: {len(answers) - failed} of {len(answers)} files answered{aside}"])
 
 
 def print_check(expected: Any) -> None:
@@ -277,30 +192,10 @@ def precision_lines(costs: Any) -> list[str]:
     return lines
 
 
-def print_encoders(models: Models) -> None:
-    """Hold encoders to the contract, and print what they are."""
-    from layerscope.encoders import verify
-
-    table = plain_table("model", "layers", "width", "Hz in", "frames/s", "window, s", "shortest, s", "fingerprint")
-    for name in models.model:
-        encoder = models.load(name, layers=models.layers)
-        verify(encoder, name)
-        narrow, wide = min(encoder.widths), max(encoder.widths)
-        table.add_row(
-            encoder.name, f"{encoder.layers[0]}–{encoder.layers[-1]}",
-            f"{narrow}–{wide}" if narrow < wide else str(wide), str(encoder.sample_rate),
-            f"{encoder.frame_rate:g}", f"{encoder.window:.4g}", f"{encoder.minimum_samples / encoder.sample_rate:.3f}",
-            encoder.fingerprint[:12],
-        )  # fmt: skip
-    table.caption = (
-        "The contract is kept: shapes, types and rates as stated; the same states again, alone and in a batch;\n"
-        "nothing that is not finite."
-    )
-    print_table(table)
-
-
 def print_task_check(task: Any) -> None:
     """Print what a run would meet in one task."""
+    from layerscope.report.cautions import disputed, never_trained
+
     clips, labels = task.dataset.clips, task.labels
     side = "split" if "split" in clips else "fold"
 
@@ -325,12 +220,8 @@ def print_task_check(task: Any) -> None:
     if task.few_labels_left_out:
         print_lines([f"  not asked with few labels: {task.few_labels_left_out}"])
     if task.never_trained:
-        from layerscope.report.sentences import never_trained
-
         print_lines([f"  warning: {never_trained(task.never_trained)}"])
     if task.disputed:
-        from layerscope.report.sentences import disputed
-
         print_lines([f"  warning: {disputed(task.disputed)}"])
     kinds = reasons_by_kind(task.dataset.skipped)
     for reasons in kinds[:MOST_REASONS]:
@@ -344,13 +235,3 @@ def print_task_check(task: Any) -> None:
         console.print(f"  … and {len(task.alike) - MOST_REASONS:,} more by sound")
     for leak in task.leaks:
         console.print(f"  leak{', as published' if task.published else ''}: {leak}")
-
-
-#: What `layerscope ls` can list.
-LISTS = {
-    "models": list_models,
-    "tasks": list_tasks,
-    "baselines": list_baselines,
-    "probes": list_probes,
-    "metrics": list_metrics,
-}

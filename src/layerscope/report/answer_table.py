@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from layerscope.report.sentences import describe, input_name, layer_list, metric_name, number, span
+from layerscope.report.wording import describe, gap_text, input_name, layer_list, metric_name, with_interval
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained
 from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import Comparison, Results
@@ -115,7 +115,7 @@ def answer_row(
         beside=beside(answer, describe(row)),
         score=Cell(
             "",
-            f"{number(answer.metric, answer.value)} {span(answer.metric, answer.low, answer.high)}",
+            with_interval(answer.metric, answer.value, answer.low, answer.high),
             score_bar(answer.value, answer.low, answer.high, answer.chance),
             answer.value,
         ),
@@ -153,8 +153,7 @@ def layer_differences(results: Results, task: str) -> list[list[tuple[str, Compa
 
 def difference_cell(metric: str, name: str, gap: Comparison, widest: float) -> Cell:
     """Return a paired difference in words and drawn."""
-    text = f"{number(metric, gap.difference, signed=True)} {span(metric, gap.low, gap.high, signed=True)}"
-    return Cell(name, text, difference_bar(gap, widest), gap.difference)
+    return Cell(name, gap_text(metric, gap), difference_bar(gap, widest), gap.difference)
 
 
 def score_bar(value: float, low: float, high: float, chance: float) -> str:

@@ -10,8 +10,7 @@ from collections import defaultdict
 
 import pandas as pd
 
-from layerscope.report.heat_maps import task_scores
-from layerscope.report.shaded_tables import EMPTY, ShadedTable, score_cell
+from layerscope.report.shaded_tables import ShadedTable, score_cell, scores_by_layer
 from layerscope.scores.score_table import Results
 
 __all__ = ["checkpoints_of", "step_tables"]
@@ -45,16 +44,11 @@ def step_table(results: Results, name: str, steps: dict[int, str]) -> ShadedTabl
     """Return the scores of every layer at every step."""
     task, facts = results.facts["task"], results.facts["models"]
     layers = sorted({layer for model in steps.values() for layer in facts[model]["layers"]})
-    scores = {
-        (row.model, int(row.layer)): row for _, row in task_scores(results, task, list(steps.values())).iterrows()
-    }
+    scores = scores_by_layer(results, task, list(steps.values()))
     rows = [
-        (f"{step:,}", "", [
-            score_cell(scores[model, layer], f"step {step:,}") if (model, layer) in scores else EMPTY
-            for layer in layers
-        ])
+        (f"{step:,}", "", [score_cell(scores.get((model, layer)), f"step {step:,}") for layer in layers])
         for step, model in steps.items()
-    ]  # fmt: skip
+    ]
     title = f"{results.title(task)}: layers of {name} over steps of training"
     return ShadedTable(title, "step \\ layer", [(name, list(map(str, layers)))], rows, appearance(scores, steps))
 

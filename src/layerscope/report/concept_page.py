@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from layerscope.atomic_files import write_atomically, write_text
+from layerscope.atomic_files import write_text
 from layerscope.encoders.published_models import RANDOM
-from layerscope.report.figure_style import drawing, new_figure
-from layerscope.report.heat_maps import MOST_NUMBERED, draw_cells, ink_on
-from layerscope.report.page import as_file, as_link
+from layerscope.report.heat_maps import draw_panel, map_of
+from layerscope.report.page_files import as_link, fill_in, write_figures
 from layerscope.report.shaded_tables import EMPTY, ShadedCell, ShadedTable, shaded
 
 __all__ = ["write_concept_page"]
@@ -39,17 +34,10 @@ def write_concept_page(scores: pd.DataFrame, invariance: pd.DataFrame, facts: Ma
         The HTML file.
     """
     tables = {"concepts": told_table(scores), "invariance": moved_table(invariance)}
-    for name, table in tables.items():
-        for suffix in ("png", "pdf"):
-            write_atomically(page.parent / "figures" / f"{name}.{suffix}", as_file(draw(table), suffix))
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("layerscope", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    package = files("layerscope.report")
-    text = environment.get_template("concepts.html").render(
+    write_figures({name: map_of(table, draw_panel) for name, table in tables.items()}, page)
+    text = fill_in(
+        "concepts.html",
         title="Which concepts of music does each layer tell?",
-        style=package.joinpath("page.css").read_text(encoding="utf-8"),
-        script=package.joinpath("page.js").read_text(encoding="utf-8"),
         facts=facts,
         told=tables["concepts"],
         moved=tables["invariance"],
@@ -124,30 +112,6 @@ def table_of(table: pd.DataFrame, rows: str, cell: Any, title: str) -> ShadedTab
     ]
     groups = [(model, list(map(str, numbers))) for model, numbers in layers.items()]
     return ShadedTable(title, f"{rows} \\ layer", groups, lines)
-
-
-def draw(table: ShadedTable) -> Figure:
-    """Return a table of the page as a figure, a panel a model."""
-    widths = [len(columns) for _, columns in table.groups]
-    with drawing(grid=False):
-        figure = new_figure(max(5.0, 2.2 + 0.5 * sum(widths)), 1.6 + 0.34 * len(table.rows))
-        panels = np.atleast_1d(figure.subplots(1, len(widths), sharey=True, width_ratios=widths))
-        first = 0
-        for axes, (model, columns) in zip(panels, table.groups, strict=True):
-            part = [cells[first : first + len(columns)] for _, _, cells in table.rows]
-            draw_cells(axes, np.array([[cell.shade for cell in row] for row in part], np.float64))
-            for down, row in enumerate(part):
-                for across, cell in enumerate(row):
-                    if len(columns) <= MOST_NUMBERED:
-                        axes.text(across, down + 0.02, cell.text, ha="center", va="center", fontsize="x-small",
-                                  color=ink_on(cell.shade))  # fmt: skip
-            axes.set_xticks(range(len(columns)), columns)
-            axes.set_xlabel("layer")
-            axes.set_title(model, fontsize="medium", loc="left")
-            first += len(columns)
-        panels[0].set_yticks(range(len(table.rows)), [name for name, _, _ in table.rows])
-        panels[0].invert_yaxis()
-    return figure
 
 
 def sentences(scores: pd.DataFrame, invariance: pd.DataFrame) -> list[tuple[str, str]]:

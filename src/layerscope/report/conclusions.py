@@ -9,7 +9,7 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 
-from layerscope.report.sentences import in_percent, layer_list, number, score_name
+from layerscope.report.wording import in_percent, layer_list, number, score_name
 from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_beside, preferred_probe
 from layerscope.scores.probe_agreement import FEWEST_LAYERS
 from layerscope.scores.rank_correlation import rank_correlation

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from layerscope.report.figure_style import INK, MUTED, cycle, drawing, new_figure
-from layerscope.report.sentences import in_percent, metric_name
+from layerscope.report.wording import in_percent, metric_name
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import WIDE_INPUTS, Results
-from layerscope.tasks import published_rows
+from layerscope.tasks import highest_published
 
 __all__ = ["draw_layers", "layer_curves"]
 
@@ -119,24 +119,16 @@ def draw_others(
     axes.grid(visible=False, axis="x")
 
 
-#: Published scores in a picture; the page lists all.
-MOST_PUBLISHED = 4
-
-
 def draw_published(axes: Axes, task: str, metric: str) -> None:
     """Add what others have published of this task and metric: the highest score of each model, the best few."""
-    best: dict[str, float] = {}
-    for row in published_rows():
-        if row.task == task and row.metric == metric:
-            best[row.model] = max(row.value, best.get(row.model, row.value))
-    shown = sorted(best.items(), key=lambda item: -item[1])[:MOST_PUBLISHED]
+    shown = highest_published(task, metric)
     if not shown:
         return
     first = round(axes.get_xlim()[1] + 0.4)
     names = [label.get_text() for label in axes.get_xticklabels()]
-    axes.set_xticks(range(first + len(shown)), [*names, *(f"{name} (published)" for name, _ in shown)],
+    axes.set_xticks(range(first + len(shown)), [*names, *(f"{name} (published)" for name in shown)],
                     rotation=35, ha="right")  # fmt: skip
-    for place, (_, value) in enumerate(shown, start=first):
+    for place, value in enumerate(shown.values(), start=first):
         axes.plot(place, value, "D", color=MUTED, markersize=5)
     axes.set_xlim(-0.6, first + len(shown) - 0.4)
 

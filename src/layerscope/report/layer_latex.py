@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from layerscope.report.sentences import metric_name, number
+from layerscope.report.wording import metric_name, number
 from layerscope.scores.layer_selection import best_plain, preferred_probe
 from layerscope.scores.score_table import Results
 

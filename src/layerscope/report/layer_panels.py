@@ -1,4 +1,4 @@
-"""What the page's panels show: the scores of a task over layers, and the curves of a comparison."""
+"""What the page shows of a task's scores over layers: a panel a model, and rows for what has no layers."""
 
 from __future__ import annotations
 
@@ -10,29 +10,13 @@ import pandas as pd
 from markupsafe import Markup
 
 from layerscope.report.answer_table import score_bar
-from layerscope.report.panels import Curve, Frame, frame_of, panel
-from layerscope.report.sentences import in_percent, input_name, metric_name, number, score_name, span
+from layerscope.report.panels import COLOURS, Curve, Frame, Panel, frame_of, panel
+from layerscope.report.wording import in_percent, input_name, metric_name, number, with_interval
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import SINGLE_INPUTS, Results, wide_inputs
-from layerscope.similarity.label_free import SCORES
-from layerscope.similarity.measures import Similarities
-from layerscope.tasks import published_rows
+from layerscope.tasks import highest_published
 
-__all__ = ["Panel", "Row", "descriptor_panels", "label_free_panels", "layer_panels", "rows_beside"]
-
-#: Colours of page.css.
-COLOURS = 6
-#: Published scores beside one's own; the page lists all of them below.
-MOST_PUBLISHED = 4
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A drawing with its name, and what its lines are: pairs of a class of page.css and a name."""
-
-    title: str
-    svg: Markup
-    lines: tuple[tuple[str, str], ...]
+__all__ = ["Row", "frame_near", "layer_panels", "rows_beside"]
 
 
 @dataclass(frozen=True)
@@ -103,7 +87,7 @@ def frame_near(curves: Sequence[Curve], metric: str, also: Sequence[float], floo
     """Return the frame of a task's panels; far below the scores, the floor would only flatten them."""
 
     def write(value: float, low: float, high: float) -> str:
-        return f"{number(metric, value)} {span(metric, low, high)}" if low == low else number(metric, value)
+        return with_interval(metric, value, low, high) if low == low else number(metric, value)
 
     def tick(value: float) -> str:
         return f"{100 * value:g}" if in_percent(metric) else f"{value:g}".replace("-", "−")
@@ -129,14 +113,10 @@ def rows_beside(results: Results, probe: str) -> list[Row]:
     best = rows[rows.model.isin(plain) & rows.chosen & rows.input.isin(SINGLE_INPUTS)]
     table = [
         Row(f"{row.model}, {input_name(row)}", bar(row.value, row.ci_low, row.ci_high, results.facts["chance"]),
-            f"{number(metric, row.value)} {span(metric, row.ci_low, row.ci_high)}")
+            with_interval(metric, row.value, row.ci_low, row.ci_high))
         for _, row in pd.concat([wide, best]).iterrows()
     ]  # fmt: skip
-    published: dict[str, float] = {}
-    for score in published_rows():
-        if score.task == task and score.metric == metric:
-            published[score.model] = max(score.value, published.get(score.model, score.value))
-    for name, value in sorted(published.items(), key=lambda item: -item[1])[:MOST_PUBLISHED]:
+    for name, value in highest_published(task, metric).items():
         drawn = bar(value, np.nan, np.nan, results.facts["chance"])
         table.append(Row(f"{name} (published)", drawn, number(metric, value)))
     return table
@@ -145,54 +125,3 @@ def rows_beside(results: Results, probe: str) -> list[Row]:
 def bar(value: float, low: float, high: float, chance: float) -> Markup:
     """Return a score on a line from 0 to 1."""
     return Markup(score_bar(value, low, high, chance))
-
-
-def descriptor_panels(similarities: Similarities, measure: str) -> list[Panel]:
-    """Return how alike each layer is to each descriptor of the sound, a panel a model."""
-    table = similarities.table[(similarities.table.measure == measure) & similarities.table.other_layer.isna()]
-    names = list(table.other.unique())
-    return panels_of(table, "model", list(similarities.facts["models"]), "other", names)
-
-
-def label_free_panels(similarities: Similarities) -> list[Panel]:
-    """Return every label-free score over the layers, a panel a score, a line a model."""
-    names = [name for name in SCORES if (similarities.scores.score == name).any()]
-    return [
-        drawn
-        for name in names
-        for drawn in panels_of(similarities.scores, "score", [name], "model", list(similarities.facts["models"]))
-    ]
-
-
-def panels_of(table: pd.DataFrame, panels: str, titles: Sequence[str], lines: str, names: Sequence[str]) -> list[Panel]:
-    """Return a panel for each title in one column, with a line for each name in another."""
-
-    def write(value: float, low: float, high: float) -> str:
-        text = f"{value:.2f} [{low:.2f}, {high:.2f}]" if low == low else f"{value:.2f}"
-        return text.replace("-", "−")
-
-    drawn = {
-        title: [
-            Curve(name, rows, f"s{place % COLOURS}")
-            for place, name in enumerate(names)
-            if len(rows := table[(table[panels] == title) & (table[lines] == name)])
-        ]
-        for title in titles
-    }
-    curves = [curve for of_title in drawn.values() for curve in of_title]
-    if not curves:
-        return []
-    frame = frame_of(curves, write, lambda value: f"{value:g}".replace("-", "−"))
-    return [pictured(score_name(title), of_title, frame, score_name(title)) for title, of_title in drawn.items()]
-
-
-def pictured(title: str, curves: Sequence[Curve], frame: Frame, text: str) -> Panel:
-    """Return curves as a panel, with their names."""
-    drawn = panel(curves, frame, f"{text}: {', '.join(map(means, curves))}")
-    return Panel(title, drawn, tuple((curve.look, curve.name) for curve in curves))
-
-
-def means(curve: Curve) -> str:
-    """Return a curve in a few words."""
-    values = curve.rows.value
-    return f"{curve.name} {values.min():.2f} to {values.max():.2f}".replace("-", "−")

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from layerscope.report.layer_panels import COLOURS, Panel, frame_near
-from layerscope.report.panels import Curve, panel
-from layerscope.report.sentences import in_percent, input_name, layer_list, metric_name, number, span
+from layerscope.report.layer_panels import frame_near
+from layerscope.report.panels import COLOURS, Curve, Panel, panel
+from layerscope.report.wording import input_name, layer_list, metric_name, with_interval
 from layerscope.scores.layer_selection import choose, chosen_layer
 from layerscope.scores.learning_curve import FewLabels
 from layerscope.scores.score_table import Results
@@ -115,22 +115,13 @@ def crossing_text(few: FewLabels, model: str) -> str:
         )
     # With the most labels at which it still counts.
     row = shown.iloc[-1]
-    ahead = gain(metric, row.difference, row.low, row.high)
-    then = (
-        f"layer {row['all']} scores {gain(metric, row.later, row.later_low, row.later_high)} more"
-        if row.reversed
-        else "no difference of the two is shown"
-    )
+    ahead = with_interval(metric, row.difference, row.low, row.high, unit=True)
+    later = with_interval(metric, row.later, row.later_low, row.later_high, unit=True)
+    then = f"layer {row['all']} scores {later} more" if row.reversed else "no difference of the two is shown"
     return (
         f"{model}: with {labels_text(row.labels, unit)} layer {row.few} scores {ahead} more than layer {row['all']}, "
         f"which validation prefers with all labels; with all of them {then}."
     )
-
-
-def gain(metric: str, value: float, low: float, high: float) -> str:
-    """Return a difference with its interval."""
-    points = " points" if in_percent(metric) else ""
-    return f"{number(metric, value)}{points} {span(metric, low, high)}"
 
 
 def code_text(code: pd.DataFrame) -> str:

@@ -8,7 +8,7 @@ from itertools import combinations
 from markupsafe import Markup
 
 from layerscope.report.answer_table import difference_bar, widest_of
-from layerscope.report.sentences import number, span
+from layerscope.report.wording import gap_text
 from layerscope.scores.layer_selection import chosen_layer
 from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import Results
@@ -63,7 +63,7 @@ def model_pairs(results: Results) -> list[Pair]:
             f"{theirs.model}, layer {theirs.layer}",
             Markup(difference_bar(gap, widest)),
             gap.difference,
-            f"{number(ours.metric, gap.difference, signed=True)} {span(ours.metric, gap.low, gap.high, signed=True)}",
+            gap_text(ours.metric, gap),
             verdict,
         )
         for (task, ours, theirs, gap), verdict in zip(compared, corrected(gaps), strict=True)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import math
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -19,21 +15,21 @@ from layerscope.atomic_files import safe_stem, write_atomically, write_text
 from layerscope.data.reasons import reasons_by_kind
 from layerscope.report.answer_table import VERDICTS, answer_rows, score_bar
 from layerscope.report.checkpoints import step_tables
-from layerscope.report.conclusions import answer_questions, worth_of_scores
-from layerscope.report.figure_style import drawing, setting
-from layerscope.report.figures import layer_curves
-from layerscope.report.heat_maps import (
+from layerscope.report.comparison_curves import (
     descriptor_curves,
+    descriptor_panels,
     label_free_curves,
-    measure_name,
-    similarity_map,
-    task_map,
+    label_free_panels,
 )
+from layerscope.report.conclusions import answer_questions, worth_of_scores
+from layerscope.report.figures import layer_curves
+from layerscope.report.heat_maps import similarity_map, task_map
 from layerscope.report.layer_latex import layers_latex
-from layerscope.report.layer_panels import descriptor_panels, label_free_panels, layer_panels, rows_beside
+from layerscope.report.layer_panels import layer_panels, rows_beside
 from layerscope.report.learning_curves import few_label_section
 from layerscope.report.mistakes import mistakes_of
 from layerscope.report.model_pairs import model_pairs
+from layerscope.report.page_files import as_link, fill_in, write_figures
 from layerscope.report.paper_tables import (
     MIXTURE_CAUTION,
     as_latex,
@@ -45,7 +41,7 @@ from layerscope.report.paper_tables import (
 )
 from layerscope.report.reach_figures import reach_curves, reach_panels, reach_sentences
 from layerscope.report.robustness_panels import deformed_section
-from layerscope.report.sentences import CHECK_ORDER, Advice, advise, input_name, metric_name, number, seeds_text, span
+from layerscope.report.sentences import CHECK_ORDER, Advice, advise, seeds_text
 from layerscope.report.sets_and_plain import (
     beyond_record,
     beyond_section,
@@ -55,6 +51,7 @@ from layerscope.report.sets_and_plain import (
     sets_table,
 )
 from layerscope.report.shaded_tables import agreement_table, similarity_table, task_table
+from layerscope.report.wording import input_name, measure_name, metric_name, number, span
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.learning_curve import FewLabels
 from layerscope.scores.robustness_table import Robustness
@@ -67,8 +64,6 @@ __all__ = ["write_report"]
 
 #: What is counted at the head of a page.
 ROLES: dict[str, tuple[Role, ...]] = {"model": ("trained", "untrained"), "plain feature": ("plain",)}
-#: Of pictures for the screen: sharp at twice their size.
-DPI = 200
 
 
 def write_report(
@@ -105,9 +100,7 @@ def write_report(
         for task, figures in drawn.items()
         for probe, figure in figures.items()
     }
-    for name, figure in {**maps, **curves}.items():
-        for suffix in ("png", "pdf"):
-            write_atomically(page.parent / "figures" / f"{name}.{suffix}", as_file(figure, suffix))
+    write_figures({**maps, **curves}, page)
     tasks = [task_section(results.only(task), predictions, page) for task in results.tasks] if results else []
     tables = tables_of(results, similarities)
     names = names_table(tasks)
@@ -204,16 +197,6 @@ def names_table(tasks: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def as_file(figure: Figure, suffix: str) -> bytes:
-    """Return a figure as a file's content; the same figure gives the same bytes."""
-    buffer = io.BytesIO()
-    metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None}}[suffix]
-    # Files go into papers, whose page is white.
-    with drawing():
-        figure.savefig(buffer, format=suffix, dpi=setting("savefig.dpi", DPI), metadata=metadata, facecolor="white")
-    return buffer.getvalue()
-
-
 #: Columns of the first table, and what they hold of a row.
 DIFFERENCES = {
     "layer − plain feature": "plain",
@@ -229,14 +212,6 @@ def render(
     tasks: list[dict[str, Any]],
 ) -> str:
     """Return the HTML."""
-    # Escaped, because names of clips and classes are the user's and may hold markup.
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("layerscope", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.globals |= {
-        text.__name__: text for text in (input_name, metric_name, mixture_text, number, score_bar, seeds_text, span)
-    }
-    package = files("layerscope.report")
     common = common_cautions(tasks)
     rows = answer_rows([(task["results"], task["advice"].answer) for task in tasks])
     downloads = {f"{name}.csv": as_link(table) for name, table in tables.items() if name != "similarity"}
@@ -247,9 +222,10 @@ def render(
             "similarity.csv": as_link(similarities.table),
             "label_free_scores.csv": as_link(similarities.scores),
         }
-    return environment.get_template("page.html").render(
-        style=package.joinpath("page.css").read_text(encoding="utf-8"),
-        script=package.joinpath("page.js").read_text(encoding="utf-8"),
+    texts = (input_name, metric_name, mixture_text, number, score_bar, seeds_text, span)
+    return fill_in(
+        "page.html",
+        **{text.__name__: text for text in texts},
         nan=math.nan,
         verdicts=VERDICTS,
         title=title_of(tasks),
@@ -360,13 +336,6 @@ def task_section(results: Results, predictions: pd.DataFrame | None, page: Path)
 def told_columns(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table without the columns that hold nothing: of inputs that a study did not train."""
     return table.loc[:, table.ne("").any()]
-
-
-def as_link(table: pd.DataFrame) -> str:
-    """Return a table as a link that holds it, so that the page needs no other file."""
-    return (
-        "data:text/csv;base64," + base64.b64encode(table.to_csv(index=False).encode(errors="backslashreplace")).decode()
-    )
 
 
 def mixture_text(results: Results, row: pd.Series) -> str:

@@ -14,8 +14,10 @@ import pandas as pd
 from markupsafe import Markup, escape
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["Curve", "Frame", "frame_of", "panel"]
+__all__ = ["COLOURS", "Curve", "Frame", "Panel", "frame_of", "panel", "pictured"]
 
+#: Colours of page.css.
+COLOURS = 6
 WIDTH, HEIGHT = 300, 190
 LEFT, RIGHT, TOP, BOTTOM = 42, 8, 8, 36
 #: Two digits of 12 px, with a gap, in pixels.
@@ -206,3 +208,24 @@ def dots(row: pd.Series, x: float, y: float) -> str:
     filled = bool(row.get("in_best_set", True))
     ring = f'<circle class="ring" cx="{x:.1f}" cy="{y:.1f}" r="7"/>' if bool(row.get("chosen", False)) else ""
     return f'<circle class="{"dot" if filled else "dot open"}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>{ring}'
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A drawing with its name, and what its lines are: pairs of a class of page.css and a name."""
+
+    title: str
+    svg: Markup
+    lines: tuple[tuple[str, str], ...]
+
+
+def pictured(title: str, curves: Sequence[Curve], frame: Frame, text: str) -> Panel:
+    """Return curves as a panel, with their names."""
+    drawn = panel(curves, frame, f"{text}: {', '.join(map(means, curves))}")
+    return Panel(title, drawn, tuple((curve.look, curve.name) for curve in curves))
+
+
+def means(curve: Curve) -> str:
+    """Return a curve in a few words."""
+    values = curve.rows.value
+    return f"{curve.name} {values.min():.2f} to {values.max():.2f}".replace("-", "−")

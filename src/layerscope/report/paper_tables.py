@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from layerscope.report.sentences import input_name, layer_list, metric_name, number, span
+from layerscope.report.wording import input_name, layer_list, metric_name, number, span, with_interval
 from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_beside
 from layerscope.scores.rank_correlation import rank_correlation
 from layerscope.scores.score_table import WIDE_INPUTS, Results, wide_inputs
@@ -73,7 +73,7 @@ def beside_published(results: Results) -> pd.DataFrame:
 
 def score_with_input(row: pd.Series) -> str:
     """Return a score with its interval, and of which layer or summary over time it is."""
-    return f"{number(row.metric, row.value)} {span(row.metric, row.ci_low, row.ci_high)}, {input_name(row)}"
+    return f"{with_interval(row.metric, row.value, row.ci_low, row.ci_high)}, {input_name(row)}"
 
 
 def published_text(task: str, metric: str, models: Sequence[str]) -> str:

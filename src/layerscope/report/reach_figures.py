@@ -7,10 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from layerscope.report.figure_style import MUTED, drawing, new_figure
-from layerscope.report.heat_maps import COLOURS as SHADES
-from layerscope.report.layer_panels import COLOURS, Panel, pictured
-from layerscope.report.panels import Curve, frame_of
-from layerscope.report.sentences import layer_list
+from layerscope.report.panels import COLOURS, Curve, Panel, frame_of, pictured
+from layerscope.report.shaded_tables import COLOURS as SHADES
+from layerscope.report.wording import layer_list
 from layerscope.similarity.measures import Similarities
 
 __all__ = ["reach_curves", "reach_panels", "reach_sentences"]

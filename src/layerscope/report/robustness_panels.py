@@ -9,9 +9,9 @@ import pandas as pd
 
 from layerscope.data.deformations import DEFORMATIONS, Deformation
 from layerscope.data.reasons import reasons_by_kind
-from layerscope.report.layer_panels import COLOURS, Panel, frame_near, pictured
-from layerscope.report.panels import Curve
-from layerscope.report.sentences import input_name, layer_list, number, span
+from layerscope.report.layer_panels import frame_near
+from layerscope.report.panels import COLOURS, Curve, Panel, pictured
+from layerscope.report.wording import input_name, layer_list, number, with_interval
 from layerscope.scores.robustness_table import Robustness
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
 from layerscope.scores.verdict import decide
@@ -128,8 +128,7 @@ def losses_of(rows: pd.DataFrame) -> str:
 
 def loss_text(row: pd.Series) -> str:
     """Return the difference of a deformed score to the clean one."""
-    bounds = span(row.metric, row.difference_low, row.difference_high, signed=True)
-    return f"{number(row.metric, row.difference, signed=True)} {bounds}"
+    return with_interval(row.metric, row.difference, row.difference_low, row.difference_high, signed=True)
 
 
 def preferred_rows(results: Results, rows: pd.DataFrame) -> list[dict[str, str]]:
@@ -143,7 +142,7 @@ def preferred_rows(results: Results, rows: pd.DataFrame) -> list[dict[str, str]]
             "input": f"{input_name(row)} of {row.model}",
             "deformation": name_of(row),
             "clean": number(row.metric, row.clean),
-            "deformed": f"{number(row.metric, row.value)} {span(row.metric, row.ci_low, row.ci_high)}",
+            "deformed": with_interval(row.metric, row.value, row.ci_low, row.ci_high),
             "difference": loss_text(row),
             "n": str(row.n),
         }

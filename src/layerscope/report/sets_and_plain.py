@@ -10,9 +10,8 @@ from typing import Any
 import pandas as pd
 
 from layerscope.probes.inputs import name_of_set
-from layerscope.report.layer_panels import Panel
-from layerscope.report.panels import Curve, frame_of, panel
-from layerscope.report.sentences import describe, in_percent, input_name, layer_list, metric_name, number, span
+from layerscope.report.panels import Curve, Panel, frame_of, panel
+from layerscope.report.wording import describe, gap_text, input_name, layer_list, metric_name, number, span
 from layerscope.scores.beyond_plain import BeyondPlain, beyond_plain, preferred_beyond
 from layerscope.scores.layer_selection import Choice, choose_among, choose_row
 from layerscope.scores.score_table import CONTROL_INPUTS, SINGLE_INPUTS, Results
@@ -46,9 +45,7 @@ class Section:
 
 def told(metric: str, gain: Gain) -> str:
     """Return a gain with its interval, and whether it is shown."""
-    gap, unit = gain.gap, " points" if in_percent(metric) else ""
-    size = number(metric, gap.difference, signed=True)
-    return f"{size}{unit} {span(metric, gap.low, gap.high, signed=True)}, {SHOWN[gain.verdict]}"
+    return f"{gap_text(metric, gain.gap, unit=True)}, {SHOWN[gain.verdict]}"
 
 
 def models_of(results: Results) -> list[str]:
@@ -90,18 +87,12 @@ def set_sentences(results: Results, layer: pd.Series) -> list[str]:
     ]
     same = [input_name(rows[gain.row]) for gain in gains if gain.verdict == "not told apart"]
     if same:
-        spans = ", ".join(told_alone(metric, gain) for gain in gains if gain.verdict == "not told apart")
+        spans = ", ".join(gap_text(metric, gain.gap) for gain in gains if gain.verdict == "not told apart")
         sentences.append(
             f"Not told apart from {name}: {', '.join(same)} ({spans}); nothing shows that they hear more than that "
             "layer does, nor that they hear as much."
         )
     return sentences
-
-
-def told_alone(metric: str, gain: Gain) -> str:
-    """Return a difference and its interval."""
-    low, high = gain.gap.low, gain.gap.high
-    return f"{number(metric, gain.gap.difference, signed=True)} {span(metric, low, high, signed=True)}"
 
 
 def search_sentences(results: Results, layer: pd.Series) -> list[str]:

@@ -11,19 +11,28 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.colors import to_hex
+from matplotlib import colormaps
+from matplotlib.colors import to_hex, to_rgba
 
-from layerscope.report.heat_maps import COLOURS, UNTOLD, ink_on, measure_name, short_number, task_scores
-from layerscope.report.sentences import number, span
+from layerscope.report.wording import in_percent, measure_name, number, span
+from layerscope.scores.against_controls import chance_of
+from layerscope.scores.layer_selection import preferred_probe
 from layerscope.scores.probe_agreement import ProbePair, pairs_of_probes
 from layerscope.scores.score_table import Results
 from layerscope.scores.verdict import Verdict
 from layerscope.similarity.measures import Similarities
 
+__all__ = [
+    "COLOURS", "EMPTY", "UNTOLD", "ShadedCell", "ShadedTable", "agreement_table", "score_cell", "scores_by_layer",
+    "shaded", "similarity_table", "task_scores", "task_table",
+]  # fmt: skip
+
+#: Perceptually uniform and safe for colour-blind readers (Nuñez et al. 2018).
+COLOURS = colormaps["cividis"]
+#: Of a cell that is not told apart from chance: none of the map's colours, and read in light and dark.
+UNTOLD = "#bdbdbd"
 #: A model and the number of its layer.
 View = tuple[str, int]
-
-__all__ = ["ShadedCell", "ShadedTable", "agreement_table", "score_cell", "similarity_table", "task_table"]
 
 
 @dataclass(frozen=True)
@@ -87,8 +96,43 @@ def shaded(shade: float, text: str, tip: str, marks: str = "") -> ShadedCell:
     return ShadedCell(text, tip, paper, ink_on(within), marks, within)
 
 
-def score_cell(score: pd.Series, where: str) -> ShadedCell:
+def ink_on(shade: float) -> str:
+    """Return black or white, whichever is read on a cell."""
+    colour = np.array((to_rgba(UNTOLD) if np.isnan(shade) else COLOURS(float(shade)))[:3])
+    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+    # WCAG 2.2: at this relative luminance black and white have one contrast, 4.58.
+    return "#000000" if linear @ [0.2126, 0.7152, 0.0722] > 0.179 else "#ffffff"
+
+
+def short_number(metric: str, value: float) -> str:
+    """Return a score as short as a cell needs: whole percents, or R² with two decimals."""
+    return f"{100 * value:.0f}" if in_percent(metric) else f"{value:.2f}".replace("-", "−").replace("0.", ".")
+
+
+def task_scores(results: Results, task: str, models: list[str]) -> pd.DataFrame:
+    """Return the rows of all layers of a task, with ``shade`` from 0 (chance) to 1 (perfect).
+
+    It is NaN where the interval holds chance or what shuffled labels score, or where there is none: such a cell tells
+    nothing. By macro F1 the constant answer scores less than any that changes.
+    """
+    rows = results.of(task=task, metric=results.primary(task), probe=preferred_probe(results, task), input="layer")
+    rows = rows[rows.model.isin(models)].copy()
+    chance = float(results.facts["tasks"][task]["chance"])
+    # Of every kind's primary metric 1 is perfect.
+    floors = [chance_of(results, row) for _, row in rows.iterrows()]
+    rows["shade"] = ((rows.value - chance) / (1 - chance)).clip(0, 1).where(rows.ci_low > floors)
+    return rows
+
+
+def scores_by_layer(results: Results, task: str, models: list[str]) -> dict[View, pd.Series]:
+    """Return the rows of `task_scores` by their models and layers."""
+    return {(row.model, int(row.layer)): row for _, row in task_scores(results, task, models).iterrows()}
+
+
+def score_cell(score: pd.Series | None, where: str) -> ShadedCell:
     """Return a row of `task_scores` as a cell."""
+    if score is None:
+        return EMPTY
     notes = [
         *(["not told apart from chance"] if np.isnan(score.shade) else []),
         *(["preferred by validation"] if score.chosen else []),
@@ -106,9 +150,9 @@ def task_table(results: Results) -> ShadedTable:
     layers = {model: results.facts["models"][model]["layers"] for model in models}
     rows = []
     for place, task in enumerate(results.tasks, start=1):
-        scores = {(row.model, int(row.layer)): row for _, row in task_scores(results, task, models).iterrows()}
+        scores = scores_by_layer(results, task, models)
         cells = [
-            score_cell(scores[model, layer], f"{results.title(task)}, {model}") if (model, layer) in scores else EMPTY
+            score_cell(scores.get((model, layer)), f"{results.title(task)}, {model}")
             for model in models
             for layer in layers[model]
         ]

@@ -5,7 +5,6 @@ And what a battery leaves: both maps, as they are kept on disk.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerscope.atomic_files import REQUESTS, digest, discard, read_json, write_json
+from layerscope.atomic_files import REQUESTS, discard
 from layerscope.errors import DataError
 from layerscope.scores.against_controls import chance_of, controls, spread_over_trainings
 from layerscope.scores.family_of_comparisons import highest_deviation
-from layerscope.scores.score_table import Results, read_csv, table_digests, write_csv
+from layerscope.scores.score_files import read_csv, read_record, write_csv, write_record
+from layerscope.scores.score_table import Results
 
 __all__ = ["MAPS", "ConceptMaps", "concept_scores"]
 
@@ -59,9 +59,7 @@ class ConceptMaps:
         discard(directory / "report.html")
         for name, table in zip(MAPS, (self.scores, self.invariance), strict=True):
             write_csv(directory / name, table)
-        told = {**self.facts, "files": table_digests(directory, [*MAPS, REQUESTS["concepts"]])}
-        # Last, with the digests of all: a map is never read beside the facts of another battery.
-        write_json(directory / PROVENANCE, {**told, "of": digest(json.dumps(told))})
+        write_record(directory / PROVENANCE, self.facts, [*MAPS, REQUESTS["concepts"]])
 
     @classmethod
     def read(cls, directory: str | Path) -> ConceptMaps | None:
@@ -76,14 +74,10 @@ class ConceptMaps:
         if not (directory / MAPS[0]).is_file():
             return None
         try:
-            facts = read_json(directory / PROVENANCE)
-            whole = facts.pop("of") == digest(json.dumps(facts))
-            files = facts.pop("files")
-            if not whole or files != table_digests(directory, files):
-                raise DataError(
-                    f"{directory}: {', '.join(files)} and {PROVENANCE} are not of one battery (one was changed, or the "
-                    f"command was stopped while it wrote); {AGAIN}"
-                )
+            facts, _ = read_record(
+                directory / PROVENANCE,
+                f"are not of one battery (one was changed, or the command was stopped while it wrote); {AGAIN}",
+            )
             scores, invariance = (read_csv(directory / name) for name in MAPS)
             return cls(scores, invariance, facts)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -26,7 +26,8 @@ from layerscope.scores.evaluation import Evaluation
 from layerscope.scores.family_of_comparisons import highest_deviation
 from layerscope.scores.layer_selection import choose
 from layerscope.scores.resampling import interval, resample_seeds, widen
-from layerscope.scores.score_table import FEW_LABELS, read_csv, with_model_names, write_csv
+from layerscope.scores.score_files import read_csv, write_csv
+from layerscope.scores.score_table import FEW_LABELS, with_model_names
 
 __all__ = ["Crossing", "Curve", "FewLabels", "crossings", "curve_table", "over_draws", "scored_curve"]
 

@@ -8,9 +8,12 @@ import pandas as pd
 from layerscope.scores.against_controls import judged_row, role_in, spread_over_trainings
 from layerscope.scores.layer_selection import Choice, best_trained
 from layerscope.scores.resampling import best_set
-from layerscope.scores.score_table import SINGLE_INPUTS, Comparison, Results, Role
+from layerscope.scores.score_table import SINGLE_INPUTS, Comparison, Results, Role, wide_inputs
 
-__all__ = ["MARGIN", "best_on_test", "gaps_between", "is_shown_over", "judged_gap", "losses", "may_be_best"]
+__all__ = [
+    "MARGIN", "against_wider_inputs", "best_on_test", "gaps_between", "is_shown_over", "judged_gap", "losses",
+    "may_be_best",
+]  # fmt: skip
 
 #: A loss that nobody would pay an encoder for: two points, or 0.02 of R². Smaller ones are within what another split or
 #: seed of the same study moves a score by.
@@ -77,3 +80,12 @@ def losses(results: Results, plain: Choice[pd.Series]) -> list[Comparison]:
     layer = best_trained(results, task)
     rivals = [best_on_test(results, task), *([layer.chosen] if layer else [])]
     return [results.compare(row.name, plain.chosen.name) for row in rivals]
+
+
+def against_wider_inputs(results: Results, best: pd.Series) -> list[tuple[pd.Series, Comparison]]:
+    """Return the inputs that a layer is shown beside, with what it has over each."""
+    rows = results.of(model=best.model, probe=best.probe, metric=best.metric)
+    wide = [row for _, row in rows[rows.input.isin(wide_inputs(rows))].iterrows()]
+    # The last layer may be the very same thing by its other name.
+    others = [row for row in wide if not (row.input == "last" and row.layer == best.layer)]
+    return [(row, judged_gap(results, best, row)) for row in others]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from layerscope.errors import DataError
-from layerscope.scores.score_table import read_csv, with_model_names, write_csv
+from layerscope.scores.score_files import read_csv, write_csv
+from layerscope.scores.score_table import with_model_names
 
 __all__ = ["LEFT_OUT_COLUMNS", "ROBUSTNESS_COLUMNS", "ROBUSTNESS_FILES", "Robustness"]
 

@@ -5,8 +5,7 @@ Shares are in [0, 1], R² at most 1; a score that is undefined is NaN.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,14 +14,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerscope.atomic_files import REQUESTS, file_digest, read_header, read_tensors, write_tensors, write_text
+from layerscope.atomic_files import REQUESTS, read_header, read_tensors, write_tensors
 from layerscope.errors import DataError, ResourceError, UsageError, unknown
 from layerscope.scores.resampling import interval
+from layerscope.scores.score_files import read_csv, table_digests, write_csv
 
 __all__ = [
     "BESIDE_PLAIN", "COLUMNS", "CONTROL_INPUTS", "FEW_LABELS", "PLAIN_INPUTS", "SEARCHED", "SETS", "SINGLE_INPUTS",
-    "WIDE_INPUTS", "Comparison", "Results", "Role", "is_set", "matching", "read_csv", "role_of", "table_digests",
-    "wide_inputs", "with_model_names", "write_csv",
+    "WIDE_INPUTS", "Comparison", "Results", "Role", "is_set", "matching", "role_of", "wide_inputs", "with_model_names",
 ]  # fmt: skip
 
 #: The tidy table: one row for each model, input, probe, seed, split and metric.
@@ -40,11 +39,6 @@ FEW_LABELS = ("few_labels.csv", "few_labels_compared.csv", "code_length.csv")
 BESIDE = (
     "splits.csv", "predictions.csv", *FEW_LABELS, "robustness.csv", "robustness_left_out.csv", "provenance.json",
     *RECORDS,
-)  # fmt: skip
-#: Columns of names, here and in the tables of a comparison: they stay as written, "2024", "NA" and "null" too.
-NAMES = (
-    "model", "dataset", "task", "target", "input", "probe", "split", "metric", "mixture", "mixture_spread", "clip",
-    "reason", "other", "measure", "score", "labels", "unit", "above_twin",
 )  # fmt: skip
 #: Inputs of plain features, and all that are one layer: a choice is made among these.
 PLAIN_INPUTS = ("mean", "moments", "frame", "context")
@@ -322,27 +316,6 @@ def wide_inputs(rows: pd.DataFrame) -> list[str]:
     return [*(name for name in WIDE_INPUTS if name in present), *sets]
 
 
-def table_digests(directory: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the SHA-256 of files of a run or comparison, by their names."""
-    return {name: file_digest(directory / name) for name in names}
-
-
 def role_of(facts: dict[str, Any]) -> Role:
     """Return what a model is, by its facts."""
     return "plain" if facts["baseline"] else "untrained" if facts["untrained"] else "trained"
-
-
-def read_csv(path: Path) -> pd.DataFrame:
-    """Read a table that `write_csv` wrote: names as they are, and numbers of layers, of which wide inputs have none."""
-    # By column, since pandas takes some names for missing values.
-    gaps = {column: [""] for column in pd.read_csv(path, nrows=0).columns if column not in NAMES}
-    types = {"layer": "Int64", "other_layer": "Int64", **dict.fromkeys(NAMES, str)}
-    return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=gaps)
-
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table whole or not at all; the same table gives the same bytes."""
-    buffer = io.StringIO()
-    # Not the system's own line ends, or the same table would be other bytes elsewhere.
-    table.to_csv(buffer, index=False, lineterminator="\n")
-    write_text(path, buffer.getvalue())

@@ -6,7 +6,6 @@ blind to every invertible linear map.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from layerscope.atomic_files import REQUESTS, digest, read_json, write_json
+from layerscope.atomic_files import REQUESTS
 from layerscope.errors import DataError
-from layerscope.scores.score_table import read_csv, table_digests, write_csv
+from layerscope.scores.score_files import read_csv, read_record, write_csv, write_record
 from layerscope.similarity.frame_sums import ViewSums
 
 __all__ = [
@@ -118,9 +117,7 @@ class Similarities:
             *(name for name, _ in reaching),
             *([record] if (directory / record).is_file() else []),
         ]
-        told = {**self.facts, "skipped": self.skipped, "files": table_digests(directory, names)}
-        # Last, with the digests of all: a table is never read beside the facts of another comparison.
-        write_json(directory / "similarity.json", {**told, "of": digest(json.dumps(told))})
+        write_record(directory / "similarity.json", {**self.facts, "skipped": self.skipped}, names)
 
     @classmethod
     def read(cls, directory: Path) -> Similarities | None:
@@ -134,14 +131,11 @@ class Similarities:
         if not (directory / "similarity.json").is_file():
             return None
         try:
-            facts = read_json(directory / "similarity.json")
-            whole = facts.pop("of") == digest(json.dumps(facts))
-            files = facts.pop("files")
-            if not whole or files != table_digests(directory, files):
-                raise DataError(
-                    f"{directory}: {', '.join(files)} and similarity.json are not of one comparison (one was changed, "
-                    "or a comparison was stopped while it wrote); compare again"
-                )
+            facts, files = read_record(
+                directory / "similarity.json",
+                "are not of one comparison (one was changed, or a comparison was stopped while it wrote); "
+                "compare again",
+            )
             table, scores = (read_csv(directory / f"{name}.csv") for name in ("similarity", "label_free"))
             # Not by what lies there, which may be of an earlier comparison.
             reaches = [read_csv(directory / name) for name in REACH_FILES if name in files]

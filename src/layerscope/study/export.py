@@ -49,7 +49,9 @@ from layerscope.probes.fitting import (
     train_part,
 )
 from layerscope.probes.inputs import set_named
-from layerscope.report.sentences import cautions_about, headline, input_name, metric_name, number, span
+from layerscope.report.cautions import cautions_about
+from layerscope.report.sentences import headline
+from layerscope.report.wording import input_name, metric_name, with_interval
 from layerscope.scores.evaluation import Outcome
 from layerscope.scores.layer_selection import choose_row
 from layerscope.scores.score_table import BESIDE_PLAIN, CONTROL_INPUTS, SEARCHED, SINGLE_INPUTS, Results, is_set
@@ -257,8 +259,8 @@ def what_of(row: pd.Series) -> str:
 
 def score_of(row: pd.Series) -> str:
     """Return what the run measured, in words."""
-    score, bounds = number(row.metric, row.value), span(row.metric, row.ci_low, row.ci_high)
-    return f"{metric_name(row.metric)} {score} {bounds} on {row.n} test clips"
+    score = with_interval(row.metric, row.value, row.ci_low, row.ci_high)
+    return f"{metric_name(row.metric)} {score} on {row.n} test clips"
 
 
 def input_of(features: Features, row: pd.Series) -> Input:

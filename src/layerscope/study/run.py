@@ -13,7 +13,8 @@ import pandas as pd
 from layerscope.atomic_files import discard, owned_directory, write_json
 from layerscope.scores.learning_curve import FewLabels
 from layerscope.scores.robustness_table import ROBUSTNESS_FILES
-from layerscope.scores.score_table import FEW_LABELS, write_csv
+from layerscope.scores.score_files import write_csv
+from layerscope.scores.score_table import FEW_LABELS
 from layerscope.scores.tabulate import tabulate
 from layerscope.study.extraction import Stores, extract_all, keep_usable
 from layerscope.study.options import Call, Plan

@@ -17,7 +17,8 @@ from layerscope.errors import UsageError, unknown
 from layerscope.report import write_report
 from layerscope.report.answer_table import answer_rows
 from layerscope.report.figures import draw_layers, layer_curves
-from layerscope.report.heat_maps import draw_similarities, draw_task_panel, similarity_map, task_map, task_scores
+from layerscope.report.heat_maps import draw_marked_panel, draw_similarities, similarity_map, task_map
+from layerscope.report.shaded_tables import similarity_table, task_table
 from layerscope.scores.layer_selection import preferred_probe
 from layerscope.scores.learning_curve import FewLabels
 from layerscope.scores.robustness_table import Robustness
@@ -169,7 +170,7 @@ class Results(ScoreTable):
                 return task_map(self)
             if model not in models:
                 raise unknown("model", str(model), models)
-            draw_task_panel(ax, self, {name: task_scores(self, name, models) for name in self.tasks}, model)
+            draw_marked_panel(ax, task_table(self), model)
         elif what == "similarity":
             if self.similarities is None:
                 raise UsageError("no comparison of layers beside these results; `layerscope compare` makes one")
@@ -177,7 +178,7 @@ class Results(ScoreTable):
                 raise unknown("measure", measure, [name for name in MEASURES if name in self.similarities.measures])
             if ax is None:
                 return similarity_map(self.similarities, measure)
-            draw_similarities(ax, self.similarities, measure)
+            draw_similarities(ax, similarity_table(self.similarities, measure))
         else:
             raise unknown("plot", what, ["layers", "map", "similarity"])
         return ax

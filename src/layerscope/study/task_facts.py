@@ -16,7 +16,7 @@ from layerscope.data.splits import Part, never_trained
 from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import Job, Target, clip_part, left_of
 from layerscope.probes.linear import CUT
-from layerscope.report.sentences import RARE, counted_as
+from layerscope.report.cautions import RARE, counted_as
 from layerscope.scores.evaluation import FEWEST_RARER, Evaluation, Outcome
 from layerscope.scores.resampling import FEWEST_GROUPS, effective_groups
 from layerscope.study.options import Call

@@ -6,10 +6,13 @@ from importlib.metadata import entry_points
 from layerscope.errors import UsageError
 from layerscope.targets import kind_named
 from layerscope.tasks.benchmark import PAPER_TASKS, TASKS
-from layerscope.tasks.published_scores import Published, published_rows
+from layerscope.tasks.published_scores import Published, highest_published, published_rows
 from layerscope.tasks.task import Task, data_directory
 
-__all__ = ["PAPER_TASKS", "TASKS", "Published", "Task", "data_directory", "known_tasks", "published_rows", "register"]
+__all__ = [
+    "PAPER_TASKS", "TASKS", "Published", "Task", "data_directory", "highest_published", "known_tasks", "published_rows",
+    "register",
+]  # fmt: skip
 
 BUILT_IN = frozenset(TASKS)
 #: Entry points of installed packages: each names a `Task`.

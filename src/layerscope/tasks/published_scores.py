@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["Published", "published_rows"]
+__all__ = ["Published", "highest_published", "published_rows"]
+
+#: In a picture; the page lists all.
+MOST_SHOWN = 4
 
 
 @dataclass(frozen=True)
@@ -43,3 +46,10 @@ def published_rows() -> tuple[Published, ...]:
         Published(row["model"], row["task"], row["metric"], float(row["value"]) / 100, row["layer"], row["source"])
         for row in csv.DictReader(text.splitlines())
     )
+
+
+def highest_published(task: str, metric: str) -> dict[str, float]:
+    """Return the highest published score of each model on a task, by its name: the best few, the highest first."""
+    rows = [row for row in published_rows() if (row.task, row.metric) == (task, metric)]
+    highest = {row.model: max(other.value for other in rows if other.model == row.model) for row in rows}
+    return dict(sorted(highest.items(), key=lambda item: -item[1])[:MOST_SHOWN])

@@ -1,0 +1,39 @@
+from test_score_table import entry
+from test_sentences import MODELS, results_of, study
+
+from layerscope.report.sentences import advise
+
+
+def test_sounds_with_two_labels_and_skipped_clips_are_said():
+    sounds = [f"a/{number}.wav and b/{number}.wav" for number in range(12)]
+    results = results_of(
+        entry(0, 0.5, 0.5), entry(0, 0.4, 0.4, model="mel", input="mean"), models=MODELS, disputed=sounds, skipped=2
+    )
+    cautions = " ".join(advise(results).cautions)
+    assert "12 sounds have different labels under different names: a/0.wav and b/0.wav; a/1.wav" in cautions
+    assert "; and 6 more." in cautions
+    assert "2 clips were not used; see skipped.csv for the reason." in cautions
+
+
+def test_inputs_of_all_layers_that_win_are_a_caution():
+    results = results_of(entry(0, 0.8, 0.6), entry(None, 0.7, 0.9, input="concat"), models=MODELS)
+    caution = "Where one layer is not all that can be had: layer 0 of m scores less than all layers of m side by side."
+    assert caution in advise(results).cautions
+    assert not any("not all that can be had" in caution for caution in advise(study(plain=0.6)).cautions)
+
+
+def test_cautions_name_what_limits_the_claims():
+    advice = advise(
+        results_of(entry(0, 0.6, 0.6), models={"m": {}}, test_groups=6, leaks=["group 'a' is in train and test"],
+                   absent_tags=["rock"], note="A note.", rare=["oboe"], majority=0.9, grouped=False,
+                   never_trained={"new": 9}, shifted={"b": [0.1, 0.5]})
+    )  # fmt: skip
+    assert "A note." in advice.cautions
+    assert any("Fewer than 10 clips in all: “oboe”" in caution for caution in advice.cautions)
+    assert any("90 % of the clips are of one class" in caution for caution in advice.cautions)
+    assert any("“new” (9 test clips) is in no training clip, so" in caution for caution in advice.cautions)
+    assert any("“b” 50 % (10 % of the training clips)" in caution for caution in advice.cautions)
+    assert any("No groups were given" in caution for caution in advice.cautions)
+    assert any("6 independent groups are tested, too few for intervals" in caution for caution in advice.cautions)
+    assert any("group 'a' is in train and test" in caution for caution in advice.cautions)
+    assert any("rock" in caution for caution in advice.cautions)
