@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 from made_study import made_similarities, made_study
 
-from layerscope.report.layer_panels import descriptor_panels, floor_of, label_free_panels, layer_panels, rows_beside
+from layerscope.report.layer_panels import descriptor_panels, label_free_panels, layer_panels, rows_beside
+from layerscope.scores.against_controls import floor_of
 
 
 def task(**given):
@@ -34,6 +35,7 @@ def test_the_floor_reaches_from_chance_to_the_luckiest_permutation():
     results.table = pd.concat([results.table, row.assign(value=0.55), row.assign(value=0.45)], ignore_index=True)
     assert floor_of(results, "mlp") == (0.45, 0.55)
     assert floor_of(results, "linear") == (0.5, 0.5)
+    assert floor_of(results, "linear", "mlp") == (0.45, 0.55)
 
 
 def test_inputs_of_all_layers_and_plain_features_stand_beside():

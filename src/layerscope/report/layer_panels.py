@@ -12,6 +12,7 @@ from markupsafe import Markup
 from layerscope.report.answer_table import score_bar
 from layerscope.report.panels import Curve, Frame, frame_of, panel
 from layerscope.report.sentences import in_percent, input_name, metric_name, number, score_name, span
+from layerscope.scores.against_controls import floor_of
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import SINGLE_INPUTS, Results, wide_inputs
 from layerscope.similarity.label_free import SCORES
@@ -89,14 +90,6 @@ def twins_of(results: Results, models: Sequence[str]) -> dict[str, str]:
         for twin in models
         if f"random:{name}" in (twin, *facts[twin].get("also", []))
     }  # fmt: skip
-
-
-def floor_of(results: Results, probe: str) -> tuple[float, float]:
-    """Return from where to where an input scores that knows nothing: chance, and every permutation of labels."""
-    chance, table = float(results.facts["chance"]), results.table
-    rows = (table.input == "shuffled") & (table.split == "test") & (table.probe == probe)
-    shuffled = table.value[rows & (table.metric == results.facts["primary"])].dropna()
-    return min([chance, *shuffled]), max([chance, *shuffled])
 
 
 def frame_near(curves: Sequence[Curve], metric: str, also: Sequence[float], floor: tuple[float, float]) -> Frame:
@@ -186,9 +179,11 @@ def panels_of(table: pd.DataFrame, panels: str, titles: Sequence[str], lines: st
     return [pictured(score_name(title), of_title, frame, score_name(title)) for title, of_title in drawn.items()]
 
 
-def pictured(title: str, curves: Sequence[Curve], frame: Frame, text: str) -> Panel:
-    """Return curves as a panel, with their names."""
-    drawn = panel(curves, frame, f"{text}: {', '.join(map(means, curves))}")
+def pictured(
+    title: str, curves: Sequence[Curve], frame: Frame, text: str, floor: tuple[float, float] | None = None
+) -> Panel:
+    """Return curves as a panel, with their names, over what is scored without knowing anything."""
+    drawn = panel(curves, frame, f"{text}: {', '.join(map(means, curves))}", floor=floor)
     return Panel(title, drawn, tuple((curve.look, curve.name) for curve in curves))
 
 
