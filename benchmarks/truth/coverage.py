@@ -8,13 +8,13 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom, norm
+from scipy.stats import norm
 
+from benchmarks.truth.single_clips import ACCURACY, COUNTS, VALUES, single_clips
 from benchmarks.truth.tables import in_percent, judge, table
 from layerscope.data.splits import Part
-from layerscope.scores.count_interval import count_interval
 from layerscope.scores.evaluation import Evaluation, evaluations
-from layerscope.scores.resampling import LEVEL, interval
+from layerscope.scores.resampling import interval
 from layerscope.targets import kind_named
 from layerscope.targets.key_names import KEY_NAMES
 from layerscope.targets.kind import Labels
@@ -24,15 +24,12 @@ Array = NDArray[np.float64]
 STUDIES = 2000
 #: Of the metrics for which less is promised: 1.1 points.
 FEWER_STUDIES = 400
-#: What coverage of accuracy is to lie in, and that of others to reach.
-ACCURACY, OTHERS = (93.0, 97.0), 90.0
+#: What coverage of metrics but accuracy is to reach.
+OTHERS = 90.0
 #: Of a share of 93 % in so many, in points.
 ERROR = 100 * np.sqrt(0.93 * 0.07 / FEWER_STUDIES)
 #: Clips that the groups of a study have each.
 GROUP = 4
-VALUES = (0.5, 0.8, 0.9, 0.95, 0.97)
-#: Beside the cells of a table, so that nothing is made for these alone.
-FINE, FINE_COUNTS = np.linspace(0.5, 0.99, 246), range(15, 201, 5)
 #: What two inputs share of what makes a clip hard.
 SHARED = 0.6
 
@@ -157,33 +154,6 @@ def covered(
     return float(np.mean(held))
 
 
-def exactly_covered(clips: int, rates: Sequence[float]) -> Array:
-    """Return the coverage of the interval of accuracy of single clips: that of every count, by its probability."""
-    counts = np.arange(clips + 1)
-    low, high = np.transpose([count_interval(right, clips) for right in counts])
-    values = np.asarray(rates)[:, None]
-    held = (low - 1e-9 <= values) & (values <= high + 1e-9)
-    return np.asarray((held * binom.pmf(counts, clips, values)).sum(axis=1))
-
-
-def attainable(clips: int, rates: Sequence[float]) -> tuple[Array, Array, Array]:
-    """Return the coverages next to 95 %, below and above, that counts of single clips allow, and the better of the two.
-
-    They are those of intervals that hold the truth for the likeliest counts; one count more is a step. The better is
-    the one nearer to 95 %, of those that are not below 93 %.
-    """
-    likeliest = np.sort(binom.pmf(np.arange(clips + 1), clips, np.asarray(rates)[:, None]))[:, ::-1]
-    steps = np.cumsum(likeliest, axis=1)
-    place = np.argmax(steps >= LEVEL, axis=1)
-    below, above = (np.take_along_axis(steps, each[:, None], axis=1)[:, 0] for each in (place - 1, place))
-    best = np.where((below >= ACCURACY[0] / 100) & (LEVEL - below < above - LEVEL), below, above)
-    return below, above, best
-
-
-#: Groups, and what they are called.
-COUNTS = (8, 15, 20, 40, 100)
-
-
 def unit_name(count: int, size: int, correlation: float) -> str:
     groups = f"{count} groups" if size == GROUP else f"{count} groups of {size}"
     return f"{count} clips" if size == 1 else f"{groups}, correlation {correlation:g}"
@@ -193,42 +163,6 @@ def measured(cells: dict[str, float], key: str, share: float) -> str:
     """Keep a share under its name, in percent, and return it for a table."""
     cells[key] = 100 * share
     return in_percent(share)
-
-
-def single_clips() -> None:
-    """Print the coverage of accuracy on independent clips, and what any interval could have."""
-    missed: dict[str, float] = {}
-    rows = []
-    for clips in COUNTS[1:]:
-        covered_by, (below, above, best) = 100 * exactly_covered(clips, VALUES), attainable(clips, VALUES)
-        steps = [f"({in_percent(low)}, {in_percent(high)})" for low, high in zip(below, above, strict=True)]
-        rows.append([clips, *(f"{share:.1f} {pair}" for share, pair in zip(covered_by, steps, strict=True))])
-        missed |= {f"{clips} clips at {value}": distance
-                   for value, distance in zip(VALUES, too_far(covered_by, 100 * best), strict=True)}  # fmt: skip
-    table(
-        "Accuracy of single clips: exact coverage of 95 % intervals, %, and in brackets the steps that counts allow "
-        "below and above 95.",
-        ["clips", *VALUES],
-        rows,
-    )
-    target = f"within {ACCURACY[0]:g} and {ACCURACY[1]:g}, or the step nearest to 95 that is not below {ACCURACY[0]:g}"
-    judge(f"{target}; points beyond", missed, high=0.05)
-    covering = [(exactly_covered(clips, FINE), attainable(clips, FINE)[2]) for clips in FINE_COUNTS]
-    shares, best = (100 * np.concatenate(each) for each in zip(*covering, strict=True))
-    print(
-        f"\nOf {FINE_COUNTS[0]} to {FINE_COUNTS[-1]} clips at all rates from {FINE[0]:g} to {FINE[-1]:g}: "
-        f"{in_percent(np.mean((shares >= ACCURACY[0]) & (shares <= ACCURACY[1])))} % of coverages lie within "
-        f"{ACCURACY[0]:g} and {ACCURACY[1]:g}, {in_percent(np.mean(shares < ACCURACY[0]))} % below (the least is "
-        f"{shares.min():.1f}), {in_percent(np.mean(shares > ACCURACY[1]))} % above; in "
-        f"{in_percent(np.mean(too_far(shares, best) > 0.05))} % the target could be had and is missed. "
-        f"The mean is {shares.mean():.1f}."
-    )
-
-
-def too_far(shares: Array, best: Array) -> Array:
-    """Return by how many points coverages lie beyond the target, or beyond the best that counts allow."""
-    low, high = np.minimum(ACCURACY[0], best), np.maximum(ACCURACY[1], best)
-    return np.asarray(np.maximum(np.maximum(low - shares, shares - high), 0.0))
 
 
 def grouped_clips() -> None:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from benchmarks.truth.coverage import FINE, VALUES, attainable, exactly_covered
+from benchmarks.truth.single_clips import FINE, VALUES, attainable, exactly_covered
 from scipy.stats import binom, binomtest
 
 from layerscope.scores.count_interval import count_interval

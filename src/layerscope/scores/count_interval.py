@@ -51,6 +51,6 @@ def count_interval(right: int, clips: int) -> tuple[float, float]:
     likelier = np.where(place < right, below, above)
     # With half of its own probability it is nearer to 95 % with the count than without.
     held = (likelier + binom.pmf(right, clips, rates) / 2 < LEVEL) | (likelier < LEAST)
-    first, *_, last = np.flatnonzero(held)
+    places = np.flatnonzero(held)
     # An end lies between two rates: the outer one.
-    return float(rates[max(first - 1, 0)]), float(rates[min(last + 1, RATES - 1)])
+    return float(rates[max(places[0] - 1, 0)]), float(rates[min(places[-1] + 1, RATES - 1)])
