@@ -1,4 +1,4 @@
-"""The scores of single classes and tags, with intervals by the same resampling as all others."""
+"""The scores of single classes and tags, with intervals like those of all others."""
 
 from __future__ import annotations
 
