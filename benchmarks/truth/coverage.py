@@ -8,8 +8,9 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom, norm
+from scipy.stats import norm
 
+from benchmarks.truth.single_clips import ACCURACY, COUNTS, VALUES, single_clips
 from benchmarks.truth.tables import in_percent, judge, table
 from layerscope.data.splits import Part
 from layerscope.scores.evaluation import Evaluation, evaluations
@@ -23,15 +24,12 @@ Array = NDArray[np.float64]
 STUDIES = 2000
 #: Of the metrics for which less is promised: 1.1 points.
 FEWER_STUDIES = 400
-#: Which clips are right changes an interval by what its resamples leave to chance: the mean over so many drawings.
-DRAWINGS = 4
-#: What coverage of accuracy is to lie in, and that of others to reach.
-ACCURACY, OTHERS = (93.0, 97.0), 90.0
+#: What coverage of metrics but accuracy is to reach.
+OTHERS = 90.0
 #: Of a share of 93 % in so many, in points.
 ERROR = 100 * np.sqrt(0.93 * 0.07 / FEWER_STUDIES)
 #: Clips that the groups of a study have each.
 GROUP = 4
-VALUES = (0.5, 0.8, 0.9, 0.95, 0.97)
 #: What two inputs share of what makes a clip hard.
 SHARED = 0.6
 
@@ -151,38 +149,9 @@ def covered(
         truth, (point, draws) = values[0], inputs[0]
         for value, (theirs, their_draws) in zip(values[1:], inputs[1:], strict=True):
             truth, point, draws = truth - value, point - theirs, draws - their_draws
-        low, high = interval(draws, point)
+        low, high = test.interval(metric, draws, point) if len(values) == 1 else interval(draws, point)
         held.append(np.nan if np.isnan(low) else holds(low, high, truth))
     return float(np.mean(held))
-
-
-def exactly_covered(count: int, value: float) -> float:
-    """Return the coverage of the interval of accuracy of single clips: that of every count, by its probability."""
-    test = evaluation_of(np.arange(count))
-    if test.weights is None:
-        return np.nan
-    held = np.zeros(count + 1)
-    for right, drawing in product(range(count + 1), range(DRAWINGS)):
-        random = np.random.default_rng([right, drawing])
-        latent = np.where(random.permutation(count) < right, -np.inf, np.inf)
-        labels, said = classes(2)(latent, 0.5, random)
-        point, draws = scored(test, "accuracy", labels, said, f"input {drawing}")
-        held[right] += holds(*interval(draws, point), value) / DRAWINGS
-    return float(held @ binom.pmf(np.arange(count + 1), count, value))
-
-
-def attainable(count: int, value: float) -> tuple[float, float]:
-    """Return the coverages next to 95 %, below and above, that counts of single clips allow.
-
-    They are those of intervals that hold the truth for the likeliest counts; one count more is a step.
-    """
-    steps = np.cumsum(np.sort(binom.pmf(np.arange(count + 1), count, value))[::-1])
-    above = int(np.argmax(steps >= 0.95))
-    return float(steps[above - 1]), float(steps[above])
-
-
-#: Groups, and what they are called.
-COUNTS = (8, 15, 20, 40, 100)
 
 
 def unit_name(count: int, size: int, correlation: float) -> str:
@@ -194,33 +163,6 @@ def measured(cells: dict[str, float], key: str, share: float) -> str:
     """Keep a share under its name, in percent, and return it for a table."""
     cells[key] = 100 * share
     return in_percent(share)
-
-
-def single_clips() -> None:
-    """Print the coverage of accuracy on independent clips, and what any interval could have."""
-    cells: dict[str, float] = {}
-    allowed = {(count, value): attainable(count, value) for count, value in product(COUNTS[1:], VALUES)}
-    table(
-        "Accuracy of single clips: exact coverage of 95 % intervals, %, and in brackets the steps that counts allow "
-        "below and above 95.",
-        ["clips", *VALUES],
-        (
-            [
-                count,
-                *(
-                    f"{measured(cells, f'{count} clips at {value}', exactly_covered(count, value))} "
-                    f"({', '.join(map(in_percent, allowed[count, value]))})"
-                    for value in VALUES
-                ),
-            ]
-            for count in COUNTS[1:]
-        ),
-    )
-    judge(f"at least {ACCURACY[0]:g}", cells, ACCURACY[0])
-    # Where the step above lies beyond the target, an interval that is not to cover less has to take it.
-    most = {f"{count} clips at {value}": max(ACCURACY[1], 100 * step[1]) for (count, value), step in allowed.items()}
-    above = {name: cells[name] - most[name] for name in cells}
-    judge(f"at most {ACCURACY[1]:g}, or the step above; points more", above, high=0.05)
 
 
 def grouped_clips() -> None:
@@ -329,7 +271,7 @@ def differences() -> None:
         "15 clips, all right (the exact lower bound of Clopper & Pearson is 78.2).",
         ["", "low", "high"],
         [
-            ["one input", *map(in_percent, interval(draws[0], 1.0))],
+            ["one input", *map(in_percent, perfect.interval("accuracy", draws[0], 1.0))],
             ["two inputs, difference", *map(in_percent, interval(draws[0] - draws[1], 0.0))],
         ],
     )

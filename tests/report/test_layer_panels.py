@@ -1,7 +1,8 @@
 import pandas as pd
 from made_study import made_study
 
-from layerscope.report.layer_panels import floor_of, layer_panels, rows_beside
+from layerscope.report.layer_panels import layer_panels, rows_beside
+from layerscope.scores.against_controls import floor_of
 
 
 def task(**given):
@@ -33,6 +34,7 @@ def test_the_floor_reaches_from_chance_to_the_luckiest_permutation():
     results.table = pd.concat([results.table, row.assign(value=0.55), row.assign(value=0.45)], ignore_index=True)
     assert floor_of(results, "mlp") == (0.45, 0.55)
     assert floor_of(results, "linear") == (0.5, 0.5)
+    assert floor_of(results, "linear", "mlp") == (0.45, 0.55)
 
 
 def test_inputs_of_all_layers_and_plain_features_stand_beside():

@@ -1,5 +1,7 @@
 """What the page and the terminal say of few labels: only what is shown, and how sure it is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -77,6 +79,19 @@ def test_the_section_draws_the_layers_in_focus_and_the_plain_feature():
     assert [name for _, name in panel.lines] == ["plain feature, mel", "layer 1", "layer 3"]
     assert "labels a class 8" in panel.svg
     assert [row["input"] for row in section["code"]] == [f"layer {layer}" for layer in range(4)]
+
+
+def test_what_knows_nothing_reaches_up_to_the_luckiest_permutation():
+    results, tables = made()
+    heights = []
+    for luck in (0.5, 0.6):
+        shuffled = results.table.iloc[[0]].assign(
+            input="shuffled", split="test", probe="closed", metric="accuracy", value=luck
+        )
+        given = replace(results, table=pd.concat([results.table, shuffled], ignore_index=True))
+        (panel,) = few_label_section(given, tables)["panels"]
+        heights.append(float(panel.svg.partition('class="floor"')[2].partition('height="')[2].partition('"')[0]))
+    assert heights[1] > heights[0] + 10
 
 
 def test_who_does_not_ask_is_told_nothing_and_what_is_left_out_is_said():

@@ -5,7 +5,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import Target, plan_jobs, run_jobs
+from layerscope.scores.count_interval import count_interval
 from layerscope.scores.evaluation import Outcome, evaluations, score_outcome
+from layerscope.scores.tabulate import summary_row
 from layerscope.targets import labels_of
 
 CLIPS = 60
@@ -131,3 +133,16 @@ def test_the_interval_holds_the_value_at_either_end(wrong):
         test = entry.rows[1]
         assert test["ci_low"] <= test["value"] <= test["ci_high"]
         assert test["ci_high"] - test["ci_low"] > 0.1
+
+
+def test_single_clips_that_are_right_or_wrong_have_the_interval_of_their_count():
+    accuracy, macro_f1 = scored(np.arange(20) >= 2, np.arange(20))
+    assert (accuracy.rows[1]["ci_low"], accuracy.rows[1]["ci_high"]) == count_interval(18, 20)
+    assert (summary_row(accuracy)["ci_low"], summary_row(accuracy)["ci_high"]) == count_interval(18, 20)
+    assert macro_f1.rows[1]["ci_low"] != pytest.approx(count_interval(18, 20)[0], abs=1e-4)
+
+
+def test_clips_in_groups_are_no_count():
+    accuracy = scored(np.arange(40) >= 20, np.arange(20).repeat(2))[0]
+    low, high = count_interval(20, 40)
+    assert accuracy.rows[1]["ci_high"] - accuracy.rows[1]["ci_low"] > 1.1 * (high - low)

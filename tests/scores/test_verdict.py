@@ -125,7 +125,7 @@ def test_no_number_of_clips_is_said_where_shuffled_labels_score_higher():
 
 
 def test_over_folds_what_is_not_beaten_by_nested_choice_stays_open():
-    results = probe(weakly_heard(13, folds=np.arange(120) % 5), probes=["closed"])
+    results = probe(weakly_heard(30, folds=np.arange(120) % 5), probes=["closed"])
     answer = decide(results, "features")
     chosen, plain = (results.of(model=model, chosen=True, metric="accuracy").index[0] for model in ("features", "mel"))
     assert results.compare(chosen, plain).low > 0  # the resampled clips alone would do

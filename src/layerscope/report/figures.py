@@ -9,6 +9,7 @@ from matplotlib.ticker import PercentFormatter
 
 from layerscope.report.figure_style import INK, MUTED, cycle, drawing, new_figure
 from layerscope.report.wording import in_percent, metric_name
+from layerscope.scores.against_controls import floor_of
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import WIDE_INPUTS, Results
 from layerscope.tasks import highest_published
@@ -43,7 +44,7 @@ def layer_curves(results: Results, probe: str) -> Figure:
         first.set_ylabel(metric_name(metric))
         if in_percent(metric):
             first.yaxis.set_major_formatter(PercentFormatter(xmax=1, symbol=""))
-        draw_chance(figure.axes, facts["chance"])
+        draw_chance(figure.axes, floor_of(results, probe))
         figure.suptitle(f"{facts['title']}: {facts['target']} · {probe} probe", x=0.01, ha="left")
         if models:
             figure.legend(loc="outside lower left", ncols=3, frameon=False)
@@ -57,20 +58,21 @@ def draw_layers(axes: Axes, results: Results, probe: str) -> None:
     draw_curves(axes, rows, [name for name in rows.model.unique() if name not in results.models("plain")], results)
     draw_plain_level(axes, results, probe)
     axes.set_ylabel(metric_name(metric))
-    draw_chance([axes], results.facts["chance"])
+    draw_chance([axes], floor_of(results, probe))
 
 
-def draw_chance(panels: list[Axes], chance: float) -> None:
-    """Draw the chance level where the scores come near it; elsewhere it would only flatten them."""
+def draw_chance(panels: list[Axes], floor: tuple[float, float]) -> None:
+    """Draw from where to where knows nothing where the scores come near it; elsewhere it would only flatten them."""
     low, high = panels[0].get_ylim()
-    near = chance > low - 0.5 * (high - low)
+    near = floor[1] > low - 0.5 * (high - low)
     for axes in panels:
         axes.set_axisbelow(True)
         if near:
-            axes.axhline(chance, color=MUTED, linestyle=":", linewidth=1)
+            axes.axhspan(*floor, color=MUTED, alpha=0.25, linewidth=0)
+            axes.axhline(floor[1], color=MUTED, linestyle=":", linewidth=1)
     if near:
-        panels[0].annotate("chance", (0.01, chance), xycoords=("axes fraction", "data"), color=MUTED, fontsize="small",
-                           va="bottom")  # fmt: skip
+        panels[0].annotate("chance", (0.01, floor[1]), xycoords=("axes fraction", "data"), color=MUTED,
+                           fontsize="small", va="bottom")  # fmt: skip
 
 
 def readable(widths: list[float]) -> list[float]:

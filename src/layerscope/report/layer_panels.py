@@ -12,6 +12,7 @@ from markupsafe import Markup
 from layerscope.report.answer_table import score_bar
 from layerscope.report.panels import COLOURS, Curve, Frame, Panel, frame_of, panel
 from layerscope.report.wording import in_percent, input_name, metric_name, number, with_interval
+from layerscope.scores.against_controls import floor_of
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import SINGLE_INPUTS, Results, wide_inputs
 from layerscope.tasks import highest_published
@@ -73,14 +74,6 @@ def twins_of(results: Results, models: Sequence[str]) -> dict[str, str]:
         for twin in models
         if f"random:{name}" in (twin, *facts[twin].get("also", []))
     }  # fmt: skip
-
-
-def floor_of(results: Results, probe: str) -> tuple[float, float]:
-    """Return from where to where an input scores that knows nothing: chance, and every permutation of labels."""
-    chance, table = float(results.facts["chance"]), results.table
-    rows = (table.input == "shuffled") & (table.split == "test") & (table.probe == probe)
-    shuffled = table.value[rows & (table.metric == results.facts["primary"])].dropna()
-    return min([chance, *shuffled]), max([chance, *shuffled])
 
 
 def frame_near(curves: Sequence[Curve], metric: str, also: Sequence[float], floor: tuple[float, float]) -> Frame:

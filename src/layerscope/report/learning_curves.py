@@ -12,6 +12,7 @@ import pandas as pd
 from layerscope.report.layer_panels import frame_near
 from layerscope.report.panels import COLOURS, Curve, Panel, panel
 from layerscope.report.wording import input_name, layer_list, metric_name, with_interval
+from layerscope.scores.against_controls import floor_of
 from layerscope.scores.layer_selection import choose, chosen_layer
 from layerscope.scores.learning_curve import FewLabels
 from layerscope.scores.score_table import Results
@@ -196,10 +197,10 @@ def few_label_panels(curves: pd.DataFrame, results: Results) -> list[Panel]:
     drawn = {str(model): curves_of(rows, sizes) for model, rows in layers.groupby("model", sort=False)}
     if not drawn:
         return []
-    metric, chance = curves.metric.iloc[0], float(results.facts["chance"])
+    metric, floor = curves.metric.iloc[0], floor_of(results, *curves.probe.unique())
     extra = [beside] if beside else []
     every = [curve for of_model in drawn.values() for curve in of_model] + extra
-    frame = frame_near(every, metric, [], (chance, chance))
+    frame = frame_near(every, metric, [], floor)
     by_class = not sizes[0].endswith("%")
     unit = "groups" if curves.unit.iloc[0] == "group" else "labels"
     frame = replace(frame, axis=f"{unit} a class" if by_class else "labels", names=tuple(sizes))
@@ -208,7 +209,7 @@ def few_label_panels(curves: pd.DataFrame, results: Results) -> list[Panel]:
         shown = [*of_model, *extra]
         text = f"{metric_name(metric)} of {model} over {frame.axis}"
         lines = tuple((curve.look, curve.name) for curve in reversed(shown) if curve.look != "context")
-        panels.append(Panel(model, panel(shown, frame, text, floor=(chance, chance)), lines))
+        panels.append(Panel(model, panel(shown, frame, text, floor=floor), lines))
     return panels
 
 

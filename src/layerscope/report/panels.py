@@ -219,9 +219,11 @@ class Panel:
     lines: tuple[tuple[str, str], ...]
 
 
-def pictured(title: str, curves: Sequence[Curve], frame: Frame, text: str) -> Panel:
-    """Return curves as a panel, with their names."""
-    drawn = panel(curves, frame, f"{text}: {', '.join(map(means, curves))}")
+def pictured(
+    title: str, curves: Sequence[Curve], frame: Frame, text: str, floor: tuple[float, float] | None = None
+) -> Panel:
+    """Return curves as a panel, with their names, over what is scored without knowing anything."""
+    drawn = panel(curves, frame, f"{text}: {', '.join(map(means, curves))}", floor=floor)
     return Panel(title, drawn, tuple((curve.look, curve.name) for curve in curves))
 
 

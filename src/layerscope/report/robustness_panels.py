@@ -12,6 +12,7 @@ from layerscope.data.reasons import reasons_by_kind
 from layerscope.report.layer_panels import frame_near
 from layerscope.report.panels import COLOURS, Curve, Panel, pictured
 from layerscope.report.wording import input_name, layer_list, number, with_interval
+from layerscope.scores.against_controls import floor_of
 from layerscope.scores.robustness_table import Robustness
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
 from layerscope.scores.verdict import decide
@@ -63,13 +64,9 @@ def deformed_panels(results: Results, rows: pd.DataFrame, model: str) -> list[Pa
         drawn[str(name) if own.probe.nunique() == 1 else f"{name}, {probe} probe"] = curves
     if not drawn:
         return []
-    frame = frame_near([curve for curves in drawn.values() for curve in curves], metric, [], floor_of_chance(results))
-    return [pictured(title, curves, frame, f"{title}, {model}") for title, curves in drawn.items()]
-
-
-def floor_of_chance(results: Results) -> tuple[float, float]:
-    """Return what the constant answer scores, twice: from where to where."""
-    return results.facts["chance"], results.facts["chance"]
+    floor = floor_of(results, *own.probe.unique())
+    frame = frame_near([curve for curves in drawn.values() for curve in curves], metric, [], floor)
+    return [pictured(title, curves, frame, f"{title}, {model}", floor) for title, curves in drawn.items()]
 
 
 def least_lost(results: Results, rows: pd.DataFrame) -> list[str]:

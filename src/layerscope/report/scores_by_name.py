@@ -1,4 +1,4 @@
-"""The scores of single classes and tags, with intervals by the same resampling as all others."""
+"""The scores of single classes and tags, with intervals like those of all others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from layerscope.scores.evaluation import Evaluation
-from layerscope.scores.resampling import FEWEST_GROUPS, effective_groups, interval, resample_weights
+from layerscope.scores.resampling import FEWEST_GROUPS, effective_groups, resample_weights
 from layerscope.targets import kind_named
 from layerscope.targets.kind import Labels
 
@@ -84,7 +84,7 @@ def score_and_interval(
     if not enough:
         return value, math.nan, math.nan
     draws = evaluation.with_pseudo_group(metric, evaluation.resample(metric, scores, value), value, name)
-    return value, *interval(draws, value)
+    return value, *evaluation.interval(metric, draws, value)
 
 
 def answers_of(labels: Labels) -> list[NDArray[np.int64]]:

@@ -17,8 +17,8 @@ from layerscope.scores.resampling import LEVEL
 from layerscope.scores.score_table import SINGLE_INPUTS, Results, Role, matching, role_of
 
 __all__ = [
-    "beats_controls", "beats_permutations", "chance_of", "controls", "judged_row", "margin_below", "role_in",
-    "spread_over_trainings",
+    "beats_controls", "beats_permutations", "chance_of", "controls", "floor_of", "judged_row", "margin_below",
+    "role_in", "spread_over_trainings",
 ]  # fmt: skip
 
 #: Deviations for a test to one side at 5 %: 1.64.
@@ -50,6 +50,17 @@ def chance_of(results: Results, row: pd.Series) -> float:
     permutations = controls(results, row)
     chance = float(results.facts["tasks"][row.task]["chance"])
     return max([chance, float(np.mean(permutations))] if permutations else [chance])
+
+
+def floor_of(results: Results, *probes: str) -> tuple[float, float]:
+    """Return from where to where inputs of one task score that know nothing: chance, and every permutation of labels.
+
+    By macro F1 the constant answer scores less than one that changes, so that chance alone is passed by noise.
+    """
+    chance, table = float(results.facts["chance"]), results.table
+    rows = (table.input == "shuffled") & (table.split == "test") & table.probe.isin(probes)
+    shuffled = table.value[rows & (table.metric == results.facts["primary"])].dropna()
+    return min([chance, *shuffled]), max([chance, *shuffled])
 
 
 def controls(results: Results, row: pd.Series) -> list[float]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.data.splits import Part
+from layerscope.scores.count_interval import count_interval
 from layerscope.scores.resampling import (
     FEWEST_GROUPS,
     RESAMPLES,
@@ -167,6 +168,16 @@ class Evaluation:
         shares = add_pseudo_group(draws, value, effective_groups(self.groups), len(self.groups), name)
         return np.clip(shares, 0.0, 1.0)  # moved onto the value, a share may lie beyond its ends
 
+    def interval(self, metric: str, draws: NDArray[np.float64], value: float) -> tuple[float, float]:
+        """Return the 95 % interval of what one training scores; NaN where there are too few units.
+
+        Of single clips that are right or wrong it is that of their count, and of all else that of the resamples.
+        """
+        clips = len(self.groups)
+        if self.weights is None or not self.labels.metric(metric).counts or len(np.unique(self.groups)) < clips:
+            return interval(draws, value)
+        return count_interval(round(value * clips), clips)
+
 
 def evaluations(
     labels: Labels, parts: Sequence[Part], groups: NDArray[np.int64], seed: int, units: NDArray[np.int64] | None = None
@@ -235,7 +246,7 @@ def score_outcome(
         for seed, left in zip(seeds, outcome.test, strict=False):
             value = float(test.score(metric, left)[0])
             draws.append(test.resample(metric, left, value))
-            low, high = interval(test.with_pseudo_group(metric, draws[-1], value, name), value)
+            low, high = test.interval(metric, test.with_pseudo_group(metric, draws[-1], value, name), value)
             rows.append(
                 {"seed": seed, "split": "test", "value": value, "ci_low": low, "ci_high": high, "n": len(test.folds)}
             )

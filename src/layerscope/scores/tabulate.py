@@ -41,7 +41,8 @@ def summary_row(entry: Entry) -> dict[str, Any]:
     tests = [row for row in entry.rows if row["split"] == "test"]
     value = float(np.mean([row["value"] for row in tests]))
     valid_clips = [row["n"] for row in entry.rows if row["split"] == "valid"]
-    low, high = interval(entry.draws, value)
+    # Over several trainings a score is no count of right answers, and varies with them.
+    low, high = (tests[0]["ci_low"], tests[0]["ci_high"]) if len(tests) == 1 else interval(entry.draws, value)
     return {
         **entry.label,
         "valid": entry.valid,

@@ -60,7 +60,7 @@ def macro_f1(scores: Array, targets: NDArray[np.int64], weights: Array) -> Array
         return defined_mean(2 * hits / total)
 
 
-ACCURACY = Metric("accuracy", "accuracy", accuracy)
+ACCURACY = Metric("accuracy", "accuracy", accuracy, counts=True)
 
 
 def is_whole(cell: Any) -> bool:

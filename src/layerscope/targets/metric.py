@@ -24,6 +24,8 @@ class Metric:
         Whether it is a share, in [0, 1], which prose shows times 100; with three decimals otherwise.
     ranks : bool
         Whether clips are ranked by their scores, which are then to be of one training.
+    counts : bool
+        Whether it is the share of clips that are right, each as a whole.
     fewest_each : int
         Clips for each class below which its intervals do not cover; 0 where classes do not count.
     """
@@ -33,6 +35,7 @@ class Metric:
     measure: Callable[..., Any]
     percent: bool = True
     ranks: bool = False
+    counts: bool = False
     fewest_each: int = 0
 
     def of(self, output: str) -> Metric:
