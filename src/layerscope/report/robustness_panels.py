@@ -83,7 +83,8 @@ def least_lost(results: Results, rows: pd.DataFrame) -> list[str]:
         Of the table of robustness, of this task and its primary metric.
     """
     sentences = []
-    for (model, probe), own in rows[rows.as_good].groupby(["model", "probe"], sort=False):
+    # Where nothing was scored, the empty column is of no type, and would choose columns.
+    for (model, probe), own in rows[rows.as_good.astype(bool)].groupby(["model", "probe"], sort=False):
         if model not in results.models("trained"):
             continue
         layers = results.of(model=model, probe=probe, input="layer", metric=results.facts["primary"])
