@@ -17,6 +17,7 @@ from layerscope.scores.against_controls import (
     margin_below,
 )
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
+from layerscope.scores.probe_agreement import pairs_of_probes
 from layerscope.scores.resampling import FEWEST_GROUPS
 from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import PLAIN_INPUTS, SEARCHED, Comparison, Results, is_set, wide_inputs
@@ -193,7 +194,9 @@ def advise(results: Results) -> Advice:
             gap = difference(metric, results.compare(row.name, other.name))
             reasons.append(f"{sentence(describe(row))} minus {describe(other)}: {gap}.")
     if row.input == "layer":
-        reasons += [*layer_reasons(results, row), *agreement_of_probes(answer)]
+        reasons += layer_reasons(results, row)
+        # Of what no probe is shown to hear their orders are those of noise.
+        reasons += agreement_of_probes(results, answer) if answer.verdict != "nothing" else []
     if untrained and untrained.chosen.name != row.name:
         gap = difference(metric, judged_gap(results, row, untrained.chosen))
         reasons.append(
@@ -233,6 +236,14 @@ def headline(results: Results, answer: Verdict) -> str:
     nothing = "Nothing to use yet: no input is shown to beat chance and shuffled labels"
     if answer.effective_groups < FEWEST_GROUPS:
         return f"{nothing}; {more_needed(results, answer, 'show it')}."
+    # Layers may tell together what none of them does.
+    together = better_wider_inputs(results, results.summary.loc[answer.row])
+    if together:
+        named = " and ".join(f"{describe(each)} ({number(answer.metric, each.value)})" for each in together)
+        return (
+            "Nothing to use yet: by itself no layer or plain feature is shown to beat chance and shuffled labels; more "
+            f"than {row} is shown to score {named}."
+        )
     # Of few clips that alone is the reason.
     twin = best_untrained(results, answer.task) if answer.twin else None
     if twin and beats_controls(results, twin.chosen):
@@ -321,7 +332,7 @@ def draws_of(results: Results, answer: Verdict) -> str:
     return f"{'one draw of them' if count == 1 else f'the mean of {count} draws'}{same}"
 
 
-def agreement_of_probes(answer: Verdict) -> list[str]:
+def agreement_of_probes(results: Results, answer: Verdict) -> list[str]:
     """Return whether the probes prefer the same layer, in a sentence, where there are several."""
     if len(answer.probes) < 2:
         return []
@@ -341,8 +352,12 @@ def agreement_of_probes(answer: Verdict) -> list[str]:
     # Without one it is NaN, which differs from itself.
     if rank != rank:
         return [f"{start}."]
+    lowest = min(pairs_of_probes(results, answer.task, answer.model), key=lambda pair: pair.correlation)
     least = " at least" if len(answer.probes) > 2 else ""
-    return [f"{start}; their orders of the layers correlate by {number('r2', rank)}{least} (Spearman)."]
+    return [
+        f"{start}; their orders of the layers correlate by {number('r2', rank)}{least} "
+        f"{span('r2', lowest.low, lowest.high)} (Spearman; in brackets, in 95 % of the resamples of the test clips)."
+    ]
 
 
 def against_controls(answer: Verdict) -> str:
@@ -377,12 +392,12 @@ def score_text(row: pd.Series) -> str:
     )
 
 
-def difference(metric: str, comparison: Comparison) -> str:
-    """Return a difference with its interval and verdict."""
+def difference(metric: str, comparison: Comparison, verdict: str = "") -> str:
+    """Return a difference with its interval and verdict: that of its interval, or of a family of comparisons."""
     unit = " points" if in_percent(metric) else ""
     return (
         f"{number(metric, comparison.difference, signed=True)}{unit} "
-        f"{span(metric, comparison.low, comparison.high, signed=True)}, {comparison.verdict}"
+        f"{span(metric, comparison.low, comparison.high, signed=True)}, {verdict or comparison.verdict}"
     )
 
 
@@ -395,8 +410,10 @@ def layer_reasons(results: Results, best: pd.Series) -> list[str]:
         if len(layers) > 1
         else f"On the test clips, layer {layers[0]} is told apart from every other layer."
     ]
-    for row, gap in against_wider_inputs(results, best):
-        reasons.append(f"Layer {best.layer} minus {describe(row)}: {difference(best.metric, gap)}.")
+    pairs = against_wider_inputs(results, best)
+    # As many as were asked for: each by itself would be one more chance to be lucky.
+    for (row, gap), verdict in zip(pairs, corrected([gap for _, gap in pairs]), strict=True):
+        reasons.append(f"Layer {best.layer} minus {describe(row)}: {difference(best.metric, gap, verdict)}.")
     return reasons
 
 
@@ -411,16 +428,17 @@ def against_wider_inputs(results: Results, best: pd.Series) -> list[tuple[pd.Ser
 
 def wider_inputs_that_win(results: Results, best: pd.Series) -> list[str]:
     """Return that a layer is beaten by inputs of all layers, in a sentence, where that is shown (Holm)."""
+    named = " and ".join(describe(row) for row in better_wider_inputs(results, best))
+    return [f"Where one layer is not all that can be had: {describe(best)} scores less than {named}."] if named else []
+
+
+def better_wider_inputs(results: Results, best: pd.Series) -> list[pd.Series]:
+    """Return the inputs of several layers that lie above chance and are shown to beat a layer (Holm)."""
     pairs = against_wider_inputs(results, best) if best.input == "layer" else []
-    winners = [
-        describe(row)
-        for (row, _), verdict in zip(pairs, corrected([gap for _, gap in pairs]), strict=True)
-        if verdict == "worse"
-    ]
-    if not winners:
-        return []
-    named = " and ".join(winners)
-    return [f"Where one layer is not all that can be had: {describe(best)} scores less than {named}."]
+    verdicts = corrected([gap for _, gap in pairs])
+    better = [row for (row, _), verdict in zip(pairs, verdicts, strict=True) if verdict == "worse"]
+    # What is no better than chance beats a layer that is worse by bad luck alone.
+    return [row for row in better if row.ci_low > float(results.facts["tasks"][best.task]["chance"])]
 
 
 def cautions_of(results: Results, answer: Verdict, row: pd.Series) -> list[str]:
