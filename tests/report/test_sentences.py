@@ -179,8 +179,8 @@ def test_layers_that_tell_together_what_none_tells_alone_are_not_called_nothing(
         entry(0, 0.12, 0.12), entry(None, 0.9, 0.9, input="concat(0+1)"), models={"m": {}}, groups="song"
     )
     assert advise(results).headline == (
-        "Nothing to use yet: by itself no layer or plain feature is shown to beat chance and shuffled labels; more "
-        "than layer 0 of m is shown to score layers 0, 1 of m side by side (90.0)."
+        "Nothing to use yet: by itself no layer or plain feature is shown to beat chance and shuffled labels; shown "
+        "to score more than layer 0 of m: layers 0, 1 of m side by side (90.0)."
     )
 
 

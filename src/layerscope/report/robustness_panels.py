@@ -73,7 +73,7 @@ def floor_of_chance(results: Results) -> tuple[float, float]:
 
 
 def least_lost(results: Results, rows: pd.DataFrame) -> list[str]:
-    """Return, for each model and probe, which layers lose least of those as good as the chosen one, where shown.
+    """Return, for each model and probe, which layers lose least of those that may be best on clean clips, where shown.
 
     Parameters
     ----------
@@ -92,8 +92,8 @@ def least_lost(results: Results, rows: pd.DataFrame) -> list[str]:
         points = [text for _, point in own.groupby(["deformation", "strength"], sort=False) if (text := shown(point))]
         if points:
             sentences.append(
-                f"{model}, {probe} probe: of the layers that are as good as layer {chosen}, which validation prefers "
-                f"on clean clips, {'; '.join(points)}."
+                f"{model}, {probe} probe: of layer {chosen}, which validation prefers on clean clips, and those that "
+                f"are not told apart from the best there, {'; '.join(points)}."
             )
     return sentences
 

@@ -241,8 +241,8 @@ def headline(results: Results, answer: Verdict) -> str:
     if together:
         named = " and ".join(f"{describe(each)} ({number(answer.metric, each.value)})" for each in together)
         return (
-            "Nothing to use yet: by itself no layer or plain feature is shown to beat chance and shuffled labels; more "
-            f"than {row} is shown to score {named}."
+            "Nothing to use yet: by itself no layer or plain feature is shown to beat chance and shuffled labels; "
+            f"shown to score more than {row}: {named}."
         )
     # Of few clips that alone is the reason.
     twin = best_untrained(results, answer.task) if answer.twin else None
