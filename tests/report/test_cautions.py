@@ -37,3 +37,9 @@ def test_cautions_name_what_limits_the_claims():
     assert any("6 independent groups are tested, too few for intervals" in caution for caution in advice.cautions)
     assert any("group 'a' is in train and test" in caution for caution in advice.cautions)
     assert any("rock" in caution for caution in advice.cautions)
+
+
+def test_what_is_no_better_than_chance_wins_over_no_layer():
+    results = results_of(entry(0, 0.3, 0.0), entry(None, 0.2, 0.15, input="concat"), models=MODELS)
+    assert results.compare(1, 0).low > 0
+    assert not any("not all that can be had" in caution for caution in advise(results).cautions)

@@ -137,13 +137,33 @@ def test_probes_that_disagree_are_said_to():
 
     assert (
         "The probes disagree on the best layer (mlp 3, linear 0): none may be best with all of them; "
-        "their orders of the layers correlate by −0.400 (Spearman)."
+        "their orders of the layers correlate by −0.400 [−0.400, −0.400] (Spearman; in brackets, in 95 % of the "
+        "resamples of the test clips)."
     ) in reasons((0.5, 0.6, 0.7, 0.9), (0.9, 0.6, 0.5, 0.7))
+    # Noise has an order too, of which nothing is said.
+    assert not any("prefer" in reason for reason in reasons((0.11, 0.1, 0.09, 0.1), (0.1, 0.09, 0.1, 0.11)))
     assert "Both probes prefer layer 1." in reasons((0.5, 0.9), (0.5, 0.8))
     assert (
         "The probes prefer different layers (mlp 1, linear 0), which the test clips do not contradict: "
         "with every probe layer 0–1 may be best."
     ) in reasons((0.8, 0.801), (0.801, 0.8))
+
+
+def test_layers_that_tell_together_what_none_tells_alone_are_not_called_nothing():
+    results = results_of(
+        entry(0, 0.12, 0.12), entry(None, 0.9, 0.9, input="concat(0+1)"), models={"m": {}}, groups="song"
+    )
+    assert advise(results).headline == (
+        "Nothing to use yet: by itself no layer or plain feature is shown to beat chance and shuffled labels; shown "
+        "to score more than layer 0 of m: layers 0, 1 of m side by side (90.0)."
+    )
+
+
+def test_of_many_sets_each_is_one_more_chance_to_be_lucky():
+    sets = [entry(None, 0.5, 0.571, input=f"search({size})", spread=0.03) for size in range(2, 10)]
+    one, many = (results_of(entry(1, 0.6, 0.5), *some, models=MODELS) for some in (sets[:1], sets))
+    assert [text for text in advise(one).reasons if text.endswith("worse.")]
+    assert not [text for text in advise(many).reasons if text.endswith("worse.")]
 
 
 def test_few_clips_are_not_said_to_be_hopeless():

@@ -68,3 +68,10 @@ def test_a_layer_of_a_search_that_is_not_shown_to_add_keeps_its_set_out():
 def test_without_a_search_there_are_no_steps():
     results = study(layers_together("concat(0+1)", 0.9, 0.9))
     assert steps_of_search(results, chosen_layer(results, "d", "m").chosen) == []
+
+
+def test_of_two_inputs_of_which_neither_hears_anything_none_is_better():
+    results = results_of(layer(1, 0.3, 0.0), layers_together("concat(0+1)", 0.3, 0.15))
+    (gain,) = gains_over_layer(results, chosen_layer(results, "d", "m").chosen)
+    assert gain.gap.low > 0
+    assert gain.verdict == "not told apart"

@@ -1,15 +1,19 @@
 """The command: a made encoder whose layers are known, and what cannot be asked."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from benchmarks.truth.concepts import SHARES, TOLD, factory
+from test_score_table import entry
 
 from layerscope.cli.entry_point import guarded
 from layerscope.encoders import load_encoder
 from layerscope.errors import UsageError
-from layerscope.study.concepts import concepts, refuse_deaf, run_battery
+from layerscope.scores.score_table import Results
+from layerscope.scores.tabulate import tabulate
+from layerscope.study.concepts import above_twins, concepts, refuse_deaf, run_battery
 from layerscope.study.options import Battery
 from layerscope.toymusic.concept_battery import battery
 
@@ -110,3 +114,21 @@ def test_wrong_options_are_named(tmp_path, capsys):
     assert "did you mean 'toy-muq'" in capsys.readouterr().err
     assert guarded(["concepts", *out]) == 2
     assert "Missing option '--model'" in capsys.readouterr().err
+
+
+def test_more_than_the_untrained_twin_is_said_of_all_concepts_together():
+    def told(concepts):
+        entries = [
+            replace(each, label={**each.label, "task": concept})
+            for concept in concepts
+            for each in (entry(1, 0.6, 0.571, spread=0.03), entry(2, 0.5, 0.5, model="random:m"))
+        ]
+        kinds = {name: {"baseline": False, "untrained": name != "m"} for name in ("m", "random:m")}
+        tasks = {concept: {"primary": "accuracy", "chance": 0.1} for concept in concepts}
+        results = Results(*tabulate(entries), {"models": kinds, "tasks": tasks})
+        scores = results.summary.assign(concept=results.summary.task, shown=True)
+        return above_twins(results, scores)
+
+    assert told(["pitch"]) == ["yes", ""]
+    # Each difference by itself would be shown, and of twelve such one is soon.
+    assert told([f"concept {number}" for number in range(12)]) == ["no", ""] * 12

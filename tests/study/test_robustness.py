@@ -6,14 +6,23 @@ import pandas as pd
 import pytest
 import soundfile
 
+from layerscope import Features, probe
 from layerscope.data.audio import load
 from layerscope.data.deformations import Deformation
 from layerscope.data.splits import Part
 from layerscope.errors import DataError
+from layerscope.report.robustness_panels import least_lost
 from layerscope.scores.robustness_table import Robustness
 from layerscope.study.options import make_plan
 from layerscope.study.progress import Silent
-from layerscope.study.robustness import DeformedTask, deformed_task, untaught
+from layerscope.study.robustness import (
+    DeformedScore,
+    DeformedTask,
+    deformed_task,
+    loses_least,
+    untaught,
+    with_sets,
+)
 from layerscope.study.run import run
 from layerscope.study.run_pages import write_page
 from layerscope.study.study_tasks import load_tasks
@@ -249,3 +258,40 @@ def test_a_label_that_was_never_taught_is_not_asked_for_after_a_change():
     assert untaught(tested, "up", part.test).tolist() == [False, True]
     tested.changed["as it was"] = labels.take(part.test)
     assert not untaught(tested, "as it was", part.test).any()
+
+
+def deformed_score(value, difference, draw, **row):
+    noise = np.random.default_rng(draw).normal(0, 0.01, 1000)
+    return DeformedScore({"value": value, "difference": difference, **row}, value + noise, difference + noise)
+
+
+def test_luck_on_the_clean_clips_that_is_lost_is_no_weakness():
+    # Both score 65 % when they are deformed: what one has lost more is what it was luckier by.
+    assert loses_least([deformed_score(0.65, -0.05, 0), deformed_score(0.65, -0.15, 1)], 0.95).tolist() == [True, True]
+    assert loses_least([deformed_score(0.65, -0.05, 0), deformed_score(0.55, -0.15, 1)], 0.95).tolist() == [True, False]
+
+
+def test_what_is_told_of_several_models_is_held_together():
+    states = np.random.default_rng(0).normal(size=(60, 2, 4))
+    features = {name: Features.from_arrays(states, ["a", "b"] * 30, model=name) for name in ("m", "n", "o", "p")}
+    # 1.8 deviations of a difference: more than one comparison at 5 % takes, less than four together do.
+    gap = 1.8 * 0.01 * np.sqrt(2)
+
+    def told(*models):
+        results = probe([features[name] for name in models], probes="closed")
+        row = {"task": "features", "probe": "closed", "metric": "accuracy"}
+        scored = [
+            deformed_score(0.6 - gap * layer, -0.1 - gap * layer, layer, model=name, layer=layer, **row)
+            for name in models
+            for layer in (0, 1)
+        ]
+        return [row["loses_least"] for row in with_sets(scored, results, deformations=1)]
+
+    assert told("m") == [True, False]
+    assert told("m", "n", "o", "p") == [True] * 8
+
+
+def test_a_task_of_which_nothing_is_scored_is_told_without_its_losses(study):
+    _, results, _ = study
+    empty = results.robustness.table.iloc[:0].astype({"as_good": object})
+    assert least_lost(results.only(results.sole_task()), empty) == []

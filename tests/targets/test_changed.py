@@ -90,3 +90,26 @@ def test_labels_that_may_change_are_left_out_with_the_reason(kind, cells, column
 def test_genres_and_instruments_stay():
     assert changed("classes", ["jazz", "rock"], 1, 1.1, "genre").values.tolist() == [0, 1]
     assert changed("tags", ["calm|slow", "loud"], 1, 1.1, "mood").values.tolist() == [[1, 0, 1], [0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    "names", [["C major", "A minor"], ["Cm", "Am"], ["C:maj", "G:min7"], ["C4", "Eb4"], ["midi_60", "midi_62"]]
+)
+def test_names_of_keys_chords_and_notes_are_left_out_under_another_pitch_whatever_their_column_is_called(names):
+    with pytest.raises(DataError, match="may tell of pitch"):
+        changed("classes", names * 2, semitones=1)
+    assert changed("classes", names * 2, tempo=1.1).names == tuple(sorted(names))
+
+
+@pytest.mark.parametrize(
+    ("column", "names"), [("label", ["slow", "fast"]), ("label", ["allegro", "largo"]), ("bpm2", ["x", "y"])]
+)
+def test_names_of_tempi_are_left_out_under_another_tempo(column, names):
+    with pytest.raises(DataError, match="of tempo, which changes"):
+        changed("classes", names * 2, tempo=1.1, column=column)
+    assert changed("classes", names * 2, semitones=1, column=column).names == tuple(sorted(names))
+
+
+@pytest.mark.parametrize("names", [["Blues/Rock", "Folk"], ["a cappella", "Bass"], ["Drums", "Cello"], ["3/4", "4/4"]])
+def test_other_names_stay(names):
+    assert changed("classes", names * 2, semitones=1, tempo=1.1).names == tuple(sorted(names))

@@ -10,9 +10,9 @@ import pandas as pd
 from layerscope.report.wording import describe, number, sentence
 from layerscope.scores.layer_selection import best_untrained
 from layerscope.scores.resampling import FEWEST_GROUPS
-from layerscope.scores.rivals import against_wider_inputs, judged_gap
+from layerscope.scores.rivals import better_wider_inputs, judged_gap
 from layerscope.scores.score_table import Results
-from layerscope.scores.verdict import Verdict, corrected, luckier
+from layerscope.scores.verdict import Verdict, luckier
 
 __all__ = ["RARE", "cautions_about", "counted_as", "disputed", "list_cautions", "never_trained", "shifted"]
 
@@ -49,16 +49,8 @@ def counted_as(groups: int, effective: int, end: str = "") -> str:
 
 def wider_inputs_that_win(results: Results, best: pd.Series) -> list[str]:
     """Return that a layer is beaten by inputs of all layers, in a sentence, where that is shown (Holm)."""
-    pairs = against_wider_inputs(results, best) if best.input == "layer" else []
-    winners = [
-        describe(row)
-        for (row, _), verdict in zip(pairs, corrected([gap for _, gap in pairs]), strict=True)
-        if verdict == "worse"
-    ]
-    if not winners:
-        return []
-    named = " and ".join(winners)
-    return [f"Where one layer is not all that can be had: {describe(best)} scores less than {named}."]
+    named = " and ".join(describe(row) for row in better_wider_inputs(results, best))
+    return [f"Where one layer is not all that can be had: {describe(best)} scores less than {named}."] if named else []
 
 
 def cautions_of(results: Results, answer: Verdict, row: pd.Series) -> list[str]:

@@ -52,8 +52,15 @@ def reach_panels(similarities: Similarities) -> list[Panel]:
 
 
 def reach_text(value: float, low: float, high: float) -> str:
-    """Return a reach in seconds, with the lowest and the highest of single clips."""
-    return f"{value:.2f} s" + (f" ({low:.2f} to {high:.2f} in single clips)" if low == low and high == high else "")
+    """Return a reach in seconds, with the lowest and the highest of single clips.
+
+    Examples
+    --------
+    >>> reach_text(1.2, 0.9, 1.5), reach_text(1.2, 0.9, float("inf"))
+    ('1.20 s (0.90 to 1.50 in single clips)', '1.20 s (0.90 to more than was tried in single clips)')
+    """
+    highest = "more than was tried" if high == np.inf else f"{high:.2f}"
+    return f"{value:.2f} s" + (f" ({low:.2f} to {highest} in single clips)" if low == low and high == high else "")
 
 
 def reach_sentences(similarities: Similarities) -> list[str]:

@@ -70,7 +70,7 @@ def deformed_panels(results: Results, rows: pd.DataFrame, model: str) -> list[Pa
 
 
 def least_lost(results: Results, rows: pd.DataFrame) -> list[str]:
-    """Return, for each model and probe, which layers lose least of those as good as the chosen one, where shown.
+    """Return, for each model and probe, which layers lose least of those that may be best on clean clips, where shown.
 
     Parameters
     ----------
@@ -80,7 +80,8 @@ def least_lost(results: Results, rows: pd.DataFrame) -> list[str]:
         Of the table of robustness, of this task and its primary metric.
     """
     sentences = []
-    for (model, probe), own in rows[rows.as_good].groupby(["model", "probe"], sort=False):
+    # Where nothing was scored, the empty column is of no type, and would choose columns.
+    for (model, probe), own in rows[rows.as_good.astype(bool)].groupby(["model", "probe"], sort=False):
         if model not in results.models("trained"):
             continue
         layers = results.of(model=model, probe=probe, input="layer", metric=results.facts["primary"])
@@ -88,8 +89,8 @@ def least_lost(results: Results, rows: pd.DataFrame) -> list[str]:
         points = [text for _, point in own.groupby(["deformation", "strength"], sort=False) if (text := shown(point))]
         if points:
             sentences.append(
-                f"{model}, {probe} probe: of the layers that are as good as layer {chosen}, which validation prefers "
-                f"on clean clips, {'; '.join(points)}."
+                f"{model}, {probe} probe: of layer {chosen}, which validation prefers on clean clips, and those that "
+                f"are not told apart from the best there, {'; '.join(points)}."
             )
     return sentences
 

@@ -15,6 +15,7 @@ from layerscope.report.wording import (
     metric_name,
     number,
     sentence,
+    span,
     with_interval,
 )
 from layerscope.scores.against_controls import (
@@ -25,9 +26,11 @@ from layerscope.scores.against_controls import (
     judged_row,
     margin_below,
 )
+from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
+from layerscope.scores.probe_agreement import pairs_of_probes
 from layerscope.scores.resampling import FEWEST_GROUPS
-from layerscope.scores.rivals import against_wider_inputs, judged_gap
+from layerscope.scores.rivals import against_wider_inputs, better_wider_inputs, judged_gap
 from layerscope.scores.score_table import Results, is_set
 from layerscope.scores.verdict import MARGIN, Verdict, decide
 
@@ -105,7 +108,9 @@ def advise(results: Results) -> Advice:
             gap = difference(metric, results.compare(row.name, other.name))
             reasons.append(f"{sentence(describe(row))} minus {describe(other)}: {gap}.")
     if row.input == "layer":
-        reasons += [*layer_reasons(results, row), *agreement_of_probes(answer)]
+        reasons += layer_reasons(results, row)
+        # Of what no probe is shown to hear their orders are those of noise.
+        reasons += agreement_of_probes(results, answer) if answer.verdict != "nothing" else []
     if untrained and untrained.chosen.name != row.name:
         gap = difference(metric, judged_gap(results, row, untrained.chosen))
         reasons.append(
@@ -135,6 +140,14 @@ def headline(results: Results, answer: Verdict) -> str:
     nothing = "Nothing to use yet: no input is shown to beat chance and shuffled labels"
     if answer.effective_groups < FEWEST_GROUPS:
         return f"{nothing}; {more_needed(results, answer, 'show it')}."
+    # Layers may tell together what none of them does.
+    together = better_wider_inputs(results, results.summary.loc[answer.row])
+    if together:
+        named = " and ".join(f"{describe(each)} ({number(answer.metric, each.value)})" for each in together)
+        return (
+            "Nothing to use yet: by itself no layer or plain feature is shown to beat chance and shuffled labels; "
+            f"shown to score more than {row}: {named}."
+        )
     # Of few clips that alone is the reason.
     twin = best_untrained(results, answer.task) if answer.twin else None
     if twin and beats_controls(results, twin.chosen):
@@ -210,7 +223,7 @@ def draws_of(results: Results, answer: Verdict) -> str:
     return f"{'one draw of them' if count == 1 else f'the mean of {count} draws'}{same}"
 
 
-def agreement_of_probes(answer: Verdict) -> list[str]:
+def agreement_of_probes(results: Results, answer: Verdict) -> list[str]:
     """Return whether the probes prefer the same layer, in a sentence, where there are several."""
     if len(answer.probes) < 2:
         return []
@@ -230,8 +243,12 @@ def agreement_of_probes(answer: Verdict) -> list[str]:
     # Without one it is NaN, which differs from itself.
     if rank != rank:
         return [f"{start}."]
+    lowest = min(pairs_of_probes(results, answer.task, answer.model), key=lambda pair: pair.correlation)
     least = " at least" if len(answer.probes) > 2 else ""
-    return [f"{start}; their orders of the layers correlate by {number('r2', rank)}{least} (Spearman)."]
+    return [
+        f"{start}; their orders of the layers correlate by {number('r2', rank)}{least} "
+        f"{span('r2', lowest.low, lowest.high)} (Spearman; in brackets, in 95 % of the resamples of the test clips)."
+    ]
 
 
 def against_controls(answer: Verdict) -> str:
@@ -275,6 +292,8 @@ def layer_reasons(results: Results, best: pd.Series) -> list[str]:
         if len(layers) > 1
         else f"On the test clips, layer {layers[0]} is told apart from every other layer."
     ]
-    for row, gap in against_wider_inputs(results, best):
-        reasons.append(f"Layer {best.layer} minus {describe(row)}: {difference(best.metric, gap)}.")
+    pairs = against_wider_inputs(results, best)
+    # As many as were asked for: each by itself would be one more chance to be lucky.
+    for (row, gap), verdict in zip(pairs, corrected([gap for _, gap in pairs]), strict=True):
+        reasons.append(f"Layer {best.layer} minus {describe(row)}: {difference(best.metric, gap, verdict)}.")
     return reasons

@@ -120,9 +120,9 @@ def describe(row: pd.Series) -> str:
     return texts.get(row.input, f"the {row.input} input of {row.model}")
 
 
-def difference(metric: str, comparison: Comparison) -> str:
-    """Return a difference with its interval and verdict."""
-    return f"{gap_text(metric, comparison, unit=True)}, {comparison.verdict}"
+def difference(metric: str, comparison: Comparison, verdict: str = "") -> str:
+    """Return a difference with its interval and verdict: that of its interval, or of a family of comparisons."""
+    return f"{gap_text(metric, comparison, unit=True)}, {verdict or comparison.verdict}"
 
 
 def measure_name(measure: str) -> str:

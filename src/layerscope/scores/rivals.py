@@ -6,12 +6,20 @@ import numpy as np
 import pandas as pd
 
 from layerscope.scores.against_controls import judged_row, role_in, spread_over_trainings
+from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.layer_selection import Choice, best_trained
 from layerscope.scores.resampling import best_set
 from layerscope.scores.score_table import SINGLE_INPUTS, Comparison, Results, Role, wide_inputs
 
 __all__ = [
-    "MARGIN", "against_wider_inputs", "best_on_test", "gaps_between", "is_shown_over", "judged_gap", "losses",
+    "MARGIN",
+    "against_wider_inputs",
+    "best_on_test",
+    "better_wider_inputs",
+    "gaps_between",
+    "is_shown_over",
+    "judged_gap",
+    "losses",
     "may_be_best",
 ]  # fmt: skip
 
@@ -89,3 +97,12 @@ def against_wider_inputs(results: Results, best: pd.Series) -> list[tuple[pd.Ser
     # The last layer may be the very same thing by its other name.
     others = [row for row in wide if not (row.input == "last" and row.layer == best.layer)]
     return [(row, judged_gap(results, best, row)) for row in others]
+
+
+def better_wider_inputs(results: Results, best: pd.Series) -> list[pd.Series]:
+    """Return the inputs of several layers that lie above chance and are shown to beat a layer (Holm)."""
+    pairs = against_wider_inputs(results, best) if best.input == "layer" else []
+    verdicts = corrected([gap for _, gap in pairs])
+    better = [row for (row, _), verdict in zip(pairs, verdicts, strict=True) if verdict == "worse"]
+    # What is no better than chance beats a layer that is worse by bad luck alone.
+    return [row for row in better if row.ci_low > float(results.facts["tasks"][best.task]["chance"])]

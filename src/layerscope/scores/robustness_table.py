@@ -35,8 +35,8 @@ class Robustness:
         Columns `ROBUSTNESS_COLUMNS`: ``value`` on the ``n`` deformed test clips and ``clean`` on the same ones as they
         are, means over seeds; ``difference``, the first less the second, with its 95 % interval, paired; and of layers,
         by the primary metric, ``as_good``, whether the layer is the chosen one or, on clean clips, not told apart from
-        the best, and ``loses_least``, whether it is not told apart from the one of these that loses least, all points
-        of the task considered together.
+        the best, and ``loses_least``, whether it is not shown both to lose more than another of these and to score less
+        than another when deformed, all points of the task, models and probes considered together.
     left_out : DataFrame
         Columns `LEFT_OUT_COLUMNS`.
     """

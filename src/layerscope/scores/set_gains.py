@@ -2,6 +2,8 @@
 
 Differences are paired on the test clips, and those of one family are corrected together (Holm 1979): all sets of a
 model against its layer, all steps of a search. A set that is not told apart from a layer is never said to be as good.
+Nothing is better than another input that is not itself shown to lie above chance: below it scores differ by how much a
+probe overfits, and not by what it hears.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from layerscope.scores.score_table import SEARCHED, Comparison, Results, is_set,
 
 __all__ = ["Gain", "better_set", "gain_between", "gains", "gains_over_layer", "steps_of_search"]
 
+#: The verdict on a difference of which nothing is shown.
+NOT_SHOWN = "not told apart"
+
 
 @dataclass(frozen=True)
 class Gain:
@@ -30,7 +35,7 @@ class Gain:
     gap : Comparison
         Score of the first minus that of the second, with its 95 % interval.
     verdict : {"better", "worse", "not told apart"}
-        Of the first, corrected for all comparisons of the family.
+        Of the first, corrected for all comparisons of the family, where the one that scores more lies above chance.
     """
 
     row: int
@@ -51,9 +56,16 @@ def gains(results: Results, pairs: Sequence[tuple[pd.Series, pd.Series]]) -> lis
     """Return what the first row of each pair has over the second, all of one family."""
     gaps = [gain_between(results, *pair) for pair in pairs]
     return [
-        Gain(int(ours.name), int(theirs.name), gap, verdict)
+        Gain(int(ours.name), int(theirs.name), gap, verdict if hears(results, ours, theirs, verdict) else NOT_SHOWN)
         for (ours, theirs), gap, verdict in zip(pairs, gaps, corrected(gaps), strict=True)
     ]
+
+
+def hears(results: Results, ours: pd.Series, theirs: pd.Series, verdict: str) -> bool:
+    """Return whether the better one of two inputs is shown to lie above chance."""
+    better = theirs if verdict == "worse" else ours
+    # Without an interval it is NaN, and shows nothing.
+    return bool(better.ci_low > float(results.facts["tasks"][better.task]["chance"]))
 
 
 def gains_over_layer(results: Results, layer: pd.Series) -> list[Gain]:

@@ -28,7 +28,8 @@ from layerscope.features.stored_features import stored_features
 from layerscope.probes.problem import clip_means
 from layerscope.report.concept_page import write_concept_page
 from layerscope.scores.concept_scores import ConceptMaps, concept_scores
-from layerscope.scores.rivals import is_shown_over
+from layerscope.scores.family_of_comparisons import corrected
+from layerscope.scores.rivals import judged_gap
 from layerscope.similarity.factor_sensitivity import factor_pairs, factor_sensitivity, tells_something
 from layerscope.study.encoding_cost import few_clips_speed
 from layerscope.study.extraction import Passes, extract_all, keep_usable
@@ -238,7 +239,7 @@ def ask_battery(
         "motifs": int(every.group.nunique()),
     }
     scores = concept_scores(results)
-    scores["above_twin"] = [above_twin(results, scores, number) for number in scores.index]
+    scores["above_twin"] = above_twins(results, scores)
     drawn = np.arange(len(clips)) < len(sets["tunes"].clips)
     return ConceptMaps(scores.reset_index(drop=True), invariance(features, clips, drawn, progress), facts)
 
@@ -250,14 +251,27 @@ def refuse_failed(passes: Passes) -> None:
         raise DataError(f"{len(reasons)} clips of the battery cannot be used; the first: {reasons[0]}")
 
 
-def above_twin(results: Results, scores: pd.DataFrame, number: int) -> str:
-    """Return whether a model's preferred layer is shown to tell more of a concept than its twin's: yes, no, or ''."""
-    row = scores.loc[number]
-    twins = scores[(scores.concept == row.concept) & (scores.model == f"{RANDOM}{row.model}") & scores.chosen]
-    if twins.empty or not row.chosen:
-        return ""
-    ours, theirs = (results.summary.loc[place] for place in (number, twins.index[0]))
-    return "yes" if row.shown and is_shown_over(results, ours, theirs) else "no"
+def above_twins(results: Results, scores: pd.DataFrame) -> list[str]:
+    """Return of each row whether a model's preferred layer is shown to tell more of a concept than its twin's.
+
+    Returns
+    -------
+    list of "yes", "no" or "", one a row of ``scores``
+        Corrected for all concepts and models (Holm); empty where there is no twin, or the layer is not the preferred.
+    """
+    chosen = scores[scores.chosen]
+    preferred = {(row.concept, row.model): number for number, row in chosen.iterrows()}
+    pairs = {
+        number: preferred[concept, f"{RANDOM}{model}"]
+        for (concept, model), number in preferred.items()
+        if (concept, f"{RANDOM}{model}") in preferred
+    }
+    gaps = [judged_gap(results, results.summary.loc[ours], results.summary.loc[twin]) for ours, twin in pairs.items()]
+    verdicts = dict(zip(pairs, corrected(gaps), strict=True))
+    return [
+        ("yes" if scores.shown[number] and verdicts[number] == "better" else "no") if number in pairs else ""
+        for number in scores.index
+    ]
 
 
 def invariance(

@@ -91,6 +91,23 @@ class DeformedTask:
         return self.tested[~self.clips.clip_key.iloc[self.tested].isin(list(self.failed.get(deformation, ())))]
 
 
+@dataclass(frozen=True)
+class DeformedScore:
+    """What one metric of an input is on deformed clips.
+
+    Attributes
+    ----------
+    row : dict
+        Of the table.
+    draws, lost : ndarray, shape (resample,)
+        Of the score on deformed clips, and of its difference to clean ones.
+    """
+
+    row: dict[str, Any]
+    draws: NDArray[np.float64]
+    lost: NDArray[np.float64]
+
+
 def measure_robustness(
     plan: Plan,
     tasks: Sequence[StudyTask],
@@ -238,7 +255,7 @@ def score_deformed(
         scored = score_jobs(
             tested, deformation, rows, places[deformation], list(zip(jobs, outcomes, strict=True)), plan
         )
-        table += with_sets(list(scored), results, points=len(usable))
+        table += with_sets(list(scored), results, deformations=len(usable))
     return table
 
 
@@ -287,8 +304,8 @@ def score_jobs(
     place: slice,
     finished: Sequence[tuple[Job, Outcome]],
     plan: Plan,
-) -> Iterator[tuple[dict[str, Any], NDArray[np.float64]]]:
-    """Yield a row of the table for each metric of each job, and the resamples of its difference to clean clips."""
+) -> Iterator[DeformedScore]:
+    """Yield what each metric of each job leaves."""
     count = len(tested.clips)
     labels = tested.labels.values.copy()
     labels[tested.tested] = tested.changed[deformation].values
@@ -311,7 +328,7 @@ def score_jobs(
             range(plan.seeds),
         )
         for one, other in zip(scores, clean_scores, strict=True):
-            yield difference_row(one, other, deformation)
+            yield deformed_score(one, other, deformation)
 
 
 def evaluations_of_clips(tested: DeformedTask, labels: Labels, rows: Rows, seed: int) -> dict[str, Evaluation]:
@@ -322,36 +339,46 @@ def evaluations_of_clips(tested: DeformedTask, labels: Labels, rows: Rows, seed:
     return evaluations(labels, parts, group_codes(tested.clips), seed, units)
 
 
-def difference_row(
-    deformed: Entry, clean: Entry, deformation: Deformation
-) -> tuple[dict[str, Any], NDArray[np.float64]]:
-    """Return a row of the table, but for the sets of layers, and the resamples of its difference."""
+def deformed_score(deformed: Entry, clean: Entry, deformation: Deformation) -> DeformedScore:
+    """Return a row of the table, but for the sets of layers, with its resamples."""
     row, before = summary_row(deformed), summary_row(clean)
-    difference, draws = row["value"] - before["value"], deformed.draws - clean.draws
-    low, high = interval(draws, difference)
+    difference, lost = row["value"] - before["value"], deformed.draws - clean.draws
+    low, high = interval(lost, difference)
     row |= {"deformation": deformation.name, "strength": deformation.strength, "clean": before["value"]}
     row |= {"difference": difference, "difference_low": low, "difference_high": high}
-    return {name: row.get(name, False) for name in ROBUSTNESS_COLUMNS}, draws
+    return DeformedScore({name: row.get(name, False) for name in ROBUSTNESS_COLUMNS}, deformed.draws, lost)
 
 
-def with_sets(
-    scored: Sequence[tuple[dict[str, Any], NDArray[np.float64]]], results: Results, points: int
-) -> list[dict[str, Any]]:
+def with_sets(scored: Sequence[DeformedScore], results: Results, deformations: int) -> list[dict[str, Any]]:
     """Return rows of one deformation with what is told of layers: which are as good, and which of these lose least."""
-    for model, probe in dict.fromkeys((row["model"], row["probe"]) for row, _ in scored):
-        own = [pair for pair in scored if (pair[0]["model"], pair[0]["probe"]) == (model, probe)]
-        task = own[0][0]["task"]
+    readings = dict.fromkeys((each.row["model"], each.row["probe"]) for each in scored)
+    trained = results.models("trained")
+    # A share of 5 % for each point that is told of, so that of all one in twenty studies says too much (Bonferroni).
+    points = deformations * max(1, sum(model in trained for model, _ in readings))
+    for model, probe in readings:
+        rows = [each for each in scored if (each.row["model"], each.row["probe"]) == (model, probe)]
+        task = rows[0].row["task"]
         primary = results.primary(task)
         layers = results.of(task=task, model=model, probe=probe, metric=primary, input="layer")
         as_good = set(layers.layer[layers.in_best_set | layers.chosen])
-        rivals = [pair for pair in own if pair[0]["metric"] == primary and pair[0]["layer"] in as_good]
+        rivals = [each for each in rows if each.row["metric"] == primary and each.row["layer"] in as_good]
         # Plain features have one layer, which is none of the set.
         if not rivals:
             continue
-        # A share of 5 % for each point, so that of all together one in twenty studies says too much (Bonferroni).
-        level = 1 - (1 - LEVEL) / points
-        least = best_set([row["difference"] for row, _ in rivals], np.stack([draws for _, draws in rivals]), level)
-        losing_least = {row["layer"] for (row, _), kept in zip(rivals, least, strict=True) if kept}
-        for row, _ in own:
-            row["as_good"], row["loses_least"] = row["layer"] in as_good, row["layer"] in losing_least
-    return [row for row, _ in scored]
+        least = loses_least(rivals, 1 - (1 - LEVEL) / points)
+        losing_least = {each.row["layer"] for each, kept in zip(rivals, least, strict=True) if kept}
+        for each in rows:
+            layer = each.row["layer"]
+            each.row["as_good"], each.row["loses_least"] = layer in as_good, layer in losing_least
+    return [each.row for each in scored]
+
+
+def loses_least(rivals: Sequence[DeformedScore], level: float) -> NDArray[np.bool_]:
+    """Return which layers are not shown to lose more than another and to score less than another when deformed.
+
+    Both, since what was lucky on the clean clips, such as a layer that they have chosen over folds, has its luck to
+    lose: its deformed score is then no lower than that of its equals.
+    """
+    lost = best_set([each.row["difference"] for each in rivals], np.stack([each.lost for each in rivals]), level)
+    left = best_set([each.row["value"] for each in rivals], np.stack([each.draws for each in rivals]), level)
+    return np.asarray(lost | left)

@@ -6,17 +6,21 @@ import re
 from collections.abc import Sequence
 
 from layerscope.errors import DataError
+from layerscope.targets.chord_symbols import is_chord
+from layerscope.targets.key_names import is_key
 
 __all__ = ["refuse_change", "whole_semitones"]
 
 #: What a pitch or a tempo may be called: a number with its unit, a note with its octave.
 NUMBER, NOTE = r"[-+]?\d+([.,]\d+)?( ?(bpm|hz|BPM|Hz))?", r"[A-Ha-h](#|b|♯|♭|is|es|s)?-?\d?"
-#: Words in the name of a column, in the singular, whose labels may change with the pitch of the sound, and its tempo.
+#: Words in the name of a column or label, in the singular, that may change with the pitch of the sound, and its tempo.
 PITCH_WORDS = frozenset({
-    "pitch", "note", "midi", "key", "tonic", "chord", "melody", "register", "octave", "frequency", "hz", "f0", "tuning",
+    "pitch", "note", "midi", "key", "tonic", "root", "chord", "melody", "register", "tessitura", "octave", "semitone",
+    "transposition", "frequency", "hz", "f0", "tuning",
 })  # fmt: skip
 TEMPO_WORDS = frozenset({
-    "tempo", "bpm", "beat", "speed", "rate", "duration", "length", "second", "onset", "rhythm",
+    "tempo", "bpm", "beat", "pulse", "speed", "rate", "duration", "length", "second", "onset", "rhythm", "slow", "fast",
+    "largo", "lento", "adagio", "andante", "moderato", "allegretto", "allegro", "vivace", "presto", "prestissimo",
 })  # fmt: skip
 
 
@@ -44,14 +48,39 @@ def refuse_change(column: str, names: Sequence[str], semitones: float, tempo: fl
     Traceback (most recent call last):
     layerscope.errors.DataError: its name, 'pitch', tells of pitch, which changes
     """
-    parted = re.sub("([a-z])([A-Z])", r"\1 \2", column).lower()
-    words = {word.removesuffix("s") for word in re.findall("[a-z]+[0-9]*", parted)}
     for changes, what, telling in ((semitones != 0, "pitch", PITCH_WORDS), (tempo != 1, "tempo", TEMPO_WORDS)):
-        if changes and words & telling:
+        if changes and words_of(column) & telling:
             raise DataError(f"its name, '{column}', tells of {what}, which changes")
-        odd = [name for name in names if re.fullmatch(NUMBER, name) or (what == "pitch" and re.fullmatch(NOTE, name))]
+        odd = [
+            name for name in names
+            if words_of(name) & telling or re.fullmatch(NUMBER, name) or (what == "pitch" and names_pitch(name))
+        ]  # fmt: skip
         if changes and 2 * len(odd) > len(names):
             raise DataError(f"its names, such as '{odd[0]}', may tell of {what}, which changes")
+
+
+def words_of(name: str) -> set[str]:
+    """Return the words of a name in the singular, with and without the digits at their ends.
+
+    Examples
+    --------
+    >>> sorted(words_of("meanF0")), sorted(words_of("BPM_2"))
+    (['f', 'f0', 'mean'], ['bpm'])
+    """
+    parted = re.sub("([a-z])([A-Z])", r"\1 \2", name).lower()
+    words = re.findall("[a-z]+[0-9]*", parted)
+    return {form.removesuffix("s") for word in words for form in (word, word.rstrip("0123456789"))}
+
+
+def names_pitch(name: str) -> bool:
+    """Return whether a label is the name of a note, a key or a chord.
+
+    Examples
+    --------
+    >>> [names_pitch(name) for name in ("C4", "Bb minor", "Am7", "C:maj", "Blues", "a cappella")]
+    [True, True, True, True, False, False]
+    """
+    return bool(re.fullmatch(NOTE, name)) or is_key(name) or is_chord(name)
 
 
 def whole_semitones(semitones: float) -> int:

@@ -9,7 +9,7 @@ import mir_eval
 
 from layerscope.targets.note_names import SEMITONES
 
-__all__ = ["harte", "semitone"]
+__all__ = ["harte", "is_chord", "semitone"]
 
 #: What a symbol says after its root → Harte's name of it; ``(9)`` is a note that is added to the chord before.
 QUALITIES = {
@@ -65,6 +65,23 @@ def harte(label: str) -> str:
     root, bass = symbol["root"], symbol["bass"]
     degree = f"/{DEGREES[(semitone(bass) - semitone(root)) % 12]}" if bass else ""
     return f"{root}:{quality}{degree}"
+
+
+def is_chord(label: str) -> bool:
+    """Return whether a label names a chord, in Harte's syntax or as a symbol of a lead sheet.
+
+    Examples
+    --------
+    >>> is_chord("Am7"), is_chord("G:sus4"), is_chord("verse"), is_chord("N")
+    (True, True, False, False)
+    """
+    spelled = harte(label)
+    try:
+        mir_eval.chord.validate_chord_label(spelled)
+    except mir_eval.chord.InvalidChordException:
+        return False
+    # What is no chord, and what nobody could name, are labels of the same syntax.
+    return spelled not in ("N", "X")
 
 
 def semitone(note: str) -> int:
