@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 __all__ = [
     "AudioError",
@@ -12,6 +14,8 @@ __all__ = [
     "ModelError",
     "ResourceError",
     "UsageError",
+    "one_of",
+    "path_of",
     "unknown",
 ]
 
@@ -50,7 +54,7 @@ class ResourceError(LayerscopeError):
     exit_code = 5
 
 
-def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> UsageError:
+def unknown(kind: str, name: object, known: Iterable[str], *, hint: str = "") -> UsageError:
     """Return the error for a name that is not among the known ones, with the nearest suggested.
 
     Parameters
@@ -58,7 +62,7 @@ def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> Us
     kind : str
         What the name stands for, e.g. ``"baseline"``.
     name : str
-        What the user wrote.
+        What the user wrote; in Python that may be anything.
     known : iterable of str
         The names that would have been accepted.
     hint : str
@@ -67,6 +71,38 @@ def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> Us
     names = sorted(known)
     # Whatever their case, of which two names may differ.
     folded = {each.casefold(): each for each in names}
-    near = difflib.get_close_matches(name.strip().casefold(), folded, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name).strip().casefold(), folded, n=1, cutoff=0.5)
     suggestion = f"; did you mean '{folded[near[0]]}'?" if near else f"; known: {', '.join(names)}"
     return UsageError(f"unknown {kind} '{name}'{suggestion}{' ' + hint if hint else ''}")
+
+
+def one_of(kind: str, name: object, known: Iterable[str]) -> str:
+    """Return a name that is among the known ones.
+
+    Raises
+    ------
+    UsageError
+        If it is not, as `unknown` says it.
+
+    Examples
+    --------
+    >>> one_of("probe", "mlp", ["mlp", "linear"])
+    'mlp'
+    """
+    names = list(known)
+    if isinstance(name, str) and name in names:
+        return name
+    raise unknown(kind, name, names)
+
+
+def path_of(place: str | os.PathLike[str], call: str) -> Path:
+    """Return what a call was given as a path.
+
+    Raises
+    ------
+    UsageError
+        If it is neither a text nor a path.
+    """
+    if isinstance(place, str | os.PathLike):
+        return Path(place)
+    raise UsageError(f"{call} takes a path, not {type(place).__name__}")

@@ -158,6 +158,15 @@ def test_of_one_task_the_answer_is_the_first_thing_on_a_phone(tab, tmp_path):
     assert max(boxes) < 700
 
 
+def test_on_paper_the_answers_are_a_table_and_no_cards(tab, page):
+    tab.open(page, 740)  # as wide as a sheet between its margins
+    display = "getComputedStyle(document.querySelector('#verdicts tbody tr')).display"
+    assert tab.run(display) == "grid"
+    tab.call("Emulation.setEmulatedMedia", media="print")
+    assert tab.run(display) == "table-row"
+    tab.call("Emulation.setEmulatedMedia", media="")
+
+
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory):
     place = tmp_path_factory.mktemp("axe")

@@ -33,12 +33,12 @@ def test_the_matrices_say_what_the_sentences_say():
     models, layers, inputs = (
         answer.matrix for answer in answer_questions(made_study(TASKS, best={"pitch": 0, "genre": 3}))
     )
-    assert models["m"]["pitch"] == "▲"
-    assert layers["m"]["pitch"].startswith("0 (")
-    assert inputs["m, last"]["pitch"] == "▲"
-    assert inputs["m, concat"]["pitch"] == "▼"
+    assert models["m",]["pitch"] == "▲"
+    assert layers["m",]["pitch"].startswith("0 (")
+    assert inputs["m", "last"]["pitch"] == "▲"
+    assert inputs["m", "concat"]["pitch"] == "▼"
     (tied, *_) = answer_questions(made_study(TASKS, plain=0.8))
-    assert tied.matrix["m"] == {"pitch": "▬", "genre": "▬"}
+    assert tied.matrix["m",] == {"pitch": "▬", "genre": "▬"}
 
 
 def test_a_model_that_loses_or_ties_is_said_to():

@@ -145,3 +145,22 @@ def test_a_comparison_alone_has_a_page(tmp_path):
     text = (tmp_path / "report.html").read_text()
     assert "<h1>How alike are the layers?</h1>" in text
     assert "All scores" not in text
+
+
+def test_landmarks_have_names_of_their_own_although_tasks_share_a_title(tmp_path):
+    results = made_study(["a", "b"], models=("m@1", "m@2"), probes=("mlp",))
+    results.facts["tasks"]["b"]["title"] = "a"
+    write_report(results, tmp_path / "report.html")
+    names = re.findall(
+        r'(?:<section[^>]*|role="region") aria-label(?:ledby)?="([^"]*)"', (tmp_path / "report.html").read_text()
+    )
+    assert len(names) == len(set(names)) > 3
+
+
+def test_a_page_of_one_task_has_a_row_a_model_of_what_is_found(tmp_path):
+    write_report(made_study(["a"], models=("m", "n"), probes=("mlp",)), tmp_path / "report.html")
+    table = re.search(r'<table class="signs by-model">.*?</table>', (tmp_path / "report.html").read_text(), re.DOTALL)[
+        0
+    ]
+    assert "against the best plain feature" in table
+    assert re.findall(r'<th scope="row">(\w+)</th>', table) == ["m", "n"]

@@ -8,10 +8,11 @@ from layerscope.scores.score_table import Results
 from layerscope.scores.tabulate import tabulate
 
 
-def study_of(model, digest="same", task="d", network="", value=0.6):
+def study_of(model, digest="same", task="d", network="", value=0.6, target="label"):
     entries = [entry(layer, 0.5, value, model=model) for layer in (0, 1)]
     facts = {"models": {model: {"baseline": False, "untrained": False, "network": network}}, "seeds": 1, "note": "",
-             "tasks": {task: {"primary": "accuracy", "digest": digest}}, "passes": {model: {}}}  # fmt: skip
+             "tasks": {task: {"primary": "accuracy", "digest": digest, "target": target}},
+             "passes": {model: {}}}  # fmt: skip
     return Results(*tabulate(entries), facts, {})
 
 
@@ -26,6 +27,8 @@ def test_runs_are_put_side_by_side():
 def test_runs_that_do_not_compare_are_refused():
     with pytest.raises(UsageError, match="different clips, labels or splits"):
         combine([study_of("a"), study_of("b", digest="other")])
+    with pytest.raises(UsageError, match=r"is of 'label' .* and of 'mood' .*--target label --target mood"):
+        combine([study_of("a"), study_of("a", target="mood", digest="other")])
     with pytest.raises(UsageError, match="'a' has other scores on 'd'"):
         combine([study_of("a"), study_of("a", value=0.7)])
 

@@ -25,9 +25,9 @@ def folds_of(nested):
 def test_over_folds_a_layer_beats_what_nested_choice_beats_too(nested, sign, verdict):
     results = folds_of(nested)
     matrices = {answer.question: answer.matrix for answer in answer_questions(results)}
-    assert matrices["Do the models beat the best plain feature, and where?"]["m"] == {"d": sign}
-    assert matrices["One layer, or all of them?"]["m, concat"] == {"d": sign}
-    assert matrices["One layer, or all of them?"]["m, last"] == {"d": sign}
+    assert matrices["Do the models beat the best plain feature, and where?"]["m",] == {"d": sign}
+    assert matrices["One layer, or all of them?"]["m", "concat"] == {"d": sign}
+    assert matrices["One layer, or all of them?"]["m", "last"] == {"d": sign}
     assert [pair.verdict for pair in model_pairs(results)] == [verdict]
 
 

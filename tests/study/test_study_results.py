@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -114,3 +115,41 @@ def test_plain_features_alone_have_no_map_and_no_table_of_layers():
     for drawn in (lambda: study.plot("map"), study.layer_table):
         with pytest.raises(UsageError, match="plain features alone, which have no layers"):
             drawn()
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda results, _: results.plot(None), "unknown plot 'None'"),
+        (lambda results, _: results.plot(["layers"]), "unknown plot"),
+        (lambda results, _: results.plot(task=3), "unknown task '3'"),
+        (lambda results, _: results.plot(task=["features"]), "unknown task"),
+        (lambda results, _: results.plot(probe=""), "unknown probe ''"),
+        (lambda results, _: results.plot(probe=["closed"]), "unknown probe"),
+        (lambda results, _: results.plot(model="features"), "model is for plot"),
+        (lambda results, _: results.plot("map", model="featurs"), "did you mean 'features'"),
+        (lambda results, panel: results.plot("map", ax=panel, model="x"), "unknown model 'x'"),
+        (lambda results, panel: results.plot(ax=panel.figure), "not Figure"),
+        (lambda results, panel: results.plot(ax=[panel]), "not list"),
+        (lambda results, panel: results.plot(ax=panel.figure.add_subplot(projection="3d")), "not Axes3D"),
+        (lambda results, _: results.best_layers("acuracy"), "did you mean 'accuracy'"),
+        (lambda results, _: results.best_layers(["accuracy"]), "unknown metric"),
+        (lambda results, _: results.layer_table(3), "unknown probe '3'"),
+        (lambda results, _: results.layer_table(""), "unknown probe ''"),
+        (lambda results, _: results.answer(""), "unknown task ''"),
+        (lambda results, _: results.only(None), "unknown task 'None'"),
+        (lambda results, _: results.primary("x"), "unknown task 'x'"),
+        (lambda results, _: results.title(["x"]), "unknown task"),
+        (lambda results, _: results.models("trianed"), "did you mean 'trained'"),
+        (lambda results, _: results.of(modle="features"), "did you mean 'model'"),
+        (lambda results, _: results.of(model=["features"]), "takes one value, not list"),
+        (lambda results, _: results.compare(0, 999), "no 999"),
+        (lambda results, _: results.save(None), "a path, not NoneType"),
+        (lambda results, _: results.to_html(3), "a path, not int"),
+        (lambda results, _: results.read(None), "a path, not NoneType"),
+    ],
+)
+def test_wrong_arguments_are_told_in_words(call, words):
+    results, panel = Results(**vars(made_study(["task"], models=("features",), layers=2))), Figure().add_subplot()
+    with pytest.raises(UsageError, match=re.escape(words)):
+        call(results, panel)

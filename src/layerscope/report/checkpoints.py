@@ -11,7 +11,10 @@ from collections import defaultdict
 import pandas as pd
 
 from layerscope.report.shaded_tables import ShadedTable, score_cell, scores_by_layer
+from layerscope.scores.layer_selection import chosen_layer
+from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import Results
+from layerscope.scores.verdict import corrected
 
 __all__ = ["checkpoints_of", "step_tables"]
 
@@ -50,7 +53,8 @@ def step_table(results: Results, name: str, steps: dict[int, str]) -> ShadedTabl
         for step, model in steps.items()
     ]
     title = f"{results.title(task)}: layers of {name} over steps of training"
-    return ShadedTable(title, "step \\ layer", [(name, list(map(str, layers)))], rows, appearance(scores, steps))
+    note = f"{appearance(scores, steps)} {last_against_others(results, steps)}".rstrip()
+    return ShadedTable(title, "step \\ layer", [(name, list(map(str, layers)))], rows, note)
 
 
 def appearance(scores: dict[tuple[str, int], pd.Series], steps: dict[int, str]) -> str:
@@ -65,3 +69,23 @@ def appearance(scores: dict[tuple[str, int], pd.Series], steps: dict[int, str]) 
         return f"At step {max(steps):,}, the last, no layer is told apart from chance."
     count = len(known[first])
     return f"Told apart from chance from step {first:,} on, there by {count} layer{'s' if count > 1 else ''}."
+
+
+def last_against_others(results: Results, steps: dict[int, str]) -> str:
+    """Return which checkpoints the last is shown to be better or worse than, in a sentence."""
+    choices = {step: chosen_layer(results, results.facts["task"], model) for step, model in steps.items()}
+    rows = {step: choice.chosen for step, choice in choices.items() if choice}
+    last, others = max(steps), [step for step in rows if step != max(steps)]
+    if last not in rows or not others:
+        return ""
+    verdicts = corrected([judged_gap(results, rows[last], rows[step]) for step in others])
+    named = {
+        verdict: ", ".join(f"{step:,}" for step, each in zip(others, verdicts, strict=True) if each == verdict)
+        for verdict in ("better", "worse")
+    }
+    shown = [f"{verdict} than at {names}" for verdict, names in named.items() if names]
+    together = ", corrected together (Holm)" if len(others) > 1 else ""
+    return (
+        f"Step {last:,}, the last, is {' and '.join(shown) or 'told apart from no other'}, each by the layer that "
+        f"validation prefers{together}."
+    )

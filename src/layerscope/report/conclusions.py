@@ -21,7 +21,7 @@ from layerscope.similarity.label_free import SCORES
 from layerscope.similarity.measures import Similarities
 from layerscope.targets.kind import defined_mean
 
-__all__ = ["Answer", "answer_questions", "one_for_all", "worth_of_scores"]
+__all__ = ["Answer", "answer_questions", "answers_by_model", "one_for_all", "worth_of_scores"]
 
 #: What a verdict on a model is called, against plain features and, of its best layer, against all of its layers.
 AGAINST_PLAIN = {
@@ -30,6 +30,8 @@ AGAINST_PLAIN = {
     "not told apart": "is not told apart from it on",
 }
 SIGNS = {"better": "▲", "worse": "▼", "not told apart": "▬"}
+#: The head of the column that the others speak of.
+LAYERS = "layer (all that may be best)"
 ONE_AGAINST_ALL = {"better": "beats", "worse": "loses to", "not told apart": "is not told apart from"}
 
 
@@ -41,17 +43,20 @@ class Answer:
     ----------
     question : str
         In words.
+    short : str
+        The same as the head of a column.
     caption : str
         What the signs of the matrix are.
-    matrix : dict of str to dict of str to str
-        A row a model (and input), a column a task: a sign or a layer.
+    matrix : dict of tuple of str to dict of str to str
+        A row a model (or a model and an input), a column a task: a sign or a layer.
     sentences : tuple of str
         The same with numbers.
     """
 
     question: str
+    short: str
     caption: str
-    matrix: dict[str, dict[str, str]]
+    matrix: dict[tuple[str, ...], dict[str, str]]
     sentences: tuple[str, ...]
 
 
@@ -69,6 +74,25 @@ def answer_questions(results: Results) -> list[Answer]:
     return answers
 
 
+def answers_by_model(answers: list[Answer], task: str) -> pd.DataFrame:
+    """Return what the matrices say of one task: a row a model, a column a question or an input of all layers.
+
+    Examples
+    --------
+    >>> inputs = {("muq", "concat"): {"genre": "▲"}, ("muq", "last"): {"genre": "▬"}}
+    >>> layers = Answer("Which layers serve which task?", LAYERS, "", {("muq",): {"genre": "5 (4–6)"}}, ())
+    >>> together = Answer("One layer, or all of them?", "", "", inputs, ())
+    >>> answers_by_model([together, layers], "genre").loc["muq"].to_dict()
+    {'layer (all that may be best)': '5 (4–6)', 'against concat': '▲', 'against last': '▬'}
+    """
+    columns: dict[str, dict[str, str]] = {}
+    for answer in sorted(answers, key=lambda answer: answer.short != LAYERS):
+        for (model, *names), cells in answer.matrix.items():
+            column = f"against {names[0]}" if names else answer.short
+            columns.setdefault(column, {})[model] = cells.get(task, "")
+    return pd.DataFrame(columns).fillna("")
+
+
 def against_plain(results: Results, models: list[str]) -> Answer:
     """Return, for each model, the tasks on which it beats the best plain feature, and those on which it does not."""
     compared: list[tuple[str, str, str, Comparison]] = []
@@ -80,10 +104,10 @@ def against_plain(results: Results, models: list[str]) -> Answer:
                 points = number(results.primary(task), gap.difference, signed=True)
                 compared.append((model, task, f"{results.title(task)} ({points} to {plain.chosen.model})", gap))
     tasks: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    matrix: dict[str, dict[str, str]] = {model: {} for model in models}
+    matrix: dict[tuple[str, ...], dict[str, str]] = {(model,): {} for model in models}
     for (model, task, text, _), verdict in zip(compared, corrected([gap for *_, gap in compared]), strict=True):
         tasks[model, verdict].append(text)
-        matrix[model][task] = SIGNS[verdict]
+        matrix[model,][task] = SIGNS[verdict]
     sentences = []
     for model in models:
         named = {verdict: tasks[model, verdict] for verdict in AGAINST_PLAIN}
@@ -96,10 +120,16 @@ def against_plain(results: Results, models: list[str]) -> Answer:
     last = "The best plain feature, like the layer, is the one that validation prefers; paired differences. "
     return Answer(
         "Do the models beat the best plain feature, and where?",
-        "▲ the chosen layer beats it, ▼ is beaten, ▬ is not told apart.",
+        "against the best plain feature",
+        "▲ the chosen layer beats it, ▼ is beaten, ▬ is not told apart" + corrected_of(len(compared)),
         matrix,
         (*sentences, last + family_of(len(compared))),
     )
+
+
+def corrected_of(count: int) -> str:
+    """Return the end of a caption: why fewer signs are shown than single intervals would show."""
+    return f", {count} comparisons corrected together (Holm)." if count > 1 else "."
 
 
 def family_of(count: int) -> str:
@@ -112,7 +142,7 @@ def family_of(count: int) -> str:
 def layers_of_tasks(results: Results, models: list[str]) -> Answer:
     """Return, for each model, the layer chosen for each task, and how many pairs of tasks cannot share one."""
     sentences = []
-    matrix: dict[str, dict[str, str]] = {}
+    matrix: dict[tuple[str, ...], dict[str, str]] = {}
     for model in models:
         sets: dict[str, set[int]] = {}
         places, gains = [], {}
@@ -125,7 +155,7 @@ def layers_of_tasks(results: Results, models: list[str]) -> Answer:
             equals = layer_list(sorted(sets[task]))
             inside = "of" if best.in_best_set else "though the test clips prefer"
             places.append((int(best.layer), f"{results.title(task)} {best.layer} ({inside} {equals})"))
-            matrix.setdefault(model, {})[task] = f"{best.layer} ({equals})"
+            matrix.setdefault((model,), {})[task] = f"{best.layer} ({equals})"
             gains[task] = float(beside.value.max() - best.value)
         if not places:
             continue
@@ -140,6 +170,7 @@ def layers_of_tasks(results: Results, models: list[str]) -> Answer:
         sentences.append(f"{model}: {optimism(results, gains)}")
     return Answer(
         "Which layers serve which task?",
+        LAYERS,
         "The chosen layer; in brackets, all that may be best on the test clips.",
         matrix,
         tuple(sentences),
@@ -204,10 +235,10 @@ def one_or_all(results: Results, models: list[str]) -> Answer:
         gap = judged_gap(results, best, (same_probe if len(same_probe) else rows).iloc[0])
         compared.append((model, name, task, gap))
     tasks: defaultdict[tuple[str, str], defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    matrix: dict[str, dict[str, str]] = {}
+    matrix: dict[tuple[str, ...], dict[str, str]] = {}
     for (model, name, task, _), verdict in zip(compared, corrected([gap for *_, gap in compared]), strict=True):
         tasks[model, name][verdict].append(results.title(task))
-        matrix.setdefault(f"{model}, {name}", {})[task] = SIGNS[verdict]
+        matrix.setdefault((model, name), {})[task] = SIGNS[verdict]
     sentences = []
     for (model, name), titles in tasks.items():
         parts = [f"{text} “{name}” on {', '.join(titles[verdict])}"
@@ -215,7 +246,8 @@ def one_or_all(results: Results, models: list[str]) -> Answer:
         sentences.append(f"{model}, one layer {'; '.join(parts)}.")
     return Answer(
         "One layer, or all of them?",
-        "▲ the chosen layer beats them, ▼ loses, ▬ is not told apart.",
+        "",
+        "▲ the chosen layer beats them, ▼ loses, ▬ is not told apart" + corrected_of(len(compared)),
         matrix,
         (*sentences, family_of(len(compared))),
     )

@@ -21,7 +21,7 @@ from layerscope.report.comparison_curves import (
     label_free_curves,
     label_free_panels,
 )
-from layerscope.report.conclusions import answer_questions, worth_of_scores
+from layerscope.report.conclusions import answer_questions, answers_by_model, worth_of_scores
 from layerscope.report.figures import layer_curves
 from layerscope.report.heat_maps import similarity_map, task_map
 from layerscope.report.layer_latex import layers_latex
@@ -239,7 +239,8 @@ def render(
         differences={label: name for label, name in DIFFERENCES.items() if any(getattr(row, name) for row in rows)},
         beside=tables.get("beside_published"),
         models={role: len(results.models(*roles)) for role, roles in ROLES.items()} if results else {},
-        answers=answer_questions(results) if results else [],
+        answers=(answers := answer_questions(results) if results else []),
+        by_model=answers_by_model(answers, tasks[0]["facts"]["task"]) if answers and len(tasks) == 1 else None,
         pairs=model_pairs(results) if results else [],
         map=task_table(results) if results and len(tasks) > 1 and results.models("trained", "untrained") else None,
         similarity=similarity_section(similarities, tables) if similarities else None,

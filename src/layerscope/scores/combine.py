@@ -61,7 +61,12 @@ def combine(runs: Sequence[Results]) -> Results:
                     f"task '{name}' is chosen by {' in one of these runs and by '.join(sorted(metrics))} in another; "
                     "run one of them again with the --metric of the other"
                 )
-            if tasks.setdefault(name, facts)["digest"] != facts["digest"]:
+            if (other := tasks[name].get("target")) != facts.get("target"):
+                raise UsageError(
+                    f"task '{name}' is of '{other}' in one of these runs and of '{facts['target']}' in another; "
+                    f"ask for both in one run (--target {other} --target {facts['target']}), each a task of its own"
+                )
+            if tasks[name]["digest"] != facts["digest"]:
                 raise UsageError(
                     f"task '{name}' is of different clips, labels or splits in these runs; they do not compare"
                 )

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from layerscope.atomic_files import REQUESTS, read_header, read_tensors, write_tensors
-from layerscope.errors import DataError, ResourceError, UsageError, unknown
+from layerscope.errors import DataError, ResourceError, UsageError, one_of, path_of
 from layerscope.scores.resampling import interval
 from layerscope.scores.score_files import read_csv, table_digests, write_csv
 
@@ -142,15 +142,16 @@ class Results:
 
     def primary(self, task: str) -> str:
         """Return the metric by which a task's layers are chosen."""
-        return str(self.facts["tasks"][task]["primary"])
+        return str(self.facts["tasks"][one_of("task", task, self.tasks)]["primary"])
 
     def title(self, task: str) -> str:
         """Return what a reader calls a task."""
-        return str(self.facts["tasks"][task]["title"])
+        return str(self.facts["tasks"][one_of("task", task, self.tasks)]["title"])
 
     def models(self, *roles: Role) -> list[str]:
         """Return the names of the models of the given roles, in the order of the study."""
-        return [name for name, facts in self.facts["models"].items() if role_of(facts) in roles]
+        wanted = [one_of("role", role, get_args(Role)) for role in roles]
+        return [name for name, facts in self.facts["models"].items() if role_of(facts) in wanted]
 
     def sole_task(self, task: str | None = None) -> str:
         """Return the task that is meant: the one of that name, or the only one.
@@ -162,9 +163,7 @@ class Results:
         """
         if task is None and len(self.tasks) > 1:
             raise UsageError(f"the study has several tasks; name one (--task): {', '.join(self.tasks)}")
-        if task is not None and task not in self.tasks:
-            raise unknown("task", task, self.tasks)
-        return task or self.tasks[0]
+        return self.tasks[0] if task is None else one_of("task", task, self.tasks)
 
     def only(self, task: str) -> Results:
         """Return the results of one task, whose facts stand beside those of the study.
@@ -182,8 +181,7 @@ class Results:
         >>> results.only("features").facts["splits"]
         {'train': 36, 'valid': 12, 'test': 12}
         """
-        if task not in self.facts["tasks"]:
-            raise unknown("task", task, self.facts["tasks"])
+        one_of("task", task, self.tasks)
         # Index and draws stay in step, since `compare` looks rows up by the index in both.
         rows = self.summary.task == task
         return type(self)(
@@ -207,7 +205,14 @@ class Results:
         DataFrame
             Columns ``task, model, target, probe, layer, value, ci_low, ci_high, best_set``; the last a list of
             layers that cannot be told apart from the best on test.
+
+        Raises
+        ------
+        UsageError
+            For a metric that the study does not have.
         """
+        if metric is not None:
+            one_of("metric", metric, self.summary.metric.unique())
         rows: list[list[object]] = []
         for task in self.tasks:
             layers = self.of(task=task, metric=metric or self.primary(task), input="layer")
@@ -219,17 +224,36 @@ class Results:
         return pd.DataFrame(rows, columns=columns)
 
     def of(self, **wanted: Any) -> pd.DataFrame:
-        """Return the rows of the summary with the given values, e.g. ``of(model="muq", probe="mlp")``."""
+        """Return the rows of the summary with the given values, e.g. ``of(model="muq", probe="mlp")``.
+
+        Raises
+        ------
+        UsageError
+            For a column that the summary does not have, or several values of one.
+        """
+        for column, value in wanted.items():
+            one_of("column", column, self.summary.columns)
+            if not pd.api.types.is_scalar(value):
+                raise UsageError(f"of({column}=…) takes one value, not {type(value).__name__}")
         return matching(self.summary, **wanted)
 
     def compare(self, ours: int, theirs: int) -> Comparison:
-        """Return the difference of two rows of the summary, by their index."""
+        """Return the difference of two rows of the summary, by their index.
+
+        Raises
+        ------
+        UsageError
+            If the summary has no such row.
+        """
+        for row in (ours, theirs):
+            if row not in self.summary.index:
+                raise UsageError(f"compare() takes two labels of the index of the summary, which has no {row!r}")
         difference = float(self.summary.value[ours] - self.summary.value[theirs])
         return Comparison(difference, *interval(self.draws[ours] - self.draws[theirs], difference))
 
     def save(self, directory: str | Path) -> None:
         """Write ``results.csv``, ``summary.csv``, ``skipped.csv`` and what a later report needs."""
-        directory = Path(directory)
+        directory = path_of(directory, "save()")
         write_csv(directory / "results.csv", self.table)
         write_csv(directory / "summary.csv", self.summary)
         write_csv(directory / "skipped.csv", pd.DataFrame(self.skipped.items(), columns=["clip", "reason"]))
@@ -258,7 +282,7 @@ class Results:
         >>> Results.read(place).tasks
         ['features']
         """
-        directory = Path(directory)
+        directory = path_of(directory, "read()")
         if not (directory / DRAWS).is_file():
             raise DataError(f"{directory}: not the directory of a finished run (it has no {DRAWS})")
         try:

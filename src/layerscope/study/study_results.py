@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.errors import UsageError, unknown
+from layerscope.errors import UsageError, one_of, path_of
 from layerscope.report import write_report
 from layerscope.report.answer_table import answer_rows
 from layerscope.report.figures import draw_layers, layer_curves
@@ -112,11 +112,11 @@ class Results(ScoreTable):
         """
         columns = {}
         self.models_with_layers()
+        if probe is not None:
+            one_of("probe", probe, self.summary.probe.unique())
         for task in self.tasks:
             chosen = probe or preferred_probe(self, task)
             rows = self.of(task=task, input="layer", metric=self.primary(task), probe=chosen)
-            if rows.empty:
-                raise unknown("probe", chosen, self.summary.probe.unique())
             columns[task] = rows.set_index(["model", "layer"]).value
         return pd.DataFrame(columns)
 
@@ -156,11 +156,18 @@ class Results(ScoreTable):
         UsageError
             If the study does not have what is to be drawn.
         """
+        one_of("plot", what, ["layers", "map", "similarity"])
+        # A panel of three dimensions draws otherwise.
+        if ax is not None and (not isinstance(ax, Axes) or ax.name == "3d"):
+            raise UsageError(f"ax takes flat Axes of matplotlib, such as plt.subplots()[1], not {type(ax).__name__}")
+        if model is not None:
+            one_of("model", model, self.models("trained", "untrained"))
+            if what != "map":
+                raise UsageError(f"model is for plot('map', ax=…), which has room for one; plot('{what}') draws all")
         if what == "layers":
             own = self.only(self.sole_task(task))
-            chosen = probe or preferred_probe(own, own.facts["task"])
-            if chosen not in set(own.summary.probe):
-                raise unknown("probe", chosen, own.summary.probe.unique())
+            probes = own.summary.probe.unique()
+            chosen = preferred_probe(own, own.facts["task"]) if probe is None else one_of("probe", probe, probes)
             if ax is None:
                 return layer_curves(own, chosen)
             draw_layers(ax, own, chosen)
@@ -168,19 +175,14 @@ class Results(ScoreTable):
             models = self.models_with_layers()
             if ax is None:
                 return task_map(self)
-            if model not in models:
-                raise unknown("model", str(model), models)
-            draw_marked_panel(ax, task_table(self), model)
-        elif what == "similarity":
+            draw_marked_panel(ax, task_table(self), one_of("model", model, models))
+        else:
             if self.similarities is None:
                 raise UsageError("no comparison of layers beside these results; `layerscope compare` makes one")
-            if measure not in self.similarities.measures:
-                raise unknown("measure", measure, [name for name in MEASURES if name in self.similarities.measures])
+            one_of("measure", measure, [name for name in MEASURES if name in self.similarities.measures])
             if ax is None:
                 return similarity_map(self.similarities, measure)
             draw_similarities(ax, similarity_table(self.similarities, measure))
-        else:
-            raise unknown("plot", what, ["layers", "map", "similarity"])
         return ax
 
     def models_with_layers(self) -> list[str]:
@@ -204,8 +206,9 @@ class Results(ScoreTable):
         path : str or Path
             The page; its figures and tables get sub-directories beside it.
         """
-        similarities = Similarities.read(Path(path).parent)
-        write_report(self, Path(path), similarities, self.predictions, self.few_labels, self.robustness)
+        page = path_of(path, "to_html()")
+        similarities = Similarities.read(page.parent)
+        write_report(self, page, similarities, self.predictions, self.few_labels, self.robustness)
 
     def answer_table(self) -> pd.DataFrame:
         """Return a row a task: the verdict, what to use, and its test score with the 95 % interval."""
