@@ -35,7 +35,7 @@ from layerscope.study.study_results import Results
 PAGE = Path(__file__).parents[1] / "docs" / "crepe.md"
 MODELS = "crepe:factory,toy-muq,toy-musicfm"
 #: Of each song one stretch after the introduction, so that all of it takes minutes on one core.
-START, SECONDS = 20.0, 8.0
+START, SECONDS = 20.0, 6.0
 QUESTIONS = "--seeds 1 --layers-as search --beyond-plain --few-labels closed --deform noise:20"
 COMMANDS = {
     "notes": f"run --data notes.csv --target instrument --target pitch --model {MODELS} --baseline mfcc,chroma "
@@ -44,7 +44,8 @@ COMMANDS = {
     "--baseline none --probe closed --folds 5 --out control",
     "songs": "run --data songs.jsonl --target key --target tempo --target chords --target beats,downbeats "
     f"--model {MODELS} --baseline mel,mfcc,chroma --probe closed,knn,attention {QUESTIONS} --out songs",
-    "concepts": f"concepts --model {MODELS},mfcc,chroma --out concepts",
+    "concepts-small": "concepts --model toy-muq,toy-musicfm --out concepts-small",
+    "concepts": "concepts --model crepe:factory,mfcc,chroma --out concepts",
     "reach-notes": "compare --data notes.csv --model crepe:factory --reach --out reach-notes",
     "reach-songs": "compare --data songs.jsonl --model toy-muq,toy-musicfm --reach --out reach-songs",
 }
@@ -62,7 +63,7 @@ def main() -> None:
     for part in asked.only:
         ask(COMMANDS[part], asked.out)
         directory = asked.out / part
-        print("\n".join(said_of_concepts(directory) if part == "concepts" else said_of(directory)), flush=True)
+        print("\n".join(said_of_concepts(directory) if part.startswith("concepts") else said_of(directory)), flush=True)
 
 
 def write_inputs(data: Path, out: Path) -> None:
