@@ -26,24 +26,28 @@ from layerscope.encoders.published_models import RANDOM
 from layerscope.report.paper_tables import as_markdown
 from layerscope.report.reach_figures import reach_sentences
 from layerscope.report.robustness_panels import loss_text
-from layerscope.report.sentences import input_name, number, span
+from layerscope.report.sentences import describe, difference, input_name, number, sentence, span
 from layerscope.report.sets_and_plain import beyond_section, sets_section
+from layerscope.scores.layer_selection import chosen_layer
+from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import PLAIN_INPUTS, read_csv
 from layerscope.similarity.measures import Similarities
 from layerscope.study.study_results import Results
 
 PAGE = Path(__file__).parents[1] / "docs" / "crepe.md"
 MODELS = "crepe:factory,toy-muq,toy-musicfm"
-#: Of each song one stretch after the introduction, so that all of it takes minutes on one core.
-START, SECONDS = 20.0, 6.0
+#: Where the part of each song begins that is heard: after the introduction.
+START = 20.0
 QUESTIONS = "--seeds 1 --layers-as search --beyond-plain --few-labels closed --deform noise:20"
 COMMANDS = {
     "notes": f"run --data notes.csv --target instrument --target pitch --model {MODELS} --baseline mfcc,chroma "
     f"--probe closed,knn --folds 5 {QUESTIONS} --out notes",
     "control": "run --data notes.csv --target instrument --target pitch --model crepe:factory,crepe:untrained "
     "--baseline none --probe closed --folds 5 --out control",
-    "songs": "run --data songs.jsonl --target key --target tempo --target chords --target beats,downbeats "
-    f"--model {MODELS} --baseline mel,mfcc,chroma --probe closed,knn,attention {QUESTIONS} --out songs",
+    "songs": f"run --data songs.jsonl --target key --target chords --model {MODELS} --baseline chroma --probe closed "
+    "--out songs",
+    "songs-further": "run --data songs.jsonl --target key --target tempo --target chords --target beats,downbeats "
+    f"--model {MODELS} --baseline mel,mfcc,chroma --probe closed,knn,attention {QUESTIONS} --out songs-further",
     "concepts-small": "concepts --model toy-muq,toy-musicfm --out concepts-small",
     "concepts": "concepts --model crepe:factory,mfcc,chroma --out concepts",
     "reach-notes": "compare --data notes.csv --model crepe:factory --reach --out reach-notes",
@@ -57,16 +61,17 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/real-weights"))
     parser.add_argument("--only", nargs="*", choices=list(COMMANDS), default=list(COMMANDS), metavar="PART")
+    parser.add_argument("--song-seconds", type=float, default=20.0, help="how much of each song is heard")
     asked = parser.parse_args()
     print(f"{platform.machine()}, torch {torch.__version__}, {time.strftime('%d %B %Y')}", flush=True)
-    write_inputs(asked.data.resolve(), asked.out)
+    write_inputs(asked.data.resolve(), asked.out, asked.song_seconds)
     for part in asked.only:
         ask(COMMANDS[part], asked.out)
         directory = asked.out / part
         print("\n".join(said_of_concepts(directory) if part.startswith("concepts") else said_of(directory)), flush=True)
 
 
-def write_inputs(data: Path, out: Path) -> None:
+def write_inputs(data: Path, out: Path, seconds: float) -> None:
     """Write the document's two modules and the tables of clips into `out`."""
     out.mkdir(parents=True, exist_ok=True)
     for block, name in re.findall(r"```python\n(# (\w+\.py)\n.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
@@ -75,7 +80,7 @@ def write_inputs(data: Path, out: Path) -> None:
         call = f"import notes; notes.write({str(data / 'instruments')!r})"
         subprocess.run([sys.executable, "-c", call], cwd=out, check=True)
     lines = (data / "pop909" / "pop909.jsonl").read_text(encoding="utf-8").splitlines()
-    songs = [json.loads(line) | {"start": START, "end": START + SECONDS} for line in lines]
+    songs = [json.loads(line) | {"start": START, "end": START + seconds} for line in lines]
     rows = [song | {"audio_path": str(data / "pop909" / song["audio_path"])} for song in songs]
     (out / "songs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
@@ -113,7 +118,12 @@ def said_of(directory: Path) -> Iterator[str]:
         part = results.only(task)
         sections = [section for section in (sets_section(part), beyond_section(part)) if section]
         yield f"{part.facts['title']}:"
-        yield from (f"- {sentence}" for section in sections for sentence in section.sentences)
+        choices = [chosen_layer(results, task, model) for model in results.models("trained")]
+        first, *others = [choice.chosen for choice in choices if choice]
+        for row in others:
+            gap = difference(row.metric, judged_gap(results, first, row))
+            yield f"- {sentence(describe(first))} minus {describe(row)}: {gap}."
+        yield from (f"- {text}" for section in sections for text in section.sentences)
 
 
 def preferred_rows(results: Results) -> pd.DataFrame:

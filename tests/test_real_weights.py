@@ -30,7 +30,7 @@ def test_songs_are_cut_and_found_from_anywhere(tmp_path):
     table.parent.mkdir(parents=True)
     table.write_text(json.dumps({"audio_path": "audio/1.ogg", "key": "C:maj", "split": "test"}) + "\n")
     (tmp_path / "notes.csv").write_text("made before\n")
-    write_inputs(tmp_path / "data", tmp_path)
+    write_inputs(tmp_path / "data", tmp_path, seconds=6.0)
     song = json.loads((tmp_path / "songs.jsonl").read_text())
     assert song["audio_path"] == str(table.parent / "audio/1.ogg")
     assert (song["key"], song["split"], song["start"], song["end"]) == ("C:maj", "test", 20.0, 26.0)

@@ -1,10 +1,11 @@
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from made_study import made_study
 from test_score_table import entry
 
-from layerscope.report.sentences import advise, layer_list, metric_name, number, seeds_text
+from layerscope.report.sentences import advise, describe, layer_list, metric_name, number, seeds_text
 from layerscope.scores.score_table import Results
 from layerscope.scores.tabulate import tabulate
 
@@ -221,3 +222,11 @@ def test_numbers_are_written_as_in_papers():
     assert number("r2:valence", 0.1, signed=True) == "+0.100"
     assert number("accuracy", float("nan")) == "undefined"
     assert (metric_name("r2:valence"), metric_name("roc_auc")) == ("R² of valence", "ROC-AUC")
+
+
+def test_the_first_layer_of_a_search_is_one():
+    rows = [pd.Series({"input": f"search({count})", "model": "m", "layer": 0}) for count in (1, 2)]
+    assert list(map(describe, rows)) == [
+        "the layer of m that each fold searches",
+        "the 2 layers of m that each fold searches",
+    ]
