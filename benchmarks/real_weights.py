@@ -118,12 +118,17 @@ def said_of(directory: Path) -> Iterator[str]:
         part = results.only(task)
         sections = [section for section in (sets_section(part), beyond_section(part)) if section]
         yield f"{part.facts['title']}:"
-        choices = [chosen_layer(results, task, model) for model in results.models("trained")]
-        first, *others = [choice.chosen for choice in choices if choice]
-        for row in others:
-            gap = difference(row.metric, judged_gap(results, first, row))
-            yield f"- {sentence(describe(first))} minus {describe(row)}: {gap}."
+        yield from against_others(results, task)
         yield from (f"- {text}" for section in sections for text in section.sentences)
+
+
+def against_others(results: Results, task: str) -> Iterator[str]:
+    """Yield the difference of the first model's preferred layer to that of each other one."""
+    choices = [chosen_layer(results, task, model) for model in results.models("trained")]
+    first, *others = [choice.chosen for choice in choices if choice]
+    for row in others:
+        gap = difference(row.metric, judged_gap(results, first, row))
+        yield f"- {sentence(describe(first))} minus {describe(row)}: {gap}."
 
 
 def preferred_rows(results: Results) -> pd.DataFrame:

@@ -18,8 +18,8 @@ def point_of(losses, least):
 def test_one_layer_loses_least_and_what_is_not_told_apart_from_it_is_not_said_to():
     # Layer 0 varies so much that its larger loss is not told apart from layer 2's; layer 1's smaller one is.
     assert shown(point_of([-0.19, -0.18, -0.09], least=[0, 2])) == (
-        "noise:20 costs layer 2 least (−9.0 [−14.0, −4.0]), from which layer 0 is not told apart (−19.0 [−24.0, −14.0]), "
-        "and layer 1 more (−18.0 [−23.0, −13.0])"
+        "noise:20 costs layer 2 least (−9.0 [−14.0, −4.0]), from which layer 0 is not told apart (−19.0 [−24.0, "
+        "−14.0]), and layer 1 more (−18.0 [−23.0, −13.0])"
     )
     assert shown(point_of([-0.30, -0.10], least=[1])) == (
         "noise:20 costs layer 1 least (−10.0 [−15.0, −5.0]) and layer 0 more (−30.0 [−35.0, −25.0])"
