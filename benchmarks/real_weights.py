@@ -22,7 +22,6 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from layerscope.encoders.published_models import RANDOM
 from layerscope.report.paper_tables import as_markdown
 from layerscope.report.reach_figures import reach_sentences
 from layerscope.report.robustness_panels import loss_text
@@ -30,7 +29,7 @@ from layerscope.report.sentences import describe, difference, input_name, number
 from layerscope.report.sets_and_plain import beyond_section, sets_section
 from layerscope.scores.layer_selection import chosen_layer
 from layerscope.scores.rivals import judged_gap
-from layerscope.scores.score_table import PLAIN_INPUTS, read_csv
+from layerscope.scores.score_table import PLAIN_INPUTS
 from layerscope.similarity.measures import Similarities
 from layerscope.study.study_results import Results
 
@@ -67,8 +66,7 @@ def main() -> None:
     write_inputs(asked.data.resolve(), asked.out, asked.song_seconds)
     for part in asked.only:
         ask(COMMANDS[part], asked.out)
-        directory = asked.out / part
-        print("\n".join(said_of_concepts(directory) if part.startswith("concepts") else said_of(directory)), flush=True)
+        print("\n".join(said_of(asked.out / part)), flush=True)
 
 
 def write_inputs(data: Path, out: Path, seconds: float) -> None:
@@ -96,7 +94,9 @@ def ask(command: str, out: Path) -> None:
 
 
 def said_of(directory: Path) -> Iterator[str]:
-    """Yield what a study or a comparison says beside what its command prints."""
+    """Yield what a study or a comparison says beside what its command prints; a battery of concepts prints all."""
+    if directory.name.startswith("concepts"):
+        return
     if directory.name.startswith("reach"):
         similarities = Similarities.read(directory)
         assert similarities is not None
@@ -142,20 +142,6 @@ def by_layer(rows: pd.DataFrame) -> str:
     rows["layer of"] = [f"{row.model}, {input_name(row)}" for _, row in rows.iterrows()]
     wide = rows.pivot_table(index="layer of", columns="task", values="text", aggfunc="first", sort=False)
     return as_markdown(wide.fillna("").reset_index())
-
-
-def said_of_concepts(directory: Path) -> Iterator[str]:
-    """Yield the two maps: the share of the way from chance, and what moves a layer; a dot where nothing is shown."""
-    for table, rows, share in (("concepts", "concept", "share"), ("invariance", "factor", "total")):
-        cells = read_csv(directory / f"{table}.csv")
-        cells = cells[~cells.model.str.startswith(RANDOM)]
-        cells["text"] = [
-            f"{100 * value:.0f}" if shown else "·" for value, shown in zip(cells[share], cells.shown, strict=True)
-        ]
-        cells["column"] = [f"{model} {layer}" for model, layer in zip(cells.model, cells.layer, strict=True)]
-        for _, own in cells.groupby("model", sort=False):
-            wide = own.pivot_table(index=rows, columns="column", values="text", aggfunc="first", sort=False)
-            yield f"\n{as_markdown(wide.reset_index())}"
 
 
 if __name__ == "__main__":

@@ -4,9 +4,8 @@ import json
 import shlex
 
 import numpy as np
-import pandas as pd
 import pytest
-from benchmarks.real_weights import COMMANDS, by_layer, preferred_rows, said_of_concepts, write_inputs
+from benchmarks.real_weights import COMMANDS, by_layer, preferred_rows, write_inputs
 from typer.testing import CliRunner
 
 import layerscope as ls
@@ -45,12 +44,3 @@ def test_a_row_a_layer_and_a_column_a_task():
     assert rows.layer.tolist() == [0, 1]
     rows["text"] = ["*" * bool(best) for best in rows.in_best_set]
     assert cells_of(by_layer(rows)) == [["layer of", "features"], ["features, layer 0", ""], ["features, layer 1", "*"]]
-
-
-def test_a_cell_of_a_map_is_a_dot_where_nothing_is_shown(tmp_path):
-    cells = {"model": ["a", "a", "random:a"], "layer": [1, 2, 1], "shown": [True, False, True]}
-    pd.DataFrame(cells | {"concept": "key", "share": [0.456, 0.3, 0.9]}).to_csv(tmp_path / "concepts.csv")
-    pd.DataFrame(cells | {"factor": "key", "total": [1.2, 0.3, 0.9]}).to_csv(tmp_path / "invariance.csv")
-    told, moved = said_of_concepts(tmp_path)
-    assert cells_of(told) == [["concept", "a 1", "a 2"], ["key", "46", "·"]]
-    assert cells_of(moved) == [["factor", "a 1", "a 2"], ["key", "120", "·"]]
