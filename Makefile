@@ -66,6 +66,7 @@ real-weights: setup
 	$(BIN)/python -m benchmarks.real_weights --data ../shared/data --out runs/real-weights
 	for figure in instrument-layers-closed pitch-layers-closed pitch-layers-knn; do \
 	  cp runs/real-weights/notes/figures/notes-$$figure.png docs/pictures/crepe-$$figure.png; done
+	cp runs/real-weights/songs/figures/songs-chords-layers-closed.png docs/pictures/crepe-chords-layers-closed.png
 
 # A page for each task, from the task itself.
 task-pages: setup

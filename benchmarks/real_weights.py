@@ -43,6 +43,8 @@ COMMANDS = {
     f"--probe closed,knn --folds 5 {QUESTIONS} --out notes",
     "control": "run --data notes.csv --target instrument --target pitch --model crepe:factory,crepe:untrained "
     "--baseline none --probe closed --folds 5 --out control",
+    "attention": "run --data notes.csv --target instrument --model crepe:factory --baseline mfcc "
+    "--probe closed,attention --seeds 1 --folds 5 --out attention",
     "songs": f"run --data songs.jsonl --target key --target chords --model {MODELS} --baseline chroma --probe closed "
     "--out songs",
     "songs-further": "run --data songs.jsonl --target key --target tempo --target chords --target beats,downbeats "
