@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo test test-slow check docs wheel lock clean pictures task-pages weights demo-results
+.PHONY: setup demo test test-slow check docs wheel lock clean pictures task-pages weights demo-results real-weights
 
 setup: $(VENV)/.installed
 
@@ -60,6 +60,13 @@ weights: setup
 # What they are worth; the cards repeat it.
 demo-results: setup
 	$(BIN)/python -m benchmarks.demo_results runs/demo-results
+
+# CREPE and the small encoders on real sound, and the pictures of docs/crepe.md; where each was killed it goes on.
+real-weights: setup
+	$(BIN)/python -m benchmarks.real_weights --data ../shared/data --out runs/real-weights
+	for figure in instrument-layers-closed pitch-layers-closed pitch-layers-knn; do \
+	  cp runs/real-weights/notes/figures/notes-$$figure.png docs/pictures/crepe-$$figure.png; done
+	cp runs/real-weights/songs/figures/songs-chords-layers-closed.png docs/pictures/crepe-chords-layers-closed.png
 
 # A page for each task, from the task itself.
 task-pages: setup

@@ -99,11 +99,13 @@ def shown(point: pd.DataFrame) -> str:
     """Return which layers lose least under one deformation, in words; nothing where none is told apart."""
     if point.loses_least.all():
         return ""
-    first = point.iloc[0]
-    least, more = point[point.loses_least], point[~point.loses_least]
+    first = point[point.loses_least].sort_values("difference", ascending=False).iloc[[0]]
+    equal, more = point[point.loses_least].drop(index=first.index), point[~point.loses_least]
+    verb = "are" if len(equal) > 1 else "is"
+    beside = f", from which {layers_of(equal)} {verb} not told apart ({losses_of(equal)})," if len(equal) else ""
     return (
-        f"{name_of(first)} costs {layers_of(least)} least ({losses_of(least)}) and {layers_of(more)} more "
-        f"({losses_of(more)})"
+        f"{name_of(point.iloc[0])} costs {layers_of(first)} least ({losses_of(first)}){beside} and {layers_of(more)} "
+        f"more ({losses_of(more)})"
     )
 
 

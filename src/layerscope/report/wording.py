@@ -111,7 +111,9 @@ def describe(row: pd.Series) -> str:
         layers = row.input.partition("(")[2].rstrip(")").replace("-", "–").replace("+", ", ")
         return f"layers {layers} of {row.model} {'side by side' if row.input.startswith('concat') else 'by their mean'}"
     if row.input.startswith(SEARCHED):
-        return f"{row.input[len(SEARCHED) : -1]} layers of {row.model} that each fold searches"
+        count = row.input[len(SEARCHED) : -1]
+        layers = "the layer" if count == "1" else f"the {count} layers"
+        return f"{layers} of {row.model} that each fold searches"
     texts = {
         "layer": f"layer {row.layer} of {row.model}",
         "last": f"the last layer of {row.model}",
