@@ -2,8 +2,9 @@
 
 Each row is a whole study of made clips in a cache of its own, in a process of its own: in one process, on a cluster of
 one core, of two cores, and of two cores whose first worker is killed (SIGKILL) as it encodes, and as it trains. Seconds
-are those of the pass and of the trainings, what a cluster takes to start among the pass's; results and stores are held
-against those of the one process, byte by byte.
+are those of the pass and of the trainings, what a cluster takes to start among the pass's; then those of processors, of
+the command, of the workers, and of what else Ray runs. Results and stores are held against those of the first row, byte
+by byte.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import psutil
 import soundfile
 
 from layerscope.toymusic.composer import compose_note
@@ -36,6 +38,8 @@ ROWS: dict[str, tuple[int | None, str]] = {
     "a worker killed as it trains": (2, "ray::numbered"),
 }
 RATE = 24_000
+#: Whose seconds of processors are told apart.
+WHOSE = ("command's", "workers'", "Ray's")
 TABLES = ("results.csv", "predictions.csv", "splits.csv", "summary.csv")
 
 
@@ -68,7 +72,8 @@ def write_clips(directory: Path, count: int, seconds: float) -> Path:
 
 def compare_rows(place: Path, clips: Path, rows: Sequence[str]) -> None:
     """Run each of some rows and print it."""
-    print("| | pass, s | trainings, s | processes killed | same tables and stores |\n|---|---|---|---|---|")
+    print(f"| | pass, s | trainings, s | {' | '.join(WHOSE)} | processes killed | same tables and stores |")
+    print(f"|---{'|---' * (len(WHOSE) + 4)}|")
     seconds: dict[str, dict[str, float]] = {}
     wanted: dict[str, bytes] = {}
     for row in rows:
@@ -85,15 +90,18 @@ def compare_rows(place: Path, clips: Path, rows: Sequence[str]) -> None:
             str(out),
             "local" if cores else "",
         ]
-        with killing(victim) as killed:
-            subprocess.run(command, env=environment, check=True)
+        with killing(victim) as killed, subprocess.Popen(command, env=environment) as process:
+            processors = processor_seconds(process)
+        if process.returncode:
+            raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
         seconds[row] = json.loads((out / "seconds.json").read_text())
         left = {name: (out / name).read_bytes() for name in TABLES}
         left |= {str(path.relative_to(cache)): path.read_bytes() for path in cache.rglob("*.safetensors")}
         wanted = wanted or left
         same = "yes" if left == wanted else "NO"
         print(
-            f"| {row} | {seconds[row]['pass']:.1f} | {seconds[row]['trainings']:.1f} | {len(killed)} | {same} |",
+            f"| {row} | {seconds[row]['pass']:.1f} | {seconds[row]['trainings']:.1f} | "
+            f"{' | '.join(f'{processors[whose]:.1f}' for whose in WHOSE)} | {len(killed)} | {same} |",
             flush=True,
         )
     if {"cluster of one core", "cluster of two cores"} - set(rows):
@@ -126,6 +134,25 @@ def killing(name: str) -> Iterator[list[int]]:
     stop.set()
     if name:
         thread.join()
+
+
+def processor_seconds(process: subprocess.Popen[bytes]) -> dict[str, float]:
+    """Wait for a command, and return the seconds of processors that it, its workers and the rest of Ray took."""
+    #: Of each process at the last look: whose it is, and its seconds.
+    seen: dict[int, tuple[str, float]] = {}
+    while process.poll() is None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for each in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+                seen[each.pid] = (whose(each, process.pid), sum(each.cpu_times()[:2]))
+        time.sleep(0.2)
+    return {word: sum(seconds for of, seconds in seen.values() if of == word) for word in WHOSE}
+
+
+def whose(process: psutil.Process, command: int) -> str:
+    """Return whose a process is, one of `WHOSE`; Ray names a worker by what it does."""
+    name = " ".join(process.cmdline())
+    working = name.startswith("ray::") and "Agent" not in name
+    return "command's" if process.pid == command else "workers'" if working else "Ray's"
 
 
 class Stopwatch:

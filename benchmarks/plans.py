@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--clips", type=int, default=150)
     parser.add_argument("--seconds", type=float, default=10.0, help="Of a clip.")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--study", nargs=4, metavar=("WHAT", "ROW", "CLIPS", "OUT"), help=argparse.SUPPRESS)
     asked = parser.parse_args(arguments)
     if asked.study:
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         place = Path(name)
         clips = write_clips(place / "clips", asked.clips, asked.seconds)
         few = write_clips(place / "few", 40, asked.seconds)  # a window of full size takes seconds
-        for number, row in enumerate(ROWS):
+        for number, row in enumerate(asked.rows):
             ratios = ratios_of(row, few if row == FULL_SIZE else clips, place / str(number))
             print(f"| {row} | {' | '.join(ratios)} |", flush=True)
 
@@ -75,11 +76,14 @@ def check_study(row: str, clips: Path, out: Path) -> None:
     """Check a study, and write what was said."""
     from joblib import cpu_count
 
+    from layerscope.probes.workers import forked_early
     from layerscope.study.cost import check
     from layerscope.study.options import make_plan
 
     started = time.perf_counter()
-    found = check(make_plan({"data": clips, **ROWS[row]}, "benchmark"), cpu_count())
+    # As the command does it, here and below.
+    with forked_early():
+        found = check(make_plan({"data": clips, **ROWS[row]}, "benchmark"), cpu_count())
     said = {
         "check": time.perf_counter() - started,
         "pass": 60 * sum(cost.minutes for cost in found.costs),
@@ -92,11 +96,13 @@ def check_study(row: str, clips: Path, out: Path) -> None:
 
 def run_study(row: str, clips: Path, out: Path) -> None:
     """Run a study, and write how long its parts took."""
+    from layerscope.probes.workers import forked_early
     from layerscope.study.options import make_plan
     from layerscope.study.run import run
 
     watch = Stopwatch()
-    run(make_plan({"data": clips, **ROWS[row]}, "benchmark"), out, progress=watch)  # type: ignore[arg-type]
+    with forked_early():
+        run(make_plan({"data": clips, **ROWS[row]}, "benchmark"), out, progress=watch)  # type: ignore[arg-type]
     (out / "seconds.json").write_text(json.dumps(watch.seconds))
 
 

@@ -1,10 +1,13 @@
+import platform
+from pathlib import Path
+
 import numpy as np
 import pytest
 from problems import SHORT
 
 from layerscope.features import row_blocks as rows
 from layerscope.features.clip_features import Features
-from layerscope.features.row_blocks import LazyRows, held, in_memory
+from layerscope.features.row_blocks import LazyRows, give_back_memory, held, in_memory
 from layerscope.features.store import ClipEntry, FeatureStore
 from layerscope.probes import PROBES, Input, Problem, assemble, offers
 from layerscope.targets import labels_of
@@ -95,3 +98,16 @@ def test_probes_say_the_same_of_states_that_are_read_by_blocks(tmp_path, monkeyp
         monkeypatch.setattr(rows, "BLOCK", 7 * 12)
     assert answers[0].settings == answers[1].settings
     np.testing.assert_allclose(answers[0].scores, answers[1].scores, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep nothing, or give nothing back")
+def test_what_was_freed_is_given_back():
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    pieces = [bytes(2000) for _ in range(50_000)]
+    # The last piece stays, so that what lies below it is not given back by itself.
+    del pieces[:-1]
+    before = resident()
+    give_back_memory()
+    assert before - resident() > 50e6

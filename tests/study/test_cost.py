@@ -1,6 +1,3 @@
-from dataclasses import replace
-
-import numpy as np
 import pytest
 import torch
 from test_run import leaking_table
@@ -8,23 +5,11 @@ from test_run import leaking_table
 from conftest import write_tone
 from layerscope.atomic_files import cache_directory
 from layerscope.cli.terminal import print_check
-from layerscope.data.splits import Part
 from layerscope.encoders import MODELS
 from layerscope.encoders.conformer import ConformerModel
 from layerscope.errors import UsageError
-from layerscope.features.clip_features import Features
-from layerscope.probes import Input, linear, mlp
-from layerscope.probes.fitting import Job, Target
 from layerscope.scores.resampling import FEWEST_GROUPS
-from layerscope.study.cost import (
-    FEW_NUMBERS,
-    MANY_ROWS,
-    check,
-    few_rows,
-    stack_seconds,
-    stacked_seconds,
-    training_device,
-)
+from layerscope.study.cost import check
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
 
@@ -146,33 +131,6 @@ def test_the_disk_is_estimated_rightly(tones, tmp_path):
     assert estimated < measured < estimated + 5 * 30 * 500 / 1e6
 
 
-def test_as_many_rows_are_timed_as_probes_work_otherwise_on():
-    assert max(mlp.MANY, linear.MANY) < MANY_ROWS
-
-
-def test_few_rows_are_taken_evenly_and_keep_their_labels_and_windows():
-    clips, windows = 9000, 2
-    features = Features.from_arrays(np.zeros((clips, 1, 1)), [str(row % 7) for row in range(clips)])
-    owner = np.repeat(np.arange(clips), windows)
-    shape = replace(features, window_clip=owner, read=lambda _: np.zeros((1, 64), np.float32))
-    part = Part(np.arange(0, 4500), np.arange(4500, 5400), np.arange(5400, clips))
-    job, target, times = few_rows(Job(shape, Input("layer", 0), "closed"), Target(features.labels, [part]))
-    assert times == 4500 * windows // (FEW_NUMBERS // 64) == 4
-    few = target.parts[0]
-    assert [len(rows) for rows in (few.train, few.valid, few.test)] == [1125, 225, 900]
-    assert [features.labels.names[value] for value in target.labels.values[few.valid[:3]]] == ["6", "3", "0"]
-    assert (np.bincount(job.features.window_clip) == windows).all()
-    assert len(target.labels.values) == len(np.unique(job.features.window_clip)) == 2250
-
-
-@pytest.mark.parametrize(("train", "times"), [(50, 1), (2_048, 1), (10_000, 4), (10_001, 1), (30_003, 3)])
-def test_many_rows_are_timed_where_there_are_many(train, times):
-    features = Features.from_arrays(np.zeros((train + 20, 1, 1)), ["a", "b"] * (train // 2 + 10) + ["a"] * (train % 2))
-    shape = replace(features, read=lambda _: np.zeros((1, 64), np.float32))
-    part = Part(np.arange(train), np.arange(train, train + 10), np.arange(train + 10, train + 20))
-    assert few_rows(Job(shape, Input("layer", 0), "mlp"), Target(features.labels, [part]))[2] == times
-
-
 def test_the_trainings_of_folds_are_counted(tones):
     plan = make_plan({"data": tones, "baseline": "mel", "probe": "mlp,closed", "seeds": 3, "folds": 3}, "test")
     found = check(plan, workers=1).tasks[0]
@@ -234,23 +192,3 @@ def test_what_the_reach_of_layers_would_cost_is_told_where_it_is_asked(tones, ca
     print_check(found)
     assert "compare --reach: about" in capsys.readouterr().out
     assert check(plan, 1).reach == {}
-
-
-def test_what_a_device_trains_together_is_timed_there_and_grows_with_its_inputs():
-    random = np.random.default_rng(0)
-    labels = [f"class {number}" for number in random.integers(0, 3, 90)]
-    shape = Features.from_arrays(np.zeros((90, 4, 256)), labels)
-    part = Part(*np.split(random.permutation(90), [60, 75]))
-    jobs = [Job(shape, Input("layer", layer), "mlp") for layer in range(4)]
-    target = Target(shape.labels, [part])
-    one, four = (stack_seconds(jobs[:count], target, 2, torch.device("cpu")) for count in (1, 4))
-    assert 0 < one < four
-
-
-def test_a_cluster_and_a_cpu_train_no_stack(tones):
-    plan = make_plan({"data": tones, "baseline": ["mel"], "device": "cpu"}, "test")
-    assert training_device(plan) == torch.device("cpu")
-    assert training_device(plan.model_copy(update={"ray": "local"})) is None
-    features = Features.from_arrays(np.zeros((4, 1, 8)), list("abab"))
-    target = Target(features.labels, [Part(np.arange(2), np.arange(2, 4), np.arange(2, 4))])
-    assert stacked_seconds([features], target, plan, training_device(plan)) == 0

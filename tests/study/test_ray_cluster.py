@@ -251,6 +251,22 @@ def test_results_come_in_order_and_errors_as_they_were(cluster):
 
 
 @pytest.mark.slow
+def test_workers_stay_from_pass_to_pass_until_others_need_their_cores(cluster, notes, tmp_path, monkeypatch):
+    (tmp_path / "two").mkdir()
+    elsewhere = replace(cluster, cache=tmp_path / "two")
+    workers = []
+    for model in ("random:small", "mel"):
+        monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "two"))
+        extract_all([load_encoder(model)], [notes], Silent(), elsewhere)
+        workers.append({worker._actor_id for of_share in elsewhere.kept.values() for worker in of_share})
+    assert len(workers[0]) == 2
+    assert workers[1] == workers[0]
+    with calls_elsewhere(elsewhere.run):
+        assert list(side_by_side(pow, [(2, 3)])) == [8]
+    assert elsewhere.kept == {}
+
+
+@pytest.mark.slow
 def test_a_killed_worker_costs_its_shard_alone(cluster, notes, tmp_path, monkeypatch):
     extracted(notes, tmp_path / "one", monkeypatch)
     with killing("ray::ShardWorker.encode", 2) as killed:

@@ -117,13 +117,15 @@ def check(
             checked(Models, {name: given[name] for name in Models.model_fields.keys() & given}, "command line")
         )
         return
+    fresh = "torch" not in sys.modules
     plan = plan_of(study, given)
     # joblib's, which knows what a container may use.
     from joblib import cpu_count
 
     from layerscope.study.cost import check as look
 
-    expected = look(plan, cpu_count(), reach=reach)
+    with early_workers(fresh=fresh):
+        expected = look(plan, cpu_count(), reach=reach)
     print_check(expected)
     leaks = sum(len(task.leaks) for task in expected.tasks if not task.published)
     if leaks and not plan.allow_leaks:

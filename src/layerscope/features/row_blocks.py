@@ -6,7 +6,9 @@ who goes through them by `row_blocks` asks for neither.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LazyRows", "Rows", "held", "in_memory", "machine_memory", "row_blocks", "share_of_memory", "taken"]
+__all__ = [
+    "LazyRows",
+    "Rows",
+    "give_back_memory",
+    "held",
+    "in_memory",
+    "machine_memory",
+    "row_blocks",
+    "share_of_memory",
+    "taken",
+]
 
 Array = NDArray[np.float32]
 
@@ -122,3 +134,9 @@ def machine_memory() -> int:
 def share_of_memory(gigabytes: float | None) -> float:
     """Return the bytes that states may take: those that are asked for, or a share of what the machine has."""
     return SHARE * machine_memory() if gigabytes is None else gigabytes * 1e9
+
+
+def give_back_memory() -> None:
+    """Give the system what was freed: after a pass glibc keeps 60 to 150 MB, which processes that train then lack."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)

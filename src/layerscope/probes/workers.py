@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from layerscope.features.orphaned_workers import end_with, ended_from_outside
 
-__all__ = ["Order", "calls_elsewhere", "forked_early", "is_elsewhere", "side_by_side"]
+__all__ = ["Order", "calls_elsewhere", "forked_early", "in_forked_worker", "is_elsewhere", "side_by_side"]
 
 # Of an interrupt joblib says which tasks it cut short, as if that were a fault; what is lost is trained again.
 warnings.filterwarnings("ignore", message=r"\d+ tasks (have been successfully executed|which were still being)")
@@ -183,6 +183,12 @@ def forked_early() -> Iterator[None]:
     finally:
         forked.reset(before)
         workers.end()
+
+
+def in_forked_worker(function: Callable[..., Result], *arguments: Any) -> Result | None:
+    """Return what a function returns in a process that was forked from this one, or nothing where none makes calls."""
+    pool = forked.get()
+    return None if pool is None or is_elsewhere() else next(pool.run(function, [arguments], 1, "as asked"))
 
 
 def begin(starter: int) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +21,7 @@ from layerscope.encoders.sketch import Sketch, is_sketched
 from layerscope.features.encoder_pass import SHARD_SECONDS, Pass
 from layerscope.probes.inputs import BLOCKS
 from layerscope.study.clip_trial import first_windows
+from layerscope.study.memory_cost import process_bytes
 from layerscope.study.options import Plan, Probing
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.study_tasks import StudyTask, pass_over, passes_of
@@ -34,7 +33,6 @@ __all__ = [
     "few_clips_speed",
     "network_speed",
     "outline_of",
-    "process_bytes",
     "seconds_of",
     "stand_in",
     "widths_of",
@@ -264,9 +262,3 @@ def pass_bytes(one_pass: Pass, clips: pd.DataFrame, window: float) -> float:
         at_once = min(one_pass.batch_size.windows(samples), max(1, round(shard * seconds / max(window, 1e-9))))
         network = encoder.peak_bytes(window, at_once)
     return process_bytes() + audio + states + network
-
-
-def process_bytes() -> float:
-    """Return the most memory that this process has had."""
-    # Kilobytes but for macOS, which counts bytes.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1024.0)

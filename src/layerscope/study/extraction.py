@@ -13,6 +13,7 @@ from layerscope.atomic_files import cache_directory
 from layerscope.encoders import Encoder
 from layerscope.encoders.device import device_label
 from layerscope.features.encoder_pass import Extraction
+from layerscope.features.row_blocks import give_back_memory
 from layerscope.features.store import FeatureStore
 from layerscope.study.options import Probing
 from layerscope.study.progress import Progress
@@ -57,28 +58,43 @@ def extract_all(
     Tasks of one data set and window share a pass; frames are kept where one of them is over time, or what is asked
     of probes needs them.
     """
-    encode_shards = cluster.encode_shards if cluster else None
     passes = Passes([[] for _ in tasks], [{} for _ in tasks], {})
     for encoder in encoders:
-        passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0) | device_and_precision(encoder)
-        for (_, window), members in passes_of(encoder, tasks).items():
-            one_pass = pass_over(encoder, window, [tasks[number] for number in members], asked)
-            store = one_pass.store(cache_directory())
-            clips = pd.concat([tasks[number].dataset.clips for number in members], ignore_index=True)
-            with progress.task(f"encoding {encoder.name}", clips.clip_key.nunique(), "clips") as step:
-                extraction = one_pass.extract(clips, store, step, encode_shards=encode_shards)
-            for name, count in counts(extraction).items():
-                passes.counts[encoder.name][name] += count
-            for number in members:
-                passes.stores[number].append(store)
-                # The first encoder's reason stands.
-                passes.failed[number].update({**extraction.failed, **passes.failed[number]})
-        # Not where this process would have computed.
-        if not passes.counts[encoder.name]["clips_encoded"]:
-            passes.counts[encoder.name]["device"] = "none: all was kept"
-        elif cluster:
-            passes.counts[encoder.name]["device"] = "workers of a Ray cluster"
+        extract(encoder, tasks, passes, progress, cluster, asked)
+        # Now, as the next one is made before the name is given to it: no two are in memory.
+        del encoder
+        give_back_memory()
     return passes
+
+
+def extract(
+    encoder: Encoder,
+    tasks: Sequence[StudyTask],
+    passes: Passes,
+    progress: Progress,
+    cluster: Cluster | None,
+    asked: Probing | None,
+) -> None:
+    """Take an encoder over the clips of all tasks, and note what that left."""
+    encode_shards = cluster.encode_shards if cluster else None
+    passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0) | device_and_precision(encoder)
+    for (_, window), members in passes_of(encoder, tasks).items():
+        one_pass = pass_over(encoder, window, [tasks[number] for number in members], asked)
+        store = one_pass.store(cache_directory())
+        clips = pd.concat([tasks[number].dataset.clips for number in members], ignore_index=True)
+        with progress.task(f"encoding {encoder.name}", clips.clip_key.nunique(), "clips") as step:
+            extraction = one_pass.extract(clips, store, step, encode_shards=encode_shards)
+        for name, count in counts(extraction).items():
+            passes.counts[encoder.name][name] += count
+        for number in members:
+            passes.stores[number].append(store)
+            # The first encoder's reason stands.
+            passes.failed[number].update({**extraction.failed, **passes.failed[number]})
+    # Not where this process would have computed.
+    if not passes.counts[encoder.name]["clips_encoded"]:
+        passes.counts[encoder.name]["device"] = "none: all was kept"
+    elif cluster:
+        passes.counts[encoder.name]["device"] = "workers of a Ray cluster"
 
 
 def keep_usable(tasks: Sequence[StudyTask], passes: Passes) -> list[StudyTask]:

@@ -9,7 +9,7 @@ all nodes share, workers write shards themselves; otherwise these come back. A w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,8 @@ class Cluster:
 
     nodes: list[Node]
     cache: Path
+    #: Workers of the last pass, and their share of a node in Ray's words: they hold it until they are let go.
+    kept: dict[str, list[Any]] = field(default_factory=dict, compare=False)
 
     @property
     def cores(self) -> int:
@@ -91,6 +93,7 @@ class Cluster:
     def measure(self, encoder: object, function: Callable[..., float], *arguments: object) -> float:
         """Return what a function measures with the share of a node that a worker has."""
         share = self.share_of(encoder)[1]
+        self.kept.clear()
         return float(value_of(ray().remote(**share)(on_threads).remote(share["num_cpus"], function, *arguments)))
 
     def encode_shards(
@@ -110,7 +113,9 @@ class Cluster:
         with movable(one_pass.encoder):
             given = (ray().put(one_pass), self.cache, sharing, share["num_cpus"])
         calls = [(rows, {key: missing[key] for key in rows.clip_key if key in missing}) for rows in shards]
-        for number, (part, files) in on_workers(given, share, min(workers, len(calls)), calls):
+        kept = self.kept.pop(str(share), [])
+        self.kept.clear()
+        for number, (part, files) in on_workers(given, share, min(workers, len(calls)), calls, kept):
             for name, content in files.items():
                 store.adopt(name, content)
             store.refresh()
@@ -119,10 +124,12 @@ class Cluster:
             done.failed.update(part.failed)
             rows = shards[number][shards[number].clip_key.isin(calls[number][1])]
             progress(len(rows), float(rows.clip_seconds.sum()))
+        self.kept[str(share)] = kept
 
     def run(self, function: Callable[..., Any], calls: Iterator[tuple[Any, ...]], order: Order) -> Iterator[Any]:
         """Yield what a function returns for each of several arguments; see `side_by_side`."""
         remote = ray().remote(num_cpus=1, max_retries=RETRIES)(on_threads).options(name=function.__name__)
+        self.kept.clear()
         parcels = Parcels(all(node.shares_cache for node in self.nodes))
         running: dict[Any, int] = {}
         results: dict[int, Any] = {}

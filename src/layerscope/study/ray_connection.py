@@ -169,10 +169,12 @@ def nodes_seen(cache: Path) -> Iterator[Node]:
     ask = ray().remote(num_cpus=0, max_retries=RETRIES)(look_around)
     alive = [node for node in ray().nodes() if node["Alive"]]
     try:
-        asked = [
-            ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(mark)
-            for node in alive
-        ]
+        asked = []
+        for node in alive:
+            here = ask.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
+            # One answer is waited for; the others have a process for each core load what its work will need.
+            answers = [here.remote(mark) for _ in range(max(1, int(node["Resources"].get("CPU", 0))))]
+            asked.append(answers[0])
         for node, reference in zip(alive, asked, strict=True):
             name, has = node["NodeManagerHostname"], node["Resources"]
             try:

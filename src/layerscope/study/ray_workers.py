@@ -152,18 +152,24 @@ def movable(encoder: object) -> Iterator[None]:
 
 
 def on_workers(
-    given: Sequence[Any], share: Mapping[str, int], count: int, calls: Sequence[tuple[Any, ...]]
+    given: Sequence[Any],
+    share: Mapping[str, int],
+    count: int,
+    calls: Sequence[tuple[Any, ...]],
+    kept: list[Any] | None = None,
 ) -> Iterator[tuple[int, tuple[Extraction, dict[str, bytes]]]]:
     """Yield each call's number and result, from so many `ShardWorker` that are prepared with what is given.
 
-    A worker gets its first call once it is ready, so that none waits for a machine that has left.
+    A worker gets its first call once it is ready, so that none waits for a machine that has left. Those of an earlier
+    pass with the same share that are `kept`, as they have imported all that they need, are prepared anew, and kept.
     """
+    kept = [] if kept is None else kept
     actor = ray().remote(**share)(ShardWorker)
     waiting, losses = deque(range(len(calls))), Counter[int | None]()
     running: dict[Any, tuple[Any, int | None]] = {}
 
     def start() -> None:
-        worker = actor.remote()
+        worker = kept.pop() if kept else actor.remote()
         running[worker.prepare.remote(*given)] = (worker, None)
 
     for _ in range(count):
@@ -191,6 +197,9 @@ def on_workers(
             if waiting:
                 following = waiting.popleft()
                 running[worker.encode.remote(*calls[following])] = (worker, following)
+            else:
+                kept.append(worker)
+    kept += [worker for worker, _ in running.values()]
 
 
 class WorkerLost(ResourceError):
