@@ -246,3 +246,52 @@ def test_labels_in_bytes_are_texts():
 
 def test_one_and_one_point_zero_are_one_name_beside_a_text():
     assert Features.from_arrays(STATES, [1, 1.0, "a", "a", 1, "a"]).labels.names == ("1", "a")
+
+
+@pytest.mark.parametrize(
+    ("offset", "scale", "kind"), [(1e6, 1e-3, np.float64), (2.0**40, 1e6, np.int64), (1e3, 1.0, np.float16)]
+)
+def test_a_large_offset_flattens_nothing(offset, scale, kind):
+    rows = np.random.default_rng(1).normal(size=(40, 1, 5))
+    states = (offset + scale * rows).astype(kind)
+    kept = Features.from_arrays(states, ["a", "b"] * 20).read(0)
+    exact = states[:, 0].astype(np.float64)
+    exact -= exact.mean(axis=0)
+    np.testing.assert_allclose(kept - kept.mean(axis=0, dtype=np.float64), exact, atol=1e-6 * exact.std())
+
+
+def test_columns_that_single_precision_holds_stay_as_they_are():
+    states = np.random.default_rng(1).normal(size=(40, 2, 5))
+    states[:, :, 0] += 1e9
+    states[:, :, 1] = 0.1 + 1e-17
+    kept = Features.from_arrays([states[:, layer] for layer in range(2)], ["a", "b"] * 20).read(1)
+    np.testing.assert_array_equal(kept[:, 1:], states[:, 1, 1:].astype(np.float32))
+    assert abs(kept[:, 0]).max() < 5
+
+
+def test_states_that_are_too_small_to_vary_are_refused():
+    with pytest.raises(DataError, match=r"states of layer 0 vary by 1\.\d+e-20 at most.*multiply them by a constant"):
+        Features.from_arrays(1e-20 * STATES, list("ababab"))
+    assert Features.from_arrays(np.zeros((6, 1, 4)), list("ababab")).layers == (0,)
+
+
+class Raising:
+    """An object of someone's own that answers nothing."""
+
+    def raises(self, *_):
+        raise RuntimeError("no")
+
+    __str__ = __repr__ = __eq__ = __array__ = __getattr__ = __iter__ = __bool__ = raises
+    __hash__ = object.__hash__
+
+
+@pytest.mark.parametrize("kind", [Raising, object, type("Sub", (str,), {"__str__": Raising.raises})])
+def test_objects_that_say_nothing_are_refused_in_words(kind):
+    item = kind()
+    labels = ["a", "b", item, "a", "b", "a"]
+    with pytest.raises(DataError, match=r"label of clip 2: a \S+ has no text that could be written"):
+        Features.from_arrays(STATES, labels)
+    with pytest.raises(DataError, match=r"label of clip 2: a builtins.list has no text that could be written"):
+        Features.from_arrays(STATES, [["a"], ["b"], ["a", item], ["b"], ["a"], ["b"]])
+    with pytest.raises(DataError, match=r"group of clip 2: a \S+ has no text that could be written"):
+        Features.from_arrays(STATES, list("ababab"), groups=labels)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from layerscope.targets.label_names import ABSENT
+from layerscope.targets.label_names import ABSENT, said_alike
 
 __all__ = [
     "Leak", "clips_beside_tested", "connected", "disputed_sounds", "find_leaks", "group_codes", "remark_on_groups",
@@ -74,7 +74,7 @@ def group_codes(clips: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def remark_on_groups(clips: pd.DataFrame) -> str:
-    """Return how many clips have no group where others have one, and which group may be none, or an empty text.
+    """Return how many clips have no group where others have one, and which groups may be none or one, in words.
 
     Examples
     --------
@@ -91,6 +91,8 @@ def remark_on_groups(clips: pd.DataFrame) -> str:
     for name, count in groups.dropna().value_counts().items():
         if count > 1 and str(name).casefold() in ABSENT | UNKNOWN:
             words.append(f"{count} of {len(groups)} clips are of the group '{name}': if it is none, empty its cells")
+    # One artist in two spellings is on both sides of a split.
+    words += said_alike(groups.dropna().astype(str).value_counts().to_dict(), "groups taken as different")
     return "; ".join(words)
 
 

@@ -20,6 +20,7 @@ from layerscope.errors import DataError, UsageError
 from layerscope.features.pooling import Pooling
 from layerscope.features.row_blocks import Rows
 from layerscope.targets import Labels, labels_of
+from layerscope.targets.values import MOST_ROUNDING
 
 __all__ = ["Features", "refuse_different"]
 
@@ -27,6 +28,10 @@ __all__ = ["Features", "refuse_different"]
 FEWEST_COLUMNS = 8
 #: Of how a column varies: float32 sums in another order differ by less, different sounds in all columns never.
 EQUAL = 1e-5
+#: What varies by less, beside its size, is constant but for rounding: of float32, and of float64.
+CONSTANT, DOUBLE = 1e-6, 1e-13
+#: What varies by less is taken for a constant by probes, however small it is.
+SMALLEST = 1e-12
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,7 @@ class Features:
             bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
             if len(bad):
                 raise DataError(f"states of clip {bad[0]}, layer {number} are not finite")
+            refuse_vanishing(array, number)
         # As objects, since pandas would make NaN of None.
         clips = pd.DataFrame({"clip": [str(row) for row in range(count)], **columns}, dtype=object)
         copies = copied_rows(arrays)
@@ -257,7 +263,7 @@ def copied_rows(arrays: Sequence[NDArray[np.float32]]) -> list[str] | None:
     means = [array.mean(axis=0, dtype=np.float64) for array in arrays]
     deviations = [array.std(axis=0, dtype=np.float64) for array in arrays]
     # What varies less is constant but for rounding.
-    varying = sum(int((dev > 1e-6 * np.abs(mean)).sum()) for dev, mean in zip(deviations, means, strict=True))
+    varying = sum(int((dev > CONSTANT * np.abs(mean)).sum()) for dev, mean in zip(deviations, means, strict=True))
     if varying < FEWEST_COLUMNS:
         return None
     # Rounding grows with the values, and not with how they vary.
@@ -385,8 +391,8 @@ def plain_array(values: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def state_array(values: Any) -> NDArray[np.float32]:
-    """Return states as float32."""
+def state_array(values: Any) -> NDArray[Any]:
+    """Return states as real numbers, of the precision in which they are."""
     if isinstance(values, (list, tuple)) and values and isinstance(values[0], Tensor):
         values = [plain_array(value, "states") for value in values]
     array = plain_array(values, "states")
@@ -395,9 +401,41 @@ def state_array(values: Any) -> NDArray[np.float32]:
         raise DataError(
             f"states are of type {found}; expected real numbers: one array (clip, layer, dim), or a list of one a layer"
         )
+    return array
+
+
+def single_precision(states: NDArray[Any]) -> NDArray[np.float32]:
+    """Return states, (clip, width), as float32; columns that it would flatten as differences from their mean.
+
+    To every probe a column and its differences are one, since states are standardised before they train.
+
+    Examples
+    --------
+    >>> single_precision(np.array([[0.5, 1e6 + 1e-3], [1.5, 1e6 - 1e-3]])).tolist()
+    [[0.5, 0.0010000000474974513], [1.5, -0.0010000000474974513]]
+    """
     # What float32 cannot hold becomes infinite, and is refused as such by its clip.
-    with np.errstate(over="ignore"):
-        return np.asarray(array, dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = np.ascontiguousarray(states, dtype=np.float32)
+        if np.can_cast(states.dtype, np.float32) or not np.isfinite(single).all():
+            return single
+        exact = states.astype(np.float64)
+        mean, varies = exact.mean(axis=0), exact.std(axis=0)
+        flat = (np.abs(exact - single).max(axis=0) > MOST_ROUNDING * varies) & (varies > DOUBLE * np.abs(mean))
+    if flat.any():
+        single[:, flat] = (exact - mean)[:, flat]
+    return single
+
+
+def refuse_vanishing(states: NDArray[np.float32], layer: int) -> None:
+    """Raise where all that varies in a layer is so small that probes take it for rounding."""
+    deviations, means = states.std(axis=0, dtype=np.float64), states.mean(axis=0, dtype=np.float64)
+    varying = deviations > CONSTANT * np.abs(means)
+    if varying.any() and deviations.max() <= SMALLEST:
+        raise DataError(
+            f"states of layer {layer} vary by {deviations.max():.3g} at most, which is too little for single precision; "
+            "multiply them by a constant"
+        )
 
 
 def layer_arrays(states: ArrayLike | Sequence[ArrayLike], clips: int) -> list[NDArray[np.float32]]:
@@ -413,18 +451,17 @@ def layer_arrays(states: ArrayLike | Sequence[ArrayLike], clips: int) -> list[ND
     # A list of clips, each (layer, dim), has another length than its arrays; one of unequal shapes can be layers alone.
     if by_layer or len(shapes) > 1:
         assert isinstance(states, list)
-        arrays = [np.ascontiguousarray(layer) for layer in states]
-        found = [array.shape for array in arrays]
+        found = [layer.shape for layer in states]
         if any(len(shape) != 2 or shape[0] != found[0][0] for shape in found):
             raise DataError(
                 f"states have shapes {sorted(set(found))}; expected (clip, width) for each layer, of the same clips"
             )
-        return without_empty(arrays)
+        return without_empty(list(map(single_precision, states)))
     array = state_array(states)
     if array.ndim != 3:
         raise DataError(f"states have shape {array.shape}; expected (clip, layer, dim)")
     # Copied apart, so that reading one layer does not stride over all the others.
-    return without_empty([np.ascontiguousarray(array[:, position]) for position in range(array.shape[1])])
+    return without_empty([single_precision(array[:, position]) for position in range(array.shape[1])])
 
 
 def without_empty(arrays: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
