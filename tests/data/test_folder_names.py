@@ -5,6 +5,7 @@ import pytest
 import soundfile
 
 from layerscope.data.dataset import Dataset
+from layerscope.errors import DataError
 
 
 def folder_of(place, names, each=2):
@@ -47,8 +48,9 @@ def test_each_folder_is_one_class_whatever_it_is_called(tmp_path, names):
 
 def test_names_of_folders_are_of_another_kind_where_that_is_said(tmp_path):
     dataset = folder_of(tmp_path, ["0.5", "1.5", "2.5"])
-    assert "they are names of folders; its cells look like values: --kind values" in (
-        dataset.with_target("label").evidence["label"]
+    assert (
+        "they are names of folders; its cells look like values: --kind values"
+        in (dataset.with_target("label").evidence["label"])
     )
     assert dataset.with_target("label", "values").labels("label", "values").values.ravel().tolist() == [
         0.5, 0.5, 1.5, 1.5, 2.5, 2.5
@@ -64,3 +66,20 @@ def test_a_table_whose_cells_are_said_to_be_classes_loses_none_that_looks_like_s
     (tmp_path / "songs.csv").write_text(f"path,start,end,style\n{rows}")
     dataset = Dataset.load(tmp_path / "songs.csv").with_target("style", "classes")
     assert dataset.labels("style", "classes").names == ("jazz", "rock", "rock|jazz")
+
+
+def test_folders_of_splits_beside_another_are_not_learnt_as_classes(tmp_path):
+    with pytest.raises(DataError, match="test, train look like splits, unlabeled beside them do not"):
+        folder_of(tmp_path, ["train/a", "train/b", "test/a", "test/b", "unlabeled"])
+
+
+def test_one_folder_around_the_classes_is_told(tmp_path):
+    with pytest.raises(DataError, match="all audio lies in one folder, 'data', which is one class.*give data"):
+        folder_of(tmp_path, ["data/rock", "data/jazz"]).with_target("label")
+
+
+def test_a_table_in_capitals_beside_audio_is_pointed_at(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.full(800, 0.1), 8000)
+    (tmp_path / "Labels.CSV").write_text("path,label\na.wav,x\n")
+    with pytest.raises(DataError, match=r"if the table .*Labels\.CSV names it, give that as --data"):
+        Dataset.load(tmp_path)

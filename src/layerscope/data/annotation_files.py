@@ -225,7 +225,9 @@ def cell_of(namespace: str, observations: Sequence[Any]) -> Any:
         return max(observations, key=lambda seen: seen.confidence or 0.0).value
     distinct = [value for place, value in enumerate(values) if value not in values[:place]]
     if namespace.startswith("tag_"):
-        return distinct
+        # Who has no confidence at all says that it is none.
+        doubted = [seen.value for seen in observations if seen.confidence == 0]
+        return [value for value in distinct if value not in doubted]
     if len(set(times)) > 1 and not namespace.startswith(tuple(NAMESPACES.values())):
         raise DataError(f"its annotation '{namespace}' changes over time, and is none that is read so")
     # Of a key that changes, no one value is that of the clip.

@@ -357,6 +357,12 @@ class Dataset:
                 f"{self.name}: no cell of '{target}' can be read as {recognised.kind}; first reason: "
                 f"{recognised.faults[0]}{looks_like(cells, recognised.kind)}"
             )
+        if kind is None and target in self.named and len(set(cells.cells)) == 1:
+            around = cells.cells[0]
+            raise DataError(
+                f"{self.name}: all audio lies in one folder, '{around}', which is one class; if the folders of the "
+                f"classes lie in it, give {around}"
+            )
         odd = {labelled.clips["clip"][row]: reason for row, reason in recognised.faults.items()}
         return replace(labelled.without(odd), evidence={**self.evidence, target: recognised.evidence})
 

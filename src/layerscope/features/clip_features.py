@@ -433,8 +433,8 @@ def refuse_vanishing(states: NDArray[np.float32], layer: int) -> None:
     varying = deviations > CONSTANT * np.abs(means)
     if varying.any() and deviations.max() <= SMALLEST:
         raise DataError(
-            f"states of layer {layer} vary by {deviations.max():.3g} at most, which is too little for single precision; "
-            "multiply them by a constant"
+            f"states of layer {layer} vary by {deviations.max():.3g} at most, which is too little for single "
+            "precision; multiply them by a constant"
         )
 
 
