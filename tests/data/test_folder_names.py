@@ -74,7 +74,7 @@ def test_folders_of_splits_beside_another_are_not_learnt_as_classes(tmp_path):
 
 
 def test_one_folder_around_the_classes_is_told(tmp_path):
-    with pytest.raises(DataError, match="all audio lies in one folder, 'data', which is one class.*give data"):
+    with pytest.raises(DataError, match=r"all audio lies in one folder, 'data', which is one class.*give data"):
         folder_of(tmp_path, ["data/rock", "data/jazz"]).with_target("label")
 
 

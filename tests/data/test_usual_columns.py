@@ -1,4 +1,4 @@
-"""Columns of spans, splits and folds are understood under the names that they have, or refused, and never passed over."""
+"""Columns of spans, splits and folds are understood under the names that they have, or refused."""
 
 import pytest
 

@@ -134,3 +134,15 @@ def test_chords_are_read_in_the_notation_of_their_column(labels, chords):
     kind = recognise(column).kind
     assert kind.name == "chords"
     assert kind.read(column).values[0].labels == chords
+
+
+def test_a_hyphen_that_may_be_minor_or_a_flat_is_not_scored():
+    column = Column("chords", [song("B-", "E-m", "F/A", "C"), song("A-7", "D-", "G7", "F/B-")])
+    recognised = recognise(column)
+    assert [track.labels for track in recognised.kind.read(column).values] == [
+        ("X", "X", "F:maj/3", "C"),
+        ("X", "X", "G:7", "X"),
+    ]
+    assert "'-' is minor or, as in 'E-m', a flat; 5 of 8 labels are no chords and not scored" in recognised.evidence
+    jazz = Column("chords", [song("B-", "C-7", "F-maj7", "G7")])
+    assert recognise(jazz).kind.read(jazz).values[0].labels == ("B:min", "C:min7", "F:minmaj7", "G:7")

@@ -130,6 +130,7 @@ def read_rows(text: str) -> Any:
     if len(lines) == 1 and not is_time(first[0]):
         return text.strip()
     rows = [read_row(words, len(first), f"line {number}") for number, words in lines.items()]
+    refuse_fourth_field(rows)
     return [row[0] for row in rows] if len(first) == 1 else rows
 
 
@@ -141,6 +142,21 @@ def read_row(words: Sequence[str], width: int, where: str) -> list[Any]:
     if odd is not None:
         raise DataError(f"{where}: '{odd[:60]}' is no number; write 1.5 2.5 label, with blanks between and no header")
     return [*map(float, words[:2]), *words[2:]]
+
+
+#: A number with a point, as confidences and durations have it; "verse 2" is the name of a section.
+MEASURED = re.compile(r"\d*\.\d+(?:e[+-]?\d+)?", re.IGNORECASE)
+
+
+def refuse_fourth_field(rows: Sequence[list[Any]]) -> None:
+    """Raise where every label has a number before or behind it, which would be a part of its name."""
+    labels = [row[2].split() for row in rows if len(row) > 2]
+    for place in (0, -1):
+        if labels and all(len(words) > 1 and MEASURED.fullmatch(words[place]) for words in labels):
+            raise DataError(
+                f"line 1: '{' '.join(labels[0])}' is a label and a number, such as a confidence; write start, end and "
+                "label alone"
+            )
 
 
 def is_time(word: str) -> bool:
