@@ -295,3 +295,34 @@ def test_objects_that_say_nothing_are_refused_in_words(kind):
         Features.from_arrays(STATES, [["a"], ["b"], ["a", item], ["b"], ["a"], ["b"]])
     with pytest.raises(DataError, match=r"group of clip 2: a \S+ has no text that could be written"):
         Features.from_arrays(STATES, list("ababab"), groups=labels)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"folds": 5}, "folds are 5; give a sequence of them"),
+        ({"layers": 3}, "layers are 3; give a sequence of them"),
+        ({"folds": ["train", "test", "val"] * 2}, "folds are words for splits, such as 'train'; give them as splits"),
+        ({"groups": [["a"], ["a", "b"]] * 3}, r"clip 0: 'group' \['a'\] is no one name"),
+        ({"labels": ["rock, pop", "rock", "pop"] * 2}, "'rock, pop' looks like several names"),
+        ({"labels": pd.DataFrame(np.eye(2)[[0, 1] * 3], columns=["x", "x"])}, "'x' is the name of columns 1 and 2"),
+    ],
+)
+def test_what_comes_beside_states_is_refused_in_words(options, words):
+    with pytest.raises(DataError, match=words):
+        Features.from_arrays(STATES, **{"labels": list("ababab"), **options})
+
+
+def test_labels_and_groups_in_two_orders_of_one_index_are_refused():
+    labels = pd.Series(list("ababab"))
+    with pytest.raises(DataError, match="groups and labels have the same index in another order"):
+        Features.from_arrays(STATES, labels, groups=pd.Series(range(6), index=range(5, -1, -1)))
+    layers = [pd.DataFrame(STATES[:, layer]) for layer in range(3)]
+    with pytest.raises(DataError, match="labels and states of layer 0 have the same index in another order"):
+        Features.from_arrays(layers, labels.sort_index(ascending=False))
+    assert Features.from_arrays(layers, labels.set_axis(range(6, 12))).layers == (0, 1, 2)
+
+
+def test_names_that_are_a_column_are_one_a_clip():
+    groups = np.arange(6)[:, None]
+    assert Features.from_arrays(STATES, list("ababab"), groups=groups).clips.group.tolist() == list("012345")

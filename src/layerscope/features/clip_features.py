@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,11 +16,14 @@ from torch import Tensor
 from layerscope.data.label_cells import Odd, settle_column, tidy_cell
 from layerscope.data.label_tables import fold_named, split_named
 from layerscope.data.leaks import connected
+from layerscope.data.table_files import unique_names
+from layerscope.data.usual_columns import is_split
 from layerscope.encoders.published_models import RANDOM
 from layerscope.errors import DataError, UsageError
 from layerscope.features.pooling import Pooling
 from layerscope.features.row_blocks import Rows
-from layerscope.targets import Labels, labels_of
+from layerscope.targets import Column, Labels, labels_of, most, recognise
+from layerscope.targets.cells import shown
 from layerscope.targets.values import MOST_ROUNDING
 
 __all__ = ["Features", "refuse_different"]
@@ -137,6 +141,11 @@ class Features:
         >>> features.layers
         (0, 1, 2)
         """
+        tables = states if isinstance(states, (list, tuple)) else [states]
+        refuse_other_order(
+            **{f"states of layer {place}": table for place, table in enumerate(tables)},
+            labels=labels, splits=splits, folds=folds, groups=groups,
+        )  # fmt: skip
         read = read_labels(labels, kind)
         arrays = layer_arrays(states, len(read.values))
         count = len(arrays[0])
@@ -243,7 +252,7 @@ def layer_numbers(layers: Sequence[Any]) -> tuple[int, ...]:
     DataError
         If one is no whole number or below 0, or stands twice.
     """
-    numbers = list(layers)
+    numbers = items_of("layers", layers)
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
             raise DataError(f"layers are whole numbers, not {number!r}")
@@ -340,12 +349,18 @@ def read_labels(labels: Any, kind: str | None = None) -> Labels:
             raise DataError(
                 f"the label of clip {row} cannot be used: {reason}; leave the clip out of states and labels"
             )
+    # What is asked of a column in a table is asked here.
+    recognised = recognise(Column("labels", settled), kind)
+    if recognised.faults and not recognised.kind.over_time:
+        row, reason = next(iter(recognised.faults.items()))
+        raise DataError(f"the label of clip {row} cannot be used: {reason}; leave the clip out of states and labels")
     return labels_of(settled, kind)
 
 
 def frame_labels(frame: pd.DataFrame) -> Labels:
     """Return the labels of a frame with a column a tag, of 0 and 1, or a dimension, called by its columns."""
     names = [str(name) for name in frame.columns]
+    unique_names(names, "labels")
     if frame.isna().any(axis=None):
         row = int(np.flatnonzero(frame.isna().any(axis=1).to_numpy())[0])
         raise DataError(
@@ -360,15 +375,50 @@ def frame_labels(frame: pd.DataFrame) -> Labels:
 
 def side_column(name: str, values: Any) -> list[str | None]:
     """Return the splits, folds or groups of clips as names, groups None where unknown."""
-    cells = [tidy_cell(value, f"{name} of clip {row}") for row, value in enumerate(values)]
+    cells = [tidy_cell(value, f"{name} of clip {row}") for row, value in enumerate(items_of(f"{name}s", values))]
+    several = next((row for row, cell in enumerate(cells) if isinstance(cell, (list, dict))), None)
+    if several is not None:
+        # Clips of "a" and of ["a", "b"] would be apart.
+        raise DataError(f"clip {several}: '{name}' {shown(cells[several])} is no one name; write one")
     if name == "group":
         return [None if cell is None else fold_named(cell) if isinstance(cell, float) else str(cell) for cell in cells]
     missing = next((row for row, cell in enumerate(cells) if cell is None), None)
     if missing is not None:
         raise DataError(f"clip {missing} has no '{name}', others do")
+    if name == "fold" and most(map(is_split, cells)):
+        raise DataError(f"folds are words for splits, such as '{cells[0]}'; give them as splits")
     if name == "fold":
         return [fold_named(cell) for cell in cells]
     return [split_named(cell, f"clip {row}") for row, cell in enumerate(cells)]
+
+
+def items_of(name: str, values: Any) -> list[Any]:
+    """Return the items of a sequence or an array, one a clip or layer.
+
+    Raises
+    ------
+    DataError
+        If it has none.
+    """
+    if isinstance(values, (Tensor, np.ndarray, pd.DataFrame)):
+        array = plain_array(values, name)
+        # One column is one name a clip, and not a list for each.
+        values = array.ravel() if array.ndim == 2 and array.shape[1] == 1 else array
+    try:
+        return list(values)
+    except TypeError as error:
+        raise DataError(f"{name} are {shown(values)}; give a sequence of them") from error
+
+
+def refuse_other_order(**given: Any) -> None:
+    """Raise where two things of pandas have one index in two orders: rows are taken as they stand."""
+    indices = {name: values.index for name, values in given.items() if isinstance(values, (pd.DataFrame, pd.Series))}
+    for (name, index), (other, reference) in itertools.combinations(indices.items(), 2):
+        if not index.equals(reference) and set(index) == set(reference):
+            raise DataError(
+                f"{other} and {name} have the same index in another order, and rows are taken as they stand; sort both "
+                "by it (sort_index)"
+            )
 
 
 def plain_array(values: Any, name: str) -> NDArray[Any]:
