@@ -247,7 +247,8 @@ class Dataset:
             raise DataError("the frame's columns have several levels; give each one name")
         columns = unique_names(list(frame.columns), "the frame")
         if not set(columns) & set(PATH_NAMES):
-            raise DataError(f"the frame: no column 'path' (found: {', '.join(columns)}); {CALL_IT}")
+            mend = "its index is: give frame.reset_index()" if set(frame.index.names) & set(PATH_NAMES) else CALL_IT
+            raise DataError(f"the frame: no column 'path' (found: {', '.join(columns)}); {mend}")
         cells = [frame_cells(frame.iloc[:, place]) for place in range(len(columns))]
         rows: Rows = {}
         for number in range(len(frame)):

@@ -37,6 +37,7 @@ __all__ = [
     "MOST_ODD",
     "Odd",
     "has_decimal_commas",
+    "listed",
     "names_of",
     "number_of",
     "settle_column",
@@ -151,7 +152,7 @@ def plain_items(cell: Any, depth: int = 1) -> Any:
 
 def text_of(cell: Any) -> str:
     """Return what an object says that it is, or raise where all that it says is where it lies in memory."""
-    if type(cell).__str__ is object.__str__ and type(cell).__repr__ is object.__repr__:
+    if all(getattr(type(cell), name) is getattr(object, name) for name in ("__str__", "__repr__")):
         raise TypeError("it has no text of its own")
     return os.fspath(cell) if isinstance(cell, os.PathLike) else str(cell)
 

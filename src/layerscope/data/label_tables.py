@@ -24,6 +24,7 @@ from layerscope.data.audio import EXTENSIONS
 from layerscope.data.label_cells import (
     MOST_ODD,
     Odd,
+    listed,
     names_of,
     number_of,
     settle_column,
@@ -98,7 +99,7 @@ def clip_records(rows: Rows, root: Path, *, typed: bool, joined: bool = False) -
         path = file_of(root, record["path"], listings) if reason is None else None
         reason = reason or missing_reason(path, root, record["path"], where, namesakes, elsewhere)
         if path is None or reason:
-            skipped[record["clip"]] = reason
+            skipped[f"{record['clip']} ({row_of(where)})" if record["clip"] in skipped else record["clip"]] = reason
             continue
         record["path"] = str(path.resolve())
         # Of two files, train and test, a clip in both is two: that is a leak, and found as one.
@@ -371,6 +372,8 @@ def read_row(row: Record, where: str) -> Record:
         raise DataError(f"{where}: 'end' {end:g} is not after 'start' {start:g}")
     if "split" in record:
         record["split"] = split_named(record["split"], where)
+    if isinstance(record.get("group"), str):
+        record["group"] = listed(record["group"])
     for side in ("fold", "group"):
         # Clips of "a" and of ["a", "b"] would be apart.
         if isinstance(record.get(side), (list, dict)):

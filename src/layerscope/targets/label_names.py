@@ -20,12 +20,13 @@ __all__ = [
 #: The share of cells with several names up to which they are the odd ones of a column of names.
 FEW_SEVERAL = 0.1
 #: What stands between names where ``|`` does not.
-SEPARATORS = (";", ",", "/", "+", "\n", "\t")
+SEPARATORS = (";", ",", "/", "+", "&", "\\", "::", "\n", "\t", "，", "、", "；", "·", "•")
 #: Lists whose items have no quotes, names in quotes, and names with a sign before each.
 LISTED = re.compile(r"[\[({].*,.*[\])}]|\"[^\"]+\"(?:[,; ]+\"[^\"]+\")+|#\w+(?:\s+#\w+)+", re.DOTALL)
 #: What stands for "nothing" or "not known", in small letters.
 ABSENT = frozenset({
-    "n/a", "#n/a", "na", "null", "none", "nil", "?", "-", "–", "—", ".",
+    "n/a", "#n/a", "na", "null", "none", "nil", "?", "-", "–", "—", ".", "--", "(null)", "(blank)", "undefined",
+    "unknown", "missing", "unlabeled", "unlabelled", "not available",
     # What a spreadsheet writes where a formula fails.
     "#ref!", "#value!", "#div/0!", "#name?", "#num!", "#null!",
 })  # fmt: skip
@@ -98,7 +99,9 @@ def spelt_alike(names: Iterable[str]) -> list[list[str]]:
         if name.casefold() in truths:
             alike.setdefault(truths[name.casefold()], []).append(name)
             continue
-        text = unicodedata.normalize("NFKC", unescape(name)).casefold().translate(ALIKE | LOOKALIKE | UNSEEN)
+        text = (
+            unicodedata.normalize("NFKC", unescape(as_written(name))).casefold().translate(ALIKE | LOOKALIKE | UNSEEN)
+        )
         visible = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
         visible = visible.strip(" \"'“”„‘’,;")
         joined = re.sub(r"(?<=[^\W\d])[\s_-]+(?=[^\W\d])|\s*(?=&)|(?<=&)\s*", "", visible).strip()
@@ -107,8 +110,22 @@ def spelt_alike(names: Iterable[str]) -> list[list[str]]:
     return [members for members in alike.values() if len(members) > 1]
 
 
+def as_written(name: str) -> str:
+    """Return a name as it was before UTF-8 was taken for Windows-1252, or as it is.
+
+    Examples
+    --------
+    >>> as_written("cafÃ©"), as_written("café")
+    ('café', 'café')
+    """
+    try:
+        return name if name.isascii() else name.encode("cp1252").decode()
+    except UnicodeError:
+        return name
+
+
 def remark_on_names(counts: Mapping[str, int]) -> str:
-    """Return which names a reader should look at, those of nothing and those that may be one, with their numbers.
+    """Return which names a reader should look at, with their numbers: of nothing, damaged, or those that may be one.
 
     Examples
     --------
@@ -117,6 +134,9 @@ def remark_on_names(counts: Mapping[str, int]) -> str:
     """
     absent = {name: count for name, count in counts.items() if name.casefold() in ABSENT}
     words = [f"{counted(absent)} taken as a name: leave cells without a label empty"] if absent else []
+    lost = {name: count for name, count in counts.items() if "\ufffd" in name}
+    if lost:
+        words.append(f"{counted(lost)} holds a letter that was lost; write it anew")
     return "; ".join([*words, *said_alike(counts, "taken as different")])
 
 
