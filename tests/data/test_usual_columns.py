@@ -45,7 +45,7 @@ def test_a_length_beside_a_start_is_never_dropped(name):
     [
         (("start_sample", "end_sample"), "'start_sample' counts samples or frames"),
         (("start", "duration_samples"), "'duration_samples' counts samples or frames"),
-        (("onset_ms", "offset_ms"), "'onset_ms' is in milliseconds; divide by 1000 and call it 'start'"),
+        (("onset_ms", "offset_ms"), "'onset_ms' is in milliseconds; divide by 1000 and call it 'onset'"),
         (("offset", "duration"), "call the offset 'start'"),
     ],
 )

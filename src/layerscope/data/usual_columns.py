@@ -110,12 +110,14 @@ def column_for(name: str, rows: Rows) -> str | None:
     # An end alone may be an offset of something else; a split decides, whatever the folds.
     if name in columns or (name == "end" and "start" not in columns) or (name == "fold" and "split" in columns):
         return None
-    plain = {column: plain_name(column) for column in columns if fits(name, filled(rows, column))}
+    names = {column: without_unit(plain_name(column)) for column in columns}
     for other in OTHER_NAMES[name]:
-        for column, words in plain.items():
-            if is_called(words, other, column, name):
+        for column, (words, mend) in names.items():
+            if words == other and fits(name, filled(rows, column)):
+                if mend:
+                    raise DataError(f"column '{column}' {mend} and call it '{other}'")
                 return column
-    if name == "start" and "offset" in plain.values() and LENGTHS & {*plain.values()}:
+    if name == "start" and "offset" in plain_numbers(rows) and LENGTHS & plain_numbers(rows):
         raise DataError(
             "an offset and a length may be where a clip begins and how long it is, or say something else of the file; "
             "call the offset 'start', or one of the two otherwise"
@@ -123,12 +125,22 @@ def column_for(name: str, rows: Rows) -> str | None:
     return None
 
 
-def is_called(plain: str, other: str, column: str, name: str) -> bool:
-    """Return whether a column is called as another name has it; raise where it is so, in another unit."""
-    for unit, mend in OTHER_UNITS.items():
-        if unit.sub("", plain) == other != plain:
-            raise DataError(f"column '{column}' {mend} and call it '{name}'")
-    return plain == other
+def without_unit(plain: str) -> tuple[str, str]:
+    """Return a plain name without a unit that is not seconds, and how times in it become seconds, if there is one.
+
+    Examples
+    --------
+    >>> without_unit("start_ms"), without_unit("start")
+    (('start', 'is in milliseconds; divide by 1000'), ('start', ''))
+    """
+    return next(((unit.sub("", plain), mend) for unit, mend in OTHER_UNITS.items() if unit.search(plain)), (plain, ""))
+
+
+def plain_numbers(rows: Rows) -> set[str]:
+    """Return the plain names of columns that may hold an offset or a length, and numbers."""
+    columns = {column: plain_name(column) for column in columns_of(rows)}
+    may = {"offset", *LENGTHS}
+    return {plain for column, plain in columns.items() if plain in may and fits("end", filled(rows, column))}
 
 
 def fits(name: str, cells: Sequence[Any]) -> bool:
@@ -173,7 +185,7 @@ def refuse_unread_sides(rows: Rows) -> None:
     if {"split", "fold"} & {*columns}:
         return
     for column in columns:
-        cells = {str(cell).strip().casefold() for cell in filled(rows, column)}
+        cells = words_of(filled(rows, column))
         sides = {SPLIT_NAMES.get(split_word(cell)) for cell in cells}
         if len(sides) > 1 and "train" in sides and None not in sides:
             raise DataError(
@@ -183,6 +195,17 @@ def refuse_unread_sides(rows: Rows) -> None:
         flags = bool(cells) and cells <= {"0", "1", "0.0", "1.0", "true", "false", "yes", "no"}
         if flags and split_word(re.sub("^(is|in|for)_?", "", plain_name(column))) in SPLIT_NAMES:
             raise DataError(f"column '{column}' looks like a split; write a column 'split' of train, valid and test")
+
+
+#: Letters of the longest word for a split, with room for blanks.
+LONGEST = 30
+
+
+def words_of(cells: Sequence[Any]) -> set[str]:
+    """Return short cells in small letters; none where one is a list or too long to be a word for a split."""
+    if any(isinstance(cell, (list, dict)) or len(str(cell)) > LONGEST for cell in cells):
+        return set()
+    return {str(cell).strip().casefold() for cell in cells}
 
 
 def is_time(cell: Any) -> bool:
