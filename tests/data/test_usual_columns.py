@@ -24,7 +24,6 @@ def rows_of(**columns):
         ("tmin", "tmax"),
         ("t0", "t1"),
         ("from", "to"),
-        ("segment_start", "segment_end"),
         ("onset_sec", "offset_sec"),
         ("start", "stop_time"),
     ],
@@ -64,6 +63,8 @@ def test_words_for_splits_under_any_name_are_not_passed_over(name, words):
 def test_a_column_of_other_words_or_of_one_side_is_left_alone():
     rows = rows_of(type=["train", "car", "test"], mode=["train"], kind=["test", "dev"])
     assert with_usual_names(rows) == rows
+    cut = rows_of(segment_start=["40.2", "1.5"], segment_end=["49.6", "8.0"])
+    assert with_usual_names(cut) == cut
     sides = rows_of(split=["train", "test"], stage=["train", "test"])
     assert with_usual_names(sides) == sides
 

@@ -28,13 +28,14 @@ SPLIT_NAMES = {
 #: What is tested, unless another split is called test: then either may be meant.
 EITHER = frozenset({"eval", "evaluation"})
 #: What spans, splits and folds are called elsewhere, as `plain_name` has it, the likeliest first.
+#: Not ``segment_start``, which says of files that were cut where they come from, as in MARBLE's HookTheory.
 OTHER_NAMES = {
     "start": (
-        *("start", "start_time", "onset", "onset_time", "begin", "begin_time", "clip_start", "segment_start"),
+        *("start", "start_time", "onset", "onset_time", "begin", "begin_time"),
         *("from", "tmin", "t_start", "t0"),
     ),
     "end": (
-        *("end", "end_time", "offset", "offset_time", "stop", "stop_time", "clip_end", "segment_end"),
+        *("end", "end_time", "offset", "offset_time", "stop", "stop_time"),
         *("to", "tmax", "t_end", "t1"),
         *("duration", "dur", "length", "clip_duration", "segment_duration", "clip_length"),
     ),
