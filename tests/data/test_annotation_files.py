@@ -254,3 +254,21 @@ def test_notes_of_several_strings_are_not_those_of_the_first(songs):
 def test_an_annotation_that_nobody_made_is_passed_over(songs):
     write_jams(songs / "a.jams", ("tag_open", []), ("tag_open", [(0.0, 4.0, "slow")]))
     assert read_annotation(songs / "a.jams", "tags") == ["slow"]
+
+
+def test_a_tag_without_any_confidence_is_none_of_a_jams(songs):
+    made = jams.JAMS()
+    made.file_metadata.duration = 4.0
+    annotation = jams.Annotation(namespace="tag_open")
+    for tag, confidence in (("rock", 1.0), ("pop", 0.0), ("live", None)):
+        annotation.append(time=0.0, duration=4.0, value=tag, confidence=confidence)
+    made.annotations.append(annotation)
+    made.save(str(songs / "a.jams"), strict=False)
+    assert read_annotation(songs / "a.jams", "tags") == ["rock", "live"]
+
+
+@pytest.mark.parametrize("fields", ["verse 0.9", "verse 0.85", "1.5 verse"])
+def test_a_number_beside_every_label_is_no_part_of_a_name(fields):
+    with pytest.raises(DataError, match="is a label and a number, such as a confidence; write start, end and label"):
+        read_rows(f"0 1.5 {fields}\n1.5 3 {fields}\n")
+    assert read_rows("0 1.5 verse 2\n1.5 3 verse 3\n")[0] == [0.0, 1.5, "verse 2"]

@@ -96,3 +96,8 @@ def test_clips_without_a_group_and_groups_that_may_be_none_are_counted():
     assert len(set(group_codes(clips)[:3])) == 3
     assert remark_on_groups(clips[["clip"]]) == ""
     assert remark_on_groups(clips.iloc[[0, 5]]) == ""
+
+
+def test_groups_in_two_spellings_are_named():
+    clips = pd.DataFrame({"clip": list("abcd"), "group": ["The Beatles", "the beatles ", "Queen", None]})
+    assert "groups taken as different: 'The Beatles', 'the beatles '" in remark_on_groups(clips)

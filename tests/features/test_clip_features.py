@@ -246,3 +246,83 @@ def test_labels_in_bytes_are_texts():
 
 def test_one_and_one_point_zero_are_one_name_beside_a_text():
     assert Features.from_arrays(STATES, [1, 1.0, "a", "a", 1, "a"]).labels.names == ("1", "a")
+
+
+@pytest.mark.parametrize(
+    ("offset", "scale", "kind"), [(1e6, 1e-3, np.float64), (2.0**40, 1e6, np.int64), (1e3, 1.0, np.float16)]
+)
+def test_a_large_offset_flattens_nothing(offset, scale, kind):
+    rows = np.random.default_rng(1).normal(size=(40, 1, 5))
+    states = (offset + scale * rows).astype(kind)
+    kept = Features.from_arrays(states, ["a", "b"] * 20).read(0)
+    exact = states[:, 0].astype(np.float64)
+    exact -= exact.mean(axis=0)
+    np.testing.assert_allclose(kept - kept.mean(axis=0, dtype=np.float64), exact, atol=1e-6 * exact.std())
+
+
+def test_columns_that_single_precision_holds_stay_as_they_are():
+    states = np.random.default_rng(1).normal(size=(40, 2, 5))
+    states[:, :, 0] += 1e9
+    states[:, :, 1] = 0.1 + 1e-17
+    kept = Features.from_arrays([states[:, layer] for layer in range(2)], ["a", "b"] * 20).read(1)
+    np.testing.assert_array_equal(kept[:, 1:], states[:, 1, 1:].astype(np.float32))
+    assert abs(kept[:, 0]).max() < 5
+
+
+def test_states_that_are_too_small_to_vary_are_refused():
+    with pytest.raises(DataError, match=r"states of layer 0 vary by 1\.\d+e-20 at most.*multiply them by a constant"):
+        Features.from_arrays(1e-20 * STATES, list("ababab"))
+    assert Features.from_arrays(np.zeros((6, 1, 4)), list("ababab")).layers == (0,)
+
+
+class Raising:
+    """An object of someone's own that answers nothing."""
+
+    def raises(self, *_):
+        raise RuntimeError("no")
+
+    __str__ = __repr__ = __eq__ = __array__ = __getattr__ = __iter__ = __bool__ = raises
+    __hash__ = object.__hash__
+
+
+@pytest.mark.parametrize("kind", [Raising, object, type("Sub", (str,), {"__str__": Raising.raises})])
+def test_objects_that_say_nothing_are_refused_in_words(kind):
+    item = kind()
+    labels = ["a", "b", item, "a", "b", "a"]
+    with pytest.raises(DataError, match=r"label of clip 2: a \S+ has no text that could be written"):
+        Features.from_arrays(STATES, labels)
+    with pytest.raises(DataError, match=r"label of clip 2: a builtins.list has no text that could be written"):
+        Features.from_arrays(STATES, [["a"], ["b"], ["a", item], ["b"], ["a"], ["b"]])
+    with pytest.raises(DataError, match=r"group of clip 2: a \S+ has no text that could be written"):
+        Features.from_arrays(STATES, list("ababab"), groups=labels)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"folds": 5}, "folds are 5; give a sequence of them"),
+        ({"layers": 3}, "layers are 3; give a sequence of them"),
+        ({"folds": ["train", "test", "val"] * 2}, "folds are words for splits, such as 'train'; give them as splits"),
+        ({"groups": [["a"], ["a", "b"]] * 3}, r"clip 0: 'group' \['a'\] is no one name"),
+        ({"labels": ["rock, pop", "rock", "pop"] * 2}, "'rock, pop' looks like several names"),
+        ({"labels": pd.DataFrame(np.eye(2)[[0, 1] * 3], columns=["x", "x"])}, "'x' is the name of columns 1 and 2"),
+    ],
+)
+def test_what_comes_beside_states_is_refused_in_words(options, words):
+    with pytest.raises(DataError, match=words):
+        Features.from_arrays(STATES, **{"labels": list("ababab"), **options})
+
+
+def test_labels_and_groups_in_two_orders_of_one_index_are_refused():
+    labels = pd.Series(list("ababab"))
+    with pytest.raises(DataError, match="groups and labels have the same index in another order"):
+        Features.from_arrays(STATES, labels, groups=pd.Series(range(6), index=range(5, -1, -1)))
+    layers = [pd.DataFrame(STATES[:, layer]) for layer in range(3)]
+    with pytest.raises(DataError, match="labels and states of layer 0 have the same index in another order"):
+        Features.from_arrays(layers, labels.sort_index(ascending=False))
+    assert Features.from_arrays(layers, labels.set_axis(range(6, 12))).layers == (0, 1, 2)
+
+
+def test_names_that_are_a_column_are_one_a_clip():
+    groups = np.arange(6)[:, None]
+    assert Features.from_arrays(STATES, list("ababab"), groups=groups).clips.group.tolist() == list("012345")

@@ -220,9 +220,11 @@ def test_holm_stops_at_the_first_that_fails():
 
 
 def test_one_clip_a_class_is_refused():
-    states = np.random.default_rng(0).normal(size=(40, 2, 4))
+    states, labels = np.random.default_rng(0).normal(size=(40, 2, 4)), [f"class {number}" for number in range(40)]
+    with pytest.raises(DataError, match=r"40 of 40 labels occur once, .*; to insist, say --kind classes"):
+        Features.from_arrays(states, labels)
     with pytest.raises(DataError, match="no test clip is of a class that a training clip has"):
-        probe(Features.from_arrays(states, [f"class {number}" for number in range(40)]), probes=["closed"])
+        probe(Features.from_arrays(states, labels, kind="classes"), probes=["closed"])
 
 
 def test_nine_to_one_at_the_majoritys_rate_recommends_nothing():

@@ -134,3 +134,17 @@ def test_chords_are_read_in_the_notation_of_their_column(labels, chords):
     kind = recognise(column).kind
     assert kind.name == "chords"
     assert kind.read(column).values[0].labels == chords
+
+
+def test_a_hyphen_that_may_be_minor_or_a_flat_is_not_scored():
+    cells = [song("B-", "E-m", "F/A", "C"), song("G", "D-", "G7", "F/B-"), song("C", "F", "G7", "C")]
+    column = Column("chords", cells, ["1.wav", "2.wav", "3.wav"], [0.0] * 3)
+    recognised = recognise(column)
+    assert [track.labels for track in recognised.kind.read(column).values] == [
+        ("X", "X", "F:maj/3", "C"),
+        ("G", "X", "G:7", "X"),
+        ("C", "F", "G:7", "C"),
+    ]
+    assert "'-' is minor or, as in 'E-m', a flat; 4 of 12 labels are no chords and not scored" in recognised.evidence
+    jazz = Column("chords", [song("B-", "C-7", "F-maj7", "G7")], ["1.wav"], [0.0])
+    assert recognise(jazz).kind.read(jazz).values[0].labels == ("B:min", "C:min7", "F:minmaj7", "G:7")

@@ -18,7 +18,9 @@ from layerscope.targets.kind import Labels
      ("F♯ minor", "Gb minor"), ("a", "A minor"), ("A", "A major"), ("Am", "A minor"), ("A-flat major", "Ab major"),
      ("0:maj", "C major"), ("11 min", "B minor"), ("C sharp Minor", "Db minor"), ("bb", "Bb minor"), ("bm", "B minor"),
      ("Bb", "Bb major"), ("Bm", "B minor"), ("BM", "B major"), ("B minor\n", "B minor"), ("F#\tminor", "Gb minor"),
-     ("D#:minor", "Eb minor"), ("Ebmin", "Eb minor"), ("c#", "Db minor"), ("Abmaj", "Ab major")],
+     ("D#:minor", "Eb minor"), ("Ebmin", "Eb minor"), ("c#", "Db minor"), ("Abmaj", "Ab major"),
+     ("B- major", "Bb major"), ("e- minor", "Eb minor"), ("B-major", "B major"), ("C_sharp_major", "Db major"),
+     ("Ami", "A minor")],
 )  # fmt: skip
 def test_keys_are_read_in_their_usual_spellings(text, name):
     assert key_name(text) == name

@@ -15,6 +15,9 @@ from layerscope.targets.label_names import remark_on_names, spelt_alike
         ["drum'n'bass", "drum’n’bass", "drum`n`bass"],
         ["True", "yes", "1", "T"],
         ["no", "FALSE", "0"],
+        ["guitar", "guit\N{CYRILLIC SMALL LETTER A}r", "\N{FULLWIDTH LATIN SMALL LETTER G}uitar", "gui\u200btar"],
+        ["Bach", "\N{GREEK CAPITAL LETTER BETA}ach", "\N{CYRILLIC CAPITAL LETTER VE}ach", "bach\u3164", "ba\ufe0fch"],
+        ["Моцарт", "МОЦАРТ"],
     ],
 )
 def test_spellings_of_one_name_are_put_together(names):
@@ -30,6 +33,8 @@ def test_spellings_of_one_name_are_put_together(names):
         ["yes", "no"],
         ["y", "true story", "1"],
         ["AC/DC", "R&B", "R"],
+        ["бас", "bass", "гитара", "guitar"],
+        ["ё", "е", "é", "i"],
     ],
 )
 def test_other_names_are_left_alone(names):

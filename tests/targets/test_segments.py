@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from layerscope.targets import Column, recognise
 from layerscope.targets.segments import Segments, section_spans
 from layerscope.targets.spans import Spans
 
@@ -25,3 +26,8 @@ def test_boundaries_are_mir_evals_trimmed():
     assert (tight(reference, estimate)[0], loose(reference, estimate)[0]) == (0.5, 1.0)
     assert loose(spans((0, 30, "a")), estimate) == (0.0, 0.0)
     assert loose(reference, spans((0, 30, "a"))) == (0.0, 1.0)
+
+
+def test_names_of_sections_that_may_be_one_are_said():
+    cells = [[[0.0, 1.0, "Verse"], [1.0, 2.0, "chorus"], [2.0, 3.0, "verse"]]] * 2
+    assert recognise(Column("sections", cells)).evidence.endswith("taken as different: 'Verse' (2), 'verse' (2)")

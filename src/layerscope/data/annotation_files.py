@@ -130,6 +130,7 @@ def read_rows(text: str) -> Any:
     if len(lines) == 1 and not is_time(first[0]):
         return text.strip()
     rows = [read_row(words, len(first), f"line {number}") for number, words in lines.items()]
+    refuse_fourth_field(rows)
     return [row[0] for row in rows] if len(first) == 1 else rows
 
 
@@ -141,6 +142,21 @@ def read_row(words: Sequence[str], width: int, where: str) -> list[Any]:
     if odd is not None:
         raise DataError(f"{where}: '{odd[:60]}' is no number; write 1.5 2.5 label, with blanks between and no header")
     return [*map(float, words[:2]), *words[2:]]
+
+
+#: A number with a point, as confidences and durations have it; "verse 2" is the name of a section.
+MEASURED = re.compile(r"\d*\.\d+(?:e[+-]?\d+)?", re.IGNORECASE)
+
+
+def refuse_fourth_field(rows: Sequence[list[Any]]) -> None:
+    """Raise where every label has a number before or behind it, which would be a part of its name."""
+    labels = [row[2].split() for row in rows if len(row) > 2]
+    for place in (0, -1):
+        if labels and all(len(words) > 1 and MEASURED.fullmatch(words[place]) for words in labels):
+            raise DataError(
+                f"line 1: '{' '.join(labels[0])}' is a label and a number, such as a confidence; write start, end and "
+                "label alone"
+            )
 
 
 def is_time(word: str) -> bool:
@@ -225,7 +241,9 @@ def cell_of(namespace: str, observations: Sequence[Any]) -> Any:
         return max(observations, key=lambda seen: seen.confidence or 0.0).value
     distinct = [value for place, value in enumerate(values) if value not in values[:place]]
     if namespace.startswith("tag_"):
-        return distinct
+        # Who has no confidence at all says that it is none.
+        doubted = [seen.value for seen in observations if seen.confidence == 0]
+        return [value for value in distinct if value not in doubted]
     if len(set(times)) > 1 and not namespace.startswith(tuple(NAMESPACES.values())):
         raise DataError(f"its annotation '{namespace}' changes over time, and is none that is read so")
     # Of a key that changes, no one value is that of the clip.

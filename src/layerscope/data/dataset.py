@@ -64,6 +64,8 @@ class Dataset:
         Target, once `with_target` has looked at it → its kind, how many cells are of it and which are not, in words.
     places : tuple of Path
         Directories where the names of files of annotations start.
+    named : frozenset of str
+        Targets whose cells are names of class folders, whatever they look like.
 
     Examples
     --------
@@ -81,6 +83,7 @@ class Dataset:
     skipped: dict[str, str] = field(default_factory=dict)
     evidence: dict[str, str] = field(default_factory=dict)
     places: tuple[Path, ...] = ()
+    named: frozenset[str] = frozenset()
 
     @classmethod
     def load(cls, path: str | Path, root: str | Path | None = None, targets: Sequence[str] = ()) -> Dataset:
@@ -138,10 +141,12 @@ class Dataset:
         ['kick', 'kick', 'snare']
         """
         folder = Path(folder)
-        records, skipped = metadata_records(folder) or class_folders(folder)
+        said = metadata_records(folder)
+        records, skipped = said or class_folders(folder)
         if not records:
             raise DataError(f"{folder}: no usable row; {next(iter(skipped.values()))}")
-        return cls(folder.resolve().name, clip_table(records), skipped)
+        named = frozenset() if said else frozenset({"label"})
+        return cls(folder.resolve().name, clip_table(records), skipped, named=named)
 
     @classmethod
     def from_csv(cls, path: str | Path, root: str | Path | None = None) -> Dataset:
@@ -242,7 +247,8 @@ class Dataset:
             raise DataError("the frame's columns have several levels; give each one name")
         columns = unique_names(list(frame.columns), "the frame")
         if not set(columns) & set(PATH_NAMES):
-            raise DataError(f"the frame: no column 'path' (found: {', '.join(columns)}); {CALL_IT}")
+            mend = "its index is: give frame.reset_index()" if set(frame.index.names) & set(PATH_NAMES) else CALL_IT
+            raise DataError(f"the frame: no column 'path' (found: {', '.join(columns)}); {mend}")
         cells = [frame_cells(frame.iloc[:, place]) for place in range(len(columns))]
         rows: Rows = {}
         for number in range(len(frame)):
@@ -292,12 +298,13 @@ class Dataset:
         odd = next((cell for part in target.split(",") for cell in self.clips[part] if isinstance(cell, Odd)), None)
         if odd is not None:
             raise DataError(odd.refusal or odd.reason)
-        return read_labels(self.column(target), kind)
+        return read_labels(self.column(target, kind), kind)
 
-    def column(self, target: str) -> Column:
+    def column(self, target: str, kind: str | None = None) -> Column:
         """Return the cells of a target column, or of several separated by commas, with what is known of the clips."""
         clips, columns = self.clips, target.split(",")
-        cells = [[plain(cell) for cell in clips[column]] for column in columns]
+        named = kind == "classes" or (kind is None and target in self.named)
+        cells = [list(clips[column]) if named else [plain(cell) for cell in clips[column]] for column in columns]
         return Column(
             target,
             cells[0] if len(columns) == 1 else list(map(list, zip(*cells, strict=True))),
@@ -305,6 +312,7 @@ class Dataset:
             list(clips["start"]) if "start" in clips else (),
             list(clips["clip_seconds"]) if "clip_seconds" in clips else (),
             list(clips["end"].notna()) if "end" in clips else (),
+            named,
         )
 
     def with_target(self, target: str, kind: str | None = None) -> Dataset:
@@ -343,12 +351,18 @@ class Dataset:
                 # An empty column is none: its cells say nothing.
                 raise unknown("target", column, self.targets() or ["none; no column has a label in any row"])
         labelled = named.with_cells(target, kind).with_files_read(target, kind)
-        cells = labelled.column(target)
+        cells = labelled.column(target, kind)
         recognised = recognise(cells, kind)
         if len(recognised.faults) == len(cells.cells):
             raise DataError(
                 f"{self.name}: no cell of '{target}' can be read as {recognised.kind}; first reason: "
                 f"{recognised.faults[0]}{looks_like(cells, recognised.kind)}"
+            )
+        if kind is None and target in self.named and len(set(cells.cells)) == 1:
+            around = cells.cells[0]
+            raise DataError(
+                f"{self.name}: all audio lies in one folder, '{around}', which is one class; if the folders of the "
+                f"classes lie in it, give {around}"
             )
         odd = {labelled.clips["clip"][row]: reason for row, reason in recognised.faults.items()}
         return replace(labelled.without(odd), evidence={**self.evidence, target: recognised.evidence})
@@ -391,7 +405,7 @@ class Dataset:
         DataError
             If most cells name files that are not read, unless they are said to be classes.
         """
-        if "," in target:
+        if "," in target or (kind is None and target in self.named):
             return self
         unread = next(filter(names_unread_file, self.clips[target]), "")
         if kind != "classes" and most(map(names_unread_file, self.clips[target])):

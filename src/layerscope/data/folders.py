@@ -11,21 +11,15 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from layerscope.data.annotation_files import ENDINGS, file_beside
 from layerscope.data.audio import EXTENSIONS, UNREAD
-from layerscope.data.label_tables import (
-    SPLIT_NAMES,
-    Record,
-    clip_records,
-    fold_named,
-    is_split,
-    refuse_two_tests,
-    split_word,
-)
+from layerscope.data.label_tables import Record, clip_records, fold_named
 from layerscope.data.table_files import Rows, csv_rows, json_lines, read_text
+from layerscope.data.usual_columns import SPLIT_NAMES, is_split, refuse_two_tests, split_word
 from layerscope.errors import DataError
 
 __all__ = ["TABLES", "audio_files", "class_folders", "metadata_records"]
@@ -84,7 +78,7 @@ def class_folders(folder: Path) -> tuple[list[Record], dict[str, str]]:
 
 def first_fault(folder: Path, skipped: Mapping[str, str]) -> str:
     """Return what a folder holds in place of audio: a table that may name it, or sound that is not read."""
-    table = next((name for name in skipped if name.endswith(TABLES)), None)
+    table = next((name for name in skipped if name.lower().endswith(TABLES)), None)
     if table:
         return f"if the table {folder / table} names it, give that as --data"
     sound = next((name for name in skipped if name.lower().endswith(tuple(UNREAD))), None)
@@ -283,11 +277,11 @@ def are_beside_others(depth: int, splits: Sequence[str], files: Sequence[Path]) 
     """Return whether folders that are called as splits may be such, although others beside them are not."""
     if depth == 1:
         return len(splits) > 1
-    # Classes may well be called "test" and "drums"; but what lies in both, such as "low", is a class then.
-    inside, outside = (
-        set(folders_at(1, [name for name in files if (name.parts[0] in splits) == wanted])) for wanted in (True, False)
-    )
-    return bool(inside & outside)
+    # Classes may well be called "test" and "drums"; but what lies in two of them, such as "low", is a class then.
+    inside = {split: set(folders_at(1, [name for name in files if name.parts[0] == split])) for split in splits}
+    outside = set(folders_at(1, [name for name in files if name.parts[0] not in splits]))
+    within = Counter(name for names in inside.values() for name in names)
+    return any(count > 1 or name in outside for name, count in within.items())
 
 
 def metadata_records(folder: Path) -> tuple[list[Record], dict[str, str]] | None:

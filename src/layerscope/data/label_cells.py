@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ast
 import json
+import numbers
 import os
 import re
 import unicodedata
@@ -36,6 +37,7 @@ __all__ = [
     "MOST_ODD",
     "Odd",
     "has_decimal_commas",
+    "listed",
     "names_of",
     "number_of",
     "settle_column",
@@ -91,6 +93,20 @@ def tidy_cell(cell: Any, where: str) -> Any:
     >>> tidy_cell(" low ", "row 2"), tidy_cell(float("nan"), "row 2"), tidy_cell({"b", "a"}, "row 2")
     ('low', None, ['a', 'b'])
     """
+    try:
+        return plain_cell(cell, where)
+    except DataError:
+        raise
+    except Exception as error:  # a class of someone's own makes what it is asked for raise anything
+        kind = type(cell)
+        raise DataError(
+            f"{where}: a {kind.__module__}.{kind.__qualname__} has no text that could be written "
+            f"({type(error).__name__}); give texts, numbers or lists of these"
+        ) from error
+
+
+def plain_cell(cell: Any, where: str) -> Any:
+    """Return a cell as `tidy_cell` does; one that is of no known kind as the text that it says it is."""
     if hasattr(cell, "tolist"):
         cell = cell.tolist()  # of NumPy, pandas and torch
     if isinstance(cell, bytes):
@@ -98,18 +114,47 @@ def tidy_cell(cell: Any, where: str) -> Any:
             cell = cell.decode()
         except UnicodeDecodeError as error:
             raise DataError(f"{where}: {cell[:60]!r} are bytes that are not UTF-8; give texts") from error
-    if isinstance(cell, (list, tuple, set, frozenset)):
-        return sorted(cell, key=str) if isinstance(cell, (set, frozenset)) else list(cell)
-    if isinstance(cell, dict):
-        return cell
+    if isinstance(cell, (list, tuple, set, frozenset, dict)):
+        items = plain_items(cell)
+        return sorted(items, key=str) if isinstance(cell, (set, frozenset)) else items
     if cell is None or pd.isna(cell):
         return None
     if isinstance(cell, bool) or not isinstance(cell, (int, float)):
-        cell = os.fspath(cell) if isinstance(cell, os.PathLike) else str(cell)
+        cell = text_of(cell)
     elif abs(cell) < LARGEST or isinstance(cell, float):
         # -0.0, which is written otherwise, is the number 0.0.
         return cell or abs(cell)
     return tidy_text(str(cell), where)
+
+
+#: Types of items that are what they are.
+PLAIN = frozenset({str, int, float, bool, type(None)})
+#: Lists in lists down to here are those of spans; whatever is nested deeper is no label.
+DEEPEST = 3
+
+
+def plain_items(cell: Any, depth: int = 1) -> Any:
+    """Return a list or a record of Python's own values, those that are of no known kind as the texts that they are."""
+    if type(cell) in PLAIN or depth > DEEPEST:
+        return cell
+    if hasattr(cell, "tolist"):
+        return plain_items(cell.tolist(), depth + 1)
+    if cell is pd.NA or cell is pd.NaT:
+        return None
+    if isinstance(cell, dict):
+        return {key: plain_items(item, depth + 1) for key, item in cell.items()}
+    if isinstance(cell, (list, tuple, set, frozenset)):
+        return [plain_items(item, depth + 1) for item in cell]
+    if isinstance(cell, numbers.Real):
+        return int(cell) if isinstance(cell, numbers.Integral) else float(cell)
+    return cell.decode() if isinstance(cell, bytes) else text_of(cell)
+
+
+def text_of(cell: Any) -> str:
+    """Return what an object says that it is, or raise where all that it says is where it lies in memory."""
+    if all(getattr(type(cell), name) is getattr(object, name) for name in ("__str__", "__repr__")):
+        raise TypeError("it has no text of its own")
+    return os.fspath(cell) if isinstance(cell, os.PathLike) else str(cell)
 
 
 def tidy_text(text: str, where: str) -> str | None:

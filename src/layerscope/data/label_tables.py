@@ -12,7 +12,7 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -22,33 +22,24 @@ import pandas as pd
 
 from layerscope.data.audio import EXTENSIONS
 from layerscope.data.label_cells import (
-    DECIMAL_COMMA,
     MOST_ODD,
     Odd,
-    has_decimal_commas,
+    listed,
     names_of,
     number_of,
     settle_column,
     tidy_cell,
 )
 from layerscope.data.table_files import PATH_NAMES, QUOTED, Record, Rows
+from layerscope.data.usual_columns import SPLIT_NAMES, is_time, refuse_two_tests, split_word, with_usual_names
 from layerscope.errors import DataError
-from layerscope.targets.cells import as_float, most, shown
+from layerscope.targets.cells import as_float, shown
 
 __all__ = [
-    "ASIDE", "CLIP_COLUMNS", "SPLIT_NAMES", "Record", "clip_records", "clip_table", "file_of", "fold_named", "is_split",
-    "refuse_two_tests", "split_files", "split_named", "split_word",
+    "ASIDE", "CLIP_COLUMNS", "Record", "clip_records", "clip_table", "file_of", "fold_named", "split_files",
+    "split_named",
 ]  # fmt: skip
 
-SPLIT_NAMES = {
-    "train": "train", "training": "train", "trn": "train",
-    "valid": "valid", "val": "valid", "validation": "valid", "validate": "valid", "dev": "valid",
-    "development": "valid",
-    "test": "test", "testing": "test", "tst": "test", "holdout": "test", "heldout": "test",
-    "eval": "test", "evaluation": "test",
-}  # fmt: skip
-#: What is tested, unless another split is called test: then either may be meant.
-EITHER = frozenset({"eval", "evaluation"})
 #: Columns that the program adds.
 ADDED = ("clip", "clip_key", "clip_seconds", "clip_sound")
 #: Columns that describe a clip and are never a target.
@@ -57,14 +48,6 @@ CLIP_COLUMNS = ("path", "start", "end", "split", "fold", "group", *ADDED)
 SIDES = ("split", "fold", "group")
 #: Ten digits tell spans of a millisecond apart in an hour of sound; the six of a plain "g" do not.
 DIGITS = ".10g"
-#: What spans and splits are called elsewhere, in small letters, if nothing bears the usual name.
-OTHER_NAMES = {
-    "start": ("start_time", "onset", "start_s", "start_sec", "start_seconds", "begin", "start_ms"),
-    "end": ("end_time", "offset", "end_s", "end_sec", "end_seconds", "stop", "end_ms", "duration"),
-    "split": ("subset", "partition", "set", "data_split", "dataset_split", "usage", "phase"),
-}
-#: A time as people write it, whether it can be read or not: 1.5, 0:01, 1,5 s.
-TIME = re.compile(r"\d+(?:[.,:]\d*)*\s*(?:m?s|sec|min)?", re.ASCII | re.IGNORECASE)
 #: Of a file that lies somewhere else.
 ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 #: How a path begins that is absolute elsewhere.
@@ -105,9 +88,8 @@ def clip_records(rows: Rows, root: Path, *, typed: bool, joined: bool = False) -
         Whether all files are parts of one table, so that a clip is one wherever it stands, except in another split.
     """
     clips: dict[tuple[object, ...], tuple[str, Record]] = {}
-    usual = with_usual_names(with_points(rows))
+    usual = with_usual_names(rows)
     refuse_two_tests({row["split"]: where for where, row in usual.items() if isinstance(row.get("split"), str)})
-    refuse_flags(usual)
     read, skipped = read_rows(usual)
     listings: dict[Path, dict[str, str]] = {}
     namesakes: dict[Path, dict[str, str]] = {}
@@ -117,7 +99,7 @@ def clip_records(rows: Rows, root: Path, *, typed: bool, joined: bool = False) -
         path = file_of(root, record["path"], listings) if reason is None else None
         reason = reason or missing_reason(path, root, record["path"], where, namesakes, elsewhere)
         if path is None or reason:
-            skipped[record["clip"]] = reason
+            skipped[f"{record['clip']} ({row_of(where)})" if record["clip"] in skipped else record["clip"]] = reason
             continue
         record["path"] = str(path.resolve())
         # Of two files, train and test, a clip in both is two: that is a leak, and found as one.
@@ -136,116 +118,6 @@ def clip_records(rows: Rows, root: Path, *, typed: bool, joined: bool = False) -
             merge_into(before, record, f"{first} and {beside(where, first)}")
     places = [where for where, _ in clips.values()]
     return settle_targets([record for _, record in clips.values()], places, typed=typed), skipped
-
-
-def with_points(rows: Rows) -> Rows:
-    """Return rows whose times have a decimal point where a comma stands for it, as in targets.
-
-    Examples
-    --------
-    >>> with_points({"row 2": {"path": "a.wav", "start": "0,5", "end": "1,250", "label": "1,5"}})
-    {'row 2': {'path': 'a.wav', 'start': '0.5', 'end': '1.250', 'label': '1,5'}}
-    """
-    names = {"start", "end", *OTHER_NAMES["start"], *OTHER_NAMES["end"]}
-    times = [
-        cell.strip()
-        for row in rows.values()
-        for column, cell in row.items()
-        if column.casefold() in names and isinstance(cell, str)
-    ]
-    if not has_decimal_commas(times):
-        return rows
-    pointed = {time: time.replace(",", ".") for time in times if DECIMAL_COMMA.fullmatch(time)}
-    return {
-        where: {
-            column: pointed.get(cell.strip(), cell) if column.casefold() in names and isinstance(cell, str) else cell
-            for column, cell in row.items()
-        }
-        for where, row in rows.items()
-    }
-
-
-def with_usual_names(rows: Rows) -> Rows:
-    """Return rows whose spans and splits, if they are under other names alone, are under the usual ones.
-
-    Examples
-    --------
-    >>> with_usual_names({"row 2": {"path": "a.wav", "onset": "1.5", "duration": "2", "subset": "dev"}})
-    {'row 2': {'path': 'a.wav', 'start': '1.5', 'end': 3.5, 'split': 'dev'}}
-    """
-    for name, others in OTHER_NAMES.items():
-        columns = dict.fromkeys(column for row in rows.values() for column in row)
-        for column in columns:
-            cells = [row[column] for row in rows.values() if row.get(column) is not None]
-            fits = [is_split(cell) if name == "split" else is_time(cell) for cell in cells]
-            # An end alone may be an offset of something else.
-            if name in columns or column.casefold() not in others or not most(fits) or not is_led(name, columns):
-                continue
-            if column.casefold().endswith("_ms"):
-                raise DataError(f"column '{column}' is in milliseconds; divide by 1000 and call it '{name}'")
-            rows = {where: renamed(row, column, name) for where, row in rows.items()}
-            break
-    return rows
-
-
-def refuse_flags(rows: Rows) -> None:
-    """Raise where no column says the split in a word, and one, such as ``is_train``, says yes or no to one of them."""
-    columns = dict.fromkeys(column for row in rows.values() for column in row)
-    if {"split", "fold"} & columns.keys():
-        return
-    for column in columns:
-        cells = {str(row[column]).strip().casefold() for row in rows.values() if row.get(column) is not None}
-        flags = bool(cells) and cells <= {"0", "1", "0.0", "1.0", "true", "false", "yes", "no"}
-        if flags and split_word(column.casefold().removeprefix("is_")) in SPLIT_NAMES:
-            raise DataError(f"column '{column}' looks like a split; write a column 'split' of train, valid and test")
-
-
-def is_led(name: str, columns: Iterable[str]) -> bool:
-    """Return whether a column may be what it is called after: an end needs a start before it."""
-    return name != "end" or "start" in columns
-
-
-def renamed(row: Record, column: str, name: str) -> Record:
-    """Return a row with a column under its usual name; a duration becomes the end."""
-    record = {name if key == column else key: cell for key, cell in row.items()}
-    if column.casefold() == "duration" and name in record:
-        start, length = as_float(record.get("start", 0.0)), as_float(record[name])
-        # What is no number stays as it is, and is named as such.
-        record[name] = record[name] if math.isnan(start + length) else start + length
-    return record
-
-
-def is_time(cell: Any) -> bool:
-    """Return whether a cell is meant to be a time; one that cannot be read is refused, and not taken for a target."""
-    return not math.isnan(as_float(cell)) or (isinstance(cell, str) and TIME.fullmatch(cell.strip()) is not None)
-
-
-def is_split(cell: Any) -> bool:
-    """Return whether a cell is a word for a split."""
-    return split_word(str(cell)) in SPLIT_NAMES
-
-
-def split_word(text: str) -> str:
-    """Return a word of `SPLIT_NAMES` if a text means one: ``Test_set``, ``hold-out`` and ``training data`` do.
-
-    Examples
-    --------
-    >>> split_word("Test_set"), split_word(" hold-out"), split_word("val1")
-    ('test', 'holdout', 'val1')
-    """
-    return re.sub(r"(?<=[a-z])(set|data|split)$", "", re.sub(r"[ _-]+", "", text.lower()))
-
-
-def refuse_two_tests(places: Mapping[str, str]) -> None:
-    """Raise where splits, given with where each stands, are called both ``eval`` and ``test``."""
-    tested = {split_word(text): text for text in places if SPLIT_NAMES.get(split_word(text)) == "test"}
-    either = next((text for word, text in tested.items() if word in EITHER), None)
-    if either is not None and not tested.keys() <= EITHER:
-        other = next(text for word, text in tested.items() if word not in EITHER)
-        raise DataError(
-            f"{places[either]}: a split is called '{either}', another '{other}' ({places[other]}); which is tested? "
-            "call the other one valid"
-        )
 
 
 def read_rows(rows: Rows) -> tuple[Rows, dict[str, str]]:
@@ -500,6 +372,8 @@ def read_row(row: Record, where: str) -> Record:
         raise DataError(f"{where}: 'end' {end:g} is not after 'start' {start:g}")
     if "split" in record:
         record["split"] = split_named(record["split"], where)
+    if isinstance(record.get("group"), str):
+        record["group"] = listed(record["group"])
     for side in ("fold", "group"):
         # Clips of "a" and of ["a", "b"] would be apart.
         if isinstance(record.get(side), (list, dict)):

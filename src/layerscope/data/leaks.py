@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from layerscope.targets.label_names import ABSENT
+from layerscope.targets.label_names import ABSENT, said_alike
 
 __all__ = [
     "Leak", "clips_beside_tested", "connected", "disputed_sounds", "find_leaks", "group_codes", "remark_on_groups",
@@ -21,6 +22,13 @@ __all__ = [
 
 #: What tables call those who are not known, beside `ABSENT`, in small letters.
 UNKNOWN = frozenset({"unknown", "various", "various artists", "anonymous", "-1"})
+#: What stands between several names.
+PARTED = re.compile(r"[;|/&+,]|\s(?:feat\.?|ft\.?|and)\s")
+#: What columns of groups are called elsewhere.
+PERSONS = frozenset({
+    "artist", "singer", "speaker", "player", "performer", "composer", "drummer", "musician", "band", "song", "album",
+    "recording",
+})  # fmt: skip
 #: What joins near-duplicates.
 ALIKE = "likeness"
 
@@ -73,8 +81,15 @@ def group_codes(clips: pd.DataFrame) -> NDArray[np.int64]:
     return connected(np.concatenate(edges, axis=1), nodes)[: len(clips)]
 
 
-def remark_on_groups(clips: pd.DataFrame) -> str:
-    """Return how many clips have no group where others have one, and which group may be none, or an empty text.
+def remark_on_groups(clips: pd.DataFrame, target: str = "") -> str:
+    """Return how many clips have no group where others have one, and which groups may be none or one, in words.
+
+    Parameters
+    ----------
+    clips : DataFrame
+        With ``group`` where known.
+    target : str
+        The columns that are asked for, which are no groups.
 
     Examples
     --------
@@ -91,7 +106,30 @@ def remark_on_groups(clips: pd.DataFrame) -> str:
     for name, count in groups.dropna().value_counts().items():
         if count > 1 and str(name).casefold() in ABSENT | UNKNOWN:
             words.append(f"{count} of {len(groups)} clips are of the group '{name}': if it is none, empty its cells")
-    return "; ".join(words)
+    # One artist in two spellings is on both sides of a split.
+    counts = groups.dropna().astype(str).value_counts().to_dict()
+    words += said_alike(counts, "groups taken as different")
+    several = [
+        name for name in counts if PARTED.search(name) and {part.strip() for part in PARTED.split(name)} & counts.keys()
+    ]
+    if several:
+        words.append(f"group '{several[0]}' looks like several, which are apart: write one, such as the first")
+    return "; ".join([*words, *remark_on_persons(clips, target)])
+
+
+def remark_on_persons(clips: pd.DataFrame, target: str) -> list[str]:
+    """Return that a column looks like groups where none is called so, or nothing."""
+    if "group" in clips:
+        return []
+    for column in clips:
+        words = re.sub(r"[\W_]?(id|name|uid)?s?$", "", str(column).casefold())
+        if (
+            words in PERSONS
+            and column not in target.split(",")
+            and 1 < clips[column].astype(str).nunique() < len(clips)
+        ):
+            return [f"no 'group': if clips of one '{column}' must not be on both sides, call that column 'group'"]
+    return []
 
 
 def connected(pairs: NDArray[np.int64], count: int) -> NDArray[np.int64]:

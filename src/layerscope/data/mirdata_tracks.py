@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from layerscope.data.label_tables import ASIDE, Record, is_split
+from layerscope.data.label_tables import ASIDE, Record
+from layerscope.data.usual_columns import is_split
 from layerscope.errors import DataError, UsageError, unknown
 
 __all__ = ["PREFIX", "mirdata_records"]

@@ -95,7 +95,8 @@ def read_text(path: Path) -> str:
     if encoding == "utf-8-sig" and b"\0" in content:
         raise DataError(f"{path}{fault_of_zeros(content)}")
     try:
-        return content.decode(encoding)
+        # Programs that write a mark before one that is there leave two.
+        return content.decode(encoding).lstrip("\ufeff")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
@@ -121,7 +122,7 @@ def column_name(name: Any) -> str:
     ('split', 'my label', '3')
     """
     text = unicodedata.normalize("NFC", " ".join(str(name).split()))
-    return UNDERSTOOD.get(text.casefold(), text)
+    return UNDERSTOOD.get(re.sub("[ -]", "_", text.casefold()), text)
 
 
 def unique_names(names: Sequence[Any], where: str) -> list[str]:
@@ -186,11 +187,22 @@ def numbered_rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, 
             yield number, fields
 
 
+#: Down to here a header is looked for, to say where it is.
+FIRST_ROWS = 10
+
+
 def fault_of_header(path: Path, text: str, separator: str) -> str:
     """Return what is wrong with a first row in which no column is called as paths are."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     if first.lstrip().startswith("#"):
         return f"no column 'path': it begins with a comment, {first[:80]}; take it out, so that the header comes first"
+    if first.lstrip().startswith("{"):
+        return "no column 'path': the file looks like JSON lines; call it .jsonl"
+    for number, fields in itertools.islice(numbered_rows(path, text, separator), 1, FIRST_ROWS):
+        if set(map(column_name, fields)) & set(PATH_NAMES):
+            return (
+                f"no column 'path' in its first row; the names of columns stand in row {number}: take out what is above"
+            )
     for parted, fields in (("|", first.split("|")), ("blanks", first.split()), (":", first.split(":"))):
         if len(fields) > 1 and set(map(column_name, fields)) & set(PATH_NAMES):
             noun = parted if parted.isalpha() else f"'{parted}'"
@@ -208,6 +220,7 @@ def fault_of_header(path: Path, text: str, separator: str) -> str:
 
 def table_rows(name: str, columns: list[str], lines: list[tuple[int, list[str]]], separator: str) -> Rows:
     """Return the rows below a header of unique names."""
+    refuse_other_separator(name, columns, lines)
     refuse_parted(name, lines)
     refuse_wide(name, columns, lines, separator)
     rows: Rows = {}
@@ -221,6 +234,18 @@ def table_rows(name: str, columns: list[str], lines: list[tuple[int, list[str]]]
             raise DataError(f"{where}: the header stands here again; two tables were joined: take it out")
         rows[where] = {column: cell for column, cell in cells.items() if cell.strip()}
     return rows
+
+
+def refuse_other_separator(name: str, columns: list[str], lines: list[tuple[int, list[str]]]) -> None:
+    """Raise where the header has several fields and each row but one, which holds another sign that parts fields."""
+    if len(columns) == 1 or any(len(fields) > 1 for _, fields in lines):
+        return
+    for sign, noun in ((";", "';'"), (",", "','"), ("\t", "tabs"), ("|", "'|'"), ("  ", "blanks")):
+        if lines and all(sign in fields[0] for _, fields in lines):
+            raise DataError(
+                f"{name} row {lines[0][0]}: one field, but the header names {len(columns)} ({', '.join(columns)}); the "
+                f"rows look parted by {noun}: part them as the header is"
+            )
 
 
 def refuse_parted(name: str, lines: list[tuple[int, list[str]]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,11 +16,15 @@ from torch import Tensor
 from layerscope.data.label_cells import Odd, settle_column, tidy_cell
 from layerscope.data.label_tables import fold_named, split_named
 from layerscope.data.leaks import connected
+from layerscope.data.table_files import unique_names
+from layerscope.data.usual_columns import is_split
 from layerscope.encoders.published_models import RANDOM
 from layerscope.errors import DataError, UsageError
 from layerscope.features.pooling import Pooling
 from layerscope.features.row_blocks import Rows
-from layerscope.targets import Labels, labels_of
+from layerscope.targets import Column, Labels, labels_of, most, recognise
+from layerscope.targets.cells import shown
+from layerscope.targets.values import MOST_ROUNDING
 
 __all__ = ["Features", "refuse_different"]
 
@@ -27,6 +32,10 @@ __all__ = ["Features", "refuse_different"]
 FEWEST_COLUMNS = 8
 #: Of how a column varies: float32 sums in another order differ by less, different sounds in all columns never.
 EQUAL = 1e-5
+#: What varies by less, beside its size, is constant but for rounding: of float32, and of float64.
+CONSTANT, DOUBLE = 1e-6, 1e-13
+#: What varies by less is taken for a constant by probes, however small it is.
+SMALLEST = 1e-12
 
 
 @dataclass(frozen=True)
@@ -132,6 +141,11 @@ class Features:
         >>> features.layers
         (0, 1, 2)
         """
+        tables = states if isinstance(states, (list, tuple)) else [states]
+        refuse_other_order(
+            **{f"states of layer {place}": table for place, table in enumerate(tables)},
+            labels=labels, splits=splits, folds=folds, groups=groups,
+        )  # fmt: skip
         read = read_labels(labels, kind)
         arrays = layer_arrays(states, len(read.values))
         count = len(arrays[0])
@@ -161,6 +175,7 @@ class Features:
             bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
             if len(bad):
                 raise DataError(f"states of clip {bad[0]}, layer {number} are not finite")
+            refuse_vanishing(array, number)
         # As objects, since pandas would make NaN of None.
         clips = pd.DataFrame({"clip": [str(row) for row in range(count)], **columns}, dtype=object)
         copies = copied_rows(arrays)
@@ -237,7 +252,7 @@ def layer_numbers(layers: Sequence[Any]) -> tuple[int, ...]:
     DataError
         If one is no whole number or below 0, or stands twice.
     """
-    numbers = list(layers)
+    numbers = items_of("layers", layers)
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
             raise DataError(f"layers are whole numbers, not {number!r}")
@@ -257,7 +272,7 @@ def copied_rows(arrays: Sequence[NDArray[np.float32]]) -> list[str] | None:
     means = [array.mean(axis=0, dtype=np.float64) for array in arrays]
     deviations = [array.std(axis=0, dtype=np.float64) for array in arrays]
     # What varies less is constant but for rounding.
-    varying = sum(int((dev > 1e-6 * np.abs(mean)).sum()) for dev, mean in zip(deviations, means, strict=True))
+    varying = sum(int((dev > CONSTANT * np.abs(mean)).sum()) for dev, mean in zip(deviations, means, strict=True))
     if varying < FEWEST_COLUMNS:
         return None
     # Rounding grows with the values, and not with how they vary.
@@ -334,12 +349,18 @@ def read_labels(labels: Any, kind: str | None = None) -> Labels:
             raise DataError(
                 f"the label of clip {row} cannot be used: {reason}; leave the clip out of states and labels"
             )
+    # What is asked of a column in a table is asked here.
+    recognised = recognise(Column("labels", settled), kind)
+    if recognised.faults and not recognised.kind.over_time:
+        row, reason = next(iter(recognised.faults.items()))
+        raise DataError(f"the label of clip {row} cannot be used: {reason}; leave the clip out of states and labels")
     return labels_of(settled, kind)
 
 
 def frame_labels(frame: pd.DataFrame) -> Labels:
     """Return the labels of a frame with a column a tag, of 0 and 1, or a dimension, called by its columns."""
     names = [str(name) for name in frame.columns]
+    unique_names(names, "labels")
     if frame.isna().any(axis=None):
         row = int(np.flatnonzero(frame.isna().any(axis=1).to_numpy())[0])
         raise DataError(
@@ -354,15 +375,50 @@ def frame_labels(frame: pd.DataFrame) -> Labels:
 
 def side_column(name: str, values: Any) -> list[str | None]:
     """Return the splits, folds or groups of clips as names, groups None where unknown."""
-    cells = [tidy_cell(value, f"{name} of clip {row}") for row, value in enumerate(values)]
+    cells = [tidy_cell(value, f"{name} of clip {row}") for row, value in enumerate(items_of(f"{name}s", values))]
+    several = next((row for row, cell in enumerate(cells) if isinstance(cell, (list, dict))), None)
+    if several is not None:
+        # Clips of "a" and of ["a", "b"] would be apart.
+        raise DataError(f"clip {several}: '{name}' {shown(cells[several])} is no one name; write one")
     if name == "group":
         return [None if cell is None else fold_named(cell) if isinstance(cell, float) else str(cell) for cell in cells]
     missing = next((row for row, cell in enumerate(cells) if cell is None), None)
     if missing is not None:
         raise DataError(f"clip {missing} has no '{name}', others do")
+    if name == "fold" and most(map(is_split, cells)):
+        raise DataError(f"folds are words for splits, such as '{cells[0]}'; give them as splits")
     if name == "fold":
         return [fold_named(cell) for cell in cells]
     return [split_named(cell, f"clip {row}") for row, cell in enumerate(cells)]
+
+
+def items_of(name: str, values: Any) -> list[Any]:
+    """Return the items of a sequence or an array, one a clip or layer.
+
+    Raises
+    ------
+    DataError
+        If it has none.
+    """
+    if isinstance(values, (Tensor, np.ndarray, pd.DataFrame)):
+        array = plain_array(values, name)
+        # One column is one name a clip, and not a list for each.
+        values = array.ravel() if array.ndim == 2 and array.shape[1] == 1 else array
+    try:
+        return list(values)
+    except TypeError as error:
+        raise DataError(f"{name} are {shown(values)}; give a sequence of them") from error
+
+
+def refuse_other_order(**given: Any) -> None:
+    """Raise where two things of pandas have one index in two orders: rows are taken as they stand."""
+    indices = {name: values.index for name, values in given.items() if isinstance(values, (pd.DataFrame, pd.Series))}
+    for (name, index), (other, reference) in itertools.combinations(indices.items(), 2):
+        if not index.equals(reference) and set(index) == set(reference):
+            raise DataError(
+                f"{other} and {name} have the same index in another order, and rows are taken as they stand; sort both "
+                "by it (sort_index)"
+            )
 
 
 def plain_array(values: Any, name: str) -> NDArray[Any]:
@@ -385,8 +441,8 @@ def plain_array(values: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def state_array(values: Any) -> NDArray[np.float32]:
-    """Return states as float32."""
+def state_array(values: Any) -> NDArray[Any]:
+    """Return states as real numbers, of the precision in which they are."""
     if isinstance(values, (list, tuple)) and values and isinstance(values[0], Tensor):
         values = [plain_array(value, "states") for value in values]
     array = plain_array(values, "states")
@@ -395,9 +451,41 @@ def state_array(values: Any) -> NDArray[np.float32]:
         raise DataError(
             f"states are of type {found}; expected real numbers: one array (clip, layer, dim), or a list of one a layer"
         )
+    return array
+
+
+def single_precision(states: NDArray[Any]) -> NDArray[np.float32]:
+    """Return states, (clip, width), as float32; columns that it would flatten as differences from their mean.
+
+    To every probe a column and its differences are one, since states are standardised before they train.
+
+    Examples
+    --------
+    >>> single_precision(np.array([[0.5, 1e6 + 1e-3], [1.5, 1e6 - 1e-3]])).tolist()
+    [[0.5, 0.0010000000474974513], [1.5, -0.0010000000474974513]]
+    """
     # What float32 cannot hold becomes infinite, and is refused as such by its clip.
-    with np.errstate(over="ignore"):
-        return np.asarray(array, dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        single = np.ascontiguousarray(states, dtype=np.float32)
+        if np.can_cast(states.dtype, np.float32) or not np.isfinite(single).all():
+            return single
+        exact = states.astype(np.float64)
+        mean, varies = exact.mean(axis=0), exact.std(axis=0)
+        flat = (np.abs(exact - single).max(axis=0) > MOST_ROUNDING * varies) & (varies > DOUBLE * np.abs(mean))
+    if flat.any():
+        single[:, flat] = (exact - mean)[:, flat]
+    return single
+
+
+def refuse_vanishing(states: NDArray[np.float32], layer: int) -> None:
+    """Raise where all that varies in a layer is so small that probes take it for rounding."""
+    deviations, means = states.std(axis=0, dtype=np.float64), states.mean(axis=0, dtype=np.float64)
+    varying = deviations > CONSTANT * np.abs(means)
+    if varying.any() and deviations.max() <= SMALLEST:
+        raise DataError(
+            f"states of layer {layer} vary by {deviations.max():.3g} at most, which is too little for single "
+            "precision; multiply them by a constant"
+        )
 
 
 def layer_arrays(states: ArrayLike | Sequence[ArrayLike], clips: int) -> list[NDArray[np.float32]]:
@@ -413,18 +501,17 @@ def layer_arrays(states: ArrayLike | Sequence[ArrayLike], clips: int) -> list[ND
     # A list of clips, each (layer, dim), has another length than its arrays; one of unequal shapes can be layers alone.
     if by_layer or len(shapes) > 1:
         assert isinstance(states, list)
-        arrays = [np.ascontiguousarray(layer) for layer in states]
-        found = [array.shape for array in arrays]
+        found = [layer.shape for layer in states]
         if any(len(shape) != 2 or shape[0] != found[0][0] for shape in found):
             raise DataError(
                 f"states have shapes {sorted(set(found))}; expected (clip, width) for each layer, of the same clips"
             )
-        return without_empty(arrays)
+        return without_empty(list(map(single_precision, states)))
     array = state_array(states)
     if array.ndim != 3:
         raise DataError(f"states have shape {array.shape}; expected (clip, layer, dim)")
     # Copied apart, so that reading one layer does not stride over all the others.
-    return without_empty([np.ascontiguousarray(array[:, position]) for position in range(array.shape[1])])
+    return without_empty([single_precision(array[:, position]) for position in range(array.shape[1])])
 
 
 def without_empty(arrays: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:

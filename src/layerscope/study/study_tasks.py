@@ -78,7 +78,7 @@ class StudyTask:
         """Return what its cells are and how many, who has no group, and what column is not used, in words."""
         unused = "column 'fold' is not used: 'split' decides" if {"split", "fold"} <= {*self.dataset.clips} else ""
         evidence = self.dataset.evidence.get(self.target, "")
-        return "; ".join(filter(None, (evidence, remark_on_groups(self.dataset.clips), unused)))
+        return "; ".join(filter(None, (evidence, remark_on_groups(self.dataset.clips, self.target), unused)))
 
     @property
     def shared(self) -> str:

@@ -35,6 +35,9 @@ class Column:
         How long clips are; NaN, or nothing at all, where that is not known.
     cut : sequence of bool
         Whether the file goes on after the clip, and the annotation with it; nothing where that is not known.
+    named : bool
+        Whether each cell is the name of one class, whatever characters it holds: where it is that of a folder, or the
+        user says so.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Column:
     starts: Sequence[float] = ()
     seconds: Sequence[float] = ()
     cut: Sequence[bool] = ()
+    named: bool = False
 
     def take(self, rows: Sequence[int]) -> Column:
         """Return some rows."""
@@ -53,7 +57,7 @@ class Column:
 
         parts = (self.cells, self.clips, self.starts, self.seconds, self.cut)
         cells, clips, starts, seconds, cut = map(taken, parts)
-        return Column(self.name, cells, clips, starts, seconds, cut)
+        return Column(self.name, cells, clips, starts, seconds, cut, self.named)
 
 
 def is_number(item: Any) -> bool:

@@ -114,6 +114,10 @@ SECTIONS = ("segment", "section", "structure")
 AMBIGUOUS = frozenset("ABCDEFGHNX")
 
 
+#: A note with a hyphen behind, which lead sheets write for minor and music21 for a flat, and one that cannot be minor.
+HYPHEN, NO_MINOR = re.compile(r"[A-G]-|.*/[A-G]-"), re.compile(r"[A-G]-m(?![a-z])")
+
+
 def in_english(label: str, notation: Notation) -> str:
     """Return a chord of some notation with English letters, ``X`` where its note may be either of two.
 
@@ -128,11 +132,26 @@ def in_english(label: str, notation: Notation) -> str:
     return UNKNOWN if is_chord(label) else label
 
 
+def labels_in_english(labels: Sequence[str]) -> tuple[dict[str, str], str]:
+    """Return the labels of a column in English letters, empty where that may be either of two, and how notes are read.
+
+    Examples
+    --------
+    >>> labels_in_english(["B-", "E-m", "C"])
+    ({'B-': '', 'E-m': '', 'C': 'C'}, "'-' is minor or, as in 'E-m', a flat")
+    """
+    notation = notation_of(labels, is_chord)
+    english = {label: in_english(label, notation) for label in dict.fromkeys(labels)}
+    flat = next(filter(NO_MINOR.match, english), None)
+    if flat is None:
+        return english, notation.words
+    english |= dict.fromkeys(filter(HYPHEN.match, english), "")
+    return english, "; ".join(filter(None, [notation.words, f"'-' is minor or, as in '{shown(flat)}', a flat"]))
+
+
 def column_in_english(column: Column) -> Column:
     """Return a column whose chords have English letters; cells that hold no spans stay as they are."""
-    labels = list(labels_of_column(column))
-    notation = notation_of(labels, is_chord)
-    english = {label: in_english(label, notation) for label in set(labels)}
+    english = labels_in_english(list(labels_of_column(column)))[0]
     cells = [
         [[*entry[:2], english[str(entry[2])]] for entry in map(as_span, cell)]
         if is_list(cell) and len(span_labels(cell)) == len(cell) > 0
@@ -232,9 +251,9 @@ class Chords(KindOfSpans):
     def remark(self, column: Column) -> str:
         """Return how notes are read, where that is not as in English, and which labels are no chords."""
         counts = Counter(labels_of_column(column))
-        notation = notation_of(counts.elements(), is_chord)
-        odd = {label: count for label, count in counts.items() if not is_chord(in_english(label, notation))}
-        words = [notation.words] if notation.words else []
+        english, notation = labels_in_english(list(counts.elements()))
+        odd = {label: count for label, count in counts.items() if not is_chord(english[label])}
+        words = [notation] if notation else []
         if odd:
             words.append(f"{sum(odd.values())} of {counts.total()} labels are no chords and not scored: {counted(odd)}")
         return "; ".join(words)

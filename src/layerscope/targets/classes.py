@@ -148,7 +148,7 @@ class Classes(Kind):
 
     def faults(self, column: Column) -> dict[int, str]:
         """Return which cells are no names, or several among cells of one."""
-        several = several_names(column.cells)
+        several = set() if column.named else several_names(column.cells)
         few = sum(cell in several for cell in column.cells if isinstance(cell, str)) <= FEW_SEVERAL * len(column.cells)
         return {
             row: f"'{shown(cell)}' is {what_else(cell)}; a class is one name"

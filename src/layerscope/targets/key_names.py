@@ -17,16 +17,18 @@ __all__ = ["KEY_NAMES", "fault_of", "is_key", "is_nearly", "key_name", "spelled_
 KEY_NAMES = tuple(f"{name} {mode}" for mode in ("major", "minor") for name in PITCH_CLASSES)
 #: Upper and lower case tell "M" from "m".
 MODES = {
-    "M": "major", "m": "minor", "major": "major", "maj": "major", "minor": "minor", "min": "minor",
+    "M": "major", "m": "minor", "major": "major", "maj": "major", "minor": "minor", "min": "minor", "mi": "minor",
     "dur": "major", "majeur": "major", "maggiore": "major", "mayor": "major", "maior": "major",
     "moll": "minor", "mol": "minor", "mineur": "minor", "minore": "minor", "menor": "minor",
 }  # fmt: skip
 #: Beside these words B is B flat.
 GERMAN_MODES = ("dur", "moll", "mol")
+#: As music21 writes flats; "B-major" has a hyphen between.
+HYPHEN_FLAT = re.compile(r"^([A-Ga-g])- (?=[A-Za-z])")
 SIGNS = {"": 0, "#": 1, "##": 2, "sharp": 1, "b": -1, "bb": -2, "flat": -1}
 #: A letter or the number of a pitch class from C, signs, and the mode.
 SPELLING = re.compile(
-    r"(?P<tonic>[A-Ga-g]|1[01]|\d)(?P<signs>##?|bb?|[ -]?(?i:sharp|flat)|)(?:[ :_-]*(?P<mode>[A-Za-z]+)\.?)?"
+    r"(?P<tonic>[A-Ga-g]|1[01]|\d)(?P<signs>##?|bb?|[ _-]?(?i:sharp|flat)|)(?:[ :_-]*(?P<mode>[A-Za-z]+)\.?)?"
 )
 #: A step around the wheel is a fifth up; before or behind it may stand the same key by another name.
 WHEEL = r"0?(?P<step>1[0-2]|[1-9])(?P<letter>[ABDM])"
@@ -67,8 +69,8 @@ def key_name(text: str, notation: Notation | None = None) -> str:
     --------
     >>> key_name("F# major"), key_name("Gb:maj"), key_name("ebm"), key_name("A-flat Minor"), key_name("a")
     ('Gb major', 'Gb major', 'Eb minor', 'Ab minor', 'A minor')
-    >>> key_name("h-moll"), key_name("Si bémol majeur"), key_name("C#/Db minor")
-    ('B minor', 'Bb major', 'Db minor')
+    >>> key_name("h-moll"), key_name("Si bémol majeur"), key_name("C#/Db minor"), key_name("B- major")
+    ('B minor', 'Bb major', 'Db minor', 'Bb major')
     """
     plain = plain_signs(text)
     parts = [part.strip() for part in plain.split("/")]
@@ -84,6 +86,7 @@ def key_name(text: str, notation: Notation | None = None) -> str:
 
 def one_key(plain: str, notation: Notation | None) -> str | None:
     """Return the key that a text of plain signs names, or None."""
+    plain = HYPHEN_FLAT.sub(r"\1b ", plain)
     if plain.lower().endswith(GERMAN_MODES):
         notation = Notation(b="Bb")
     # Of solfège the case says nothing, so that it needs a mode.
@@ -93,7 +96,7 @@ def one_key(plain: str, notation: Notation | None) -> str | None:
         if spelling and mode and (case or spelling["mode"]):
             tonic = spelling["tonic"].upper()
             semitone = int(tonic) if tonic.isdigit() else SEMITONES[tonic]
-            return f"{PITCH_CLASSES[(semitone + SIGNS[spelling['signs'].strip(' -').lower()]) % 12]} {mode}"
+            return f"{PITCH_CLASSES[(semitone + SIGNS[spelling['signs'].strip(' _-').lower()]) % 12]} {mode}"
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from layerscope.errors import DataError
 from layerscope.targets.cells import Column, counted, is_list, is_name, is_numbers, most, shown
@@ -32,6 +32,8 @@ def kind_of(column: Column) -> Kind:
     >>> kind_of(Column("harmony", [[[0.0, 1.5, "C:maj"]], [[0.0, 2.0, "N"]], "?"])).name
     'chords'
     """
+    if column.named:
+        return kind_named("classes")
     for kind in reversed(kinds().values()):
         if kind.recognises(column):
             return kind
@@ -45,6 +47,8 @@ def kind_of(column: Column) -> Kind:
 
 def doubt_of(column: Column, chosen: Kind) -> str:
     """Return why a kind that cells were recognised as is to be said by the user, or an empty text."""
+    if column.named:
+        return ""
     others = (kind.missed(column) for kind in reversed(kinds().values()) if kind is not chosen)
     return told_otherwise(column, chosen) or chosen.doubt(column) or next(filter(None, others), "")
 
@@ -129,6 +133,8 @@ def recognise(column: Column, kind: str | None = None) -> Recognised:
     if faults:
         evidence += f"; {len(faults)} set aside: {counted(Counter(odd_name(column, row) for row in faults))}"
     remark = chosen.remark(column.take([row for row in range(count) if row not in faults]))
+    if column.named and not kind and (other := looks_like(replace(column, named=False), chosen)):
+        remark = f"{remark and f'{remark}; '}they are names of folders{other}"
     return Recognised(chosen, faults, f"{evidence}; {remark}" if remark else evidence)
 
 

@@ -6,8 +6,9 @@ of one label in a row are not told apart. Hit rates of boundaries are mir_eval's
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import mir_eval
 import numpy as np
@@ -17,11 +18,13 @@ from scipy.signal import find_peaks
 from scipy.special import softmax
 
 from layerscope.targets.calibration import Calibration
+from layerscope.targets.cells import Column
 from layerscope.targets.changed_sound import refuse_change
 from layerscope.targets.kind import Labels
+from layerscope.targets.label_names import remark_on_names
 from layerscope.targets.metric import Metric
 from layerscope.targets.over_time import Scored, Scores
-from layerscope.targets.spans import FRAME_ACCURACY, KindOfSpans, Spans
+from layerscope.targets.spans import FRAME_ACCURACY, KindOfSpans, Spans, span_labels
 
 __all__ = ["Segments", "boundary_f", "section_spans"]
 
@@ -105,6 +108,10 @@ class Segments(KindOfSpans):
         # Names alone tell nothing: sections are called A, B and C.
         refuse_change(column, (), semitones, tempo=1.0)
         return super().changed(labels, column, semitones, tempo)
+
+    def remark(self, column: Column) -> str:
+        """Return which labels of sections may be one, or none."""
+        return remark_on_names(Counter(chain.from_iterable(map(span_labels, column.cells))))
 
     def names_of(self, tracks: Sequence[Spans]) -> tuple[str, ...]:
         """Return the labels that occur."""

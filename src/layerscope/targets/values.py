@@ -72,7 +72,7 @@ MOST_ROUNDING = 1e-3
 
 
 #: What is written for a number that is not known.
-NOTHING = (-1.0, -9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0, 99999.0)
+NOTHING = (0.0, -1.0, -9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0, 99999.0)
 
 
 def numbers_of(cell: Any) -> list[float]:
@@ -161,7 +161,9 @@ class Values(Kind):
         apart = []
         for value in NOTHING:
             others = counts.keys() - {value}
-            lone = value < 0 <= min(others, default=-1) or value > 10 * max(others, default=math.inf)
+            lowest, highest = min(others, default=-1.0), max(others, default=math.inf)
+            # 0 lies apart from tempi, and not from ratings.
+            lone = value < 0 <= lowest or value > 10 * highest or (value == 0 and lowest > highest - lowest)
             apart += [value] if lone and counts[value] > 1 else []
         words = [f"{value:g} in {counts[value]} of {len(numbers)} numbers may stand for nothing" for value in apart]
         return f"{'; '.join(words)}: if so, empty these cells" if words else ""
