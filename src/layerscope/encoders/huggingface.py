@@ -237,7 +237,8 @@ def build_waveform_model(directory: Path, *, weights: bool = True) -> WaveformMo
     if not LOWEST_RATE <= preprocessor["sampling_rate"] <= HIGHEST_RATE:
         raise ModelError(f"{preprocessor_path}: 'sampling_rate' = {preprocessor['sampling_rate']} Hz is none of music")
     network = build_network(path, config_class, model_class, config)
-    strides = list(network.config.conv_stride)
+    sizes: Any = network.config
+    strides = list(sizes.conv_stride)
     if min(strides) < 1:
         raise ModelError(f"{path}: 'conv_stride' = {strides}: expected whole numbers above 0")
     if weights:
