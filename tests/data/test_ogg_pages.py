@@ -1,8 +1,11 @@
+import struct
+
 import numpy as np
 import pytest
 from benchmarks.hostile.made_audio import encoded, music
 
 from layerscope.data.audio import load, measure
+from layerscope.data.ogg_pages import FIXED, checksum
 from layerscope.errors import AudioError
 
 RATE = 48_000
@@ -48,3 +51,41 @@ def test_a_page_that_is_missing_or_cut_is_noticed(tmp_path):
         path.write_bytes(content)
         with pytest.raises(AudioError, match=reason):
             measure(path)
+
+
+def page_of(flags, serial, number, body, position=0):
+    head = b"OggS\0" + struct.pack("<BqIIIB", flags, position, serial, number, 0, 1) + bytes([len(body)]) + body
+    return summed(head)
+
+
+def summed(page):
+    return page[:22] + checksum(page[:22] + bytes(4) + page[26:]).to_bytes(4, "little") + page[26:]
+
+
+def test_a_skeleton_or_a_picture_beside_the_sound_is_passed(tmp_path):
+    path, parts = tmp_path / "a.ogg", pages(VORBIS)
+    path.write_bytes(VORBIS)
+    alone = load(path, RATE)
+    for head in (b"fishead\0\3\0\0\0" + bytes(52), b"\x80theora" + bytes(40)):
+        path.write_bytes(page_of(2, 99, 0, head) + parts[0] + page_of(4, 99, 1, b"") + b"".join(parts[1:]))
+        np.testing.assert_array_equal(load(path, RATE), alone)
+        assert measure(path) == (2.0, RATE)
+
+
+def test_two_sounds_side_by_side_are_refused_since_one_would_be_lost(tmp_path):
+    path, parts = tmp_path / "a.ogg", pages(VORBIS)
+    others = [summed(part[:14] + b"\1\2\3\4" + part[18:]) for part in parts]
+    for beside in (others, pages(OPUS)):
+        path.write_bytes(parts[0] + beside[0] + b"".join(parts[1:]) + b"".join(beside[1:]))
+        with pytest.raises(AudioError, match="holds 2 sounds side by side"):
+            measure(path)
+
+
+def test_an_opus_that_does_not_say_its_sources_rate_keeps_all_of_its_sound(tmp_path):
+    path, parts = tmp_path / "a.opus", pages(OPUS)
+    path.write_bytes(OPUS)
+    said = load(path, RATE)
+    place = FIXED + parts[0][FIXED - 1] + 12
+    path.write_bytes(summed(parts[0][:place] + bytes(4) + parts[0][place + 4 :]) + b"".join(parts[1:]))
+    assert measure(path) == (2.0, RATE)
+    np.testing.assert_array_equal(load(path, RATE), said)

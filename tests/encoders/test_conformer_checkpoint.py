@@ -227,3 +227,9 @@ def test_a_transformers_configuration_without_a_key_is_refused_by_name(golden, t
     (copy / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match="missing"):
         load_encoder(copy)
+
+
+def test_a_depth_that_the_tensors_cannot_fill_is_refused_before_it_is_built(muq):
+    rewrite_config(muq, encoder_depth=10**9)
+    with pytest.raises(ModelError, match=r"'encoder_depth' = 1,000,000,000 blocks, where .* holds 219 tensors"):
+        load_encoder(muq)

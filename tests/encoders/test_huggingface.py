@@ -183,6 +183,7 @@ def test_an_adapter_after_the_encoder_is_left_off(family, tmp_path, waveforms):
         ({"hidden_size": -4}, "negative dimension"),
         ({"num_attention_heads": 5}, "divisible by num_heads"),
         ({"conv_stride": [5]}, "makes no model of it"),
+        ({"conv_stride": [0, 0, 0]}, "expected whole numbers above 0|makes no model of it"),
         ({"hidden_act": "nope"}, "makes no model of it"),
         ({"conv_kernel": None}, "makes no model of it"),
         ({"num_hidden_layers": 10**9}, "a model has 1–1000 blocks"),

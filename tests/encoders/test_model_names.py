@@ -41,3 +41,8 @@ def test_a_name_that_is_almost_one_is_answered_by_what_to_write(name, words, tmp
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=words):
         load_encoder(name)
+
+
+def test_a_name_longer_than_a_file_may_have_is_no_model():
+    with pytest.raises(UsageError, match="no name of a file or a model"):
+        load_encoder("a" * 5000)

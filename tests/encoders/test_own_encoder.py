@@ -221,3 +221,42 @@ def test_what_a_factory_gives_in_place_of_an_encoder_is_said_without_a_warning(s
 def test_a_file_in_place_of_a_module_is_answered_by_the_module():
     with pytest.raises(ModelError, match="write my_encoder:make"):
         load_encoder("my_encoder.py:make")
+
+
+class Wanting(Encoder):
+    """Gives states that cannot be taken, as its `change` makes them."""
+
+    name, sample_rate, frame_rate, layers, dim, fingerprint = "wanting", 8000, 10.0, (0,), 1, "wanting-1"
+
+    def __init__(self, change):
+        self.change = change
+
+    def encode(self, waveforms):
+        return self.change(waveforms.unfold(1, 800, 800).square().mean(dim=2)[:, None, :, None])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda states: states * float("nan"), "states of noise are not finite"),
+        (lambda states: states.to("meta"), r"encode returned a tensor without numbers \(meta\)"),
+        (lambda states: states.to_sparse(), "encode returned a tensor of layout torch.sparse_coo"),
+        (lambda states: states.numpy(), "encode returned ndarray; return a float32 tensor"),
+    ],
+)
+def test_states_that_cannot_be_taken_are_called_what_they_are(change, reason):
+    with pytest.raises(ModelError, match=reason):
+        verify(Wanting(change), "mine:factory")
+
+
+def test_gradients_bring_no_note_of_a_library(recwarn):
+    verify(Wanting(lambda states: states.clone().requires_grad_() * 1.0), "mine:factory")
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "a\x1b[31m", "a\ud800"])
+def test_a_name_that_no_table_shows_is_refused(name):
+    encoder = Wanting(lambda states: states)
+    encoder.name = name
+    with pytest.raises(ModelError, match=r"'name' is .*; set it to a name on one line"):
+        verify(encoder, "mine:factory")

@@ -1,6 +1,7 @@
 """Weights as people have them: in shards, under a wrapper's prefix, as a pointer, as an adapter alone."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from test_huggingface import write_model
 
 from layerscope.encoders import load_encoder
-from layerscope.encoders.state_dicts import read_tensors, setting
+from layerscope.encoders.state_dicts import load_strictly, read_tensors, setting
 from layerscope.errors import ModelError
 
 WAVEFORM = 0.1 * torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))
@@ -215,3 +216,35 @@ def test_a_directory_around_a_model_is_answered_by_that_of_the_model(hubert, tmp
     hubert.rename(place)
     with pytest.raises(ModelError, match=f"holds no model itself; the one in it is {place}"):
         load_encoder(tmp_path / "around")
+
+
+def test_a_number_that_the_models_precision_lacks_is_no_weight(hubert):
+    path = hubert / "model.safetensors"
+    tensors = {name: value.double() for name, value in load_file(path).items()}
+    name = next(name for name in tensors if name.endswith("final_layer_norm.weight"))
+    save_file({**tensors, name: tensors[name] * 1e60}, path)
+    with pytest.raises(ModelError, match=r"final_layer_norm\.weight' holds non-finite values"):
+        load_encoder(hubert)
+
+
+def test_weights_that_are_a_pipe_are_not_waited_for(hubert):
+    (hubert / "model.safetensors").unlink()
+    os.mkfifo(hubert / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"not a regular file|neither model"):
+        load_encoder(hubert)
+    with pytest.raises(ModelError, match="not a regular file"):
+        read_tensors(hubert / "pytorch_model.bin")
+
+
+def test_an_index_that_names_a_shard_without_a_name_is_refused(hubert):
+    index = shard(hubert)
+    index.write_text(json.dumps({"weight_map": {"a": ""}}))
+    with pytest.raises(ModelError, match="names a shard ''"):
+        load_encoder(hubert)
+
+
+def test_a_tensor_of_eight_bits_is_named_wherever_it_stands(tmp_path):
+    model = torch.nn.Linear(2, 2)
+    tensors = {**model.state_dict(), "head": torch.ones(2).to(torch.float8_e4m3fn)}
+    with pytest.raises(ModelError, match="'head' is of float8_e4m3fn: quantised"):
+        load_strictly(model, tensors, tmp_path, unused={"head": (2,)})

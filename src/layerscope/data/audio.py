@@ -171,10 +171,20 @@ def load(path: Path, sample_rate: int, start: float = 0.0, end: float | None = N
         runs: list[Samples] = []
         # Neighbours of one rate are resampled together, so that no seam is heard.
         for rate, members in itertools.groupby(decoded_span(parts, start, end), key=lambda stretch: stretch[0]):
-            samples = joined([block for _, stretch in members for block in stretch])
-            # At soxr's default quality, HQ, which the description of a store names.
-            runs.append(samples if rate == sample_rate else soxr.resample(samples, rate, sample_rate))
+            runs += resampled(itertools.chain.from_iterable(blocks for _, blocks in members), rate, sample_rate)
     return joined(runs)
+
+
+def resampled(blocks: Iterator[Samples], rate: int, wanted: int) -> Iterator[Samples]:
+    """Yield samples, block by block, at another rate: a long file is never in memory at its own."""
+    if rate == wanted:
+        yield from blocks
+        return
+    # At soxr's default quality, HQ, which the description of a store names; samples are those of it at once.
+    stream = soxr.ResampleStream(rate, wanted, 1, dtype="float32")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.empty(0, np.float32), last=True)
 
 
 def joined(stretches: Sequence[Samples]) -> Samples:
@@ -182,7 +192,7 @@ def joined(stretches: Sequence[Samples]) -> Samples:
     return stretches[0] if len(stretches) == 1 else np.concatenate(stretches)
 
 
-def decoded_span(parts: Sequence[Part], start: float, end: float) -> Iterator[tuple[int, list[Samples]]]:
+def decoded_span(parts: Sequence[Part], start: float, end: float) -> Iterator[tuple[int, Iterator[Samples]]]:
     """Yield the rate and the mono samples, block by block, of each part that a span in seconds touches."""
     begin = 0.0
     for part in parts:
@@ -192,9 +202,9 @@ def decoded_span(parts: Sequence[Part], start: float, end: float) -> Iterator[tu
             yield part.rate, decode_mono(part, first, last - first)
 
 
-def decode_mono(part: Part, first: int, count: int) -> list[Samples]:
-    """Return a span of a part in blocks, the channels of each averaged."""
-    blocks, mixed_power, channel_power = [], 0.0, 0.0
+def decode_mono(part: Part, first: int, count: int) -> Iterator[Samples]:
+    """Yield a span of a part in blocks, the channels of each averaged."""
+    there, mixed_power, channel_power = 0, 0.0, 0.0
     for block in part.blocks(first, count):
         squares = power(block)
         # No value exceeds the root of all squares; half of them, because float32 rounds the sum. NaN is not less.
@@ -203,14 +213,13 @@ def decode_mono(part: Part, first: int, count: int) -> list[Samples]:
         channel_power += squares / block.shape[1]
         mono = mixed(block)
         mixed_power += power(mono)
-        blocks.append(mono)
-    there = sum(map(len, blocks))
+        there += len(mono)
+        yield mono
     if there < count:
         raise AudioError(f"damaged: {there / part.rate:.2f} s could be decoded of {count / part.rate:.2f} s promised")
     # Silence passes: 0 is not below 0.
     if mixed_power < CANCELLED**2 * channel_power:
         raise AudioError("its channels cancel when mixed to mono (opposite phase); keep one of them")
-    return blocks
 
 
 def mixed(block: Samples) -> Samples:

@@ -69,7 +69,7 @@ def peek(file: BinaryIO | View, position: int, count: int) -> bytes:
     return file.read(count)
 
 
-def tag_length(file: BinaryIO, position: int) -> int:
+def tag_length(file: BinaryIO | View, position: int) -> int:
     """Return how long the tag is that begins at a position: ID3, APE or Lyrics3; 0 where there is none."""
     head = peek(file, position, 32)
     if head[:3] == b"ID3" and len(head) >= 10:
@@ -88,14 +88,14 @@ def tag_length(file: BinaryIO, position: int) -> int:
     return 0
 
 
-def past_tags(file: BinaryIO, position: int) -> int:
+def past_tags(file: BinaryIO | View, position: int) -> int:
     """Return where tags, and the zeros that pad them, end that begin at a position."""
     while length := tag_length(file, position) or zeros(file, position):
         position += length
     return position
 
 
-def zeros(file: BinaryIO, position: int) -> int:
+def zeros(file: BinaryIO | View, position: int) -> int:
     """Return how many zeros follow a position, a block of them at most."""
     block = peek(file, position, BLOCK if peek(file, position, 1) == b"\0" else 0)
     return len(block) - len(block.lstrip(b"\0"))

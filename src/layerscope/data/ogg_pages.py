@@ -11,11 +11,16 @@ from typing import BinaryIO
 from layerscope.data.file_views import past_tags, peek
 from layerscope.errors import AudioError
 
-__all__ = ["ogg_body", "ogg_links"]
+__all__ = ["ogg_body", "ogg_links", "ogg_sound"]
 
 #: Bytes before a page's table of lengths.
 FIXED = 27
 CONTINUED, FIRST, LAST = 1, 2, 4
+#: How streams of sound begin; others, such as a Skeleton or a picture, lie beside one.
+SOUNDS = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ", b"PCM     ")
+#: Where an Opus says of what rate its source was, and what libsndfile is to read where it does not say: at 0 it would
+#: decode at 8 kHz, and lose most of the sound.
+SOURCE_RATE, FULL_RATE = slice(12, 16), (48_000).to_bytes(4, "little")
 #: Every byte with its bits the other way round.
 MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -57,6 +62,50 @@ def ogg_body(file: BinaryIO, first: int, last: int) -> bytes:
         bodies.append(page[FIXED + page[FIXED - 1] :])
         position += len(page)
     return b"".join(bodies)
+
+
+def ogg_sound(file: BinaryIO, first: int, last: int) -> bytes | None:
+    """Return the pages of a link's sound where it must be given apart from others, or changed; else None.
+
+    Raises
+    ------
+    AudioError
+        If there are several sounds side by side.
+    """
+    heads, position = [], first
+    while position < last and (page := read_page(file, position))[5] & FIRST:
+        heads.append((page[14:18], page[FIXED + page[FIXED - 1] :]))
+        position += len(page)
+    sounds = [(serial, body) for serial, body in heads if body.startswith(SOUNDS)]
+    if len(sounds) > 1:
+        raise AudioError(f"holds {len(sounds)} sounds side by side, of which one would be read; keep one")
+    if not sounds or (len(heads) == 1 and not is_rateless(sounds[0][1])):
+        return None
+    serial, body = sounds[0]
+    pages, position = [], first
+    while position < last:
+        page = read_page(file, position)
+        position += len(page)
+        if page[14:18] == serial:
+            pages.append(page)
+    if is_rateless(body):
+        pages[0] = with_full_rate(pages[0])
+    return b"".join(pages)
+
+
+def is_rateless(body: bytes) -> bool:
+    """Return whether the head of a stream is that of an Opus that does not say its source's rate."""
+    return body.startswith(b"OpusHead") and not any(body[SOURCE_RATE])
+
+
+def with_full_rate(page: bytes) -> bytes:
+    """Return the first page of an Opus with the rate at which it is decoded."""
+    changed = bytearray(page)
+    body = FIXED + page[FIXED - 1]
+    changed[body + SOURCE_RATE.start : body + SOURCE_RATE.stop] = FULL_RATE
+    changed[22:26] = bytes(4)
+    changed[22:26] = checksum(bytes(changed)).to_bytes(4, "little")
+    return bytes(changed)
 
 
 def read_page(file: BinaryIO, position: int) -> bytes:

@@ -23,8 +23,17 @@ from numpy.typing import NDArray
 
 from layerscope.data.file_views import View, end_of_sound, past_tags, peek
 from layerscope.data.mpeg_audio import frame_header, is_free_format, mpeg_parts, refuse_beginning
-from layerscope.data.ogg_pages import ogg_body, ogg_links
-from layerscope.data.unfinished_headers import finished_caf, finished_flac, is_unknown, wav_data, whole_wavs
+from layerscope.data.ogg_pages import ogg_body, ogg_links, ogg_sound
+from layerscope.data.sound_chunks import samples_promised
+from layerscope.data.unfinished_headers import (
+    finished_caf,
+    finished_flac,
+    flac_frames,
+    is_unknown,
+    lean_flac,
+    wav_data,
+    whole_wavs,
+)
 from layerscope.errors import AudioError
 
 __all__ = ["Part", "opened"]
@@ -38,6 +47,8 @@ SEARCHED = 1 << 20
 READ_AHEAD = 1 << 16
 #: Formats of a WAV that are MPEG audio.
 MPEG_IN_WAV = (0x50, 0x55)
+#: How DTS (of 16 and of 14 bits, in both orders) and IEC 61937 (AC-3 and others) begin, which a WAV calls PCM: noise.
+CODED_AS_PCM = (b"\xfe\x7f\x01\x80", b"\x7f\xfe\x80\x01", b"\xff\x1f\x00\xe8", b"\x1f\xff\xe8\x00", b"\x72\xf8\x1f\x4e")
 #: How the body of an Ogg stream begins that is nine bytes and a FLAC.
 OGG_FLAC = b"\x7fFLAC"
 #: How a FLAC begins: its mark, and a first block of 34 bytes; and how many bytes that are.
@@ -46,7 +57,8 @@ FLAC, FLAC_BYTES = re.compile(rb"fLaC[\0\x80]\0\0\x22"), 8
 UNREAD = {
     # Of its first four bytes zeros behind a tag count to that.
     rb".{0,4}ftyp": "MP4 (as M4A, with AAC or ALAC)",
-    rb"\xff[\xf0\xf1\xf8\xf9]|ADIF|\x56[\xe0-\xff]": "AAC",
+    rb".{4}(?:moov|mdat|wide|free|skip|pnot)": "QuickTime",
+    rb"\xff[\xf0\xf1\xf8\xf9]|ADIF|\x56[\xe0-\xff]": "AAC (or frames of a FLAC that lost its beginning)",
     rb"\x0b\x77": "AC-3",
     rb"#!AMR": "AMR",
     rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11": "Windows Media",
@@ -58,6 +70,17 @@ UNREAD = {
     rb"MP\+|MPCK": "Musepack",
     rb"TTA1": "True Audio",
     rb"DSD |FRM8": "DSD",
+    rb"OFR |tBaK|ajkg|LA0\d|TWIN": "OptimFROG, TAK, Shorten, LA or TwinVQ",
+    rb"ea3": "ATRAC (OpenMG)",
+    rb"\x7f\xfe\x80\x01|\xfe\x7f\x01\x80": "DTS",
+    rb"[FCZ]WS[\x01-\x40]": "Flash",
+    # libsndfile reads these, but does not notice that one was cut short.
+    rb"NIST_1A": "NIST SPHERE",
+    rb"Creative Voice File": "Creative Voice (VOC)",
+    rb"FORM.{4}(?:8SVX|16SV)": "8SVX or 16SV",
+    rb"MATLAB 5\.0": "a MATLAB file",
+    rb"PVF1|2BIT| paf|fap |\x64\xa3[\x01-\x04]\0|\0[\x01-\x04]\xa3\x64": "PVF, AVR, PARIS or IRCAM sound",
+    rb"\.SoX|XoS\.": "SoX's own format",
 }
 #: How files begin that hold no sound at all: of texts the first letters, small or large; and the way out.
 NO_SOUND = {
@@ -71,8 +94,8 @@ NO_SOUND = {
     rb"\x89png|\xff\xd8\xff|gif8|%pdf|riff.{4}webp": "is a picture or a document, not sound",
     rb"\x93numpy": "is an array of NumPy, not sound; write it as FLAC or WAV",
 }
-#: How containers begin that libsndfile reads behind an ID3 tag.
-CONTAINERS = (b"RIFF", b"RIFX", b"RF64", b"FORM", b"caff", b"riff", b".snd")
+#: How containers begin that libsndfile reads, behind an ID3 tag, too.
+CONTAINERS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"caff", b"riff", b".snd", b"dns.")
 #: How libsndfile's log says that there are fewer bytes, or frames, of samples (first) than the header says (second).
 SHORTER = {
     r"^ *(?:data|SSND|Data Size) *: (?P<promised>\d+) \(should be (?P<present>\d+)\)": "bytes of samples",
@@ -116,7 +139,8 @@ def opened(path: Path) -> Iterator[list[Part]]:
         if not is_regular(path):
             raise AudioError("not a regular file")
         with path.open("rb", buffering=READ_AHEAD) as file:
-            if not peek(file, 0, 1):
+            # By its size, since what a kernel writes as it is read, which is of none, may be waited for.
+            if not os.fstat(file.fileno()).st_size:
                 raise AudioError("the file is empty (0 bytes)")
             yield parts_of(file)
     except AudioError as error:
@@ -154,22 +178,40 @@ def parts_of(file: BinaryIO) -> list[Part]:
         # The file itself where it is nothing else: libsndfile reads that without coming back to Python.
         views = [View(file, *stretch) for stretch in itertools.pairwise(starts)] if starts != [0, size] else [file]
         with broken_inside(soundfile.LibsndfileError, av.FFmpegError):
-            return [SndfilePart(finished_flac(view)) for view in views]
+            return [flac_part(finished_flac(view)) for view in views]
     if frame_header(mark[:4]):
         return list(mpeg_parts(file, start, end_of_sound(file)))
     if is_free_format(mark[:4]):
         raise AudioError("is an MP3 in free format, whose frames do not say their length; encode it with a bit rate")
     if mark[:4] not in CONTAINERS:
         refuse_beginning(file, start)
-    # libsndfile would give these to libmpg123, which writes to the terminal.
-    if mark[:1] == b"\xff" or (start and mark[:4] not in CONTAINERS):
+        # Of what libsndfile knows beyond these it does not say whether all is there, or it writes to the terminal.
         raise AudioError("not decodable as audio (it begins as no known format does)")
-    if mark[:4] == b"RIFF" and mark[8:] == b"WAVE":
-        kind, data, length = wav_data(file, start)
-        if kind in MPEG_IN_WAV:
-            return list(mpeg_parts(file, data, min(size, data + length)))
-        return [SndfilePart(wav) for wav in whole_wavs(file, start)]
-    return [SndfilePart(finished_caf(file, start) if mark[:4] == b"caff" else file)]
+    if mark[:4] == b"RIFF":
+        return wav_parts(file, start, size)
+    frames, end = samples_promised(file, start)
+    if mark[:4] == b"BW64":
+        return [SndfilePart(View(file, start, size, b"RF64"))]
+    if mark[:4] == b"riff" and end < size:
+        # libsndfile takes all that follows for samples.
+        return [SndfilePart(View(file, start, end, peek(file, start, 16) + (end - start).to_bytes(8, "little")))]
+    part = SndfilePart(finished_caf(file, start) if mark[:4] == b"caff" else file)
+    if part.frames < frames:
+        raise AudioError(f"truncated: {part.frames:,} samples where its header promises {frames:,}")
+    return [part]
+
+
+def wav_parts(file: BinaryIO, start: int, size: int) -> list[Part]:
+    """Return the parts of a WAV, or raise for what a RIFF holds that is none."""
+    form = peek(file, start + 8, 4)
+    if form != b"WAVE":
+        raise AudioError(f"is a RIFF of {form.decode('latin-1')!r}, not a WAV; convert it to FLAC or WAV")
+    wav = wav_data(file, start)
+    if wav.kind in MPEG_IN_WAV:
+        return list(mpeg_parts(file, wav.first, min(size, wav.first + wav.length)))
+    if peek(file, wav.first, READ_AHEAD).lstrip(b"\0").startswith(CODED_AS_PCM):
+        raise AudioError("holds DTS or AC-3 in place of samples, which is not read; convert it to FLAC or WAV")
+    return [SndfilePart(each) for each in whole_wavs(file, start)]
 
 
 def refuse_unread(beginning: bytes) -> None:
@@ -196,10 +238,21 @@ def broken_inside(*faults: type[Exception]) -> Iterator[None]:
 
 def ogg_part(file: BinaryIO, first: int, last: int, *, alone: bool) -> SndfilePart:
     """Return the part of a link; of FLAC in Ogg, which libsndfile does not always open, the FLAC."""
+    sound = ogg_sound(file, first, last)
+    if sound is not None:
+        file, first, last, alone = io.BytesIO(sound), 0, len(sound), False
     if peek(file, first + 28, 5) == OGG_FLAC:
-        return SndfilePart(finished_flac(io.BytesIO(ogg_body(file, first, last)[9:])))
+        return flac_part(finished_flac(io.BytesIO(ogg_body(file, first, last)[9:])))
     # libsndfile reads a file from its first byte to its last.
     return SndfilePart(file if alone and first == 0 else View(file, first, last))
+
+
+def flac_part(source: BinaryIO | View) -> SndfilePart:
+    """Return the part of a FLAC; where a picture in it is not as it should be, without that."""
+    try:
+        return SndfilePart(source)
+    except soundfile.LibsndfileError:
+        return SndfilePart(lean_flac(source))
 
 
 class SndfilePart:
@@ -215,6 +268,10 @@ class SndfilePart:
             self.sound = soundfile.SoundFile(file.fileno(), closefd=False)
         self.rate, self.frames = self.sound.samplerate, self.sound.frames
         refuse_shorter(self.sound.extra_info)
+        # Of ALAC, whose packets have a table, the log says what it promises.
+        valid = re.search(r"Valid frames *: (\d+)", self.sound.extra_info)
+        if valid and self.frames < int(valid[1]):
+            raise AudioError(f"truncated: {self.frames:,} samples where its header promises {int(valid[1]):,}")
 
     def blocks(self, first: int, count: int) -> Iterator[NDArray[np.float32]]:
         """Yield the samples of a span, (frame, channel) each; where the codec finds no places (GSM), only once."""
@@ -251,9 +308,13 @@ def refuse_shorter(log: str) -> None:
 
 def flac_starts(file: BinaryIO, start: int) -> list[int]:
     """Return where each FLAC begins of those that were joined to one file; most are one."""
-    starts, position = [], start
+    # What looks like one in a picture is none.
+    starts, position = [start], flac_frames(file, start)
     while len(block := peek(file, position, SEARCHED)) >= FLAC_BYTES:
-        starts += [position + found.start() for found in FLAC.finditer(block)]
-        # A mark that the end of a block cuts in two is whole in the next one.
-        position += len(block) - FLAC_BYTES + 1
+        if found := FLAC.search(block):
+            starts.append(position + found.start())
+            position = flac_frames(file, starts[-1])
+        else:
+            # A mark that the end of a block cuts in two is whole in the next one.
+            position += len(block) - FLAC_BYTES + 1
     return starts

@@ -6,15 +6,19 @@ Each function returns a view of the file with what its header should say.
 from __future__ import annotations
 
 import io
+import re
 import struct
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import av
 
 from layerscope.data.file_views import View, past_tags, peek
 from layerscope.errors import AudioError
 
-__all__ = ["UNKNOWN_FRAMES", "finished_caf", "finished_flac", "is_unknown", "wav_data", "whole_wavs"]
+__all__ = [
+    "SLOPPY", "UNKNOWN_FRAMES", "finished_caf", "finished_flac", "flac_frames", "is_unknown", "lean_flac", "wav_data",
+    "whole_wavs",
+]  # fmt: skip
 
 #: Sizes of 31 bits from which on they are streaming writers' word for "unknown".
 UNKNOWN_SIZE = 0x7FFF_0000
@@ -28,10 +32,23 @@ SLOPPY = 1024
 
 def is_unknown(size: int) -> bool:
     """Return whether a size in a header is a streaming writer's word for "unknown": the largest of 31 or 32 bits."""
-    return size & 0x7FFF_FFFF >= UNKNOWN_SIZE if size <= 0xFFFF_FFFF else size >= UNKNOWN_FRAMES
+    # The first that 31 bits do not hold is what `arecord` writes.
+    if size <= 0xFFFF_FFFF:
+        return size == 1 << 31 or size & 0x7FFF_FFFF >= UNKNOWN_SIZE
+    return size >= UNKNOWN_FRAMES
 
 
-def wav_data(file: BinaryIO, start: int) -> tuple[int, int, int]:
+class WavData(NamedTuple):
+    """Samples of a WAV: format, first byte, bytes by the header; its ``fmt`` chunk, and whether chunks are padded."""
+
+    kind: int
+    first: int
+    length: int
+    form: bytes
+    padded: bool
+
+
+def wav_data(file: BinaryIO | View, start: int) -> WavData:
     """Return the format of a WAV, where its samples begin and how many bytes its header says they are.
 
     Raises
@@ -39,18 +56,28 @@ def wav_data(file: BinaryIO, start: int) -> tuple[int, int, int]:
     AudioError
         If it does not say how samples are stored, or contradicts itself.
     """
-    kind, position = None, start + 12
+    kind, form, padded, position = None, b"", True, start + 12
     while len(head := peek(file, position, 8)) == 8:
         length = int.from_bytes(head[4:], "little")
         if head[:4] == b"fmt ":
-            kind = wav_format(peek(file, position + 8, min(16, length)))
+            form = peek(file, position, 8 + length)
+            kind = wav_format(form[8:24])
         if head[:4] == b"data":
             if kind is None:
                 raise AudioError("not decodable as audio (no 'fmt ' chunk before its samples)")
-            return kind, position + 8, length
-        # Chunks begin at even places.
-        position += 8 + length + length % 2
-    raise AudioError("not decodable as audio (a WAV without a 'data' chunk)")
+            return WavData(kind, position + 8, length, form, padded)
+        position += 8 + length
+        # Chunks begin at even places, which not every writer heeds.
+        if length % 2 and (peek(file, position + 1, 4) in (b"fmt ", b"data") or not is_name(file, position)):
+            position += 1
+        elif length % 2:
+            padded = False
+    raise AudioError("not decodable as audio (a WAV whose chunks lead to no 'data' chunk)")
+
+
+def is_name(file: BinaryIO | View, position: int) -> bool:
+    """Return whether the name of a chunk may stand at a position."""
+    return re.match(rb"[A-Za-z][\x20-\x7e]{3}", peek(file, position, 4)) is not None
 
 
 def wav_format(form: bytes) -> int:
@@ -62,14 +89,15 @@ def wav_format(form: bytes) -> int:
         return int(kind)
     if not channels or not rate:
         raise AudioError(f"its header says {channels} channels at {rate} Hz")
-    if size < channels * -(-bits // 8):
-        raise AudioError(
-            f"its header contradicts itself: {channels} channels of {bits} bits do not fit into {size} bytes"
-        )
+    width = -(-bits // 8)
+    # Of 24 bits four bytes are common as well; of others libsndfile takes as many as they fill, whatever is said.
+    if size != channels * width and not (bits == 24 and size == 4 * channels):
+        fit = "do not fit into" if size < channels * width else "do not fill"
+        raise AudioError(f"its header contradicts itself: {channels} channels of {bits} bits {fit} {size} bytes")
     return int(kind)
 
 
-def whole_wavs(file: BinaryIO, start: int) -> list[View | BinaryIO]:
+def whole_wavs(file: BinaryIO | View, start: int) -> list[View | BinaryIO]:
     """Return the WAVs of a file: most are one, some were joined; each with as many samples as there are.
 
     Raises
@@ -77,8 +105,12 @@ def whole_wavs(file: BinaryIO, start: int) -> list[View | BinaryIO]:
     AudioError
         If more follows the samples that a header counts than chunks and padding: it may be sound.
     """
-    _, data, length = wav_data(file, start)
+    _, data, length, form, padded = wav_data(file, start)
     size = file.seek(0, io.SEEK_END)
+    if not padded:
+        # As libsndfile reads it, without the chunks of odd length before its samples.
+        head = b"RIFF" + bytes(4) + b"WAVE" + form + b"\0" * (len(form) % 2) + peek(file, data - 8, 8)
+        return whole_wavs(View(file, data - len(head), size, head), 0)
     alone = View(file, start, size) if start else file
     # What is shorter than its header says is told by the decoder.
     if data >= size or is_unknown(length):
@@ -97,17 +129,19 @@ def whole_wavs(file: BinaryIO, start: int) -> list[View | BinaryIO]:
     return [alone]
 
 
-def is_wav(file: BinaryIO, position: int) -> bool:
+def is_wav(file: BinaryIO | View, position: int) -> bool:
     """Return whether a WAV begins at a position."""
     head = peek(file, position, 12)
     return head[:4] == b"RIFF" and head[8:] == b"WAVE"
 
 
-def past_chunks(file: BinaryIO, position: int, size: int) -> int:
+def past_chunks(file: BinaryIO | View, position: int, size: int) -> int:
     """Return where the chunks, tags and zeros end that follow the samples of a WAV, or where another WAV begins."""
     while position < size and not is_wav(file, position):
         head = peek(file, position, 8)
         length = 8 + int.from_bytes(head[4:], "little")
+        if head[:4] == b"data" and length > 8:
+            raise AudioError("holds its samples in two 'data' chunks, which is not read; write them as one")
         if len(head) == 8 and all(0x20 <= byte < 0x7F for byte in head[:4]) and position + length <= size:
             position += length
         # Chunks begin at even places, which not every writer heeds.
@@ -118,7 +152,7 @@ def past_chunks(file: BinaryIO, position: int, size: int) -> int:
     return min(position, size)
 
 
-def finished_wav(file: BinaryIO, start: int, data: int, size: int) -> View:
+def finished_wav(file: BinaryIO | View, start: int, data: int, size: int) -> View:
     """Return a WAV whose samples reach to the end of the file."""
     head = bytearray(peek(file, start, data - start))
     for place, number in ((4, size - start - 8), (len(head) - 4, size - data)):
@@ -146,7 +180,7 @@ def finished_flac(source: BinaryIO | View) -> View | BinaryIO:
     """
     size, _ = source.seek(0, io.SEEK_END), source.seek(0)
     # Tags are in any encoding.
-    with av.open(source, "r", format="flac", metadata_errors="replace") as container:
+    with av.open(lean_flac(source), "r", format="flac", metadata_errors="replace") as container:
         counted = sum(packet.duration or 0 for packet in container.demux(container.streams.audio[0]))
     source.seek(0)
     head = bytearray(source.read(26))
@@ -159,3 +193,21 @@ def finished_flac(source: BinaryIO | View) -> View | BinaryIO:
     if counted > stated:
         raise AudioError(f"damaged: its header promises {stated} samples where its frames hold {counted}")
     return source
+
+
+def lean_flac(source: BinaryIO | View) -> View:
+    """Return a FLAC without its tags, pictures and cue sheets: decoders refuse sound for one that is not right."""
+    first, size, _ = flac_frames(source, 0), source.seek(0, io.SEEK_END), source.seek(0)
+    head = bytearray(source.read(42))
+    # The first block is then the last one.
+    head[4] |= 0x80
+    return View(source, first - len(head), size, bytes(head))
+
+
+def flac_frames(file: BinaryIO | View, start: int) -> int:
+    """Return where the frames of a FLAC begin: behind the last of its blocks of metadata."""
+    position, last = start + 4, False
+    while not last and len(head := peek(file, position, 4)) == 4:
+        last = head[0] >= 0x80
+        position += 4 + int.from_bytes(head[1:], "big")
+    return position

@@ -171,6 +171,11 @@ def muq_checkpoint(weights: Path, tensors: dict[str, Tensor], num_heads: int | N
         kernel=setting(path, block, "conv_depthwise_kernel_size", int),
         **mel_statistics(path, setting(path, written, "stat", dict)),
     )
+    if config.depth > len(tensors):
+        # It would be built before its tensors are missed.
+        raise ModelError(
+            f"{path}: 'encoder_depth' = {config.depth:,} blocks, where {weights} holds {len(tensors)} tensors"
+        )
     quantized = setting(path, written, "use_rvq_target", bool)
     # Without the residual target the file has no such quantizers to check.
     codebooks = setting(path, written, "rvq_n_codebooks", int) if quantized else 0

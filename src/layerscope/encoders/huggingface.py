@@ -56,7 +56,7 @@ MERT_EXTRAS = {"feature_extractor_cqt": False, "deepnorm": False, "attention_rel
 NOT_OF_THE_MODEL = {"model_type", "auto_map", "torch_dtype", "dtype", "quantization_config", "attn_implementation",
                     "_attn_implementation", "_attn_implementation_internal", "experts_implementation"}  # fmt: skip
 #: In Hz, below which a rate is none of sound, but one in kHz or a slip.
-LOWEST_RATE = 1000
+LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000
 #: What `add_adapter` puts after the encoder.
 ADAPTER = "adapter."
 #: What says how many blocks there are, and how many no model has: the library would build them for hours.
@@ -234,9 +234,13 @@ def build_waveform_model(directory: Path, *, weights: bool = True) -> WaveformMo
         "sampling_rate": setting(preprocessor_path, settings, "sampling_rate", int),
         "do_normalize": setting(preprocessor_path, settings, "do_normalize", bool),
     }
-    if preprocessor["sampling_rate"] < LOWEST_RATE:
+    if not LOWEST_RATE <= preprocessor["sampling_rate"] <= HIGHEST_RATE:
         raise ModelError(f"{preprocessor_path}: 'sampling_rate' = {preprocessor['sampling_rate']} Hz is none of music")
     network = build_network(path, config_class, model_class, config)
+    sizes: Any = network.config
+    strides = list(sizes.conv_stride)
+    if min(strides) < 1:
+        raise ModelError(f"{path}: 'conv_stride' = {strides}: expected whole numbers above 0")
     if weights:
         load_part(network, directory, [prefix], newer_name, optional=[MASK], left_out=ADAPTER)
     return WaveformModel(network, config, preprocessor)

@@ -130,6 +130,10 @@ def refuse_address(source: str) -> None:
         raise UsageError(
             "no model is named; write one of `layerscope ls models`, such as muq, or random:muq for its twin"
         )
+    try:
+        Path(source).exists()
+    except OSError as error:
+        raise UsageError(f"model '{source[:60]}…': no name of a file or a model ({error.strerror})") from error
     if page := PAGE.match(source):
         named = HUB + page[1] + (f"@{page[2]}" if page[2] not in (None, "main") else "")
         raise UsageError(f"'{source}' is the address of a page; write {named} for the model on it")

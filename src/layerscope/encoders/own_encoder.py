@@ -169,6 +169,9 @@ def verify(encoder: Any, address: str) -> None:
     noise = torch.randn(2, int(SECONDS * encoder.sample_rate), generator=torch.Generator().manual_seed(0)) * 0.1
     # First, because what follows takes shapes for granted.
     states = states_of_layers(encoder, encoder.encode(noise), address, noise)
+    # NaN differs from itself, which would read as chance.
+    if not all(layer.isfinite().all() for layer in states):
+        raise ModelError(f"{address}: states of noise are not finite")
     if not all(map(torch.equal, states, encoder.layer_states(noise))):
         raise ModelError(f"{address}: the same waveforms gave other states: set evaluation mode, seed what is random")
     if not all(map(alike, encoder.layer_states(noise[:1]), (layer[:1] for layer in states))):
@@ -206,6 +209,8 @@ def refuse_attributes(encoder: Encoder, address: str) -> None:
             raise ModelError(f"{address}: '{name}' is {value!r}; set it to a {kinds[0].__name__}")
         if isinstance(value, (int, float)) and not (value > 0 and math.isfinite(value)):
             raise ModelError(f"{address}: '{name}' is {value!r}; set it to a number above 0")
+    if not encoder.name.strip() or not encoder.name.isprintable():
+        raise ModelError(f"{address}: 'name' is {encoder.name!r}; set it to a name on one line, for tables and figures")
     if encoder.sample_rate < LOWEST_RATE:
         raise ModelError(f"{address}: 'sample_rate' is {encoder.sample_rate}; set it to that of music, in Hz")
     layers = encoder.layers
@@ -220,18 +225,33 @@ def refuse_attributes(encoder: Encoder, address: str) -> None:
         raise ModelError(f"{address}: 'dim' is {dim}; set it to a int, or 'widths' to one for each layer")
 
 
+def is_dense(states: Any) -> bool:
+    """Return whether something is a tensor of float32 whose numbers are all there."""
+    dense = isinstance(states, Tensor) and states.layout == torch.strided and not states.is_meta
+    return dense and states.dtype == torch.float32
+
+
+def describe(states: Tensor) -> str:
+    """Return what a tensor is that cannot be taken: its type, or that its numbers are not all there."""
+    if states.is_meta or states.layout != torch.strided:
+        return "a tensor without numbers (meta)" if states.is_meta else f"a tensor of layout {states.layout}"
+    return str(states.dtype)
+
+
 def alike(one: Tensor, other: Tensor) -> bool:
     """Return whether two states differ by no more than rounding."""
-    return one.shape == other.shape and bool((one - other).abs().max() <= ROUNDING * max(1.0, float(other.abs().max())))
+    return one.shape == other.shape and bool(
+        (one - other).abs().max() <= ROUNDING * max(1.0, float(other.detach().abs().max()))
+    )
 
 
 def states_of_layers(encoder: Encoder, states: Any, address: str, waveforms: Tensor) -> list[Tensor]:
     """Return what `encode` gave, layer by layer, or raise if it is of another type, shape or rate than said."""
     whole, clips = isinstance(states, Tensor), len(waveforms)
     layers = [states] if whole else list(states) if isinstance(states, (list, tuple)) else [states]
-    wrong = [layer for layer in layers if not isinstance(layer, Tensor) or layer.dtype != torch.float32]
+    wrong = [layer for layer in layers if not is_dense(layer)]
     if wrong:
-        given = getattr(wrong[0], "dtype", None) or instead(wrong[0])
+        given = describe(wrong[0]) if isinstance(wrong[0], Tensor) else instead(wrong[0])
         raise ModelError(f"{address}: encode returned {given}; return a float32 tensor, or one for each layer")
     if whole:
         shape, wanted = tuple(states.shape), (clips, len(encoder.layers), "frame", encoder.widths[0])

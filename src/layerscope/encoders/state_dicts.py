@@ -51,7 +51,7 @@ def shard_names(index: Path) -> list[str]:
     names = sorted(set(setting(index, read_json(index, ModelError), "weight_map", dict).values()), key=str)
     for name in names:
         # A path could reach any file of the machine.
-        if not isinstance(name, str) or name != Path(name).name:
+        if not isinstance(name, str) or not name or name != Path(name).name:
             raise ModelError(f"{index}: names a shard {name!r}; expected files of its own directory")
     return names
 
@@ -65,9 +65,14 @@ def read_tensors(weights: Path) -> dict[str, Tensor]:
         shards = [read_tensors(weights.with_name(name)) for name in shard_names(weights)]
         return {name: value for shard in shards for name, value in shard.items()}
     try:
+        # A pipe would be waited for.
+        if weights.exists() and not weights.is_file():
+            raise ModelError(f"{weights}: not a regular file")
         with weights.open("rb") as file:
             pointer = file.read(len(LFS_POINTER)) == LFS_POINTER
         content = {} if pointer else load_any(weights)
+    except ModelError:
+        raise
     except pickle.UnpicklingError as error:
         raise ModelError(f"{weights}: {pickled_fault(error)}") from error
     except Exception as error:  # a damaged file makes its reader raise anything at all
@@ -91,7 +96,8 @@ def read_tensors(weights: Path) -> dict[str, Tensor]:
 def is_named_tensor(item: tuple[Any, Any]) -> bool:
     """Return whether a name and what it names are a text and a tensor that is there, number by number."""
     name, value = item
-    return isinstance(name, str) and isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta
+    there = isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta and not value.is_quantized
+    return isinstance(name, str) and there
 
 
 def begins(prefix: str) -> Callable[[str], bool]:
@@ -194,11 +200,12 @@ def load_strictly(
     refuse_mismatch(path, shapes(complete), shapes(own) | (unused or {}), prefix)
     for name, value in complete.items():
         # Whole numbers are what quantisation leaves, of which only its own code makes weights again.
-        if name in own and own[name].is_floating_point() and (not value.is_floating_point() or value.itemsize < 2):
+        narrow = value.is_floating_point() and value.itemsize < 2
+        if narrow or (name in own and own[name].is_floating_point() and not value.is_floating_point()):
             kind = str(value.dtype).removeprefix("torch.")
             raise ModelError(f"{path}: tensor '{prefix}{name}' is of {kind}: quantised? give the weights as floats")
-        # One NaN would be in every state without a word.
-        if not torch.isfinite(value).all():
+        # One NaN would be in every state without a word, and so would a number that the model's precision lacks.
+        if not torch.isfinite(value.to(own[name].dtype) if name in own else value).all():
             raise ModelError(f"{path}: tensor '{prefix}{name}' holds non-finite values")
     model.load_state_dict({name: complete[name_in_file(name)] for name in model.state_dict()}, strict=True)
 
