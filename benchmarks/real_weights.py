@@ -25,8 +25,8 @@ import torch
 from layerscope.report.paper_tables import as_markdown
 from layerscope.report.reach_figures import reach_sentences
 from layerscope.report.robustness_panels import loss_text
-from layerscope.report.sentences import describe, difference, input_name, number, sentence, span
 from layerscope.report.sets_and_plain import beyond_section, sets_section
+from layerscope.report.wording import describe, difference, input_name, number, sentence, span
 from layerscope.scores.layer_selection import chosen_layer
 from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import PLAIN_INPUTS
