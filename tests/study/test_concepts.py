@@ -132,3 +132,16 @@ def test_more_than_the_untrained_twin_is_said_of_all_concepts_together():
     assert told(["pitch"]) == ["yes", ""]
     # Each difference by itself would be shown, and of twelve such one is soon.
     assert told([f"concept {number}" for number in range(12)]) == ["no", ""] * 12
+
+
+def test_a_twin_that_two_models_share_is_the_control_of_both():
+    models = {"m": {}, "n": {}, "random:m": {"also": ["random:n"]}}
+    kinds = {name: {"baseline": False, "untrained": name not in "mn", **facts} for name, facts in models.items()}
+    entries = [entry(1, 0.9, 0.9, model="m"), entry(1, 0.8, 0.8, model="n"), entry(2, 0.5, 0.5, model="random:m")]
+    results = Results(*tabulate(entries), {"models": kinds, "tasks": {"demo": {"primary": "accuracy", "chance": 0.1}}})
+    scores = results.summary.assign(concept="pitch", shown=True)
+    assert dict(zip(scores.model, above_twins(results, scores), strict=True)) == {
+        "m": "yes",
+        "n": "yes",
+        "random:m": "",
+    }

@@ -204,8 +204,8 @@ def load_strictly(
         if narrow or (name in own and own[name].is_floating_point() and not value.is_floating_point()):
             kind = str(value.dtype).removeprefix("torch.")
             raise ModelError(f"{path}: tensor '{prefix}{name}' is of {kind}: quantised? give the weights as floats")
-        # One NaN would be in every state without a word, and so would a number that the model's precision lacks. (What is
-        # cast to whole numbers is finite, whatever it was.)
+        # One NaN would be in every state without a word, and so would a number that the model's precision lacks; as a
+        # whole number each is finite.
         if not all(torch.isfinite(held).all() for held in (value, value.to(own[name].dtype) if name in own else value)):
             raise ModelError(f"{path}: tensor '{prefix}{name}' holds non-finite values")
     model.load_state_dict({name: complete[name_in_file(name)] for name in model.state_dict()}, strict=True)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from layerscope.report.answer_table import score_bar
 from layerscope.report.panels import COLOURS, Curve, Frame, Panel, frame_of, panel
 from layerscope.report.wording import in_percent, input_name, metric_name, number, with_interval
-from layerscope.scores.against_controls import floor_of
+from layerscope.scores.against_controls import floor_of, twins_of
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import SINGLE_INPUTS, Results, wide_inputs
 from layerscope.tasks import highest_published
@@ -63,17 +63,6 @@ def layer_panels(results: Results, probe: str) -> list[Panel]:
         svg = panel([*others, *focus], frame, text, floor=floor, level=level)
         panels.append(Panel(name, svg, ((curves[name].look, name),)))
     return panels
-
-
-def twins_of(results: Results, models: Sequence[str]) -> dict[str, str]:
-    """Return the control of each model: the network with random weights, which several models may share."""
-    facts = results.facts["models"]
-    return {
-        name: twin
-        for name in models
-        for twin in models
-        if f"random:{name}" in (twin, *facts[twin].get("also", []))
-    }  # fmt: skip
 
 
 def frame_near(curves: Sequence[Curve], metric: str, also: Sequence[float], floor: tuple[float, float]) -> Frame:

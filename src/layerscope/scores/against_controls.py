@@ -7,6 +7,7 @@ over permutations make up for.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from layerscope.scores.score_table import SINGLE_INPUTS, Results, Role, matching
 
 __all__ = [
     "beats_controls", "beats_permutations", "chance_of", "controls", "floor_of", "judged_row", "margin_below",
-    "role_in", "spread_over_trainings",
+    "role_in", "spread_over_trainings", "twins_of",
 ]  # fmt: skip
 
 #: Deviations for a test to one side at 5 %: 1.64.
@@ -61,6 +62,17 @@ def floor_of(results: Results, *probes: str) -> tuple[float, float]:
     rows = (table.input == "shuffled") & (table.split == "test") & table.probe.isin(probes)
     shuffled = table.value[rows & (table.metric == results.facts["primary"])].dropna()
     return min([chance, *shuffled]), max([chance, *shuffled])
+
+
+def twins_of(results: Results, models: Sequence[str]) -> dict[str, str]:
+    """Return the control of each model: the network with random weights, which several models may share."""
+    facts = results.facts["models"]
+    return {
+        name: twin
+        for name in models
+        for twin in models
+        if f"random:{name}" in (twin, *facts[twin].get("also", []))
+    }  # fmt: skip
 
 
 def controls(results: Results, row: pd.Series) -> list[float]:

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from layerscope.atomic_files import cache_directory, owned_directory, passing_directory
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import Encoder
-from layerscope.encoders.published_models import RANDOM
 from layerscope.errors import DataError, UsageError
 from layerscope.features.clip_features import Features
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.stored_features import stored_features
 from layerscope.probes.problem import clip_means
 from layerscope.report.concept_page import write_concept_page
+from layerscope.scores.against_controls import twins_of
 from layerscope.scores.concept_scores import ConceptMaps, concept_scores
 from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.rivals import judged_gap
@@ -261,10 +261,9 @@ def above_twins(results: Results, scores: pd.DataFrame) -> list[str]:
     """
     chosen = scores[scores.chosen]
     preferred = {(row.concept, row.model): number for number, row in chosen.iterrows()}
+    twins = twins_of(results, list(chosen.model.unique()))
     pairs = {
-        number: preferred[concept, f"{RANDOM}{model}"]
-        for (concept, model), number in preferred.items()
-        if (concept, f"{RANDOM}{model}") in preferred
+        number: preferred[concept, twins[model]] for (concept, model), number in preferred.items() if model in twins
     }
     gaps = [judged_gap(results, results.summary.loc[ours], results.summary.loc[twin]) for ours, twin in pairs.items()]
     verdicts = dict(zip(pairs, corrected(gaps), strict=True))
