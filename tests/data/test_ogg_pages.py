@@ -53,6 +53,14 @@ def test_a_page_that_is_missing_or_cut_is_noticed(tmp_path):
             measure(path)
 
 
+@pytest.mark.parametrize("content", [VORBIS, OPUS])
+def test_an_end_at_no_place_is_noticed(tmp_path, content):
+    path, parts = tmp_path / "a.ogg", pages(content)
+    path.write_bytes(b"".join(parts[:-1]) + summed(parts[-1][:6] + b"\xff" * 8 + parts[-1][14:]))
+    with pytest.raises(AudioError, match="last Ogg page does not say where the sound ends"):
+        measure(path)
+
+
 def page_of(flags, serial, number, body, position=0):
     head = b"OggS\0" + struct.pack("<BqIIIB", flags, position, serial, number, 0, 1) + bytes([len(body)]) + body
     return summed(head)

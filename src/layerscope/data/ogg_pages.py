@@ -16,6 +16,8 @@ __all__ = ["ogg_body", "ogg_links", "ogg_sound"]
 #: Bytes before a page's table of lengths.
 FIXED = 27
 CONTINUED, FIRST, LAST = 1, 2, 4
+#: What stands for the place in the sound on a page on which no packet ends.
+NO_PLACE = b"\xff" * 8
 #: How streams of sound begin; others, such as a Skeleton or a picture, lie beside one.
 SOUNDS = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ", b"PCM     ")
 #: Where an Opus says of what rate its source was, and what libsndfile is to read where it does not say: at 0 it would
@@ -31,15 +33,18 @@ def ogg_links(file: BinaryIO, first: int) -> list[tuple[int, int]]:
     Raises
     ------
     AudioError
-        If a page is damaged or missing, or a stream has no end.
+        If a page is damaged or missing, or a stream has no end, or a sound's end is at no place.
     """
     starts: list[int] = []
     following: dict[int, int] = {}
+    sounds: set[bytes] = set()
     beginning = False
     position = first
     while page := read_page(file, position):
         flags, serial, number = page[5], page[14:18], int.from_bytes(page[18:22], "little")
         if flags & FIRST:
+            if page[FIXED + page[FIXED - 1] :].startswith(SOUNDS):
+                sounds.add(serial)
             if not beginning:
                 refuse_endless(following)
                 starts.append(position)
@@ -48,6 +53,9 @@ def ogg_links(file: BinaryIO, first: int) -> list[tuple[int, int]]:
         beginning = bool(flags & FIRST)
         following[int.from_bytes(serial, "little")] = number + 1
         if flags & LAST:
+            # libsndfile would then leave out all since the last page that does.
+            if serial in sounds and page[6:14] == NO_PLACE:
+                raise AudioError("damaged: its last Ogg page does not say where the sound ends")
             del following[int.from_bytes(serial, "little")]
         position += len(page)
     refuse_endless(following)
