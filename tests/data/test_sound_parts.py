@@ -306,6 +306,18 @@ def test_a_flac_with_a_hole_is_damaged_in_plain_words(tmp_path, spoilt):
         load(path, RATE)
 
 
+@pytest.mark.parametrize("codec", ["GSM610", "MS_ADPCM"])
+def test_what_fills_the_last_block_of_a_codec_is_no_sound(tmp_path, codec):
+    soundfile.write(tmp_path / "a.wav", 0.4 * np.sin(np.arange(RATE + 17) / 20), RATE, subtype=codec)
+    assert soundfile.info(tmp_path / "a.wav").frames > RATE + 17
+    assert len(load(tmp_path / "a.wav", RATE)) == RATE + 17
+    content = (tmp_path / "a.wav").read_bytes()
+    place = content.index(b"fact") + 8
+    # A count that leaves out more than a block is not one of what was encoded.
+    (tmp_path / "a.wav").write_bytes(content[:place] + (9).to_bytes(4, "little") + content[place + 4 :])
+    assert len(load(tmp_path / "a.wav", RATE)) > RATE + 17
+
+
 @pytest.mark.parametrize("codec", ["GSM610", "G721_32", "NMS_ADPCM_16"])
 def test_codecs_in_which_no_place_is_found_are_read_whole_and_by_spans(tmp_path, codec):
     """The decoder cannot go to a sample in them, which is no damage."""

@@ -211,7 +211,11 @@ def wav_parts(file: BinaryIO, start: int, size: int) -> list[Part]:
         return list(mpeg_parts(file, wav.first, min(size, wav.first + wav.length)))
     if peek(file, wav.first, READ_AHEAD).lstrip(b"\0").startswith(CODED_AS_PCM):
         raise AudioError("holds DTS or AC-3 in place of samples, which is not read; convert it to FLAC or WAV")
-    return [SndfilePart(each) for each in whole_wavs(file, start)]
+    parts = [SndfilePart(each) for each in whole_wavs(file, start)]
+    # What fills the last block of a codec (GSM, ADPCM) is no sound. Some writers count otherwise, by more than a block.
+    if len(parts) == 1 and 0 < parts[0].frames - wav.frames < wav.block:
+        parts[0].frames = wav.frames
+    return [*parts]
 
 
 def refuse_unread(beginning: bytes) -> None:

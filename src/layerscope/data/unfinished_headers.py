@@ -39,13 +39,22 @@ def is_unknown(size: int) -> bool:
 
 
 class WavData(NamedTuple):
-    """Samples of a WAV: format, first byte, bytes by the header; its ``fmt`` chunk, and whether chunks are padded."""
+    """Samples of a WAV: format, first byte, bytes by the header; its ``fmt`` chunk, whether chunks are padded; frames.
+
+    These are how many samples of a channel were encoded, 0 where it does not say.
+    """
 
     kind: int
     first: int
     length: int
     form: bytes
     padded: bool
+    frames: int
+
+    @property
+    def block(self) -> int:
+        """How many samples of a channel a codec encodes together, 0 of what is not encoded or does not say."""
+        return int.from_bytes(self.form[26:28], "little") if self.frames and self.kind not in UNCOMPRESSED else 0
 
 
 def wav_data(file: BinaryIO | View, start: int) -> WavData:
@@ -56,16 +65,18 @@ def wav_data(file: BinaryIO | View, start: int) -> WavData:
     AudioError
         If it does not say how samples are stored, or contradicts itself.
     """
-    kind, form, padded, position = None, b"", True, start + 12
+    kind, form, padded, frames, position = None, b"", True, 0, start + 12
     while len(head := peek(file, position, 8)) == 8:
         length = int.from_bytes(head[4:], "little")
         if head[:4] == b"fmt ":
             form = peek(file, position, 8 + length)
             kind = wav_format(form[8:24])
+        if head[:4] == b"fact":
+            frames = int.from_bytes(peek(file, position + 8, 4), "little")
         if head[:4] == b"data":
             if kind is None:
                 raise AudioError("not decodable as audio (no 'fmt ' chunk before its samples)")
-            return WavData(kind, position + 8, length, form, padded)
+            return WavData(kind, position + 8, length, form, padded, frames)
         position += 8 + length
         # Chunks begin at even places, which not every writer heeds.
         if length % 2 and (peek(file, position + 1, 4) in (b"fmt ", b"data") or not is_name(file, position)):
@@ -105,7 +116,7 @@ def whole_wavs(file: BinaryIO | View, start: int) -> list[View | BinaryIO]:
     AudioError
         If more follows the samples that a header counts than chunks and padding: it may be sound.
     """
-    _, data, length, form, padded = wav_data(file, start)
+    _, data, length, form, padded, _ = wav_data(file, start)
     size = file.seek(0, io.SEEK_END)
     if not padded:
         # As libsndfile reads it, without the chunks of odd length before its samples.
