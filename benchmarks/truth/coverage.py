@@ -149,7 +149,8 @@ def covered(
         truth, (point, draws) = values[0], inputs[0]
         for value, (theirs, their_draws) in zip(values[1:], inputs[1:], strict=True):
             truth, point, draws = truth - value, point - theirs, draws - their_draws
-        low, high = test.interval(metric, draws, point) if len(values) == 1 else interval(draws, point)
+        alone = replace(test, labels=labels) if len(values) == 1 else None
+        low, high = alone.interval(metric, draws, point) if alone else interval(draws, point)
         held.append(np.nan if np.isnan(low) else holds(low, high, truth))
     return float(np.mean(held))
 
