@@ -246,9 +246,20 @@ def test_files_of_earlier_versions_are_read_and_held_to_their_digests(tmp_path):
 
 def test_an_array_in_parts_is_these_one_after_another(tmp_path):
     whole = np.arange(24, dtype=np.float16).reshape(6, 4)
-    write_tensors(tmp_path / "whole", {"a": whole, "b": np.zeros(2)}, {})
-    write_tensors(tmp_path / "parts", {"a": [whole[:1], whole[1:1], whole[1:].T.copy().T], "b": np.zeros(2)}, {})
-    assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    write_tensors(tmp_path / "whole" / "x", {"a": whole, "b": np.zeros(2)}, {})
+    write_tensors(tmp_path / "parts" / "x", {"a": [whole[:1], whole[1:1], whole[1:].T.copy().T], "b": np.zeros(2)}, {})
+    assert (tmp_path / "parts" / "x").read_bytes() == (tmp_path / "whole" / "x").read_bytes()
+
+
+def test_a_file_in_the_place_of_another_is_not_taken_for_it(tmp_path):
+    write_tensors(tmp_path / "x", {"a": np.zeros(1)}, {})
+    (tmp_path / "y").write_bytes((tmp_path / "x").read_bytes())
+    for read in (read_header, read_tensors):
+        read(tmp_path / "x")
+        with pytest.raises(ResourceError, match="y: damaged \\(it was written as x"):
+            read(tmp_path / "y")
 
 
 def test_header_survives(tmp_path):

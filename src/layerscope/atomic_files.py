@@ -486,7 +486,7 @@ def write_tensors(
     *,
     replace: bool = True,
 ) -> None:
-    """Write arrays with a JSON header and a digest of each; the same content gives the same bytes.
+    """Write arrays with a JSON header and a digest of each; the same content under a name gives the same bytes.
 
     Parameters
     ----------
@@ -506,7 +506,7 @@ def write_tensors(
     }
     digests = {name: XXH3 + array_digest(*arrays) for name, arrays in parts.items()}
     about = json.dumps(header)
-    told = {"about": about, "of": digest(about), "digests": digests}
+    told = {"name": path.name, "about": about, "of": digest(about), "digests": digests}
     # The widest numbers first, so that each array begins at a multiple of its own.
     ordered = dict(sorted(parts.items(), key=lambda pair: -pair[1][0].itemsize))
     with unfinished(path, replace=replace) as place, place.open("wb") as file:
@@ -574,7 +574,7 @@ def read_tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, ND
     try:
         refuse_irregular(path)
         with safe_open(path, framework="numpy") as file:
-            digests = json.loads(file.metadata()[HEADER])["digests"]
+            digests = told_in(path, file.metadata())["digests"]
             arrays = {name: file.get_tensor(name) for name in (digests if names is None else names)}
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         # A file of another writer has no metadata, or lacks our entry.
@@ -584,6 +584,15 @@ def read_tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, ND
         if recorded.removeprefix(XXH3) != array_digest(array, kind=recorded):
             raise damaged(path, f"'{name}' is not what was written")
     return arrays
+
+
+def told_in(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Return what `write_tensors` told of a file beside its arrays, or raise where it is another file's."""
+    told = dict(json.loads(metadata[HEADER]))
+    # Many are named by what they hold: one that was put in another's place would be taken for it.
+    if told.get("name", path.name) != path.name:
+        raise damaged(path, f"it was written as {told['name']}")
+    return told
 
 
 def locate_tensor(path: Path, name: str) -> tuple[int, tuple[int, ...]]:
@@ -618,7 +627,7 @@ def read_header(path: Path) -> Any:
     try:
         refuse_irregular(path)
         with safe_open(path, framework="numpy") as file:
-            told = json.loads(file.metadata()[HEADER])
+            told = told_in(path, file.metadata())
             if "of" not in told:
                 raise damaged(path, "written by another version of layerscope")
             if told["of"] != digest(told["about"]):

@@ -124,6 +124,10 @@ def test_a_damaged_shard_is_an_error_that_names_it(tmp_path):
     shard.write_bytes(whole.replace(b"sound0", b"sound1"))
     with pytest.raises(ResourceError, match="its header is not what was written"):
         FeatureStore(tmp_path, ABOUT)
+    shard.unlink()
+    shard.symlink_to(shard.name)
+    with pytest.raises(ResourceError, match=f"{shard.name}: damaged .* delete it"):
+        FeatureStore(tmp_path, ABOUT)
 
 
 def test_a_flipped_byte_of_a_layer_is_noticed_before_its_numbers_are_used(tmp_path):

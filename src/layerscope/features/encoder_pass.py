@@ -57,8 +57,18 @@ SHARD_SECONDS = 300.0
 SHARD_CLIPS = 256
 #: Files that decide what states are.
 SOURCES = (
-    *(f"layerscope.data.{name}" for name in ("audio", "sound_parts", "unfinished_headers", "mpeg_audio", "ogg_pages")),
-    "layerscope.data.file_views",
+    *(
+        f"layerscope.data.{name}"
+        for name in (
+            "audio",
+            "sound_parts",
+            "sound_chunks",
+            "unfinished_headers",
+            "mpeg_audio",
+            "ogg_pages",
+            "file_views",
+        )
+    ),
     *(
         f"layerscope.features.{name}"
         for name in ("encoder_pass", "decoding", "batches", "clip_states", "pooling", "shard_writer", "windows")

@@ -155,7 +155,8 @@ class FeatureStore:
         names = set(glob("*.safetensors", root_dir=self.directory))  # noqa: PTH207
         new = [self.directory / name for name in names - self._known]
         # By time, so that the eldest comes first; the name decides where the file system's clock is too coarse.
-        self._read_shards(sorted(new, key=lambda path: (path.stat().st_mtime_ns, path.name)))
+        # A link is as old as itself: it may lead nowhere, which reading it tells.
+        self._read_shards(sorted(new, key=lambda path: (path.lstat().st_mtime_ns, path.name)))
 
     def _read_shards(self, paths: Iterable[Path]) -> None:
         faults: list[ResourceError] = []
