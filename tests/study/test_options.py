@@ -226,6 +226,12 @@ class Own(ls.Encoder):
 """
 
 
+def test_a_name_that_there_is_not_is_told_with_the_place_where_it_stands(tmp_path):
+    (tmp_path / "study.toml").write_text("model = ['toy-muq']\ntask = ['gtzan-genres']\n")
+    with pytest.raises(UsageError, match=r"study\.toml: unknown task 'gtzan-genres'.*gtzan-genre"):
+        read_plan(tmp_path / "study.toml")
+
+
 @pytest.fixture
 def wrong_models(tmp_path, monkeypatch, golden):
     """Models each with a fault of its own, by name."""

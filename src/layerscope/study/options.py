@@ -451,6 +451,8 @@ def checked(options: type[AnyOptions], given: dict[str, Any], source: str) -> An
     """Return options that are right, or raise `UsageError` naming the one that is wrong."""
     try:
         return options.model_validate(given)
+    except UsageError as error:
+        raise UsageError(f"{source}: {error}") from error
     except ValidationError as error:
         # One at a time: the others may follow from it.
         first = error.errors()[0]
