@@ -113,7 +113,7 @@ def main() -> None:
 def parts_of_decoding(path: Path) -> list[Callable[[], object]]:
     """Return what is done for a clip, step by step."""
     with opened(path) as parts:
-        mono = np.concatenate(decode_mono(parts[0], 0, parts[0].frames))
+        mono = np.concatenate(list(decode_mono(parts[0], 0, parts[0].frames)))
     samples = load(path, StandIn.sample_rate)
 
     def in_file(action: Callable[[Part], object]) -> None:
