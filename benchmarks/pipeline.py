@@ -123,7 +123,7 @@ def parts_of_decoding(path: Path) -> list[Callable[[], object]]:
     return [
         lambda: in_file(lambda _: None),
         lambda: in_file(lambda part: deque(part.blocks(0, part.frames), maxlen=0)),
-        lambda: in_file(lambda part: decode_mono(part, 0, part.frames)),
+        lambda: in_file(lambda part: list(decode_mono(part, 0, part.frames))),
         lambda: soxr.resample(mono, RATE, StandIn.sample_rate),
         lambda: sound_digest(samples),
         lambda: sound_digest(load(path, StandIn.sample_rate, SECONDS - 5.0)),
