@@ -1,11 +1,12 @@
 import librosa
 import numpy as np
 import pytest
+import scipy.signal
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerscope.encoders.mel import HOP, N_FFT, SAMPLE_RATE, MelSpectrogram, mel_filter_bank
+from layerscope.encoders.mel import HOP, N_FFT, SAMPLE_RATE, MelSpectrogram, hann_window, mel_filter_bank
 
 
 def test_filter_bank_is_librosas():
@@ -39,3 +40,9 @@ def test_mel_is_float32_in_any_precision():
     with torch.autocast("cpu", torch.bfloat16):
         mel = MelSpectrogram()(samples)
     torch.testing.assert_close(mel, expected, rtol=0, atol=0)
+
+
+def test_the_window_is_the_rounded_one():
+    # Of scipy, in double precision: torch's own is at times computed less exactly, and the fingerprint with it.
+    expected = scipy.signal.windows.hann(2048, sym=False).astype(np.float32)
+    np.testing.assert_allclose(hann_window(2048).numpy(), expected, rtol=0, atol=np.spacing(np.float32(0.5)))

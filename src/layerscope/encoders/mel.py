@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from layerscope.encoders.device import bfloat16_products
 
-__all__ = ["HOP", "MEL_BINS", "N_FFT", "SAMPLE_RATE", "MelSpectrogram", "mel_filter_bank"]
+__all__ = ["HOP", "MEL_BINS", "N_FFT", "SAMPLE_RATE", "MelSpectrogram", "hann_window", "mel_filter_bank"]
 
 #: As in MuQ, MusicFM and MERT-v2, which is why one front end serves all three.
 SAMPLE_RATE = 24_000
@@ -53,6 +54,19 @@ def mel_filter_bank(bins: int = MEL_BINS, n_fft: int = N_FFT, sample_rate: int =
     return torch.minimum(rising, falling).clamp(min=0).float()
 
 
+def hann_window(length: int) -> Tensor:
+    """Return a periodic Hann window, float32.
+
+    Examples
+    --------
+    >>> bool(torch.allclose(hann_window(2048), torch.hann_window(2048), atol=1e-4))
+    True
+    """
+    # By NumPy: torch's cosine is shared out among threads, of which one in some hundred processes computes it less
+    # exactly (by 8e-5: MKL chooses how at the first call, in each thread), and the network's fingerprint is another.
+    return torch.tensor(0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(length) / length), dtype=torch.float32)
+
+
 class MelSpectrogram(nn.Module):
     """Waveforms to mel bands in decibels.
 
@@ -65,7 +79,7 @@ class MelSpectrogram(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         # Periodic; MusicFM's files bring the window they were trained with.
-        self.register_buffer("window", torch.hann_window(N_FFT))
+        self.register_buffer("window", hann_window(N_FFT))
         self.register_buffer("filters", mel_filter_bank())
 
     def forward(self, waveforms: Tensor) -> Tensor:

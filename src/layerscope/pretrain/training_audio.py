@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from layerscope.atomic_files import cache_directory, read_tensors, write_tensors
 from layerscope.data.audio import EXTENSIONS, load
 from layerscope.encoders.encoder import fingerprint_of, source_digest
-from layerscope.encoders.mel import HOP, SAMPLE_RATE, MelSpectrogram
+from layerscope.encoders.mel import HOP, SAMPLE_RATE, MelSpectrogram, hann_window
 from layerscope.errors import AudioError, DataError
 from layerscope.pretrain.recipe import Recipe
 from layerscope.toymusic.composed_dataset import PRETRAINING, stream
@@ -75,7 +75,7 @@ class Semitones(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("window", torch.hann_window(LONG_FFT))
+        self.register_buffer("window", hann_window(LONG_FFT))
         # Without 0 Hz, which has no pitch.
         frequencies = torch.arange(1, LONG_FFT // 2 + 1) * SAMPLE_RATE / LONG_FFT
         pitches = 69 + 12 * torch.log2(frequencies / 440.0)

@@ -12,7 +12,17 @@ from layerscope.errors import UsageError
 from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import LazyRows, Rows, in_memory
 
-__all__ = ["SEARCH", "Input", "assemble", "inputs_of", "layers_of_set", "name_of_set", "refuse_sets", "set_named"]
+__all__ = [
+    "SEARCH",
+    "Input",
+    "assemble",
+    "inputs_of",
+    "layers_of_set",
+    "name_of_set",
+    "refuse_sets",
+    "runs_of_layers",
+    "set_named",
+]
 
 #: Beside layers, what a set may be called: the mean of all of them, and the sets that validation searches.
 ALL, SEARCH = "mean", "search"
@@ -95,13 +105,25 @@ def name_of_set(layers: Sequence[int]) -> str:
     >>> name_of_set((4, 7)), name_of_set((4, 5)), name_of_set((0, 5, 6, 7, 8))
     ('4+7', '4+5', '0+5-8')
     """
+    runs = runs_of_layers(layers)
+    return "+".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else "+".join(map(str, run)) for run in runs)
+
+
+def runs_of_layers(layers: Sequence[int]) -> list[list[int]]:
+    """Return ascending layers with those that follow one another together.
+
+    Examples
+    --------
+    >>> runs_of_layers([2, 3, 4, 7])
+    [[2, 3, 4], [7]]
+    """
     runs: list[list[int]] = []
     for layer in layers:
         if runs and layer == runs[-1][-1] + 1:
             runs[-1].append(layer)
         else:
             runs.append([layer])
-    return "+".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else "+".join(map(str, run)) for run in runs)
+    return runs
 
 
 def set_named(name: str) -> Input:

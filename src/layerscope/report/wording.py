@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from layerscope.probes.inputs import runs_of_layers
 from layerscope.scores.score_table import PLAIN_INPUTS, SEARCHED, Comparison, is_set
 from layerscope.similarity.measures import MEASURES
 from layerscope.targets import metric_named
@@ -82,12 +83,7 @@ def layer_list(layers: list[int]) -> str:
     >>> layer_list([2, 3, 4, 7])
     '2–4, 7'
     """
-    runs: list[list[int]] = []
-    for layer in layers:
-        if runs and layer == runs[-1][-1] + 1:
-            runs[-1].append(layer)
-        else:
-            runs.append([layer])
+    runs = runs_of_layers(layers)
     return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
