@@ -65,6 +65,10 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
+    def settle(self):
+        """Wait until what came into sight has been laid out: its size is known a frame later."""
+        self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(null))))")
+
     def press(self, key):
         code = {"Tab": 9, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13}[key]
         for kind in ("rawKeyDown", *(["char"] if key == "Enter" else []), "keyUp"):

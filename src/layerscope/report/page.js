@@ -30,7 +30,13 @@ function show(item) {
   tip.style.top = `${(above > 0 ? above : box.bottom + 6) + scrollY}px`;
 }
 show(null);
-document.addEventListener("pointerover", (event) => show(event.target.closest("[data-tip]")));
+// Not pointerover: a browser sends it also when the page moves beneath a pointer that rests, and keys make it move.
+for (const kind of ["pointermove", "click"]) {
+  document.addEventListener(kind, (event) => {
+    const item = event.target.closest("[data-tip]");
+    if (item !== current) show(item);
+  });
+}
 document.addEventListener("focusout", () => show(null));
 
 // In a picture or a table that has the focus, arrows walk to the nearest mark in their direction.
