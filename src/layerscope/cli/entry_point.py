@@ -45,6 +45,8 @@ def main() -> None:
     except BaseException:
         if not interrupts.came:  # an interrupt may have become another error on its way
             raise
+    finally:
+        interrupts.over = True
     if interrupts.came:
         interrupts.say()
     sys.exit(INTERRUPTED if interrupts.came else code)
