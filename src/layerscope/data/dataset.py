@@ -438,7 +438,7 @@ class Dataset:
         return [as_number(cell, column, comma=comma) for cell in cells]
 
     def survey(self, progress: Callable[[int], None] = lambda _: None) -> Dataset:
-        """Return the clips with ``clip_key`` and ``clip_seconds``, from one look at every distinct file, undecoded.
+        """Return the clips with ``clip_key``, ``clip_written`` and ``clip_seconds``, from one look at every distinct file, undecoded.
 
         Files that cannot be opened, and spans that end after their file, are set aside with the reason.
 
@@ -474,6 +474,7 @@ class Dataset:
         surveyed = self.without(unread)
         clips = surveyed.clips
         clips["clip_key"] = [f"{facts[row.path].digest}@{row.start:.10g}-{row.end:.10g}" for row in clips.itertuples()]
+        clips["clip_written"] = [facts[path].written for path in clips.path]
         clips["clip_seconds"] = [seconds[name] for name in clips["clip"]]
         return surveyed
 
