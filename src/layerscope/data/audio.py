@@ -21,8 +21,8 @@ from layerscope.data.sound_parts import Part, opened
 from layerscope.errors import AudioError
 
 __all__ = [
-    "EXTENSIONS", "UNREAD", "FileFacts", "file_facts", "is_surveyed", "load", "measure", "refuse_unheard", "sound_digest",
-    "span_within",
+    "EXTENSIONS", "UNREAD", "FileFacts", "file_facts", "is_surveyed", "load", "measure", "refuse_unheard",
+    "sound_digest", "span_within",
 ]  # fmt: skip
 
 Samples = NDArray[np.float32]
