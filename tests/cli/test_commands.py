@@ -379,6 +379,27 @@ def test_models_are_listed_with_their_licences(capsys):
     assert "transformers (Apache-2.0)" in lines["hf:m-a-p/MERT-v1-95M"]
 
 
+@pytest.mark.slow
+def test_a_command_whose_output_was_closed_ends_as_any_other(tmp_path):
+    """What follows prints as `predict` and errors do; a file that is opened takes the place of neither."""
+    (tmp_path / "late.py").write_text("""
+import sys
+from layerscope.cli import entry_point as cli
+
+def command(arguments):
+    with open("kept.txt", "w") as file:
+        sys.stdout.write("answers")
+        print("error", file=sys.stderr)
+        return 0 if file.fileno() > 2 else 1
+
+cli.guarded = command
+cli.main()
+""")
+    call = f"{sys.executable} late.py run >&- 2>&-"
+    assert subprocess.run(["bash", "-c", call], cwd=tmp_path, check=False).returncode == 0
+    assert (tmp_path / "kept.txt").read_text() == ""
+
+
 @pytest.mark.parametrize("alphabet", ["latin-1", "ascii"])
 def test_a_terminal_of_another_alphabet_is_written_to(alphabet):
     done = subprocess.run(

@@ -118,3 +118,24 @@ cli.main()
     assert said.strip() == SAID
     # The grace, and as much again for a machine with much else to do.
     assert seconds < 2 * GRACE
+
+
+@pytest.mark.slow
+def test_an_interrupt_after_the_last_word_of_a_command_is_no_traceback(tmp_path):
+    (tmp_path / "late.py").write_text("""
+import atexit, time
+from layerscope.cli import entry_point as cli
+
+def wait():
+    print("done", flush=True)
+    time.sleep(1)
+
+cli.guarded = lambda arguments: 0
+atexit.register(wait)
+cli.main()
+""")
+    call = [sys.executable, str(tmp_path / "late.py"), "run"]
+    process = subprocess.Popen(call, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout.readline() == "done\n"
+    said, _ = interrupt(process)
+    assert (process.returncode, said) == (0, "")

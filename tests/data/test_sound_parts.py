@@ -318,6 +318,12 @@ def test_what_fills_the_last_block_of_a_codec_is_no_sound(tmp_path, codec):
     assert len(load(tmp_path / "a.wav", RATE)) > RATE + 17
 
 
+def test_a_codec_in_which_libsndfile_finds_no_place_although_it_says_so_is_named(tmp_path):
+    soundfile.write(tmp_path / "a.aiff", MUSIC[:, 0], RATE, subtype="DWVW_16")
+    with pytest.raises(AudioError, match="holds DWVW, which is not read; convert it to FLAC or WAV"):
+        load(tmp_path / "a.aiff", RATE)
+
+
 @pytest.mark.parametrize("codec", ["GSM610", "G721_32", "NMS_ADPCM_16"])
 def test_codecs_in_which_no_place_is_found_are_read_whole_and_by_spans(tmp_path, codec):
     """The decoder cannot go to a sample in them, which is no damage."""

@@ -3,8 +3,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from layerscope.encoders import load_encoder
 from layerscope.encoders.encoder import fingerprint_of, parse_layers, source_digest
 from layerscope.errors import UsageError
+from layerscope.study.options import Computing
+from layerscope.study.probe import encoder_of
 
 
 @pytest.mark.parametrize(
@@ -36,3 +39,18 @@ def test_fingerprint_changes_with_one_bit_of_one_tensor():
 
 def test_source_digest_tells_modules_apart():
     assert source_digest("layerscope.encoders.mel") != source_digest("layerscope.encoders.encoder")
+
+
+def test_an_encoder_that_was_trained_on_in_memory_is_known_by_its_weights_of_now():
+    encoder = load_encoder("random:small", device="cpu")
+    before = encoder.fingerprint
+    assert encoder_of(encoder, Computing()).fingerprint == before
+    with torch.no_grad():
+        next(encoder.model.parameters()).mul_(1.5)
+    now = encoder_of(encoder, Computing())
+    assert now.fingerprint != before
+    assert now.fingerprint == now.network
+    assert encoder.at("bfloat16").as_it_is().fingerprint not in (before, now.fingerprint)
+    encoder.model.train()
+    with pytest.raises(UsageError, match=r"random:small is in training mode; call its model\.eval\(\) first"):
+        encoder_of(encoder, Computing())

@@ -260,3 +260,19 @@ def test_a_name_that_no_table_shows_is_refused(name):
     encoder.name = name
     with pytest.raises(ModelError, match=r"'name' is .*; set it to a name on one line"):
         verify(encoder, "mine:factory")
+
+
+@pytest.mark.parametrize("name", ["name", "fingerprint", "sample_rate", "layers"])
+def test_what_an_encoder_says_of_itself_may_not_change_while_it_encodes(name):
+    def encode(encoder, waveforms):
+        states = Own.encode(encoder, waveforms)
+        setattr(encoder, name, {"sample_rate": 16_000, "layers": (0, 2)}.get(name, "other"))
+        return states
+
+    with pytest.raises(ModelError, match=f"own, given 'a.wav': encode changed '{name}'"):
+        encode_batch(broken(encode=encode), torch.ones(1, 1600), "'a.wav'")
+
+
+def test_states_that_ask_for_gradients_are_taken_without_them():
+    encoder = broken(encode=lambda self, waveforms: Own.encode(self, waveforms).requires_grad_())
+    assert not any(layer.requires_grad for layer in encode_batch(encoder, torch.ones(1, 1600), "'a.wav'"))

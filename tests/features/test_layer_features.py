@@ -1,9 +1,11 @@
 import pickle
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -16,7 +18,8 @@ from conftest import write_tone
 from layerscope.data.audio import load
 from layerscope.encoders import load_encoder
 from layerscope.encoders.encoder import LayeredEncoder
-from layerscope.errors import AudioError, DataError, UsageError
+from layerscope.encoders.published_models import packaged
+from layerscope.errors import AudioError, DataError, ModelError, UsageError
 from layerscope.features.layer_features import LayerFeatures
 
 
@@ -104,3 +107,17 @@ def test_what_cannot_be_used_is_named(files, tmp_path):
             step.fit(wrong)
     with pytest.raises(UsageError, match="mel has layers 0 to 0, not 7"):
         LayerFeatures("mel", layer=7).fit(files)
+
+
+def test_a_model_whose_weights_changed_is_loaded_anew_and_refused_by_what_was_fitted_on_others(files, tmp_path):
+    """In one session, where encoders are kept, and out of it, from a pickle."""
+    shutil.copytree(packaged("toy-muq"), tmp_path / "model")
+    step = LayerFeatures(str(tmp_path / "model")).fit(files)
+    before = step.transform(files[:2])
+    weights = tmp_path / "model" / "model.safetensors"
+    tensors = load_file(weights)
+    save_file({name: 1.1 * value if value.is_floating_point() else value for name, value in tensors.items()}, weights)
+    for kept in (step, pickle.loads(pickle.dumps(step))):
+        with pytest.raises(ModelError, match="model is another network than it was in fit"):
+            kept.transform(files[:2])
+    assert np.abs(clone(step).fit(files).transform(files[:2]) - before).max() > 1e-3

@@ -1,7 +1,8 @@
 import pytest
 from made_study import made_similarities, made_study
 
-from layerscope.report.conclusions import answer_questions, worth_of_scores
+from layerscope.report import write_report
+from layerscope.report.conclusions import answer_questions, compared_otherwise, worth_of_scores
 
 TASKS = ("pitch", "genre")
 
@@ -115,3 +116,13 @@ def test_label_free_scores_are_held_against_the_probe():
 @pytest.mark.parametrize("layers", [1, 3])
 def test_too_few_layers_have_no_rank_correlation(layers):
     assert worth_of_scores(made_study(("a",), layers=layers), made_similarities(layers=layers)).empty
+
+
+def test_a_comparison_of_other_weights_is_not_held_against_scores(tmp_path):
+    study, compared = made_study(("a",), layers=4), made_similarities()
+    assert "m" in set(worth_of_scores(study, compared).model)
+    compared.facts["models"]["m"]["fingerprint"] = "3" * 32
+    assert compared_otherwise(study, compared) == ["m"]
+    assert "m" not in list(worth_of_scores(study, compared).get("model", []))
+    write_report(study, tmp_path / "page.html", compared)
+    assert "Compared were other states of m than are scored here" in (tmp_path / "page.html").read_text()

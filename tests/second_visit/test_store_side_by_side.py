@@ -1,5 +1,6 @@
 """A store that is visited again: by two processes at once, after a kill, after a failure, after damage."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -126,6 +127,19 @@ def test_a_clip_that_could_not_be_read_at_first_has_its_own_states_later_and_so_
     # One clip encoded alone and in a batch differ by the rounding of float32; two clips by far more.
     np.testing.assert_allclose(states_of(store, clips), expected, atol=1e-5)
     assert distances.min() > 1e-3
+
+
+def test_states_of_a_file_that_is_written_anew_in_mid_run_are_not_kept_as_those_of_the_one_before(visited, tmp_path):
+    one_pass, data = visited
+    clips = Dataset.from_folder(data).survey().clips
+    rewritten, content = data / "a" / "2.wav", (data / "a" / "2.wav").read_bytes()
+    write_tone(rewritten, 3000, SECONDS)
+    os.utime(data / "a" / "0.wav")  # the same bytes, written again
+    failed = one_pass.extract(clips, one_pass.store(tmp_path / "cache")).failed
+    assert failed == {clips.clip_key[2]: f"{rewritten}: was written anew while the command ran; run it again"}
+    assert not one_pass.store(tmp_path / "cache").holds(clips.clip_key[2])
+    rewritten.write_bytes(content)
+    assert not one_pass.extract(clips, one_pass.store(tmp_path / "cache")).failed
 
 
 def test_a_mended_file_is_another_clip_and_changes_no_other(visited, tmp_path):

@@ -32,6 +32,7 @@ ANYWHERE = ("-q", "--quiet", "-v", "--verbose")
 
 def main() -> None:
     """Run the command line; errors that are meant for a person are printed without a traceback."""
+    lead_closed_streams_nowhere()
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
     interrupts = Interrupts(continues=not CONTINUING.isdisjoint(words[:1]))
     give_libraries_a_place()
@@ -45,9 +46,21 @@ def main() -> None:
     except BaseException:
         if not interrupts.came:  # an interrupt may have become another error on its way
             raise
+    finally:
+        interrupts.over = True
     if interrupts.came:
         interrupts.say()
     sys.exit(INTERRUPTED if interrupts.came else code)
+
+
+def lead_closed_streams_nowhere() -> None:
+    """Have what was closed before the command began (`>&-`) lead nowhere: a file would take its place, and its text."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for as long as the process lives
+    # Python has none of those that were closed.
+    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
 
 
 def give_libraries_a_place() -> None:

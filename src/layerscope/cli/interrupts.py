@@ -13,7 +13,6 @@ import socket
 import threading
 import time
 from types import FrameType
-from typing import NoReturn
 
 __all__ = ["INTERRUPTED", "Interrupts"]
 
@@ -34,11 +33,16 @@ class Interrupts:
     ----------
     continues : bool
         Whether the command, given again, goes on where it was.
+
+    Attributes
+    ----------
+    over : bool
+        Whether the command has ended, and the process is ending.
     """
 
     def __init__(self, *, continues: bool) -> None:
         self.continues = continues
-        self.came = self.said = False
+        self.came = self.said = self.over = False
         self.told, woken_by = socket.socketpair()
         # As Python asks of it: its signal handler must not wait.
         woken_by.setblocking(False)
@@ -48,10 +52,12 @@ class Interrupts:
             signal.signal(number, self.interrupt)
         threading.Thread(target=self.watch, daemon=True, name="interrupts").start()
 
-    def interrupt(self, number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG002
-        """Remember the interrupt, and do as Python does."""
+    def interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Remember the interrupt, and do as Python does while there is a command to stop."""
         self.came = True
-        raise KeyboardInterrupt
+        # Raised while the interpreter ends, it stops nothing and is printed as a traceback.
+        if not self.over:
+            raise KeyboardInterrupt
 
     def watch(self) -> None:
         """Wait for an interrupt, then for the end of the process, and end it with its workers if that does not come."""

@@ -21,8 +21,8 @@ from layerscope.data.sound_parts import Part, opened
 from layerscope.errors import AudioError
 
 __all__ = [
-    "EXTENSIONS", "UNREAD", "FileFacts", "file_facts", "load", "measure", "refuse_unheard", "sound_digest",
-    "span_within",
+    "EXTENSIONS", "UNREAD", "FileFacts", "file_facts", "is_surveyed", "load", "measure", "refuse_unheard",
+    "sound_digest", "span_within",
 ]  # fmt: skip
 
 Samples = NDArray[np.float32]
@@ -71,10 +71,13 @@ class FileFacts:
         SHA-256 of its bytes.
     duration : float
         Seconds, by its header.
+    written : str
+        Its size and when it was last written; see `is_surveyed`.
     """
 
     digest: str
     duration: float
+    written: str
 
 
 def file_facts(path: Path) -> FileFacts:
@@ -88,9 +91,26 @@ def file_facts(path: Path) -> FileFacts:
     # First, since the digest of what is no regular file may never come.
     seconds, _ = measure(path)
     try:
-        return FileFacts(file_digest(path), seconds)
+        # Before the digest: what is written meanwhile is another file than this says.
+        written = last_written(path)
+        return FileFacts(file_digest(path), seconds, written)
     except OSError as error:
         raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def last_written(path: Path) -> str:
+    """Return the size of a file and when it was last written."""
+    stat = path.stat()
+    return f"{stat.st_size} {stat.st_mtime_ns}"
+
+
+def is_surveyed(path: Path, written: str, clip_key: str) -> bool:
+    """Return whether a file still holds what it held when it was surveyed."""
+    try:
+        # The same bytes may have been written again, or lie on another machine.
+        return last_written(path) == written or clip_key.startswith(file_digest(path))
+    except OSError:
+        return False
 
 
 def measure(path: Path) -> tuple[float, int]:

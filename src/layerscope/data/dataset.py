@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -57,7 +58,7 @@ class Dataset:
     clips : DataFrame
         One row a clip: ``clip`` (its name), ``path``, ``start``, ``end`` (s, NaN for the whole file), where the
         data bring them ``split``, ``fold``, ``group``, and the target columns. After `survey` also
-        ``clip_key`` (content and span) and ``clip_seconds``.
+        ``clip_key`` (content and span), ``clip_written`` and ``clip_seconds``.
     skipped : dict of str to str
         Name of every clip that is not used, and why.
     evidence : dict of str to str
@@ -102,6 +103,8 @@ class Dataset:
         ------
         DataError
             If it does not exist or is none of these.
+        UsageError
+            If it is no path.
 
         Examples
         --------
@@ -109,6 +112,10 @@ class Dataset:
         Traceback (most recent call last):
         layerscope.errors.DataError: data 'drums.xlsx' does not exist; give a folder, a CSV or a JSONL
         """
+        if not isinstance(path, (str, os.PathLike)):
+            raise UsageError(
+                f"data is a path, not a {type(path).__name__}; of a table in memory Dataset.from_dataframe"
+            )
         if str(path).startswith(PREFIX):
             return cls.from_mirdata(str(path).removeprefix(PREFIX), root, targets)
         path = Path(path).expanduser()
@@ -438,7 +445,9 @@ class Dataset:
         return [as_number(cell, column, comma=comma) for cell in cells]
 
     def survey(self, progress: Callable[[int], None] = lambda _: None) -> Dataset:
-        """Return the clips with ``clip_key`` and ``clip_seconds``, from one look at every distinct file, undecoded.
+        """Return the clips with ``clip_key``, ``clip_written`` and ``clip_seconds``.
+
+        Every distinct file is looked at once, and none is decoded.
 
         Files that cannot be opened, and spans that end after their file, are set aside with the reason.
 
@@ -474,6 +483,7 @@ class Dataset:
         surveyed = self.without(unread)
         clips = surveyed.clips
         clips["clip_key"] = [f"{facts[row.path].digest}@{row.start:.10g}-{row.end:.10g}" for row in clips.itertuples()]
+        clips["clip_written"] = [facts[path].written for path in clips.path]
         clips["clip_seconds"] = [seconds[name] for name in clips["clip"]]
         return surveyed
 

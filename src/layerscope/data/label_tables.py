@@ -41,7 +41,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: Columns that the program adds.
-ADDED = ("clip", "clip_key", "clip_seconds", "clip_sound")
+ADDED = ("clip", "clip_key", "clip_written", "clip_seconds", "clip_sound")
 #: Columns that describe a clip and are never a target.
 CLIP_COLUMNS = ("path", "start", "end", "split", "fold", "group", *ADDED)
 #: Of these, what is said where rows of one clip differ in it.

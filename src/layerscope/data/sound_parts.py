@@ -270,6 +270,9 @@ class SndfilePart:
             # By descriptor, since of a path the library also reads the ending; where that stands the file begins.
             os.lseek(file.fileno(), 0, os.SEEK_SET)
             self.sound = soundfile.SoundFile(file.fileno(), closefd=False)
+        if self.sound.subtype.startswith("DWVW"):
+            # libsndfile opens it, but finds no places in it.
+            raise AudioError("holds DWVW, which is not read; convert it to FLAC or WAV")
         self.rate, self.frames = self.sound.samplerate, self.sound.frames
         refuse_shorter(self.sound.extra_info)
         # Of ALAC, whose packets have a table, the log says what it promises.

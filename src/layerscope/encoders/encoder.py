@@ -284,15 +284,11 @@ class LayeredEncoder(Encoder):
         device: str | torch.device = "cpu",
         precision: str = "float32",
     ) -> None:
-        # Conformer and mel in any case, on which models of other modules are built.
-        sources = (type(model).__module__, "layerscope.encoders.conformer", "layerscope.encoders.mel", __name__)
         self.layers = layers or tuple(range(model.depth + 1))
-        self.network = fingerprint_of(
-            {**model.description(), "layers": self.layers, "source": source_digest(*sources)},
-            model.state_dict().items(),
-        )
         # Evaluation: norms by their stored statistics and no dropout, so that a clip does not depend on its batch.
-        self.model = model.eval().requires_grad_(False).to(device)
+        self.model = model.eval().requires_grad_(False)
+        self.network = self.network_fingerprint()
+        self.model.to(device)
         self.name = name
         self.sample_rate = model.sample_rate
         self.frame_rate = model.frame_rates[self.layers[-1]]
@@ -305,6 +301,15 @@ class LayeredEncoder(Encoder):
         self.device = str(device)
         self.precision = precision
         self.fingerprint = self.fingerprint_at(precision)
+
+    def network_fingerprint(self) -> str:
+        """Return the fingerprint of the network as it is in memory."""
+        # Conformer and mel in any case, on which models of other modules are built.
+        sources = (type(self.model).__module__, "layerscope.encoders.conformer", "layerscope.encoders.mel", __name__)
+        return fingerprint_of(
+            {**self.model.description(), "layers": self.layers, "source": source_digest(*sources)},
+            self.model.state_dict().items(),
+        )
 
     def fingerprint_at(self, precision: str) -> str:
         """Return the fingerprint of the network in a precision; in float32 that of the network alone."""
@@ -323,6 +328,20 @@ class LayeredEncoder(Encoder):
         other = copy.copy(self)
         other.precision, other.fingerprint = precision, self.fingerprint_at(precision)
         return other
+
+    def as_it_is(self) -> LayeredEncoder:
+        """Return this encoder by the weights that it has now: somebody may have trained it on since it was loaded.
+
+        Raises
+        ------
+        UsageError
+            If its network is in training mode, in which the same sound has other states each time.
+        """
+        if self.model.training:
+            raise UsageError(f"{self.name} is in training mode; call its model.eval() first")
+        other = copy.copy(self)
+        other.network = self.network_fingerprint()
+        return other.at(self.precision)
 
     def encode(self, waveforms: Tensor) -> Any:
         """See `Encoder.encode`: one tensor, or where layers differ in width or rate a list with one for each."""

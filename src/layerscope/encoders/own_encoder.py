@@ -70,9 +70,17 @@ def encode_batch(encoder: Encoder, waveforms: Tensor, names: str) -> list[Tensor
             return encoder.layer_states(waveforms)
     subject = f"{encoder.name}, given {names}"
     # What is kept outlives the batch, and would hold on to all that gradients need.
+    said = attributes_of(encoder)
     with author_answers(subject, type(encoder).__module__), memory_faults(encoder.name, names), torch.no_grad():
         states = encoder.encode(waveforms)
-    return states_of_layers(encoder, states, subject, waveforms)
+    if changed := [name for name, value in attributes_of(encoder).items() if value != said[name]]:
+        raise ModelError(f"{subject}: encode changed '{changed[0]}'; what an encoder says of itself stays as it is")
+    return [layer.detach() for layer in states_of_layers(encoder, states, subject, waveforms)]
+
+
+def attributes_of(encoder: Encoder) -> dict[str, Any]:
+    """Return what an encoder says of itself."""
+    return {name: getattr(encoder, name) for name in (*ATTRIBUTES, "widths")}
 
 
 class OutOfMemory(ResourceError):

@@ -20,6 +20,7 @@ import soxr
 from numpy.typing import NDArray
 
 from layerscope.atomic_files import sweep
+from layerscope.data.audio import is_surveyed
 from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
 from layerscope.encoders.own_encoder import author_answers, is_own, memory_faults
 from layerscope.errors import AudioError
@@ -354,6 +355,7 @@ class Pass:
             done.decoded += 1
             try:
                 decoded = future.result()
+                refuse_rewritten(row)
             except AudioError as error:
                 # A clip that cannot be decoded costs itself alone; a state that is not finite ends the pass.
                 done.failed[row.clip_key] = str(error)
@@ -373,6 +375,13 @@ class Pass:
         with memory_faults(self.encoder.name, f"a shard of {len(clips)} clips"):
             shard = Shard(self.encoder, states, entries, names, chosen)
         writer.add(shard)
+
+
+def refuse_rewritten(row: Any) -> None:
+    """Raise for a clip whose file is not the one that was surveyed: its states would be kept as those of that."""
+    written = getattr(row, "clip_written", None)
+    if written is not None and not is_surveyed(Path(row.path), written, row.clip_key):
+        raise AudioError(f"{row.path}: was written anew while the command ran; run it again")
 
 
 def among(missing: Mapping[str, int], clips: pd.DataFrame) -> NDArray[np.bool_]:

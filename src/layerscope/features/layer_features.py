@@ -16,7 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import Encoder, load_encoder
-from layerscope.errors import AudioError, DataError, UsageError
+from layerscope.encoders.published_models import RANDOM
+from layerscope.errors import AudioError, DataError, ModelError, UsageError
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.stored_features import stored_features
 
@@ -41,6 +42,8 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     n_features_out_ : int
         Width of the layer.
+    fingerprint_ : str
+        Of the network that was looked at: what follows in the pipeline was trained on its states.
 
     Examples
     --------
@@ -90,6 +93,7 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if layer not in encoder.layers:
             raise UsageError(f"{self.model} has layers {encoder.layers[0]} to {encoder.layers[-1]}, not {layer}")
         self.layer_ = layer
+        self.fingerprint_ = encoder.fingerprint
         self.n_features_out_ = encoder.widths[encoder.layers.index(layer)]
         return self
 
@@ -111,10 +115,14 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             If a file cannot be used: rows would no longer be those of `X`.
         DataError
             If none can.
+        ModelError
+            If the model is another network by now.
         """
         check_is_fitted(self)
         paths = paths_of(X)
         encoder = loaded(self.model)
+        if encoder.fingerprint != self.fingerprint_:
+            raise ModelError(f"{self.model} is another network than it was in fit (weights or code differ); fit again")
         distinct = list(dict.fromkeys(paths))
         table = pd.DataFrame({"clip": distinct, "path": distinct, "start": 0.0, "end": np.nan})
         surveyed = Dataset("files", table).survey()
@@ -142,9 +150,16 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         )
 
 
-@lru_cache(maxsize=1)
 def loaded(model: str) -> Encoder:
-    """Return an encoder, the same one for every step of a search."""
+    """Return an encoder, the same one for every step of a search while its files stay as they are."""
+    place = Path(model.removeprefix(RANDOM)).expanduser().absolute()
+    files = [place, *place.rglob("*")] if place.is_dir() else [place] if place.exists() else []
+    return loaded_once(model, tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files))
+
+
+@lru_cache(maxsize=1)
+def loaded_once(model: str, files: tuple[tuple[str, int, int], ...]) -> Encoder:  # noqa: ARG001 - tells them apart
+    """Return an encoder whose files, where it has any here, are of those sizes and times."""
     return load_encoder(model)
 
 

@@ -454,7 +454,9 @@ def encoder_of(
                 f"{directory}: was trained on '{told['name']}', an encoder of somebody's own ('{told['code']}'), whose "
                 "code is not run because a directory says so; if you trust it, give --encoder module:factory"
             )
-        loaded, name = encoder.at(precision) if isinstance(encoder, LayeredEncoder) else encoder, encoder.name
+        loaded, name = encoder, encoder.name
+        if isinstance(loaded, LayeredEncoder):
+            loaded = loaded.as_it_is().at(precision)
     elif names_code(told["reference"]):
         raise DataError(f"{directory}: refers to code ('{told['reference']}'), which is not run; export it again")
     else:

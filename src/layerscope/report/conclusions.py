@@ -21,7 +21,9 @@ from layerscope.similarity.label_free import SCORES
 from layerscope.similarity.measures import Similarities
 from layerscope.targets.kind import defined_mean
 
-__all__ = ["Answer", "answer_questions", "answers_by_model", "one_for_all", "worth_of_scores"]
+__all__ = [
+    "Answer", "answer_questions", "answers_by_model", "compared_otherwise", "one_for_all", "worth_of_scores",
+]  # fmt: skip
 
 #: What a verdict on a model is called, against plain features and, of its best layer, against all of its layers.
 AGAINST_PLAIN = {
@@ -253,17 +255,32 @@ def one_or_all(results: Results, models: list[str]) -> Answer:
     )
 
 
+def compared_otherwise(results: Results, similarities: Similarities) -> list[str]:
+    """Return the models of which a comparison beside a run is of other states: weights, code or precision differ."""
+    scored, compared = results.facts["models"], similarities.facts["models"]
+    return [
+        name
+        for name in compared
+        # Of other layers the fingerprint is another one in any case.
+        if name in scored and [*compared[name]["layers"]] == [*scored[name]["layers"]]
+        and compared[name]["fingerprint"] != scored[name]["fingerprint"]
+    ]  # fmt: skip
+
+
 def worth_of_scores(results: Results, similarities: Similarities) -> pd.DataFrame:
     """Return what label-free scores are worth: their rank correlation (Spearman) with probe scores over layers.
 
     Returns
     -------
     DataFrame
-        A row a score and model, a column a task, and ``mean``; empty where run and comparison share no model.
+        A row a score and model, a column a task, and ``mean``; empty where run and comparison share no model. One that
+        was compared otherwise than it is scored has none.
     """
-    rows = []
+    rows, others = [], compared_otherwise(results, similarities)
     for name in SCORES:
         for model, scores in similarities.scores[similarities.scores.score == name].groupby("model", sort=False):
+            if model in others:
+                continue
             correlations = {}
             for task in results.tasks:
                 probe, metric = preferred_probe(results, task), results.primary(task)

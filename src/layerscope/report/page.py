@@ -21,7 +21,7 @@ from layerscope.report.comparison_curves import (
     label_free_curves,
     label_free_panels,
 )
-from layerscope.report.conclusions import answer_questions, answers_by_model, worth_of_scores
+from layerscope.report.conclusions import answer_questions, answers_by_model, compared_otherwise, worth_of_scores
 from layerscope.report.figures import layer_curves
 from layerscope.report.heat_maps import similarity_map, task_map
 from layerscope.report.layer_latex import layers_latex
@@ -243,7 +243,7 @@ def render(
         by_model=answers_by_model(answers, tasks[0]["facts"]["task"]) if answers and len(tasks) == 1 else None,
         pairs=model_pairs(results) if results else [],
         map=task_table(results) if results and len(tasks) > 1 and results.models("trained", "untrained") else None,
-        similarity=similarity_section(similarities, tables) if similarities else None,
+        similarity=similarity_section(similarities, tables, results) if similarities else None,
         scores=list(results.summary.itertuples()) if results else [],
         skipped=skipped_section(
             {**(similarities.skipped if similarities else {}), **(results.skipped if results else {})},
@@ -284,7 +284,9 @@ def title_of(tasks: list[dict[str, Any]]) -> str:
     return f"{first['title']}: which layer for “{first['target']}”?"
 
 
-def similarity_section(similarities: Similarities, tables: dict[str, pd.DataFrame]) -> dict[str, Any]:
+def similarity_section(
+    similarities: Similarities, tables: dict[str, pd.DataFrame], results: Results | None
+) -> dict[str, Any]:
     """Return what the page says of a comparison."""
     shown = drawn_measures(similarities)
     panels = [
@@ -292,6 +294,7 @@ def similarity_section(similarities: Similarities, tables: dict[str, pd.DataFram
     ]
     return {
         "facts": similarities.facts,
+        "otherwise": compared_otherwise(results, similarities) if results else [],
         "maps": [similarity_table(similarities, name) for name in shown] if layer_count(similarities) > 1 else [],
         "panels": [*panels, ("Label-free scores", label_free_panels(similarities))],
         "reach": {"sentences": reach_sentences(similarities), "panels": reach_panels(similarities)}

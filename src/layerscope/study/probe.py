@@ -10,6 +10,7 @@ from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import disputed_sounds
 from layerscope.data.splits import assign, parts_of, refuse_unlearnable
 from layerscope.encoders import Encoder, verify
+from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.own_encoder import author_answers, is_own
 from layerscope.errors import UsageError
 from layerscope.features.clip_features import Features, refuse_different
@@ -181,11 +182,11 @@ def encoder_of(subject: str | Encoder, asked: Computing) -> Encoder:
 
 
 def held_to_contract(encoder: Encoder) -> Encoder:
-    """Return an encoder that was given, held to the contract where it is somebody's own."""
+    """Return an encoder that was given, by its weights of now, held to the contract where it is somebody's own."""
     if is_own(encoder):
         with author_answers(type(encoder).__name__, type(encoder).__module__):
             verify(encoder, type(encoder).__name__)
-    return encoder
+    return encoder.as_it_is() if isinstance(encoder, LayeredEncoder) else encoder
 
 
 def probe_own(features: Sequence[Features], asked: Call) -> Results:
