@@ -92,7 +92,8 @@ def stratified_folds(labels: Labels, groups: Rows, folds: int, seed: int) -> Row
     distinct = len(np.unique(groups))
     if distinct < folds:
         raise DataError(
-            f"{distinct} groups cannot be divided into {folds} parts; give more data, or splits of your own"
+            f"{distinct} groups cannot be divided into {folds} parts (clips of one group, file or sound are one); "
+            "give more data, or splits of your own"
         )
     strata = labels.kind.strata(labels)
     result = np.zeros(len(groups), np.int64)
