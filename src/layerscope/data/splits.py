@@ -17,7 +17,7 @@ from layerscope.data.leaks import group_codes
 from layerscope.errors import DataError
 from layerscope.targets.kind import Labels
 
-__all__ = ["Part", "assign", "choosing_parts", "never_trained", "parts_of", "refuse_unlearnable"]
+__all__ = ["Part", "assign", "choosing_parts", "fold_order", "never_trained", "parts_of", "refuse_unlearnable"]
 
 Rows = NDArray[np.int64]
 
