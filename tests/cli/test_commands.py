@@ -124,6 +124,19 @@ def test_check_prints_the_plan_and_its_cost(tones, capsys):
     assert "MB on disk" in printed
 
 
+def test_check_lists_folds_by_number_and_cuts_long_names(tmp_path, capsys):
+    rows = []
+    for number in range(24):
+        write_tone(tmp_path / f"{number}.wav", 200 + 10 * number)
+        rows.append(f"{number}.wav,{'ab'[number % 2] * 5000},{number // 2 % 12}")
+    table = tmp_path / "clips.csv"
+    table.write_text("\n".join(["path,label,fold", *rows]))
+    assert guarded(["check", "--data", str(table), *quick()]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "folds: 0 2, 1 2, 2 2, 3 2, 4 2, 5 2, 6 2, 7 2, 8 2, 9 2, 10 2, 11 2 " in printed
+    assert len(printed) < 2000
+
+
 def test_check_of_leaking_data_lists_the_leak_and_fails(tmp_path, capsys):
     table = leaking_table(tmp_path, copies=True)
     assert guarded(["check", "--data", str(table), *quick()]) == 3

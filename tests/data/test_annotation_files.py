@@ -59,6 +59,18 @@ def test_files_lie_beside_the_audio(songs):
     assert dataset.skipped == {"d.wav": "no label in 'beats'"}
 
 
+def test_files_beside_audio_in_no_class_folder_say_what_a_label_is(songs):
+    """Without a target named, and with the names of the files taken for no classes."""
+    for name in "abcd":
+        (songs / f"{name}.beats").write_text("0.5 1\n1.0 2\n1.5 3\n2.0 1\n")
+    dataset = Dataset.load(songs).with_target("label")
+    assert dataset.labels("label").kind.name == "beats"
+    for name in "abcd":
+        (songs / f"{name}.beats").unlink()
+        (songs / f"{name}.txt").write_text("happy" if name in "ab" else "sad")
+    assert Dataset.load(songs).with_target("label").labels("label").names == ("happy", "sad")
+
+
 def test_a_jams_says_what_its_target_asks(songs):
     write_jams(
         songs / "a.jams",

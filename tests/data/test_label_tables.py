@@ -311,13 +311,21 @@ def test_a_row_among_many_that_cannot_be_understood_is_set_aside(tmp_path, colum
     assert dataset.skipped == {"5.wav": f"clips.csv row 7: {words}"}
 
 
+def test_a_folder_beside_that_of_the_table_is_pointed_at(tmp_path):
+    write_tone(tmp_path / "audio" / "a.wav", 300)
+    (tmp_path / "meta").mkdir()
+    table = write_csv(tmp_path / "meta" / "clips.csv", "path,label", "a.wav,x")
+    with pytest.raises(DataError, match=f"it is below {tmp_path / 'audio'}: if paths start there, say so"):
+        Dataset.load(table)
+
+
 def test_a_row_without_a_path_is_set_aside_and_many_are_refused(tmp_path):
     write_tone(tmp_path / "a.wav", 300)
     spans = [f"a.wav,x,{number / 100}" for number in range(19)]
     dataset = Dataset.load(write_csv(tmp_path / "clips.csv", "path,label,start", *spans, ",x,0"))
     assert dataset.skipped == {"a clip": "clips.csv row 21: no 'path' (nor 'audio_path')"}
     table = write_csv(tmp_path / "clips.csv", "path,label,start", *spans, ",x,0", ",x,1", "a.wav,x,?")
-    with pytest.raises(DataError, match=r"row 21: no 'path' .*; so 3 of 22 rows cannot be used"):
+    with pytest.raises(DataError, match=r"row 21: no 'path' .*; so 3 of 22 rows cannot be used: mend these, or take"):
         Dataset.load(table)
 
 

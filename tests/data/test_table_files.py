@@ -57,7 +57,14 @@ def test_marked_encodings_are_read(place, encoding):
         (["path,label", "a.wav,x", "path,label", "b.wav,y"], "row 3: the header stands here again"),
         (["path,,label", "a.wav,1,x"], "row 2: column 2 has a cell but no name"),
         (["path,label", "a.wav,x", '"b.wav,y', "c.wav,z"], "row 3: not readable as a table"),
-        (["name;label", "a.wav;x"], r"no column 'path' \(found: name;label\); call the column with the files 'path'"),
+        (["name;label", "a.wav;x"], r"found: name, label\); call the column with the files 'path' \(it looks like 'n"),
+        (['"tag one"\t"mp3_path"', '"0"\t"a.wav"'], r"found: tag one, mp3_path\); .*it looks like 'mp3_path'"),
+        (["My songs;;", ";;", "path;label;", "a.wav;x;"], "the names of columns stand in row 3: take out what"),
+        (['"path,label"', '"a.wav,x"'], "its first row, .*, is one cell in quotes; take away the quotes"),
+        (["path,label", '"a.wav,x"', '"b.wav,y"'], "row 2: one field, .*; it is one cell in quotes: take away"),
+        (["#\tTitle\tLocation", "1\tx\ta.wav"], r"found: #, Title, Location\); .*it looks like 'Location'"),
+        (["# path,label", "a.wav,x"], "its header begins with '#', # path,label; take that sign out"),
+        (["path\ttags", "a.wav\tx", "b.wav\tx\ty"], r"row 3: .* that holds tabs stands in quotes, and of several tags"),
     ],
 )  # fmt: skip
 def test_what_is_no_table_is_refused_with_the_row_and_the_way_out(place, lines, words):

@@ -66,6 +66,8 @@ def test_groups_of_several_and_columns_that_look_like_groups_are_named():
     clips = pd.DataFrame({"clip": list("abc"), "artist_id": ["x", "x", "y"], "label": ["a", "b", "a"]})
     assert "no 'group': if clips of one 'artist_id' must not" in remark_on_groups(clips, "label")
     assert remark_on_groups(clips, "artist_id") == remark_on_groups(clips.assign(group=["x", "y", "z"])) == ""
+    tagged = pd.DataFrame({"clip": list("abc"), "singer": ["0", "1", "1"], "duet": ["0", "0", "1"]})
+    assert remark_on_groups(tagged, "duet") == ""
 
 
 @pytest.mark.parametrize("sign", ["，", "、", " · ", "\\", "::", " & ", "；"])

@@ -383,6 +383,7 @@ def test_lists_of_numbers_under_the_name_of_something_over_time_are_doubted(name
         ("notes", [[0.0, 440.0], [0.5, 450.0]], "beats or --kind melody", "notes, write [[start, end, MIDI number"),
         ("melody", [[0.0, 0.5, 60], [0.5, 1.0, 64]], "segments or --kind beats or --kind notes", "melody, write [["),
         ("onsets", [[0.0, 0.5, "a"], [0.5, 1.0, "b"]], "segments", "onsets, write [time, …]"),
+        ("f0", [440.0, 220.5, 330.0], "tags or --kind values", "melody, write [[time, Hz"),
     ],
 )
 def test_of_a_column_called_after_something_else_every_kind_that_reads_its_cells_is_named(name, cell, kinds, form):

@@ -194,15 +194,18 @@ def precision_lines(costs: Any) -> list[str]:
 
 def print_task_check(task: Any) -> None:
     """Print what a run would meet in one task."""
+    from layerscope.data.splits import fold_order
     from layerscope.report.cautions import disputed, never_trained
+    from layerscope.targets.cells import shown
 
     clips, labels = task.dataset.clips, task.labels
     side = "split" if "split" in clips else "fold"
 
     def sized(name: str) -> str:
-        return f"{name} {task.counts[name]}" if name in task.counts else name
+        return f"{shown(name)} {task.counts[name]}" if name in task.counts else shown(name)
 
-    sizes = ", ".join(f"{name} {count}" for name, count in clips[side].value_counts().sort_index().items())
+    counts = clips[side].value_counts()
+    sizes = ", ".join(f"{name} {counts[name]}" for name in sorted(counts.index, key=fold_order))
     console.print(
         f"{task.name}: {len(clips)} clips, {task.hours:.2f} h of audio, {side}s: {sizes}\n"
         f"target: {labels.kind} ({len(labels.names)}: {', '.join(map(sized, labels.names[:12]))}"

@@ -152,7 +152,8 @@ class Dataset:
         records, skipped = said or class_folders(folder)
         if not records:
             raise DataError(f"{folder}: no usable row; {next(iter(skipped.values()))}")
-        named = frozenset() if said else frozenset({"label"})
+        # Of audio in no class folder, files beside it say what a label is.
+        named = frozenset({"label"} & records[0].keys()) if not said else frozenset()
         return cls(folder.resolve().name, clip_table(records), skipped, named=named)
 
     @classmethod

@@ -93,7 +93,7 @@ def clip_records(rows: Rows, root: Path, *, typed: bool, joined: bool = False) -
     read, skipped = read_rows(usual)
     listings: dict[Path, dict[str, str]] = {}
     namesakes: dict[Path, dict[str, str]] = {}
-    elsewhere = [*root.parents, *folders_in(root)]
+    elsewhere = [*root.parents, *folders_in(root), *folders_in(root.parent)]
     for where, record in read.items():
         reason = record.pop(ASIDE, None)
         path = file_of(root, record["path"], listings) if reason is None else None
@@ -155,7 +155,8 @@ def refuse_many(reasons: Mapping[str, str], count: int) -> None:
     """Raise where too many of so many rows cannot be understood."""
     if len(reasons) > MOST_ODD * count:
         first = next(iter(reasons.values()))
-        raise DataError(f"{first}; so {len(reasons)} of {count} rows cannot be used" if count > 1 else first)
+        many = f"; so {len(reasons)} of {count} rows cannot be used: mend these, or take them out"
+        raise DataError(first + (many if count > 1 else ""))
 
 
 def row_of(where: str) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from layerscope.data.usual_columns import FLAGS
 from layerscope.targets.label_names import ABSENT, said_alike
 
 __all__ = [
@@ -127,6 +128,8 @@ def remark_on_persons(clips: pd.DataFrame, target: str) -> list[str]:
             words in PERSONS
             and column not in target.split(",")
             and 1 < clips[column].astype(str).nunique() < len(clips)
+            # Of a tag that is called "singer" it is said whether there is one.
+            and not set(clips[column].astype(str).str.lower()) <= FLAGS
         ):
             return [f"no 'group': if clips of one '{column}' must not be on both sides, call that column 'group'"]
     return []

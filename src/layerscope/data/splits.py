@@ -17,7 +17,7 @@ from layerscope.data.leaks import group_codes
 from layerscope.errors import DataError
 from layerscope.targets.kind import Labels
 
-__all__ = ["Part", "assign", "choosing_parts", "never_trained", "parts_of", "refuse_unlearnable"]
+__all__ = ["Part", "assign", "choosing_parts", "fold_order", "never_trained", "parts_of", "refuse_unlearnable"]
 
 Rows = NDArray[np.int64]
 
@@ -92,7 +92,8 @@ def stratified_folds(labels: Labels, groups: Rows, folds: int, seed: int) -> Row
     distinct = len(np.unique(groups))
     if distinct < folds:
         raise DataError(
-            f"{distinct} groups cannot be divided into {folds} parts; give more data, or splits of your own"
+            f"{distinct} groups cannot be divided into {folds} parts (clips of one group, file or sound are one); "
+            "give more data, or splits of your own"
         )
     strata = labels.kind.strata(labels)
     result = np.zeros(len(groups), np.int64)

@@ -7,6 +7,7 @@ inside quotes are counted too. A file that cannot be read as it was meant is an 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
 import itertools
@@ -51,6 +52,10 @@ OPENING, CLOSING = "'‘“„`«", "'’”“`»"
 QUOTED = re.compile(f"[{OPENING}].*[{CLOSING}]", re.DOTALL)
 #: The way out.
 QUOTE_SO = 'a table quotes by "…": write that around such cells'
+#: The way out where programs quoted whole lines.
+UNQUOTE = "take away the quotes around each line"
+#: What parts fields, as it is called in messages.
+SIGNS = {";": "';'", ",": "','", "\t": "tabs", "|": "'|'", "  ": "blanks"}
 #: The share of rows with parted quotes up to which they are apostrophes, as in "'Til Tuesday" beside "Talkin'".
 FEW_APOSTROPHES = 0.1
 #: UTF-32 first, since its mark begins with that of UTF-16.
@@ -160,10 +165,10 @@ def csv_rows(path: Path) -> Rows:
         except DataError:
             # Names in quotes that another sign parts; what is wrong with the first is said below where none fits.
             continue
-        if set(map(column_name, header)) & set(PATH_NAMES):
+        if names_paths(header):
             columns = unique_names(header, f"{path.name} row {number}")
             return table_rows(path.name, columns, list(lines), separator)
-    raise DataError(f"{path}: {fault_of_header(path, text, separators[0])}")
+    raise DataError(f"{path}: {fault_of_header(path, text, separators)}")
 
 
 def numbered_rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
@@ -191,36 +196,69 @@ def numbered_rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, 
 FIRST_ROWS = 10
 
 
-def fault_of_header(path: Path, text: str, separator: str) -> str:
+def fault_of_header(path: Path, text: str, separators: Sequence[str]) -> str:
     """Return what is wrong with a first row in which no column is called as paths are."""
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    if first.lstrip().startswith("#"):
-        return f"no column 'path': it begins with a comment, {first[:80]}; take it out, so that the header comes first"
-    if first.lstrip().startswith("{"):
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    if first.startswith("{"):
         return "no column 'path': the file looks like JSON lines; call it .jsonl"
-    for number, fields in itertools.islice(numbered_rows(path, text, separator), 1, FIRST_ROWS):
-        if set(map(column_name, fields)) & set(PATH_NAMES):
+    tables = {separator: first_rows(path, text, separator) for separator in separators}
+    if first.startswith("#"):
+        if any(names_paths(first.lstrip("# ").split(separator)) for separator in separators):
+            return f"no column 'path': its header begins with '#', {first[:80]}; take that sign out"
+        # A column of numbers may be called so.
+        if not any(rows and rows[0][1][0].strip() == "#" for rows in tables.values()):
+            return (
+                f"no column 'path': it begins with a comment, {first[:80]}; take it out, so that the header comes first"
+            )
+    for number, fields in itertools.chain.from_iterable(rows[1:] for rows in tables.values()):
+        if names_paths(fields):
             return (
                 f"no column 'path' in its first row; the names of columns stand in row {number}: take out what is above"
             )
+    # What parts it most; where nothing does, what is wrong is said of the first.
+    separator = max(separators, key=lambda separator: len(tables[separator][0][1]) if tables[separator] else 0)
+    _, header = next(numbered_rows(path, text, separator), (1, [""]))
+    if len(header) == 1 and any(names_paths(header[0].split(separator)) for separator in separators):
+        return f"no column 'path': its first row, {first[:80]}, is one cell in quotes; {UNQUOTE}"
     for parted, fields in (("|", first.split("|")), ("blanks", first.split()), (":", first.split(":"))):
-        if len(fields) > 1 and set(map(column_name, fields)) & set(PATH_NAMES):
+        if len(fields) > 1 and names_paths(fields):
             noun = parted if parted.isalpha() else f"'{parted}'"
             return f"no column 'path': its fields look parted by {noun}; part them by commas, semicolons or tabs"
-    _, header = next(numbered_rows(path, text, separator), (1, []))
     if any(map(QUOTED.fullmatch, header)):
         return f"no column 'path': its fields stand in other quotes ({', '.join(header)[:80]}); {QUOTE_SO}"
-    if any(Path(field.strip()).suffix.lower() in EXTENSIONS for field in header):
+    if any(map(is_audio_name, header)):
         return (
             f"no column 'path': its first row, {separator.join(header)[:80]}, is a clip already; "
             f"write the names of the columns above it, such as path{separator}label"
         )
-    return f"no column 'path' (found: {', '.join(header)[:200] or 'nothing'}); {CALL_IT}"
+    below = next((fields for _, fields in tables[separator][1:]), [])
+    likely = next(
+        (f" (it looks like '{name}')" for name, cell in zip(header, below, strict=False) if is_audio_name(cell)), ""
+    )
+    return f"no column 'path' (found: {', '.join(header)[:200] or 'nothing'}); {CALL_IT}{likely}"
+
+
+def first_rows(path: Path, text: str, separator: str) -> list[tuple[int, list[str]]]:
+    """Return the first rows that hold anything, as far as a separator makes a table of them."""
+    rows: list[tuple[int, list[str]]] = []
+    with contextlib.suppress(DataError):
+        rows.extend(itertools.islice(numbered_rows(path, text, separator), FIRST_ROWS))
+    return rows
+
+
+def names_paths(fields: Sequence[str]) -> bool:
+    """Return whether one of the names of columns is that of paths."""
+    return not set(map(column_name, fields)).isdisjoint(PATH_NAMES)
+
+
+def is_audio_name(cell: str) -> bool:
+    """Return whether a cell is the name of a file of audio."""
+    return Path(cell.strip()).suffix.lower() in EXTENSIONS
 
 
 def table_rows(name: str, columns: list[str], lines: list[tuple[int, list[str]]], separator: str) -> Rows:
     """Return the rows below a header of unique names."""
-    refuse_other_separator(name, columns, lines)
+    refuse_other_separator(name, columns, lines, separator)
     refuse_parted(name, lines)
     refuse_wide(name, columns, lines, separator)
     rows: Rows = {}
@@ -236,16 +274,16 @@ def table_rows(name: str, columns: list[str], lines: list[tuple[int, list[str]]]
     return rows
 
 
-def refuse_other_separator(name: str, columns: list[str], lines: list[tuple[int, list[str]]]) -> None:
-    """Raise where the header has several fields and each row but one, which holds another sign that parts fields."""
+def refuse_other_separator(name: str, columns: list[str], lines: list[tuple[int, list[str]]], separator: str) -> None:
+    """Raise where the header has several fields and each row but one, which holds a sign that parts fields."""
     if len(columns) == 1 or any(len(fields) > 1 for _, fields in lines):
         return
-    for sign, noun in ((";", "';'"), (",", "','"), ("\t", "tabs"), ("|", "'|'"), ("  ", "blanks")):
+    for sign, noun in SIGNS.items():
         if lines and all(sign in fields[0] for _, fields in lines):
-            raise DataError(
-                f"{name} row {lines[0][0]}: one field, but the header names {len(columns)} ({', '.join(columns)}); the "
-                f"rows look parted by {noun}: part them as the header is"
-            )
+            other = f"the rows look parted by {noun}: part them as the header is"
+            mend = f"it is one cell in quotes: {UNQUOTE}" if sign == separator else other
+            names = f"{len(columns)} ({', '.join(columns)})"
+            raise DataError(f"{name} row {lines[0][0]}: one field, but the header names {names}; {mend}")
 
 
 def refuse_parted(name: str, lines: list[tuple[int, list[str]]]) -> None:
@@ -283,7 +321,8 @@ def refuse_wide(name: str, columns: list[str], lines: list[tuple[int, list[str]]
     if wide:
         number, fields = wide[0]
         all_wide = len(wide) == len(lines)
-        mend = "the header lacks a name" if all_wide else f"a cell that holds '{separator}' stands in quotes"
+        in_quotes = f"a cell that holds {SIGNS.get(separator, repr(separator))} stands in quotes"
+        mend = "the header lacks a name" if all_wide else f"{in_quotes}, and of several tags in it | parts them"
         digits = [field.strip().isdecimal() for field in fields]
         if separator == "," and any(both == (True, True) for both in itertools.pairwise(digits)):
             mend += ", or a number with a decimal comma, which is written 1.5"

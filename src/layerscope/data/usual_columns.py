@@ -16,7 +16,7 @@ from layerscope.data.table_files import Record, Rows
 from layerscope.errors import DataError
 from layerscope.targets.cells import as_float, most
 
-__all__ = ["SPLIT_NAMES", "is_split", "is_time", "refuse_two_tests", "split_word", "with_usual_names"]
+__all__ = ["FLAGS", "SPLIT_NAMES", "is_split", "is_time", "refuse_two_tests", "split_word", "with_usual_names"]
 
 SPLIT_NAMES = {
     "train": "train", "training": "train", "trn": "train",
@@ -43,6 +43,8 @@ OTHER_NAMES = {
     "split": ("subset", "partition", "set", "data_split", "dataset_split", "usage", "phase", "fold"),
     "fold": ("fold_id", "fold_index", "fold_idx", "fold_number", "kfold", "k_fold", "cv_fold"),
 }
+#: What says yes or no, in small letters.
+FLAGS = frozenset({"0", "1", "0.0", "1.0", "true", "false", "yes", "no"})
 #: Of the names of ends, those of lengths.
 LENGTHS = frozenset(name for name in OTHER_NAMES["end"] if name.endswith(("dur", "duration", "length")))
 #: What stands behind a name, and how it becomes seconds.
@@ -193,8 +195,7 @@ def refuse_unread_sides(rows: Rows) -> None:
                 f"column '{column}' holds words for splits ({', '.join(sorted(cells))}); call it 'split', or, if it is "
                 "none, write other words"
             )
-        flags = bool(cells) and cells <= {"0", "1", "0.0", "1.0", "true", "false", "yes", "no"}
-        if flags and split_word(re.sub("^(is|in|for)_?", "", plain_name(column))) in SPLIT_NAMES:
+        if cells and cells <= FLAGS and split_word(re.sub("^(is|in|for)_?", "", plain_name(column))) in SPLIT_NAMES:
             raise DataError(f"column '{column}' looks like a split; write a column 'split' of train, valid and test")
 
 

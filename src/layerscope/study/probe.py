@@ -146,7 +146,7 @@ def probe(
     surveyed = dataset.survey()
     tasks = [
         StudyTask(dataset.name if len(asked.target) == 1 else f"{dataset.name}-{one.partition(',')[0]}",
-              surveyed.with_target(one, kind), one, kind, window, metric=metric)
+              surveyed.with_target(one, kind), one, kind, window, metric=metric, folds=asked.folds)
         for one in asked.target
     ]  # fmt: skip
     for task in tasks:

@@ -49,6 +49,8 @@ class StudyTask:
         Which clips share a recording, where that was asked for.
     metric : str, optional
         By which validation chooses; the first of the kind by default.
+    folds : int, optional
+        How many are to be made, where the data bring neither splits nor folds.
     """
 
     name: str
@@ -61,6 +63,7 @@ class StudyTask:
     short: str = ""
     alike: Sequence[str] = ()
     metric: str | None = None
+    folds: int | None = None
 
     def __post_init__(self) -> None:
         """Work out the kind."""
@@ -75,10 +78,12 @@ class StudyTask:
 
     @property
     def evidence(self) -> str:
-        """Return what its cells are and how many, who has no group, and what column is not used, in words."""
-        unused = "column 'fold' is not used: 'split' decides" if {"split", "fold"} <= {*self.dataset.clips} else ""
+        """Return what its cells are and how many, who has no group, and what column or folds are not used, in words."""
+        sides = [side for side in ("split", "fold") if side in self.dataset.clips]
+        unused = "column 'fold' is not used: 'split' decides" if len(sides) > 1 else ""
+        unmade = f"no {self.folds} folds are made: column '{sides[0]}' decides" if sides and self.folds else ""
         evidence = self.dataset.evidence.get(self.target, "")
-        return "; ".join(filter(None, (evidence, remark_on_groups(self.dataset.clips, self.target), unused)))
+        return "; ".join(filter(None, (evidence, remark_on_groups(self.dataset.clips, self.target), unused, unmade)))
 
     @property
     def shared(self) -> str:
@@ -131,7 +136,9 @@ def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
             # Tasks of one table need names of their own; one of several columns goes by the first.
             name = dataset.name if len(plan.target) == 1 else f"{dataset.name}-{target.partition(',')[0]}"
             labelled = dataset.with_target(target, plan.kind)
-            tasks.append(StudyTask(name, labelled, target, plan.kind, plan.window, metric=plan.metric))
+            tasks.append(
+                StudyTask(name, labelled, target, plan.kind, plan.window, metric=plan.metric, folds=plan.folds)
+            )
     for task in tasks:
         refuse_leaks(task.dataset.clips, allow=plan.allow_leaks or task.published)
         refuse_probes(task, plan.probe)
@@ -184,7 +191,16 @@ def survey_task(task: Task, dataset: Dataset, plan: Plan, progress: Progress) ->
     short = refuse_short(task, readable, plan)
     window = plan.window or task.window
     return StudyTask(
-        task.name, readable, task.target, task.kind, window, task, plan.preset == "paper", short, metric=plan.metric
+        task.name,
+        readable,
+        task.target,
+        task.kind,
+        window,
+        task,
+        plan.preset == "paper",
+        short,
+        metric=plan.metric,
+        folds=plan.folds,
     ).without_shared()
 
 

@@ -132,7 +132,7 @@ class Melody(KindOverTime):
     """The pitch of the leading voice of a track."""
 
     name, noun = "melody", "semitones over time"
-    column_words = ("melody",)
+    column_words = ("melody", "f0")
     written = "[[time, Hz], …]"
     frames = Classes()
     metrics = (

@@ -71,7 +71,8 @@ def told_otherwise(column: Column, chosen: Kind) -> str:
 
 def kinds_told(column: Column) -> list[Kind]:
     """Return the kinds of which a column's name tells."""
-    words = {word.removesuffix("s") for word in re.findall("[a-z]+", column.name.lower())}
+    # The number of a column is none of its words, but "f0" is one.
+    words = {word.removesuffix("s") for word in re.findall(r"[a-z]\d|[a-z]+", column.name.lower())}
     return [kind for kind in kinds().values() if words & set(kind.column_words)]
 
 
