@@ -172,7 +172,7 @@ class Stopwatch:
         """See `layerscope.study.progress.Progress`."""
         del total, unit
         started = time.perf_counter()
-        yield lambda count, seconds: None  # noqa: ARG005
+        yield lambda count, seconds=0.0: None  # noqa: ARG005
         for word, name in (
             ("encoding", "pass"),
             ("training", "trainings"),

@@ -106,7 +106,7 @@ def test_a_killed_comparison_continues_and_ends_the_same(sounds, tmp_path, monke
     class Interrupted(Silent):
         @contextmanager
         def task(self, description, total, unit):
-            def step(count, seconds):
+            def step(count, seconds=0.0):
                 stepped.append(count)
                 if description.startswith("encoding") and sum(stepped) > total // 2 and seconds:
                     raise KeyboardInterrupt

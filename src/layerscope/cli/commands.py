@@ -252,7 +252,7 @@ def predict(
     with shown_progress().task("predicting", len(paths), "files") as step:
         for answer in answer_files(predictor, paths, left_out):
             answers.append(answer)
-            step(1, 0.0)
+            step(1)
     if out is not None:
         write_answers(answers, predictor.kind, out)
     elif jams is None:

@@ -144,7 +144,7 @@ def span_within(seconds: float, start: float, end: float | None) -> tuple[float,
     seconds : float
         Length of the file.
     start, end : float, optional
-        The span; None for the end of the file.
+        The span; None, or NaN as tables have it, for the end of the file.
 
     Raises
     ------
@@ -156,6 +156,7 @@ def span_within(seconds: float, start: float, end: float | None) -> tuple[float,
     >>> span_within(30.0, 15.0, 30.01)
     (15.0, 30.0)
     """
+    end = None if end is None or np.isnan(end) else end
     if end is None and start >= seconds:
         raise AudioError(f"the span from {start:g} s on begins and ends after the file ({seconds:.2f} s)")
     last = seconds if end is None else end
@@ -174,7 +175,7 @@ def load(path: Path, sample_rate: int, start: float = 0.0, end: float | None = N
     sample_rate : int
         Wanted rate, in Hz.
     start, end : float, optional
-        The span, in seconds; the whole file by default.
+        The span, in seconds; the whole file by default. An end of NaN is that of the file.
 
     Returns
     -------

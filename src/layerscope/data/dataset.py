@@ -7,7 +7,6 @@ names the row. Splits, folds and groups that the data bring are used as they are
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -475,7 +474,7 @@ class Dataset:
         refuse_other_times(list(opened["clip"]), opened.start.to_numpy(), opened.end.to_numpy(), lengths)
         for row in opened.itertuples():
             try:
-                start, end = span_within(facts[row.path].duration, row.start, None if math.isnan(row.end) else row.end)
+                start, end = span_within(facts[row.path].duration, row.start, row.end)
                 seconds[row.clip] = end - start
             except AudioError as error:
                 hint = CUT if cut_already(row.start, row.end, facts[row.path].duration) else ""

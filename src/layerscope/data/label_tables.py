@@ -1,4 +1,4 @@
-"""Tables with a row a clip, wherever they come from: which file a row means, its span, its split and its targets.
+"""Tables with a row a clip, wherever they come from: the file that a row means, its span, its split and its targets.
 
 A row is a path, where known ``start`` and ``end`` in seconds, ``split``, ``fold`` and ``group``, and the targets. A
 row whose audio is absent, that says ``aside`` or that cannot be understood is left out with the reason, unless more
@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import math
 import os
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
 
-from layerscope.data.audio import EXTENSIONS
+from layerscope.data.audio_paths import AudioPaths
 from layerscope.data.label_cells import (
     MOST_ODD,
     Odd,
@@ -30,15 +27,12 @@ from layerscope.data.label_cells import (
     settle_column,
     tidy_cell,
 )
-from layerscope.data.table_files import PATH_NAMES, QUOTED, Record, Rows
+from layerscope.data.table_files import PATH_NAMES, Record, Rows
 from layerscope.data.usual_columns import SPLIT_NAMES, is_time, refuse_two_tests, split_word, with_usual_names
 from layerscope.errors import DataError
 from layerscope.targets.cells import as_float, shown
 
-__all__ = [
-    "ASIDE", "CLIP_COLUMNS", "Record", "clip_records", "clip_table", "file_of", "fold_named", "split_files",
-    "split_named",
-]  # fmt: skip
+__all__ = ["ASIDE", "CLIP_COLUMNS", "Record", "clip_records", "clip_table", "fold_named", "split_files", "split_named"]
 
 #: Columns that the program adds.
 ADDED = ("clip", "clip_key", "clip_written", "clip_seconds", "clip_sound")
@@ -48,10 +42,6 @@ CLIP_COLUMNS = ("path", "start", "end", "split", "fold", "group", *ADDED)
 SIDES = ("split", "fold", "group")
 #: Ten digits tell spans of a millisecond apart in an hour of sound; the six of a plain "g" do not.
 DIGITS = ".10g"
-#: Of a file that lies somewhere else.
-ADDRESS = re.compile(r"(?!file:)[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-#: How a path begins that is absolute elsewhere.
-DRIVE = re.compile(r"[A-Za-z]:/|//")
 #: The key under which a reader says why a row is left out.
 ASIDE = "aside"
 
@@ -91,13 +81,11 @@ def clip_records(rows: Rows, root: Path, *, typed: bool, joined: bool = False) -
     usual = with_usual_names(rows)
     refuse_two_tests({row["split"]: where for where, row in usual.items() if isinstance(row.get("split"), str)})
     read, skipped = read_rows(usual)
-    listings: dict[Path, dict[str, str]] = {}
-    namesakes: dict[Path, dict[str, str]] = {}
-    elsewhere = [*root.parents, *folders_in(root), *folders_in(root.parent)]
+    paths = AudioPaths(root)
     for where, record in read.items():
         reason = record.pop(ASIDE, None)
-        path = file_of(root, record["path"], listings) if reason is None else None
-        reason = reason or missing_reason(path, root, record["path"], where, namesakes, elsewhere)
+        path = paths.file_of(record["path"]) if reason is None else None
+        reason = reason or paths.missing_reason(path, record["path"], where)
         if path is None or reason:
             skipped[f"{record['clip']} ({row_of(where)})" if record["clip"] in skipped else record["clip"]] = reason
             continue
@@ -184,147 +172,6 @@ def beside(where: str, other: str) -> str:
     ('row 3', 'a.jsonl line 3')
     """
     return row_of(where) if file_part(where) == file_part(other) else where
-
-
-def missing_reason(
-    path: Path | None,
-    root: Path,
-    written: str,
-    where: str,
-    namesakes: dict[Path, dict[str, str]],
-    elsewhere: Sequence[Path],
-) -> str:
-    """Return why there is no audio to be had of a row, or an empty text.
-
-    Parameters
-    ----------
-    path : Path, optional
-        The file that the row means, if there is one.
-    root : Path
-        Where relative paths start.
-    written : str
-        What the table holds.
-    where : str
-        The row, for messages.
-    namesakes : dict
-        See `namesake`.
-    elsewhere : sequence of Path
-        Where paths may be meant to start instead.
-    """
-    if path is not None:
-        return f"{path}: the file is empty (0 bytes)" if path.stat().st_size == 0 else ""
-    if ADDRESS.match(written.strip()):
-        return f"{where}: 'path' {written} is an address; download the file and write where it lies"
-    if is_there(root / written):
-        return f"{where}: 'path' {written} is no file"
-    if QUOTED.fullmatch(written.strip()):
-        return f"{where}: 'path' {written} does not exist (it stands in quotes: take them away)"
-    spelled = spellings_of(written)[-1]
-    whole = Path(spelled).is_absolute() or bool(DRIVE.match(spelled))
-    start = next((place for place in elsewhere if is_file(place / spelled)), None)
-    if beside_it := namesake(root / spelled, namesakes):
-        hint = f"there is {beside_it}: write names as they are, with their endings"
-    elif whole:
-        hint = "write where it lies now, or what of it follows a --root"
-    else:
-        hint = f"it is below {start}: if paths start there, say so (--root)" if start else ELSEWHERE
-    return f"{where}: 'path' {written} does not exist ({'' if whole else f'looked in {root}; '}{hint})"
-
-
-#: What is said of a path without any trace of a file.
-ELSEWHERE = "if paths start elsewhere, say where: --root"
-#: How many folders are looked into for a path that may start there.
-FEW_FOLDERS = 20
-
-
-def folders_in(directory: Path) -> list[Path]:
-    """Return the first folders in a directory that may be read, or none."""
-    try:
-        return sorted(place for place in directory.iterdir() if place.is_dir())[:FEW_FOLDERS]
-    except OSError:
-        return []
-
-
-def namesake(path: Path, namesakes: dict[Path, dict[str, str]]) -> str:
-    """Return the name of the audio beside a path, which is not there, that differs by case or ending, or nothing.
-
-    Parameters
-    ----------
-    path : Path
-        Where a row says that its audio is.
-    namesakes : dict
-        Of directories that have been looked at, in small letters with and without ending, filled here.
-    """
-    directory = path.parent
-    if directory not in namesakes:
-        readable = is_there(directory) and directory.is_dir() and os.access(directory, os.R_OK)
-        names = sorted(each.name for each in directory.iterdir()) if readable else []
-        audio = [name for name in names if Path(name).suffix.lower() in EXTENSIONS]
-        namesakes[directory] = {Path(name).stem.casefold(): name for name in audio}
-        namesakes[directory] |= {name.casefold(): name for name in audio}
-    spellings = (path.name.casefold(), path.stem.casefold())
-    return next((namesakes[directory][text] for text in spellings if text in namesakes[directory]), "")
-
-
-def file_of(root: Path, written: str, listings: dict[Path, dict[str, str]]) -> Path | None:
-    r"""Return the file that a table means: as written, or in the first of its other spellings that a file has.
-
-    Letters with marks may be one character or two: a file whose name differs in that alone is taken.
-
-    Parameters
-    ----------
-    root : Path
-        Where relative paths start.
-    written : str
-        What the table holds.
-    listings : dict
-        Names in directories that have been looked at, filled here.
-    """
-    for spelling in spellings_of(written):
-        if is_file(root / spelling):
-            return root / spelling
-        if not spelling.isascii():
-            place = root
-            for part in Path(spelling).parts:
-                place /= part if is_there(place / part) else same_name(place, part, listings)
-            if is_file(place):
-                return place
-    return None
-
-
-def spellings_of(written: str) -> list[str]:
-    r"""Return what a path in a table may mean, as written first: ``~`` and ``$HOME``, ``file://`` and ``%20`` are read.
-
-    Examples
-    --------
-    >>> spellings_of(" a\\b.wav"), spellings_of("file:///tmp/a%20b.wav")
-    ([' a\\b.wav', 'a\\b.wav', 'a/b.wav'], ['file:///tmp/a%20b.wav', '/tmp/a%20b.wav', '/tmp/a b.wav'])
-    """
-    text = re.sub(r"^file:(//(localhost)?(?=/))?", "", written.strip())
-    path = os.path.expandvars(os.path.expanduser(text.replace("\\", "/")))  # noqa: PTH111 - of a text, and never raises
-    return list(dict.fromkeys((written, text, path, unquote(path))))
-
-
-def is_there(path: Path) -> bool:
-    """Return whether anything has this path, which may be none that a system can have."""
-    try:
-        path.lstat()
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def is_file(path: Path) -> bool:
-    """Return whether a path, which may be none that a system can have, leads to a file."""
-    return is_there(path) and path.is_file()
-
-
-def same_name(directory: Path, name: str, listings: dict[Path, dict[str, str]]) -> str:
-    """Return the name in a directory whose characters, once composed, are those of the given one; else that."""
-    if directory not in listings:
-        names = [each.name for each in directory.iterdir()] if directory.is_dir() else []
-        listings[directory] = {unicodedata.normalize("NFC", each): each for each in names}
-    return listings[directory].get(unicodedata.normalize("NFC", name), name)
 
 
 def merge_into(record: Record, again: Record, where: str) -> None:

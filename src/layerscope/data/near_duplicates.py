@@ -42,7 +42,7 @@ def join_near_duplicates(clips: pd.DataFrame, step: Callable[[int, float], None]
 
     def listen(row: Any) -> Fingerprint:
         try:
-            return fingerprint(load(Path(row.path), RATE, row.start, None if np.isnan(row.end) else row.end))
+            return fingerprint(load(Path(row.path), RATE, row.start, row.end))
         except AudioError:
             return NOTHING
 

@@ -133,7 +133,7 @@ def size_of(place: Path) -> int:
 def prune(stores: Iterable[CachedStore]) -> None:
     """Delete stores, and of their directories what layerscope wrote there and nothing else."""
     for store in stores:
-        for path in (*store.directory.glob("*.safetensors"), store.directory / "about.json"):
+        for path in (*store.directory.glob(f"*{SHARD}"), store.directory / "about.json"):
             path.unlink(missing_ok=True)
         if not any(store.directory.iterdir()):
             store.directory.rmdir()

@@ -90,16 +90,14 @@ class ClipDecoder:
         AudioError
             If it cannot be decoded, or is shorter than the encoder needs.
         """
-        samples, sound, seconds = heard(path, start, end, self.sample_rate)
+        samples = self.samples(Path(path), start, end)
         refuse_short(self, samples, path)
         windows, spans = self.cutting.cut(samples, self.sample_rate)
-        return Decoded(list(windows), spans, sound, seconds)
+        return Decoded(list(windows), spans, sound_digest(samples), len(samples) / self.sample_rate)
 
-
-def heard(path: str, start: float, end: float, sample_rate: int) -> tuple[Samples, str, float]:
-    """Return the samples of a clip, their digest and their length in seconds; an end of NaN is that of the file."""
-    samples = load(Path(path), sample_rate, start, None if np.isnan(end) else end)
-    return samples, sound_digest(samples), len(samples) / sample_rate
+    def samples(self, path: Path, start: float, end: float) -> Samples:
+        """Return what is heard of a clip."""
+        return load(path, self.sample_rate, start, end)
 
 
 def too_short(encoder: Encoder | ClipDecoder, samples: int, path: str) -> str:

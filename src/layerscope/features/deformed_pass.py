@@ -6,20 +6,17 @@ What a pass over clean sound leaves, and where, knows nothing of this.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import soxr
 
-from layerscope.data.audio import load, measure, sound_digest
+from layerscope.data.audio import load, measure
 from layerscope.data.deformations import Deformation
 from layerscope.encoders.encoder import fingerprint_of, source_digest
 from layerscope.errors import AudioError
-from layerscope.features.decoding import Ahead, ClipDecoder, Decoded, refuse_short
+from layerscope.features.decoding import ClipDecoder, Samples
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.store import FeatureStore
 
@@ -32,19 +29,16 @@ class DeformingDecoder(ClipDecoder):
 
     deformation: Deformation
 
-    def decode(self, path: str, start: float, end: float) -> Decoded:
-        """Return the windows of a deformed clip; see `ClipDecoder.decode`."""
+    def samples(self, path: Path, start: float, end: float) -> Samples:
+        """Return what is heard of a clip, deformed."""
         # At the file's own rate, from which clean sound is resampled too.
-        rate = measure(Path(path))[1]
-        clean = load(Path(path), rate, start, None if np.isnan(end) else end)
+        rate = measure(path)[1]
+        clean = load(path, rate, start, end)
         try:
             deformed = self.deformation.of(clean, rate)
         except AudioError as error:
             raise AudioError(f"{path}: cannot be deformed by {self.deformation}: {error}") from error
-        samples = deformed if rate == self.sample_rate else soxr.resample(deformed, rate, self.sample_rate)
-        refuse_short(self, samples, path)
-        windows, spans = self.cutting.cut(samples, self.sample_rate)
-        return Decoded(list(windows), spans, sound_digest(samples), len(samples) / self.sample_rate)
+        return deformed if rate == self.sample_rate else soxr.resample(deformed, rate, self.sample_rate)
 
 
 @dataclass(frozen=True)
@@ -70,17 +64,10 @@ class DeformedPass(Pass):
             cache / "features" / fingerprint_of({"clean": clean.directory.name, **told}), {**clean.description, **told}
         )
 
-    def ahead(
-        self, shards: Sequence[pd.DataFrame], store: FeatureStore, missing: Mapping[str, int], executor: Executor
-    ) -> Ahead:
-        """Return the clips to encode, being decoded and deformed; see `Pass.ahead`."""
-        ahead = super().ahead(shards, store, missing, executor)
-        encoder = self.encoder
-        decoder = DeformingDecoder(
-            encoder.name, encoder.sample_rate, encoder.minimum_samples, self.cutting, self.deformation
-        )
-        ahead.decode = decoder.decode
-        return ahead
+    @property
+    def decoder(self) -> DeformingDecoder:
+        """Return what decodes and deforms clips for the encoder."""
+        return DeformingDecoder(**vars(super().decoder), deformation=self.deformation)
 
 
 def deformed_key(key: str, deformation: str) -> str:

@@ -20,7 +20,7 @@ import soxr
 from numpy.typing import NDArray
 
 from layerscope.atomic_files import sweep
-from layerscope.data.audio import is_surveyed
+from layerscope.data.audio import is_surveyed, sound_digest
 from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
 from layerscope.encoders.own_encoder import author_answers, is_own, memory_faults
 from layerscope.errors import AudioError
@@ -34,7 +34,6 @@ from layerscope.features.decoding import (
     Decoded,
     decoders,
     decoding_workers,
-    heard,
     refuse_short,
 )
 from layerscope.features.frame_sample import FRAMES_A_CLIP, sampled_frames, sampled_of_clips
@@ -140,7 +139,13 @@ class Pass:
     @property
     def on_gpu(self) -> bool:
         """Return whether the CPU is free while the encoder works."""
-        return str(getattr(self.encoder, "device", "")).partition(":")[0] in ("cuda", "mps")
+        return self.encoder.device.partition(":")[0] in ("cuda", "mps")
+
+    @property
+    def decoder(self) -> ClipDecoder:
+        """Return what decodes clips for the encoder."""
+        encoder = self.encoder
+        return ClipDecoder(encoder.name, encoder.sample_rate, encoder.minimum_samples, self.cutting)
 
     def stored_bytes(self, clips: pd.DataFrame) -> float:
         """Return what clips take on disk."""
@@ -318,17 +323,16 @@ class Pass:
                 held = np.array([store.holds(key, missing[key]) for key in rows.clip_key], dtype=bool)
                 yield rows[held], rows[~held]
 
-        encoder = self.encoder
-        decoder = ClipDecoder(encoder.name, encoder.sample_rate, encoder.minimum_samples, self.cutting)
-        decode = self.read_file if encoder.reads_files else decoder.decode
+        decode = self.read_file if self.encoder.reads_files else self.decoder.decode
         return Ahead(wanted(), decode, executor, AHEAD_SECONDS * decoding_workers())
 
     def read_file(self, path: str, start: float, end: float) -> Decoded:
         """Return the states of a clip, of an encoder that reads files; an end of NaN is that of the file."""
         # The audio is decoded all the same: its digest shows the same sound in two splits.
-        _, sound, seconds = heard(path, start, end, self.encoder.sample_rate)
+        samples = self.decoder.samples(Path(path), start, end)
         states = self.read_states(Path(path), start, end)
-        return Decoded([states], [(0.0, states[0].shape[0] / self.encoder.frame_rate)], sound, seconds)
+        spans = [(0.0, states[0].shape[0] / self.encoder.frame_rate)]
+        return Decoded([states], spans, sound_digest(samples), len(samples) / self.encoder.sample_rate)
 
     def read_states(self, path: Path, start: float, end: float) -> Any:
         """Return the states of a span of a file, of an encoder that reads them."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from layerscope.data.audio import load
@@ -17,7 +19,7 @@ from layerscope.errors import AudioError
 from layerscope.features.decoding import too_short
 from layerscope.study.study_tasks import StudyTask
 
-__all__ = ["Trial", "first_windows", "short_clips", "try_clips"]
+__all__ = ["Trial", "evenly", "first_windows", "heard", "short_clips", "try_clips"]
 
 #: Clips of a task that are decoded, taken evenly from all.
 FEW_CLIPS = 5
@@ -52,25 +54,32 @@ def short_clips(encoder: Encoder, task: StudyTask) -> dict[str, str]:
 def try_clips(task: StudyTask, short: Mapping[str, str], sample_rate: int) -> Trial:
     """Leave out clips that are too short, decode a few of the others, and leave out those that cannot be."""
     dataset = task.dataset.without(short)
-    places = np.unique(np.linspace(0, len(dataset.clips) - 1, FEW_CLIPS).round().astype(int))
+    few = evenly(dataset.clips, FEW_CLIPS)
     failed = {}
-    for row in dataset.clips.iloc[places].itertuples():
+    for row in few.itertuples():
         try:
-            load(Path(row.path), sample_rate, row.start, None if np.isnan(row.end) else row.end)
+            load(Path(row.path), sample_rate, row.start, row.end)
         except AudioError as error:
             failed[row.clip] = str(error)
-    return Trial(replace(task, dataset=dataset.without(failed)), len(places) - len(failed), len(failed))
+    return Trial(replace(task, dataset=dataset.without(failed)), len(few) - len(failed), len(failed))
+
+
+def evenly(clips: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return so many clips, evenly from the table, which may be sorted by class."""
+    return clips.iloc[np.unique(np.linspace(0, len(clips) - 1, count).round().astype(int))]
+
+
+def heard(encoder: Encoder, clips: pd.DataFrame) -> Iterator[NDArray[np.float32]]:
+    """Yield clips at the rate of an encoder; those that cannot be read, or are too short for it, are left out."""
+    for row in clips.itertuples():
+        # The file may be gone since its states were stored.
+        with suppress(AudioError):
+            samples = load(Path(row.path), encoder.sample_rate, row.start, row.end)
+            if len(samples) >= encoder.minimum_samples:
+                yield samples
 
 
 def first_windows(encoder: Encoder, clips: pd.DataFrame, window: float) -> list[Tensor]:
     """Return the first window of a few clips, each (1, samples); those that cannot be heard are left out."""
-    sounds = []
-    for number in np.unique(np.linspace(0, len(clips) - 1, FEW_CLIPS).round().astype(int)):
-        row = clips.iloc[number]
-        try:
-            samples = load(Path(row.path), encoder.sample_rate, row.start, None if np.isnan(row.end) else row.end)
-        except AudioError:
-            continue  # `try_clips` tells of it
-        if len(samples) >= encoder.minimum_samples:
-            sounds.append(torch.from_numpy(samples[None, : round(window * encoder.sample_rate)]))
-    return sounds
+    longest = round(window * encoder.sample_rate)
+    return [torch.from_numpy(samples[None, :longest]) for samples in heard(encoder, evenly(clips, FEW_CLIPS))]

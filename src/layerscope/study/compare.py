@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from layerscope.atomic_files import cache_directory, owned_directory
-from layerscope.data.audio import load
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import group_codes
 from layerscope.encoders import Encoder
-from layerscope.errors import AudioError, DataError, UsageError
+from layerscope.errors import DataError, UsageError
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.frame_sample import FRAMES_A_CLIP, sampled_of_clips
 from layerscope.features.store import FeatureStore
@@ -46,11 +45,13 @@ from layerscope.similarity.measures import (
 )
 from layerscope.similarity.sampled_views import SampledView, common_frames, sampled_views
 from layerscope.similarity.time_reach import REACH_SECONDS, reach_tables
+from layerscope.study.clip_trial import heard
 from layerscope.study.extraction import device_and_precision
 from layerscope.study.options import Comparison, refuse_same_names
 from layerscope.study.progress import Progress, Silent
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.ray_connection import connected
+from layerscope.study.study_tasks import survey
 
 __all__ = ["compare"]
 
@@ -97,9 +98,7 @@ def compare(
 
 def compare_clips(asked: Comparison, progress: Progress, cluster: Cluster | None) -> Similarities:
     """Read the clips, take the encoders over them where no command has yet, and compare."""
-    dataset = Dataset.load(asked.data, asked.root)
-    with progress.task("reading files", dataset.clips.path.nunique(), "files") as step:
-        dataset = dataset.survey(lambda files: step(files, 0.0))
+    dataset = survey(Dataset.load(asked.data, asked.root), progress)
     # A span that two rows name is one sample of music.
     clips = dataset.clips.drop_duplicates("clip_key").reset_index(drop=True)
     parts_of_clips(group_codes(clips))  # too few groups are an error before the passes, not after
@@ -190,9 +189,8 @@ def take_over(
     missing = [len(one.missing(clips, store, sample)) for one, store in zip(passes, stores, strict=True)]
     # Both sample the same frames; to have the windows alike would cost a pass.
     best = int(np.argmin(missing))
-    encode_shards = cluster.encode_shards if cluster else None
     with progress.task(f"encoding {encoder.name}", len(clips), "clips") as step:
-        extraction = passes[best].extract(clips, stores[best], step, sample, encode_shards)
+        extraction = passes[best].extract(clips, stores[best], step, sample, cluster.encode_shards if cluster else None)
     return stores[best], extraction.failed
 
 
@@ -263,7 +261,7 @@ def compare_views(samples: Samples, progress: Progress) -> tuple[pd.DataFrame, l
                 shared = shared_neighbours(neighbours[a], neighbours[b])
                 estimates["neighbours"] = Estimate(shared, float("nan"), float("nan"))
             rows += [pair_row(views[a], views[b], name, estimate) for name, estimate in estimates.items()]
-            step(1, 0.0)
+            step(1)
     refused = [
         f"CCA, SVCCA and PWCCA of width {width} need {wanted:,} frames to be fitted on (10 a dimension) and "
         f"{have:,.0f} are there: give more clips, or draw more frames of each (--frames)"
@@ -344,7 +342,7 @@ def label_free_scores(
                     {"model": encoder.name, "layer": layer, "score": name, "value": float(value)}
                     for layer, value in zip(encoder.layers, values, strict=True)
                 ]
-            step(1, 0.0)
+            step(1)
     return pd.DataFrame(rows, columns=["model", "layer", "score", "value", "ci_low", "ci_high"]).astype(
         {"layer": "Int64"}
     )
@@ -369,7 +367,7 @@ def reaches_of(
             if windows:
                 shortest = min(map(len, windows))
                 tables.append(reach_tables(encoder, [window[:shortest] for window in windows]))
-            step(1, 0.0)
+            step(1)
     if not tables:
         return None
     reaches, curves = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
@@ -378,15 +376,6 @@ def reaches_of(
 
 def stretches(encoder: Encoder, clips: pd.DataFrame, seconds: float) -> list[NDArray[np.float32]]:
     """Return the middle of each clip, at the rate of an encoder; clips that cannot be read are left out."""
-    found = []
     length = max(encoder.minimum_samples, round(min(seconds, encoder.window) * encoder.sample_rate))
-    for row in clips.itertuples():
-        try:
-            samples = load(Path(row.path), encoder.sample_rate, row.start, None if np.isnan(row.end) else row.end)
-        except AudioError:
-            # The file may be gone since its states were stored.
-            continue
-        first = max(0, (len(samples) - length) // 2)
-        if len(samples) >= encoder.minimum_samples:
-            found.append(samples[first : first + length])
-    return found
+    sounds = [(samples, max(0, (len(samples) - length) // 2)) for samples in heard(encoder, clips)]
+    return [samples[first : first + length] for samples, first in sounds]

@@ -5,10 +5,8 @@ The battery is clips like any others: the same pass, store, probes, controls and
 
 from __future__ import annotations
 
-import platform
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -34,9 +32,9 @@ from layerscope.similarity.factor_sensitivity import factor_pairs, factor_sensit
 from layerscope.study.encoding_cost import few_clips_speed
 from layerscope.study.extraction import Passes, extract_all, keep_usable
 from layerscope.study.options import Battery, Call, Computing, checked, refuse_same_names
-from layerscope.study.probe import given_elsewhere, held_to_contract
+from layerscope.study.probe import given_elsewhere, held_to_contract, subjects_of
 from layerscope.study.progress import Progress, Silent
-from layerscope.study.run import probe_tasks
+from layerscope.study.run import made_here, probe_tasks
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, survey
 from layerscope.study.twins import distinct_networks
@@ -97,10 +95,7 @@ def concepts(
     >>> maps = ls.concepts("toy-muq,mfcc", "runs/concepts")  # doctest: +SKIP
     >>> maps.scores[maps.scores.shown & maps.scores.chosen]  # doctest: +SKIP
     """
-    subjects = list(subject) if isinstance(subject, Sequence) and not isinstance(subject, str) else [subject]
-    strangers = [type(each).__name__ for each in subjects if not isinstance(each, (str, Encoder))]
-    if strangers or not subjects:
-        raise UsageError(f"concepts() takes names or encoders, not {', '.join(strangers) or 'nothing'}")
+    subjects = subjects_of(subject, (str, Encoder), "concepts() takes names or encoders")
     how = {"device": device, "precision": precision, "batch_seconds": batch_seconds}
     chosen = [name for name, value in how.items() if value != Computing.model_fields[name].default]
     if chosen and not all(isinstance(each, str) for each in subjects):
@@ -157,20 +152,10 @@ def run_battery(
         sets = {name: survey(Dataset.load(table), progress) for name, table in tables.items()}
         tell_costs(asked.encoders(given), sets, say)
         maps = ask_battery(asked.encoders(given), sets, progress, out / "probes")
-        maps.facts.update(made_by(command))
+        maps.facts.update(command=list(command), **made_here(("layerscope", "torch", "numpy", "soxr")))
         maps.save(out)
         write_concept_page(maps.scores, maps.invariance, maps.facts, out / "report.html")
     return maps
-
-
-def made_by(command: Sequence[str]) -> dict[str, Any]:
-    """Return by which command and versions maps are made, and where."""
-    return {
-        "command": list(command),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "versions": {name: version(name) for name in ("layerscope", "torch", "numpy", "soxr")},
-    }
 
 
 def tell_costs(encoders: Iterable[Encoder], sets: Mapping[str, Dataset], say: Say) -> None:
@@ -288,6 +273,6 @@ def invariance(
                 indices = factor_sensitivity(states, pairs, groups)
                 named = {"model": each.model, "layer": layer}
                 rows += [{"factor": factor, **named, **vars(index)} for factor, index in indices.items()]
-                step(1, 0.0)
+                step(1)
     table = pd.DataFrame(rows)
     return table.assign(shown=tells_something(table))

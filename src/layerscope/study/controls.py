@@ -53,7 +53,7 @@ def score_controls(jobs: Sequence[Job], study: Study, groups: NDArray[np.int64],
                 # Tracks are scored by their annotations: shuffled frames make up no chords or beats to ask for.
                 splits if target.tracks else {name: relabelled(each, given.labels) for name, each in splits.items()}
             )
-            outcomes = study.run([jobs[place] for place in due], given, [number], lambda trained: step(trained, 0.0))
+            outcomes = study.run([jobs[place] for place in due], given, [number], step)
             for place, outcome in zip(due, outcomes, strict=True):
                 control = replace(jobs[place], chosen=Input("shuffled", jobs[place].chosen.layer))
                 asked = splits_of(control, given, asking)

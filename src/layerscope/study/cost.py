@@ -43,7 +43,7 @@ from layerscope.study.probing_cost import (
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.ray_connection import connected
 from layerscope.study.robustness import tested_hours
-from layerscope.study.study_tasks import StudyTask, load_tasks
+from layerscope.study.study_tasks import StudyTask, heard_seconds, load_tasks
 from layerscope.study.task_facts import label_counts, precision_of
 from layerscope.targets.kind import Labels
 
@@ -250,7 +250,7 @@ def reach_minutes(cost: Cost, window: float, tasks: Sequence[StudyTask]) -> floa
     stretch = min(REACH_SECONDS, window, float(clips.clip_seconds.max()))
     encoded = min(CHANGED_CLIPS, len(clips)) * encoded_seconds(stretch)
     # Clips of several tasks with windows of their own go through several passes.
-    passed = sum(float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) for task in tasks)
+    passed = sum(heard_seconds(task.dataset.clips) for task in tasks)
     return cost.minutes / cost.passes * encoded / passed
 
 
@@ -258,9 +258,7 @@ def deformed_costs(costs: Sequence[Cost], tasks: Sequence[StudyTask], plan: Plan
     """Return what passes over deformed test clips would cost, by those over all clips and the time of deforming."""
     deformations = read_deformations(plan.deform)
     tested = sum(tested_hours(task, plan) for task in tasks)
-    share = tested / sum(
-        float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600 for task in tasks
-    )
+    share = tested / sum(heard_seconds(task.dataset.clips) / 3600 for task in tasks)
     sound = np.random.default_rng(0).standard_normal(round(DEFORMED_SECONDS * DEFORMED_RATE), dtype=np.float32)
     for deformation in deformations:
         deformation.of(sound, DEFORMED_RATE)  # the first call pays for what later ones find ready
@@ -323,7 +321,7 @@ def task_check(
         disputed=disputed_sounds(task.dataset.clips, task.labels().values),
         never_trained=never_trained(task.labels(), clip_parts),
         published=task.published,
-        hours=float(task.dataset.clips.drop_duplicates("clip_key").clip_seconds.sum()) / 3600,
+        hours=heard_seconds(task.dataset.clips) / 3600,
         short=task.short,
         trainings=parts * sum(trainings(job.probe, plan.seeds) for job in jobs),
         probe_minutes=(probing_seconds(features, target, plan, workers) + scoring) / 60,

@@ -20,7 +20,7 @@ from layerscope.encoders.published_models import RANDOM
 from layerscope.encoders.sketch import Sketch, is_sketched
 from layerscope.features.encoder_pass import SHARD_SECONDS, Pass
 from layerscope.probes.inputs import BLOCKS
-from layerscope.study.clip_trial import first_windows
+from layerscope.study.clip_trial import evenly, first_windows
 from layerscope.study.memory_cost import process_bytes
 from layerscope.study.options import Plan, Probing
 from layerscope.study.ray_cluster import Cluster
@@ -200,7 +200,7 @@ def pass_speed(one_pass: Pass, clips: pd.DataFrame) -> float:
 
 def few_clips_speed(one_pass: Pass, clips: pd.DataFrame) -> float:
     """Return the seconds for a second of audio of decoding, encoding (at no cost if sketched), pooling and writing."""
-    few = clips.iloc[np.unique(np.linspace(0, len(clips) - 1, FEW_CLIPS + 1).round().astype(int))].copy()
+    few = evenly(clips, FEW_CLIPS + 1).copy()
     few["end"] = np.fmin(few.start + MOST_SECONDS, few.end.fillna(np.inf)).where(
         few.clip_seconds > MOST_SECONDS, few.end
     )

@@ -76,14 +76,13 @@ def extract(
     asked: Probing | None,
 ) -> None:
     """Take an encoder over the clips of all tasks, and note what that left."""
-    encode_shards = cluster.encode_shards if cluster else None
     passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0) | device_and_precision(encoder)
     for (_, window), members in passes_of(encoder, tasks).items():
         one_pass = pass_over(encoder, window, [tasks[number] for number in members], asked)
         store = one_pass.store(cache_directory())
         clips = pd.concat([tasks[number].dataset.clips for number in members], ignore_index=True)
         with progress.task(f"encoding {encoder.name}", clips.clip_key.nunique(), "clips") as step:
-            extraction = one_pass.extract(clips, store, step, encode_shards=encode_shards)
+            extraction = one_pass.extract(clips, store, step, encode_shards=cluster.encode_shards if cluster else None)
         for name, count in counts(extraction).items():
             passes.counts[encoder.name][name] += count
         for number in members:

@@ -134,7 +134,7 @@ def score_few_labels(
             curves.append(scored_curve(label, left.clips, left.valid, left.test, splits))
             if has_code(target.labels.kind.form):
                 codes.append(Code(label, mean_uniform(target), left.bits, left.control))
-            step(1, 0.0)
+            step(1)
     layers = [curve for curve in curves if curve.label["input"] == "layer"]
     found = crossings(layers, sizes, folds=len(target.parts) > 1)
     compared = pd.DataFrame([{**names, **asdict(each)} for each in found])

@@ -86,7 +86,7 @@ def add_searched(
     with progress.task(f"searching sets of layers, {task}", len(models), "models") as step:
         for features in models:
             paths = searched_paths(features, study.target)
-            step(1, 0.0)
+            step(1)
             if len(paths) == 1:
                 steps = add_path(further, study, finished, features, paths[0])
             else:
@@ -213,7 +213,7 @@ def add_beyond_plain(
                 if not alike:
                     jobs.append(Job(plain_alone(features, plain, summary), Input("plain", 0), probe))
                 further.finished += study.score(jobs)
-                step(1, 0.0)
+                step(1)
 
 
 def best_plain_of(finished: Sequence[Finished], probe: str) -> Finished:

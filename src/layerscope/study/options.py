@@ -86,6 +86,12 @@ class Options(BaseModel):
                 raise ValueError(f"'{name}' is given twice")
         return value
 
+    @field_validator("model", check_fields=False)
+    @classmethod
+    def make_models_absolute(cls, value: list[str]) -> list[str]:
+        """Return models on disk by the whole path: what is on record is compared with them."""
+        return located(value, Path())
+
     @field_validator("probe", "few_labels", "pooling", "baseline", "task", "kind", "preset", check_fields=False)
     @classmethod
     def refuse_unknown(cls, value: Any, field: Any) -> Any:
@@ -161,12 +167,6 @@ class Sources(Options):
         from layerscope.data.mirdata_tracks import PREFIX
 
         return value if value is None or str(value).startswith(PREFIX) else absolute(value)
-
-    @field_validator("model", check_fields=False)
-    @classmethod
-    def make_models_absolute(cls, value: list[str]) -> list[str]:
-        """Return models on disk by the whole path, for the same reason."""
-        return located(value, Path())
 
 
 class Probing(Options):
@@ -413,12 +413,6 @@ class Battery(Computing):
     model: Names = Field(min_length=1, description="As of run; plain features (`layerscope ls baselines`) as well.")
     layers: str | None = Field(None, description=Sources.model_fields["layers"].description)
     no_twins: bool = Field(default=False, description="Leave out the untrained twin that each model is beside.")
-
-    @field_validator("model")
-    @classmethod
-    def make_models_absolute(cls, value: list[str]) -> list[str]:
-        """Return models on disk by the whole path: what is on record is compared with them."""
-        return located(value, Path())
 
     def encoders(self, given: Mapping[str, Encoder] = MappingProxyType({})) -> Iterator[Encoder]:
         """Load the encoders one after another, each model's untrained twin after it, so that no two are in memory.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import disputed_sounds
@@ -14,9 +15,7 @@ from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.own_encoder import author_answers, is_own
 from layerscope.errors import UsageError
 from layerscope.features.clip_features import Features, refuse_different
-from layerscope.probes.fitting import (
-    Target,
-)
+from layerscope.probes.fitting import Target
 from layerscope.probes.inputs import SEARCH, refuse_sets
 from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.further_inputs import studied_models
@@ -26,7 +25,7 @@ from layerscope.study.progress import Silent
 from layerscope.study.run import probe_tasks, results_of
 from layerscope.study.run_task import cross_validated, probe_features
 from layerscope.study.study_results import Results
-from layerscope.study.study_tasks import StudyTask, refuse_leaks, refuse_probes
+from layerscope.study.study_tasks import StudyTask, refuse_leaks, refuse_probes, tasks_of
 
 __all__ = ["probe"]
 
@@ -122,10 +121,7 @@ def probe(
              "allow_leaks": allow_leaks, "memory": memory, "device": device, "precision": precision,
              "batch_seconds": batch_seconds}  # fmt: skip
     asked = checked(Call, given, "probe()")
-    subjects = list(subject) if isinstance(subject, Sequence) and not isinstance(subject, str) else [subject]
-    strangers = [type(one).__name__ for one in subjects if not isinstance(one, (str, Encoder, Features))]
-    if strangers or not subjects:
-        raise UsageError(f"probe() takes names, encoders or features, not {', '.join(strangers) or 'nothing'}")
+    subjects = subjects_of(subject, (str, Encoder, Features), "probe() takes names, encoders or features")
     # A pattern or folder of checkpoints is all of them, as on the command line.
     subjects = [each for one in subjects for each in (located([one], Path()) if isinstance(one, str) else [one])]
     features = [one for one in subjects if isinstance(one, Features)]
@@ -143,12 +139,7 @@ def probe(
         raise UsageError("encoders need a dataset, and features of one's own stand alone")
     if not isinstance(dataset, Dataset):
         dataset = Dataset.load(dataset)
-    surveyed = dataset.survey()
-    tasks = [
-        StudyTask(dataset.name if len(asked.target) == 1 else f"{dataset.name}-{one.partition(',')[0]}",
-              surveyed.with_target(one, kind), one, kind, window, metric=metric, folds=asked.folds)
-        for one in asked.target
-    ]  # fmt: skip
+    tasks = tasks_of(dataset.survey(), asked)
     for task in tasks:
         refuse_leaks(task.dataset.clips, allow=allow_leaks)
         refuse_probes(task, asked.probe)
@@ -156,6 +147,15 @@ def probe(
     results = probe_tasks(keep_usable(tasks, passes), passes.stores, asked, Silent())
     results.facts["passes"] = passes.counts
     return results
+
+
+def subjects_of(subject: Any, taken: tuple[type, ...], refusal: str) -> list[Any]:
+    """Return what was given, one or several, or raise where there is nothing, or something of no type that is taken."""
+    subjects = list(subject) if isinstance(subject, Sequence) and not isinstance(subject, str) else [subject]
+    strangers = [type(each).__name__ for each in subjects if not isinstance(each, taken)]
+    if strangers or not subjects:
+        raise UsageError(f"{refusal}, not {', '.join(strangers) or 'nothing'}")
+    return subjects
 
 
 def refuse_without(asked: Probing, models: Sequence[tuple[str, Sequence[int]]], plain: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -13,8 +13,11 @@ from rich.progress import Progress as RichProgress
 
 __all__ = ["Bars", "Progress", "Silent", "Step"]
 
-#: Takes the number of units and the seconds of audio done since the last call.
-Step = Callable[[int, float], None]
+
+class Step(Protocol):
+    """Told of the units, and of the seconds of audio in them, that were done since the last call."""
+
+    def __call__(self, count: int, seconds: float = 0.0, /) -> None: ...  # noqa: D102
 
 
 class Progress(Protocol):
@@ -31,7 +34,7 @@ class Silent:
     @contextmanager
     def task(self, description: str, total: int, unit: str) -> Iterator[Step]:  # noqa: ARG002 - nothing is shown
         """See `Progress.task`."""
-        yield lambda count, seconds: None  # noqa: ARG005
+        yield lambda count, seconds=0.0: None  # noqa: ARG005
 
 
 #: Seconds between two lines: a log of a night's job stays short, and nobody takes it for dead.
@@ -78,7 +81,7 @@ class Bars:
             bar = bars.add_task(f"{description:<24}", total=total, unit=unit, speed="")
             started, audio, done = time.monotonic(), 0.0, 0
 
-            def step(count: int, seconds: float) -> None:
+            def step(count: int, seconds: float = 0.0) -> None:
                 nonlocal audio, done
                 audio += seconds
                 done += count

@@ -37,7 +37,7 @@ from layerscope.study.options import Plan
 from layerscope.study.progress import Progress
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.run_task import features_and_target
-from layerscope.study.study_tasks import StudyTask, passes_of
+from layerscope.study.study_tasks import StudyTask, heard_seconds, passes_of
 from layerscope.targets.kind import Labels
 
 __all__ = ["deformed_task", "measure_robustness", "tested_hours"]
@@ -166,7 +166,7 @@ def deformed_task(task: StudyTask, plan: Plan, deformations: Sequence[Deformatio
 def tested_hours(task: StudyTask, plan: Plan) -> float:
     """Return the hours of audio that are tested, each span counted once."""
     deformed = deformed_task(task, plan, [])
-    return float(deformed.clips.iloc[deformed.tested].drop_duplicates("clip_key").clip_seconds.sum()) / 3600
+    return heard_seconds(deformed.clips.iloc[deformed.tested]) / 3600
 
 
 def encode_deformed(
@@ -205,10 +205,9 @@ def encode_one(
     encoder, deformation = one_pass.encoder, one_pass.deformation
     store = one_pass.store(cache_directory())
     clips = pd.concat([task.clips.iloc[task.tested] for task in tasks], ignore_index=True)
-    encode_shards = cluster.encode_shards if cluster else None
     with progress.task(f"encoding {encoder.name}, {deformation}", clips.clip_key.nunique(), "clips") as step:
         # No frames are sampled: comparisons are of clean sound.
-        extraction = one_pass.extract(clips, store, step, sample=0, encode_shards=encode_shards)
+        extraction = one_pass.extract(clips, store, step, 0, cluster.encode_shards if cluster else None)
     for task in tasks:
         task.stores.setdefault(encoder.name, {})[deformation] = store
         # The first encoder's reason stands.
@@ -249,7 +248,7 @@ def score_deformed(
     features, target = features_and_target(tested.task, labels, both, clips, parts, plan.pooling)
     jobs = [job for job in plan_jobs(features, probes_of(plan)) if job.chosen.name in SINGLE_INPUTS]
     with progress.task(f"training for deformed clips, {tested.task.name}", len(jobs), "inputs") as step:
-        outcomes = train(jobs, target, plan, keep, lambda finished: step(finished, 0.0))
+        outcomes = train(jobs, target, plan, keep, step)
     table = []
     for deformation, rows in usable.items():
         scored = score_jobs(
@@ -312,10 +311,9 @@ def score_jobs(
     before = evaluations_of_clips(tested, tested.labels, rows, plan.split_seed)
     after = evaluations_of_clips(tested, replace(tested.labels, values=labels), rows, plan.split_seed)
     task = tested.task
-    names = {"dataset": task.dataset.name, "task": task.name, "target": task.target}
     for job, outcome in finished:
         # As in the table of clean scores, since the names decide the sides of the pseudo-group.
-        label: dict[str, Any] = {"model": job.features.model, "probe": job.probe, **names}
+        label: dict[str, Any] = {"model": job.features.model, "probe": job.probe, **task.names}
         label |= {"input": job.chosen.name, "layer": job.chosen.layer}
         deformed = np.full((len(outcome.test), count, *outcome.test.shape[2:]), np.nan, np.float32)
         deformed[:, rows] = outcome.test[:, place]
@@ -334,9 +332,7 @@ def score_jobs(
 def evaluations_of_clips(tested: DeformedTask, labels: Labels, rows: Rows, seed: int) -> dict[str, Evaluation]:
     """Return how some tested clips are scored: alike, and in the same resamples, clean and deformed."""
     parts = [replace(part, test=np.intersect1d(part.test, rows)) for part in tested.parts]
-    task = tested.task.task
-    units = group_codes(tested.clips[["group"]]) if task and task.unit == "group" else None
-    return evaluations(labels, parts, group_codes(tested.clips), seed, units)
+    return evaluations(labels, parts, group_codes(tested.clips), seed, tested.task.units(tested.clips))
 
 
 def deformed_score(deformed: Entry, clean: Entry, deformation: Deformation) -> DeformedScore:

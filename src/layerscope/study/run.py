@@ -26,7 +26,7 @@ from layerscope.study.run_task import TaskScores, run_task
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, load_tasks, tasks_left_out
 
-__all__ = ["finish", "probe_tasks", "results_of", "run"]
+__all__ = ["finish", "made_here", "probe_tasks", "results_of", "run"]
 
 
 def run(
@@ -109,6 +109,12 @@ def results_of(scores: Sequence[TaskScores], skipped: dict[str, str], asked: Cal
     return results
 
 
+def made_here(packages: Sequence[str]) -> dict[str, Any]:
+    """Return where results are made, and by which versions of packages."""
+    versions = {name: version(name) for name in packages}
+    return {"python": platform.python_version(), "platform": platform.platform(), "versions": versions}
+
+
 def finish(results: Results, out: Path, plan: Plan, command: Sequence[str]) -> None:
     """Write the tables, the provenance and the report."""
     provenance = {
@@ -118,9 +124,7 @@ def finish(results: Results, out: Path, plan: Plan, command: Sequence[str]) -> N
         "models": results.facts["models"],
         "tasks": results.facts["tasks"],
         "seeds": list(range(plan.seeds)),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "versions": {name: version(name) for name in SAME_VERSIONS},
+        **made_here(SAME_VERSIONS),
     }
     # An answer of earlier labels never stands beside scores of later ones, wherever a kill comes.
     unfit = ("answer.json", "report.html", "splits.csv", "predictions.csv", *FEW_LABELS, *ROBUSTNESS_FILES)

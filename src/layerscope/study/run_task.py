@@ -135,11 +135,9 @@ def probe_features(
     features, others = distinct_networks(features)
     jobs = plan_jobs(features, asked.probe, asked.layers_as)
     with progress.task(f"training, {task.name}", len(jobs), "inputs") as step:
-        outcomes = train(jobs, target, asked, keep, lambda finished: step(finished, 0.0))
+        outcomes = train(jobs, target, asked, keep, step)
     groups = group_codes(clips)
-    units = group_codes(clips[["group"]]) if task.task and task.task.unit == "group" else None
-    splits = evaluations_of(target, labels, groups, units, asked.split_seed)
-    names = {"dataset": task.dataset.name, "task": task.name, "target": task.target}
+    splits, names = evaluations_of(target, labels, groups, task.units(clips), asked.split_seed), task.names
     with progress.task(f"resampling, {task.name}", len(jobs), "inputs") as step:
         scored = score_draws(list(zip(jobs, outcomes, strict=True)), target, splits, names, asked.seeds, step)
     # By identity: jobs hold features, which have no digest of their own.
@@ -228,5 +226,5 @@ def score_draws(
     with ThreadPoolExecutor(joblib.cpu_count()) as threads:
         for drawn, entries_of_job in zip(draws.values(), threads.map(score, draws.values()), strict=True):
             scored.append(entries_of_job)
-            step(len(drawn), 0.0)
+            step(len(drawn))
     return scored

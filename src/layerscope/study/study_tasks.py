@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from layerscope.data.dataset import Dataset
-from layerscope.data.leaks import clips_beside_tested, find_leaks, remark_on_groups
+from layerscope.data.leaks import clips_beside_tested, find_leaks, group_codes, remark_on_groups
 from layerscope.data.near_duplicates import join_near_duplicates
 from layerscope.encoders import Encoder
 from layerscope.errors import DataError, UsageError
@@ -20,7 +22,10 @@ from layerscope.targets import Labels, kind_named
 from layerscope.tasks import Task, known_tasks
 from layerscope.tasks.copy_check import missing_clips
 
-__all__ = ["StudyTask", "load_tasks", "pass_over", "passes_of", "refuse_leaks", "refuse_probes", "tasks_left_out"]
+__all__ = [
+    "StudyTask", "heard_seconds", "load_tasks", "pass_over", "passes_of", "refuse_leaks", "refuse_probes", "survey",
+    "tasks_left_out", "tasks_of",
+]  # fmt: skip
 
 
 @dataclass
@@ -95,6 +100,15 @@ class StudyTask:
         """Return which data set the clips are of: tasks of one share a pass."""
         return self.task.folder if self.task else self.dataset.name
 
+    @property
+    def names(self) -> dict[str, str]:
+        """Return the columns by which tables tell it."""
+        return {"dataset": self.dataset.name, "task": self.name, "target": self.target}
+
+    def units(self, clips: pd.DataFrame) -> NDArray[np.int64] | None:
+        """Return which of its clips are scored as one, or None where each is."""
+        return group_codes(clips[["group"]]) if self.task and self.task.unit == "group" else None
+
     def labels(self) -> Labels:
         """Return the labels of the clips."""
         labels = self.dataset.labels(self.target, self.kind)
@@ -131,19 +145,29 @@ def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
     progress = progress or Silent()
     tasks = [survey_task(known_tasks()[name], dataset, plan, progress) for name, dataset in read_tasks(plan).items()]
     if plan.data is not None:
-        dataset = survey(Dataset.load(plan.data, plan.root, plan.target), progress)
-        for target in plan.target:
-            # Tasks of one table need names of their own; one of several columns goes by the first.
-            name = dataset.name if len(plan.target) == 1 else f"{dataset.name}-{target.partition(',')[0]}"
-            labelled = dataset.with_target(target, plan.kind)
-            tasks.append(
-                StudyTask(name, labelled, target, plan.kind, plan.window, metric=plan.metric, folds=plan.folds)
-            )
+        tasks += tasks_of(survey(Dataset.load(plan.data, plan.root, plan.target), progress), plan)
     for task in tasks:
         refuse_leaks(task.dataset.clips, allow=plan.allow_leaks or task.published)
         refuse_probes(task, plan.probe)
         task.labels()  # a label that cannot be read is an error before the pass, not after
     return [with_likeness(task, progress) for task in tasks] if plan.near_duplicates else tasks
+
+
+def tasks_of(dataset: Dataset, asked: Probing) -> list[StudyTask]:
+    """Return a task for each target that is asked of a surveyed dataset."""
+    return [
+        StudyTask(
+            # Tasks of one table need names of their own; one of several columns goes by the first.
+            dataset.name if len(asked.target) == 1 else f"{dataset.name}-{target.partition(',')[0]}",
+            dataset.with_target(target, asked.kind),
+            target,
+            asked.kind,
+            asked.window,
+            metric=asked.metric,
+            folds=asked.folds,
+        )
+        for target in asked.target
+    ]
 
 
 def with_likeness(task: StudyTask, progress: Progress) -> StudyTask:
@@ -215,7 +239,12 @@ def refuse_short(task: Task, dataset: Dataset, plan: Plan) -> str:
 def survey(dataset: Dataset, progress: Progress) -> Dataset:
     """Return the clips with their content keys."""
     with progress.task("reading files", dataset.clips.path.nunique(), "files") as step:
-        return dataset.survey(lambda files: step(files, 0.0))
+        return dataset.survey(step)
+
+
+def heard_seconds(clips: pd.DataFrame) -> float:
+    """Return how long clips are together, each span counted once."""
+    return float(clips.drop_duplicates("clip_key").clip_seconds.sum())
 
 
 def refuse_leaks(clips: pd.DataFrame, *, allow: bool) -> list[str]:
