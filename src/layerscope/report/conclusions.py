@@ -9,7 +9,7 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 
-from layerscope.report.wording import in_percent, layer_list, number, score_name
+from layerscope.report.wording import in_percent, layer_list, named_layers, number, score_name
 from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_beside, preferred_probe
 from layerscope.scores.probe_agreement import FEWEST_LAYERS
 from layerscope.scores.rank_correlation import rank_correlation
@@ -193,11 +193,10 @@ def one_for_all(results: Results, model: str, tasks: list[str]) -> str:
         sets.append(set(map(int, beside.layer[inside])))
     common = set.intersection(*sets)
     if common:
-        layers = f"layer{'s' if len(common) > 1 else ''} {layer_list(sorted(common))}"
         # Of wider sets than those in brackets, which may lack the layer: each is wrong at times.
         return (
-            f"held against all {len(tasks)} tasks at once (sets at {100 * level:.1f} %, Bonferroni), {layers} may be "
-            "best for every one."
+            f"held against all {len(tasks)} tasks at once (sets at {100 * level:.1f} %, Bonferroni), "
+            f"{named_layers(common)} may be best for every one."
         )
     return (
         f"no layer can be best for all {len(tasks)} tasks: that they want different ones is more than chance "

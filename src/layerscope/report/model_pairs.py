@@ -61,7 +61,7 @@ def model_pairs(results: Results) -> list[Pair]:
             results.title(task),
             f"{ours.model}, layer {ours.layer}",
             f"{theirs.model}, layer {theirs.layer}",
-            Markup(difference_bar(gap, widest)),
+            difference_bar(gap, widest),
             gap.difference,
             gap_text(ours.metric, gap),
             verdict,

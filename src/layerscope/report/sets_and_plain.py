@@ -11,7 +11,7 @@ import pandas as pd
 
 from layerscope.probes.inputs import name_of_set
 from layerscope.report.panels import Curve, Panel, frame_of, panel
-from layerscope.report.wording import describe, gap_text, input_name, layer_list, metric_name, number, span
+from layerscope.report.wording import describe, gap_text, input_name, metric_name, named_layers, number, span
 from layerscope.scores.beyond_plain import BeyondPlain, beyond_plain, preferred_beyond
 from layerscope.scores.layer_selection import Choice, choose_among, choose_row
 from layerscope.scores.score_table import CONTROL_INPUTS, SINGLE_INPUTS, Results
@@ -216,7 +216,7 @@ def layers_or_none(layers: list[int]) -> str:
     """
     if not layers:
         return "none is"
-    return f"layers {layer_list(layers)} are" if len(layers) > 1 else f"layer {layers[0]} is"
+    return f"{named_layers(layers)} {'are' if len(layers) > 1 else 'is'}"
 
 
 def beyond_panel(results: Results, model: str, layers: list[BeyondPlain]) -> Panel:
@@ -245,9 +245,7 @@ def beyond_panel(results: Results, model: str, layers: list[BeyondPlain]) -> Pan
 
 def beyond_record(results: Results) -> list[dict[str, Any]] | None:
     """Return what ``answer.json`` holds of layers beside plain features; nothing where it was not asked."""
-    if "beyond_plain" not in results.facts:
-        return None
-    return beyond_records(results)
+    return beyond_records(results) if "beyond_plain" in results.facts else None
 
 
 def beyond_table(results: Results) -> pd.DataFrame:
