@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from layerscope.report.wording import in_percent, layer_list, named_layers, number, score_name
+from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_beside, preferred_probe
 from layerscope.scores.probe_agreement import FEWEST_LAYERS
 from layerscope.scores.rank_correlation import rank_correlation
 from layerscope.scores.resampling import best_set
 from layerscope.scores.rivals import judged_gap
-from layerscope.scores.score_table import Comparison, Results
-from layerscope.scores.verdict import corrected
+from layerscope.scores.score_table import Comparison, Results, asked_models
 from layerscope.similarity.label_free import SCORES
 from layerscope.similarity.measures import Similarities
 from layerscope.targets.kind import defined_mean
@@ -62,7 +62,7 @@ class Answer:
 
 def answer_questions(results: Results) -> list[Answer]:
     """Return the three answers: models against plain features, layers and tasks, one layer or all."""
-    models = results.models("trained") or results.models("untrained")
+    models = asked_models(results)
     if not models:
         return []
     answers = []

@@ -14,7 +14,7 @@ from layerscope.report.panels import COLOURS, Curve, Panel, pictured
 from layerscope.report.wording import input_name, named_layers, number, with_interval
 from layerscope.scores.against_controls import floor_of
 from layerscope.scores.robustness_table import Robustness
-from layerscope.scores.score_table import SINGLE_INPUTS, Results
+from layerscope.scores.score_table import SINGLE_INPUTS, Results, asked_models
 from layerscope.scores.verdict import decide
 
 __all__ = ["deformed_section", "least_lost"]
@@ -40,7 +40,7 @@ def deformed_section(results: Results, robustness: Robustness) -> dict[str, Any]
         "models": [
             (model, panels)
             # Untrained networks are controls, and not drawn beside models.
-            for model in results.models("trained") or results.models("untrained")
+            for model in asked_models(results)
             if (panels := deformed_panels(results, rows, model))
         ],
         # What knows nothing loses nothing.
