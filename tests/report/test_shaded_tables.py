@@ -66,6 +66,10 @@ def test_probes_that_prefer_different_layers_are_held_against_each_other():
     assert agreement_table(two, decide(two, "a")) is None
     agreeing = made_study(("a",), ("m",), layers=5, probes=("mlp", "linear", "knn"))
     assert agreement_table(agreeing, decide(agreeing, "a")) is None
+    # Three layers have no order that would say anything.
+    few = study({probe: order[:3] for probe, order in ORDERS.items()})
+    assert len({each.layer for each in decide(few, "a").probes}) > 1
+    assert agreement_table(few, decide(few, "a")) is None
 
 
 def test_what_shuffled_labels_score_as_well_is_not_told_apart_from_chance():

@@ -10,9 +10,10 @@ from test_score_table import entry
 
 from layerscope import Features, probe
 from layerscope.errors import DataError
+from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.score_table import Comparison, Results
 from layerscope.scores.tabulate import tabulate
-from layerscope.scores.verdict import corrected, decide
+from layerscope.scores.verdict import decide
 
 NAN = float("nan")
 KINDS = {"m": {}, "n": {}, "mel": {"baseline": True}, "r": {"untrained": True}}

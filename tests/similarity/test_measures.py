@@ -17,8 +17,9 @@ from layerscope.similarity.measures import (
     debiased_cka,
     frames_needed,
     jackknife,
-    mutual_neighbours,
+    nearest,
     procrustes,
+    shared_neighbours,
 )
 
 
@@ -200,10 +201,10 @@ def test_neighbours_are_those_of_scikit_learn():
         return [set(row[1:]) for row in found]
 
     expected = np.mean([len(a & b) / 10 for a, b in zip(theirs(x), theirs(y), strict=True)])
-    assert mutual_neighbours(x, y) == pytest.approx(expected)
-    assert mutual_neighbours(x, x) == 1
+    assert shared_neighbours(nearest(x), nearest(y)) == pytest.approx(expected)
+    assert shared_neighbours(nearest(x), nearest(x)) == 1
     with pytest.raises(ValueError, match="more than 20 samples, has 20"):
-        mutual_neighbours(x[:20], y[:20])
+        nearest(x[:20])
 
 
 def test_ten_frames_a_dimension_are_needed():

@@ -24,15 +24,8 @@ from layerscope.predictor.predict import Predictor
 from layerscope.targets import Kind
 
 __all__ = [
-    "Answered",
-    "answer_files",
-    "audio_files",
-    "jams_of",
-    "refuse_others",
-    "table_of",
-    "write_answers",
-    "write_jams",
-]
+    "Answered", "answer_files", "audio_files", "jams_of", "refuse_others", "table_of", "write_answers", "write_jams",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

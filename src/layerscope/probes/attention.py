@@ -11,7 +11,6 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ from torch import Tensor, nn
 from layerscope.features.row_blocks import Rows, held, row_blocks
 from layerscope.probes.adam import Adam
 from layerscope.probes.mlp import BATCH, LEARNING_RATES
-from layerscope.probes.problem import Prediction, Problem, loss_of, target_tensor
+from layerscope.probes.problem import Prediction, Problem, applied_weights, loss_of, target_tensor, validation_rank
 from layerscope.scores.layer_selection import choose
 
 __all__ = ["AttentivePooling", "fit_attention"]
@@ -138,31 +137,26 @@ def fit_attention(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     tries = {rate: train_once(problem, train, valid, rate, seeds[0]) for rate in rates}
     best = choose(rates, lambda rate: tries[rate].rank).chosen
     predictions = []
-    shift, scale = target_tensor(problem)[1]
+    restore = target_tensor(problem)[1]
     for trained in (tries[best], *(train_once(problem, train, valid, best, seed) for seed in seeds[1:])):
         # Those of training clips are of no use.
         scores = np.zeros((len(problem.labels.values), len(problem.labels.names)), np.float32)
-        scores[asked.clips] = said_of(trained.probe, asked).numpy() * scale + shift
+        scores[asked.clips] = said_of(trained.probe, asked).numpy() * restore[1] + restore[0]
         settings = {"learning_rate": best, "epoch": float(trained.epoch)}
-        predictions.append(Prediction(scores, settings, weights=applied_weights(problem, trained.probe)))
+        parts = {
+            "query": trained.probe.query, "output.weight": trained.probe.output.weight.T,
+            "output.bias": trained.probe.output.bias,
+        }  # fmt: skip
+        weights = applied_weights(problem, restore, {name: part.detach().numpy() for name, part in parts.items()})
+        predictions.append(Prediction(scores, settings, weights=weights))
     return predictions
-
-
-def applied_weights(problem: Problem, probe: AttentivePooling) -> dict[str, NDArray[Any]]:
-    """Return what `apply_probe` needs of a probe, for the frames of one clip at once."""
-    mean, deviation = problem.standard
-    shift, scale = target_tensor(problem)[1]
-    query, weight, bias = (value.detach().numpy() for value in (probe.query, probe.output.weight.T, probe.output.bias))
-    return {
-        "mean": mean, "scale": deviation, "query": query, "output.weight": weight, "output.bias": bias,
-        "output.scale": scale, "output.shift": shift,
-    }  # fmt: skip
 
 
 def train_once(problem: Problem, train: ClipFrames, valid: ClipFrames, rate: float, seed: int) -> Trained:
     """Train with one learning rate and seed; return the epoch that validation likes best, or the one that is held."""
-    schedule, form, targets = problem.schedule, problem.labels.kind.form, target_tensor(problem)[0]
-    wanted = targets[torch.from_numpy(train.clips)]
+    schedule, form, (targets, restore) = problem.schedule, problem.labels.kind.form, target_tensor(problem)
+    wanted, asked = (targets[torch.from_numpy(frames.clips)] for frames in (train, valid))
+    chosen_by = problem.labels.take(valid.clips)
     # A caller's random state stays as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -174,7 +168,7 @@ def train_once(problem: Problem, train: ClipFrames, valid: ClipFrames, rate: flo
                 optimizer.zero_grad()
                 loss_of(form, probe(*train.batch(numbers.numpy())), wanted[numbers]).backward()
                 optimizer.step()
-            rank = validate(probe, problem, valid, targets)
+            rank = validation_rank(chosen_by, asked, restore, said_of(probe, valid))
             # By the score alone: the loss only tells equal scores apart.
             optimizer.judge(rank[0])
             if problem.settings is not None or rank > best.rank:
@@ -182,17 +176,6 @@ def train_once(problem: Problem, train: ClipFrames, valid: ClipFrames, rate: flo
             elif epoch - best.epoch >= schedule.stop_after:
                 break
     return best
-
-
-def validate(probe: AttentivePooling, problem: Problem, valid: ClipFrames, targets: Tensor) -> tuple[float, float]:
-    """Return the primary metric and minus the loss of the validation clips."""
-    shift, scale = target_tensor(problem)[1]
-    said = said_of(probe, valid)
-    # The loss is of outputs as they are trained, the metric of the labels' units.
-    loss = loss_of(problem.labels.kind.form, said, targets[torch.from_numpy(valid.clips)])
-    metric = problem.labels.take(valid.clips).score(said.numpy() * scale + shift)[0]
-    # Tuples with NaN do not order; with -inf the loss decides.
-    return (-math.inf if np.isnan(metric) else float(metric)), -float(loss)
 
 
 @torch.inference_mode()

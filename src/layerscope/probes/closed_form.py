@@ -15,13 +15,13 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from layerscope.features.row_blocks import held, row_blocks
-from layerscope.probes.linear import applied_weights, basis_of_rank
-from layerscope.probes.problem import Prediction, Problem, clip_means, validation_score, window_scores
+from layerscope.probes.linear import basis_of_rank, linear_weights
+from layerscope.probes.problem import Prediction, Problem, clip_scores, validation_score
 from layerscope.probes.sample_sums import Moments
 from layerscope.scores.layer_selection import choose
 from layerscope.targets.kind import Form, Labels
 
-__all__ = ["RIDGES", "SHRINKAGES", "fit_closed_form", "lda_path", "path_of", "ridge_path", "target_columns"]
+__all__ = ["RIDGES", "SHRINKAGES", "Path", "fit_closed_form", "lda_path", "path_of", "ridge_path", "target_columns"]
 
 Array = NDArray[np.float64]
 #: penalty → (weights, intercepts)
@@ -77,14 +77,13 @@ def fit_closed_form(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
             return exact(rows) @ weights + intercepts
 
         solved = [partial(probe, weights=weights, intercepts=shift) for weights, shift in map(path, penalties)]
-        raw = window_scores(states, windows, solved)
-        return [clip_means(each, problem.window_clip[windows], len(labels.values)) for each in raw]
+        return clip_scores(problem, states, windows, solved)
 
     candidates = problem.open_values(name, grid)
     valid = dict(zip(candidates, scores(candidates, problem.windows_of(problem.valid)), strict=True))
     penalty = choose(candidates, lambda penalty: validation_score(problem, valid[penalty])).chosen
     # Solved in the labels' own units, so that outputs are neither scaled nor shifted.
-    kept = applied_weights(problem, basis, *path(penalty), (np.ones(1, np.float32), np.zeros(1, np.float32)))
+    kept = linear_weights(problem, basis, *path(penalty), (np.zeros(1, np.float32), np.ones(1, np.float32)))
     (answers,) = scores([penalty], np.arange(len(problem.window_clip)))
     return [Prediction(answers, {name: penalty}, (), kept)]
 

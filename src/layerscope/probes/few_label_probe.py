@@ -11,7 +11,7 @@ else, since shares of right answers of a few clips tie. Where no label can be sp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import row_blocks
-from layerscope.probes.closed_form import RIDGES, SHRINKAGES, lda_path, ridge_path
+from layerscope.probes.closed_form import RIDGES, SHRINKAGES, Path, path_of
 from layerscope.probes.inputs import Input, assemble
 from layerscope.probes.linear import PENALTIES, basis_of_rank, solutions_of
+from layerscope.probes.problem import inverse_deviation
 from layerscope.probes.sample_sums import Moments
 from layerscope.scores.layer_selection import choose
 from layerscope.targets.calibration import softmax_slope
@@ -35,9 +36,6 @@ Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 #: Those of `layerscope.probes.PROBES` that are solved and not trained.
 QUICK_PROBES = ("closed", "linear")
-#: penalty → (weights, intercepts)
-Path = Callable[[float], tuple[Array, Array]]
-
 #: Parts of the labelled clips, of which each is held out once.
 INNER_FOLDS = 5
 #: How sure scores with a deviation of 1 may be, where penalties are compared; that of the chosen one is then found.
@@ -70,10 +68,8 @@ def clip_states(features: Features, chosen: Input, train: Rows, memory: float = 
     means /= np.bincount(features.window_clip, minlength=len(means)).astype(np.float32)[:, None]
     trained = means[train].astype(np.float64)
     mean, deviation = trained.mean(axis=0), trained.std(axis=0)
-    # What does not vary beyond rounding would be blown up to noise.
-    constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
     means -= mean.astype(np.float32)
-    means *= np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, deviation)).astype(np.float32)
+    means *= inverse_deviation(mean, deviation).astype(np.float32)
     return means
 
 
@@ -178,9 +174,8 @@ def inner_folds(labels: Labels, groups: Rows, drawn: Rows) -> Rows:
 def closed_paths(x: Array, y: Array, parts: Sequence[Rows], form: Form) -> list[Path]:
     """Return the closed form without each part but the first, and of all, as functions of the penalty."""
     sums = [Moments.of(x[part], y[part]) for part in parts]
-    path_of = lda_path if form == "classes" else ridge_path
     kept = [[each for each in sums if each is not left] for left in sums[1:]]
-    return [path_of(sum_of(moments)) for moments in (*kept, sums)]
+    return [path_of(sum_of(moments), form)[0] for moments in (*kept, sums)]
 
 
 def sum_of(moments: Sequence[Moments]) -> Moments:

@@ -44,16 +44,9 @@ from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
 
 __all__ = [
-    "Job",
-    "Target",
-    "is_cross_validated",
-    "job_digest",
-    "plan_jobs",
-    "read_outcome",
-    "run_jobs",
-    "single_thread",
+    "Job", "Target", "is_cross_validated", "job_digest", "plan_jobs", "read_outcome", "run_jobs", "single_thread",
     "train_part",
-]
+]  # fmt: skip
 
 Progress = Callable[[int], None]
 CPU = torch.device("cpu")
@@ -252,12 +245,6 @@ def single_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def run_job(job: Job, target: Target, seeds: Sequence[int], memory: float = np.inf) -> Outcome:
-    """Train a job's probe for every part and seed, on one thread, with states that take so many bytes at most."""
-    with single_thread():
-        return train_parts(job, target, seeds, memory)
-
-
 def train_part(
     job: Job,
     states: Rows,
@@ -342,8 +329,9 @@ class Collected:
         return Outcome(scores["valid"], scores["test"], self.settings, self.mixtures, self.answers, device)
 
 
-def train_parts(job: Job, target: Target, seeds: Sequence[int], memory: float) -> Outcome:
-    """Train for every part, and put what the parts leave together."""
+@single_thread()
+def run_job(job: Job, target: Target, seeds: Sequence[int], memory: float = np.inf) -> Outcome:
+    """Train a job's probe for every part and seed, with states that take so many bytes at most."""
     states = assemble(job.features, job.chosen, memory)
     collected = Collected(job, target)
     for number in range(len(target.parts)):
@@ -369,18 +357,9 @@ def left_of(target: Target, number: int, scores: NDArray[np.float32], name: str)
 def source_of(kind_module: str) -> str:
     """Return the digest of the code that outcomes depend on, of a kind of target that a module defines."""
     probes = (
-        "inputs",
-        "problem",
-        "mlp",
-        "adam",
-        "stacked",
-        "linear",
-        "closed_form",
-        "sample_sums",
-        "knn",
-        "attention",
+        "inputs", "problem", "mlp", "adam", "stacked", "linear", "closed_form", "sample_sums", "knn", "attention",
         "frame_targets",
-    )
+    )  # fmt: skip
     modules = [__name__, "layerscope.scores.layer_selection", *(f"layerscope.probes.{name}" for name in probes)]
     modules += sorted(module.name for module in pkgutil.iter_modules(targets.__path__, "layerscope.targets."))
     # A kind that was typed in has no file; it ends with its session, and so does what is known of it.

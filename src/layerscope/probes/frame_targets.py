@@ -23,7 +23,7 @@ from layerscope.features.store import FeatureStore
 from layerscope.features.windows import FRAME_RATE
 from layerscope.probes.inputs import BLOCKS
 from layerscope.targets.kind import Labels
-from layerscope.targets.over_time import KindOverTime
+from layerscope.targets.over_time import KindOverTime, as_objects
 
 __all__ = ["Tracks", "averaged", "context", "frame_features", "plan_tracks", "score_tracks", "worst_answers"]
 
@@ -93,10 +93,8 @@ def plan_tracks(labels: Labels, kept: Sequence[int], parts: list[Part]) -> Track
     assert isinstance(kind, KindOverTime)
     rate = FRAME_RATE / kind.divisor
     # A clip of a song comes with the song's annotation; what is not heard is neither learnt nor missed.
-    # Filled by slice, because numpy would make a table of annotations of one length.
-    tracks = np.empty(len(kept), dtype=object)
-    tracks[:] = [kind.heard(track, count / FRAME_RATE) for track, count in zip(labels.values, kept, strict=True)]
-    labels = replace(labels, values=tracks)
+    heard = [kind.heard(track, count / FRAME_RATE) for track, count in zip(labels.values, kept, strict=True)]
+    labels = replace(labels, values=as_objects(heard))
     counts = np.maximum(1, np.array(kept, dtype=np.int64) // kind.divisor)
     per_clip = [
         kind.frame_targets(track, labels.names, int(count), rate)

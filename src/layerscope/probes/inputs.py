@@ -13,16 +13,9 @@ from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import LazyRows, Rows, in_memory
 
 __all__ = [
-    "SEARCH",
-    "Input",
-    "assemble",
-    "inputs_of",
-    "layers_of_set",
-    "name_of_set",
-    "refuse_sets",
-    "runs_of_layers",
+    "SEARCH", "Input", "assemble", "inputs_of", "layers_of_set", "name_of_set", "refuse_sets", "runs_of_layers",
     "set_named",
-]
+]  # fmt: skip
 
 #: Beside layers, what a set may be called: the mean of all of them, and the sets that validation searches.
 ALL, SEARCH = "mean", "search"

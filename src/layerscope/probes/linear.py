@@ -23,18 +23,19 @@ from layerscope.features.row_blocks import LazyRows, Rows, held, in_memory, row_
 from layerscope.probes.problem import (
     Prediction,
     Problem,
-    clip_means,
+    Scale,
+    applied_weights,
+    clip_scores,
     loss_of,
     mixture_size,
     target_tensor,
     validation_score,
-    window_scores,
 )
 from layerscope.scores.layer_selection import choose
 from layerscope.targets.kind import Form
 
 __all__ = [
-    "CUT", "PENALTIES", "Tied", "applied_weights", "basis_of_rank", "fit_linear", "objective_of", "solve",
+    "CUT", "PENALTIES", "Tied", "basis_of_rank", "fit_linear", "linear_weights", "objective_of", "solve",
     "solve_mixture", "tied_mixtures",
 ]  # fmt: skip
 
@@ -87,15 +88,14 @@ def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
             raw: NDArray[Any] = linear_scores(torch.from_numpy(solution).to(block.dtype), block, outputs).numpy()
             return raw * restore[1] + restore[0]
 
-        raw = window_scores(states, windows, [partial(probe, solution=solution) for solution in chosen])
-        return [clip_means(each, problem.window_clip[windows], len(problem.labels.values)) for each in raw]
+        return clip_scores(problem, states, windows, [partial(probe, solution=solution) for solution in chosen])
 
     valid = scores(solutions, problem.windows_of(problem.valid))
     place = choose(range(len(penalties)), lambda place: validation_score(problem, valid[place])).chosen
     solution, (answers,) = solutions[place], scores([solutions[place]], np.arange(len(problem.window_clip)))
     mixture = mixture_of(solution, states)
     inner, intercepts = np.split(solution[: (states.shape[-1] + 1) * outputs].reshape(-1, outputs), [-1])
-    weights = applied_weights(problem, basis, inner, intercepts[0], restore[::-1], mixture)
+    weights = linear_weights(problem, basis, inner, intercepts[0], restore, mixture)
     settings = {"penalty": penalties[place]} | ({CUT: 1.0} if is_cut[place] else {})
     return [Prediction(answers, settings, mixture, weights)]
 
@@ -154,25 +154,17 @@ def basis_of_rank(trained: Rows) -> NDArray[np.float64] | None:
     return basis
 
 
-def applied_weights(
+def linear_weights(
     problem: Problem,
     basis: NDArray[np.float64] | None,
     inner: NDArray[np.float64],
     intercepts: NDArray[np.float64],
-    restore: tuple[NDArray[np.float32], NDArray[np.float32]],
+    restore: Scale,
     mixture: tuple[float, ...] = (),
 ) -> dict[str, NDArray[Any]]:
-    """Return what `apply_probe` needs of a linear solution: `restore` is the scale and shift of its outputs."""
-    mean, deviation = problem.standard
-    found: dict[str, NDArray[Any]] = {
-        "mean": mean,
-        "scale": deviation,
-        "output.weight": inner if basis is None else basis @ inner,
-        "output.bias": intercepts,
-        "output.scale": restore[0],
-        "output.shift": restore[1],
-    }
-    return found | ({"mixture": np.array(mixture)} if mixture else {})
+    """Return what `apply_probe` needs of a linear solution in a basis."""
+    output = {"output.weight": inner if basis is None else basis @ inner, "output.bias": intercepts}
+    return applied_weights(problem, restore, output, mixture)
 
 
 def linear_scores(parameters: Tensor, inputs: Tensor, outputs: int) -> Tensor:

@@ -19,10 +19,12 @@ from layerscope.probes.problem import (
     Prediction,
     Problem,
     Scale,
+    applied_weights,
     clip_means,
     loss_of,
     mixture_size,
     target_tensor,
+    validation_rank,
 )
 from layerscope.scores.layer_selection import choose
 from layerscope.targets.kind import Form
@@ -159,18 +161,15 @@ def finished(
     epoch: int,
 ) -> Trained:
     """Return a training by its parameters at the best epoch, named as `MLP` does, and their outputs for all windows."""
-    mean, scale = problem.standard
     mixture = tuple(parameters["mixture"].softmax(dim=0).tolist()) if "mixture" in parameters else ()
-    weights = {
-        "mean": mean,
-        "scale": scale,
-        "hidden.weight": parameters["hidden.weight"].T.numpy(),
-        "hidden.bias": parameters["hidden.bias"].numpy(),
-        "output.weight": parameters["output.weight"].T.numpy(),
-        "output.bias": parameters["output.bias"].numpy(),
-        "output.scale": restore[1],
-        "output.shift": restore[0],
-    } | ({"mixture": np.array(mixture)} if mixture else {})
+    hidden, output = (
+        {
+            f"{layer}.weight": parameters[f"{layer}.weight"].T.numpy(),
+            f"{layer}.bias": parameters[f"{layer}.bias"].numpy(),
+        }
+        for layer in ("hidden", "output")
+    )
+    weights = applied_weights(problem, restore, {**hidden, **output}, mixture)
     scores = clip_means(raw * restore[1] + restore[0], problem.window_clip, len(problem.labels.values))
     return Trained(rank, scores, mixture, epoch, weights)
 
@@ -200,18 +199,14 @@ class Validation:
 
     def __init__(self, problem: Problem) -> None:
         targets, self.restore = target_tensor(problem)
-        self.form, self.clips, self.rows = problem.labels.kind.form, len(problem.labels.values), problem.valid
+        self.clips, self.rows = len(problem.labels.values), problem.valid
         self.window_clip = problem.window_clip[problem.windows_of(problem.valid)]
         self.targets, self.labels = targets[torch.from_numpy(self.rows)], problem.labels.take(self.rows)
 
     def rank(self, outputs: NDArray[np.float32]) -> tuple[float, float]:
         """Return the primary metric and minus the loss of outputs, (window, output), of the validation windows."""
         raw = clip_means(outputs, self.window_clip, self.clips)[self.rows]
-        # The loss is of outputs as they are trained, the metric of the labels' units.
-        loss = loss_of(self.form, torch.from_numpy(raw), self.targets)
-        metric = self.labels.score(raw * self.restore[1] + self.restore[0])[0]
-        # Tuples with NaN do not order; with -inf the loss decides.
-        return (-np.inf if np.isnan(metric) else float(metric)), -float(loss)
+        return validation_rank(self.labels, self.targets, self.restore, torch.from_numpy(raw))
 
 
 @torch.inference_mode()

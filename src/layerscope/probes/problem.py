@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,16 +19,9 @@ from layerscope.targets.kind import Form, Labels
 from layerscope.tasks.task import Schedule
 
 __all__ = [
-    "Prediction",
-    "Problem",
-    "Scale",
-    "clip_means",
-    "loss_of",
-    "mixture_size",
-    "target_tensor",
-    "validation_score",
-    "window_scores",
-]
+    "Prediction", "Problem", "Scale", "applied_weights", "clip_means", "clip_scores", "inverse_deviation", "loss_of",
+    "mixture_size", "target_tensor", "validation_rank", "validation_score",
+]  # fmt: skip
 
 Array = NDArray[np.float32]
 #: shift and scale that take outputs to the labels' units
@@ -92,11 +86,15 @@ class Problem:
             return np.asarray(sum(sums) / len(train))
 
         mean = mean_of(lambda block: block)
-        deviation = np.sqrt(mean_of(lambda block: np.square(block - mean)))
-        # A column that does not vary beyond rounding would be blown up to noise.
-        constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
-        # The inner `where` keeps zeros out of the division; the outer one throws its result away.
-        return mean, np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, deviation))
+        return mean, inverse_deviation(mean, np.sqrt(mean_of(lambda block: np.square(block - mean))))
+
+
+def inverse_deviation(mean: NDArray[np.float64], deviation: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return one over the deviation of each column, 0 for constant ones."""
+    # A column that does not vary beyond rounding would be blown up to noise.
+    constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-6)
+    # The inner `where` keeps zeros out of the division; the outer one throws its result away.
+    return np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, deviation))
 
 
 @dataclass(frozen=True)
@@ -126,17 +124,18 @@ def mixture_size(states: Rows) -> int:
     return states.shape[1] if len(states.shape) == 3 else 0
 
 
-def window_scores(
-    states: Rows, windows: NDArray[np.int64], probes: Sequence[Callable[[Array], NDArray[Any]]]
+def clip_scores(
+    problem: Problem, states: Rows, windows: NDArray[np.int64], probes: Sequence[Callable[[Array], NDArray[Any]]]
 ) -> list[Array]:
-    """Return what each of several probes says of some windows, (window, output), every block read once for all."""
+    """Return what each of several probes says of clips by some windows, (clip, output), reading every block once."""
     some = taken(states, windows)
     parts: list[list[Array]] = [[] for _ in probes]
     for block in row_blocks(some.shape):
         rows = some[block]
         for scores, probe in zip(parts, probes, strict=True):
             scores.append(probe(rows).astype(np.float32))
-    return [np.concatenate(scores) for scores in parts]
+    owners, clips = problem.window_clip[windows], len(problem.labels.values)
+    return [clip_means(np.concatenate(scores), owners, clips) for scores in parts]
 
 
 def clip_means(values: Array, window_clip: NDArray[np.int64], clips: int) -> Array:
@@ -168,6 +167,26 @@ def loss_of(form: Form, outputs: Tensor, targets: Tensor) -> Tensor:
     if form == "tags":
         return F.binary_cross_entropy_with_logits(outputs, targets)
     return F.mse_loss(outputs, targets)
+
+
+def validation_rank(labels: Labels, targets: Tensor, restore: Scale, outputs: Tensor) -> tuple[float, float]:
+    """Return the primary metric and minus the loss of outputs, (clip, output), of the validation clips."""
+    # The loss is of outputs as they are trained, the metric of the labels' units.
+    loss = loss_of(labels.kind.form, outputs, targets)
+    metric = labels.score(outputs.numpy() * restore[1] + restore[0])[0]
+    # Tuples with NaN do not order; with -inf the loss decides.
+    return (-math.inf if np.isnan(metric) else float(metric)), -float(loss)
+
+
+def applied_weights(
+    problem: Problem, restore: Scale, trained: Mapping[str, NDArray[Any]], mixture: Sequence[float] = ()
+) -> dict[str, NDArray[Any]]:
+    """Return what `apply_probe` needs of what was trained, beside how states and outputs are scaled."""
+    mean, scale = problem.standard
+    scales: dict[str, NDArray[Any]] = {
+        "mean": mean, "scale": scale, "output.scale": restore[1], "output.shift": restore[0],
+    }  # fmt: skip
+    return {**scales, **trained} | ({"mixture": np.array(mixture)} if mixture else {})
 
 
 def validation_score(problem: Problem, scores: Array) -> float:

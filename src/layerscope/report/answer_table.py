@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from markupsafe import Markup
+
 from layerscope.report.wording import describe, gap_text, input_name, layer_list, metric_name, with_interval
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained
 from layerscope.scores.rivals import judged_gap
@@ -39,7 +41,7 @@ class Cell:
         Of what a layer is held against; empty for a score.
     text : str
         The number and its interval.
-    bar : str
+    bar : Markup
         The same as SVG.
     value : float
         By which a column is sorted.
@@ -47,7 +49,7 @@ class Cell:
 
     name: str
     text: str
-    bar: str
+    bar: Markup
     value: float
 
 
@@ -87,9 +89,7 @@ def answer_rows(answers: Sequence[tuple[Results, Verdict]]) -> list[AnswerRow]:
     columns = [layer_differences(results, answer.task) for results, answer in answers]
     widest = widest_of([gap for column in chain.from_iterable(columns) for _, gap in column])
     return [
-        answer_row(
-            *pair, *([difference_cell(pair[1].metric, name, gap, widest) for name, gap in column] for column in own)
-        )
+        answer_row(*pair, *([difference_cell(pair[1].metric, *named, widest) for named in column] for column in own))
         for pair, own in zip(answers, columns, strict=True)
     ]
 
@@ -156,14 +156,14 @@ def difference_cell(metric: str, name: str, gap: Comparison, widest: float) -> C
     return Cell(name, gap_text(metric, gap), difference_bar(gap, widest), gap.difference)
 
 
-def score_bar(value: float, low: float, high: float, chance: float) -> str:
+def score_bar(value: float, low: float, high: float, chance: float) -> Markup:
     """Return a score, its interval and the constant answer on a line from 0 to 1."""
     # Of a single class or tag no such answer is known: NaN.
     tick = f'<path class="tick" d="M{place(chance):.1f} 1V{HEIGHT - 1}"/>' if chance == chance else ""
     return drawing(f'<path class="axis" d="M0 {HEIGHT / 2}H{WIDTH}"/>{tick}{mark(value, low, high)}')
 
 
-def difference_bar(gap: Comparison, widest: float) -> str:
+def difference_bar(gap: Comparison, widest: float) -> Markup:
     """Return a difference and its interval on a line with 0 in the middle."""
     shares = (0.5 + 0.5 * bound / widest for bound in (gap.difference, gap.low, gap.high))
     return drawing(f'<path class="tick" d="M{WIDTH / 2} 1V{HEIGHT - 1}"/>{mark(*shares)}')
@@ -180,7 +180,7 @@ def place(share: float) -> float:
     return MARGIN + (WIDTH - 2 * MARGIN) * min(1.0, max(0.0, share))
 
 
-def drawing(content: str) -> str:
+def drawing(content: str) -> Markup:
     """Return a drawing beside a number that says the same."""
     size = f'viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}"'
-    return f'<svg class="bar" {size} aria-hidden="true">{content}</svg>'
+    return Markup(f'<svg class="bar" {size} aria-hidden="true">{content}</svg>')

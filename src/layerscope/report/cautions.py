@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -76,6 +76,13 @@ def cautions_of(results: Results, answer: Verdict, row: pd.Series) -> list[str]:
     return cautions
 
 
+def first_of(names: Sequence[str], between: str = ", ") -> str:
+    """Return the first few names, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    rest = f"{'; ' if between == '; ' else ' '}and {more:,} more" if more > 0 else ""
+    return between.join(names[:MOST_NAMED]) + rest
+
+
 def quoted(name: str) -> str:
     """Return a name of somebody's as such: a class may be called "none"."""
     return f"“{name}”"
@@ -85,23 +92,14 @@ def data_cautions(facts: dict[str, Any]) -> list[str]:
     """Return what the labels and groups of a task leave open."""
     cautions = []
     if facts.get("rare"):
-        named, more = facts["rare"][:MOST_NAMED], len(facts["rare"]) - MOST_NAMED
-        rest = f" and {more} more" if more > 0 else ""
-        cautions.append(
-            f"Fewer than {RARE} clips in all: {', '.join(map(quoted, named))}{rest}; "
-            "what is said of them rests on next to nothing."
-        )
+        named = first_of([quoted(name) for name in facts["rare"]])
+        cautions.append(f"Fewer than {RARE} clips in all: {named}; what is said of them rests on next to nothing.")
     if facts.get("majority", 0) >= IMBALANCED:
         cautions.append(
             f"{100 * facts['majority']:.0f} % of the clips are of one class: compare with "
             "chance, not with 100, and see macro F1 below."
         )
-    if facts.get("never_trained"):
-        cautions.append(f"{sentence(never_trained(facts['never_trained']))}.")
-    if facts.get("shifted"):
-        cautions.append(f"{sentence(shifted(facts['shifted']))}.")
-    if facts.get("disputed"):
-        cautions.append(f"{sentence(disputed(facts['disputed']))}.")
+    cautions += [f"{sentence(told(facts[fact]))}." for fact, told in TOLD.items() if facts.get(fact)]
     if not facts.get("grouped", True):
         cautions.append("No groups were given: where clips share an artist or a song, the scores flatter.")
     return cautions
@@ -118,9 +116,8 @@ def never_trained(classes: Mapping[str, int]) -> str:
     '“new” (1 test clip), “old” (2 test clips) are in no training clip, so that those clips can never be right'
     """
     named = [f"{quoted(name)} ({count} test clip{'s' if count > 1 else ''})" for name, count in classes.items()]
-    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
     verb = "are" if len(named) > 1 else "is"
-    return f"{', '.join(named[:MOST_NAMED])}{more} {verb} in no training clip, so that those clips can never be right"
+    return f"{first_of(named)} {verb} in no training clip, so that those clips can never be right"
 
 
 def shifted(shares: Mapping[str, Sequence[float]]) -> str:
@@ -133,9 +130,7 @@ def shifted(shares: Mapping[str, Sequence[float]]) -> str:
     """
     named = [f"{quoted(name)} {100 * after:.0f} % ({100 * before:.0f} %" for name, (before, after) in shares.items()]
     named = [f"{text} of the training clips)" if not place else f"{text})" for place, text in enumerate(named)]
-    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
-    mixture = f"{', '.join(named[:MOST_NAMED])}{more}"
-    return f"the test clips are another mixture: {mixture}; scores rest on that mixture too"
+    return f"the test clips are another mixture: {first_of(named)}; scores rest on that mixture too"
 
 
 def disputed(sounds: Sequence[str]) -> str:
@@ -147,8 +142,11 @@ def disputed(sounds: Sequence[str]) -> str:
     '1 sound has different labels under different names: a/x.wav and b/x.wav'
     """
     count = f"{len(sounds):,} sounds have" if len(sounds) > 1 else "1 sound has"
-    more = f"; and {len(sounds) - MOST_NAMED:,} more" if len(sounds) > MOST_NAMED else ""
-    return f"{count} different labels under different names: {'; '.join(sounds[:MOST_NAMED])}{more}"
+    return f"{count} different labels under different names: {first_of(sounds, '; ')}"
+
+
+#: Facts of a task → what is said of them.
+TOLD: dict[str, Callable[[Any], str]] = {"never_trained": never_trained, "shifted": shifted, "disputed": disputed}
 
 
 def list_cautions(results: Results) -> list[str]:
@@ -165,15 +163,11 @@ def list_cautions(results: Results) -> list[str]:
         whose = "as published" if facts.get("published") else "allowed by the user"
         cautions.append(f"Leak between splits, {whose}: {facts['leaks'][0]}.")
     if facts.get("near_duplicates"):
-        named, more = facts["near_duplicates"][:MOST_NAMED], len(facts["near_duplicates"]) - MOST_NAMED
-        rest = f"; and {more} more" if more > 0 else ""
-        cautions.append(f"By their sound: {'; '.join(named)}{rest}.")
+        cautions.append(f"By their sound: {first_of(facts['near_duplicates'], '; ')}.")
     if facts.get("shared"):
         cautions.append(f"The published splits share {facts['shared']}.")
     if facts["absent_tags"]:
-        named, more = facts["absent_tags"][:MOST_NAMED], len(facts["absent_tags"]) - MOST_NAMED
-        rest = f" and {more} more" if more > 0 else ""
-        cautions.append(f"Tags without both answers in the test split, left out: {', '.join(named)}{rest}.")
+        cautions.append(f"Tags without both answers in the test split, left out: {first_of(facts['absent_tags'])}.")
     if facts.get("short"):
         cautions.append(f"{sentence('the ' + facts['short'].removeprefix('this '))}.".replace("The copy", "This copy"))
     if facts.get("cut"):

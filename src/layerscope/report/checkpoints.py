@@ -11,10 +11,10 @@ from collections import defaultdict
 import pandas as pd
 
 from layerscope.report.shaded_tables import ShadedTable, score_cell, scores_by_layer
+from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.layer_selection import chosen_layer
 from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import Results
-from layerscope.scores.verdict import corrected
 
 __all__ = ["checkpoints_of", "step_tables"]
 

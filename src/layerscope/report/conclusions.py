@@ -9,14 +9,14 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 
-from layerscope.report.wording import in_percent, layer_list, number, score_name
+from layerscope.report.wording import in_percent, layer_list, named_layers, number, score_name
+from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_beside, preferred_probe
 from layerscope.scores.probe_agreement import FEWEST_LAYERS
 from layerscope.scores.rank_correlation import rank_correlation
 from layerscope.scores.resampling import best_set
 from layerscope.scores.rivals import judged_gap
-from layerscope.scores.score_table import Comparison, Results
-from layerscope.scores.verdict import corrected
+from layerscope.scores.score_table import Comparison, Results, asked_models
 from layerscope.similarity.label_free import SCORES
 from layerscope.similarity.measures import Similarities
 from layerscope.targets.kind import defined_mean
@@ -64,7 +64,7 @@ class Answer:
 
 def answer_questions(results: Results) -> list[Answer]:
     """Return the three answers: models against plain features, layers and tasks, one layer or all."""
-    models = results.models("trained") or results.models("untrained")
+    models = asked_models(results)
     if not models:
         return []
     answers = []
@@ -195,11 +195,10 @@ def one_for_all(results: Results, model: str, tasks: list[str]) -> str:
         sets.append(set(map(int, beside.layer[inside])))
     common = set.intersection(*sets)
     if common:
-        layers = f"layer{'s' if len(common) > 1 else ''} {layer_list(sorted(common))}"
         # Of wider sets than those in brackets, which may lack the layer: each is wrong at times.
         return (
-            f"held against all {len(tasks)} tasks at once (sets at {100 * level:.1f} %, Bonferroni), {layers} may be "
-            "best for every one."
+            f"held against all {len(tasks)} tasks at once (sets at {100 * level:.1f} %, Bonferroni), "
+            f"{named_layers(common)} may be best for every one."
         )
     return (
         f"no layer can be best for all {len(tasks)} tasks: that they want different ones is more than chance "

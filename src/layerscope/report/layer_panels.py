@@ -88,22 +88,18 @@ def curve_text(curve: Curve) -> str:
 
 def rows_beside(results: Results, probe: str) -> list[Row]:
     """Return what is not one layer of a model: its inputs of all layers, plain features, and published scores."""
-    metric, task = results.facts["primary"], results.facts["task"]
+    metric, chance = results.facts["primary"], results.facts["chance"]
     rows = results.of(probe=probe, metric=metric)
     plain = results.models("plain")
     wide = rows[rows.input.isin(wide_inputs(rows)) & ~rows.model.isin(plain)]
     best = rows[rows.model.isin(plain) & rows.chosen & rows.input.isin(SINGLE_INPUTS)]
     table = [
-        Row(f"{row.model}, {input_name(row)}", bar(row.value, row.ci_low, row.ci_high, results.facts["chance"]),
+        Row(f"{row.model}, {input_name(row)}", score_bar(row.value, row.ci_low, row.ci_high, chance),
             with_interval(metric, row.value, row.ci_low, row.ci_high))
         for _, row in pd.concat([wide, best]).iterrows()
     ]  # fmt: skip
-    for name, value in highest_published(task, metric).items():
-        drawn = bar(value, np.nan, np.nan, results.facts["chance"])
-        table.append(Row(f"{name} (published)", drawn, number(metric, value)))
-    return table
-
-
-def bar(value: float, low: float, high: float, chance: float) -> Markup:
-    """Return a score on a line from 0 to 1."""
-    return Markup(score_bar(value, low, high, chance))
+    published = highest_published(results.facts["task"], metric)
+    return table + [
+        Row(f"{name} (published)", score_bar(value, np.nan, np.nan, chance), number(metric, value))
+        for name, value in published.items()
+    ]

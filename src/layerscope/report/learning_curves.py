@@ -11,7 +11,7 @@ import pandas as pd
 
 from layerscope.report.layer_panels import frame_near
 from layerscope.report.panels import COLOURS, Curve, Panel, panel
-from layerscope.report.wording import input_name, layer_list, metric_name, with_interval
+from layerscope.report.wording import input_name, metric_name, named_layers, with_interval
 from layerscope.scores.against_controls import floor_of
 from layerscope.scores.layer_selection import choose, chosen_layer
 from layerscope.scores.learning_curve import FewLabels
@@ -38,20 +38,16 @@ def few_label_section(results: Results, few: FewLabels | None) -> dict[str, Any]
     own = few.only(results.facts["task"])
     if own.curves.empty:
         return {"sentences": sentences}
+    groups = ", groups whole" if own.curves.unit.iloc[0] == "group" else ""
     return {
         "sentences": sentences,
         "probe": own.curves.probe.iloc[0],
         "panels": few_label_panels(own.curves, results),
-        "caption": f"Means over {own.curves.draw.max() + 1} draws of labels{whole_groups(own.curves)}; bands: 95 % "
-        "intervals, draws and test clips resampled. Ring: what validation prefers there.",
+        "caption": f"Means over {own.curves.draw.max() + 1} draws of labels{groups}; bands: 95 % intervals, draws and "
+        "test clips resampled. Ring: what validation prefers there.",
         "code": code_rows(own.code),
         "code_caption": CODE_CAPTION,
     }
-
-
-def whole_groups(curves: pd.DataFrame) -> str:
-    """Return that groups are drawn whole, where they are."""
-    return ", groups whole" if curves.unit.iloc[0] == "group" else ""
 
 
 def labels_text(size: str, unit: str) -> str:
@@ -75,14 +71,9 @@ def few_label_sentences(results: Results, few: FewLabels | None) -> list[str]:
     own = few.only(results.facts["task"]) if few else None
     if own is None or own.curves.empty:
         return []
-    layers = own.curves[own.curves.input == "layer"]
-    models = [model for model, rows in layers.groupby("model", sort=False) if rows.layer.nunique() > 1]
-    untrained = results.models("untrained")
-    told = [
-        crossing_text(own, str(model)) + study_choice(results, own, str(model))
-        for model in models
-        if model not in untrained
-    ]
+    layers = own.curves[(own.curves.input == "layer") & ~own.curves.model.isin(results.models("untrained"))]
+    models = [str(model) for model, rows in layers.groupby("model", sort=False) if rows.layer.nunique() > 1]
+    told = [crossing_text(own, model) + study_choice(results, own, model) for model in models]
     return told + ([code_text(own.code)] if len(own.code) else [])
 
 
@@ -109,10 +100,9 @@ def crossing_text(few: FewLabels, model: str) -> str:
         return f"{model}: validation prefers layer {best} with few labels as with all."
     shown = rows[rows.shown]
     if shown.empty:
-        others = layer_list(sorted(set(map(int, rows.few))))
         return (
             f"{model}: no layer is shown to be better with few labels than layer {best}, which validation prefers with "
-            f"all of them (with fewer it prefers {'layers' if len(set(rows.few)) > 1 else 'layer'} {others} as well)."
+            f"all of them (with fewer it prefers {named_layers(set(rows.few))} as well)."
         )
     # With the most labels at which it still counts.
     row = shown.iloc[-1]
@@ -152,8 +142,8 @@ def inputs_text(rows: pd.DataFrame) -> str:
     """Return inputs of several models, layers with runs joined."""
     texts = []
     for model, own in rows.groupby("model", sort=False):
-        layers = sorted(map(int, own.layer[own.input == "layer"]))
-        names = [f"layer{'s' if len(layers) > 1 else ''} {layer_list(layers)}"] if layers else []
+        layers = own.layer[own.input == "layer"]
+        names = [named_layers(layers)] if len(layers) else []
         texts.append(f"{', '.join([*names, *own.input[own.input != 'layer']])} of {model}")
     return "; ".join(texts)
 

@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from layerscope.report.answer_table import difference_bar, widest_of
 from layerscope.report.wording import gap_text
+from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.layer_selection import chosen_layer
 from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import Results
-from layerscope.scores.verdict import corrected
 
 __all__ = ["Pair", "model_pairs"]
 
@@ -61,7 +61,7 @@ def model_pairs(results: Results) -> list[Pair]:
             results.title(task),
             f"{ours.model}, layer {ours.layer}",
             f"{theirs.model}, layer {theirs.layer}",
-            Markup(difference_bar(gap, widest)),
+            difference_bar(gap, widest),
             gap.difference,
             gap_text(ours.metric, gap),
             verdict,

@@ -14,7 +14,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["COLOURS", "Curve", "Frame", "Panel", "frame_of", "panel", "pictured"]
+__all__ = ["COLOURS", "WIDTH", "Curve", "Frame", "Panel", "frame_of", "panel", "picture", "pictured", "ticks_between"]
 
 #: Colours of page.css.
 COLOURS = 6
@@ -139,15 +139,23 @@ def panel(
         parts.append(f'<path class="level" d="M{LEFT} {frame.y(level[1]):.1f}H{WIDTH - RIGHT}"/>')
     parts += [line(curve, frame) for curve in curves]
     parts += [column(layer, curves, frame, level) for layer in frame.layers]
-    return Markup(
-        f'<svg class="panel" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" tabindex="0" aria-label="{escape(text)}">'
-        f"{''.join(parts)}</svg>"
-    )
+    return picture(HEIGHT, text, "".join(parts))
+
+
+def picture(height: int, text: str, content: str) -> Markup:
+    """Return a drawing as wide as all panels, with a text for readers who do not see it."""
+    size = f'viewBox="0 0 {WIDTH} {height}"'
+    return Markup(f'<svg class="panel" {size} role="img" tabindex="0" aria-label="{escape(text)}">{content}</svg>')
+
+
+def ticks_between(low: float, high: float) -> list[float]:
+    """Return round numbers for the ticks of an axis."""
+    return [tick for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
 
 
 def axis(frame: Frame) -> str:
     """Return ticks, their labels and the name of the axis of layers."""
-    ticks = [tick for tick in MaxNLocator(4).tick_values(frame.low, frame.high) if frame.low <= tick <= frame.high]
+    ticks = ticks_between(frame.low, frame.high)
     lines = "".join(f"M{LEFT} {frame.y(tick):.1f}H{WIDTH - RIGHT}" for tick in ticks)
     values = "".join(f'<text x="{LEFT - 5}" y="{frame.y(tick) + 4:.1f}" text-anchor="end">{escape(frame.tick(tick))}'
                      "</text>" for tick in ticks)  # fmt: skip

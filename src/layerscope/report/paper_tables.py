@@ -16,14 +16,8 @@ from layerscope.similarity.measures import Similarities
 from layerscope.tasks import published_rows
 
 __all__ = [
-    "MIXTURE_CAUTION",
-    "as_latex",
-    "as_markdown",
-    "beside_published",
-    "mixture_rank",
-    "overview",
-    "similarity_overview",
-]
+    "MIXTURE_CAUTION", "as_latex", "as_markdown", "beside_published", "mixture_rank", "overview", "similarity_overview",
+]  # fmt: skip
 
 MIXTURE_CAUTION = (
     "Learned weights of layers are not their importance: layers that say the same share a weight in any way, and one "

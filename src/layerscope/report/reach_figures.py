@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from layerscope.report.figure_style import MUTED, drawing, new_figure
 from layerscope.report.panels import COLOURS, Curve, Panel, frame_of, pictured
 from layerscope.report.shaded_tables import COLOURS as SHADES
-from layerscope.report.wording import layer_list
+from layerscope.report.wording import named_layers
 from layerscope.similarity.measures import Similarities
 
 __all__ = ["reach_curves", "reach_panels", "reach_sentences"]
@@ -74,13 +74,12 @@ def in_words(rows: pd.DataFrame) -> str:
     within = rows[np.isfinite(rows.reach)].sort_values("reach", kind="stable")
     parts = []
     if len(within):
-        ends = [within.iloc[0], within.iloc[-1]] if len(within) > 1 else [within.iloc[0]]
+        ends = within.iloc[[0, -1][: len(within)]].itertuples()
         texts = [f"{reach_text(row.reach, row.lowest, row.highest)} in layer {row.layer}" for row in ends]
         parts.append(f"90 % of a state's change arises within {' and '.join(texts)}")
     for chosen, text in ((np.isinf(rows.reach), "farther away than"), (rows.reach.isna(), "")):
         if chosen.any():
-            layers = layer_list([int(layer) for layer in rows.layer[chosen]])
-            name = f"layer{'s' * (int(chosen.sum()) > 1)} {layers}"
+            name = named_layers(rows.layer[chosen])
             far = f"{text} {rows.longest.iloc[0]:.1f} s in {name}" if text else f"{name} did not change at all"
             parts.append(far)
     return "; ".join(parts)

@@ -11,10 +11,10 @@ from layerscope.data.deformations import DEFORMATIONS, Deformation
 from layerscope.data.reasons import reasons_by_kind
 from layerscope.report.layer_panels import frame_near
 from layerscope.report.panels import COLOURS, Curve, Panel, pictured
-from layerscope.report.wording import input_name, layer_list, number, with_interval
+from layerscope.report.wording import input_name, named_layers, number, with_interval
 from layerscope.scores.against_controls import floor_of
 from layerscope.scores.robustness_table import Robustness
-from layerscope.scores.score_table import SINGLE_INPUTS, Results
+from layerscope.scores.score_table import SINGLE_INPUTS, Results, asked_models
 from layerscope.scores.verdict import decide
 
 __all__ = ["deformed_section", "least_lost"]
@@ -40,7 +40,7 @@ def deformed_section(results: Results, robustness: Robustness) -> dict[str, Any]
         "models": [
             (model, panels)
             # Untrained networks are controls, and not drawn beside models.
-            for model in results.models("trained") or results.models("untrained")
+            for model in asked_models(results)
             if (panels := deformed_panels(results, rows, model))
         ],
         # What knows nothing loses nothing.
@@ -102,10 +102,11 @@ def shown(point: pd.DataFrame) -> str:
     first = point[point.loses_least].sort_values("difference", ascending=False).iloc[[0]]
     equal, more = point[point.loses_least].drop(index=first.index), point[~point.loses_least]
     verb = "are" if len(equal) > 1 else "is"
-    beside = f", from which {layers_of(equal)} {verb} not told apart ({losses_of(equal)})," if len(equal) else ""
+    apart = f"{named_layers(equal.layer)} {verb} not told apart ({losses_of(equal)})"
+    beside = f", from which {apart}," if len(equal) else ""
     return (
-        f"{name_of(point.iloc[0])} costs {layers_of(first)} least ({losses_of(first)}){beside} and {layers_of(more)} "
-        f"more ({losses_of(more)})"
+        f"{name_of(point.iloc[0])} costs {named_layers(first.layer)} least ({losses_of(first)}){beside} and "
+        f"{named_layers(more.layer)} more ({losses_of(more)})"
     )
 
 
@@ -114,16 +115,10 @@ def name_of(row: pd.Series) -> str:
     return str(Deformation(row.deformation, row.strength))
 
 
-def layers_of(rows: pd.DataFrame) -> str:
-    """Return the layers of rows in words."""
-    return f"layer{'s' * (len(rows) > 1)} {layer_list([int(layer) for layer in rows.layer])}"
-
-
 def losses_of(rows: pd.DataFrame) -> str:
     """Return the smallest and the largest loss of rows, with their intervals."""
     ordered = rows.sort_values("difference", ascending=False)
-    ends = [ordered.iloc[0], ordered.iloc[-1]] if len(ordered) > 1 else [ordered.iloc[0]]
-    return " to ".join(loss_text(row) for row in ends)
+    return " to ".join(loss_text(row) for _, row in ordered.iloc[[0, -1][: len(ordered)]].iterrows())
 
 
 def loss_text(row: pd.Series) -> str:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup, escape
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
+
+from layerscope.report.panels import WIDTH, picture, ticks_between
 
 __all__ = ["Scatter", "scatter"]
 
-WIDTH, HEIGHT = 300, 270
+HEIGHT = 270
 LEFT, BOTTOM, EDGE = 52, 38, 16
 #: Points beyond which they only hide one another: evenly taken of more.
 MOST_POINTS = 300
@@ -34,11 +35,7 @@ def scatter(name: str, clips: Sequence[str], truth: NDArray[np.float64], answer:
     axis = Axis(low - room, high + room)
     points = [point(clips[row], truth[row], answer[row], axis) for row in rows]
     text = f"Predicted against true values{f' of {name}' if name else ''}, {len(rows)} of {len(truth)} test clips"
-    drawing = (
-        f'<svg class="panel" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" tabindex="0" aria-label="{escape(text)}">'
-        f"{lines(axis)}{''.join(points)}</svg>"
-    )
-    return Scatter(name, Markup(drawing))
+    return Scatter(name, picture(HEIGHT, text, lines(axis) + "".join(points)))
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ def point(clip: str, truth: float, answer: float, axis: Axis) -> str:
 
 def lines(axis: Axis) -> str:
     """Return ticks, names of the axes, and the line on which both values are one."""
-    ticks = [tick for tick in MaxNLocator(4).tick_values(axis.low, axis.high) if axis.low <= tick <= axis.high]
+    ticks = ticks_between(axis.low, axis.high)
     texts = "".join(
         f'<text x="{LEFT - 5}" y="{axis.y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>'
         f'<text x="{axis.x(tick):.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{tick:g}</text>'

@@ -30,9 +30,9 @@ from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
 from layerscope.scores.probe_agreement import pairs_of_probes
 from layerscope.scores.resampling import FEWEST_GROUPS
-from layerscope.scores.rivals import against_wider_inputs, better_wider_inputs, judged_gap
+from layerscope.scores.rivals import MARGIN, against_wider_inputs, better_wider_inputs, judged_gap
 from layerscope.scores.score_table import Results, is_set
-from layerscope.scores.verdict import MARGIN, Verdict, decide
+from layerscope.scores.verdict import Verdict, decide
 
 __all__ = ["CHECK_ORDER", "Advice", "advise", "headline", "seeds_text"]
 
@@ -137,6 +137,12 @@ def headline(results: Results, answer: Verdict) -> str:
     if answer.verdict == "undecided":
         names = dict.fromkeys(candidate_name(results, candidate) for candidate in answer.candidate_rows)
         return f"Undecided: {' or '.join(names)}; {more_needed(results, answer, 'decide')}."
+    return nothing_to_use(results, answer)
+
+
+def nothing_to_use(results: Results, answer: Verdict) -> str:
+    """Return that no input is shown to beat its controls, and what may be the reason."""
+    row = describe(results.summary.loc[answer.row])
     nothing = "Nothing to use yet: no input is shown to beat chance and shuffled labels"
     if answer.effective_groups < FEWEST_GROUPS:
         return f"{nothing}; {more_needed(results, answer, 'show it')}."

@@ -11,10 +11,10 @@ import pandas as pd
 
 from layerscope.probes.inputs import name_of_set
 from layerscope.report.panels import Curve, Panel, frame_of, panel
-from layerscope.report.wording import describe, gap_text, input_name, layer_list, metric_name, number, span
+from layerscope.report.wording import describe, gap_text, input_name, metric_name, named_layers, number, span
 from layerscope.scores.beyond_plain import BeyondPlain, beyond_plain, preferred_beyond
 from layerscope.scores.layer_selection import Choice, choose_among, choose_row
-from layerscope.scores.score_table import CONTROL_INPUTS, SINGLE_INPUTS, Results
+from layerscope.scores.score_table import CONTROL_INPUTS, SINGLE_INPUTS, Results, asked_models
 from layerscope.scores.set_gains import Gain, gains_over_layer, steps_of_search
 
 __all__ = ["beyond_record", "beyond_section", "beyond_table", "sets_record", "sets_section", "sets_table"]
@@ -48,11 +48,6 @@ def told(metric: str, gain: Gain) -> str:
     return f"{gap_text(metric, gain.gap, unit=True)}, {SHOWN[gain.verdict]}"
 
 
-def models_of(results: Results) -> list[str]:
-    """Return the models whose layers are asked about."""
-    return results.models("trained") or results.models("untrained")
-
-
 def layer_beside_more(results: Results, model: str) -> Choice[pd.Series] | None:
     """Return the layer that validation prefers with a probe that takes more than a layer, as attention does not."""
     rows = results.of(task=results.facts["task"], model=model, metric=results.facts["primary"])
@@ -66,7 +61,7 @@ def sets_section(results: Results) -> Section | None:
     if "layer_sets" not in facts:
         return None
     sentences = []
-    for model in models_of(results):
+    for model in asked_models(results):
         choice = layer_beside_more(results, model)
         if choice:
             sentences += [*search_sentences(results, choice.chosen), *set_sentences(results, choice.chosen)]
@@ -132,7 +127,7 @@ def sets_record(results: Results) -> dict[str, Any] | None:
     """Return what ``answer.json`` holds of sets of layers; nothing where none was asked for."""
     if "layer_sets" not in results.facts:
         return None
-    choices = [layer_beside_more(results, model) for model in models_of(results)]
+    choices = [layer_beside_more(results, model) for model in asked_models(results)]
     rows = [choice.chosen for choice in choices if choice]
     return {
         "searched": {name: facts["layers"] for name, facts in results.facts["layer_sets"].items() if "layers" in facts},
@@ -156,7 +151,7 @@ def sets_table(results: Results) -> pd.DataFrame:
     for task in (name for name in results.tasks if "layer_sets" in results.facts["tasks"][name]):
         own = results.only(task)
         layers = own.of(metric=own.facts["primary"], input="layer")
-        for _, row in layers[layers.chosen & layers.model.isin(models_of(own))].iterrows():
+        for _, row in layers[layers.chosen & layers.model.isin(asked_models(own))].iterrows():
             for what, gains in (("over one layer", gains_over_layer(own, row)), ("step", steps_of_search(own, row))):
                 records += [{"task": task, "what": what, **gain_record(own, gain)} for gain in gains]
     return as_table(records)
@@ -176,7 +171,7 @@ def beyond_section(results: Results) -> Section | None:
     if "beyond_plain" not in facts:
         return None
     panels, sentences = [], []
-    for model in models_of(results):
+    for model in asked_models(results):
         choice = layer_beside_more(results, model)
         layers = beyond_plain(results, facts["task"], model, str(choice.chosen.probe)) if choice else []
         if choice and layers:
@@ -216,7 +211,7 @@ def layers_or_none(layers: list[int]) -> str:
     """
     if not layers:
         return "none is"
-    return f"layers {layer_list(layers)} are" if len(layers) > 1 else f"layer {layers[0]} is"
+    return f"{named_layers(layers)} {'are' if len(layers) > 1 else 'is'}"
 
 
 def beyond_panel(results: Results, model: str, layers: list[BeyondPlain]) -> Panel:
@@ -245,9 +240,7 @@ def beyond_panel(results: Results, model: str, layers: list[BeyondPlain]) -> Pan
 
 def beyond_record(results: Results) -> list[dict[str, Any]] | None:
     """Return what ``answer.json`` holds of layers beside plain features; nothing where it was not asked."""
-    if "beyond_plain" not in results.facts:
-        return None
-    return beyond_records(results)
+    return beyond_records(results) if "beyond_plain" in results.facts else None
 
 
 def beyond_table(results: Results) -> pd.DataFrame:

@@ -194,24 +194,20 @@ def pair_cell(ours: View, theirs: View, pairs: dict[tuple[View, View], Any]) -> 
 def agreement_table(results: Results, answer: Verdict) -> ShadedTable | None:
     """Return how alike every two of three or more probes order the layers of the answer's model, in percent.
 
-    Nothing where all of them prefer one layer.
+    Nothing where all of them prefer one layer, or layers are few.
     """
     names = [each.probe for each in answer.probes]
-    if len(names) < 3 or len({each.layer for each in answer.probes}) == 1:
-        return None
     pairs: dict[tuple[str, str], ProbePair] = {}
     for pair in pairs_of_probes(results, answer.task, answer.model):
         pairs[pair.first, pair.second] = pairs[pair.second, pair.first] = pair
+    if len(names) < 3 or len({each.layer for each in answer.probes}) == 1 or not pairs:
+        return None
     rows = [(name, "", [agreement_cell(name, other, pairs) for other in names]) for name in names]
     note = (
         f"Rank correlation of the layers of {answer.model} by every two probes, times 100; a cell's range is of "
         "95 % of the resamples of the test clips."
     )
-    return (
-        ShadedTable("How alike the probes order the layers", "probe", [(answer.model, names)], rows, note)
-        if pairs
-        else None
-    )
+    return ShadedTable("How alike the probes order the layers", "probe", [(answer.model, names)], rows, note)
 
 
 def agreement_cell(ours: str, theirs: str, pairs: dict[tuple[str, str], ProbePair]) -> ShadedCell:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from layerscope.probes.inputs import runs_of_layers
@@ -11,7 +13,7 @@ from layerscope.targets import metric_named
 
 __all__ = [
     "describe", "difference", "gap_text", "in_percent", "input_name", "layer_list", "measure_name", "metric_name",
-    "number", "score_name", "sentence", "span", "with_interval",
+    "named_layers", "number", "score_name", "sentence", "span", "with_interval",
 ]  # fmt: skip
 
 
@@ -85,6 +87,18 @@ def layer_list(layers: list[int]) -> str:
     """
     runs = runs_of_layers(layers)
     return ", ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def named_layers(layers: Iterable[int]) -> str:
+    """Return layers in words, lowest first.
+
+    Examples
+    --------
+    >>> named_layers([3]), named_layers([4, 3, 5])
+    ('layer 3', 'layers 3–5')
+    """
+    ascending = sorted(map(int, layers))
+    return f"layer{'s' if len(ascending) > 1 else ''} {layer_list(ascending)}"
 
 
 def sentence(text: str) -> str:

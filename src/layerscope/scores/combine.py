@@ -55,34 +55,14 @@ def combine(runs: Sequence[Results]) -> Results:
     distinct: list[Results] = []
     for run in runs:
         for name, facts in run.facts["tasks"].items():
-            metrics = {tasks.setdefault(name, facts)["primary"], facts["primary"]}
-            if len(metrics) > 1:
-                raise UsageError(
-                    f"task '{name}' is chosen by {' in one of these runs and by '.join(sorted(metrics))} in another; "
-                    "run one of them again with the --metric of the other"
-                )
-            if (other := tasks[name].get("target")) != facts.get("target"):
-                raise UsageError(
-                    f"task '{name}' is of '{other}' in one of these runs and of '{facts['target']}' in another; "
-                    f"ask for both in one run (--target {other} --target {facts['target']}), each a task of its own"
-                )
-            if tasks[name]["digest"] != facts["digest"]:
-                raise UsageError(
-                    f"task '{name}' is of different clips, labels or splits in these runs; they do not compare"
-                )
+            refuse_other_task(name, tasks.setdefault(name, facts), facts)
             for key in (key for key in BY_MODEL if key in facts):
                 told = tasks[name].get(key, {})
                 # Runs of one model may have been made with different probes.
                 more = {model: told.get(model, {}) | each for model, each in facts[key].items()}
                 tasks[name] = tasks[name] | {key: told | more}
         for name, facts in run.facts["models"].items():
-            networks = [models.setdefault(name, facts).get("network", ""), facts.get("network", "")]
-            # Features that were handed in have no network to compare.
-            if all(networks) and networks[0] != networks[1]:
-                raise UsageError(
-                    f"'{name}' is another network in each of these runs (fingerprints {networks[0][:12]} and "
-                    f"{networks[1][:12]}); rename one and run it again"
-                )
+            refuse_other_network(name, models.setdefault(name, facts), facts)
         probed = list(dict.fromkeys(run.summary[KEY].itertuples(index=False, name=None)))
         for key in probed:
             if key in seen and not same_scores(seen[key], run, key):
@@ -102,6 +82,34 @@ def combine(runs: Sequence[Results]) -> Results:
         {**first, "tasks": tasks, "models": models, "passes": passes, "note": notes},
         {clip: reason for run in runs for clip, reason in run.skipped.items()},
     )
+
+
+def refuse_other_task(name: str, told: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """Raise where a task of one run is another in a second."""
+    metrics = {told["primary"], facts["primary"]}
+    if len(metrics) > 1:
+        raise UsageError(
+            f"task '{name}' is chosen by {' in one of these runs and by '.join(sorted(metrics))} in another; "
+            "run one of them again with the --metric of the other"
+        )
+    if (other := told.get("target")) != facts.get("target"):
+        raise UsageError(
+            f"task '{name}' is of '{other}' in one of these runs and of '{facts['target']}' in another; "
+            f"ask for both in one run (--target {other} --target {facts['target']}), each a task of its own"
+        )
+    if told["digest"] != facts["digest"]:
+        raise UsageError(f"task '{name}' is of different clips, labels or splits in these runs; they do not compare")
+
+
+def refuse_other_network(name: str, told: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """Raise where a model of one run is another network in a second."""
+    networks = [told.get("network", ""), facts.get("network", "")]
+    # Features that were handed in have no network to compare.
+    if all(networks) and networks[0] != networks[1]:
+        raise UsageError(
+            f"'{name}' is another network in each of these runs (fingerprints {networks[0][:12]} and "
+            f"{networks[1][:12]}); rename one and run it again"
+        )
 
 
 def names_by_window(runs: Sequence[Results], windows: Sequence[float | None]) -> list[dict[str, str]]:

@@ -19,7 +19,7 @@ from layerscope.scores.layer_selection import choose
 from layerscope.scores.resampling import FEWEST_GROUPS
 from layerscope.targets.kind import Labels
 
-__all__ = ["nested_outcome"]
+__all__ = ["joined_outcome", "nested_outcome"]
 
 
 def nested_outcome(outcomes: Sequence[Outcome], labels: Labels, parts: Sequence[Part]) -> Outcome:
@@ -34,13 +34,20 @@ def nested_outcome(outcomes: Sequence[Outcome], labels: Labels, parts: Sequence[
     parts : sequence of Part
         The trainings, as rows of clips.
     """
-    valid, test = (np.full_like(left, np.nan) for left in (outcomes[0].valid, outcomes[0].test))
-    for number, part in enumerate(parts):
+    best = []
+    for number in range(len(parts)):
         rows = choosing_rows(parts, number)
         asked = labels.take(rows)
         scores = [float(asked.score(outcome.valid.mean(axis=0)[rows])[0]) for outcome in outcomes]
-        best = outcomes[choose(range(len(outcomes)), scores.__getitem__).chosen]
-        valid[:, part.valid], test[:, part.test] = best.valid[:, part.valid], best.test[:, part.test]
+        best.append(outcomes[choose(range(len(outcomes)), scores.__getitem__).chosen])
+    return joined_outcome(best, parts)
+
+
+def joined_outcome(outcomes: Sequence[Outcome], parts: Sequence[Part]) -> Outcome:
+    """Return what each training leaves of its own clips, given an outcome for each, as one."""
+    valid, test = (np.full_like(left, np.nan) for left in (outcomes[0].valid, outcomes[0].test))
+    for outcome, part in zip(outcomes, parts, strict=True):
+        valid[:, part.valid], test[:, part.test] = outcome.valid[:, part.valid], outcome.test[:, part.test]
     return Outcome(valid, test, [], [])
 
 

@@ -52,11 +52,8 @@ def gaps_between(results: Results, ours: pd.Series, theirs: pd.Series) -> list[C
     gaps = [results.compare(ours.name, theirs.name)]
     rows = [judged_row(results, row) for row in (ours, theirs)]
     if any(row.input == "nested" for row in rows):
-        nested = results.compare(rows[0].name, rows[1].name)
         # Trainings that share clips spread differences wider than resampled clips say, as they do scores.
-        wider, middle = spread_over_trainings(results, ours), nested.difference
-        low, high = (middle + wider * (bound - middle) for bound in (nested.low, nested.high))
-        gaps.append(Comparison(middle, low, high))
+        gaps.append(results.compare(rows[0].name, rows[1].name).widened(spread_over_trainings(results, ours)))
     return gaps
 
 

@@ -21,7 +21,8 @@ from layerscope.scores.score_files import read_csv, table_digests, write_csv
 
 __all__ = [
     "BESIDE_PLAIN", "COLUMNS", "CONTROL_INPUTS", "FEW_LABELS", "PLAIN_INPUTS", "SEARCHED", "SETS", "SINGLE_INPUTS",
-    "WIDE_INPUTS", "Comparison", "Results", "Role", "is_set", "matching", "role_of", "wide_inputs", "with_model_names",
+    "WIDE_INPUTS", "Comparison", "Results", "Role", "asked_models", "is_set", "matching", "role_of", "wide_inputs",
+    "with_model_names",
 ]  # fmt: skip
 
 #: The tidy table: one row for each model, input, probe, seed, split and metric.
@@ -82,6 +83,11 @@ class Comparison:
         if self.low > 0:
             return "better"
         return "worse" if self.high < 0 else "not told apart"
+
+    def widened(self, times: float) -> Comparison:
+        """Return it with an interval so many times as wide."""
+        low, high = (self.difference + times * (bound - self.difference) for bound in (self.low, self.high))
+        return Comparison(self.difference, low, high)
 
 
 @dataclass
@@ -338,6 +344,11 @@ def wide_inputs(rows: pd.DataFrame) -> list[str]:
     present = dict.fromkeys(rows.input)
     sets = [name for name in present if name.startswith((*SETS, SEARCHED))]
     return [*(name for name in WIDE_INPUTS if name in present), *sets]
+
+
+def asked_models(results: Results) -> list[str]:
+    """Return the models whose layers are asked about: untrained ones only where there are no others."""
+    return results.models("trained") or results.models("untrained")
 
 
 def role_of(facts: dict[str, Any]) -> Role:

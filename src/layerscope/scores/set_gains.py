@@ -46,10 +46,7 @@ class Gain:
 
 def gain_between(results: Results, ours: pd.Series, theirs: pd.Series) -> Comparison:
     """Return the difference of two rows; over folds as much wider as their shared training clips make it."""
-    gap = results.compare(ours.name, theirs.name)
-    wider = spread_over_trainings(results, ours)
-    middle = gap.difference
-    return Comparison(middle, middle - wider * (middle - gap.low), middle + wider * (gap.high - middle))
+    return results.compare(ours.name, theirs.name).widened(spread_over_trainings(results, ours))
 
 
 def gains(results: Results, pairs: Sequence[tuple[pd.Series, pd.Series]]) -> list[Gain]:

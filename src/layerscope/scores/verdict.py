@@ -19,7 +19,6 @@ import pandas as pd
 
 from layerscope.scores.against_controls import beats_controls, controls, role_in
 from layerscope.scores.clips_needed import units_to_beat_controls, units_to_decide
-from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.layer_selection import (
     Choice,
     best_plain,
@@ -33,7 +32,7 @@ from layerscope.scores.rivals import MARGIN, best_on_test, is_shown_over, judged
 from layerscope.scores.score_table import Comparison, Results
 from layerscope.scores.set_gains import better_set
 
-__all__ = ["MARGIN", "Difference", "Verdict", "corrected", "decide", "luckier"]
+__all__ = ["Difference", "Verdict", "decide", "luckier"]
 
 #: How many times the units of a study are named as what would decide: beyond, the difference is next to none.
 MOST_NEEDED = 100

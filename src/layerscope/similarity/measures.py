@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +24,9 @@ from layerscope.scores.score_files import read_csv, read_record, write_csv, writ
 from layerscope.similarity.frame_sums import ViewSums
 
 __all__ = [
-    "FEWEST_CLIPS",
-    "MEASURES",
-    "NEIGHBOURS",
-    "Estimate",
-    "Similarities",
-    "canonical",
-    "cka",
-    "debiased_cka",
-    "frames_needed",
-    "jackknife",
-    "mutual_neighbours",
-    "nearest",
-    "procrustes",
-    "shared_neighbours",
-]
+    "FEWEST_CLIPS", "MEASURES", "NEIGHBOURS", "Estimate", "Similarities", "canonical", "cka", "debiased_cka",
+    "frames_needed", "jackknife", "nearest", "procrustes", "shared_neighbours",
+]  # fmt: skip
 
 Array = NDArray[np.float64]
 
@@ -313,7 +303,7 @@ def jackknife(fit: Sequence[ViewSums], score: Sequence[ViewSums], statistics: St
         The interval is the estimate ± t · standard error, ``SE² = (K - 1)/K Σ (θ₍ₖ₎ - θ̄)²`` over K parts (delete-a-
         group jackknife: Kott 2001); clips, not frames, are what varies.
     """
-    whole_fit, whole_score = total(fit), total(score)
+    whole_fit, whole_score = reduce(add, fit), reduce(add, score)
     point = statistics(whole_fit, whole_score)
     left_out = [statistics(whole_fit - part, whole_score) for part in fit] if len(fit) > 1 else []
     left_out += [statistics(whole_fit, whole_score - part) for part in score] if len(score) > 1 else []
@@ -331,40 +321,20 @@ def jackknife(fit: Sequence[ViewSums], score: Sequence[ViewSums], statistics: St
     return found
 
 
-def total(parts: Sequence[ViewSums]) -> ViewSums:
-    """Return the sums over all parts."""
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = whole + part
-    return whole
-
-
-def mutual_neighbours(x: NDArray[np.floating], y: NDArray[np.floating], neighbours: int = NEIGHBOURS) -> float:
-    """Return the mean share of nearest neighbours, by angle, that two views of the same samples have in common.
-
-    Parameters
-    ----------
-    x, y : ndarray, shape (sample, dim)
-        More samples than twice `neighbours`, or all are neighbours of all.
-
-    Returns
-    -------
-    float
-        In [0, 1]; for unrelated views about ``neighbours / (samples - 1)`` (Huh et al. 2024).
-    """
-    return shared_neighbours(nearest(x, neighbours), nearest(y, neighbours))
-
-
 def shared_neighbours(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
-    """Return the mean share of neighbours, (sample, neighbour) each, that both have."""
+    """Return the mean share of neighbours, (sample, neighbour) each, that two views of the same samples have in common.
+
+    It is in [0, 1], for unrelated views about ``neighbours / (samples - 1)`` (Huh et al. 2024).
+    """
     shared = [len(np.intersect1d(a, b, assume_unique=True)) for a, b in zip(first, second, strict=True)]
     return float(np.mean(shared) / first.shape[1])
 
 
-def nearest(x: NDArray[np.floating], neighbours: int = NEIGHBOURS) -> NDArray[np.int64]:
+def nearest(x: NDArray[np.floating]) -> NDArray[np.int64]:
     """Return the nearest others of each sample, by the angle at the mean of all, (sample, neighbour)."""
-    if len(x) <= 2 * neighbours:
-        raise ValueError(f"{neighbours} neighbours need more than {2 * neighbours} samples, has {len(x)}")
+    # Of fewer samples all are neighbours of all.
+    if len(x) <= 2 * NEIGHBOURS:
+        raise ValueError(f"{NEIGHBOURS} neighbours need more than {2 * NEIGHBOURS} samples, has {len(x)}")
     # Centred, because beside a large common offset all angles are near 0 and their order is noise.
     centred = np.asarray(x, np.float64) - np.mean(x, axis=0)
     # A sample at the mean has no direction: it becomes 0, at right angles to all.
@@ -372,7 +342,7 @@ def nearest(x: NDArray[np.floating], neighbours: int = NEIGHBOURS) -> NDArray[np
     angles = centred @ centred.T
     np.fill_diagonal(angles, -np.inf)
     # Stable, so that ties fall alike in both views.
-    order: NDArray[np.int64] = np.argsort(-angles, axis=1, kind="stable")[:, :neighbours]
+    order: NDArray[np.int64] = np.argsort(-angles, axis=1, kind="stable")[:, :NEIGHBOURS]
     return order
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from layerscope.data.splits import Part
@@ -21,8 +20,9 @@ from layerscope.probes.inputs import SEARCH, name_of_set, sets_of
 from layerscope.probes.layer_sets import search_layers
 from layerscope.probes.plain_beside import beside_layers, cut_alike, plain_alone
 from layerscope.probes.workers import side_by_side
-from layerscope.scores.evaluation import Entry, Outcome, score_outcome
+from layerscope.scores.evaluation import Entry, score_outcome
 from layerscope.scores.layer_selection import choose_row
+from layerscope.scores.nested_choice import joined_outcome
 from layerscope.scores.score_table import PLAIN_INPUTS, SEARCHED
 from layerscope.scores.tabulate import summary_row
 from layerscope.study.job_scores import Finished, Study
@@ -171,7 +171,7 @@ def add_paths(
                 "layer": None,
             }
             kept = {name: study.splits[name] for name in ("valid", "test")}
-            joined = joined_trainings(outcomes, study.target)
+            joined = joined_outcome(outcomes, [clip_part(study.target, number) for number in range(len(outcomes))])
             further.entries += score_outcome(label, joined, kept, range(study.asked.seeds))
     return [[f"{SEARCHED}{size})", None] for size in sizes]
 
@@ -183,15 +183,6 @@ def trainings_alone(target: Target) -> Iterator[Target]:
             target.tracks, parts=[target.tracks.parts[number]], clip_parts=[target.tracks.clip_parts[number]]
         )
         yield replace(target, parts=[part], tracks=tracks)
-
-
-def joined_trainings(outcomes: Sequence[Outcome], target: Target) -> Outcome:
-    """Return of each outcome what its own training leaves."""
-    valid, test = (np.full_like(left, np.nan) for left in (outcomes[0].valid, outcomes[0].test))
-    for number, outcome in enumerate(outcomes):
-        part = clip_part(target, number)
-        valid[:, part.valid], test[:, part.test] = outcome.valid[:, part.valid], outcome.test[:, part.test]
-    return Outcome(valid, test, [], [])
 
 
 def add_beyond_plain(

@@ -22,7 +22,9 @@ from layerscope.targets.calibration import Calibration
 from layerscope.targets.cells import Column, as_float, is_list, shown
 from layerscope.targets.kind import Kind, Labels
 
-__all__ = ["KindOverTime", "Scored", "Scores", "ascending_times", "frame_times", "moment_targets"]
+__all__ = [
+    "KindOverTime", "Scored", "Scores", "as_objects", "ascending_times", "frame_times", "moment_targets",
+]  # fmt: skip
 
 Array = NDArray[np.float64]
 #: What a probe says of the frames of each track, (frame, output).
