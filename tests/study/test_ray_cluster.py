@@ -23,7 +23,7 @@ from layerscope.errors import AudioError, ResourceError, UsageError
 from layerscope.features import encoder_pass
 from layerscope.features.stored_features import stored_features
 from layerscope.probes.fitting import Target, plan_jobs, run_jobs
-from layerscope.probes.workers import calls_elsewhere, side_by_side
+from layerscope.probes.workers import calls_elsewhere, elsewhere, side_by_side
 from layerscope.study.extraction import extract_all
 from layerscope.study.progress import Silent
 from layerscope.study.ray_connection import (
@@ -137,7 +137,9 @@ def cluster():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOKY_MAX_CPU_COUNT", "2")
         patch.setenv("LAYERSCOPE_CACHE", "/tmp")
-        with connected("local") as found, calls_elsewhere(None):
+        with connected("local") as found:
+            # Tests say themselves when calls go there.
+            elsewhere.set(None)
             yield found
 
 
@@ -207,8 +209,8 @@ def test_a_cluster_listens_on_loopback_alone(cluster):
 def test_the_pass_leaves_the_same_files(cluster, notes, tmp_path, monkeypatch, shared):
     alone = extracted(notes, tmp_path / "one", monkeypatch)
     nodes = [replace(node, shares_cache=shared) for node in cluster.nodes]
-    elsewhere = replace(cluster, cache=tmp_path / "two", nodes=nodes)
-    together = extracted(notes, tmp_path / "two", monkeypatch, elsewhere)
+    other = replace(cluster, cache=tmp_path / "two", nodes=nodes)
+    together = extracted(notes, tmp_path / "two", monkeypatch, other)
     assert len(files_of(tmp_path / "one")) == 6
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
     assert {name: {**of_pass, "device": ""} for name, of_pass in together.counts.items()} == {
@@ -217,7 +219,7 @@ def test_the_pass_leaves_the_same_files(cluster, notes, tmp_path, monkeypatch, s
     assert together.counts["random:small"]["device"] == "workers of a Ray cluster"
     assert together.failed == alone.failed
     assert len(together.failed[0]) == 1
-    again = extracted(notes, tmp_path / "two", monkeypatch, elsewhere)
+    again = extracted(notes, tmp_path / "two", monkeypatch, other)
     assert again.counts["random:small"]["clips_from_cache"] == 11
 
 
@@ -234,7 +236,7 @@ def test_trainings_leave_the_same_outcomes(cluster, notes, tmp_path, monkeypatch
     target = Target(labels, parts_of(assign(dataset.clips, labels, 0)))
     alone = run_jobs(jobs, target, [0], tmp_path / "alone", workers=1)
     nodes = [replace(node, shares_cache=shared) for node in cluster.nodes]
-    with calls_elsewhere(replace(cluster, nodes=nodes).run):
+    with calls_elsewhere(replace(cluster, nodes=nodes).run, cluster.at_once):
         together = run_jobs(jobs, target, [0], tmp_path / "together")
     assert files_of(tmp_path / "alone") == files_of(tmp_path / "together")
     assert all(np.array_equal(a.test, b.test, equal_nan=True) for a, b in zip(alone, together, strict=True))
@@ -242,7 +244,7 @@ def test_trainings_leave_the_same_outcomes(cluster, notes, tmp_path, monkeypatch
 
 @pytest.mark.slow
 def test_results_come_in_order_and_errors_as_they_were(cluster):
-    with calls_elsewhere(cluster.run):
+    with calls_elsewhere(cluster.run, cluster.at_once):
         assert list(side_by_side(divmod, [(7, n) for n in range(1, 9)])) == [divmod(7, n) for n in range(1, 9)]
         assert sorted(side_by_side(pow, [(2, n) for n in range(9)], order="as ready")) == [2**n for n in range(9)]
         assert list(side_by_side(pow, [])) == []
@@ -253,17 +255,17 @@ def test_results_come_in_order_and_errors_as_they_were(cluster):
 @pytest.mark.slow
 def test_workers_stay_from_pass_to_pass_until_others_need_their_cores(cluster, notes, tmp_path, monkeypatch):
     (tmp_path / "two").mkdir()
-    elsewhere = replace(cluster, cache=tmp_path / "two")
+    other = replace(cluster, cache=tmp_path / "two")
     workers = []
     for model in ("random:small", "mel"):
         monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "two"))
-        extract_all([load_encoder(model)], [notes], Silent(), elsewhere)
-        workers.append({worker._actor_id for of_share in elsewhere.kept.values() for worker in of_share})
+        extract_all([load_encoder(model)], [notes], Silent(), other)
+        workers.append({worker._actor_id for of_share in other.kept.values() for worker in of_share})
     assert len(workers[0]) == 2
     assert workers[1] == workers[0]
-    with calls_elsewhere(elsewhere.run):
+    with calls_elsewhere(other.run, other.at_once):
         assert list(side_by_side(pow, [(2, 3)])) == [8]
-    assert elsewhere.kept == {}
+    assert other.kept == {}
 
 
 @pytest.mark.slow
@@ -287,7 +289,7 @@ def test_work_that_kills_every_worker_is_told(cluster, notes, tmp_path, monkeypa
 
 @pytest.mark.slow
 def test_a_killed_training_is_done_again(cluster):
-    with killing("ray::sleep", 1) as killed, calls_elsewhere(cluster.run):
+    with killing("ray::sleep", 1) as killed, calls_elsewhere(cluster.run, cluster.at_once):
         assert list(side_by_side(time.sleep, [(0.5,)] * 4)) == [None] * 4
     assert len(killed) == 1
 

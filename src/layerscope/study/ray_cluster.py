@@ -73,6 +73,11 @@ class Cluster:
         """Return how many trainings run at once."""
         return sum(node.cores for node in self.nodes)
 
+    @property
+    def at_once(self) -> int:
+        """Return how many trainings run at once on one node, at most."""
+        return max(node.cores for node in self.nodes)
+
     def share_of(self, encoder: object) -> tuple[int, dict[str, int]]:
         """Return how many workers encode at once, and what each takes of a node, in Ray's words."""
         with_devices = [node for node in self.nodes if node.devices]
