@@ -26,6 +26,7 @@ from layerscope.probes.fitting import Target, plan_jobs, run_jobs
 from layerscope.probes.workers import calls_elsewhere, elsewhere, side_by_side
 from layerscope.study.extraction import extract_all
 from layerscope.study.progress import Silent
+from layerscope.study.ray_cluster import handed
 from layerscope.study.ray_connection import (
     connected,
     place_of_files,
@@ -253,25 +254,29 @@ def test_results_come_in_order_and_errors_as_they_were(cluster):
 
 
 @pytest.mark.slow
-def test_workers_stay_from_pass_to_pass_until_others_need_their_cores(cluster, notes, tmp_path, monkeypatch):
+def test_workers_encode_train_and_measure_until_others_need_their_cores(cluster, notes, tmp_path, monkeypatch):
     (tmp_path / "two").mkdir()
     other = replace(cluster, cache=tmp_path / "two")
-    workers = []
-    for model in ("random:small", "mel"):
-        monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "two"))
-        extract_all([load_encoder(model)], [notes], Silent(), other)
-        workers.append({worker._actor_id for of_share in other.kept.values() for worker in of_share})
-    assert len(workers[0]) == 2
-    assert workers[1] == workers[0]
+
+    def workers():
+        return {worker._actor_id for of_share in other.kept.values() for worker in of_share}
+
+    extracted(notes, tmp_path / "two", monkeypatch, other)
+    first = workers()
+    assert len(first) == 2
     with calls_elsewhere(other.run, other.at_once):
         assert list(side_by_side(pow, [(2, 3)])) == [8]
-    assert other.kept == {}
+    assert other.measure(load_encoder("mel"), pow, 2, 3) == 8.0
+    extract_all([load_encoder("mel")], [notes], Silent(), other)
+    assert workers() == first
+    assert list(other.on_workers({"num_cpus": 2}, 1, (2,), handed(pow), [(2, 3)])) == [(0, 8)]
+    assert len(workers() - first) == len(workers()) == 1
 
 
 @pytest.mark.slow
 def test_a_killed_worker_costs_its_shard_alone(cluster, notes, tmp_path, monkeypatch):
     extracted(notes, tmp_path / "one", monkeypatch)
-    with killing("ray::ShardWorker.encode", 2) as killed:
+    with killing("ray::Worker.encode", 2) as killed:
         extracted(notes, tmp_path / "two", monkeypatch, replace(cluster, cache=tmp_path / "two"))
     assert len(killed) == 2
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
@@ -281,7 +286,7 @@ def test_a_killed_worker_costs_its_shard_alone(cluster, notes, tmp_path, monkeyp
 def test_work_that_kills_every_worker_is_told(cluster, notes, tmp_path, monkeypatch):
     monkeypatch.setattr(encoder_pass, "SHARD_SECONDS", 300.0)
     with (
-        killing("ray::ShardWorker.encode", 100),
+        killing("ray::Worker.encode", 100),
         pytest.raises(ResourceError, match=r"a worker .* died .* tried 3 times"),
     ):
         extracted(notes, tmp_path / "two", monkeypatch, replace(cluster, cache=tmp_path / "two"))
