@@ -34,7 +34,7 @@ ROWS: dict[str, tuple[int | None, str]] = {
     "one process": (None, ""),
     "cluster of one core": (1, ""),
     "cluster of two cores": (2, ""),
-    "a worker killed as it encodes": (2, "ray::ShardWorker.encode"),
+    "a worker killed as it encodes": (2, "ray::Worker.encode"),
     "a worker killed as it trains": (2, "ray::numbered"),
 }
 RATE = 24_000

@@ -18,6 +18,7 @@ from layerscope.probes.fitting import (
     write_outcome,
 )
 from layerscope.probes.frame_targets import Tracks, plan_tracks
+from layerscope.probes.workers import calls_elsewhere
 from layerscope.targets import KINDS, Labels, labels_of
 from layerscope.targets.spans import Spans
 
@@ -57,6 +58,23 @@ def test_the_same_states_under_two_names_are_probed_once(features, parts, tmp_pa
     for one, other, by_itself in zip(outcomes[:half], outcomes[half:], alone, strict=True):
         np.testing.assert_array_equal(one.test, by_itself.test)
         np.testing.assert_array_equal(other.test, by_itself.test)
+
+
+def test_a_training_elsewhere_takes_its_share_of_the_memory_of_a_machine_there(features, parts):
+    shares = []
+
+    def run(function, calls, order):
+        del order
+        for *rest, memory in calls:
+            shares.append(memory)
+            yield function(*rest, memory)
+
+    jobs = plan_jobs([features], ["closed"])
+    for at_once, share in ((2, 4e9 / 2), (100, 4e9 / len(jobs))):
+        with calls_elsewhere(run, at_once):
+            run_jobs(jobs, Target(features.labels, parts), [0], memory=4.0)
+        assert shares == [share] * len(jobs)
+        shares.clear()
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ def train(numbers):
 with forked_early():
     little, much = (training_bytes(1e12, 3, train, numbers) for numbers in (1, 2**24))
     whole = pages("Rss")
-    with calls_elsewhere(lambda function, calls, order: None):
+    with calls_elsewhere(lambda function, calls, order: None, 1):
         assert training_bytes(2e8, 3, train, 1) == 8e8
 # What the worker shares with this process, most of what it has, is counted once.
 assert little < 1.5 * whole, (little, whole)

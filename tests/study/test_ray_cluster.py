@@ -23,9 +23,10 @@ from layerscope.errors import AudioError, ResourceError, UsageError
 from layerscope.features import encoder_pass
 from layerscope.features.stored_features import stored_features
 from layerscope.probes.fitting import Target, plan_jobs, run_jobs
-from layerscope.probes.workers import calls_elsewhere, side_by_side
+from layerscope.probes.workers import calls_elsewhere, elsewhere, side_by_side
 from layerscope.study.extraction import extract_all
 from layerscope.study.progress import Silent
+from layerscope.study.ray_cluster import handed
 from layerscope.study.ray_connection import (
     connected,
     place_of_files,
@@ -137,7 +138,9 @@ def cluster():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOKY_MAX_CPU_COUNT", "2")
         patch.setenv("LAYERSCOPE_CACHE", "/tmp")
-        with connected("local") as found, calls_elsewhere(None):
+        with connected("local") as found:
+            # Tests say themselves when calls go there.
+            elsewhere.set(None)
             yield found
 
 
@@ -207,8 +210,8 @@ def test_a_cluster_listens_on_loopback_alone(cluster):
 def test_the_pass_leaves_the_same_files(cluster, notes, tmp_path, monkeypatch, shared):
     alone = extracted(notes, tmp_path / "one", monkeypatch)
     nodes = [replace(node, shares_cache=shared) for node in cluster.nodes]
-    elsewhere = replace(cluster, cache=tmp_path / "two", nodes=nodes)
-    together = extracted(notes, tmp_path / "two", monkeypatch, elsewhere)
+    other = replace(cluster, cache=tmp_path / "two", nodes=nodes)
+    together = extracted(notes, tmp_path / "two", monkeypatch, other)
     assert len(files_of(tmp_path / "one")) == 6
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
     assert {name: {**of_pass, "device": ""} for name, of_pass in together.counts.items()} == {
@@ -217,7 +220,7 @@ def test_the_pass_leaves_the_same_files(cluster, notes, tmp_path, monkeypatch, s
     assert together.counts["random:small"]["device"] == "workers of a Ray cluster"
     assert together.failed == alone.failed
     assert len(together.failed[0]) == 1
-    again = extracted(notes, tmp_path / "two", monkeypatch, elsewhere)
+    again = extracted(notes, tmp_path / "two", monkeypatch, other)
     assert again.counts["random:small"]["clips_from_cache"] == 11
 
 
@@ -234,7 +237,7 @@ def test_trainings_leave_the_same_outcomes(cluster, notes, tmp_path, monkeypatch
     target = Target(labels, parts_of(assign(dataset.clips, labels, 0)))
     alone = run_jobs(jobs, target, [0], tmp_path / "alone", workers=1)
     nodes = [replace(node, shares_cache=shared) for node in cluster.nodes]
-    with calls_elsewhere(replace(cluster, nodes=nodes).run):
+    with calls_elsewhere(replace(cluster, nodes=nodes).run, cluster.at_once):
         together = run_jobs(jobs, target, [0], tmp_path / "together")
     assert files_of(tmp_path / "alone") == files_of(tmp_path / "together")
     assert all(np.array_equal(a.test, b.test, equal_nan=True) for a, b in zip(alone, together, strict=True))
@@ -242,7 +245,7 @@ def test_trainings_leave_the_same_outcomes(cluster, notes, tmp_path, monkeypatch
 
 @pytest.mark.slow
 def test_results_come_in_order_and_errors_as_they_were(cluster):
-    with calls_elsewhere(cluster.run):
+    with calls_elsewhere(cluster.run, cluster.at_once):
         assert list(side_by_side(divmod, [(7, n) for n in range(1, 9)])) == [divmod(7, n) for n in range(1, 9)]
         assert sorted(side_by_side(pow, [(2, n) for n in range(9)], order="as ready")) == [2**n for n in range(9)]
         assert list(side_by_side(pow, [])) == []
@@ -251,25 +254,29 @@ def test_results_come_in_order_and_errors_as_they_were(cluster):
 
 
 @pytest.mark.slow
-def test_workers_stay_from_pass_to_pass_until_others_need_their_cores(cluster, notes, tmp_path, monkeypatch):
+def test_workers_encode_train_and_measure_until_others_need_their_cores(cluster, notes, tmp_path, monkeypatch):
     (tmp_path / "two").mkdir()
-    elsewhere = replace(cluster, cache=tmp_path / "two")
-    workers = []
-    for model in ("random:small", "mel"):
-        monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "two"))
-        extract_all([load_encoder(model)], [notes], Silent(), elsewhere)
-        workers.append({worker._actor_id for of_share in elsewhere.kept.values() for worker in of_share})
-    assert len(workers[0]) == 2
-    assert workers[1] == workers[0]
-    with calls_elsewhere(elsewhere.run):
+    other = replace(cluster, cache=tmp_path / "two")
+
+    def workers():
+        return {worker._actor_id for of_share in other.kept.values() for worker in of_share}
+
+    extracted(notes, tmp_path / "two", monkeypatch, other)
+    first = workers()
+    assert len(first) == 2
+    with calls_elsewhere(other.run, other.at_once):
         assert list(side_by_side(pow, [(2, 3)])) == [8]
-    assert elsewhere.kept == {}
+    assert other.measure(load_encoder("mel"), pow, 2, 3) == 8.0
+    extract_all([load_encoder("mel")], [notes], Silent(), other)
+    assert workers() == first
+    assert list(other.on_workers({"num_cpus": 2}, 1, (2,), handed(pow), [(2, 3)])) == [(0, 8)]
+    assert len(workers() - first) == len(workers()) == 1
 
 
 @pytest.mark.slow
 def test_a_killed_worker_costs_its_shard_alone(cluster, notes, tmp_path, monkeypatch):
     extracted(notes, tmp_path / "one", monkeypatch)
-    with killing("ray::ShardWorker.encode", 2) as killed:
+    with killing("ray::Worker.encode", 2) as killed:
         extracted(notes, tmp_path / "two", monkeypatch, replace(cluster, cache=tmp_path / "two"))
     assert len(killed) == 2
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
@@ -279,7 +286,7 @@ def test_a_killed_worker_costs_its_shard_alone(cluster, notes, tmp_path, monkeyp
 def test_work_that_kills_every_worker_is_told(cluster, notes, tmp_path, monkeypatch):
     monkeypatch.setattr(encoder_pass, "SHARD_SECONDS", 300.0)
     with (
-        killing("ray::ShardWorker.encode", 100),
+        killing("ray::Worker.encode", 100),
         pytest.raises(ResourceError, match=r"a worker .* died .* tried 3 times"),
     ):
         extracted(notes, tmp_path / "two", monkeypatch, replace(cluster, cache=tmp_path / "two"))
@@ -287,7 +294,7 @@ def test_work_that_kills_every_worker_is_told(cluster, notes, tmp_path, monkeypa
 
 @pytest.mark.slow
 def test_a_killed_training_is_done_again(cluster):
-    with killing("ray::sleep", 1) as killed, calls_elsewhere(cluster.run):
+    with killing("ray::sleep", 1) as killed, calls_elsewhere(cluster.run, cluster.at_once):
         assert list(side_by_side(time.sleep, [(0.5,)] * 4)) == [None] * 4
     assert len(killed) == 1
 

@@ -21,7 +21,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -37,7 +36,7 @@ from layerscope.features.row_blocks import Rows, share_of_memory
 from layerscope.probes import PROBES, Input, Prediction, Problem, assemble, inputs_of, offers, seen_by
 from layerscope.probes.frame_targets import Tracks, score_tracks, worst_answers
 from layerscope.probes.stacked import fit_stacked, problems_at_once
-from layerscope.probes.workers import is_elsewhere, side_by_side
+from layerscope.probes.workers import calls_at_once, is_elsewhere, side_by_side
 from layerscope.scores.evaluation import Outcome
 from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.targets.kind import Labels
@@ -130,12 +129,12 @@ def run_jobs(
         Where outcomes are kept.
     workers : int, optional
         Processes; by default as many as there are cores for this process (joblib's count, which heeds a container's
-        limit, the process's affinity and `LOKY_MAX_CPU_COUNT`).
+        limit, the process's affinity and `LOKY_MAX_CPU_COUNT`), or on a machine of what `calls_elsewhere` names.
     progress : callable
         Called with 1 for each finished job.
     memory : float, optional
-        Gigabytes that the states of all processes may take; a half of what the machine has by default. What takes more
-        is read by blocks.
+        Gigabytes that the states of all processes of a machine may take; a half of what this one has by default. What
+        takes more is read by blocks.
     device : torch.device, optional
         Where the mlp is trained: on CUDA all its trainings together, unless a cluster trains (see `calls_elsewhere`).
 
@@ -159,7 +158,7 @@ def run_jobs(
     alone = [position for position in missing if position not in stacked]
     for position, outcome in itertools.chain(
         run_stacked(jobs, stacked, target, seeds, memory, device or CPU),
-        run_side_by_side(jobs, alone, target, seeds, workers or joblib.cpu_count(), memory),
+        run_side_by_side(jobs, alone, target, seeds, workers or calls_at_once(), memory),
     ):
         name = names[position]
         if directory:

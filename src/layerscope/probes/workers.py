@@ -25,7 +25,15 @@ from threadpoolctl import threadpool_limits
 
 from layerscope.features.orphaned_workers import end_with, ended_from_outside
 
-__all__ = ["Order", "calls_elsewhere", "forked_early", "in_forked_worker", "is_elsewhere", "side_by_side"]
+__all__ = [
+    "Order",
+    "calls_at_once",
+    "calls_elsewhere",
+    "forked_early",
+    "in_forked_worker",
+    "is_elsewhere",
+    "side_by_side",
+]
 
 # Of an interrupt joblib says which tasks it cut short, as if that were a fault; what is lost is trained again.
 warnings.filterwarnings("ignore", message=r"\d+ tasks (have been successfully executed|which were still being)")
@@ -34,7 +42,8 @@ Result = TypeVar("Result")
 Order = Literal["as asked", "as ready"]
 #: Takes what `side_by_side` does, without the number of workers.
 Runner = Callable[[Callable[..., Any], Iterator[tuple[Any, ...]], Order], Iterator[Any]]
-elsewhere: ContextVar[Runner | None] = ContextVar("elsewhere", default=None)
+#: With how many calls it makes at once on a machine.
+elsewhere: ContextVar[tuple[Runner, int] | None] = ContextVar("elsewhere", default=None)
 forked: ContextVar[Forked | None] = ContextVar("forked", default=None)
 
 #: Where a fork is safe, and a pool starts all its processes at once: macOS's own libraries start threads, and before
@@ -45,9 +54,9 @@ AHEAD = 2
 
 
 @contextmanager
-def calls_elsewhere(run: Runner) -> Iterator[None]:
-    """Have calls made by something else than processes of this machine, such as a cluster."""
-    before = elsewhere.set(run)
+def calls_elsewhere(run: Runner, at_once: int) -> Iterator[None]:
+    """Have calls made by something else than processes of this machine, such as a cluster; so many at once on one."""
+    before = elsewhere.set((run, at_once))
     try:
         yield
     finally:
@@ -57,6 +66,11 @@ def calls_elsewhere(run: Runner) -> Iterator[None]:
 def is_elsewhere() -> bool:
     """Return whether something else than processes of this machine makes calls now."""
     return elsewhere.get() is not None
+
+
+def calls_at_once() -> int:
+    """Return how many calls are made at once on one machine, and share its memory; joblib's count of cores here."""
+    return found[1] if (found := elsewhere.get()) else int(joblib.cpu_count())
 
 
 def side_by_side(
@@ -85,8 +99,8 @@ def side_by_side(
     >>> list(side_by_side(pow, [(2, 3), (2, 4)], workers=1))
     [8, 16]
     """
-    if run := elsewhere.get():
-        yield from run(function, iter(calls), order)
+    if found := elsewhere.get():
+        yield from found[0](function, iter(calls), order)
         return
     if workers != 1 and (pool := forked.get()):
         yield from pool.run(function, calls, workers, order)

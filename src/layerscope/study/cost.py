@@ -194,7 +194,7 @@ def check_on(plan: Plan, workers: int, cluster: Cluster | None, *, reach: bool) 
     ]
     # Of one encoder alone nothing stands beside another.
     few_trainings = (looped_seconds, features[0][:1], divided[0][1], plan.model_copy(update=LATER))
-    at_once = max(node.cores for node in cluster.nodes) if cluster else workers
+    at_once = cluster.at_once if cluster else workers
     # As a run does it before it trains.
     give_back_memory()
     training = training_bytes(bare, at_once, *few_trainings)

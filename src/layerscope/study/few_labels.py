@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import share_of_memory
 from layerscope.probes.few_label_probe import FewLabelFit, clip_states, fit_few_labels
 from layerscope.probes.fitting import Job, Target, job_digest, plan_jobs, single_thread
-from layerscope.probes.workers import side_by_side
+from layerscope.probes.workers import calls_at_once, side_by_side
 from layerscope.scores.code_length import Code, bits_of, code_table, has_code, probabilities_of, uniform_bits
 from layerscope.scores.evaluation import Evaluation
 from layerscope.scores.learning_curve import FewLabels, crossings, curve_table, scored_curve
@@ -146,7 +145,7 @@ def learn_all(jobs: Sequence[Job], task: FewLabelTask, memory: float, keep: Path
     """Yield what each input leaves, in order; what an earlier call has kept is read."""
     paths = [keep / f"{few_label_digest(job, task)}.safetensors" if keep else None for job in jobs]
     missing = [job for job, path in zip(jobs, paths, strict=True) if path is None or not path.is_file()]
-    workers = max(1, min(joblib.cpu_count(), len(missing)))
+    workers = max(1, min(calls_at_once(), len(missing)))
     learnt = side_by_side(learn_alone, ((job, task, memory / workers) for job in missing), workers)
     for path in paths:
         if path is not None and path.is_file():

@@ -1,14 +1,14 @@
 """Many devices and machines behind the same command: shards of the pass and trainings on a Ray cluster.
 
-Shards go to one actor a device (a GPU where the cluster has some and the encoder is a network, a core otherwise),
-trainings to tasks of one core. What a worker computes is what one process computes: it runs the same functions on the
+Shards go to one worker a device (a GPU where the cluster has some and the encoder is a network, a core otherwise),
+trainings to one a core. What a worker computes is what one process computes: it runs the same functions on the
 same shards and jobs, so that files are the same to the byte where the processors are of one kind. On a file system that
 all nodes share, workers write shards themselves; otherwise these come back. A worker that dies costs its shard or job.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from layerscope.encoders.sketch import Sketch
 from layerscope.features.encoder_pass import Extraction, Pass, Progress
 from layerscope.features.store import FeatureStore
 from layerscope.probes.workers import Order
-from layerscope.study.ray_workers import RETRIES, Parcels, movable, on_threads, on_workers, ray, value_of
+from layerscope.study.ray_workers import Parcels, movable, on_workers, ray
 
 __all__ = ["Cluster", "Node"]
 
@@ -58,20 +58,25 @@ class Cluster:
     Attributes
     ----------
     nodes : list of Node
-        Those that were there at the beginning; what leaves is not waited for, what joins is used.
+        Those that were there at the beginning; what leaves is not waited for, what joins takes its place.
     cache : Path
         Of this machine.
     """
 
     nodes: list[Node]
     cache: Path
-    #: Workers of the last pass, and their share of a node in Ray's words: they hold it until they are let go.
+    #: Workers of what was done last, and their share of a node in Ray's words: they hold it until they are let go.
     kept: dict[str, list[Any]] = field(default_factory=dict, compare=False)
 
     @property
     def cores(self) -> int:
         """Return how many trainings run at once."""
         return sum(node.cores for node in self.nodes)
+
+    @property
+    def at_once(self) -> int:
+        """Return how many trainings run at once on one node, at most."""
+        return max(node.cores for node in self.nodes)
 
     def share_of(self, encoder: object) -> tuple[int, dict[str, int]]:
         """Return how many workers encode at once, and what each takes of a node, in Ray's words."""
@@ -93,8 +98,8 @@ class Cluster:
     def measure(self, encoder: object, function: Callable[..., float], *arguments: object) -> float:
         """Return what a function measures with the share of a node that a worker has."""
         share = self.share_of(encoder)[1]
-        self.kept.clear()
-        return float(value_of(ray().remote(**share)(on_threads).remote(share["num_cpus"], function, *arguments)))
+        ((_, measured),) = self.on_workers(share, 1, (share["num_cpus"],), handed(function), [arguments])
+        return float(measured)
 
     def encode_shards(
         self,
@@ -111,11 +116,9 @@ class Cluster:
         workers, share = self.share_of(one_pass.encoder)
         sharing = frozenset(node.key for node in self.nodes if node.shares_cache)
         with movable(one_pass.encoder):
-            given = (ray().put(one_pass), self.cache, sharing, share["num_cpus"])
+            given = (share["num_cpus"], ray().put(one_pass), self.cache, sharing)
         calls = [(rows, {key: missing[key] for key in rows.clip_key if key in missing}) for rows in shards]
-        kept = self.kept.pop(str(share), [])
-        self.kept.clear()
-        for number, (part, files) in on_workers(given, share, min(workers, len(calls)), calls, kept):
+        for number, (part, files) in self.on_workers(share, workers, given, shard_handed, calls):
             for name, content in files.items():
                 store.adopt(name, content)
             store.refresh()
@@ -124,31 +127,42 @@ class Cluster:
             done.failed.update(part.failed)
             rows = shards[number][shards[number].clip_key.isin(calls[number][1])]
             progress(len(rows), float(rows.clip_seconds.sum()))
-        self.kept[str(share)] = kept
 
     def run(self, function: Callable[..., Any], calls: Iterator[tuple[Any, ...]], order: Order) -> Iterator[Any]:
         """Yield what a function returns for each of several arguments; see `side_by_side`."""
-        remote = ray().remote(num_cpus=1, max_retries=RETRIES)(on_threads).options(name=function.__name__)
-        self.kept.clear()
         parcels = Parcels(all(node.shares_cache for node in self.nodes))
-        running: dict[Any, int] = {}
+        wrapped = (tuple(map(parcels.wrap, arguments)) for arguments in calls)
         results: dict[int, Any] = {}
-        position = submitted = 0
-        exhausted = False
-        while running or not exhausted:
-            # Twice as many as there are cores, so that none waits for this process.
-            while not exhausted and len(running) < 2 * self.cores:
-                arguments = next(calls, None)
-                exhausted = arguments is None
-                if arguments is not None:
-                    running[remote.remote(1, function, *map(parcels.wrap, arguments))] = submitted
-                    submitted += 1
-            for reference in ray().wait(list(running))[0] if running else ():
-                number, result = running.pop(reference), value_of(reference)
-                if order == "as ready":
-                    yield result
-                else:
-                    results[number] = result
+        position = 0
+        for number, result in self.on_workers({"num_cpus": 1}, self.cores, (1,), handed(function), wrapped):
+            if order == "as ready":
+                yield result
+                continue
+            results[number] = result
             while position in results:
                 yield results.pop(position)
                 position += 1
+
+    def on_workers(
+        self,
+        share: dict[str, int],
+        count: int,
+        given: Sequence[Any],
+        hand: Callable[..., Any],
+        calls: Iterable[tuple[Any, ...]],
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield numbers and results of calls, by workers that stay until others need their share; see `on_workers`."""
+        kept = self.kept.pop(str(share), [])
+        self.kept.clear()
+        yield from on_workers(share, count, given, hand, calls, kept)
+        self.kept[str(share)] = kept
+
+
+def shard_handed(worker: Any, *arguments: object) -> Any:
+    """Hand a worker a shard, and return the reference of what it will leave."""
+    return worker.encode.remote(*arguments)
+
+
+def handed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what hands workers the arguments of a function, under whose name they are seen at work."""
+    return lambda worker, *arguments: worker.call.options(name=function.__name__).remote(function, *arguments)

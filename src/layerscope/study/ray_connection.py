@@ -71,7 +71,7 @@ def connected(address: str | None) -> Iterator[Cluster | None]:
             start(address, directory)
             cache = cache_directory().absolute()
             cluster = Cluster(list(nodes_seen(cache)), cache)
-            with calls_elsewhere(cluster.run):
+            with calls_elsewhere(cluster.run, cluster.at_once):
                 yield cluster
         finally:
             ray().shutdown()

@@ -6,9 +6,10 @@ import os
 import socket
 import tempfile
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,11 @@ from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.errors import LayerscopeError, ResourceError
 from layerscope.features.clip_features import Features
 from layerscope.features.encoder_pass import Extraction, Pass
+from layerscope.features.row_blocks import give_back_memory
 from layerscope.features.store import FeatureStore
 from layerscope.probes.fitting import Job
 
-__all__ = ["RETRIES", "Parcels", "movable", "on_threads", "on_workers", "ray", "value_of"]
+__all__ = ["RETRIES", "Parcels", "movable", "on_workers", "ray", "value_of"]
 
 #: How often a shard or job may lose its worker before that is taken for its own fault.
 RETRIES = 2
@@ -83,25 +85,41 @@ class SentStates:
         return states
 
 
-class ShardWorker:
-    """Encodes shards, in a process of the cluster."""
+class Worker:
+    """Encodes shards and makes calls, in a process of the cluster."""
 
-    one_pass: Pass
+    one_pass: Pass | None
     store: FeatureStore | None
 
-    def prepare(self, one_pass: Pass, cache: Path, sharing: frozenset[str], threads: int) -> None:
-        """Take the encoder, on this worker's device; `sharing` are the nodes that see the cache."""
-        take_threads(threads)
+    def prepare(
+        self, threads: int, one_pass: Pass | None = None, cache: Path = Path(), sharing: frozenset[str] = frozenset()
+    ) -> None:
+        """Work on so many threads from now on; to encode, take a pass on this worker's device, or let go of one.
+
+        `sharing` are the nodes that see the cache.
+        """
+        # Decode and compute on the worker's share of its node, not on all of it.
+        os.environ["LOKY_MAX_CPU_COUNT"] = str(threads)
+        torch.set_num_threads(threads)
+        self.one_pass, self.store = one_pass, None
+        # Of the pass before.
+        give_back_memory()
+        if one_pass is None:
+            return
         if ray().get_gpu_ids():
             move(one_pass.encoder, "cuda")
-        self.one_pass = one_pass
-        shared = ray().get_runtime_context().get_node_id() in sharing
-        self.store = one_pass.store(cache) if shared else None
+        if ray().get_runtime_context().get_node_id() in sharing:
+            self.store = one_pass.store(cache)
+
+    def call(self, function: Callable[..., Any], *arguments: object) -> Any:
+        """Call a function."""
+        return function(*arguments)
 
     def encode(self, rows: pd.DataFrame, sampled: Mapping[str, int]) -> tuple[Extraction, dict[str, bytes]]:
         """Encode what is missing of a shard; return what was done, and the files where the cache is not shared."""
         for path in dict.fromkeys(rows.path):
             refuse_other_file(Path(path), str(rows.clip_key[rows.path == path].iloc[0]), self.store is not None)
+        assert self.one_pass is not None
         with nullcontext() if self.store else tempfile.TemporaryDirectory(prefix="layerscope-shard-") as place:
             store, done = self.store or self.one_pass.store(Path(str(place))), Extraction()
             self.one_pass.encode_shards([rows], store, sampled, done)
@@ -109,18 +127,6 @@ class ShardWorker:
                 {} if self.store else {path.name: path.read_bytes() for path in store.directory.glob("*.safetensors")}
             )
         return done, files
-
-
-def take_threads(count: int) -> None:
-    """Decode and compute on the worker's share of its node, not on all of it."""
-    os.environ["LOKY_MAX_CPU_COUNT"] = str(count)
-    torch.set_num_threads(count)
-
-
-def on_threads(count: int, function: Callable[..., Any], *arguments: object) -> Any:
-    """Call a function on so many threads."""
-    take_threads(count)
-    return function(*arguments)
 
 
 def refuse_other_file(path: Path, clip_key: str, trusted: bool) -> None:
@@ -152,53 +158,59 @@ def movable(encoder: object) -> Iterator[None]:
 
 
 def on_workers(
-    given: Sequence[Any],
     share: Mapping[str, int],
     count: int,
-    calls: Sequence[tuple[Any, ...]],
-    kept: list[Any] | None = None,
-) -> Iterator[tuple[int, tuple[Extraction, dict[str, bytes]]]]:
-    """Yield each call's number and result, from so many `ShardWorker` that are prepared with what is given.
+    given: Sequence[Any],
+    hand: Callable[..., Any],
+    calls: Iterable[tuple[Any, ...]],
+    kept: list[Any],
+) -> Iterator[tuple[int, Any]]:
+    """Yield each call's number and result, as ready, from so many `Worker` that are prepared with what is given.
 
-    A worker gets its first call once it is ready, so that none waits for a machine that has left. Those of an earlier
-    pass with the same share that are `kept`, as they have imported all that they need, are prepared anew, and kept.
+    `hand` hands a worker the arguments of a call. A worker gets its first one once it is ready, so that none waits for
+    a machine that has left. Those of earlier work with the same share that are `kept`, as they have imported all that
+    they need, are prepared anew, and kept.
     """
-    kept = [] if kept is None else kept
-    actor = ray().remote(**share)(ShardWorker)
-    waiting, losses = deque(range(len(calls))), Counter[int | None]()
-    running: dict[Any, tuple[Any, int | None]] = {}
+    actor = ray().remote(**share)(Worker)
+    numbered, waiting = enumerate(calls), deque[tuple[int, tuple[Any, ...]]]()
+    losses = Counter[int | None]()
+    running: dict[Any, tuple[Any, tuple[int, tuple[Any, ...]] | None]] = {}
+
+    def look_ahead() -> None:
+        waiting.extend(islice(numbered, max(0, count - len(waiting))))
 
     def start() -> None:
         worker = kept.pop() if kept else actor.remote()
         running[worker.prepare.remote(*given)] = (worker, None)
 
-    for _ in range(count):
+    look_ahead()
+    for _ in range(len(waiting)):
         start()
-    left = len(calls)
-    while left:
+    while waiting or any(call for _, call in running.values()):
         ready = ray().wait(list(running), timeout=PATIENCE)[0]
         if not ready:
             refuse_without(share)
         for reference in ready:
-            worker, number = running.pop(reference)
+            worker, call = running.pop(reference)
             try:
                 result = value_of(reference)
             except WorkerLost as error:
+                number = call and call[0]
                 losses[number] += 1
-                if losses[number] > (RETRIES if number is not None else RETRIES * count):
+                if losses[number] > (RETRIES if call else RETRIES * count):
                     raise ResourceError(f"{error}; it was tried {losses[number]} times") from error
-                if number is not None:
-                    waiting.appendleft(number)
+                waiting.extendleft([call] if call else [])
                 start()
                 continue
-            if number is not None:
-                left -= 1
-                yield number, result
             if waiting:
                 following = waiting.popleft()
-                running[worker.encode.remote(*calls[following])] = (worker, following)
+                running[hand(worker, *following[1])] = (worker, following)
             else:
                 kept.append(worker)
+            if call:
+                # Not before the worker has its next one, as whoever takes this may take its time.
+                yield call[0], result
+            look_ahead()
     kept += [worker for worker, _ in running.values()]
 
 
