@@ -167,7 +167,7 @@ def precision_of(test: Evaluation) -> str:
     >>> rows = np.arange(25)
     >>> labels, parts = labels_of(["a", "b", "c", "d", "e"] * 5), [Part(rows, rows, rows)]
     >>> precision_of(evaluations(labels, parts, rows, seed=0)["test"])
-    '25 test clips: accuracy to ± 20 points at worst; macro F1 has no interval of fewer than 40 clips'
+    '25 test clips: accuracy to ± 20 points at worst; macro F1 has no interval of 5.0 clips a class: 8 are needed'
     >>> precision_of(evaluations(labels, parts, rows // 5, seed=0)["test"])
     '5 groups of test clips: no intervals of fewer than 10'
     """
@@ -179,9 +179,9 @@ def precision_of(test: Evaluation) -> str:
         return f"{subject}: no intervals where tags have fewer than {FEWEST_RARER} clips, or all but so many"
     metrics = [labels.metric(name) for name in labels.metrics()]
     words = [
-        f"{metric.title} has no interval of fewer than {metric.fewest_each * len(labels.names)} clips"
+        f"{metric.title} has no interval of {test.clips_a_class():.1f} clips a class: {metric.fewest_each} are needed"
         for metric in metrics
-        if len(test.groups) < metric.fewest_each * len(labels.names)
+        if metric.fewest_each > 0 and test.clips_a_class() < metric.fewest_each
     ]
     if metrics[0].percent and not metrics[0].ranks:
         words = [f"{metrics[0].title} to ± {100 * WORST * Z / np.sqrt(effective):.0f} points at worst", *words]
