@@ -96,6 +96,13 @@ def data_cautions(facts: dict[str, Any]) -> list[str]:
             f"{100 * facts['majority']:.0f} % of the clips are of one class: compare with "
             "chance, not with 100, and see macro F1 below."
         )
+    if facts.get("held_by_few"):
+        several = len(facts.get("names", [])) > 1
+        named = ", ".join(map(quoted, facts["held_by_few"][:MOST_NAMED])) if several else "the values"
+        cautions.append(
+            f"One clip in twenty, or fewer, holds most of the variance of {named}: R² rests on those, and its "
+            "intervals hold the truth in about four studies of five only. Logarithms may be the better target."
+        )
     if facts.get("never_trained"):
         cautions.append(f"{sentence(never_trained(facts['never_trained']))}.")
     if facts.get("shifted"):

@@ -56,6 +56,7 @@ def facts_of(
         "absent_tags": labels.kind.absent(test.labels),
         "grouped": "group" in clips,
         **class_facts(labels),
+        "held_by_few": held_by_few(test.labels),
         "models": {
             each.model: {
                 "layers": list(each.layers),
@@ -119,6 +120,24 @@ def class_facts(labels: Labels) -> dict[str, Any]:
     rare = [name for name, count in counts.items() if 0 < count < RARE]
     single = bool(counts) and labels.kind.form == "classes"
     return {"rare": rare, "majority": max(counts.values()) / sum(counts.values()) if single else 0.0}
+
+
+def held_by_few(labels: Labels) -> list[str]:
+    """Return the values of which a twentieth of the clips, the farthest from the mean, hold most of the variance.
+
+    Examples
+    --------
+    >>> from layerscope.targets import labels_of
+    >>> plays = np.random.default_rng(0).lognormal(sigma=1.5, size=200)
+    >>> held_by_few(labels_of(plays.tolist())), held_by_few(labels_of(np.log(plays).tolist()))
+    (['0'], [])
+    """
+    if labels.kind.over_time or labels.kind.form != "values":
+        return []
+    squares = np.sort(np.square(labels.values - labels.values.mean(axis=0)), axis=0)
+    # A twentieth of fewer is a single clip, which holds much of what is normal too.
+    held = squares[-max(1, len(squares) // 20) :].sum(axis=0) > squares.sum(axis=0) / 2
+    return [name for name, is_held in zip(labels.names, held, strict=True) if is_held and len(squares) >= 20]
 
 
 def shifted_shares(labels: Labels, parts: Sequence[Part]) -> dict[str, list[float]]:
