@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.stats import norm
 
 from benchmarks.truth.single_clips import ACCURACY, COUNTS, VALUES, single_clips
@@ -49,10 +50,27 @@ def classes(count: int) -> Population:
     return draw
 
 
-def tag(latent: Array, value: float, random: np.random.Generator) -> tuple[Labels, Array]:
-    """Return a tag of four clips in ten, and scores of two normal distributions that far apart (the binormal AUC)."""
-    truth = (random.permutation(len(latent))[:, None] < 0.4 * len(latent)).astype(np.float32)
-    return Labels(kind_named("tags"), ("tag",), truth), latent[:, None] + np.sqrt(2) * norm.ppf(value) * truth
+def rare_class(latent: Array, value: float, random: np.random.Generator) -> tuple[Labels, Array]:
+    """Return two classes of nine clips in ten and one, each said rightly so often that macro F1 is the value."""
+    rate = brentq(lambda rate: f1(0.1, rate) + f1(0.9, rate) - 2 * value, 0.0, 1.0)
+    truth = (random.permutation(len(latent)) < 0.1 * len(latent)).astype(np.int64)
+    said = np.where(latent < norm.ppf(rate), truth, 1 - truth)
+    return Labels(kind_named("classes"), ("common", "rare"), truth), np.eye(2)[said]
+
+
+def f1(share: float, rate: float) -> float:
+    """Return the F1 score of a class of such a share, of two of which each is said rightly at a rate."""
+    return 2 * share * rate / (share + share * rate + (1 - share) * (1 - rate))
+
+
+def tag(share: float) -> Population:
+    """Return a tag of so many clips, and scores of two normal distributions that far apart (the binormal AUC)."""
+
+    def draw(latent: Array, value: float, random: np.random.Generator) -> tuple[Labels, Array]:
+        truth = (random.permutation(len(latent))[:, None] < share * len(latent)).astype(np.float32)
+        return Labels(kind_named("tags"), ("tag",), truth), latent[:, None] + np.sqrt(2) * norm.ppf(value) * truth
+
+    return draw
 
 
 def number(latent: Array, value: float, random: np.random.Generator) -> tuple[Labels, Array]:
@@ -74,9 +92,15 @@ POPULATIONS: dict[str, tuple[str, Population]] = {
     "accuracy": ("accuracy", classes(2)),
     "macro F1, 2 classes": ("macro_f1", classes(2)),
     "macro F1, 4 classes": ("macro_f1", classes(4)),
-    "ROC-AUC": ("roc_auc", tag),
+    "ROC-AUC": ("roc_auc", tag(0.4)),
     "R²": ("r2", number),
     "key score": ("key_score", key),
+}
+#: Where one answer is rare.
+RARE: dict[str, tuple[str, Population]] = {
+    "macro F1, classes 90/10": ("macro_f1", rare_class),
+    "ROC-AUC, a tag of 3 %": ("roc_auc", tag(0.03)),
+    "ROC-AUC, a tag of 10 %": ("roc_auc", tag(0.1)),
 }
 
 
@@ -120,7 +144,7 @@ def covered(
     Parameters
     ----------
     name : str
-        One of `POPULATIONS`.
+        One of `POPULATIONS` or `RARE`.
     count : int
         Groups.
     size : int or sequence of int
@@ -132,7 +156,7 @@ def covered(
     studies : int
         How many are drawn.
     """
-    metric, population = POPULATIONS[name]
+    metric, population = (POPULATIONS | RARE)[name]
     groups = np.arange(count).repeat(size)
     test = evaluation_of(groups)
     if test.weights is None:
@@ -245,6 +269,26 @@ def other_metrics() -> None:
     judge(f"at least {OTHERS:g}", cells, OTHERS)
 
 
+def rare_answers() -> None:
+    """Print the coverage of metrics in which a rare answer counts as much as a common one."""
+    cells: dict[str, float] = {}
+    true = (0.7, 0.9, 0.97)
+    table(
+        f"Rare answers: 95 % intervals that hold the truth, %; {FEWER_STUDIES} studies a cell.",
+        ["metric", "clips", *true],
+        (
+            [
+                name, count,
+                *(measured(cells, f"{name}, {count} clips, at {value}", covered(name, count, 1, 0.0, [value]))
+                  for value in true),
+            ]
+            for name in RARE
+            for count in (40, 100, 300)
+        ),
+    )  # fmt: skip
+    judge(f"at least {OTHERS:g}, less two standard errors of {ERROR:.1f}", cells, OTHERS - 2 * ERROR)
+
+
 def differences() -> None:
     """Print the coverage of paired differences, and what perfect scores leave open."""
     cells: dict[str, float] = {}
@@ -284,4 +328,5 @@ def main() -> None:
     grouped_clips()
     unequal_groups()
     other_metrics()
+    rare_answers()
     differences()

@@ -82,8 +82,8 @@ def entries_of(
     return [*entries, joined(controls)]
 
 
-def made_study(clips: int, folds: int, layers: float, seed: int) -> Results:
-    """Return a study of that many tested clips: layers of a true accuracy each, and a plain feature."""
+def made_study(clips: int, folds: int, layers: float, seed: int, models: int = 1) -> Results:
+    """Return a study of that many tested clips: layers of a true accuracy each, of models, and a plain feature."""
     random = np.random.default_rng(seed)
     parts = parts_of(clips, folds)
     rows = np.sort(np.concatenate([np.concatenate([part.valid, part.test]) for part in parts]))
@@ -91,15 +91,17 @@ def made_study(clips: int, folds: int, layers: float, seed: int) -> Results:
     labels = Labels(kind_named("classes"), tuple(map(str, range(CLASSES))), truth)
     splits = evaluations(labels, parts, np.arange(len(truth)), seed)
     common = random.normal(size=len(truth))
-    of_layers = [answers(common, truth, layers, random) for _ in range(LAYERS)]
-    of_plain = [answers(common, truth, PLAIN, random)]
-    entries = [
-        *entries_of("model", of_layers, [("layer", number) for number in range(LAYERS)], labels, parts, splits, random),
-        *entries_of("plain", of_plain, [("mean", 0)], labels, parts, splits, random),
-    ]
+    inputs = {
+        f"model {number}": [("layer", layer) for layer in range(LAYERS // models)] for number in range(models)
+    } | {"plain": [("mean", 0)]}
+    true = dict.fromkeys(inputs, layers) | {"plain": PLAIN}
+    entries = []
+    for name, named in inputs.items():
+        outcomes = [answers(common, truth, true[name], random) for _ in named]
+        entries += entries_of(name, outcomes, named, labels, parts, splits, random)
     facts = {"primary": "accuracy", "chance": 1 / CLASSES, "test_groups": clips, "title": "made"}
-    models = {name: {"baseline": name == "plain", "untrained": False} for name in ("model", "plain")}
-    return Results(*tabulate(entries), {"models": models, "tasks": {"made": facts}, "note": ""})
+    kinds = {name: {"baseline": name == "plain", "untrained": False} for name in inputs}
+    return Results(*tabulate(entries), {"models": kinds, "tasks": {"made": facts}, "note": ""})
 
 
 def shown_over_plain(results: Results) -> bool:
@@ -109,11 +111,11 @@ def shown_over_plain(results: Results) -> bool:
     return bool(layer and results.compare(layer.chosen.name, plain.index[0]).low > 0)
 
 
-def layers_recommended(clips: int, folds: int, studies: int = STUDIES) -> tuple[float, float]:
+def layers_recommended(clips: int, folds: int, studies: int = STUDIES, models: int = 1) -> tuple[float, float]:
     """Return how often a layer is recommended that is as good as the plain feature, and said to be better by itself."""
     recommended = above = 0
     for seed in range(studies):
-        results = made_study(clips, folds, PLAIN, seed)
+        results = made_study(clips, folds, PLAIN, seed, models)
         # A layer is recommended only where it is shown to be better.
         if shown_over_plain(results):
             above += 1
@@ -125,12 +127,14 @@ def main() -> None:
     """Print both tables."""
     layers: dict[str, float] = {}
     rows = []
-    for clips, folds in product((60, 200), (0, FOLDS)):
+    for clips, folds, models in (*product((60, 200), (0, FOLDS), (1,)), (200, FOLDS, LAYERS)):
         name = f"{clips} clips, {f'{folds} folds' if folds else 'a split'}"
-        layers[name], above = layers_recommended(clips, folds)
+        name += f", {models} models of {LAYERS // models}" if models > 1 else ""
+        layers[name], above = layers_recommended(clips, folds, STUDIES if models == 1 else FEWER_STUDIES, models)
         rows.append([name, f"{above:.1f}", f"{layers[name]:.1f}"])
     table(
-        f"{LAYERS} layers and a plain feature, each right on {100 * PLAIN:.0f} % of clips; {STUDIES} studies a row.",
+        f"{LAYERS} layers and a plain feature, each right on {100 * PLAIN:.0f} % of clips; {STUDIES} studies a row, "
+        f"{FEWER_STUDIES} of many models.",
         ["tested", "paired interval of the chosen layer above zero, %", "a layer is recommended, %"],
         rows,
     )

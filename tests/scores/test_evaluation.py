@@ -127,6 +127,30 @@ def test_macro_f1_needs_eight_clips_a_class():
     assert np.isnan(macro_f1.draws).all()
 
 
+@pytest.mark.parametrize(("rare", "known"), [(4, False), (6, True)])
+def test_macro_f1_has_no_interval_where_a_class_is_rare(rare, known):
+    truth = (np.arange(40) < rare).astype(int)  # 4 and 36 clips count as 7.2 each, 6 and 34 as 10.2
+    said = np.eye(2)[truth].astype(np.float32)[None]
+    labels, rows = labels_of([f"c{name}" for name in truth]), np.arange(40)
+    splits = evaluations(labels, [Part(rows, rows, rows)], rows, 0)
+    _, macro_f1 = score_outcome({"input": "layer"}, Outcome(said, said, [{}], []), splits, [0])
+    assert np.isfinite(macro_f1.draws).all() == known
+
+
+def test_ranks_of_a_rare_tag_are_as_uncertain_as_those_of_few_clips():
+    def width(clips, positives):
+        """Of the interval of a tag whose clips all rank above the others."""
+        has, rows = np.arange(clips) < positives, np.arange(clips)
+        splits = evaluations(labels_of([["t"] if each else [] for each in has]), [Part(rows, rows, rows)], rows, 0)
+        said = has.astype(np.float32)[None, :, None]
+        entry = score_outcome({"input": "layer"}, Outcome(said, said, [{}], []), splits, [0])[0]
+        return np.ptp(np.quantile(entry.draws, [0.025, 0.975]))
+
+    # Four among 100 rank as eight among 15 do, and not as half of 100.
+    assert width(100, 4) == pytest.approx(width(15, 8), rel=0.1)
+    assert width(100, 50) < 0.3 * width(100, 4)
+
+
 @pytest.mark.parametrize("wrong", [0, 1, 8, 15, 16])
 def test_the_interval_holds_the_value_at_either_end(wrong):
     for entry in scored(np.arange(16) >= wrong, np.arange(16)):

@@ -2,7 +2,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from benchmarks.truth.coverage import UNEQUAL, covered
+from benchmarks.truth.coverage import RARE, UNEQUAL, covered
 from scipy.stats import beta, t
 
 from layerscope.scores.resampling import (
@@ -254,6 +254,13 @@ def test_intervals_of_groups_that_differ_in_size_cover(name):
 @pytest.mark.parametrize("name", ["macro F1, 2 classes", "ROC-AUC", "R²", "key score"])
 def test_intervals_of_other_metrics_cover(name):
     held = covered(name, 20, 1, 0.0, [0.8], studies=200)
+    assert held >= 0.90 - 2 * np.sqrt(0.9 * 0.1 / 200)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RARE)
+def test_intervals_cover_where_an_answer_is_rare(name):
+    held = covered(name, 100, 1, 0.0, [0.9], studies=200)
     assert held >= 0.90 - 2 * np.sqrt(0.9 * 0.1 / 200)
 
 

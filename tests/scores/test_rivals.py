@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from test_score_table import entry
 from test_verdict import control, layer, mel, results_of
@@ -46,3 +49,28 @@ def test_what_is_not_chosen_is_judged_by_the_resampled_clips_alone():
     results = folds_of(0.6)
     concat, last = (results.of(input=name).iloc[0] for name in ("concat", "last"))
     assert judged_gap(results, concat, last) == results.compare(concat.name, last.name)
+
+
+def test_over_folds_the_best_of_many_models_is_told_as_the_luckiest():
+    def nested(name, score):
+        own = np.random.default_rng(list(name.encode())).normal(0, 0.04, 1000)
+        made = entry(None, 0.7, score, model=name, input="nested")
+        return replace(made, draws=made.draws + own)
+
+    def distances(models):
+        """How far below its middle a difference from mel may lie, of the model that validation prefers and the last."""
+        names = [f"m{number}" for number in range(models)]
+        entries = [mel(0.5), nested("mel", 0.5)]
+        for place, name in enumerate(names):
+            entries += [layer(1, 0.7 - place / 100, 0.6, model=name), nested(name, 0.6)]
+        results = results_of(*entries, folds=5)
+        results.facts["models"] |= {name: {"baseline": False, "untrained": False} for name in names}
+        plain = results.of(input="mean").iloc[0]
+        rows = [results.of(model=name, input="layer").iloc[0] for name in (names[0], names[-1])]
+        return [0.1 - judged_gap(results, row, plain).low for row in rows]
+
+    (alone, _), (luckiest, last) = distances(1), distances(12)
+    # Of twelve that are alike in half of their variance the highest lies 2.7 deviations off as often as one of 1.96.
+    assert luckiest / alone == pytest.approx(2.7 / 1.96, rel=0.1)
+    # What is not chosen owes nothing to luck among models.
+    assert last / alone == pytest.approx(1, rel=0.1)

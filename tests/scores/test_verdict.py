@@ -288,6 +288,13 @@ def test_over_folds_a_lucky_layer_is_not_shown_to_beat_a_plain_feature_that_is_a
     assert decide(results_of(*entries, *nested, folds=5), "d").verdict == "layer"
 
 
+def test_over_folds_a_lucky_plain_feature_is_not_shown_to_lose_nothing():
+    entries = [layer(1, 0.6, 0.6), mel(0.7), control(0.1, 0.11), control(0.1, 0.11, model="mel")]
+    assert decide(results_of(*entries, folds=5), "d").verdict == "plain"
+    nested = [entry(None, 0.6, 0.6, input="nested"), entry(None, 0.6, 0.59, model="mel", input="nested", spread=0.02)]
+    assert decide(results_of(*entries, *nested, folds=5), "d").verdict == "undecided"
+
+
 def test_what_another_choice_beats_is_no_candidate():
     answer = decide(results_of(layer(0, 0.9, 0.5), layer(1, 0.5, 0.7), mel(0.68), control(0.1, 0.2),
                                control(0.1, 0.2, model="mel")), "d")  # fmt: skip

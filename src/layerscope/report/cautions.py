@@ -99,6 +99,13 @@ def data_cautions(facts: dict[str, Any]) -> list[str]:
             f"{100 * facts['majority']:.0f} % of the clips are of one class: compare with "
             "chance, not with 100, and see macro F1 below."
         )
+    if facts.get("held_by_few"):
+        several = len(facts.get("names", [])) > 1
+        named = first_of([quoted(name) for name in facts["held_by_few"]]) if several else "the values"
+        cautions.append(
+            f"One clip in twenty, or fewer, holds most of the variance of {named}: R² rests on those, and its "
+            "intervals hold the truth in about four studies of five only. Logarithms may be the better target."
+        )
     cautions += [f"{sentence(told(facts[fact]))}." for fact, told in TOLD.items() if facts.get(fact)]
     if not facts.get("grouped", True):
         cautions.append("No groups were given: where clips share an artist or a song, the scores flatter.")

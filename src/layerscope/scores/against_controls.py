@@ -131,7 +131,7 @@ def deviations(results: Results, row: pd.Series) -> float:
     family = family[family.model.isin(models)]
     noise = results.draws[family.index].astype(np.float64) - family.value.to_numpy()[:, None]
     # Never easier than for a single input that clips of its own have chosen; of nothing that varies it is NaN.
-    return float(np.fmax(ONE_SIDED, highest_deviation(noise[:, ~np.isnan(noise).any(axis=0)])))
+    return float(np.fmax(ONE_SIDED, highest_deviation(noise)))
 
 
 def role_in(results: Results, row: pd.Series) -> Role:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from layerscope.scores.against_controls import beats_permutations, chance_of, judged_row, margin_below, role_in
 from layerscope.scores.layer_selection import Choice
-from layerscope.scores.rivals import MARGIN, best_on_test, gaps_between, losses, may_be_best
+from layerscope.scores.rivals import MARGIN, best_on_test, gaps_between, may_be_best, plain_over_layers
 from layerscope.scores.score_table import Results
 
 __all__ = ["units_to_beat_controls", "units_to_decide"]
@@ -38,7 +38,9 @@ def units_to_decide(
         needed = math.inf
     if plain is None:
         return needed
-    for_plain = [units_for(MARGIN - gap.difference, gap.high - gap.difference, facts) for gap in losses(results, plain)]
+    for_plain = [
+        units_for(MARGIN + gap.difference, gap.difference - gap.low, facts) for gap in plain_over_layers(results, plain)
+    ]
     return min(needed, max(*for_plain, units_to_beat_controls(results, plain.chosen)))
 
 

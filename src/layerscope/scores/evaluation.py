@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from layerscope.data.splits import Part
 from layerscope.scores.count_interval import count_interval
@@ -142,13 +143,35 @@ class Evaluation:
         ch. 10); of a mean there is none.
         """
         # Of too few clips a class the interval of macro F1 would not cover (docs/decisions.md).
-        too_few = len(self.folds) < self.labels.metric(metric).fewest_each * len(self.labels.names)
+        fewest = self.labels.metric(metric).fewest_each
+        too_few = fewest > 0 and self.clips_a_class() < fewest
         if self.weights is None or too_few or self.rarer_answers() < FEWEST_RARER:
             return np.full(RESAMPLES, np.nan)
         draws = self.score(metric, left, self.weights)
         spread = draws - defined_mean(draws[None])[0]
         # A share is given its width near the ends by `with_pseudo_group`.
         return value + (spread if self.labels.metric(metric).percent else widen(spread, effective_groups(self.groups)))
+
+    def clips_a_class(self) -> float:
+        """Return as how many clips of every class those of classes vary, the harmonic mean.
+
+        A mean over classes varies with the sum of what each class's own score does, and so as the rarest says.
+        """
+        counts = np.bincount(self.labels.values)
+        return float(stats.hmean(counts[counts > 0]))
+
+    def even_clips(self) -> int:
+        """Return as how many clips, of which every other one has a tag, the tested ones rank; all where no tags are.
+
+        Ranks are of clips with a tag beside clips without, and vary as the rarer of the two says: `clips_a_class` of
+        both answers, the mean over tags.
+        """
+        if self.labels.kind.over_time or self.labels.kind.form != "tags":
+            return len(self.groups)
+        positives = np.asarray(self.labels.values).sum(axis=0)
+        answers = np.stack([positives, len(self.groups) - positives])
+        known = answers[:, answers.min(axis=0) > 0]
+        return round(float((2 * stats.hmean(known)).mean())) if known.size else len(self.groups)
 
     def rarer_answers(self) -> float:
         """Return how many clips a tag's rarer answer has, the mean over tags that have both; infinite of no tags."""
@@ -165,7 +188,8 @@ class Evaluation:
         # Of other metrics "all right" and "all wrong" are not 1 and 0; of too few units there is nothing to add to.
         if self.weights is None or not self.labels.metric(metric).percent:
             return draws
-        shares = add_pseudo_group(draws, value, effective_groups(self.groups), len(self.groups), name)
+        clips = self.even_clips() if self.labels.metric(metric).ranks else len(self.groups)
+        shares = add_pseudo_group(draws, value, min(effective_groups(self.groups), clips), clips, name)
         return np.clip(shares, 0.0, 1.0)  # moved onto the value, a share may lie beyond its ends
 
     def interval(self, metric: str, draws: NDArray[np.float64], value: float) -> tuple[float, float]:

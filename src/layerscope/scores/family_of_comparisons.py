@@ -43,6 +43,9 @@ def highest_deviation(noise: NDArray[np.float64], *, both_sides: bool = False) -
     """
     if not noise.size:
         return math.nan
+    # Neither scores without an interval nor resamples in which one of the others is undefined.
+    noise = noise[~np.isnan(noise).all(axis=1)]
+    noise = noise[:, ~np.isnan(noise).any(axis=0)]
     deviations = noise.std(axis=1)
     # A score that is alike in every resample has no deviation to be measured in.
     varying = deviations > 0

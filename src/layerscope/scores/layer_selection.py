@@ -20,7 +20,7 @@ from layerscope.scores.resampling import best_set
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
 
 __all__ = [
-    "Choice", "best_plain", "best_trained", "best_untrained", "choose", "choose_row", "chosen_layer",
+    "Choice", "best_plain", "best_trained", "best_untrained", "choose", "choose_among", "choose_row", "chosen_layer",
     "layers_beside", "mark_choices", "preferred_probe",
 ]  # fmt: skip
 

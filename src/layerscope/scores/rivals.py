@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from layerscope.scores.against_controls import judged_row, role_in, spread_over_trainings
-from layerscope.scores.family_of_comparisons import corrected
-from layerscope.scores.layer_selection import Choice, best_trained
+from layerscope.scores.family_of_comparisons import corrected, highest_deviation
+from layerscope.scores.layer_selection import Choice, best_trained, choose_among
 from layerscope.scores.resampling import best_set
 from layerscope.scores.score_table import SINGLE_INPUTS, Comparison, Results, Role, wide_inputs
 
@@ -19,8 +19,8 @@ __all__ = [
     "gaps_between",
     "is_shown_over",
     "judged_gap",
-    "losses",
     "may_be_best",
+    "plain_over_layers",
 ]  # fmt: skip
 
 #: A loss that nobody would pay an encoder for: two points, or 0.02 of R². Smaller ones are within what another split or
@@ -47,14 +47,34 @@ def gaps_between(results: Results, ours: pd.Series, theirs: pd.Series) -> list[C
     """Return the differences of two rows that must lie on one side of zero, if one is to be better.
 
     Over folds that of nested choice is one as well: there the luckiest of many layers beats what is as good, on the
-    clips that have chosen it.
+    clips that have chosen it. Of several models and probes it is told for all at once.
     """
     gaps = [results.compare(ours.name, theirs.name)]
     rows = [judged_row(results, row) for row in (ours, theirs)]
     if any(row.input == "nested" for row in rows):
         # Trainings that share clips spread differences wider than resampled clips say, as they do scores.
-        gaps.append(results.compare(rows[0].name, rows[1].name).widened(spread_over_trainings(results, ours)))
+        times = spread_over_trainings(results, ours) * luck_of_choice(results, ours, rows[1])
+        gaps.append(results.compare(rows[0].name, rows[1].name).widened(times))
     return gaps
+
+
+def luck_of_choice(results: Results, ours: pd.Series, theirs: pd.Series) -> float:
+    """Return how many times wider the nested difference of a choice is told for all that it was chosen among, over one.
+
+    Over folds the clips that choose among models and probes test them too. What holds for all of them at once
+    (single-step maximum: Romano & Wolf 2005) holds for the luckiest; of one there is nothing to make up for.
+    """
+    models = results.models(role_in(results, ours))
+    choice = choose_among(results, ours.task, models)
+    # What is not the task's choice, or is beside others of its sort, is its model's choice among probes.
+    among = models if choice and choice.chosen.name == ours.name and theirs.model not in models else [ours.model]
+    rows = results.of(task=ours.task, metric=ours.metric, input="nested")
+    rows = rows[rows.model.isin(among)]
+    noise = results.draws[rows.index].astype(np.float64) - rows.value.to_numpy()[:, None]
+    noise -= results.draws[theirs.name] - theirs.value
+    own = noise[[row == judged_row(results, ours).name for row in rows.index]]
+    # Of nothing that varies, or is resampled, there is no luck to be told.
+    return float(np.fmax(1.0, highest_deviation(noise, both_sides=True) / highest_deviation(own, both_sides=True)))
 
 
 def best_on_test(results: Results, task: str, role: Role = "trained") -> pd.Series:
@@ -76,15 +96,15 @@ def candidates_of(results: Results, task: str, *roles: Role) -> pd.DataFrame:
     return rows[rows.model.isin(results.models(*roles)) & rows.input.isin(SINGLE_INPUTS)]
 
 
-def losses(results: Results, plain: Choice[pd.Series]) -> list[Comparison]:
-    """Return what the chosen layer and the best one on test have over a plain feature.
+def plain_over_layers(results: Results, plain: Choice[pd.Series]) -> list[Comparison]:
+    """Return what a plain feature has over the chosen layer and the best one on test, as `gaps_between` tells it.
 
     The second is picked by its luck on the test clips, which makes it harder to show that nothing is lost, not easier.
     """
     task = plain.chosen.task
     layer = best_trained(results, task)
     rivals = [best_on_test(results, task), *([layer.chosen] if layer else [])]
-    return [results.compare(row.name, plain.chosen.name) for row in rivals]
+    return [gap for row in rivals for gap in gaps_between(results, plain.chosen, row)]
 
 
 def against_wider_inputs(results: Results, best: pd.Series) -> list[tuple[pd.Series, Comparison]]:

@@ -28,7 +28,7 @@ from layerscope.scores.layer_selection import (
     layers_beside,
 )
 from layerscope.scores.probe_agreement import ProbeLayer, layers_of_probes, lowest_rank_correlation
-from layerscope.scores.rivals import MARGIN, best_on_test, is_shown_over, judged_gap, losses, may_be_best
+from layerscope.scores.rivals import MARGIN, best_on_test, is_shown_over, judged_gap, may_be_best, plain_over_layers
 from layerscope.scores.score_table import Comparison, Results
 from layerscope.scores.set_gains import better_set
 
@@ -202,8 +202,8 @@ def decide(results: Results, task: str) -> Verdict:
         return record(results, wider, "layer", [wider.chosen])
     if layer and layer_shown and not rivals and may_be_best(results, layer.chosen):
         return record(results, layer, "layer", [layer.chosen])
-    # A bound of NaN is not below the margin, so that too few clips recommend nothing.
-    if plain and plain_shown and (layer is None or all(gap.high < MARGIN for gap in losses(results, plain))):
+    # A bound of NaN is not above the margin, so that too few clips recommend nothing.
+    if plain and plain_shown and (layer is None or all(gap.low > -MARGIN for gap in plain_over_layers(results, plain))):
         return record(results, plain, "plain", [plain.chosen])
     if layer and (layer_shown or plain_shown):
         shown = [choice for choice, is_shown in ((layer, layer_shown), (plain, plain_shown)) if choice and is_shown]

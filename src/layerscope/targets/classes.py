@@ -94,7 +94,7 @@ class Classes(Kind):
 
     name, noun = "classes", "classes"
     form: Form = "classes"
-    # Of fewer than eight clips a class, intervals of macro F1 do not cover (docs/decisions.md).
+    # Where classes count as fewer than eight clips each, intervals of macro F1 do not cover (docs/decisions.md).
     metrics: tuple[Metric, ...] = (ACCURACY, Metric("macro_f1", "macro F1", macro_f1, fewest_each=8))
 
     def recognises(self, column: Column) -> bool:

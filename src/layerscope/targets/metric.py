@@ -27,7 +27,7 @@ class Metric:
     counts : bool
         Whether it is the share of clips that are right, each as a whole.
     fewest_each : int
-        Clips for each class below which its intervals do not cover; 0 where classes do not count.
+        Clips of each class, by their harmonic mean, below which its intervals do not cover; 0 where that is no matter.
     """
 
     name: str
