@@ -77,10 +77,16 @@ def in_words(rows: pd.DataFrame) -> str:
         ends = [within.iloc[0], within.iloc[-1]] if len(within) > 1 else [within.iloc[0]]
         texts = [f"{reach_text(row.reach, row.lowest, row.highest)} in layer {row.layer}" for row in ends]
         parts.append(f"90 % of a state's change arises within {' and '.join(texts)}")
-    for chosen, text in ((np.isinf(rows.reach), "farther away than"), (rows.reach.isna(), "")):
-        if chosen.any():
-            layers = layer_list([int(layer) for layer in rows.layer[chosen]])
-            name = f"layer{'s' * (int(chosen.sum()) > 1)} {layers}"
-            far = f"{text} {rows.longest.iloc[0]:.1f} s in {name}" if text else f"{name} did not change at all"
-            parts.append(far)
+    beyond, still = rows[np.isinf(rows.reach)], rows[rows.reach.isna()]
+    if len(beyond):
+        lowest = beyond.lowest.min()
+        single = f" ({lowest:.2f} to more than was tried in single clips)" if np.isfinite(lowest) else ""
+        parts.append(f"farther away than {beyond.longest.iloc[0]:.1f} s in {layers_of(beyond)}{single}")
+    if len(still):
+        parts.append(f"{layers_of(still)} did not change at all")
     return "; ".join(parts)
+
+
+def layers_of(rows: pd.DataFrame) -> str:
+    """Return the layers of rows in words."""
+    return f"layer{'s' * (len(rows) > 1)} {layer_list([int(layer) for layer in rows.layer])}"
