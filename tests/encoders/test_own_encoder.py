@@ -1,7 +1,9 @@
 import gc
+import re
 import sys
 import textwrap
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 import torch
@@ -260,3 +262,18 @@ def test_a_name_that_no_table_shows_is_refused(name):
     encoder.name = name
     with pytest.raises(ModelError, match=r"'name' is .*; set it to a name on one line"):
         verify(encoder, "mine:factory")
+
+
+def test_frames_of_the_documents_encoder_are_equal_stretches():
+    page = (Path(__file__).parents[2] / "docs" / "your-own-encoder.md").read_text(encoding="utf-8")
+    module = {}
+    exec(re.search(r"```python\n(# my_encoder.py\n.*?)```", page, flags=re.DOTALL)[1], module)
+    encoder = module["factory"]()
+    verify(encoder, "my_encoder:factory")
+    click, frame = torch.zeros(1, encoder.sample_rate), 20
+    click[0, frame * encoder.sample_rate // int(encoder.frame_rate)] = 1.0
+    loudness = encoder.encode(click)[0, 0].sum(dim=1)
+    assert len(loudness) == encoder.frame_rate
+    # Where one stretch ends and the next begins, both hear as much.
+    assert sorted(loudness.topk(2).indices.tolist()) == [frame - 1, frame]
+    torch.testing.assert_close(loudness[frame - 1], loudness[frame])
