@@ -37,6 +37,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "crepe.md"
 MODELS = "crepe:factory,toy-muq,toy-musicfm"
 #: Where the part of each song begins that is heard: after the introduction.
 START = 20.0
+#: How much of it is heard: of so little all parts are done in hours on two cores, and the document's tables are of it.
+SONG_SECONDS = 4.0
 QUESTIONS = "--seeds 1 --layers-as search --beyond-plain --few-labels closed --deform noise:20"
 COMMANDS = {
     "notes": f"run --data notes.csv --target instrument --target pitch --model {MODELS} --baseline mfcc,chroma "
@@ -62,7 +64,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/real-weights"))
     parser.add_argument("--only", nargs="*", choices=list(COMMANDS), default=list(COMMANDS), metavar="PART")
-    parser.add_argument("--song-seconds", type=float, default=20.0, help="how much of each song is heard")
+    parser.add_argument("--song-seconds", type=float, default=SONG_SECONDS, help="how much of each song is heard")
     asked = parser.parse_args()
     print(f"{platform.machine()}, torch {torch.__version__}, {time.strftime('%d %B %Y')}", flush=True)
     write_inputs(asked.data.resolve(), asked.out, asked.song_seconds)

@@ -1,7 +1,9 @@
 import gc
+import re
 import sys
 import textwrap
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 import torch
@@ -276,3 +278,18 @@ def test_what_an_encoder_says_of_itself_may_not_change_while_it_encodes(name):
 def test_states_that_ask_for_gradients_are_taken_without_them():
     encoder = broken(encode=lambda self, waveforms: Own.encode(self, waveforms).requires_grad_())
     assert not any(layer.requires_grad for layer in encode_batch(encoder, torch.ones(1, 1600), "'a.wav'"))
+
+
+def test_frames_of_the_documents_encoder_are_equal_stretches():
+    page = (Path(__file__).parents[2] / "docs" / "your-own-encoder.md").read_text(encoding="utf-8")
+    module = {}
+    exec(re.search(r"```python\n(# my_encoder.py\n.*?)```", page, flags=re.DOTALL)[1], module)
+    encoder = module["factory"]()
+    verify(encoder, "my_encoder:factory")
+    click, frame = torch.zeros(1, encoder.sample_rate), 20
+    click[0, frame * encoder.sample_rate // int(encoder.frame_rate)] = 1.0
+    loudness = encoder.encode(click)[0, 0].sum(dim=1)
+    assert len(loudness) == encoder.frame_rate
+    # Where one stretch ends and the next begins, both hear as much.
+    assert sorted(loudness.topk(2).indices.tolist()) == [frame - 1, frame]
+    torch.testing.assert_close(loudness[frame - 1], loudness[frame])

@@ -8,6 +8,7 @@ from layerscope import Features
 from layerscope.probes import Input
 from layerscope.probes.closed_form import RIDGES
 from layerscope.probes.few_label_probe import clip_states, fit_few_labels, inner_folds
+from layerscope.probes.linear import PENALTIES, solutions_of
 from layerscope.targets import labels_of
 
 
@@ -99,3 +100,25 @@ def test_clips_are_given_as_the_mean_of_their_windows_in_units_of_the_training_c
     mean, deviation = states[train].mean(axis=0), states[train].std(axis=0)
     found = clip_states(features, Input("layer", 1), train)
     np.testing.assert_allclose(found, (states - mean) / deviation, rtol=1e-4, atol=1e-5)
+
+
+def test_of_the_convex_probe_the_last_digits_are_sought_of_what_is_kept_alone(monkeypatch):
+    asked = []
+
+    def counted(*given, roughly=False):
+        asked.append((len(given[0]), given[4], roughly))
+        return solutions_of(*given, roughly=roughly)
+
+    monkeypatch.setattr("layerscope.probes.few_label_probe.solutions_of", counted)
+    states, labels = made("classes")
+    fit = fit_few_labels(states, labels, np.arange(20), np.arange(60), "linear")
+    *inner, (trained, penalties, roughly) = asked
+    assert all(each[1:] == (PENALTIES, True) for each in inner)
+    assert len(inner) == 5
+    assert (trained, roughly) == (20, False)
+    assert penalties == PENALTIES[: len(penalties)]
+    # One label a class: nothing is compared, and the strongest penalty stands.
+    asked.clear()
+    fit_few_labels(states, labels, np.unique(labels.values, return_index=True)[1], np.arange(60), "linear")
+    assert asked == [(2, PENALTIES[:1], False)]
+    assert fit.slope is not None

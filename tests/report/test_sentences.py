@@ -1,8 +1,10 @@
 from dataclasses import replace
 
+import numpy as np
 from made_study import made_study
 from test_score_table import entry
 
+import layerscope as ls
 from layerscope.report.sentences import advise, seeds_text
 from layerscope.scores.score_table import Results
 from layerscope.scores.tabulate import tabulate
@@ -191,3 +193,22 @@ def test_without_a_trained_model_nothing_is_claimed_of_one():
     advice = advise(results_of(entry(0, 0.6, 0.6, model="mel", input="mean"), models={"mel": {"baseline": True}}))
     assert advice.headline == "Use a plain feature, mel (mean over time): it beats chance and shuffled labels."
     assert "No trained model was studied; this says nothing about one." in advice.cautions
+
+
+def test_layers_that_tell_more_together_are_named_where_the_answer_is_open():
+    random, labels = np.random.default_rng(3), np.arange(160) % 4
+    cells = [f"class {label}" for label in labels]
+    states, plain = random.normal(size=(160, 5, 8)), random.normal(size=(160, 1, 6))
+    # Each of two layers, and a plain feature, knows one half of the class.
+    states[:, 1, 0] += 5 * (labels % 2)
+    states[:, 3, 0] += 5 * (labels // 2)
+    plain[:, 0, 0] += 5 * (labels % 2)
+    features = [
+        ls.Features.from_arrays(states.astype(np.float32), cells),
+        ls.Features.from_arrays(plain.astype(np.float32), cells, baseline=True, model="plain"),
+    ]
+    results = ls.probe(features, probes="closed", layers_as="1+3", seeds=1)
+    assert results.answer().verdict == "undecided"
+    told = advise(results.only(results.tasks[0])).headline
+    assert "shown to score more than layer 1 of features" in told
+    assert "layers 1, 3 of features side by side (96.9)" in told

@@ -32,7 +32,8 @@ class Encoder(ABC):
     sample_rate : int
         Rate of the waveforms it takes, in Hz.
     frame_rate : float
-        Rate of the frames it gives, in Hz; where layers have rates of their own, that of the last of them.
+        Rate of the frames it gives, in Hz; where layers have rates of their own, that of the last of them. Frames are
+        equal stretches of the waveform, of which each stands at its middle: frame n at ``(n + 0.5) / frame_rate``.
     layers : tuple of int
         The layers that `encode` returns, in order. 0 is what enters the first block, k the output of
         block k; the last of the model is taken after its final norm where there is one.

@@ -185,15 +185,21 @@ def sum_of(moments: Sequence[Moments]) -> Moments:
 
 def linear_paths(x: Array, y: Array, parts: Sequence[Rows], form: Form) -> list[Path]:
     """Return the convex probe without each part but the first, and of all, as functions of the penalty."""
-    kept = [np.concatenate([part for part in parts if part is not left]) for left in parts[1:]]
     targets = torch.from_numpy(y.argmax(axis=1) if form == "classes" else y)
-    paths: list[Path] = []
-    for rows in (*kept, np.arange(len(x))):
-        solutions, _ = solutions_of(torch.from_numpy(x[rows]), targets[rows], form, y.shape[1], PENALTIES)
+
+    def solved(rows: Rows, penalties: Sequence[float], *, roughly: bool = False) -> dict[float, tuple[Array, Array]]:
+        inputs = torch.from_numpy(x[rows])
+        solutions, _ = solutions_of(inputs, targets[rows], form, y.shape[1], penalties, roughly=roughly)
         split = [np.split(solution.reshape(-1, y.shape[1]), [-1]) for solution in solutions]
-        solved = {penalty: (weights, shift[0]) for penalty, (weights, shift) in zip(PENALTIES, split, strict=True)}
-        paths.append(partial(dict.__getitem__, solved))
-    return paths
+        return {penalty: (weights, shift[0]) for penalty, (weights, shift) in zip(penalties, split, strict=True)}
+
+    def whole(penalty: float) -> tuple[Array, Array]:
+        # Each solution starts the next: the weaker ones are of no use.
+        return solved(np.arange(len(x)), PENALTIES[: PENALTIES.index(penalty) + 1])[penalty]
+
+    kept = [np.concatenate([part for part in parts if part is not left]) for left in parts[1:]]
+    # To choose a penalty the last digits cost three times the work, and say nothing.
+    return [*(partial(dict.__getitem__, solved(rows, PENALTIES, roughly=True)) for rows in kept), whole]
 
 
 def held_out_loss(scores: Array, wanted: Array, form: Form, *, logits: bool) -> float:

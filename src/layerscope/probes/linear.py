@@ -119,9 +119,18 @@ def rotated(states: Rows, train: NDArray[np.int64]) -> tuple[Rows, NDArray[np.fl
 
 
 def solutions_of(
-    inputs: Tensor | LazyRows, targets: Tensor, form: Form, outputs: int, penalties: Sequence[float]
+    inputs: Tensor | LazyRows,
+    targets: Tensor,
+    form: Form,
+    outputs: int,
+    penalties: Sequence[float],
+    *,
+    roughly: bool = False,
 ) -> tuple[list[NDArray[np.float64]], list[bool]]:
-    """Return the solution of each penalty, of which each starts the next, and whether its search was cut short."""
+    """Return the solution of each penalty, of which each starts the next, and whether its search was cut short.
+
+    `roughly` is that of `solve`, of a layer alone.
+    """
     tied = tied_mixtures(inputs, outputs) if len(inputs.shape) == 3 else []
     solutions: list[NDArray[np.float64]] = []
     is_cut: list[bool] = []
@@ -133,7 +142,7 @@ def solutions_of(
         else:
             # A mixture brings starts of its own, since shares of 0 have no sum.
             start = np.zeros((inputs.shape[-1] + 1) * outputs) if last is None else last
-            found = solve(inputs, targets, form, outputs, penalty, start)
+            found = solve(inputs, targets, form, outputs, penalty, start, roughly=roughly)
             solutions.append(np.asarray(found.x, dtype=np.float64))
             # The iterations were used up, and not for want of a better step.
             is_cut.append(found.nit >= iterations(inputs, outputs) < ITERATIONS)

@@ -77,9 +77,11 @@ def in_words(rows: pd.DataFrame) -> str:
         ends = within.iloc[[0, -1][: len(within)]].itertuples()
         texts = [f"{reach_text(row.reach, row.lowest, row.highest)} in layer {row.layer}" for row in ends]
         parts.append(f"90 % of a state's change arises within {' and '.join(texts)}")
-    for chosen, text in ((np.isinf(rows.reach), "farther away than"), (rows.reach.isna(), "")):
-        if chosen.any():
-            name = named_layers(rows.layer[chosen])
-            far = f"{text} {rows.longest.iloc[0]:.1f} s in {name}" if text else f"{name} did not change at all"
-            parts.append(far)
+    beyond, still = rows[np.isinf(rows.reach)], rows[rows.reach.isna()]
+    if len(beyond):
+        lowest = beyond.lowest.min()
+        single = f" ({lowest:.2f} to more than was tried in single clips)" if np.isfinite(lowest) else ""
+        parts.append(f"farther away than {beyond.longest.iloc[0]:.1f} s in {named_layers(beyond.layer)}{single}")
+    if len(still):
+        parts.append(f"{named_layers(still.layer)} did not change at all")
     return "; ".join(parts)

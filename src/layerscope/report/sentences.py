@@ -136,7 +136,11 @@ def headline(results: Results, answer: Verdict) -> str:
         return f"Use a plain feature, {row}: no layer is better by {number(answer.metric, MARGIN)}{unit} or more."
     if answer.verdict == "undecided":
         names = dict.fromkeys(candidate_name(results, candidate) for candidate in answer.candidate_rows)
-        return f"Undecided: {' or '.join(names)}; {more_needed(results, answer, 'decide')}."
+        single = best_trained(results, answer.task)
+        # Neither of what is open may be what scores most.
+        together = told_together(results, single.chosen) if single else ""
+        parts = (f"Undecided: {' or '.join(names)}", more_needed(results, answer, "decide"), together)
+        return "; ".join(filter(None, parts)) + "."
     return nothing_to_use(results, answer)
 
 
@@ -147,12 +151,11 @@ def nothing_to_use(results: Results, answer: Verdict) -> str:
     if answer.effective_groups < FEWEST_GROUPS:
         return f"{nothing}; {more_needed(results, answer, 'show it')}."
     # Layers may tell together what none of them does.
-    together = better_wider_inputs(results, results.summary.loc[answer.row])
+    together = told_together(results, results.summary.loc[answer.row])
     if together:
-        named = " and ".join(f"{describe(each)} ({number(answer.metric, each.value)})" for each in together)
         return (
             "Nothing to use yet: by itself no layer or plain feature is shown to beat chance and shuffled labels; "
-            f"shown to score more than {row}: {named}."
+            f"{together}."
         )
     # Of few clips that alone is the reason.
     twin = best_untrained(results, answer.task) if answer.twin else None
@@ -169,6 +172,13 @@ def nothing_to_use(results: Results, answer: Verdict) -> str:
     if len(results.facts["tasks"]) > 1:
         return f"{nothing}; {more_needed(results, answer, 'show it')}."
     return f"{nothing}. {CHECK_ORDER}; {more_needed(results, answer, 'show it')}."
+
+
+def told_together(results: Results, layer: pd.Series) -> str:
+    """Return which inputs of several layers are shown to score more than a layer, with their scores; "" of none."""
+    together = better_wider_inputs(results, layer)
+    named = " and ".join(f"{describe(each)} ({number(each.metric, each.value)})" for each in together)
+    return f"shown to score more than {describe(layer)}: {named}" if together else ""
 
 
 def more_needed(results: Results, answer: Verdict, what: str) -> str:

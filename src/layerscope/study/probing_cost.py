@@ -242,7 +242,7 @@ def few_label_seconds(features: list[Features], target: Target, groups: NDArray[
         return 0.0
     sizes = label_sizes(target.labels, groups, target.parts)
     drawn = nested_draws(target.labels, groups, target.parts[0].train, sizes, plan.split_seed)
-    timed: dict[int, float] = {}
+    timed: dict[int, list[float]] = {}
     total = 0.0
     for job in few_label_jobs(features, plan.few_labels):
         width = columns(job)
@@ -252,10 +252,11 @@ def few_label_seconds(features: list[Features], target: Target, groups: NDArray[
             fit = partial(fit_few_labels, states, target.labels, groups=groups, probe=plan.few_labels)
             with single_thread():
                 seconds = [seconds_of(partial(fit, drawn=rows)) for rows in few]
-            beyond = sum(map(len, drawn[len(few) :])) / len(few[-1]) * seconds[-1]
-            timed[width] = sum(seconds) + beyond
-        # Labels that have changed places are learnt as often as the true ones, where they have a code.
-        total += timed[width] * DRAWS * (1 + has_code(target.labels.kind.form))
+            beyond = [len(rows) / len(few[-1]) * seconds[-1] for rows in drawn[len(few) :]]
+            timed[width] = [*seconds, *beyond]
+        *draws, whole = timed[width]
+        # Labels that have changed places are learnt as often as the true ones, where they have a code; all labels once.
+        total += sum(draws) * DRAWS * (1 + has_code(target.labels.kind.form)) + whole
     return total * len(target.parts)
 
 
