@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import Encoder, load_encoder
-from layerscope.errors import AudioError, DataError, UsageError
+from layerscope.errors import AudioError, DataError, UsageError, checks_arguments
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.stored_features import stored_features
 
@@ -30,7 +30,7 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    model : str
+    model : str or Path
         A model or plain feature, as `layerscope.load_encoder` takes it.
     layer : int, optional
         Which; the last by default.
@@ -55,7 +55,8 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     (1,)
     """
 
-    def __init__(self, model: str = "toy-muq", layer: int | None = None, window: float | None = None) -> None:
+    @checks_arguments
+    def __init__(self, model: str | Path = "toy-muq", layer: int | None = None, window: float | None = None) -> None:
         self.model = model
         self.layer = layer
         self.window = window
@@ -80,11 +81,15 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         UsageError
-            If there is no such model, or it has no such layer.
+            If there is no such model, it has no such layer, or a parameter is of a wrong type.
         DataError
             If `X` is no list of paths.
         """
         paths_of(X)
+        # What a search set was never seen by the constructor.
+        type(self)(**self.get_params(deep=False))
+        if self.window is not None and not 0 < self.window < np.inf:
+            raise UsageError(f"window is {self.window}; give seconds above 0")
         encoder = loaded(self.model)
         layer = encoder.layers[-1] if self.layer is None else self.layer
         if layer not in encoder.layers:
@@ -143,7 +148,7 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 @lru_cache(maxsize=1)
-def loaded(model: str) -> Encoder:
+def loaded(model: str | Path) -> Encoder:
     """Return an encoder, the same one for every step of a search."""
     return load_encoder(model)
 
