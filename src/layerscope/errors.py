@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import inspect
+import numbers
 import os
-from collections.abc import Iterable
+import reprlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, wraps
 from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 __all__ = [
     "AudioError",
@@ -14,8 +20,8 @@ __all__ = [
     "ModelError",
     "ResourceError",
     "UsageError",
+    "checks_arguments",
     "one_of",
-    "path_of",
     "unknown",
 ]
 
@@ -95,14 +101,88 @@ def one_of(kind: str, name: object, known: Iterable[str]) -> str:
     raise unknown(kind, name, names)
 
 
-def path_of(place: str | os.PathLike[str], call: str) -> Path:
-    """Return what a call was given as a path.
+#: What is checked of a signature → what stands for it, and how a message calls it.
+PLAIN: dict[type, tuple[type | tuple[type, ...], str]] = {
+    str: (str, "a text"),
+    Path: (os.PathLike, "a path"),
+    bool: (bool, "True or False"),
+    int: (numbers.Integral, "a whole number"),
+    float: (numbers.Real, "a number"),
+    NoneType: (NoneType, "None"),
+}
+Given = ParamSpec("Given")
+Returned = TypeVar("Returned")
 
-    Raises
-    ------
-    UsageError
-        If it is neither a text nor a path.
+
+def checks_arguments(function: Callable[Given, Returned]) -> Callable[Given, Returned]:
+    """Hold what a public function is given to its signature, as the command line does with options.
+
+    Names and their number are checked, texts, paths, numbers, None, and what is to hold several of anything; all other
+    types (arrays, tensors, encoders) are left to the function, which knows what may stand for them.
+
+    Examples
+    --------
+    >>> @checks_arguments
+    ... def play(path: str | Path, *, tempo: float | None = None) -> None:
+    ...     pass
+    >>> play("a.wav", speed=90.0)
+    Traceback (most recent call last):
+    layerscope.errors.UsageError: unknown argument of play() 'speed'; known: path, tempo
+    >>> play(3)
+    Traceback (most recent call last):
+    layerscope.errors.UsageError: play(): path is 3; give a text or a path
     """
-    if isinstance(place, str | os.PathLike):
-        return Path(place)
-    raise UsageError(f"{call} takes a path, not {type(place).__name__}")
+    signature = inspect.signature(function)
+    call = f"{function.__qualname__.removesuffix('.__call__').removesuffix('.__init__')}()"
+
+    @wraps(function)
+    def checked(*args: Given.args, **named: Given.kwargs) -> Returned:
+        try:
+            given = signature.bind(*args, **named).arguments
+        except TypeError as error:
+            known = [name for name in signature.parameters if name not in ("self", "cls")]
+            strangers = [name for name in named if name not in known]
+            if strangers:
+                raise unknown(f"argument of {call}", strangers[0], known) from error
+            raise UsageError(f"{call}: {error}; it takes {', '.join(known)}") from error
+        hints = hints_of(function)
+        for name, value in given.items():
+            allowed = alternatives(hints.get(name, Any))
+            if not any(is_of(value, hint) for hint in allowed):
+                words = [
+                    PLAIN[hint][1] if hint in PLAIN else "a mapping" if is_mapping(hint) else "several, in brackets"
+                    for hint in allowed
+                ]
+                raise UsageError(f"{call}: {name} is {reprlib.repr(value)}; give {' or '.join(words)}")
+        return function(*args, **named)
+
+    return checked
+
+
+@cache
+def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the types of a signature; only when it is called, as it may name what its module defines further down."""
+    return get_type_hints(function)
+
+
+def alternatives(hint: Any) -> tuple[Any, ...]:
+    """Return the types that a hint allows."""
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def is_of(value: object, hint: Any) -> bool:
+    """Return whether a value is of a type that is checked, or the type is not checked."""
+    if hint in PLAIN:
+        # True counts as a number in Python, and to nobody else.
+        return isinstance(value, PLAIN[hint][0]) and (hint is bool or not isinstance(value, bool))
+    if is_mapping(hint):
+        return isinstance(value, Mapping)
+    if get_origin(hint) in (Iterable, Sequence):
+        # A text is one, not several letters.
+        return isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+    return True
+
+
+def is_mapping(hint: Any) -> bool:
+    """Return whether a hint is of what has keys."""
+    return get_origin(hint) is Mapping

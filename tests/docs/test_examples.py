@@ -1,6 +1,7 @@
 """Every worked example in a docstring runs and prints what it says."""
 
 import doctest
+import inspect
 from importlib import import_module
 from pathlib import Path
 
@@ -18,18 +19,28 @@ MODULES = sorted(
 PUBLIC = ("Dataset", "Features.from_arrays", "Results", "load_encoder", "load_predictor", "probe", "fingerprint_of")
 
 
+class Finder(doctest.DocTestFinder):
+    """Finds examples behind decorators too, whose functions are of another module."""
+
+    def _from_module(self, module, object):
+        return super()._from_module(module, inspect.unwrap(object))
+
+
 def examples_of(name):
     """Return the docstrings of a module with an example that is not skipped."""
     return [
         test.name
-        for test in doctest.DocTestFinder().find(import_module(name))
+        for test in Finder().find(import_module(name))
         if any(not example.options.get(doctest.SKIP) for example in test.examples)
     ]
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_print_what_they_say(name):
-    assert doctest.testmod(import_module(name)).failed == 0
+    runner = doctest.DocTestRunner()
+    for test in Finder().find(import_module(name)):
+        runner.run(test)
+    assert runner.summarize().failed == 0
 
 
 def test_what_a_user_calls_has_an_example():

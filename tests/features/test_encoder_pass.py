@@ -11,7 +11,7 @@ from layerscope.atomic_files import cache_directory
 from layerscope.data.audio import load
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import Encoder, load_encoder
-from layerscope.errors import ModelError
+from layerscope.errors import ModelError, UsageError
 from layerscope.features.encoder_pass import Pass, plan_shards
 from layerscope.features.stored_features import stored_features
 
@@ -222,3 +222,9 @@ def test_an_encoder_of_ones_own_that_fails_in_mid_run_keeps_what_it_had_encoded(
     encoder.good = 1000
     done, _, _ = run(encoder, tones)
     assert (done.cached, done.encoded) == (15, 15)
+
+
+@pytest.mark.parametrize("seconds", [1e-9, 5e-4])
+def test_a_window_that_is_shorter_than_the_encoder_needs_is_refused(seconds):
+    with pytest.raises(UsageError, match=r"is shorter than the 0.0427 s that random:small needs; give a longer one"):
+        Pass(load_encoder("random:small"), seconds)

@@ -487,3 +487,8 @@ def test_a_predictor_computes_as_its_run_did_unless_it_is_said_otherwise(tones, 
     assert guarded([*arguments, "--device", "cpu", "--batch-seconds", "9"]) == 0
     assert f"{second['low']:.3f}"[:4] in code.read_text()
     assert guarded([*arguments[:-1], "float16"]) == 2
+
+
+def test_what_is_no_run_is_refused_in_words(tmp_path):
+    with pytest.raises(DataError, match="nowhere: not the directory of a finished run"):
+        exporting.export(tmp_path / "nowhere", tmp_path / "use")

@@ -32,7 +32,7 @@ from layerscope.data.label_tables import CLIP_COLUMNS, clip_records, clip_table,
 from layerscope.data.mirdata_tracks import PREFIX, mirdata_records
 from layerscope.data.span_times import cut_already, refuse_other_times
 from layerscope.data.table_files import CALL_IT, PATH_NAMES, Rows, csv_rows, json_lines, unique_names
-from layerscope.errors import AudioError, DataError, UsageError, unknown
+from layerscope.errors import AudioError, DataError, UsageError, checks_arguments, one_of, unknown
 from layerscope.targets import Column, Labels, kind_named, looks_like, read_labels, recognise
 from layerscope.targets.cells import most
 
@@ -86,6 +86,7 @@ class Dataset:
     named: frozenset[str] = frozenset()
 
     @classmethod
+    @checks_arguments
     def load(cls, path: str | Path, root: str | Path | None = None, targets: Sequence[str] = ()) -> Dataset:
         """Read a folder, a ``.csv``, a ``.jsonl``, or a data set that mirdata reads (``mirdata:giantsteps_key``).
 
@@ -130,6 +131,7 @@ class Dataset:
         raise DataError(f"data '{path}' is neither a folder nor a .csv, .tsv or .jsonl; {mend}")
 
     @classmethod
+    @checks_arguments
     def from_folder(cls, folder: str | Path) -> Dataset:
         """Read a folder with one sub-folder a class; the target is called ``label``.
 
@@ -156,6 +158,7 @@ class Dataset:
         return cls(folder.resolve().name, clip_table(records), skipped, named=named)
 
     @classmethod
+    @checks_arguments
     def from_csv(cls, path: str | Path, root: str | Path | None = None) -> Dataset:
         r"""Read a table with a header.
 
@@ -177,6 +180,7 @@ class Dataset:
         return cls.from_rows(table_name(path), rows, root_of(path, root), typed=False, beside=path.resolve().parent)
 
     @classmethod
+    @checks_arguments
     def from_jsonl(cls, path: str | Path, root: str | Path | None = None) -> Dataset:
         r"""Read one JSON object a line, MARBLE v2's records included.
 
@@ -204,6 +208,7 @@ class Dataset:
         return cls.from_rows(table_name(path), rows, root_of(path, root), typed=True, beside=path.resolve().parent)
 
     @classmethod
+    @checks_arguments
     def from_mirdata(cls, name: str, root: str | Path | None = None, targets: Sequence[str] = ()) -> Dataset:
         """Read the tracks of a data set that mirdata knows; nothing is downloaded.
 
@@ -215,6 +220,7 @@ class Dataset:
         return cls.from_rows(name, rows, home.resolve(), typed=True)
 
     @classmethod
+    @checks_arguments
     def from_dataframe(cls, frame: pd.DataFrame, root: str | Path | None = None, name: str = "table") -> Dataset:
         """Take a table that is in memory already; its columns are those of `from_csv`.
 
@@ -280,6 +286,7 @@ class Dataset:
         """Return the columns that can be a target."""
         return [str(column) for column in self.clips.columns if column not in CLIP_COLUMNS]
 
+    @checks_arguments
     def labels(self, target: str, kind: str | None = None) -> Labels:
         """Return the labels of a target column, or of several separated by commas: numbers, or beats and downbeats.
 
@@ -292,6 +299,8 @@ class Dataset:
 
         Raises
         ------
+        UsageError
+            If there is no such column.
         DataError
             If a label is missing (see `with_target`) or the cells are of no one kind.
 
@@ -302,6 +311,8 @@ class Dataset:
         >>> labels.kind.name, labels.names
         ('tags', ('sad', 'slow'))
         """
+        for part in target.split(","):
+            one_of("target", part, self.targets())
         odd = next((cell for part in target.split(",") for cell in self.clips[part] if isinstance(cell, Odd)), None)
         if odd is not None:
             raise DataError(odd.refusal or odd.reason)
@@ -322,6 +333,7 @@ class Dataset:
             named,
         )
 
+    @checks_arguments
     def with_target(self, target: str, kind: str | None = None) -> Dataset:
         """Return the clips that have this target; the others are set aside with the reason.
 

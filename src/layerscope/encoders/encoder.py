@@ -7,6 +7,7 @@ import hashlib
 import importlib
 import inspect
 import json
+import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from layerscope.encoders.device import computing, upload
-from layerscope.errors import ModelError, UsageError
+from layerscope.errors import ModelError, UsageError, checks_arguments
 
 __all__ = ["Encoder", "LayeredEncoder", "LayeredModel", "fingerprint_of", "parse_layers", "source_digest"]
 
@@ -171,6 +172,7 @@ def source_digest(*modules: str) -> str:
     return digest.hexdigest()
 
 
+@checks_arguments
 def fingerprint_of(description: Mapping[str, Any], tensors: Iterable[tuple[str, Tensor]] = ()) -> str:
     """Return 32 hexadecimal digits that identify a description and the bytes of tensors.
 
@@ -181,6 +183,11 @@ def fingerprint_of(description: Mapping[str, Any], tensors: Iterable[tuple[str, 
     tensors : iterable of (str, Tensor)
         Named tensors; their order is irrelevant.
 
+    Raises
+    ------
+    UsageError
+        For a description that JSON cannot write, or tensors without names.
+
     Examples
     --------
     >>> fingerprint_of({"a": 1, "b": 2}) == fingerprint_of({"b": 2, "a": 1})
@@ -188,8 +195,18 @@ def fingerprint_of(description: Mapping[str, Any], tensors: Iterable[tuple[str, 
     >>> len(fingerprint_of({}, [("weight", torch.zeros(2))]))
     32
     """
-    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
-    for name, tensor in sorted(tensors, key=lambda item: item[0]):
+    try:
+        digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"fingerprint_of(): description is nothing that JSON can write ({error})") from error
+    pairs = list(tensors)
+    strangers = [pair for pair in pairs if not isinstance(pair, tuple) or not isinstance(pair[-1], Tensor)]
+    if strangers:
+        raise UsageError(
+            f"fingerprint_of(): tensors holds {reprlib.repr(strangers[0])}; give pairs of a name and a tensor, such as "
+            "model.state_dict().items()"
+        )
+    for name, tensor in sorted(pairs, key=lambda item: item[0]):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         # As bytes, because numpy has no bfloat16.
         digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)

@@ -29,7 +29,7 @@ from layerscope.encoders.published_models import HUB, MODELS, PACKAGED, RANDOM, 
 from layerscope.encoders.state_dicts import WEIGHTS
 from layerscope.encoders.states_on_disk import FEATURES, Precomputed
 from layerscope.encoders.whisper import build_whisper
-from layerscope.errors import ModelError, UsageError, unknown
+from layerscope.errors import ModelError, UsageError, checks_arguments, unknown
 
 __all__ = ["build_from_directory", "load_encoder"]
 
@@ -48,6 +48,7 @@ BUILDERS: dict[str, Callable[..., LayeredModel]] = {
 INSIDE = ("*/config.json", "snapshots/*/config.json")
 
 
+@checks_arguments
 def load_encoder(
     name: str | Path,
     *,

@@ -19,7 +19,7 @@ from layerscope.data.leaks import connected
 from layerscope.data.table_files import unique_names
 from layerscope.data.usual_columns import is_split
 from layerscope.encoders.published_models import RANDOM
-from layerscope.errors import DataError, UsageError
+from layerscope.errors import DataError, UsageError, checks_arguments
 from layerscope.features.pooling import Pooling
 from layerscope.features.row_blocks import Rows
 from layerscope.targets import Column, Labels, labels_of, most, recognise
@@ -89,6 +89,7 @@ class Features:
     attended: Features | None = None
 
     @classmethod
+    @checks_arguments
     def from_arrays(
         cls,
         states: ArrayLike | Sequence[ArrayLike],
@@ -163,7 +164,7 @@ class Features:
                 raise DataError(f"{name} has {length} entries for {count} clips")
         if len(numbers) != len(arrays):
             raise DataError(f"layers names {len(numbers)} layers, states have {len(arrays)}")
-        if not isinstance(model, str) or not model.strip():
+        if not model.strip():
             raise DataError(f"model is {model!r}; give the features a name, which tables and figures show")
         untrained = model.startswith(RANDOM)
         if baseline and untrained:

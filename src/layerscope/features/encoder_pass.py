@@ -23,7 +23,7 @@ from layerscope.atomic_files import sweep
 from layerscope.data.audio import is_surveyed, sound_digest
 from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
 from layerscope.encoders.own_encoder import author_answers, is_own, memory_faults
-from layerscope.errors import AudioError
+from layerscope.errors import AudioError, UsageError
 from layerscope.features.attended_frames import ATTENDED_RATE, MOST_ATTENDED, attended_of_clip
 from layerscope.features.batches import BatchSize, Window, encode_windows
 from layerscope.features.clip_states import Assembly, ClipStates, finished, refuse_non_finite, take_together
@@ -120,6 +120,15 @@ class Pass:
     frames: bool = False
     attended: bool = False
     spread: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise for windows that are shorter than what the encoder can take."""
+        shortest = self.encoder.minimum_samples / self.encoder.sample_rate
+        if self.window < shortest:
+            raise UsageError(
+                f"a window of {self.window:g} s is shorter than the {shortest:.3g} s that {self.encoder.name} needs; "
+                "give a longer one"
+            )
 
     @property
     def cutting(self) -> Cutting:

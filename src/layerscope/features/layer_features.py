@@ -17,7 +17,7 @@ from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.published_models import RANDOM
-from layerscope.errors import AudioError, DataError, ModelError, UsageError
+from layerscope.errors import AudioError, DataError, ModelError, UsageError, checks_arguments
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.stored_features import stored_features
 
@@ -31,7 +31,7 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    model : str
+    model : str or Path
         A model or plain feature, as `layerscope.load_encoder` takes it.
     layer : int, optional
         Which; the last by default.
@@ -58,7 +58,8 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     (1,)
     """
 
-    def __init__(self, model: str = "toy-muq", layer: int | None = None, window: float | None = None) -> None:
+    @checks_arguments
+    def __init__(self, model: str | Path = "toy-muq", layer: int | None = None, window: float | None = None) -> None:
         self.model = model
         self.layer = layer
         self.window = window
@@ -83,11 +84,15 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         UsageError
-            If there is no such model, or it has no such layer.
+            If there is no such model, it has no such layer, or a parameter is of a wrong type.
         DataError
             If `X` is no list of paths.
         """
         paths_of(X)
+        # What a search set was never seen by the constructor.
+        type(self)(**self.get_params(deep=False))
+        if self.window is not None and not 0 < self.window < np.inf:
+            raise UsageError(f"window is {self.window}; give seconds above 0")
         encoder = loaded(self.model)
         layer = encoder.layers[-1] if self.layer is None else self.layer
         if layer not in encoder.layers:
@@ -150,15 +155,15 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         )
 
 
-def loaded(model: str) -> Encoder:
+def loaded(model: str | Path) -> Encoder:
     """Return an encoder, the same one for every step of a search while its files stay as they are."""
-    place = Path(model.removeprefix(RANDOM)).expanduser().absolute()
+    place = Path(str(model).removeprefix(RANDOM)).expanduser().absolute()
     files = [place, *place.rglob("*")] if place.is_dir() else [place] if place.exists() else []
     return loaded_once(model, tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files))
 
 
 @lru_cache(maxsize=1)
-def loaded_once(model: str, files: tuple[tuple[str, int, int], ...]) -> Encoder:  # noqa: ARG001 - tells them apart
+def loaded_once(model: str | Path, files: tuple[tuple[str, int, int], ...]) -> Encoder:  # noqa: ARG001 - tells them apart
     """Return an encoder whose files, where it has any here, are of those sizes and times."""
     return load_encoder(model)
 

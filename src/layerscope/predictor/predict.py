@@ -25,7 +25,7 @@ from layerscope.encoders.device import find_device, refuse_batch_seconds, refuse
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.exported_encoder import read_portable
 from layerscope.encoders.model_names import names_code
-from layerscope.errors import AudioError, DataError, UsageError, unknown
+from layerscope.errors import AudioError, DataError, UsageError, checks_arguments, unknown
 from layerscope.features.attended_frames import attended_means
 from layerscope.features.clip_states import ClipStates
 from layerscope.features.decoding import refuse_short
@@ -130,6 +130,7 @@ class Predictor:
         self.kind = kind_named(manifest.kind)
         self.positions = [encoder.layers.index(layer) for layer in manifest.layers]
 
+    @checks_arguments
     def at(self, threshold: Threshold) -> Predictor:
         """Return this predictor with other thresholds of tags.
 
@@ -157,6 +158,7 @@ class Predictor:
         thresholds = [float(asked.get(name, known[name])) for name in known]
         return Predictor(replace(self.manifest, thresholds=thresholds), self.encoder, self.weights)
 
+    @checks_arguments
     def __call__(
         self,
         sound: str | Path | Samples | torch.Tensor,
@@ -194,6 +196,7 @@ class Predictor:
             return self.at(threshold)(sound, sample_rate)
         return self.batch([sound], sample_rate)[0]
 
+    @checks_arguments
     def predict_file(self, path: str | Path) -> dict[str, Any]:
         """Return the answer for a file.
 
@@ -204,6 +207,7 @@ class Predictor:
         """
         return self(path)
 
+    @checks_arguments
     def batch(
         self, sounds: Sequence[str | Path | Samples | torch.Tensor], sample_rate: int | None = None
     ) -> list[dict[str, Any]]:
@@ -221,8 +225,6 @@ class Predictor:
         AudioError, UsageError
             As `__call__` does, for the first that cannot be used.
         """
-        if isinstance(sounds, (str, Path)):
-            raise UsageError(f"batch() takes a list of sounds, not the one file {sounds}; put it in brackets")
         clips = {f"sound {number}": self.heard(sound, sample_rate) for number, sound in enumerate(sounds, 1)}
         return self.answers(clips)
 
@@ -347,6 +349,7 @@ def digests(directory: Path) -> dict[str, str]:
     return {path.name: file_digest(path) for path in kept if path.name != MANIFEST}
 
 
+@checks_arguments
 def load_predictor(
     directory: str | Path,
     encoder: Encoder | None = None,

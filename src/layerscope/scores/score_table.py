@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from layerscope.atomic_files import REQUESTS, read_header, read_tensors, write_tensors
-from layerscope.errors import DataError, ResourceError, UsageError, one_of, path_of
+from layerscope.errors import DataError, ResourceError, UsageError, checks_arguments, one_of
 from layerscope.scores.resampling import interval
 from layerscope.scores.score_files import read_csv, table_digests, write_csv
 
@@ -198,6 +198,7 @@ class Results:
             self.skipped,
         )
 
+    @checks_arguments
     def best_layers(self, metric: str | None = None) -> pd.DataFrame:
         """Return, for each task, model and probe, the layer that validation prefers and those not told apart from it.
 
@@ -229,6 +230,7 @@ class Results:
         columns = ["task", "model", "target", "probe", "layer", "value", "ci_low", "ci_high", "best_set"]
         return pd.DataFrame(rows, columns=columns)
 
+    @checks_arguments
     def of(self, **wanted: Any) -> pd.DataFrame:
         """Return the rows of the summary with the given values, e.g. ``of(model="muq", probe="mlp")``.
 
@@ -243,6 +245,7 @@ class Results:
                 raise UsageError(f"of({column}=…) takes one value, not {type(value).__name__}")
         return matching(self.summary, **wanted)
 
+    @checks_arguments
     def compare(self, ours: int, theirs: int) -> Comparison:
         """Return the difference of two rows of the summary, by their index.
 
@@ -257,9 +260,10 @@ class Results:
         difference = float(self.summary.value[ours] - self.summary.value[theirs])
         return Comparison(difference, *interval(self.draws[ours] - self.draws[theirs], difference))
 
+    @checks_arguments
     def save(self, directory: str | Path) -> None:
         """Write ``results.csv``, ``summary.csv``, ``skipped.csv`` and what a later report needs."""
-        directory = path_of(directory, "save()")
+        directory = Path(directory)
         write_csv(directory / "results.csv", self.table)
         write_csv(directory / "summary.csv", self.summary)
         write_csv(directory / "skipped.csv", pd.DataFrame(self.skipped.items(), columns=["clip", "reason"]))
@@ -269,6 +273,7 @@ class Results:
         write_tensors(directory / DRAWS, {"draws": self.draws}, header)
 
     @classmethod
+    @checks_arguments
     def read(cls, directory: str | Path) -> Results:
         """Read what `save` wrote.
 
@@ -288,7 +293,7 @@ class Results:
         >>> Results.read(place).tasks
         ['features']
         """
-        directory = path_of(directory, "read()")
+        directory = Path(directory)
         if not (directory / DRAWS).is_file():
             raise DataError(f"{directory}: not the directory of a finished run (it has no {DRAWS})")
         try:

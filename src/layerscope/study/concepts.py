@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from layerscope.atomic_files import cache_directory, owned_directory, passing_directory
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import Encoder
-from layerscope.errors import DataError, UsageError
+from layerscope.errors import DataError, UsageError, checks_arguments
 from layerscope.features.clip_features import Features
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.stored_features import stored_features
@@ -54,6 +54,7 @@ PROBING = Call(probe=["closed"], seeds=1)
 Say = Callable[[str], None]
 
 
+@checks_arguments
 def concepts(
     subject: str | Encoder | Sequence[str | Encoder],
     out: str | Path | None = None,

@@ -163,13 +163,14 @@ def export(
         For a task, model, probe or input that the run does not have, one whose answer is nothing, or one that cannot be
         an ONNX file.
     DataError
-        If features or labels are no longer those of the run.
+        If there is no finished run, or features or labels are no longer those of it.
     """
     # Before the work; again by `new_directory`, for what has come there meanwhile.
     refuse_occupied(out, "predictor")
     refuse_closed(Path(os.path.realpath(out)).parent)
-    plan = make_plan(read_json(run / "study.json", UsageError), str(run / "study.json"))
+    # First, as it says in words what is no finished run.
     results = Results.read(run)
+    plan = make_plan(read_json(run / "study.json", UsageError), str(run / "study.json"))
     own = results.only(results.sole_task(task))
     answer = decide(own, own.facts["task"])
     if answer.verdict == "nothing" and not insist:

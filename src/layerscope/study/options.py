@@ -6,6 +6,7 @@ What a value is checked against is imported when there is one to check, so that 
 
 from __future__ import annotations
 
+import reprlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -454,6 +455,9 @@ def checked(options: type[AnyOptions], given: dict[str, Any], source: str) -> An
         if first["type"] == "extra_forbidden":
             raise UsageError(f"{source}: {unknown('key', name, options.model_fields)}") from error
         message = first["msg"].removeprefix("Value error, ")
+        if not first["type"].startswith("value_error"):
+            # pydantic says what is asked for, and not what was given.
+            message = f"{message}, not {reprlib.repr(first['input'])}"
         raise UsageError(f"{source}: '{name}': {message}" if name else f"{source}: {message}") from error
 
 

@@ -13,7 +13,7 @@ from layerscope.data.splits import assign, parts_of, refuse_unlearnable
 from layerscope.encoders import Encoder, verify
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.own_encoder import author_answers, is_own
-from layerscope.errors import UsageError
+from layerscope.errors import UsageError, checks_arguments
 from layerscope.features.clip_features import Features, refuse_different
 from layerscope.probes.fitting import Target
 from layerscope.probes.inputs import SEARCH, refuse_sets
@@ -30,6 +30,7 @@ from layerscope.study.study_tasks import StudyTask, refuse_leaks, refuse_probes,
 __all__ = ["probe"]
 
 
+@checks_arguments
 def probe(
     subject: str | Encoder | Features | Sequence[str | Encoder | Features],
     dataset: str | Path | Dataset | None = None,

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from layerscope.errors import UsageError, one_of, path_of
+from layerscope.errors import UsageError, checks_arguments, one_of
 from layerscope.report import write_report
 from layerscope.report.answer_table import answer_rows
 from layerscope.report.figures import draw_layers, layer_curves
@@ -58,6 +58,7 @@ class Results(ScoreTable):
     predictions: pd.DataFrame | None = None
 
     @classmethod
+    @checks_arguments
     def read(cls, directory: str | Path) -> Results:
         """Read a run's directory, with the comparison of layers beside it, if there is one.
 
@@ -78,6 +79,7 @@ class Results(ScoreTable):
         """Return the answer for each task, as ``answer.json`` holds it (see `layerscope.scores.verdict.decide`)."""
         return [decide(self, task) for task in self.tasks]
 
+    @checks_arguments
     def answer(self, task: str | None = None) -> Verdict:
         """Return the answer for a task; a study of one need not name it.
 
@@ -92,6 +94,7 @@ class Results(ScoreTable):
         """Return the tidy table, a row a seed, split and metric (the columns of ``results.csv``)."""
         return self.table.copy()
 
+    @checks_arguments
     def layer_table(self, probe: str | None = None) -> pd.DataFrame:
         """Return test scores by layer, the table that papers print.
 
@@ -120,6 +123,7 @@ class Results(ScoreTable):
             columns[task] = rows.set_index(["model", "layer"]).value
         return pd.DataFrame(columns)
 
+    @checks_arguments
     def plot(
         self,
         what: Literal["layers", "map", "similarity"] = "layers",
@@ -198,6 +202,7 @@ class Results(ScoreTable):
             raise UsageError("these results are of plain features alone, which have no layers; study a model")
         return models
 
+    @checks_arguments
     def to_html(self, path: str | Path) -> None:
         """Write the page, with figures and tables beside it, into the page's directory.
 
@@ -206,7 +211,7 @@ class Results(ScoreTable):
         path : str or Path
             The page; its figures and tables get sub-directories beside it.
         """
-        page = path_of(path, "to_html()")
+        page = Path(path)
         similarities = Similarities.read(page.parent)
         write_report(self, page, similarities, self.predictions, self.few_labels, self.robustness)
 
