@@ -11,6 +11,7 @@ import torch
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.own_encoder import encode_batch, verify
 from layerscope.errors import ModelError, ResourceError, UsageError
+from layerscope.study.options import make_plan
 
 
 class Own(Encoder):
@@ -82,6 +83,33 @@ def test_a_factory_in_the_working_directory_is_found(tmp_path, monkeypatch):
     (tmp_path / "my_own_module.py").write_text(textwrap.dedent(source))
     monkeypatch.chdir(tmp_path)
     assert load_encoder("my_own_module:Mine").name == "mine"
+
+
+def test_a_factory_takes_what_stands_behind_a_question_mark_and_no_step_is_taken_for_another(tmp_path, monkeypatch):
+    source = """
+        from test_own_encoder import Own
+
+        def make(step, size="small"):
+            made = Own()
+            made.taken = (step, size)
+            return made
+    """
+    (tmp_path / "module_of_steps.py").write_text(textwrap.dedent(source))
+    monkeypatch.syspath_prepend(tmp_path)
+    addresses = ["module_of_steps:make?step=1000", "module_of_steps:make?step=2000&size=0.50"]
+    plan = make_plan({"data": str(tmp_path), "model": addresses}, "")
+    assert plan.model == addresses
+    early, late = map(load_encoder, addresses)
+    assert (early.name, early.taken) == ("own@1000", (1000, "small"))
+    assert (late.name, late.taken) == ("own@2000", (2000, "0.50"))
+    assert len({early.fingerprint, late.fingerprint, Own().fingerprint}) == 3
+    assert load_encoder(addresses[0]).fingerprint == early.fingerprint
+
+
+@pytest.mark.parametrize("query", ["", "1000", "=1000", "step=1&step=2", "a b=1", "step"])
+def test_what_no_factory_can_take_is_refused_in_words(query):
+    with pytest.raises(ModelError, match="write what the factory takes, each once"):
+        load_encoder(f"math:sin?{query}")
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Your own encoder, found by its address or as an installed package's entry point.
 
-The address ``package.module:factory`` names a callable that takes nothing and returns an `Encoder`; importing it runs
-your code, which is why it is never done for a name that you did not write out. A package offers names through the
-entry-point group ``layerscope.encoders``.
+The address ``package.module:factory`` names a callable that returns an `Encoder`; it takes nothing, or what stands
+behind a question mark: ``package.module:factory?step=1000``. Importing it runs your code, which is why it is never done
+for a name that you did not write out. A package offers names through the entry-point group ``layerscope.encoders``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import sys
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
-from layerscope.encoders.encoder import Encoder
+from layerscope.encoders.encoder import Encoder, LayeredEncoder, fingerprint_of
 from layerscope.encoders.own_encoder import author_answers, verify
 from layerscope.errors import ModelError
 
@@ -33,19 +34,57 @@ def load_custom(address: str) -> Encoder:
     Parameters
     ----------
     address : str
-        ``package.module:factory``, importable or in the working directory, or the name of an entry point.
+        ``package.module:factory``, importable or in the working directory, or the name of an entry point; with what the
+        factory takes behind it, such as ``?step=1000&size=small``. One with a step is called ``name@step``.
 
     Raises
     ------
     ModelError
         If it cannot be imported or breaks the contract, saying what to mend.
     """
-    offered = installed_encoders().get(address)
-    with author_answers(address, offered.module if offered else address.partition(":")[0]):
-        factory = offered.load() if offered else find_factory(address)
-        encoder = factory()
+    place, _, query = address.partition("?")
+    offered = installed_encoders().get(place)
+    arguments = arguments_of(address)
+    with author_answers(address, offered.module if offered else place.partition(":")[0]):
+        factory = offered.load() if offered else find_factory(place)
+        encoder = factory(**arguments)
         verify(encoder, address)
+        if "step" in arguments and "@" not in encoder.name:
+            encoder.name = f"{encoder.name}@{arguments['step']}"
+        if query and not isinstance(encoder, LayeredEncoder):
+            # The author may have thought of one encoder only: states of one step are not to be taken for another's.
+            encoder.fingerprint = fingerprint_of({"own": encoder.fingerprint, "arguments": arguments})
     return encoder
+
+
+def arguments_of(address: str) -> dict[str, int | float | str]:
+    """Return what an address has for its factory: numbers as such, all else as text.
+
+    Examples
+    --------
+    >>> arguments_of("mine:factory?step=1000&size=small"), arguments_of("mine:factory")
+    ({'step': 1000, 'size': 'small'}, {})
+    """
+    _, mark, query = address.partition("?")
+    try:
+        pairs = parse_qsl(query or "=", keep_blank_values=True, strict_parsing=True) if mark else []
+    except ValueError:
+        pairs = [("", "")]
+    arguments = {name: number_or_text(text) for name, text in pairs}
+    if len(arguments) < len(pairs) or not all(map(str.isidentifier, arguments)):
+        raise ModelError(f"{address}: write what the factory takes, each once, as ?name=value&name=value")
+    return arguments
+
+
+def number_or_text(text: str) -> int | float | str:
+    """Return a number where a text is one as Python writes it."""
+    for kind in (int, float):
+        try:
+            if str(number := kind(text)) == text:
+                return number
+        except ValueError:
+            continue
+    return text
 
 
 def find_factory(address: str) -> Any:

@@ -41,7 +41,7 @@ def names_code(name: str) -> bool:
     >>> names_code("my_package.encoders:make"), names_code("hf:m-a-p/MERT-v1-95M"), names_code("toy-muq")
     (True, False, False)
     """
-    if name in installed_encoders():
+    if name.partition("?")[0] in installed_encoders():
         return True
     # A path may hold a colon too: what is on disk is no address of code.
     return ":" in name and not name.startswith((RANDOM, HUB)) and not Path(name).exists()
@@ -54,8 +54,12 @@ def stands_for_itself(name: str) -> bool:
     --------
     >>> stands_for_itself("muq"), stands_for_itself("hf:m-a-p/MERT-v1-95M"), stands_for_itself("models/mine")
     (True, True, False)
+    >>> stands_for_itself("mine:factory?step=1000"), stands_for_itself("ckpt/step-?.pt")
+    (True, False)
     """
-    return name in (*KNOWN_NETWORKS, *BASELINES, *installed_encoders()) or name.startswith(HUB)
+    known = (*KNOWN_NETWORKS, *BASELINES, *installed_encoders())
+    # What a factory takes stands behind a question mark, which in a pattern of paths means any letter.
+    return name in known or name.startswith(HUB) or ("?" in name and names_code(name))
 
 
 def result_name(name: str) -> str:
