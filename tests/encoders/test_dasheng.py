@@ -20,10 +20,10 @@ MEL = {"f_min": 0, "sampling_rate": 16_000, "win_size": 512, "center": True, "n_
        "hop_size": 160, "feature_size": 64, "padding_value": 0.0}  # fmt: skip
 #: By dasheng 0.0.9: frame 3 of the first clip and frame 20 of the second, by layer, every fifth number.
 EXPECTED = [
-    [[0.45161, 0.65159, -2.02317, 2.11706], [-0.54691, 1.21266, -1.54645, 1.36186],
-     [-0.13627, 0.18406, -0.16577, 0.02008]],
-    [[0.51448, 0.90492, -2.55298, 2.44564], [-0.48382, 1.46722, -2.07741, 1.69107],
-     [-0.14531, 0.18433, -0.17352, 0.00776]],
+    [[0.32593, 0.32495, -1.3759, 1.41008], [-0.67359, 0.88314, -0.89696, 0.65295],
+     [-0.12227, 0.18395, -0.15181, 0.054]],
+    [[0.30965, 0.23791, -1.28301, 1.08466], [-0.69023, 0.79551, -0.80307, 0.32689],
+     [-0.12081, 0.18414, -0.14821, 0.07073]],
 ]  # fmt: skip
 
 
@@ -57,8 +57,11 @@ def directory(tmp_path):
 
 @pytest.fixture
 def waveforms():
-    times = torch.arange(16_000, dtype=torch.float64) / 16_000
-    return torch.stack([torch.sin(2 * np.pi * 500 * times * (1 + times)), 0.2 * torch.sin(2e4 * times**2)]).float()
+    places = torch.arange(16_000, dtype=torch.float64)
+    times = places / 16_000
+    tones = torch.stack([torch.sin(2 * np.pi * 500 * times * (1 + times)), 0.2 * torch.sin(2e4 * times**2)])
+    # A floor of noise: the bands beside a pure tone hold only what rounding leaves, which differs among processors.
+    return (tones + 0.01 * torch.sin(1.7 * places**2)).float()
 
 
 def test_states_are_those_of_the_authors_package(directory, waveforms):

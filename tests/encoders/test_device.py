@@ -60,7 +60,7 @@ def test_a_device_of_torch_is_taken_as_its_name():
 
 @pytest.mark.parametrize("seconds", [0, -1.0, float("nan"), float("inf"), 1e306, True, "3"])
 def test_what_is_no_length_of_a_batch_is_refused(seconds):
-    with pytest.raises(UsageError, match=r"batch_seconds is .*; give seconds of audio above 0"):
+    with pytest.raises(UsageError, match=r"batch_seconds is .*; give (seconds of audio above 0|a number)"):
         load_encoder("random:small", batch_seconds=seconds)
 
 

@@ -238,7 +238,9 @@ def test_a_run_that_lacks_a_file_is_no_finished_one(visited, lacking, capsys):
 
 def test_a_record_of_another_version_is_named(visited):
     record = json.loads((visited / "run" / "study.json").read_text())
+    results = Results.read(visited / "run")
     (visited / "run" / "study.json").write_text(json.dumps({**record, "of_tomorrow": 1}))
+    results.save(visited / "run")
     with pytest.raises(UsageError, match="of_tomorrow"):
         export(visited / "run", visited / "use", insist=True)
 

@@ -7,7 +7,6 @@ names the row. Splits, folds and groups that the data bring are used as they are
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -112,10 +111,6 @@ class Dataset:
         Traceback (most recent call last):
         layerscope.errors.DataError: data 'drums.xlsx' does not exist; give a folder, a CSV or a JSONL
         """
-        if not isinstance(path, (str, os.PathLike)):
-            raise UsageError(
-                f"data is a path, not a {type(path).__name__}; of a table in memory Dataset.from_dataframe"
-            )
         if str(path).startswith(PREFIX):
             return cls.from_mirdata(str(path).removeprefix(PREFIX), root, targets)
         path = Path(path).expanduser()
