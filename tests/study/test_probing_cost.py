@@ -54,9 +54,7 @@ def test_what_a_device_trains_together_is_timed_there_and_grows_with_its_inputs(
     jobs = [Job(shape, Input("layer", layer), "mlp") for layer in range(4)]
     target = Target(shape.labels, [part])
     # The least of three each: other work on the machine only adds.
-    one, four = (
-        min(stack_seconds(jobs[:count], target, 2, torch.device("cpu")) for _ in range(3)) for count in (1, 4)
-    )
+    one, four = (min(stack_seconds(jobs[:count], target, 2, torch.device("cpu")) for _ in range(3)) for count in (1, 4))
     assert 0 < one < four
 
 
