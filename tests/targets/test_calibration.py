@@ -10,6 +10,8 @@ from layerscope.data.splits import parts_of
 from layerscope.probes import assemble, inputs_of
 from layerscope.probes.fitting import Job, Target, single_thread, train_part
 from layerscope.targets.calibration import Calibration, logistic_curves, softmax_slope
+from layerscope.targets.classes import Classes
+from layerscope.targets.tags import Tags
 
 
 def test_curves_of_scores_are_those_of_logistic_regression_and_never_fall():
@@ -66,3 +68,22 @@ def test_a_slope_keeps_the_order_and_is_finite_where_all_is_right_or_nothing_tol
     assert Calibration([[flat, 0.0]]).class_probabilities(np.ones(3)) == pytest.approx([1 / 3] * 3)
     wrong = softmax_slope(right, (np.arange(30) + 1) % 3)  # never falls, though all is wrong
     assert np.array_equal(np.argmax(Calibration([[wrong, 0.0]]).class_probabilities(right), axis=1), np.arange(30) % 3)
+
+
+def test_what_is_far_from_all_clips_is_not_told_with_more_than_these_can_speak_for():
+    right = np.eye(3, dtype=np.float32)[np.arange(49) % 3]
+    calibration = Classes().calibrate(right, np.arange(49) % 3)
+    far = calibration.class_probabilities(np.array([1e6, 0.0, -1e6]))
+    assert far == pytest.approx([0.99, 0.005, 0.005])
+    assert far.sum() == pytest.approx(1.0)
+    # A tag that no clip has, and one that all have.
+    tags = Tags().calibrate(np.zeros((49, 2), np.float32), np.tile([0.0, 1.0], (49, 1)))
+    assert tags.probabilities(np.array([1e6, -1e6])) == pytest.approx([0.01, 0.99])
+
+
+def test_thresholds_are_of_the_probabilities_that_are_told():
+    scores = np.linspace(-1, 1, 40, dtype=np.float32)[:, None]
+    wanted = (scores > 0.2).astype(np.float32)
+    calibration = Tags().calibrate(scores, wanted)
+    told = calibration.probabilities(scores)
+    assert np.array_equal(told >= calibration.thresholds[0], wanted > 0.5)

@@ -21,7 +21,7 @@ from layerscope.data.sound_parts import Part, opened
 from layerscope.errors import AudioError
 
 __all__ = [
-    "EXTENSIONS", "UNREAD", "FileFacts", "file_facts", "is_surveyed", "load", "measure", "refuse_unheard",
+    "EXTENSIONS", "RATES", "UNREAD", "FileFacts", "file_facts", "is_surveyed", "load", "measure", "refuse_unheard",
     "sound_digest", "span_within",
 ]  # fmt: skip
 

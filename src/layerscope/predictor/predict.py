@@ -9,17 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import soxr
 import torch
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from safetensors.numpy import load_file
 
 from layerscope.atomic_files import digest, file_digest, read_json
-from layerscope.data.audio import load, refuse_unheard
+from layerscope.data.audio import RATES, load, refuse_unheard
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.device import find_device, refuse_batch_seconds, refuse_precision
 from layerscope.encoders.encoder import LayeredEncoder
@@ -71,6 +71,8 @@ class Manifest:
         the validation clips.
     thresholds : list of float
         Of tags: the probability from which on a tag is given, best for F1 on the validation clips.
+    surest : float
+        The highest probability that it tells: what so many validation clips speak for.
     encoder : dict
         What `read_portable` needs, or a ``reference`` to the hub, or the address of one of your own.
     scores : dict
@@ -103,6 +105,7 @@ class Manifest:
     version: str
     settings: dict[str, float] = field(default_factory=dict)
     refit: bool = False
+    surest: Annotated[float, Field(ge=0.5, le=1)] = 1.0
 
     def as_json(self) -> bytes:
         """Return what is written, with a digest of it."""
@@ -240,8 +243,13 @@ class Predictor:
             refuse_short(self.encoder, samples, str(sound))
             return samples
         # False and NaN are no rates either.
-        if isinstance(sample_rate, bool) or not isinstance(sample_rate, (int, np.integer)) or sample_rate <= 0:
-            raise UsageError(f"a waveform needs its sample rate in Hz, a whole number above 0, not {sample_rate!r}")
+        if (
+            not isinstance(sample_rate, (int, np.integer))
+            or isinstance(sample_rate, bool)
+            or not RATES[0] <= sample_rate <= RATES[1]
+        ):
+            wanted = f"a whole number from {RATES[0]} to {RATES[1]}"
+            raise UsageError(f"a waveform needs its sample rate in Hz, {wanted}, not {sample_rate!r}")
         samples = mono(sound)
         if sample_rate != self.encoder.sample_rate:
             samples = soxr.resample(samples, sample_rate, self.encoder.sample_rate)
@@ -298,7 +306,7 @@ class Predictor:
 
     def answer(self, scores: NDArray[np.float32]) -> dict[str, Any]:
         """Return what scores say, in the words of the target."""
-        calibration = Calibration(self.manifest.calibration, self.manifest.thresholds)
+        calibration = Calibration(self.manifest.calibration, self.manifest.thresholds, self.manifest.surest)
         if isinstance(self.kind, KindOverTime):
             rate = FRAME_RATE / self.kind.divisor
             return self.kind.as_answer(self.kind.decode([scores], self.manifest.names, rate, calibration)[0])

@@ -248,6 +248,7 @@ def export(
             version=version("layerscope"),
             settings=prediction.settings,
             refit=refit,
+            surest=calibration.surest,
         )
         write_atomically(place / MANIFEST, manifest.as_json())
     return Exported(out, f"{what_of(row)}, {row.probe} probe", score, words, window, whole, cut)

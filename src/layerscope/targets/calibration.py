@@ -17,7 +17,7 @@ from scipy.special import expit, log_softmax, logit, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import precision_recall_curve
 
-__all__ = ["Calibration", "best_threshold", "logistic_curves", "softmax_slope"]
+__all__ = ["Calibration", "best_threshold", "logistic_curves", "softmax_slope", "surest_of"]
 
 #: As far as a logistic curve goes where there is nothing to tell apart.
 #: A probability within 1e-13 of certainty, from a number that JSON can hold.
@@ -39,10 +39,13 @@ class Calibration:
         One an output; of classes one for all.
     thresholds : sequence of float
         Of tags: the probability from which on each is given.
+    surest : float
+        The highest probability that is ever told: see `surest_of`. 1 where many frames, not clips, are read.
     """
 
     curves: Sequence[Sequence[float]] = ()
     thresholds: Sequence[float] = ()
+    surest: float = 1.0
 
     def probabilities(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the probabilities of scores, (…, output).
@@ -54,7 +57,7 @@ class Calibration:
         """
         slope, intercept = np.array(self.curves).T
         shares: NDArray[np.float64] = expit(scores.astype(np.float64) * slope + intercept)
-        return shares
+        return (1 - self.surest) + (2 * self.surest - 1) * shares
 
     def class_probabilities(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the probabilities of classes, of sum 1, for scores (…, class).
@@ -67,14 +70,28 @@ class Calibration:
         # Exported before classes had a slope: their scores as they are.
         slope = self.curves[0][0] if self.curves else 1.0
         shares: NDArray[np.float64] = softmax(slope * scores.astype(np.float64), axis=-1)
-        return shares
+        others = max(1, shares.shape[-1] - 1)
+        return self.surest * shares + (1 - self.surest) * (1 - shares) / others
+
+
+def surest_of(rows: int) -> float:
+    """Return the highest probability that so many rows can speak for, were all of them right.
+
+    Half a row is taken to be wrong, as in Jeffreys' prior: of few rows that are all right nobody knows that the next
+    one is. What is heard may be far from all of them, such as silence, and a curve that goes on would be certain of it.
+
+    Examples
+    --------
+    >>> surest_of(9), surest_of(99)
+    (0.95, 0.995)
+    """
+    return 1 - 0.5 / (rows + 1)
 
 
 def softmax_slope(scores: NDArray[np.float32], targets: NDArray[np.int64]) -> float:
     """Return the slope with which the softmax of scores (row, class) says best how often each class is right.
 
-    The likeliest one. Half a row is taken to be wrong, as in Jeffreys' prior: of few rows that are all right nobody
-    knows that the next one is.
+    The likeliest one, of answers that are right with the probability of `surest_of`.
 
     Examples
     --------
@@ -84,7 +101,7 @@ def softmax_slope(scores: NDArray[np.float32], targets: NDArray[np.int64]) -> fl
     0.75
     """
     rows, classes = scores.shape
-    wrong = 0.5 / (rows + 1)
+    wrong = 1 - surest_of(rows)
     wanted = np.full((rows, classes), wrong / (classes - 1))
     wanted[np.arange(rows), targets] = 1 - wrong
     # Scores that are all alike have no spread to divide by.

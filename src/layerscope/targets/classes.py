@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.errors import DataError
-from layerscope.targets.calibration import Calibration, softmax_slope
+from layerscope.targets.calibration import Calibration, softmax_slope, surest_of
 from layerscope.targets.cells import MOST, Column, as_float, counted, is_name, most, shown
 from layerscope.targets.changed_sound import refuse_change
 from layerscope.targets.kind import Form, Kind, Labels, Observation, defined_mean, row_of
@@ -183,7 +183,7 @@ class Classes(Kind):
 
     def calibrate(self, scores: NDArray[np.float32], values: NDArray[Any]) -> Calibration:
         """Return the slope with which all classes' scores become probabilities."""
-        return Calibration([[softmax_slope(scores, values), 0.0]])
+        return Calibration([[softmax_slope(scores, values), 0.0]], surest=surest_of(len(scores)))
 
     def answer(self, scores: NDArray[np.float32], names: Sequence[str], calibration: Calibration) -> dict[str, Any]:
         """Return the likeliest name and the probabilities of all.

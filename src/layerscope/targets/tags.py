@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from layerscope.errors import DataError
-from layerscope.targets.calibration import Calibration, best_threshold, logistic_curves
+from layerscope.targets.calibration import Calibration, best_threshold, logistic_curves, surest_of
 from layerscope.targets.cells import Column, as_float, is_list, is_name, most, shown
 from layerscope.targets.changed_sound import refuse_change
 from layerscope.targets.kind import Form, Kind, Labels, Observation, row_of
@@ -168,10 +169,11 @@ class Tags(Kind):
 
     def calibrate(self, scores: NDArray[np.float32], values: NDArray[Any]) -> Calibration:
         """Return the curves, and the thresholds that are best for F1."""
-        calibration, wanted = self.curves(scores, values), values > YES
+        wanted = values > YES
+        calibration = replace(self.curves(scores, values), surest=surest_of(len(scores)))
         shares = calibration.probabilities(scores)
         thresholds = [best_threshold(shares[:, tag], wanted[:, tag]) for tag in range(wanted.shape[1])]
-        return Calibration(calibration.curves, thresholds)
+        return replace(calibration, thresholds=thresholds)
 
     def answer(self, scores: NDArray[np.float32], names: Sequence[str], calibration: Calibration) -> dict[str, Any]:
         """Return the tags that are given, and the probabilities of all."""
