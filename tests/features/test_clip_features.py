@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from layerscope import probe
-from layerscope.errors import DataError
+from layerscope.errors import DataError, UsageError
 from layerscope.features.clip_features import Features, copied_rows
 from layerscope.scores.verdict import decide
 
@@ -325,3 +325,13 @@ def test_labels_and_groups_in_two_orders_of_one_index_are_refused():
 def test_names_that_are_a_column_are_one_a_clip():
     groups = np.arange(6)[:, None]
     assert Features.from_arrays(STATES, list("ababab"), groups=groups).clips.group.tolist() == list("012345")
+
+
+@pytest.mark.parametrize(
+    ("brought", "word"),
+    [({"folds": [0, 1, 2] * 20}, "folds"), ({"splits": ["train", "valid", "test"] * 20}, "splits")],
+)
+def test_folds_beside_those_of_the_features_are_not_dropped_in_silence(brought, word):
+    features = Features.from_arrays(np.zeros((60, 1, 2)), ["a", "b"] * 30, **brought)
+    with pytest.raises(UsageError, match=f"'folds' is 5, and features bring {word} of their own; leave one out"):
+        probe(features, probes="closed", folds=5)

@@ -204,6 +204,9 @@ def probe_own(features: Sequence[Features], asked: Call) -> Results:
         raise UsageError(
             f"'{ignored[0]}' is of a dataset; features bring their own labels (and kind: Features.from_arrays)"
         )
+    brought = [side for side in ("split", "fold") if side in features[0].clips]
+    if brought and asked.folds:
+        raise UsageError(f"'folds' is {asked.folds}, and features bring {brought[0]}s of their own; leave one out")
     if "attention" in asked.probe and not all(one.attended for one in features):
         raise UsageError(
             "the attention probe needs the frames of clips, and these features are summaries over time; "
