@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -228,22 +229,41 @@ UNEQUAL: dict[str, Sequence[int]] = {
 
 def unequal_groups() -> None:
     """Print the coverage of accuracy where groups differ in size."""
-    cells: dict[str, float] = {}
-    true = (0.5, 0.8, 0.95)
-    table(
-        f"Accuracy of groups of unlike sizes: 95 % intervals that hold the truth, %; {FEWER_STUDIES} studies a cell.",
-        ["groups", "correlation", *true],
+    coverage_table(
+        "Accuracy of groups of unlike sizes", ["groups", "correlation"], (0.5, 0.8, 0.95),
         (
-            [
-                name, correlation,
-                *(measured(cells, f"{name}, correlation {correlation:g}, at {value}",
-                           covered("accuracy", len(sizes), sizes, correlation, [value])) for value in true),
-            ]
+            ([name, correlation], f"{name}, correlation {correlation:g}", ("accuracy", len(sizes), sizes, correlation))
             for name, sizes in UNEQUAL.items()
             for correlation in (0.0, 0.2, 0.5)
         ),
+        ACCURACY[0], less_errors=True,
     )  # fmt: skip
-    judge(f"at least {ACCURACY[0]:g}, less two standard errors of {ERROR:.1f}", cells, ACCURACY[0] - 2 * ERROR)
+
+
+def coverage_table(
+    what: str,
+    columns: Sequence[str],
+    true: Sequence[float],
+    rows: Iterable[tuple[list[Any], str, tuple[Any, ...]]],
+    lowest: float,
+    *,
+    less_errors: bool = False,
+) -> None:
+    """Print coverages by true value, and judge them: the lowest that is wanted, or that less two standard errors.
+
+    `rows` are the first cells of each, its name, and what `covered` takes before the values.
+    """
+    cells: dict[str, float] = {}
+    table(
+        f"{what}: 95 % intervals that hold the truth, %; {FEWER_STUDIES} studies a cell.",
+        [*columns, *true],
+        (
+            [*first, *(measured(cells, f"{name}, at {value}", covered(*given, [value])) for value in true)]
+            for first, name, given in rows
+        ),
+    )
+    words = f", less two standard errors of {ERROR:.1f}" if less_errors else ""
+    judge(f"at least {lowest:g}{words}", cells, lowest - 2 * ERROR * less_errors)
 
 
 #: One clip a unit, and groups that agree much, of few clips and of many.
@@ -252,42 +272,28 @@ UNITS = ((1, 0.0), (GROUP, 0.5), (14, 0.5))
 
 def other_metrics() -> None:
     """Print the coverage of all other metrics."""
-    cells: dict[str, float] = {}
-    true = (0.5, 0.8, 0.95)
-    table(
-        f"Other metrics: 95 % intervals that hold the truth, %; {FEWER_STUDIES} studies a cell.",
-        ["metric", "units", *true],
+    coverage_table(
+        "Other metrics", ["metric", "units"], (0.5, 0.8, 0.95),
         (
-            [
-                name, unit_name(count, *unit),
-                *(measured(cells, f"{name}, {unit_name(count, *unit)}, at {value}",
-                           covered(name, count, *unit, [value])) for value in true),
-            ]
+            ([name, unit_name(count, *unit)], f"{name}, {unit_name(count, *unit)}", (name, count, *unit))
             for name in list(POPULATIONS)[1:]
             for unit, count in product(UNITS, (10, 15, 20, 40))
         ),
+        OTHERS,
     )  # fmt: skip
-    judge(f"at least {OTHERS:g}", cells, OTHERS)
 
 
 def rare_answers() -> None:
     """Print the coverage of metrics in which a rare answer counts as much as a common one."""
-    cells: dict[str, float] = {}
-    true = (0.7, 0.9, 0.97)
-    table(
-        f"Rare answers: 95 % intervals that hold the truth, %; {FEWER_STUDIES} studies a cell.",
-        ["metric", "clips", *true],
+    coverage_table(
+        "Rare answers", ["metric", "clips"], (0.7, 0.9, 0.97),
         (
-            [
-                name, count,
-                *(measured(cells, f"{name}, {count} clips, at {value}", covered(name, count, 1, 0.0, [value]))
-                  for value in true),
-            ]
+            ([name, count], f"{name}, {count} clips", (name, count, 1, 0.0))
             for name in RARE
             for count in (40, 100, 300)
         ),
+        OTHERS, less_errors=True,
     )  # fmt: skip
-    judge(f"at least {OTHERS:g}, less two standard errors of {ERROR:.1f}", cells, OTHERS - 2 * ERROR)
 
 
 def differences() -> None:
