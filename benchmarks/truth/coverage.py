@@ -89,6 +89,20 @@ def key(latent: Array, value: float, random: np.random.Generator) -> tuple[Label
     return Labels(kind_named("key"), KEY_NAMES, np.zeros(len(latent), np.int64)), np.eye(24)[keys]
 
 
+def long_tail(latent: Array, value: float, random: np.random.Generator) -> tuple[Labels, Array]:
+    """Return lognormal values (of deviation 1), said with so large an error in the logarithm that R² is the value."""
+
+    def true(error: float) -> float:
+        # Moments of the lognormal distribution: E exp(tz) = exp(t² / 2).
+        lost = np.e**2 * (1 - 2 * np.exp(error**2 / 2) + np.exp(2 * error**2))
+        return float(1 - lost / (np.e**2 - np.e))
+
+    error = brentq(lambda error: true(error) - value, 1e-6, 1.0)
+    truth = random.normal(size=len(latent))
+    labels = Labels(kind_named("values"), ("value",), np.exp(truth)[:, None])
+    return labels, np.exp(truth + error * latent)[:, None]
+
+
 POPULATIONS: dict[str, tuple[str, Population]] = {
     "accuracy": ("accuracy", classes(2)),
     "macro F1, 2 classes": ("macro_f1", classes(2)),
@@ -103,6 +117,10 @@ RARE: dict[str, tuple[str, Population]] = {
     "ROC-AUC, a tag of 3 %": ("roc_auc", tag(0.03)),
     "ROC-AUC, a tag of 10 %": ("roc_auc", tag(0.1)),
 }
+
+
+#: Where few clips hold most of the variance.
+LONG_TAILS: dict[str, tuple[str, Population]] = {"R², lognormal values": ("r2", long_tail)}
 
 
 def difficulty(groups: NDArray[np.int64], correlation: float, random: np.random.Generator) -> Array:
@@ -145,7 +163,7 @@ def covered(
     Parameters
     ----------
     name : str
-        One of `POPULATIONS` or `RARE`.
+        One of `POPULATIONS`, `RARE` or `LONG_TAILS`.
     count : int
         Groups.
     size : int or sequence of int
@@ -157,7 +175,7 @@ def covered(
     studies : int
         How many are drawn.
     """
-    metric, population = (POPULATIONS | RARE)[name]
+    metric, population = (POPULATIONS | RARE | LONG_TAILS)[name]
     groups = np.arange(count).repeat(size)
     test = evaluation_of(groups)
     if test.weights is None:
@@ -296,6 +314,19 @@ def rare_answers() -> None:
     )  # fmt: skip
 
 
+def long_tails() -> None:
+    """Print the coverage of R² where few clips hold most of the variance: what pages caution against."""
+    coverage_table(
+        "Values with a long tail", ["metric", "clips"], (0.7, 0.9, 0.97),
+        (
+            ([name, count], f"{name}, {count} clips", (name, count, 1, 0.0))
+            for name in LONG_TAILS
+            for count in (20, 60, 200)
+        ),
+        OTHERS,
+    )  # fmt: skip
+
+
 def differences() -> None:
     """Print the coverage of paired differences, and what perfect scores leave open."""
     cells: dict[str, float] = {}
@@ -336,4 +367,5 @@ def main() -> None:
     unequal_groups()
     other_metrics()
     rare_answers()
+    long_tails()
     differences()
