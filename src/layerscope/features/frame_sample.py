@@ -44,8 +44,8 @@ def sampled_of_clips(clips: pd.DataFrame, width: int, most: int = FRAMES_A_CLIP)
     while wanted.sum() * share > budget:
         share /= 2
     # Rounded up or down by chance that the clip's key decides, so that clips too many for a frame each take turns.
-    chances = [random_of(key).random() for key in distinct.clip_key]
-    counts = wanted if share == 1.0 else np.floor(wanted * share + chances).astype(int)
+    chances = np.array([int.from_bytes(digest_of(key)[:4]) / 2**32 for key in distinct.clip_key])
+    counts = np.floor(wanted * share + chances).astype(int)
     return dict(zip(distinct.clip_key, counts.tolist(), strict=True))
 
 
@@ -57,5 +57,9 @@ def sampled_frames(key: str, frames: int, count: int) -> NDArray[np.int64]:
 
 def random_of(key: str) -> np.random.Generator:
     """Return the random numbers of a clip."""
-    # All 256 bits of the key's digest: the same on every machine and in every study.
-    return np.random.default_rng(list(hashlib.sha256(key.encode()).digest()))
+    return np.random.default_rng(list(digest_of(key)))
+
+
+def digest_of(key: str) -> bytes:
+    """Return the 256 bits from which a clip's chances follow: the same on every machine and in every study."""
+    return hashlib.sha256(key.encode()).digest()
