@@ -21,7 +21,8 @@ from layerscope.cli.entry_point import guarded
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.errors import DataError, UsageError
 from layerscope.features.layer_features import LayerFeatures
-from layerscope.predictor.predict import load_predictor, read_manifest
+from layerscope.predictor.manifest import read_manifest
+from layerscope.predictor.predict import load_predictor
 from layerscope.report.cautions import cautions_about
 from layerscope.report.wording import input_name
 from layerscope.scores.evaluation import evaluations

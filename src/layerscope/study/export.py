@@ -26,12 +26,10 @@ from layerscope.encoders.exported_encoder import read_portable
 from layerscope.encoders.model_names import names_code, result_name
 from layerscope.errors import UsageError
 from layerscope.features.pooling import POOLINGS
+from layerscope.predictor.manifest import MANIFEST, ONNX, PROBE, Manifest, digests
 from layerscope.predictor.onnx_file import onnx_note, refuse_onnx, write_onnx
-from layerscope.predictor.predict import MANIFEST, ONNX, PROBE, Manifest, digests
 from layerscope.probes import Input, Prediction
-from layerscope.probes.fitting import (
-    clip_part,
-)
+from layerscope.probes.fitting import clip_part
 from layerscope.report.sentences import headline
 from layerscope.scores.score_table import Results
 from layerscope.scores.verdict import decide
