@@ -169,12 +169,7 @@ class Predictor:
             # By the file's name, and before any other is encoded.
             refuse_short(self.encoder, samples, str(sound))
             return samples
-        # False and NaN are no rates either.
-        if (
-            not isinstance(sample_rate, (int, np.integer))
-            or isinstance(sample_rate, bool)
-            or not RATES[0] <= sample_rate <= RATES[1]
-        ):
+        if sample_rate is None or not RATES[0] <= sample_rate <= RATES[1]:
             wanted = f"a whole number from {RATES[0]} to {RATES[1]}"
             raise UsageError(f"a waveform needs its sample rate in Hz, {wanted}, not {sample_rate!r}")
         samples = mono(sound)
