@@ -17,18 +17,9 @@ from layerscope.atomic_files.user_places import cache_directory
 from layerscope.errors import ResourceError, UsageError
 
 __all__ = [
-    "NO_PLACE",
-    "current_umask",
-    "is_alive",
-    "machine",
-    "new_directory",
-    "passing_directory",
-    "refuse_closed",
-    "refuse_occupied",
-    "refused",
-    "sweep",
-    "way_out",
-]
+    "NO_PLACE", "current_umask", "is_alive", "machine", "new_directory", "passing_directory", "refuse_closed",
+    "refuse_occupied", "refused", "sweep", "way_out",
+]  # fmt: skip
 
 #: Begins the names of what is being written, before the machine and the process that write it.
 UNFINISHED = ".unfinished-"

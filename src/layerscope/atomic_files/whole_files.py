@@ -19,18 +19,9 @@ from layerscope.atomic_files.new_directory import current_umask, passing_directo
 from layerscope.errors import DataError, LayerscopeError
 
 __all__ = [
-    "BLOCK",
-    "digest",
-    "discard",
-    "file_digest",
-    "read_json",
-    "refuse_irregular",
-    "safe_stem",
-    "unfinished",
-    "write_atomically",
-    "write_json",
-    "write_text",
-]
+    "BLOCK", "digest", "discard", "file_digest", "read_json", "refuse_irregular", "safe_stem", "unfinished",
+    "write_atomically", "write_json", "write_text",
+]  # fmt: skip
 
 #: Bytes of a file that are read at once.
 BLOCK = 1 << 24

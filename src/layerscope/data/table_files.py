@@ -22,15 +22,8 @@ from layerscope.data.text_files import read_text
 from layerscope.errors import DataError
 
 __all__ = [
-    "CALL_IT",
-    "PATH_NAMES",
-    "QUOTED",
-    "Record",
-    "Rows",
-    "column_name",
-    "csv_rows",
-    "unique_names",
-]
+    "CALL_IT", "PATH_NAMES", "QUOTED", "Record", "Rows", "column_name", "csv_rows", "unique_names",
+]  # fmt: skip
 
 Record = dict[str, Any]
 #: Records by where they stand.

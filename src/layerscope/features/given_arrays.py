@@ -22,14 +22,9 @@ from layerscope.targets.cells import shown
 from layerscope.targets.values import MOST_ROUNDING
 
 __all__ = [
-    "CONSTANT",
-    "layer_arrays",
-    "layer_numbers",
-    "read_labels",
-    "refuse_other_order",
-    "refuse_vanishing",
+    "CONSTANT", "layer_arrays", "layer_numbers", "read_labels", "refuse_other_order", "refuse_vanishing",
     "side_column",
-]
+]  # fmt: skip
 
 #: What varies by less, beside its size, is constant but for rounding: of float32, and of float64.
 CONSTANT, DOUBLE = 1e-6, 1e-13
