@@ -14,6 +14,7 @@ from layerscope.errors import (
     ModelError,
     ResourceError,
     UsageError,
+    checks_arguments,
     hints_of,
     unknown,
 )
@@ -97,6 +98,21 @@ def test_texts_paths_and_numbers_are_refused_where_they_are_none(call, given):
 def test_a_call_in_python_is_refused_as_an_option_is(call, words):
     with pytest.raises(UsageError, match=words):
         call()
+
+
+def test_flags_of_numpy_are_taken_and_are_no_numbers():
+    given = []
+    shuffle = checks_arguments(flag_and_count)
+    shuffle(given, flag=np.bool_(True), count=np.int64(3), share=np.float32(0.5))
+    assert [(type(value), value) for value in given] == [(bool, True), (int, 3), (float, 0.5)]
+    with pytest.raises(UsageError, match=r"count is True; give a whole number"):
+        shuffle(given, count=np.bool_(True))
+    with pytest.raises(UsageError, match=r"flag is .*1.*; give True or False"):
+        shuffle(given, flag=np.int64(1))
+
+
+def flag_and_count(given: list, *, flag: bool = False, count: int = 1, share: float = 1.0):
+    given += [flag, count, share]
 
 
 def test_numbers_and_paths_of_other_libraries_are_taken(tmp_path):

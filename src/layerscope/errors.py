@@ -13,6 +13,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
+
 __all__ = [
     "AudioError",
     "DataError",
@@ -138,7 +140,7 @@ def checks_arguments(function: Callable[Given, Returned]) -> Callable[Given, Ret
     @wraps(function)
     def checked(*args: Given.args, **named: Given.kwargs) -> Returned:
         try:
-            given = signature.bind(*args, **named).arguments
+            bound = signature.bind(*args, **named)
         except TypeError as error:
             known = [name for name in signature.parameters if name not in ("self", "cls")]
             strangers = [name for name in named if name not in known]
@@ -146,15 +148,18 @@ def checks_arguments(function: Callable[Given, Returned]) -> Callable[Given, Ret
                 raise unknown(f"argument of {call}", strangers[0], known) from error
             raise UsageError(f"{call}: {error}; it takes {', '.join(known)}") from error
         hints = hints_of(function)
-        for name, value in given.items():
+        for name, value in bound.arguments.items():
             allowed = alternatives(hints.get(name, Any))
+            # A flag or a number of numpy is one of Python's, and is written to files as such.
+            if isinstance(value, np.generic) and not PLAIN.keys().isdisjoint(allowed):
+                bound.arguments[name] = value = value.item()
             if not any(is_of(value, hint) for hint in allowed):
                 words = [
                     PLAIN[hint][1] if hint in PLAIN else "a mapping" if is_mapping(hint) else "several, in brackets"
                     for hint in allowed
                 ]
                 raise UsageError(f"{call}: {name} is {reprlib.repr(value)}; give {' or '.join(words)}")
-        return function(*args, **named)
+        return function(*bound.args, **bound.kwargs)
 
     return checked
 

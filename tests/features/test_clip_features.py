@@ -8,7 +8,8 @@ import torch
 
 from layerscope import probe
 from layerscope.errors import DataError, UsageError
-from layerscope.features.clip_features import Features, copied_rows
+from layerscope.features.clip_features import Features
+from layerscope.features.copied_rows import copied_rows
 from layerscope.scores.verdict import decide
 
 STATES = np.random.default_rng(0).normal(size=(6, 3, 4))

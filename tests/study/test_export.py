@@ -21,12 +21,15 @@ from layerscope.cli.entry_point import guarded
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.errors import DataError, UsageError
 from layerscope.features.layer_features import LayerFeatures
-from layerscope.predictor.predict import load_predictor, read_manifest
+from layerscope.predictor.manifest import read_manifest
+from layerscope.predictor.predict import load_predictor
 from layerscope.report.cautions import cautions_about
+from layerscope.report.wording import input_name
 from layerscope.scores.evaluation import evaluations
 from layerscope.scores.verdict import decide
 from layerscope.study import export as exporting
 from layerscope.study.options import make_plan
+from layerscope.study.row_to_export import row_to_export
 from layerscope.study.run import run
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import load_tasks
@@ -427,9 +430,8 @@ def test_what_is_undecided_is_exported_as_the_answer_says():
     assert answer.verdict == "undecided"
 
     def chosen(model=None, probe=None, given=None):
-        row, _ = exporting.choose_exported(results, answer, model, probe, given)
-        none = "none of the answer's candidates" in exporting.answer_beside(results, answer, row)
-        return row.model, exporting.input_name(row), none
+        row = row_to_export(results, answer, model, probe, given)
+        return row.row.model, input_name(row.row), "none of the answer's candidates" in row.answer_in_words
 
     assert chosen() == (answer.model, "layer 1", False)
     assert chosen(probe="mlp") == ("m", "layer 1", False)
@@ -450,9 +452,9 @@ def test_the_answer_is_exported_where_it_is_decided():
     answer = decide(results, "d")
     assert answer.verdict == "layer"
     for said in ((None, None, None), ("m", None, None), (None, "mlp", None)):
-        row, _ = exporting.choose_exported(results, answer, *said)
-        assert exporting.input_name(row) == "layer 1"
-        assert exporting.answer_beside(results, answer, row).endswith("beats plain features.")
+        row = row_to_export(results, answer, *said)
+        assert input_name(row.row) == "layer 1"
+        assert row.answer_in_words.endswith("beats plain features.")
 
 
 def test_cautions_are_about_what_is_exported():

@@ -12,7 +12,7 @@ from conftest import ONE_PERMUTATION
 from layerscope import load_encoder, load_predictor
 from layerscope.cli.entry_point import guarded
 from layerscope.errors import DataError, UsageError
-from layerscope.predictor.predict import read_manifest
+from layerscope.predictor.manifest import read_manifest
 from layerscope.similarity.measures import Similarities
 
 #: Bands of a spectrum, wider and slower with every layer, as a convolutional network's are.

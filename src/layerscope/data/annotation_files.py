@@ -13,7 +13,7 @@ from typing import Any
 
 import mir_eval
 
-from layerscope.data.table_files import read_text
+from layerscope.data.text_files import read_text
 from layerscope.errors import DataError, UsageError
 
 __all__ = ["ENDINGS", "file_beside", "find_file", "names_file", "names_unread_file", "read_annotation"]

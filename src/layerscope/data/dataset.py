@@ -26,11 +26,12 @@ from layerscope.data.annotation_files import (
 )
 from layerscope.data.audio import FileFacts, file_facts, span_within
 from layerscope.data.folders import class_folders, metadata_records
+from layerscope.data.json_lines import json_lines
 from layerscope.data.label_cells import Odd, has_decimal_commas, number_of, tidy_cell
 from layerscope.data.label_tables import CLIP_COLUMNS, clip_records, clip_table, split_files
 from layerscope.data.mirdata_tracks import PREFIX, mirdata_records
 from layerscope.data.span_times import cut_already, refuse_other_times
-from layerscope.data.table_files import CALL_IT, PATH_NAMES, Rows, csv_rows, json_lines, unique_names
+from layerscope.data.table_files import CALL_IT, PATH_NAMES, Rows, csv_rows, unique_names
 from layerscope.errors import AudioError, DataError, UsageError, checks_arguments, one_of, unknown
 from layerscope.targets import Column, Labels, kind_named, looks_like, read_labels, recognise
 from layerscope.targets.cells import most

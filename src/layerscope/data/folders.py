@@ -17,8 +17,10 @@ from pathlib import Path
 
 from layerscope.data.annotation_files import ENDINGS, file_beside
 from layerscope.data.audio import EXTENSIONS, UNREAD
+from layerscope.data.json_lines import json_lines
 from layerscope.data.label_tables import Record, clip_records, fold_named
-from layerscope.data.table_files import Rows, csv_rows, json_lines, read_text
+from layerscope.data.table_files import Rows, csv_rows
+from layerscope.data.text_files import read_text
 from layerscope.data.usual_columns import SPLIT_NAMES, is_split, refuse_two_tests, split_word
 from layerscope.errors import DataError
 

@@ -15,7 +15,8 @@ __all__ = ["ogg_body", "ogg_links", "ogg_sound"]
 
 #: Bytes before a page's table of lengths.
 FIXED = 27
-CONTINUED, FIRST, LAST = 1, 2, 4
+#: Flags of a page: it begins a stream, or ends one.
+FIRST, LAST = 2, 4
 #: What stands for the place in the sound on a page on which no packet ends.
 NO_PLACE = b"\xff" * 8
 #: How streams of sound begin; others, such as a Skeleton or a picture, lie beside one.

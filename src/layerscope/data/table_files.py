@@ -1,4 +1,4 @@
-"""Files with a row a clip, as text: CSV, TSV and JSON lines, their encoding, separator, header and row numbers.
+"""Files with a row a clip, as text: CSV and TSV, their separator, header and row numbers.
 
 Rows are called by their place in the file, ``songs.csv row 7``, as an editor counts lines: blank lines and line breaks
 inside quotes are counted too. A file that cannot be read as it was meant is an error that says what it looks like.
@@ -6,12 +6,10 @@ inside quotes are counted too. A file that cannot be read as it was meant is an 
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import csv
 import io
 import itertools
-import json
 import re
 import sys
 import unicodedata
@@ -20,25 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from layerscope.data.audio import EXTENSIONS
+from layerscope.data.text_files import read_text
 from layerscope.errors import DataError
 
 __all__ = [
-    "CALL_IT",
-    "PATH_NAMES",
-    "QUOTED",
-    "Record",
-    "Rows",
-    "column_name",
-    "csv_rows",
-    "json_lines",
-    "read_text",
-    "unique_names",
-]
+    "CALL_IT", "PATH_NAMES", "QUOTED", "Record", "Rows", "column_name", "csv_rows", "unique_names",
+]  # fmt: skip
 
 Record = dict[str, Any]
 #: Records by where they stand.
 Rows = dict[str, Record]
-
 #: What the column of paths may be called; the first that is filled counts.
 PATH_NAMES = ("path", "audio_path", "file", "filename", "file_name")
 #: The way out where none is called so.
@@ -58,64 +47,8 @@ UNQUOTE = "take away the quotes around each line"
 SIGNS = {";": "';'", ",": "','", "\t": "tabs", "|": "'|'", "  ": "blanks"}
 #: The share of rows with parted quotes up to which they are apostrophes, as in "'Til Tuesday" beside "Talkin'".
 FEW_APOSTROPHES = 0.1
-#: UTF-32 first, since its mark begins with that of UTF-16.
-MARKS = {
-    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
-}  # fmt: skip
-
-
-#: Of UTF-16 in European letters half are zeros, of Asian ones fewer; beyond one in so many bytes they are no damage.
-SEVERAL_ZEROS = 20
-#: How files begin that are no tables, in small letters, and the way out.
-NO_TABLES = {
-    b"pk\x03\x04": "is an Excel workbook or an archive; save the table as CSV",
-    b"\xd0\xcf\x11\xe0": "is an Excel workbook; save the table as CSV",
-    b"\x1f\x8b": "is compressed (gzip); unpack it",
-    b"par1": "is a Parquet file; save the table as CSV or JSON lines",
-    b"sqlite format 3": "is a database; save the table as CSV",
-    b"version https://git-lfs": "is a pointer of Git LFS, not the table itself; fetch it with `git lfs pull`",
-    b"<!doctype html": "is a web page, not a table; download the file again",
-    b"<html": "is a web page, not a table; download the file again",
-}
-
-
-def read_text(path: Path) -> str:
-    """Return the text of a file in UTF-8, or in UTF-16 or UTF-32 with a mark.
-
-    Raises
-    ------
-    DataError
-        Naming the first line that is none of these.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: not readable as text ({error})") from error
-    beginning = content[:64].removeprefix(codecs.BOM_UTF8).lstrip().lower()
-    fault = next((fault for mark, fault in NO_TABLES.items() if beginning.startswith(mark)), None)
-    if fault is not None:
-        raise DataError(f"{path}: {fault}")
-    encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8-sig")
-    if encoding == "utf-8-sig" and b"\0" in content:
-        raise DataError(f"{path}{fault_of_zeros(content)}")
-    try:
-        # Programs that write a mark before one that is there leave two.
-        return content.decode(encoding).lstrip("\ufeff")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path} line {line}: byte 0x{content[error.start]:02x} is not {encoding.removesuffix('-sig').upper()}; "
-            "the file looks like Latin-1 or Windows-1252: save it as UTF-8"
-        ) from error
-
-
-def fault_of_zeros(content: bytes) -> str:
-    """Return what zeros in a file say: every other byte is one in UTF-16, a few are damage."""
-    if content.count(0) > len(content) / SEVERAL_ZEROS:
-        return ": not text, or UTF-16 without a mark at its beginning; save it as UTF-8"
-    line = content.count(b"\n", 0, content.index(0)) + 1
-    return f" line {line}: holds a zero byte, which no text does; take it out, or get the file again"
+#: Down to here a header is looked for, to say where it is.
+FIRST_ROWS = 10
 
 
 def column_name(name: Any) -> str:
@@ -190,10 +123,6 @@ def numbered_rows(path: Path, text: str, separator: str) -> Iterator[tuple[int, 
             ) from error
         if any(field.strip() for field in fields):
             yield number, fields
-
-
-#: Down to here a header is looked for, to say where it is.
-FIRST_ROWS = 10
 
 
 def fault_of_header(path: Path, text: str, separators: Sequence[str]) -> str:
@@ -330,56 +259,3 @@ def refuse_wide(name: str, columns: list[str], lines: list[tuple[int, list[str]]
             f"{name} row {number}: {len(fields)} fields, but the header names {len(columns)} ({', '.join(columns)}); "
             f"so in {len(wide)} of {len(lines)} rows: {mend}"
         )
-
-
-def json_lines(path: Path) -> Rows:
-    """Return the objects of a file with one a line; MARBLE's ``ori_uid``, the song, is a group.
-
-    Raises
-    ------
-    DataError
-        Naming the line that is none.
-    """
-    rows: Rows = {}
-    text = read_text(path)
-    # Not splitlines, which breaks at U+2028 and others that may stand inside a string.
-    for number, line in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
-        if not line.strip():
-            continue
-        where = f"{path.name} line {number}"
-        try:
-            row = json.loads(line, object_pairs_hook=unique_keys)
-        except RecursionError as error:
-            raise DataError(f"{where}: not readable, its lists are nested too deeply") from error
-        except ValueError as error:
-            raise DataError(f"{where}: not JSON ({error}){shape_of(text)}") from error
-        if not isinstance(row, dict):
-            raise DataError(
-                f"{where}: expected an object, found {type(row).__name__}{shape_of(text)}; write one a line"
-            )
-        columns = unique_names(list(row), where)
-        # As it is written; to Python, true is a number.
-        cells = [json.dumps(cell) if isinstance(cell, bool) else cell for cell in row.values()]
-        row = dict(zip(columns, cells, strict=True))
-        # A group that the row states itself wins over the song.
-        rows[where] = {"group": row["ori_uid"], **row} if "ori_uid" in row else row
-    return rows
-
-
-def shape_of(text: str) -> str:
-    """Return what a file that is no JSON lines looks like, as the end of a message, or an empty text."""
-    start = text.lstrip()
-    if re.match(r"\[\s*\{", start):
-        return "; the file looks like one array of JSON: write its objects one a line, without brackets around them"
-    if re.match(r"\{\s*[\n\r]", start):
-        return "; the file looks like JSON over several lines: write each object on one line"
-    return "; the file looks like a table: call it .csv" if re.match(r"[\w ]+[,;\t]", start) else ""
-
-
-def unique_keys(pairs: list[tuple[str, Any]]) -> Record:
-    """Return an object of JSON, or raise where a key is written twice, of which Python would keep the last."""
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"'{next(key for key in keys if keys.count(key) > 1)}' is there twice")
-    return record

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from layerscope.errors import UsageError
 
-__all__ = ["checkpoints_at", "labelled"]
+__all__ = ["CHECKPOINT", "at_step", "checkpoints_at", "labelled"]
 
+#: What a model of one training is called in results, as `at_step` makes it.
+CHECKPOINT = re.compile(r"(?P<name>.+)@(?P<step>\d+)")
 #: A number that is called a step, else the last one of a name.
 NUMBER = r"(\d+(?:\.\d+)?)(?:([kKM])(?![A-Za-z]))?"
 STEP = re.compile(rf"(?i:steps?|iter(?:ation)?s?)[-_=]?{NUMBER}|{NUMBER}(?=\D*$)")
@@ -25,6 +27,17 @@ ONE_MODEL = ("config.json", "features.json")
 WEIGHTS = (".pt", ".safetensors", ".ckpt")
 #: What stands between a name and its number.
 SEPARATORS = "-_.= "
+
+
+def at_step(name: str, step: object) -> str:
+    """Return what results call the model of a training after some steps, so that a page finds them together.
+
+    Examples
+    --------
+    >>> at_step("mine", 1000)
+    'mine@1000'
+    """
+    return f"{name}@{step}"
 
 
 def labelled(text: str) -> tuple[str, str]:
@@ -86,7 +99,7 @@ def checkpoints_at(pattern: Path) -> list[str]:
         if step in steps:
             raise UsageError(f"model '{pattern}': '{steps[step].name}' and '{path.name}' are both of step {step:,}")
         steps[step] = path
-    return [f"{common_name(paths)}@{step}={path}" for step, path in sorted(steps.items())]
+    return [f"{at_step(common_name(paths), step)}={path}" for step, path in sorted(steps.items())]
 
 
 def checkpoints_in(folder: Path) -> list[Path]:

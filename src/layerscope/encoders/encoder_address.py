@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from layerscope.encoders.checkpoint_paths import at_step
 from layerscope.encoders.encoder import Encoder, LayeredEncoder, fingerprint_of
 from layerscope.encoders.own_encoder import author_answers, verify
 from layerscope.errors import ModelError
@@ -50,7 +51,7 @@ def load_custom(address: str) -> Encoder:
         encoder = factory(**arguments)
         verify(encoder, address)
         if "step" in arguments and "@" not in encoder.name:
-            encoder.name = f"{encoder.name}@{arguments['step']}"
+            encoder.name = at_step(encoder.name, arguments["step"])
         if query and not isinstance(encoder, LayeredEncoder):
             # The author may have thought of one encoder only: states of one step are not to be taken for another's.
             encoder.fingerprint = fingerprint_of({"own": encoder.fingerprint, "arguments": arguments})

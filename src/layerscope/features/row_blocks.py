@@ -26,6 +26,7 @@ __all__ = [
     "row_blocks",
     "share_of_memory",
     "taken",
+    "unit_length",
 ]
 
 Array = NDArray[np.float32]
@@ -92,6 +93,19 @@ def row_blocks(shape: Sequence[int]) -> Iterator[slice]:
     step = max(1, BLOCK // max(1, int(np.prod(shape[1:]))))
     for first in range(0, max(1, shape[0]), step):
         yield slice(first, min(first + step, shape[0]))
+
+
+def unit_length(rows: NDArray[Any]) -> NDArray[Any]:
+    """Return rows scaled to length 1; those of zeros stay so.
+
+    Examples
+    --------
+    >>> unit_length(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    array([[0.6, 0.8],
+           [0. , 0. ]])
+    """
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
 
 
 def size_of(rows: Rows) -> float:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import numbers
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import soxr
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, TypeAdapter, ValidationError
 from safetensors.numpy import load_file
 
-from layerscope.atomic_files import digest, file_digest, read_json
 from layerscope.data.audio import RATES, load, refuse_unheard
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.device import find_device, refuse_batch_seconds, refuse_precision
@@ -31,86 +28,16 @@ from layerscope.features.clip_states import ClipStates
 from layerscope.features.decoding import refuse_short
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.windows import FRAME_RATE
+from layerscope.predictor.manifest import MANIFEST, PROBE, Manifest, digests, read_manifest
 from layerscope.probes import apply_probe
 from layerscope.probes.frame_targets import averaged, context
 from layerscope.probes.inputs import BLOCKS
 from layerscope.targets import Calibration, KindOverTime, kind_named
 
-__all__ = ["MANIFEST", "ONNX", "PROBE", "Manifest", "Predictor", "digests", "load_predictor"]
+__all__ = ["Predictor", "load_predictor"]
 
-MANIFEST, PROBE, ONNX = "predictor.json", "probe.safetensors", "model.onnx"
 Samples = NDArray[np.floating]
 Threshold = float | Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a predictor's directory says of itself.
-
-    Attributes
-    ----------
-    task, target, title : str
-        What it answers.
-    kind : str
-        Of the target: see `layerscope.targets.kinds`.
-    names : list of str
-        Classes, tags or dimensions.
-    window : float
-        Longest window in seconds.
-    stitched : bool
-        Whether windows overlap and are put together before they are pooled, as the run did for tracks.
-    input : str
-        ``layer``, ``last``, ``weighted``, ``weighted[1:]``, ``concat``, ``mean(…)`` or ``concat(…)`` of some layers, or
-        a summary of a plain feature.
-    layers : list of int
-        Those that the input is made of.
-    probe : str
-        Which kind.
-    calibration : list of [slope, intercept]
-        Scores become probabilities by a logistic curve of each tag or beat, by one slope of all classes, fitted to
-        the validation clips.
-    thresholds : list of float
-        Of tags: the probability from which on a tag is given, best for F1 on the validation clips.
-    surest : float
-        The highest probability that it tells: what so many validation clips speak for.
-    encoder : dict
-        What `read_portable` needs, or a ``reference`` to the hub, or the address of one of your own.
-    scores : dict
-        What the run measured: split, metric, value, interval.
-    files : dict of str to str
-        SHA-256 of each file beside this one.
-    version : str
-        Of layerscope.
-    settings : dict of str to float
-        What validation chose for the probe.
-    refit : bool
-        Whether the probe was trained again on all clips: `scores` and curves are then of the run's, trained on less.
-    """
-
-    task: str
-    target: str
-    title: str
-    kind: str
-    names: list[str]
-    window: float
-    stitched: bool
-    input: str
-    layers: list[int]
-    probe: str
-    calibration: list[list[float]]
-    thresholds: list[float]
-    encoder: dict[str, Any]
-    scores: dict[str, Any]
-    files: dict[str, str]
-    version: str
-    settings: dict[str, float] = field(default_factory=dict)
-    refit: bool = False
-    surest: Annotated[float, Field(ge=0.5, le=1)] = 1.0
-
-    def as_json(self) -> bytes:
-        """Return what is written, with a digest of it."""
-        content = asdict(self)
-        return json.dumps({**content, "of": digest(json.dumps(content))}, indent=1).encode()
 
 
 class Predictor:
@@ -242,12 +169,7 @@ class Predictor:
             # By the file's name, and before any other is encoded.
             refuse_short(self.encoder, samples, str(sound))
             return samples
-        # False and NaN are no rates either.
-        if (
-            not isinstance(sample_rate, (int, np.integer))
-            or isinstance(sample_rate, bool)
-            or not RATES[0] <= sample_rate <= RATES[1]
-        ):
+        if sample_rate is None or not RATES[0] <= sample_rate <= RATES[1]:
             wanted = f"a whole number from {RATES[0]} to {RATES[1]}"
             raise UsageError(f"a waveform needs its sample rate in Hz, {wanted}, not {sample_rate!r}")
         samples = mono(sound)
@@ -346,17 +268,6 @@ def mono(sound: Any) -> NDArray[np.float32]:
     return (waveform / scale).astype(np.float32)
 
 
-def digests(directory: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file that a predictor is made of."""
-    # Not the card, which people edit, nor the manifest, which cannot hold its own digest.
-    kept = [
-        path
-        for path in sorted(directory.iterdir())
-        if path.suffix in (".safetensors", ".json", ".onnx") and path.is_file()
-    ]
-    return {path.name: file_digest(path) for path in kept if path.name != MANIFEST}
-
-
 @checks_arguments
 def load_predictor(
     directory: str | Path,
@@ -425,25 +336,6 @@ def load_predictor(
     if missing:
         raise DataError(f"{directory}: {encoder.name} does not give layer {missing[0]}, which the probe was trained on")
     return Predictor(manifest, encoder, load_file(directory / PROBE))
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Return what a predictor's directory says of itself.
-
-    Raises
-    ------
-    DataError
-        If it is not what was written, or another version wrote it.
-    """
-    content = read_json(path)
-    if content.pop("of", None) != digest(json.dumps(content)):
-        raise DataError(f"{path}: is not what was exported: damaged, changed or of another version; export it again")
-    try:
-        # Strictly: a directory from elsewhere may have a digest and yet hold anything.
-        return TypeAdapter(Manifest).validate_json(json.dumps(content), strict=True)
-    except ValidationError as error:
-        reasons = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise DataError(f"{path}: not readable as a predictor ({reasons}); export it again") from error
 
 
 def encoder_of(

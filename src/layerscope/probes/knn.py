@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.features.row_blocks import Rows, held, row_blocks, taken
+from layerscope.features.row_blocks import Rows, held, row_blocks, taken, unit_length
 from layerscope.probes.problem import Prediction, Problem, clip_means, validation_score
 from layerscope.scores.layer_selection import choose
 
@@ -104,11 +104,12 @@ def nearest(queries: Array, trained: Rows, count: int) -> tuple[Array, NDArray[n
     >>> rows.tolist()
     [[1, 0]]
     """
-    queries = unit(queries)
+    # A state that is the mean of all has no direction: it is as near to every other.
+    queries = unit_length(queries)
     cosines = np.full((len(queries), count), -np.inf, np.float32)
     rows = np.zeros((len(queries), count), np.int64)
     for block in row_blocks(trained.shape):
-        directions = unit(trained[block])
+        directions = unit_length(trained[block])
         for part in row_blocks((len(queries), len(directions) + count)):
             alike = np.concatenate([cosines[part], queries[part] @ directions.T], axis=1)
             best = np.argpartition(alike, -count, axis=1)[:, -count:]
@@ -122,9 +123,3 @@ def nearest(queries: Array, trained: Rows, count: int) -> tuple[Array, NDArray[n
             before = np.take_along_axis(rows[part], np.minimum(best, count - 1), axis=1)
             rows[part] = np.where(best < count, before, block.start + best - count)
     return cosines, rows
-
-
-def unit(states: Array) -> Array:
-    """Return states at length 1; one that is the mean of all has no direction, and stays 0."""
-    lengths = np.linalg.norm(states, axis=1, keepdims=True)
-    return np.divide(states, lengths, out=np.zeros_like(states), where=lengths > 0)

@@ -5,11 +5,11 @@ Models whose names end in ``@NUMBER`` are checkpoints, the number being the step
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 
 import pandas as pd
 
+from layerscope.encoders.checkpoint_paths import CHECKPOINT
 from layerscope.report.shaded_tables import ShadedTable, score_cell, scores_by_layer
 from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.layer_selection import chosen_layer
@@ -17,9 +17,6 @@ from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import Results
 
 __all__ = ["checkpoints_of", "step_tables"]
-
-#: A name and the step of training.
-CHECKPOINT = re.compile(r"(?P<name>.+)@(?P<step>\d+)")
 
 
 def checkpoints_of(models: list[str]) -> dict[str, dict[int, str]]:

@@ -14,6 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from layerscope.features.row_blocks import unit_length
+
 __all__ = ["View", "ViewSample", "ViewSums", "sums_of"]
 
 Array = NDArray[np.float64]
@@ -209,12 +211,6 @@ def clip_means(rows: Array, clip: NDArray[np.int64], counts: Array) -> Array:
     starts = np.searchsorted(clip, np.arange(len(counts)))
     means: Array = np.add.reduceat(rows, starts, axis=0) / counts[:, None]
     return means
-
-
-def unit_length(frames: Array) -> Array:
-    """Return frames scaled to length 1; silent ones stay 0."""
-    lengths = np.linalg.norm(frames, axis=1, keepdims=True)
-    return np.divide(frames, lengths, out=np.zeros_like(frames), where=lengths > 0)
 
 
 def within_clips(views: Sequence[Array], clip: NDArray[np.int64], counts: Array) -> Array:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from layerscope.data.json_lines import json_lines
 from layerscope.data.label_tables import split_files
-from layerscope.data.table_files import Record, json_lines
+from layerscope.data.table_files import Record
 from layerscope.errors import DataError
 
 __all__ = ["has_marble_records", "marble_records"]
