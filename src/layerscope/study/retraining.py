@@ -127,7 +127,7 @@ def trained_again(job: Job, target: Target, plan: Plan, run: Path) -> tuple[Pred
     # Its name is a digest of all that the training depended on.
     kept = run / "probes" / f"{job_digest(job, target, seeds)}.safetensors"
     if not kept.is_file():
-        raise DataError(f"{run}: its data, labels or models have changed since; run the study again")
+        raise DataError(f"{run}: its data, labels, models or layerscope itself have changed since; run the study again")
     outcome, states = read_outcome(kept), assemble(job.features, job.chosen)
     # As it was trained, on a GPU or not: rounding grows over many steps.
     device = None if outcome.device == "cpu" else find_device(plan.device)
