@@ -2,10 +2,15 @@ import re
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 from made_study import made_study
 
+from layerscope import Features, probe
 from layerscope.report.layer_latex import escaped, layers_latex
+from layerscope.report.shaded_tables import task_table
+from layerscope.scores.combine import combine
+from layerscope.study.study_results import Results
 
 
 def odd_study():
@@ -25,6 +30,24 @@ def test_every_row_has_as_many_cells_as_columns_and_braces_are_balanced():
         depth += 1 if sign == "{" else -1
         assert depth >= 0
     assert depth == 0
+
+
+def test_models_of_runs_with_other_probes_stand_with_their_own():
+    states, labels = np.random.default_rng(0).normal(size=(60, 2, 4)), ["minor", "major"] * 30
+    states[:, 1, 0] += 3.0 * (np.arange(60) % 2)
+    runs = [
+        probe(Features.from_arrays(states, labels, model=model), probes=of_model)
+        for model, of_model in (("a", "closed"), ("b", "linear"))
+    ]
+    both = Results(**vars(combine(runs)))
+    text = layers_latex(both)
+    assert text.count(r"\textbf{") == 2
+    assert (r"\textit{a}} \\" in text) != (r"\textit{b}} \\" in text)  # the other one says its probe
+    assert len(re.findall(r"\\textit\{[ab]\} \((closed|linear) probe on features\)", text)) == 1
+    assert both.layer_table().features.notna().all()
+    cells = task_table(both).rows[0][2]
+    assert [bool(cell.text) for cell in cells] == [True] * 4
+    assert sum("probe" in cell.tip for cell in cells) == 2
 
 
 def test_the_best_is_bold_what_equals_it_underlined_and_names_are_escaped():
