@@ -87,12 +87,15 @@ def layer_rows(results: Results, model: str, own: Mapping[str, pd.DataFrame]) ->
 
 
 def score_cell(row: pd.Series, *, bold: bool, equal: bool) -> str:
-    """Return a score with half of its interval; `equal` is underlined."""
+    """Return a score with the ends of its interval; `equal` is underlined."""
     text = escaped(number(row.metric, row.value))
     text = rf"\underline{{{text}}}" if equal else text
     text = rf"\textbf{{{text}}}" if bold else text
-    half = (row.ci_high - row.ci_low) / 2
-    return rf"{text} {{\scriptsize $\pm$ {number(row.metric, half)}}}" if half == half else text
+    if row.ci_low != row.ci_low:
+        return text
+    # Not ±: intervals of shares near 0 or 1 lie to one side.
+    low, high = (number(row.metric, bound).replace("−", "-") for bound in (row.ci_low, row.ci_high))
+    return rf"{text} {{\scriptsize $_{{{low}}}^{{{high}}}$}}"
 
 
 def plain_cell(results: Results, task: str) -> str:
@@ -106,7 +109,7 @@ def caption_of(results: Results) -> str:
     probes = {preferred_probe(results, task) for task in results.tasks}
     probe = f"the {' and '.join(sorted(map(escaped, probes)))} probe{'s' if len(probes) > 1 else ''}"
     return (
-        f"Test scores of each layer with {probe}, $\\pm$ half of the 95\\,\\% interval (shares in percent). Bold: the "
-        "highest of a model; underlined: layers that cannot be told apart from it. Layers are to be chosen on "
+        f"Test scores of each layer with {probe}, and the ends of their 95\\,\\% intervals (shares in percent). Bold: "
+        "the highest of a model; underlined: layers that cannot be told apart from it. Layers are to be chosen on "
         "validation, not by this table."
     )
