@@ -2,10 +2,16 @@ import re
 import shutil
 import subprocess
 
+import numpy as np
+import pandas as pd
 import pytest
 from made_study import made_study
 
-from layerscope.report.layer_latex import escaped, layers_latex
+from layerscope import Features, probe
+from layerscope.report.layer_latex import escaped, layers_latex, score_cell
+from layerscope.report.shaded_tables import task_table
+from layerscope.scores.combine import combine
+from layerscope.study.study_results import Results
 
 
 def odd_study():
@@ -27,12 +33,38 @@ def test_every_row_has_as_many_cells_as_columns_and_braces_are_balanced():
     assert depth == 0
 
 
+def test_models_of_runs_with_other_probes_stand_with_their_own():
+    states, labels = np.random.default_rng(0).normal(size=(60, 2, 4)), ["minor", "major"] * 30
+    states[:, 1, 0] += 3.0 * (np.arange(60) % 2)
+    runs = [
+        probe(Features.from_arrays(states, labels, model=model), probes=of_model)
+        for model, of_model in (("a", "closed"), ("b", "linear"))
+    ]
+    both = Results(**vars(combine(runs)))
+    text = layers_latex(both)
+    assert text.count(r"\textbf{") == 2
+    assert (r"\textit{a}} \\" in text) != (r"\textit{b}} \\" in text)  # the other one says its probe
+    assert len(re.findall(r"\\textit\{[ab]\} \((closed|linear) probe on features\)", text)) == 1
+    assert both.layer_table().features.notna().all()
+    cells = task_table(both).rows[0][2]
+    assert [bool(cell.text) for cell in cells] == [True] * 4
+    assert sum("probe" in cell.tip for cell in cells) == 2
+
+
+def test_an_interval_to_one_side_is_told_by_both_its_ends():
+    row = pd.Series({"metric": "accuracy", "value": 1.0, "ci_low": 0.861, "ci_high": 1.0})
+    assert score_cell(row, bold=False, equal=False) == r"100.0 {\scriptsize $_{86.1}^{100.0}$}"
+    row = pd.Series({"metric": "r2", "value": 0.1, "ci_low": -0.2, "ci_high": 0.3})
+    assert score_cell(row, bold=False, equal=False) == r"0.100 {\scriptsize $_{-0.200}^{0.300}$}"
+    assert score_cell(row.replace({-0.2: np.nan}), bold=False, equal=False) == "0.100"
+
+
 def test_the_best_is_bold_what_equals_it_underlined_and_names_are_escaped():
     text = layers_latex(odd_study())
     assert r"a\_b \& c & 50 \% \#1 \{x\} \\" in text
     assert r"\textit{my\_model\textasciicircum{}2}" in text
     row = next(line for line in text.splitlines() if line.startswith("0 & "))
-    assert re.match(r"0 & \\textbf\{\\underline\{80\.0\}\} \{\\scriptsize \$\\pm\$ \d+\.\d\}", row)
+    assert re.match(r"0 & \\textbf\{\\underline\{80\.0\}\} \{\\scriptsize \$_\{\d+\.\d\}\^\{\d+\.\d\}\$\}", row)
     assert text.count(r"\textbf{") == 4  # of two models and two tasks
     assert r"\label{tab:layers}" in text
     assert r"\caption{" in text

@@ -127,3 +127,29 @@ def test_runs_of_one_model_each_are_put_together(tmp_path, capsys):
     refused = ["report", str(tmp_path / "mfcc"), str(tmp_path / "changed"), "--out", str(tmp_path / "none")]
     assert guarded(refused) in (2, 3)
     assert "different clips" in capsys.readouterr().err
+
+
+def test_runs_of_one_task_each_are_put_together(tmp_path, capsys):
+    """As an array of jobs makes them of one table, of one table each, and of another in the end."""
+    clips = sorted(write_tones(tmp_path / "data").rglob("*.wav"))
+    table = {"path": clips, "genre": [path.parent.name for path in clips], "mood": ["calm", "wild"] * 12}
+    pd.DataFrame(table).to_csv(tmp_path / "songs.csv", index=False)
+    for target in ("genre", "mood"):
+        run(study(tmp_path / "songs.csv", target=target), tmp_path / target)
+    both = ["report", str(tmp_path / "genre"), str(tmp_path / "mood"), "--out", str(tmp_path / "both")]
+    assert guarded(both) == guarded(both) == 0
+    tasks = ["songs-genre", "songs-mood"]
+    for file in ("summary", "predictions", "splits"):
+        assert pd.read_csv(tmp_path / "both" / f"{file}.csv").task.unique().tolist() == tasks
+    assert len(pd.read_csv(tmp_path / "both" / "splits.csv")) == 2 * len(clips)
+    assert all(f">{task}<" in (tmp_path / "both" / "report.html").read_text() for task in tasks)
+    (tmp_path / "other").mkdir()
+    pd.DataFrame(table).iloc[::-1].to_csv(tmp_path / "other" / "songs.csv", index=False)
+    run(study(tmp_path / "other" / "songs.csv", target="genre"), tmp_path / "lr=0.1")
+    capsys.readouterr()
+    assert guarded([*both[:-1], str(tmp_path / "none"), str(tmp_path / "lr=0.1")]) == 2
+    assert "NAME=" in capsys.readouterr().err
+    assert guarded([*both[:-1], str(tmp_path / "three"), f"backwards={tmp_path / 'lr=0.1'}"]) == 0
+    assert Results.read(tmp_path / "three").tasks == [*tasks, "backwards"]
+    assert guarded(["report", f"backwards={tmp_path / 'lr=0.1'}"]) == 2
+    assert "give --out" in capsys.readouterr().err

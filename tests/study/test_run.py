@@ -278,7 +278,7 @@ def test_the_metric_of_a_study_is_on_record(tones, tmp_path):
     assert json.loads((tmp_path / "run" / "answer.json").read_text())[0]["metric"] == "macro_f1"
     run(make_plan(plan, "test"), tmp_path / "other")
     runs = [Results.read(tmp_path / name) for name in ("run", "other")]
-    with pytest.raises(UsageError, match="chosen by accuracy in one of these runs and by macro_f1 in another"):
+    with pytest.raises(UsageError, match="chosen by macro_f1 in run 1 and by accuracy in run 2"):
         combine(runs)
 
 

@@ -167,7 +167,10 @@ def concepts(given: dict[str, Any], out: Annotated[Path, typer.Option(help="A di
 
 @app.command()
 def report(
-    run_directory: Annotated[list[Path], typer.Argument(help="A run's directory, or several to put side by side.")],
+    run_directory: Annotated[
+        list[str],
+        typer.Argument(help="A run's directory, or several to put together; NAME=DIRECTORY calls its table NAME."),
+    ],
     out: Annotated[Path | None, typer.Option(help="Where several runs are put together.")] = None,
     style: Annotated[
         Path | None, typer.Option(help="A matplotlib style file: size, fonts and colours of the figures.")
@@ -179,7 +182,7 @@ def report(
 
     with styled(read_style(style) if style else {}):
         write_reports(run_directory, out)
-    print_lines([f"wrote {(out or run_directory[0]) / 'report.html'}"])
+    print_lines([f"wrote {(out or Path(run_directory[0])) / 'report.html'}"])
 
 
 @app.command()

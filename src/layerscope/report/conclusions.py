@@ -11,7 +11,7 @@ import pandas as pd
 
 from layerscope.report.wording import in_percent, layer_list, named_layers, number, score_name
 from layerscope.scores.family_of_comparisons import corrected
-from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_beside, preferred_probe
+from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_beside, shown_layers
 from layerscope.scores.probe_agreement import FEWEST_LAYERS
 from layerscope.scores.rank_correlation import rank_correlation
 from layerscope.scores.resampling import best_set
@@ -282,9 +282,8 @@ def worth_of_scores(results: Results, similarities: Similarities) -> pd.DataFram
                 continue
             correlations = {}
             for task in results.tasks:
-                probe, metric = preferred_probe(results, task), results.primary(task)
-                layers = results.of(task=task, model=model, probe=probe, metric=metric, input="layer")
-                both = scores.merge(layers, on="layer")
+                layers = shown_layers(results, task)
+                both = scores.merge(layers[layers.model == model], on="layer")
                 if len(both) >= FEWEST_LAYERS:
                     correlations[results.title(task)] = rank_correlation(both.value_x, both.value_y)
             if correlations:

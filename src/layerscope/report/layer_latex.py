@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
 from layerscope.report.wording import metric_name, number
-from layerscope.scores.layer_selection import best_plain, preferred_probe
+from layerscope.scores.layer_selection import best_plain, preferred_probe, shown_layers
 from layerscope.scores.score_table import Results
 
 __all__ = ["escaped", "layers_latex"]
@@ -41,9 +41,12 @@ def layers_latex(results: Results) -> str:
     head = [["layer", *map(results.title, results.tasks)],
             ["", *(metric_name(results.primary(task)) for task in results.tasks)]]  # fmt: skip
     lines = [row_of(map(escaped, cells)) for cells in head]
+    shown = {task: shown_layers(results, task) for task in results.tasks}
     for model in models:
-        title = rf"\multicolumn{{{len(results.tasks) + 1}}}{{l}}{{\textit{{{escaped(model)}}}}} \\"
-        lines += [r"\midrule", title, *layer_rows(results, model)]
+        own = {task: rows[rows.model == model] for task, rows in shown.items()}
+        title = rf"\textit{{{escaped(model)}}}{escaped(other_probes(results, own))}"
+        title = rf"\multicolumn{{{len(results.tasks) + 1}}}{{l}}{{{title}}} \\"
+        lines += [r"\midrule", title, *layer_rows(results, model, own)]
     feet = [["plain feature", *(plain_cell(results, task) for task in results.tasks)],
             ["chance", *(escaped(number(results.primary(task), float(results.facts["tasks"][task]["chance"])))
                          for task in results.tasks)]]  # fmt: skip
@@ -62,25 +65,37 @@ def row_of(cells: Iterable[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def layer_rows(results: Results, model: str) -> list[str]:
-    """Return a row for each layer of a model."""
-    columns = {}
-    for task in results.tasks:
-        probe, metric = preferred_probe(results, task), results.primary(task)
-        scores = results.of(task=task, model=model, probe=probe, metric=metric, input="layer")
-        columns[task] = {int(row.layer): score_cell(row, bold=row.value == scores.value.max(), equal=row.in_best_set)
-                         for _, row in scores.iterrows()}  # fmt: skip
+def other_probes(results: Results, own: Mapping[str, pd.DataFrame]) -> str:
+    """Return with which probe a model stands where it is not that of the caption, in words, or nothing."""
+    others = [
+        f"{rows.probe.iloc[0]} probe on {results.title(task)}"
+        for task, rows in own.items()
+        if len(rows) and rows.probe.iloc[0] != preferred_probe(results, task)
+    ]
+    return f" ({', '.join(others)})" if others else ""
+
+
+def layer_rows(results: Results, model: str, own: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Return a row for each layer of a model, whose scores are given by tasks."""
+    columns = {
+        task: {int(row.layer): score_cell(row, bold=row.value == scores.value.max(), equal=row.in_best_set)
+               for _, row in scores.iterrows()}
+        for task, scores in own.items()
+    }  # fmt: skip
     layers = results.facts["models"][model]["layers"]
     return [row_of([str(layer), *(columns[task].get(layer, "") for task in results.tasks)]) for layer in layers]
 
 
 def score_cell(row: pd.Series, *, bold: bool, equal: bool) -> str:
-    """Return a score with half of its interval; `equal` is underlined."""
+    """Return a score with the ends of its interval; `equal` is underlined."""
     text = escaped(number(row.metric, row.value))
     text = rf"\underline{{{text}}}" if equal else text
     text = rf"\textbf{{{text}}}" if bold else text
-    half = (row.ci_high - row.ci_low) / 2
-    return rf"{text} {{\scriptsize $\pm$ {number(row.metric, half)}}}" if half == half else text
+    if row.ci_low != row.ci_low:
+        return text
+    # Not ±: intervals of shares near 0 or 1 lie to one side.
+    low, high = (number(row.metric, bound).replace("−", "-") for bound in (row.ci_low, row.ci_high))
+    return rf"{text} {{\scriptsize $_{{{low}}}^{{{high}}}$}}"
 
 
 def plain_cell(results: Results, task: str) -> str:
@@ -94,7 +109,7 @@ def caption_of(results: Results) -> str:
     probes = {preferred_probe(results, task) for task in results.tasks}
     probe = f"the {' and '.join(sorted(map(escaped, probes)))} probe{'s' if len(probes) > 1 else ''}"
     return (
-        f"Test scores of each layer with {probe}, $\\pm$ half of the 95\\,\\% interval (shares in percent). Bold: the "
-        "highest of a model; underlined: layers that cannot be told apart from it. Layers are to be chosen on "
+        f"Test scores of each layer with {probe}, and the ends of their 95\\,\\% intervals (shares in percent). Bold: "
+        "the highest of a model; underlined: layers that cannot be told apart from it. Layers are to be chosen on "
         "validation, not by this table."
     )

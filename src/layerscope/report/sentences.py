@@ -74,6 +74,10 @@ def seeds_text(results: Results) -> str:
     >>> seeds_text(ls.probe(features, probes=["closed", "linear"]))
     'closed, linear: no seeds needed'
     """
+    of_tasks = {facts.get("seeds") for facts in results.facts["tasks"].values()}
+    if len(of_tasks) > 1 and "task" not in results.facts:
+        texts = dict.fromkeys(seeds_text(results.only(task)) for task in results.tasks)
+        return " or ".join(texts)
     asked = int(results.facts["seeds"])
     # The fewest of any row: shuffled labels and random weights have draws of their own beside.
     trained = results.summary.groupby("probe", sort=False).seeds.min()

@@ -16,7 +16,7 @@ from matplotlib.colors import to_hex, to_rgba
 
 from layerscope.report.wording import in_percent, measure_name, number, span
 from layerscope.scores.against_controls import chance_of
-from layerscope.scores.layer_selection import preferred_probe
+from layerscope.scores.layer_selection import preferred_probe, shown_layers
 from layerscope.scores.probe_agreement import ProbePair, pairs_of_probes
 from layerscope.scores.score_table import Results
 from layerscope.scores.verdict import Verdict
@@ -115,8 +115,9 @@ def task_scores(results: Results, task: str, models: list[str]) -> pd.DataFrame:
     It is NaN where the interval holds chance or what shuffled labels score, or where there is none: such a cell tells
     nothing. By macro F1 the constant answer scores less than any that changes.
     """
-    rows = results.of(task=task, metric=results.primary(task), probe=preferred_probe(results, task), input="layer")
+    rows = shown_layers(results, task)
     rows = rows[rows.model.isin(models)].copy()
+    rows["other_probe"] = rows.probe != preferred_probe(results, task)
     chance = float(results.facts["tasks"][task]["chance"])
     # Of every kind's primary metric 1 is perfect.
     floors = [chance_of(results, row) for _, row in rows.iterrows()]
@@ -137,6 +138,7 @@ def score_cell(score: pd.Series | None, where: str) -> ShadedCell:
         *(["not told apart from chance"] if np.isnan(score.shade) else []),
         *(["preferred by validation"] if score.chosen else []),
         *(["may be best"] if score.in_best_set else []),
+        *([f"{score.probe} probe"] if score.other_probe else []),
     ]
     tip = f"{where}, layer {score.layer}: {number(score.metric, score.value)} "
     tip += "; ".join([span(score.metric, score.ci_low, score.ci_high), *notes])

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from layerscope.errors import UsageError
-from layerscope.scores.score_table import Results, with_model_names
+from layerscope.scores.run_names import BY_MODEL, Source
+from layerscope.scores.score_table import Results
 
-__all__ = ["combine", "names_by_window", "renamed"]
+__all__ = ["combine"]
 
 
 #: What is put together: runs of one model may have been made with different probes.
 KEY = ["task", "model", "probe"]
-#: Facts of a task that are told model by model.
-BY_MODEL = ("layer_sets", "beyond_plain")
+#: Facts of a task that are lists of what befell some of its models and probes.
+LISTED = ("cut", "trained_on", "not_offered")
+#: Facts in which a task may be another in a second run, and how the two are told.
+COUNTED = (("kind", "read as {} and {}"), ("clips", "{} clips and {}, skipped.csv says why"), ("splits", "{} and {}"))
 
 
-def combine(runs: Sequence[Results]) -> Results:
+@dataclass(frozen=True)
+class Told:
+    """Facts or scores, and the first run that has them."""
+
+    what: Any
+    source: Source
+
+
+def combine(runs: Sequence[Results], sources: Sequence[Source] = ()) -> Results:
     """Put the results of several runs side by side.
 
     Parameters
@@ -30,6 +41,8 @@ def combine(runs: Sequence[Results]) -> Results:
         A task that several of them have must be of the same clips, labels and splits, so that its scores compare
         and its resamples are paired; a model that several of them have must be the same network. What several hold
         alike, such as the same plain feature, stands once.
+    sources : sequence of Source
+        Where each comes from, for errors to name it.
 
     Returns
     -------
@@ -38,8 +51,8 @@ def combine(runs: Sequence[Results]) -> Results:
     Raises
     ------
     UsageError
-        If one task is of different clips or labels, or chosen by different metrics, one model name is of different
-        networks, or one model has different scores on one task with one probe.
+        If one task is of different clips or labels, chosen by different metrics or trained with different seeds, one
+        model name is of different networks, or one model has different scores on one task with one probe.
 
     Examples
     --------
@@ -49,116 +62,122 @@ def combine(runs: Sequence[Results]) -> Results:
     >>> combine(runs).best_layers().model.tolist()
     ['a', 'b']
     """
-    tasks: dict[str, Any] = {}
-    models: dict[str, Any] = {}
-    seen: dict[tuple[str, str, str], Results] = {}
-    distinct: list[Results] = []
-    for run in runs:
+    sources = sources or [Source(f"run {number}") for number in range(1, len(runs) + 1)]
+    tasks: dict[str, Told] = {}
+    models: dict[str, Told] = {}
+    scores: dict[tuple[str, str, str], Told] = {}
+    for run, source in zip(runs, sources, strict=True):
         for name, facts in run.facts["tasks"].items():
-            refuse_other_task(name, tasks.setdefault(name, facts), facts)
-            for key in (key for key in BY_MODEL if key in facts):
-                told = tasks[name].get(key, {})
-                # Runs of one model may have been made with different probes.
-                more = {model: told.get(model, {}) | each for model, each in facts[key].items()}
-                tasks[name] = tasks[name] | {key: told | more}
+            add(tasks, name, Told({"seeds": run.facts["seeds"], **facts}, source), joined_task)
         for name, facts in run.facts["models"].items():
-            refuse_other_network(name, models.setdefault(name, facts), facts)
-        probed = list(dict.fromkeys(run.summary[KEY].itertuples(index=False, name=None)))
-        for key in probed:
-            if key in seen and not same_scores(seen[key], run, key):
-                task, model, probe = key
-                raise UsageError(
-                    f"'{model}' has other scores on '{task}' ({probe} probe) in one of these runs than in another"
-                )
-        distinct.append(only(run, [key for key in probed if key not in seen]))
-        seen |= {key: run for key in probed if key not in seen}
-    first = runs[0].facts
-    passes = {name: counts for run in runs for name, counts in run.facts.get("passes", {}).items()}
-    notes = " ".join(dict.fromkeys(run.facts["note"] for run in runs if run.facts["note"]))
+            add(models, name, Told(facts, source), joined_model)
+        for key in dict.fromkeys(run.summary[KEY].itertuples(index=False, name=None)):
+            add(scores, key, Told(run, source), joined_scores)
+    distinct = [only(run, [key for key, told in scores.items() if told.what is run]) for run in runs]
     return Results(
         pd.concat([run.table for run in distinct], ignore_index=True),
         pd.concat([run.summary for run in distinct], ignore_index=True),
         np.concatenate([run.draws for run in distinct]),
-        {**first, "tasks": tasks, "models": models, "passes": passes, "note": notes},
-        {clip: reason for run in runs for clip, reason in run.skipped.items()},
+        {
+            **runs[0].facts,
+            "tasks": {name: told.what for name, told in tasks.items()},
+            "models": {name: told.what for name, told in models.items()},
+            "seeds": max(run.facts["seeds"] for run in runs),
+            "passes": {name: counts for run in runs for name, counts in run.facts.get("passes", {}).items()},
+            "note": " ".join(dict.fromkeys(run.facts["note"] for run in runs if run.facts["note"])),
+        },
+        {clip: reason for run in runs for clip, reason in skipped_of(run, several=len(tasks) > 1).items()},
     )
 
 
-def refuse_other_task(name: str, told: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-    """Raise where a task of one run is another in a second."""
-    metrics = {told["primary"], facts["primary"]}
-    if len(metrics) > 1:
+def add(known: dict[Any, Told], name: Any, told: Told, join: Callable[[Any, Told, Told], Any]) -> None:
+    """Put what a run tells of something beside what runs before it told."""
+    if name in known:
+        what = join(name, known[name], told)
+        told = told if what is told.what else replace(known[name], what=what)
+    known[name] = told
+
+
+def joined_task(name: str, first: Told, other: Told) -> dict[str, Any]:
+    """Return the facts of a task in two runs, or raise where it is not one task."""
+    told, facts = first.what, other.what
+    if told["primary"] != facts["primary"]:
         raise UsageError(
-            f"task '{name}' is chosen by {' in one of these runs and by '.join(sorted(metrics))} in another; "
-            "run one of them again with the --metric of the other"
-        )
-    if (other := told.get("target")) != facts.get("target"):
-        raise UsageError(
-            f"task '{name}' is of '{other}' in one of these runs and of '{facts['target']}' in another; "
-            f"ask for both in one run (--target {other} --target {facts['target']}), each a task of its own"
+            f"task '{name}' is chosen by {told['primary']} in {first.source.directory} and by {facts['primary']} in "
+            f"{other.source.directory}; run one of them again with the --metric of the other"
         )
     if told["digest"] != facts["digest"]:
-        raise UsageError(f"task '{name}' is of different clips, labels or splits in these runs; they do not compare")
+        raise UsageError(
+            f"task '{name}' is of different clips, labels or splits in {first.source.directory} and "
+            f"{other.source.directory}{first.source.otherwise(other.source) or difference(told, facts)}; run one of "
+            "them again with the data and options of the other, or, where they are two tasks, call one otherwise: "
+            f"layerscope report {first.source.directory} NAME={other.source.directory}"
+        )
+    if told["seeds"] != facts["seeds"]:
+        raise UsageError(
+            f"task '{name}' has probes of {told['seeds']} seeds in {first.source.directory} and of {facts['seeds']} in "
+            f"{other.source.directory}; run one of them again with the --seeds of the other"
+        )
+    by_model = {
+        # Runs of one model may have been made with different probes.
+        key: {model: told.get(key, {}).get(model, {}) | facts.get(key, {}).get(model, {})
+              for model in (*told.get(key, {}), *facts.get(key, {}))}
+        for key in BY_MODEL if key in told or key in facts
+    }  # fmt: skip
+    listed = {key: list(dict.fromkeys([*told.get(key, []), *facts.get(key, [])]))
+              for key in LISTED if key in told or key in facts}  # fmt: skip
+    return {**facts, **told, **by_model, **listed}
 
 
-def refuse_other_network(name: str, told: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-    """Raise where a model of one run is another network in a second."""
+def difference(told: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """Return in which facts a task is another in a second run, in words, or nothing."""
+    known = [words.format(told[key], facts[key]) for key, words in COUNTED if told.get(key) != facts.get(key)]
+    only_one = sorted({*told.get("names", ())} ^ {*facts.get("names", ())})
+    known += [f"only one has {', '.join(map(repr, only_one[:3]))}"] if only_one else []
+    return f" ({'; '.join(known)})" if known else ""
+
+
+def joined_model(name: str, first: Told, other: Told) -> Any:
+    """Return the facts of a model in two runs, or raise where it is not one network."""
+    told, facts = first.what, other.what
     networks = [told.get("network", ""), facts.get("network", "")]
     # Features that were handed in have no network to compare.
-    if all(networks) and networks[0] != networks[1]:
+    if (all(networks) and networks[0] != networks[1]) or told.get("layers") != facts.get("layers"):
+        prints = f" (fingerprints {networks[0][:12]}, {networks[1][:12]})"
         raise UsageError(
-            f"'{name}' is another network in each of these runs (fingerprints {networks[0][:12]} and "
-            f"{networks[1][:12]}); rename one and run it again"
+            f"'{name}' is another network, or another part of it, in {first.source.directory} than in "
+            f"{other.source.directory}{first.source.otherwise(other.source) or prints}; rename one and run it again, "
+            "or run one of them again with the options of the other"
         )
+    return told
 
 
-def names_by_window(runs: Sequence[Results], windows: Sequence[float | None]) -> list[dict[str, str]]:
-    """Return, for each run, what its models are to be called where runs of other windows have them too.
-
-    Parameters
-    ----------
-    runs : sequence of Results
-        To be put together.
-    windows : sequence of float or None
-        Longest window of each in seconds; None of a run that took the model's own, whose names stay.
-
-    Examples
-    --------
-    >>> from layerscope import Features, probe
-    >>> labels, states = ["minor", "major"] * 30, np.random.default_rng(0).normal(size=(60, 2, 4))
-    >>> run = probe(Features.from_arrays(states, labels, model="a"), probes=["closed"])
-    >>> names_by_window([run, run], [3.0, None]), names_by_window([run, run], [3.0, 3.0])
-    ([{'a': 'a, 3 s'}, {}], [{}, {}])
-    """
-    of_model: dict[str, set[float | None]] = {}
-    for run, window in zip(runs, windows, strict=True):
-        for name in run.facts["models"]:
-            of_model.setdefault(name, set()).add(window)
-    several = {name for name, seconds in of_model.items() if len(seconds) > 1}
-    return [
-        {name: f"{name}, {window:g} s" for name in run.facts["models"] if name in several} if window else {}
-        for run, window in zip(runs, windows, strict=True)
-    ]
-
-
-def renamed(run: Results, names: Mapping[str, str]) -> Results:
-    """Return results whose models are called otherwise."""
-
-    def with_names(facts: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
-        return {**facts, **{key: {names.get(name, name): of_model for name, of_model in facts[key].items()}
-                            for key in keys if key in facts}}  # fmt: skip
-
-    facts = with_names(run.facts, ("models", "passes"))
-    facts["tasks"] = {task: with_names(of_task, BY_MODEL) for task, of_task in run.facts["tasks"].items()}
-    table, summary = (with_model_names(frame, names) for frame in (run.table, run.summary))
-    return replace(run, table=table, summary=summary, facts=facts)
-
-
-def same_scores(first: Results, other: Results, key: tuple[str, str, str]) -> bool:
-    """Return whether two runs say the same of a model on a task with a probe: same inputs and scores."""
+def joined_scores(key: tuple[str, str, str], first: Told, other: Told) -> Results:
+    """Return the one of two runs that has all scores of a model on a task with a probe, or raise where neither has."""
+    rows, others = (by_input(told.what.of(**dict(zip(KEY, key, strict=True)))) for told in (first, other))
+    shared = rows.index.intersection(others.index)
     # `equals`, unlike ==, takes NaN for equal to NaN: a score may be undefined in both.
-    rows, others = (run.of(**dict(zip(KEY, key, strict=True))).reset_index(drop=True) for run in (first, other))
-    return rows.equals(others)
+    if len(shared) < min(len(rows), len(others)) or not rows.loc[shared].equals(others.loc[shared]):
+        task, model, probe = key
+        raise UsageError(
+            f"'{model}' has other scores on '{task}' ({probe} probe) in {first.source.directory} than in "
+            f"{other.source.directory}{first.source.otherwise(other.source)}; leave one of the runs out, or run it "
+            "again as the other"
+        )
+    # One may have been asked for more inputs.
+    return other.what if len(others) > len(rows) else first.what
+
+
+def by_input(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of a summary by what they are scores of."""
+    # As text, since an input of several layers has none.
+    return rows.set_index(pd.Index([f"{row.input}|{row.layer}|{row.metric}" for row in rows.itertuples()]))
+
+
+def skipped_of(run: Results, *, several: bool) -> dict[str, str]:
+    """Return the clips that a run left out; among several tasks with the name of theirs."""
+    prefix = f"{run.tasks[0]}: " if several and len(run.tasks) == 1 else ""
+    return {f"{prefix}{clip}": reason for clip, reason in run.skipped.items()}
 
 
 def only(run: Results, keys: Sequence[tuple[str, str, str]]) -> Results:

@@ -21,7 +21,7 @@ from layerscope.scores.score_table import SINGLE_INPUTS, Results
 
 __all__ = [
     "Choice", "best_plain", "best_trained", "best_untrained", "choose", "choose_among", "choose_row", "chosen_layer",
-    "layers_beside", "mark_choices", "preferred_probe",
+    "layers_beside", "mark_choices", "preferred_probe", "shown_layers",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -185,3 +185,17 @@ def preferred_probe(results: Results, task: str) -> str:
 def layers_beside(results: Results, row: pd.Series) -> pd.DataFrame:
     """Return the rows of all layers of a row's model, with its probe and metric on its task."""
     return results.of(task=row.task, model=row.model, probe=row.probe, metric=row.metric, input="layer")
+
+
+def shown_layers(results: Results, task: str) -> pd.DataFrame:
+    """Return the rows of all layers of a task in its primary metric, with the probe that validation prefers.
+
+    A model that was not probed with it, in a run of its own, stands with the one that validation prefers for it.
+    """
+    rows, preferred = results.of(task=task, metric=results.primary(task), input="layer"), preferred_probe(results, task)
+    probes = {}
+    for model, of_model in rows.groupby("model", sort=False):
+        choice = chosen_layer(results, task, str(model))
+        assert choice is not None  # its layers are among the rows
+        probes[model] = preferred if preferred in set(of_model.probe) else choice.chosen.probe
+    return rows[rows.probe == rows.model.map(probes)]

@@ -13,7 +13,7 @@ over all layers.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,9 @@ from layerscope.scores.evaluation import Evaluation
 from layerscope.scores.family_of_comparisons import highest_deviation
 from layerscope.scores.layer_selection import choose
 from layerscope.scores.resampling import interval, resample_seeds, widen
+from layerscope.scores.run_names import RunNames
 from layerscope.scores.score_files import read_csv, write_csv
-from layerscope.scores.score_table import FEW_LABELS, with_model_names
+from layerscope.scores.score_table import FEW_LABELS
 
 __all__ = ["Crossing", "Curve", "FewLabels", "crossings", "curve_table", "over_draws", "scored_curve"]
 
@@ -134,9 +135,9 @@ class FewLabels:
         """Return the tables of one task."""
         return FewLabels(*(table[table.task == task] if len(table) else table for table in self.tables))
 
-    def renamed(self, called: Mapping[str, str]) -> FewLabels:
-        """Return the tables with other names of models."""
-        return FewLabels(*(with_model_names(table, called) if len(table) else table for table in self.tables))
+    def renamed(self, names: RunNames) -> FewLabels:
+        """Return the tables with other names of models and tasks."""
+        return FewLabels(*map(names.in_table, self.tables))
 
     @classmethod
     def joined(cls, parts: Sequence[FewLabels | None]) -> FewLabels | None:

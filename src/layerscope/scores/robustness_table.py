@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from layerscope.errors import DataError
+from layerscope.scores.run_names import RunNames
 from layerscope.scores.score_files import read_csv, write_csv
-from layerscope.scores.score_table import with_model_names
 
 __all__ = ["LEFT_OUT_COLUMNS", "ROBUSTNESS_COLUMNS", "ROBUSTNESS_FILES", "Robustness"]
 
@@ -67,10 +67,10 @@ class Robustness:
             raise DataError(f"{directory / TABLE}: not readable ({error}); run the study again") from error
 
     @classmethod
-    def joined(cls, runs: Sequence[Robustness | None], names: Sequence[Mapping[str, str]]) -> Robustness | None:
-        """Return those of several runs as one, whose models are called as `names` say; nothing where there is none."""
+    def joined(cls, runs: Sequence[Robustness | None], names: Sequence[RunNames]) -> Robustness | None:
+        """Return those of several runs as one, called as `names` say; nothing where there is none."""
         tables = [
-            [with_model_names(table, called) for table in (run.table, run.left_out)]
+            [called.in_table(table) for table in (run.table, run.left_out)]
             for run, called in zip(runs, names, strict=True)
             if run
         ]

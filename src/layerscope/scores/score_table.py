@@ -5,7 +5,6 @@ Shares are in [0, 1], R² at most 1; a score that is undefined is NaN.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -22,7 +21,6 @@ from layerscope.scores.score_files import read_csv, table_digests, write_csv
 __all__ = [
     "BESIDE_PLAIN", "COLUMNS", "CONTROL_INPUTS", "FEW_LABELS", "PLAIN_INPUTS", "SEARCHED", "SETS", "SINGLE_INPUTS",
     "WIDE_INPUTS", "Comparison", "Results", "Role", "asked_models", "is_set", "matching", "role_of", "wide_inputs",
-    "with_model_names",
 ]  # fmt: skip
 
 #: The tidy table: one row for each model, input, probe, seed, split and metric.
@@ -326,11 +324,6 @@ def matching(table: pd.DataFrame, **wanted: Any) -> pd.DataFrame:
     for column, value in wanted.items():
         table = table[table[column] == value]
     return table
-
-
-def with_model_names(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Return a table whose models are called otherwise."""
-    return table.assign(model=table.model.replace(dict(names)))
 
 
 def is_set(name: str) -> bool:

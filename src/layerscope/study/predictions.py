@@ -20,7 +20,7 @@ from layerscope.targets.calibration import Calibration
 from layerscope.targets.kind import Labels
 from layerscope.targets.over_time import KindOverTime
 
-__all__ = ["predictions_of", "read_predictions", "recommended", "splits_of_clips"]
+__all__ = ["predictions_of", "read_predictions", "read_splits", "recommended", "splits_of_clips"]
 
 
 def splits_of_clips(clips: pd.DataFrame, task: str) -> pd.DataFrame:
@@ -29,6 +29,12 @@ def splits_of_clips(clips: pd.DataFrame, task: str) -> pd.DataFrame:
     # Where both are given, the split is what is used.
     columns = [column for column in columns if column != "fold" or "split" not in columns]
     return clips[columns].assign(task=task)[["task", *columns]]
+
+
+def read_splits(directory: Path) -> pd.DataFrame | None:
+    """Read ``splits.csv`` of a run's directory, as text; nothing where there is none."""
+    path = directory / "splits.csv"
+    return pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else None
 
 
 def predictions_of(

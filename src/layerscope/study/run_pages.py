@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,47 +14,77 @@ from layerscope.atomic_files import REQUESTS, discard, owned_directory, read_jso
 from layerscope.errors import DataError, UsageError
 from layerscope.report import write_report
 from layerscope.report.concept_page import write_concept_page
-from layerscope.scores.combine import combine, names_by_window, renamed
+from layerscope.scores.combine import combine
 from layerscope.scores.concept_scores import ConceptMaps
 from layerscope.scores.learning_curve import FewLabels
 from layerscope.scores.robustness_table import ROBUSTNESS_FILES, Robustness
+from layerscope.scores.run_names import RunNames, Source, names_of_runs
 from layerscope.scores.score_files import write_csv
 from layerscope.scores.score_table import FEW_LABELS
 from layerscope.scores.score_table import Results as ScoreTable
 from layerscope.similarity.measures import Similarities
-from layerscope.study.predictions import read_predictions
+from layerscope.study.predictions import read_predictions, read_splits
 from layerscope.study.study_results import Results
 
 __all__ = ["write_page", "write_reports"]
 
 
-def write_reports(runs: Sequence[Path], out: Path | None) -> None:
+def write_reports(runs: Sequence[str], out: Path | None) -> None:
     """Write the report of a run in its place, or of one or several in a directory of its own.
+
+    Parameters
+    ----------
+    runs : sequence of str
+        Directories; ``NAME=DIRECTORY`` calls a run's table otherwise than it is called there.
+    out : Path, optional
+        Where the report is written.
 
     Raises
     ------
     UsageError
-        If there are several runs and no directory for their report.
+        If there are several runs, or a name, and no directory for their report.
     DataError
         If a directory is not that of a finished run.
     """
+    sources = [source_of(run) for run in runs]
     if out is not None:
-        # Not resolved: links stay.
-        write_report_of_several([Path(os.path.abspath(run)) for run in runs], out)  # noqa: PTH100
-    elif len(runs) > 1:
+        write_report_of_several(sources, out)
+    elif len(sources) > 1:
         raise UsageError("give --out: the report of several runs belongs to none of them")
+    elif sources[0].name:
+        raise UsageError(f"give --out: a name ({runs[0]}) is given in a report beside the run")
     else:
-        write_page(runs[0])
+        write_page(Path(sources[0].directory))
 
 
-def write_report_of_several(runs: Sequence[Path], out: Path) -> None:
+def source_of(run: str) -> Source:
+    """Return where a run lies, what it was asked, and the name that is given its table before an equals sign."""
+    name, equals, directory = run.partition("=")
+    # Directories are called lr=0.1 as well, and runs/lr=0.1.
+    if not equals or "/" in name or Path(run).is_dir():
+        name, directory = "", run
+    elif not (name.strip() and directory):
+        raise UsageError(f"'{run}': give NAME=DIRECTORY, or the directory of a run")
+    return Source(directory, name=name or None)
+
+
+def asked_of(run: Path) -> dict[str, Any]:
+    """Return what a run was asked; nothing where there is no record of it."""
+    record = run / REQUESTS["study"]
+    return read_json(record) if record.is_file() else {}
+
+
+def write_report_of_several(sources: Sequence[Source], out: Path) -> None:
     """Write the tables and the page of several runs, or of one, in a directory of its own."""
-    read = [ScoreTable.read(run) for run in runs]
-    # Runs that differ in their window alone are of other states of one model.
-    names = names_by_window(read, [window_of(run) for run in runs])
-    combined = combine(list(map(renamed, read, names)))
-    with owned_directory(out, "report of several runs", {"runs": list(runs)}):
-        unfit = ("answer.json", "report.html", "predictions.csv", *FEW_LABELS, *ROBUSTNESS_FILES)
+    read = [ScoreTable.read(source.directory) for source in sources]
+    sources = [replace(source, asked=asked_of(Path(source.directory))) for source in sources]
+    names = names_of_runs(read, sources)
+    combined = combine([each.in_results(run) for each, run in zip(names, read, strict=True)], sources)
+    # Not resolved: links stay.
+    runs = [Path(os.path.abspath(source.directory)) for source in sources]  # noqa: PTH100
+    called = [f"{source.name}={run}" if source.name else run for source, run in zip(sources, runs, strict=True)]
+    with owned_directory(out, "report of several runs", {"runs": called}):
+        unfit = ("answer.json", "report.html", "splits.csv", "predictions.csv", *FEW_LABELS, *ROBUSTNESS_FILES)
         discard(*(out / name for name in unfit))
         write_tables_beside(runs, names, out)
         # After these tables, of which it keeps the digests too.
@@ -60,15 +92,17 @@ def write_report_of_several(runs: Sequence[Path], out: Path) -> None:
         draw_page(out)
 
 
-def write_tables_beside(runs: Sequence[Path], names: Sequence[Mapping[str, str]], out: Path) -> None:
-    """Write what runs hold beside their scores as one, with their models called as `names` say."""
-    predictions = [
-        table.assign(model=table.model.replace(called))
-        for run, called in zip(runs, names, strict=True)
-        if (table := read_predictions(run)) is not None
-    ]
-    if predictions:
-        write_csv(out / "predictions.csv", pd.concat(predictions).drop_duplicates())
+def write_tables_beside(runs: Sequence[Path], names: Sequence[RunNames], out: Path) -> None:
+    """Write what runs hold beside their scores as one, called as `names` say."""
+    for file, read, row in (
+        ("splits.csv", read_splits, ["task", "clip"]),
+        ("predictions.csv", read_predictions, ["task", "model", "input", "probe", "clip"]),
+    ):
+        tables = [
+            called.in_table(table) for run, called in zip(runs, names, strict=True) if (table := read(run)) is not None
+        ]
+        if tables:
+            write_csv(out / file, pd.concat(tables).drop_duplicates(row))
     few_labels = [
         table.renamed(called)
         for run, called in zip(runs, names, strict=True)
@@ -78,12 +112,6 @@ def write_tables_beside(runs: Sequence[Path], names: Sequence[Mapping[str, str]]
         learnt.save(out)
     if robustness := Robustness.joined(list(map(Robustness.read, runs)), names):
         robustness.save(out)
-
-
-def window_of(run: Path) -> float | None:
-    """Return the longest window that a run was asked for; nothing where it took the models' own."""
-    record = run / REQUESTS["study"]
-    return read_json(record).get("window") if record.is_file() else None
 
 
 def write_page(directory: Path) -> None:

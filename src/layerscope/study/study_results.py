@@ -19,7 +19,7 @@ from layerscope.report.answer_table import answer_rows
 from layerscope.report.figures import draw_layers, layer_curves
 from layerscope.report.heat_maps import draw_marked_panel, draw_similarities, similarity_map, task_map
 from layerscope.report.shaded_tables import similarity_table, task_table
-from layerscope.scores.layer_selection import preferred_probe
+from layerscope.scores.layer_selection import preferred_probe, shown_layers
 from layerscope.scores.learning_curve import FewLabels
 from layerscope.scores.robustness_table import Robustness
 from layerscope.scores.score_table import Results as ScoreTable
@@ -101,7 +101,7 @@ class Results(ScoreTable):
         Parameters
         ----------
         probe : str, optional
-            By default the one that validation prefers, task by task.
+            By default the one that validation prefers, task by task; of a model without it, that preferred for it.
 
         Returns
         -------
@@ -118,8 +118,8 @@ class Results(ScoreTable):
         if probe is not None:
             one_of("probe", probe, self.summary.probe.unique())
         for task in self.tasks:
-            chosen = probe or preferred_probe(self, task)
-            rows = self.of(task=task, input="layer", metric=self.primary(task), probe=chosen)
+            asked = {"task": task, "input": "layer", "metric": self.primary(task), "probe": probe}
+            rows = self.of(**asked) if probe else shown_layers(self, task)
             columns[task] = rows.set_index(["model", "layer"]).value
         return pd.DataFrame(columns)
 

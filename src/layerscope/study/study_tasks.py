@@ -16,6 +16,7 @@ from layerscope.encoders import Encoder
 from layerscope.errors import DataError, UsageError
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.store import FeatureStore
+from layerscope.scores.run_names import names_of_targets
 from layerscope.study.options import Plan, Probing
 from layerscope.study.progress import Progress, Silent
 from layerscope.targets import Labels, kind_named
@@ -157,8 +158,7 @@ def tasks_of(dataset: Dataset, asked: Probing) -> list[StudyTask]:
     """Return a task for each target that is asked of a surveyed dataset."""
     return [
         StudyTask(
-            # Tasks of one table need names of their own; one of several columns goes by the first.
-            dataset.name if len(asked.target) == 1 else f"{dataset.name}-{target.partition(',')[0]}",
+            name,
             dataset.with_target(target, asked.kind),
             target,
             asked.kind,
@@ -166,7 +166,7 @@ def tasks_of(dataset: Dataset, asked: Probing) -> list[StudyTask]:
             metric=asked.metric,
             folds=asked.folds,
         )
-        for target in asked.target
+        for target, name in names_of_targets(dataset.name, asked.target).items()
     ]
 
 
