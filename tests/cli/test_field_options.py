@@ -28,6 +28,7 @@ TYPED = {
     "preset": "robust", "twins": 3, "strict": True, "partial": True, "near_duplicates": True, "metric": "accuracy",
     "few_labels": "closed", "memory": 4.0, "ray": "local", "device": "cpu", "precision": "bf16", "batch_seconds": 60.0,
     "deform": ["gain:-3"], "layers_as": ["4+7,mean"], "beyond_plain": True, "pooling": ["mean,max"],
+    "keep_predictions": True,
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from layerscope.report.mistakes import key_relation, mistakes_of
 from layerscope.targets import kind_named
 from layerscope.targets.key_names import KEY_NAMES
 
-ANSWER = SimpleNamespace(task="t", model="m", probe="closed")
+ANSWER = SimpleNamespace(task="t", model="m", input="layer", layer=1, probe="closed")
 
 
 def said(truth, answer, probability, score, **more):
@@ -24,6 +24,13 @@ def test_classes_are_counted_and_the_surest_mistakes_come_first(tmp_path):
     mistakes = mistakes_of(table, ANSWER, kind_named("classes"), (), tmp_path / "page.html")
     assert mistakes.confusion.to_dict() == {"a": {"a": 1, "b": 1}, "b": {"a": 1, "b": 1}}
     assert list(mistakes.clips["clip"]) == ["2.wav", "1.wav"]
+
+
+def test_of_a_table_of_every_input_that_of_the_answer_is_taken(tmp_path):
+    table = said(["a", "a", "b", "b"], ["a", "b", "a", "b"], [0.9, 0.6, 0.8, 0.7], [1.0, 0.0, 0.0, 1.0])
+    others = [table.assign(layer=0, answer="a"), table.assign(input="concat", layer=pd.NA, answer="a"), table]
+    mistakes = mistakes_of(pd.concat(others, ignore_index=True), ANSWER, kind_named("classes"), (), tmp_path / "p")
+    assert mistakes.clips["clip"].tolist() == ["2.wav", "1.wav"]
 
 
 def test_a_class_that_is_never_answered_has_its_column(tmp_path):
@@ -88,9 +95,7 @@ def test_a_clip_is_played_from_where_the_page_lies_and_only_where_it_is(tmp_path
 def test_of_another_input_nothing_is_known(tmp_path):
     table = said(["a"], ["a"], [0.9], [1.0])
     assert (
-        mistakes_of(
-            table, SimpleNamespace(task="t", model="n", probe="closed"), kind_named("classes"), (), tmp_path / "p"
-        )
+        mistakes_of(table, SimpleNamespace(**{**vars(ANSWER), "model": "n"}), kind_named("classes"), (), tmp_path / "p")
         is None
     )
 

@@ -155,7 +155,7 @@ VALUES = {
     "few_labels": '"linear"', "memory": "4.5", "partial": "true", "near_duplicates": "true", "metric": '"macro_f1"',
     "device": '"cpu"', "precision": '"bf16"', "batch_seconds": "60", "ray": '"local"',
     "deform": '"pitch:+1,noise:20"',
-    "pooling": '"max"',
+    "pooling": '"max"', "keep_predictions": "true",
 }  # fmt: skip
 
 

@@ -62,6 +62,23 @@ def test_a_run_leaves_both_tables(tmp_path):
     assert said.model.unique().tolist() == [results.answer().model]
 
 
+def test_all_predictions_are_kept_where_they_are_asked_for_also_by_a_later_visit(tmp_path):
+    notes = write_notes(tmp_path / "notes", count=40, first_seed=0, seconds=0.3)
+    plan = {"data": str(notes), "target": "instrument", "model": "random:toy-muq", "baseline": "mel",
+            "probe": "closed,knn", "layers_as": "0+1"}  # fmt: skip
+    out = tmp_path / "run"
+    few = run(make_plan(plan, "test"), out).predictions
+    results = run(make_plan({**plan, "keep_predictions": True}, "test"), out)
+    all_said = results.predictions.astype({"layer": float})
+    inputs = ["model", "probe", "input", "layer"]
+    assert len(few) < len(all_said) == len(all_said.drop_duplicates([*inputs, "clip"]))
+    right = all_said.groupby(inputs, dropna=False).score.mean()
+    tested = results.table[(results.table.split == "test") & (results.table.metric == "accuracy")]
+    scores = tested.astype({"layer": float}).groupby(inputs, dropna=False).value.mean()
+    named = scores[~scores.index.get_level_values("input").isin(["last", "constant", "shuffled", "nested"])]
+    pd.testing.assert_series_equal(right.sort_index(), named.sort_index(), check_names=False)
+
+
 def test_over_time_the_worst_tracks_say_what_was_heard(tmp_path):
     pieces = write_pieces(tmp_path / "pieces", count=14, first_seed=0, seconds=4.0)
     plan = {"data": str(pieces), "target": "segments", "baseline": "mel", "probe": "closed", "folds": 3}

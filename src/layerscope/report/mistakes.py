@@ -94,9 +94,11 @@ def mistakes_of(
     page : Path
         The HTML file, from which clips are played.
     """
-    rows = predictions[
-        (predictions.task == answer.task) & (predictions.model == answer.model) & (predictions.probe == answer.probe)
-    ]
+    asked = pd.Series({name: getattr(answer, name) for name in ("task", "model", "probe", "input")})
+    rows = predictions[(predictions[asked.index] == asked).all(axis=1)]
+    if answer.layer is not None:
+        # Where the predictions of every input are kept, a model's layers are all called "layer".
+        rows = rows[rows.layer == answer.layer]
     if rows.empty:
         return None
     form = "" if kind.over_time else kind.form

@@ -217,6 +217,13 @@ class Probing(Options):
         description="Score layers after few labels too, by closed (quick) or linear probes: curves, code length.",
     )
     allow_leaks: bool = Field(default=False, description="Go on although splits share groups or audio.")
+    # What is kept beside the answer changes nothing of what a study is.
+    keep_predictions: bool = Field(
+        default=False,
+        exclude=True,
+        description="Keep in predictions.csv what every probe says of every input, not the answer's and the plain "
+        "feature's alone.",
+    )
     # How much memory it takes changes nothing of what a study is.
     memory: float | None = Field(
         None,

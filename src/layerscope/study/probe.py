@@ -48,6 +48,7 @@ def probe(
     window: float | None = None,
     few_labels: str | None = None,
     allow_leaks: bool = False,
+    keep_predictions: bool = False,
     memory: float | None = None,
     device: str = "auto",
     precision: str = "float32",
@@ -89,6 +90,9 @@ def probe(
         Score every layer after few labels too, with this probe, ``closed`` (quick) or ``linear``.
     allow_leaks : bool
         Go on although a group or the same audio lies on both sides of a split.
+    keep_predictions : bool
+        Keep in ``results.predictions`` what every probe says of every input, not the answer's and the plain feature's
+        alone.
     memory : float, optional
         Gigabytes that the states of all probes may take, what takes more being read by blocks; a half of what the
         machine has by default.
@@ -119,8 +123,8 @@ def probe(
     given = {"target": target, "kind": kind, "metric": metric, "probe": probes, "layers_as": layers_as,
              "beyond_plain": beyond_plain, "pooling": pooling, "seeds": seeds, "folds": folds,
              "split_seed": split_seed, "window": window, "few_labels": few_labels,
-             "allow_leaks": allow_leaks, "memory": memory, "device": device, "precision": precision,
-             "batch_seconds": batch_seconds}  # fmt: skip
+             "allow_leaks": allow_leaks, "keep_predictions": keep_predictions, "memory": memory,
+             "device": device, "precision": precision, "batch_seconds": batch_seconds}  # fmt: skip
     asked = checked(Call, given, "probe()")
     subjects = subjects_of(subject, (str, Encoder, Features), "probe() takes names, encoders or features")
     # A pattern or folder of checkpoints is all of them, as on the command line.

@@ -104,7 +104,7 @@ def results_of(scores: Sequence[TaskScores], skipped: dict[str, str], asked: Cal
     results = Results(*tabulate([entry for task in scores for entry in task.entries]), facts, skipped)
     results.splits = pd.concat([task.splits for task in scores], ignore_index=True)
     predictions = pd.concat([task.predictions for task in scores], ignore_index=True)
-    results.predictions = recommended(results, predictions)
+    results.predictions = predictions if asked.keep_predictions else recommended(results, predictions)
     results.few_labels = FewLabels.joined([task.few_labels for task in scores])
     return results
 

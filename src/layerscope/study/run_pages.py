@@ -96,7 +96,7 @@ def write_tables_beside(runs: Sequence[Path], names: Sequence[RunNames], out: Pa
     """Write what runs hold beside their scores as one, called as `names` say."""
     for file, read, row in (
         ("splits.csv", read_splits, ["task", "clip"]),
-        ("predictions.csv", read_predictions, ["task", "model", "input", "probe", "clip"]),
+        ("predictions.csv", read_predictions, ["task", "model", "input", "layer", "probe", "clip"]),
     ):
         tables = [
             called.in_table(table) for run, called in zip(runs, names, strict=True) if (table := read(run)) is not None

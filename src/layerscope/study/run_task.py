@@ -165,7 +165,8 @@ def probe_features(
     facts |= names | {"title": task.task.title if task.task else task.name}
     heard = target.tracks.labels if target.tracks else labels
     # A set of layers may be recommended as well.
-    answering = [*chosen, *(each for each in finished if is_set(each.job.chosen.name))]
+    sets = [each for each in finished if is_set(each.job.chosen.name)]
+    answering = finished if asked.keep_predictions else [*chosen, *sets]
     of_inputs = [predictions_of(each.job, each.outcome, heard, clips, splits["test"], task.name) for each in answering]
     predictions = pd.concat(of_inputs, ignore_index=True)
     unit = "group" if "group" in clips else "clip"
