@@ -1,3 +1,4 @@
+import pytest
 from test_score_table import entry
 from test_sentences import MODELS, results_of, study
 
@@ -20,6 +21,15 @@ def test_inputs_of_all_layers_that_win_are_a_caution():
     caution = "Where one layer is not all that can be had: layer 0 of m scores less than all layers of m side by side."
     assert caution in advise(results).cautions
     assert not any("not all that can be had" in caution for caution in advise(study(plain=0.6)).cautions)
+
+
+@pytest.mark.parametrize(("other", "said"), [(0.79, True), (0.5, False)])
+def test_another_model_that_is_not_told_apart_is_a_caution(other, said):
+    mel = entry(0, 0.4, 0.4, model="mel", input="mean")
+    results = results_of(entry(3, 0.8, 0.8), entry(1, 0.75, other, model="n"), mel, models=MODELS | {"n": {}})
+    advice = advise(results)
+    assert (advice.answer.verdict, advice.answer.model) == ("layer", "m")
+    assert ("Layer 1 of n may be as good." in advice.cautions) == said
 
 
 def test_cautions_name_what_limits_the_claims():

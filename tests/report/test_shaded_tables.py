@@ -72,6 +72,16 @@ def test_probes_that_prefer_different_layers_are_held_against_each_other():
     assert agreement_table(few, decide(few, "a")) is None
 
 
+@pytest.mark.parametrize(("layers", "coloured"), [(1, 1), (12, 0)])
+def test_of_many_layers_the_luckiest_is_not_told_apart_from_chance(layers, coloured):
+    study = made_study(("a",), ("m",), layers=layers, probes=("mlp",))
+    rows = study.of(model="m", input="layer").index
+    # Each by itself lies 2.2 deviations above chance.
+    study.summary.loc[rows, ["value", "ci_low", "ci_high"]] = [0.566, 0.507, 0.625]
+    study.draws[rows] = np.random.default_rng(0).normal(0.566, 0.03, study.draws[rows].shape)
+    assert task_scores(study, "a", ["m"]).shade.notna().sum() == coloured
+
+
 def test_what_shuffled_labels_score_as_well_is_not_told_apart_from_chance():
     study = made_study(("a",), best={"a": 0})
     rows = study.table[(study.table.split == "test") & (study.table.layer == 0)].assign(input="shuffled", value=0.65)

@@ -1,3 +1,6 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from test_score_table import entry
 from test_verdict import control, layer, mel, results_of
@@ -41,6 +44,20 @@ def test_a_set_that_is_not_told_apart_from_the_layer_is_not():
 def test_a_set_that_beats_no_plain_feature_is_not():
     answer = decide(study(layers_together("concat(0+1)", 0.8, 0.8), plain=0.8), "d")
     assert answer.input != "concat(0+1)"
+
+
+def test_of_many_sets_one_that_luckily_beats_a_plain_feature_is_not():
+    lucky, *others = (layers_together(f"mean(0-{number})", 0.9, 0.83) for number in range(1, 9))
+    random = np.random.default_rng(1)
+    # Each varies by .02 beside the plain feature: one lies 2.2 deviations above it, and the others where it is.
+    apart = [replace(each, draws=each.draws + random.normal(0, 0.02, 1000)) for each in (lucky, *others)]
+    level = [replace(each, rows=of(each, 0.785), draws=each.draws - 0.045) for each in apart[1:]]
+    assert decide(study(apart[0], plain=0.785), "d").input == "mean(0-1)"
+    assert decide(study(apart[0], *level, plain=0.785), "d").input != "mean(0-1)"
+
+
+def of(made, value):
+    return [row | {"value": value} if row["split"] == "test" else row for row in made.rows]
 
 
 def test_a_set_is_not_where_its_layer_does_not_beat_the_controls():

@@ -16,7 +16,7 @@ from layerscope.scores.tabulate import tabulate
 from layerscope.scores.verdict import decide
 
 NAN = float("nan")
-KINDS = {"m": {}, "n": {}, "mel": {"baseline": True}, "r": {"untrained": True}}
+KINDS = {"m": {}, "n": {}, "mel": {"baseline": True}, "mfcc": {"baseline": True}, "r": {"untrained": True}}
 
 
 def results_of(*entries, chance=0.1, **facts):
@@ -65,6 +65,27 @@ def test_a_plain_feature_must_lose_nothing_to_any_layer_of_the_table():
     answer = decide(results_of(layer(1, 0.8, 0.5), layer(2, 0.7, 0.76), mel(0.57)), "d")
     assert answer.verdict == "undecided"
     assert "m, layer 2, mlp" in answer.candidates
+
+
+def test_a_plain_feature_must_be_shown_to_lose_nothing_to_the_layer_that_is_least_known():
+    # Layer 1 scores a little more than mel for certain; layer 2 as much as mel, and may truly be far better.
+    surely, perhaps = layer(1, 0.8, 0.801, spread=0.0), layer(2, 0.7, 0.8, spread=0.03)
+    assert decide(results_of(surely, mel(0.8, spread=0.001)), "d").verdict == "plain"
+    assert decide(results_of(surely, perhaps, mel(0.8, spread=0.001)), "d").verdict == "undecided"
+
+
+def test_a_plain_feature_must_lose_nothing_to_all_layers_together():
+    answer = decide(results_of(layer(1, 0.5, 0.5), entry(None, 0.9, 0.9, input="concat"), mel(0.7)), "d")
+    assert answer.verdict == "undecided"
+
+
+@pytest.mark.parametrize("rival", ["mfcc", "r"])
+def test_a_layer_must_beat_what_few_validation_clips_did_not_prefer(rival):
+    # Validation prefers mel, which the layer beats, to another feature, or a twin to another layer of it.
+    sort = "layer" if rival == "r" else "mean"
+    preferred, other = layer(0, 0.7, 0.6, model="r"), entry(2, 0.6, 0.79, model=rival, input=sort)
+    answer = decide(results_of(layer(1, 0.8, 0.8), preferred, mel(0.6), other), "d")
+    assert (answer.verdict, answer.candidates[1:]) == ("undecided", [f"{rival}, {sort}{' 2' * (rival == 'r')}, mlp"])
 
 
 def test_an_unlucky_choice_is_said():

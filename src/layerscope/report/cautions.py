@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from layerscope.report.wording import describe, number, sentence
-from layerscope.scores.layer_selection import best_untrained
+from layerscope.scores.family_of_comparisons import corrected
+from layerscope.scores.layer_selection import best_untrained, chosen_layer
 from layerscope.scores.resampling import FEWEST_GROUPS
 from layerscope.scores.rivals import better_wider_inputs, judged_gap
 from layerscope.scores.score_table import Results
@@ -71,9 +72,20 @@ def cautions_of(results: Results, answer: Verdict, row: pd.Series) -> list[str]:
             f"{sentence(describe(row))} is not told apart from random weights ({twin.chosen.model}): what it knows "
             "need not have been learnt."
         )
+    if answer.verdict == "layer":
+        cautions += models_as_good(results, row)
     if answer.verdict == "layer" and not answer.plain:
         cautions.append("No plain feature was studied: one may do as well.")
     return cautions
+
+
+def models_as_good(results: Results, row: pd.Series) -> list[str]:
+    """Return which other models' chosen layers a row is not told apart from, in a sentence (Holm)."""
+    choices = [chosen_layer(results, row.task, model) for model in results.models("trained") if model != row.model]
+    others = [choice.chosen for choice in choices if choice]
+    verdicts = corrected([judged_gap(results, row, other) for other in others])
+    named = [describe(other) for other, verdict in zip(others, verdicts, strict=True) if verdict == "not told apart"]
+    return [f"{sentence(first_of(named))} may be as good."] if named else []
 
 
 def first_of(names: Sequence[str], between: str = ", ") -> str:

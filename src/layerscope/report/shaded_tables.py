@@ -16,6 +16,7 @@ from matplotlib.colors import to_hex, to_rgba
 
 from layerscope.report.wording import in_percent, measure_name, number, span
 from layerscope.scores.against_controls import chance_of
+from layerscope.scores.family_of_comparisons import highest_deviation
 from layerscope.scores.layer_selection import preferred_probe, shown_layers
 from layerscope.scores.probe_agreement import ProbePair, pairs_of_probes
 from layerscope.scores.score_table import Results
@@ -112,8 +113,8 @@ def short_number(metric: str, value: float) -> str:
 def task_scores(results: Results, task: str, models: list[str]) -> pd.DataFrame:
     """Return the rows of all layers of a task, with ``shade`` from 0 (chance) to 1 (perfect).
 
-    It is NaN where the interval holds chance or what shuffled labels score, or where there is none: such a cell tells
-    nothing. By macro F1 the constant answer scores less than any that changes.
+    It is NaN where the interval holds chance or what shuffled labels score, or where there is none, all layers of the
+    task held together: such a cell tells nothing. By macro F1 the constant answer scores less than any that changes.
     """
     rows = shown_layers(results, task)
     rows = rows[rows.model.isin(models)].copy()
@@ -121,7 +122,11 @@ def task_scores(results: Results, task: str, models: list[str]) -> pd.DataFrame:
     chance = float(results.facts["tasks"][task]["chance"])
     # Of every kind's primary metric 1 is perfect.
     floors = [chance_of(results, row) for _, row in rows.iterrows()]
-    rows["shade"] = ((rows.value - chance) / (1 - chance)).clip(0, 1).where(rows.ci_low > floors)
+    noise = results.draws[rows.index].astype(np.float64) - rows.value.to_numpy()[:, None]
+    # One of many layers of noise is lucky. Where no score varies there is no luck (NaN); without resamples no interval.
+    margin = np.nan_to_num(highest_deviation(noise)) * noise.std(axis=1)
+    shown = (rows.ci_low > floors) & (rows.value - margin > floors)
+    rows["shade"] = ((rows.value - chance) / (1 - chance)).clip(0, 1).where(shown)
     return rows
 
 

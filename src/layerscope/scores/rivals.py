@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 import numpy as np
 import pandas as pd
 
 from layerscope.scores.against_controls import judged_row, role_in, spread_over_trainings
 from layerscope.scores.family_of_comparisons import corrected, highest_deviation
-from layerscope.scores.layer_selection import Choice, best_trained, choose_among
+from layerscope.scores.layer_selection import Choice, best_trained, choose_among, choose_row
 from layerscope.scores.resampling import best_set
 from layerscope.scores.score_table import SINGLE_INPUTS, Comparison, Results, Role, wide_inputs
 
@@ -16,11 +18,13 @@ __all__ = [
     "against_wider_inputs",
     "best_on_test",
     "better_wider_inputs",
+    "candidates_of",
     "gaps_between",
     "is_shown_over",
     "judged_gap",
     "may_be_best",
     "plain_over_layers",
+    "unbeaten",
 ]  # fmt: skip
 
 #: A loss that nobody would pay an encoder for: two points, or 0.02 of R². Smaller ones are within what another split or
@@ -96,15 +100,36 @@ def candidates_of(results: Results, task: str, *roles: Role) -> pd.DataFrame:
     return rows[rows.model.isin(results.models(*roles)) & rows.input.isin(SINGLE_INPUTS)]
 
 
-def plain_over_layers(results: Results, plain: Choice[pd.Series]) -> list[Comparison]:
-    """Return what a plain feature has over the chosen layer and the best one on test, as `gaps_between` tells it.
+def unbeaten(results: Results, layer: pd.Series, role: Role) -> Choice[pd.Series] | None:
+    """Return what validation prefers of the inputs of such models that a layer is not shown to be better than.
 
-    The second is picked by its luck on the test clips, which makes it harder to show that nothing is lost, not easier.
+    Not only of the one that it prefers of all: few validation clips may prefer one that a layer beats to one that is as
+    good as the layer. All must be beaten, so that no correction is due.
+    """
+    rows = candidates_of(results, layer.task, role)
+    beaten: list[Hashable] = []
+    for _, same in rows.groupby(["model", "probe"], sort=False):
+        # What nested choice leaves over folds is one of a model and probe.
+        _, *nested = gaps_between(results, layer, same.iloc[0])
+        if all(gap.low > 0 for gap in nested):
+            beaten += [number for number in same.index if results.compare(layer.name, number).low > 0]
+    return choose_row(rows.drop(beaten))
+
+
+def plain_over_layers(results: Results, plain: Choice[pd.Series]) -> list[Comparison]:
+    """Return what a plain feature has over every layer and input of several, and as `gaps_between` tells it over two.
+
+    These are the chosen layer and the best one on test, which is picked by its luck. Each further one makes it harder
+    to show that nothing is lost, not easier.
     """
     task = plain.chosen.task
     layer = best_trained(results, task)
     rivals = [best_on_test(results, task), *([layer.chosen] if layer else [])]
-    return [gap for row in rivals for gap in gaps_between(results, plain.chosen, row)]
+    rows = results.of(task=task, metric=results.primary(task))
+    rows = rows[rows.model.isin(results.models("trained")) & rows.input.isin(["layer", *wide_inputs(rows)])]
+    # The luckiest on test may be sure to lose nothing where another, which is truly better, is not.
+    alone = [results.compare(plain.chosen.name, number) for number in rows.index]
+    return [*alone, *(gap for row in rivals for gap in gaps_between(results, plain.chosen, row))]
 
 
 def against_wider_inputs(results: Results, best: pd.Series) -> list[tuple[pd.Series, Comparison]]:

@@ -18,7 +18,7 @@ from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.layer_selection import Choice, choose_row
 from layerscope.scores.score_table import SEARCHED, Comparison, Results, is_set, wide_inputs
 
-__all__ = ["Gain", "better_set", "gain_between", "gains", "gains_over_layer", "steps_of_search"]
+__all__ = ["Gain", "better_set", "gains", "gains_over_layer", "steps_of_search"]
 
 #: The verdict on a difference of which nothing is shown.
 NOT_SHOWN = "not told apart"
@@ -44,14 +44,13 @@ class Gain:
     verdict: str
 
 
-def gain_between(results: Results, ours: pd.Series, theirs: pd.Series) -> Comparison:
-    """Return the difference of two rows; over folds as much wider as their shared training clips make it."""
-    return results.compare(ours.name, theirs.name).widened(spread_over_trainings(results, ours))
-
-
 def gains(results: Results, pairs: Sequence[tuple[pd.Series, pd.Series]]) -> list[Gain]:
-    """Return what the first row of each pair has over the second, all of one family."""
-    gaps = [gain_between(results, *pair) for pair in pairs]
+    """Return what the first row of each pair has over the second, all of one family, of one task and metric.
+
+    Over folds intervals are as much wider as shared training clips make them.
+    """
+    spread = spread_over_trainings(results, pairs[0][0]) if pairs else 1.0
+    gaps = [results.compare(ours.name, theirs.name).widened(spread) for ours, theirs in pairs]
     return [
         Gain(int(ours.name), int(theirs.name), gap, verdict if hears(results, ours, theirs, verdict) else NOT_SHOWN)
         for (ours, theirs), gap, verdict in zip(pairs, gaps, corrected(gaps), strict=True)
@@ -84,19 +83,18 @@ def better_set(results: Results, layer: pd.Series, rivals: Sequence[pd.Series]) 
     layer : Series
         The row of the layer that is chosen of the model.
     rivals : sequence of Series
-        Rows of the plain feature and of the untrained twin that validation prefers.
+        Rows of the plain features and of the untrained twins.
     """
     # What a search has found without being shown to need its last layer is not recommended.
     idle = [gain.row for gain in steps_of_search(results, layer) if gain.verdict != "better"]
-    better = [gain.row for gain in gains_over_layer(results, layer) if gain.verdict == "better"]
-    chance = float(results.facts["tasks"][layer.task]["chance"])
-    shown = [
-        row
-        for row in (results.summary.loc[number] for number in better if number not in idle)
-        if is_set(row.input)
-        and row.ci_low > chance
-        and all(gain_between(results, row, rival).low > 0 for rival in rivals)
-    ]
+    over_layer = [gain for gain in gains_over_layer(results, layer) if is_set(results.summary.input[gain.row])]
+    sets = [results.summary.loc[gain.row] for gain in over_layer]
+    better = [gain.verdict == "better" and gain.row not in idle for gain in over_layer]
+    for rival in rivals if any(better) else []:
+        # Of many sets that are as good as a rival one is lucky, so that they are a family there as well.
+        verdicts = [gain.verdict == "better" for gain in gains(results, [(row, rival) for row in sets])]
+        better = [both and shown for both, shown in zip(better, verdicts, strict=True)]
+    shown = [row for row, beats_all in zip(sets, better, strict=True) if beats_all]
     choice = choose_row(pd.DataFrame(shown)) if shown else None
     return choice and replace(choice, clips=f"validation, of the sets of layers shown to beat layer {layer.layer}")
 

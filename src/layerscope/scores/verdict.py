@@ -2,7 +2,7 @@
 
 The page, the terminal, the exported card and ``answer.json`` all say what `decide` says. It has four verdicts, of which
 ``layer`` and ``plain`` recommend. That an input beats its controls is shown one-sided at 5 %: of studies of noise, 5 %
-do. That a layer beats the plain feature and the untrained twin as well, and is none that the test clips show another
+do. That a layer beats all plain features and untrained twins as well, and is none that the test clips show another
 layer to be better than, or that a plain feature is shown to lose nothing, are further conditions, all of which must
 hold, so that they only lower that share (intersection-union test: Berger 1982).
 """
@@ -28,8 +28,17 @@ from layerscope.scores.layer_selection import (
     layers_beside,
 )
 from layerscope.scores.probe_agreement import ProbeLayer, layers_of_probes, lowest_rank_correlation
-from layerscope.scores.rivals import MARGIN, best_on_test, is_shown_over, judged_gap, may_be_best, plain_over_layers
-from layerscope.scores.score_table import Comparison, Results
+from layerscope.scores.rivals import (
+    MARGIN,
+    best_on_test,
+    candidates_of,
+    is_shown_over,
+    judged_gap,
+    may_be_best,
+    plain_over_layers,
+    unbeaten,
+)
+from layerscope.scores.score_table import Comparison, Results, Role
 from layerscope.scores.set_gains import better_set
 
 __all__ = ["Difference", "Verdict", "decide", "luckier"]
@@ -70,10 +79,10 @@ class Verdict:
     task : str
         Which.
     verdict : {"layer", "plain", "undecided", "nothing"}
-        ``layer``: it is shown to beat the constant answer, shuffled labels, the best plain feature and the untrained
+        ``layer``: it is shown to beat the constant answer, shuffled labels, every plain feature and the untrained
         twin, and may be the best layer, or is a set of layers that is shown to beat the best one. ``plain``: a plain
-        feature beats the constant answer and shuffled labels, and no layer is better by more than `MARGIN`, which is
-        shown as well.
+        feature beats the constant answer and shuffled labels, and no layer, or several together, is better by more than
+        `MARGIN`, which is shown as well.
         ``undecided``: something beats the controls, and which of the candidates to use is not shown. ``nothing``: no
         input is shown to beat the controls.
     model, input, probe : str
@@ -191,12 +200,10 @@ def decide(results: Results, task: str) -> Verdict:
         choice is not None and beats_controls(results, choice.chosen) for choice in (layer, plain)
     )
     # A study without plain features has none that must be beaten.
-    twin = best_untrained(results, task) if trained else None
-    rivals = [
-        rival for rival in (plain, twin) if rival and layer and not is_shown_over(results, layer.chosen, rival.chosen)
-    ]
+    against: list[Role] = ["plain", "untrained"] if trained else []
+    rivals = [rival for role in against if trained and (rival := unbeaten(results, trained.chosen, role))]
     # A set that is shown to beat a layer which beats its controls beats them too: noise is recommended no more often.
-    rows = [rival.chosen for rival in (plain, twin) if rival]
+    rows = [row for role in against for _, row in candidates_of(results, task, role).iterrows()]
     wider = better_set(results, layer.chosen, rows) if layer and layer_shown else None
     if wider:
         return record(results, wider, "layer", [wider.chosen])
