@@ -1,4 +1,9 @@
 import json
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -156,3 +161,64 @@ def test_encodec_gives_the_states_of_its_authors_package(tmp_path, waveforms):
     with torch.inference_mode():
         expected = network(waveforms[:, None]).mT
     torch.testing.assert_close(load_encoder(directory).layer_states(waveforms)[-1], expected, rtol=0, atol=1e-5)
+
+
+@pytest.fixture
+def dac_encoder(monkeypatch):
+    """The encoder of DAC's authors; what its package needs for files, training and quantizing is not imported."""
+    package = find_spec("dac")
+    if package is None:
+        pytest.skip("descript-audio-codec is not installed")
+    absent = {
+        "audiotools": {"AudioSignal": object},
+        "audiotools.ml": {"BaseModel": torch.nn.Module},
+        "dac.model.base": {"CodecMixin": type("CodecMixin", (), {})},
+        "dac.nn.quantize": {"ResidualVectorQuantize": object},
+    }
+    for name in ("dac", "dac.nn", "dac.model"):
+        module = ModuleType(name)
+        module.__path__ = [str(Path(package.origin).parents[0].joinpath(*name.split(".")[1:]))]
+        monkeypatch.setitem(sys.modules, name, module)
+    for name, values in absent.items():
+        module = ModuleType(name)
+        vars(module).update(values)
+        monkeypatch.setitem(sys.modules, name, module)
+    for name in ("dac.model.dac", "dac.nn.layers"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return import_module("dac.model.dac").Encoder
+
+
+def librarys_name(name, stages):
+    """The library's name of a tensor of DAC's authors, who number what it names."""
+    _, stage, *rest, value = name.split(".")
+    if int(stage) == 0:
+        return f"conv1.{value}"
+    if int(stage) > stages:
+        return f"{'snake1' if int(stage) == stages + 1 else 'conv2'}.{value}"
+    if len(rest) == 2:
+        return f"block.{int(stage) - 1}.{'snake1' if rest[1] == '3' else 'conv1'}.{value}"
+    part = ("snake1", "conv1", "snake2", "conv2")[int(rest[3])]
+    return f"block.{int(stage) - 1}.res_unit{int(rest[1]) + 1}.{part}.{value}"
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm", "ignore:.*torch.jit.script")
+def test_dac_gives_the_states_of_its_authors_package(tmp_path, waveforms, dac_encoder):
+    torch.manual_seed(1)
+    network = dac_encoder(d_model=4, strides=[2, 4, 5], d_latent=32).eval()
+    for name, value in network.named_parameters():
+        if name.endswith("weight_v"):
+            torch.nn.init.normal_(value, std=0.2)
+    for module in network.modules():
+        if hasattr(module, "weight_g"):
+            torch.nn.utils.remove_weight_norm(module)
+    directory = tmp_path / "codec"
+    write(directory, "dac")
+    theirs = {f"encoder.{librarys_name(name, 3)}": value for name, value in network.state_dict().items()}
+    save_file({**load_file(directory / "model.safetensors"), **theirs}, directory / "model.safetensors")
+    states = load_encoder(directory).layer_states(waveforms)
+    maps = torch.nn.functional.pad(waveforms[:, None], (0, -waveforms.shape[1] % 40))
+    with torch.inference_mode():
+        for state, stage in zip(states, [*network.block[:4], network.block[4:]], strict=True):
+            maps = stage(maps)
+            torch.testing.assert_close(state, maps.mT[:, : state.shape[1]], rtol=0, atol=1e-5)
+            assert maps.std() > 1e-3

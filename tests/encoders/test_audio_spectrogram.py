@@ -3,6 +3,7 @@ import torch
 import transformers
 
 from layerscope.encoders import load_encoder
+from layerscope.encoders.own_encoder import verify
 from layerscope.errors import ModelError
 from layerscope.features.windows import window_spans
 
@@ -56,6 +57,10 @@ def test_the_shortest_and_the_longest(directory):
             assert stop - first <= encoder.model.longest
     with pytest.raises(ModelError, match="choose a shorter --window"):
         encoder.encode(torch.zeros(1, 40_000))
+
+
+def test_one_that_takes_less_than_what_the_contract_is_checked_with_keeps_it(directory):
+    verify(load_encoder(directory), "ast-small")  # as one for speech commands, of 1.28 s
 
 
 def test_the_untrained_twin_needs_no_weights_and_a_missing_tensor_is_named(directory):

@@ -57,7 +57,7 @@ def test_both_maps_are_right_of_an_encoder_that_is_known_and_the_command_goes_on
     (out / "report.html").unlink()
     assert guarded(["report", str(out)]) == 0
     assert (out / "report.html").read_bytes() == page
-    with pytest.raises(UsageError, match="holds another concepts"):
+    with pytest.raises(UsageError, match="holds another battery of concepts"):
         run_battery(Battery(model=["mel"]), out, clips=few)
 
 

@@ -26,7 +26,8 @@ from layerscope.study.robustness import (
 from layerscope.study.run import run
 from layerscope.study.run_pages import write_page
 from layerscope.study.study_tasks import load_tasks
-from layerscope.targets import labels_of
+from layerscope.targets import kind_named, labels_of
+from layerscope.targets.cells import Column
 
 RATE = 16_000
 TWO_BANDS = '''
@@ -258,6 +259,18 @@ def test_a_label_that_was_never_taught_is_not_asked_for_after_a_change():
     assert untaught(tested, "up", part.test).tolist() == [False, True]
     tested.changed["as it was"] = labels.take(part.test)
     assert not untaught(tested, "as it was", part.test).any()
+
+
+def test_a_note_that_was_never_taught_is_not_asked_for_after_a_change():
+    tracks = [[[0.0, 1.0, low], [0.5, 1.0, high]] for low, high in ((60, 61), (62, 63), (60, 61), (60, 64), (62, 62))]
+    labels = kind_named("notes").read(Column("notes", tracks, list("abcde"), [0.0] * 5))
+    part = Part(np.array([0, 1]), np.array([1]), np.array([2, 3, 4]))
+    tested = DeformedTask(None, labels, None, [part], part.test)
+    tested.changed["up"] = labels.kind.changed(labels.take(part.test), "notes", 1.0, 1.0)
+    # 61 and 62, 61 and 65, 63.
+    assert untaught(tested, "up", part.test).tolist() == [False, True, False]
+    tested.changed["faster"] = labels.kind.changed(labels.take(part.test), "notes", 0.0, 1.1)
+    assert not untaught(tested, "faster", part.test).any()
 
 
 def deformed_score(value, difference, draw, **row):

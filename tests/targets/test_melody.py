@@ -97,3 +97,12 @@ def test_rows_of_time_and_frequency_are_a_melody_by_the_name_of_their_column():
 def test_frequencies_that_may_be_midi_numbers_are_named(frequency, is_named):
     evidence = recognise(Column("melody", [[[0.0, 0.0], [0.1, frequency], [0.2, frequency]]] * 3)).evidence
     assert ("no frequency is above 60.5 Hz: if these are MIDI numbers, write them in Hz" in evidence) == is_named
+
+
+def test_tracks_in_which_nothing_ever_sounds_teach_nothing():
+    kind = kind_named("melody")
+    silence, voice = ({"times": [0.0, 0.1], "frequencies": [hertz] * 2} for hertz in (0.0, 220.0))
+    told = [
+        kind.unlearnable(kind.read(Column("melody", [cell] * 2, ["a", "b"], [0.0] * 2))) for cell in (silence, voice)
+    ]
+    assert told == ["holds a single class", ""]

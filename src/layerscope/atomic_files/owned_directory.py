@@ -20,7 +20,7 @@ __all__ = ["REQUESTS", "owned_directory", "sole_use"]
 REQUESTS = {
     "study": "study.json",
     "comparison": "comparison.json",
-    "concepts": "concepts.json",
+    "battery of concepts": "concepts.json",
     "pretraining": "recipe.json",
     "report of several runs": "runs.json",
 }
@@ -29,7 +29,7 @@ SIGNS = {
     "study": {"data", "seeds"},
     "comparison": {"data", "frames"},
     "report of several runs": {"runs"},
-    "concepts": {"model", "no_twins"},
+    "battery of concepts": {"model", "no_twins"},
 }
 #: Requests that may share a directory, because one page shows both.
 SHARING = ({"study", "comparison"}, {"report of several runs", "comparison"})

@@ -174,7 +174,8 @@ def verify(encoder: Any, address: str) -> None:
     if encoder.reads_files:
         return
     # Two clips, to see whether a batch mixes them.
-    noise = torch.randn(2, int(SECONDS * encoder.sample_rate), generator=torch.Generator().manual_seed(0)) * 0.1
+    samples = int(min(SECONDS, encoder.window) * encoder.sample_rate)
+    noise = torch.randn(2, samples, generator=torch.Generator().manual_seed(0)) * 0.1
     # First, because what follows takes shapes for granted.
     states = states_of_layers(encoder, encoder.encode(noise), address, noise)
     # NaN differs from itself, which would read as chance.

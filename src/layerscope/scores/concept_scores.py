@@ -59,7 +59,7 @@ class ConceptMaps:
         discard(directory / "report.html")
         for name, table in zip(MAPS, (self.scores, self.invariance), strict=True):
             write_csv(directory / name, table)
-        write_record(directory / PROVENANCE, self.facts, [*MAPS, REQUESTS["concepts"]])
+        write_record(directory / PROVENANCE, self.facts, [*MAPS, REQUESTS["battery of concepts"]])
 
     @classmethod
     def read(cls, directory: str | Path) -> ConceptMaps | None:

@@ -147,7 +147,7 @@ def run_battery(
         With a message for the user.
     """
     progress = progress or Silent()
-    with owned_directory(out, "concepts", asked.on_record()), passing_directory(out) as place:
+    with owned_directory(out, "battery of concepts", asked.on_record()), passing_directory(out) as place:
         refuse_unfit(asked.encoders(given))
         tables = write_battery(place, clips or battery())
         sets = {name: survey(Dataset.load(table), progress) for name, table in tables.items()}

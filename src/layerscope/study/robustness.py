@@ -38,7 +38,8 @@ from layerscope.study.progress import Progress
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.run_task import features_and_target
 from layerscope.study.study_tasks import StudyTask, heard_seconds, passes_of
-from layerscope.targets.kind import Labels
+from layerscope.targets.kind import Kind, Labels
+from layerscope.targets.over_time import KindOverTime
 
 __all__ = ["deformed_task", "measure_robustness", "tested_hours"]
 
@@ -232,7 +233,7 @@ def score_deformed(
             tested.leave_out(tested.failed[deformation][clip.clip_key], deformation, clip=clip.clip)
         usable[deformation] = rows[~untaught(tested, deformation, rows)]
         for clip in tested.clips.iloc[np.setdiff1d(rows, usable[deformation])].itertuples():
-            tested.leave_out("no training clip has the label that it then has", deformation, clip=clip.clip)
+            tested.leave_out("it then has a label that no training clip has", deformation, clip=clip.clip)
     usable = {deformation: rows for deformation, rows in usable.items() if len(rows)}
     known = set(results.of(task=tested.task.name).model)
     both = [
@@ -261,17 +262,25 @@ def score_deformed(
 def untaught(tested: DeformedTask, deformation: Deformation, rows: Rows) -> NDArray[np.bool_]:
     """Return which tested clips have, deformed, a label that no clip has in the training that tests them.
 
-    A probe cannot give such an answer: that it is wrong then says nothing of its layer.
+    A probe cannot give such an answer: that it is wrong then says nothing of its layer. Of a track over time one such
+    label is enough.
     """
-    labels = tested.labels
-    if labels.kind.over_time or labels.kind.form != "classes":
+    kind = tested.labels.kind
+    if not kind.over_time and kind.form != "classes":
         return np.zeros(len(rows), bool)
     deformed = tested.changed[deformation].values[np.searchsorted(tested.tested, rows)]
+    before, after = ([labels_in([each], kind) for each in values] for values in (tested.labels.values[rows], deformed))
     unknown = np.zeros(len(rows), bool)
     for part in tested.parts:
-        unknown |= np.isin(rows, part.test) & ~np.isin(deformed, labels.values[part.train])
+        taught = labels_in(tested.labels.values[part.train], kind)
+        unknown |= np.isin(rows, part.test) & np.array([not each <= taught for each in after], bool)
     # What was never taught when it was clean either is scored on both sides alike.
-    return unknown & (deformed != labels.values[rows])
+    return unknown & np.array([one != other for one, other in zip(before, after, strict=True)], bool)
+
+
+def labels_in(values: Iterable[Any], kind: Kind) -> set[Any]:
+    """Return the labels of clips, of tracks those that a probe is asked for."""
+    return set(kind.names_of(list(values)) if isinstance(kind, KindOverTime) else values)
 
 
 def beside_clean(

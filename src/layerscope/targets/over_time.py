@@ -109,6 +109,11 @@ class KindOverTime(Kind):
         """
         raise DataError(f"what becomes of {self.noun} then is not known")
 
+    def unlearnable(self, train: Labels) -> str:
+        """Return, before any sound is encoded, that all frames would be of one class."""
+        single = self.frames.form == "classes" and len(self.names_of(list(train.values))) < 2
+        return "holds a single class" if single else ""
+
     def is_complete(self, track: Any) -> bool:
         """Return whether all that is asked for is annotated; a track that is not neither trains nor chooses."""
         return True
