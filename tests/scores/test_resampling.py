@@ -79,7 +79,9 @@ def test_seeds_add_their_own_variation():
     clips = np.zeros((5, 4000)) + np.array([1.0, 2.0, 3.0, 4.0, 5.0])[:, None]
     draws = resample_seeds(clips)
     assert draws.mean() == pytest.approx(3.0, abs=0.05)
-    assert draws.std() == pytest.approx(np.std([1, 2, 3, 4, 5]) / np.sqrt(5), rel=0.05)
+    assert draws.std() == pytest.approx(np.std([1, 2, 3, 4, 5], ddof=1) / np.sqrt(5), rel=0.05)
+    # The mean of two varies as half of the variance between them.
+    assert resample_seeds(clips[:2]).std() == pytest.approx(np.std([1, 2], ddof=1) / np.sqrt(2), rel=0.05)
     np.testing.assert_array_equal(resample_seeds(np.arange(6.0)[None]), np.arange(6.0))
 
 

@@ -12,7 +12,6 @@ over all layers.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -169,7 +168,7 @@ def over_draws(values: Array) -> Array:
     array([0.5, 0.5])
     """
     mean, count = values.mean(axis=0), len(values)
-    return np.asarray(mean + widen(resample_seeds(values) - mean, count) * math.sqrt(count / (count - 1)))
+    return np.asarray(mean + widen(resample_seeds(values) - mean, count))
 
 
 def scored_curve(

@@ -187,7 +187,11 @@ def resample_seeds(values: Array) -> Array:
     seeds, resamples = values.shape
     # A fixed seed, so that all layers draw alike and their differences stay paired.
     drawn = np.random.default_rng(0).integers(seeds, size=(seeds, resamples))
-    return np.take_along_axis(values, drawn, axis=0).mean(axis=0)
+    mean = values.mean(axis=0)
+    spread = np.take_along_axis(values, drawn, axis=0).mean(axis=0) - mean
+    # Drawn with replacement the mean varies as 1/S of them would say of the variance, not as 1/(S - 1): of two or three
+    # seeds intervals were too narrow (docs/decisions.md).
+    return np.asarray(mean + spread * np.sqrt(seeds / max(1, seeds - 1)))
 
 
 def interval(draws: Array, value: float) -> tuple[float, float]:
