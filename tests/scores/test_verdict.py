@@ -85,6 +85,9 @@ def test_a_layer_must_beat_what_few_validation_clips_did_not_prefer(rival):
     sort = "layer" if rival == "r" else "mean"
     preferred, other = layer(0, 0.7, 0.6, model="r"), entry(2, 0.6, 0.79, model=rival, input=sort)
     answer = decide(results_of(layer(1, 0.8, 0.8), preferred, mel(0.6), other), "d")
+    # What is told beside the answer is what it may be no better than, not what it beats.
+    held_against = {"mfcc": answer.plain, "r": answer.twin}[rival]
+    assert held_against.value == pytest.approx(0.79)
     assert (answer.verdict, answer.candidates[1:]) == ("undecided", [f"{rival}, {sort}{' 2' * (rival == 'r')}, mlp"])
 
 

@@ -13,8 +13,8 @@ from itertools import chain
 from markupsafe import Markup
 
 from layerscope.report.wording import describe, gap_text, input_name, layer_list, metric_name, with_interval
-from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained
-from layerscope.scores.rivals import judged_gap
+from layerscope.scores.layer_selection import best_trained
+from layerscope.scores.rivals import judged_gap, rival_of
 from layerscope.scores.score_table import Comparison, Results
 from layerscope.scores.verdict import Verdict
 
@@ -68,8 +68,8 @@ class AnswerRow:
     score : Cell
         Test score and interval of what is used.
     plain, twin, all_layers : list of Cell
-        The layer that validation prefers less the best plain feature, less the best untrained layer, and less all
-        layers of its model together; empty where the study has none.
+        The layer that validation prefers less a plain feature and less an untrained layer (see `rival_of`), and less
+        all layers of its model together; empty where the study has none.
     """
 
     task: str
@@ -134,13 +134,14 @@ def beside(answer: Verdict, preferred: str) -> str:
 
 
 def layer_differences(results: Results, task: str) -> list[list[tuple[str, Comparison]]]:
-    """Return what the chosen layer of a task has over the best plain feature, the best twin, and all layers."""
+    """Return what the chosen layer of a task has over a plain feature and a twin (see `rival_of`), and all layers."""
     layer = best_trained(results, task)
     if layer is None:
         return [[], [], []]
     best = layer.chosen
     singles = [
-        [choice.chosen] if choice else [] for choice in (best_plain(results, task), best_untrained(results, task))
+        [choice.chosen] if choice else []
+        for choice in (rival_of(results, best, "plain"), rival_of(results, best, "untrained"))
     ]
     rows = results.of(task=task, model=best.model, probe=best.probe, metric=best.metric)
     wide = [row for _, row in rows[rows.input.isin(ALL_LAYERS)].iterrows()]

@@ -9,9 +9,9 @@ import pandas as pd
 
 from layerscope.report.wording import describe, number, sentence
 from layerscope.scores.family_of_comparisons import corrected
-from layerscope.scores.layer_selection import best_untrained, chosen_layer
+from layerscope.scores.layer_selection import chosen_layer
 from layerscope.scores.resampling import FEWEST_GROUPS
-from layerscope.scores.rivals import better_wider_inputs, judged_gap
+from layerscope.scores.rivals import better_wider_inputs, judged_gap, rival_of
 from layerscope.scores.score_table import Results
 from layerscope.scores.verdict import Verdict, luckier
 
@@ -65,7 +65,7 @@ def cautions_of(results: Results, answer: Verdict, row: pd.Series) -> list[str]:
             f"{unlucky} the test clips {gap.input} of {gap.name} with the {gap.probe} probe is "
             f"better than {describe(row)}, {number(row.metric, gap.value)} to {number(row.metric, row.value)}."
         )
-    twin = best_untrained(results, answer.task) if row.model in results.models("trained") else None
+    twin = rival_of(results, row, "untrained") if row.model in results.models("trained") else None
     # Not `low <= 0`: without an interval it is NaN, and nothing is told apart.
     if twin and answer.verdict != "nothing" and not judged_gap(results, row, twin.chosen).low > 0:
         cautions.append(

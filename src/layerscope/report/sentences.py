@@ -30,7 +30,7 @@ from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.layer_selection import best_plain, best_trained, best_untrained, layers_beside
 from layerscope.scores.probe_agreement import pairs_of_probes
 from layerscope.scores.resampling import FEWEST_GROUPS
-from layerscope.scores.rivals import MARGIN, against_wider_inputs, better_wider_inputs, judged_gap
+from layerscope.scores.rivals import MARGIN, against_wider_inputs, better_wider_inputs, judged_gap, rival_of
 from layerscope.scores.score_table import Results, is_set
 from layerscope.scores.verdict import Verdict, decide
 
@@ -94,6 +94,10 @@ def advise(results: Results) -> Advice:
     answer = decide(results, task)
     trained, plain, untrained = (best(results, task) for best in (best_trained, best_plain, best_untrained))
     row = results.summary.loc[answer.row]
+    preferred_plain = plain
+    if trained and row.model in results.models("trained"):
+        plain = rival_of(results, trained.chosen, "plain")
+        untrained = rival_of(results, row, "untrained")
     reasons = [
         f"{sentence(describe(row))}: {score_text(row)}.",
         against_controls(answer),
@@ -103,8 +107,10 @@ def advise(results: Results) -> Advice:
         layer, rival = trained.chosen, plain.chosen
         other = layer if row.name == rival.name else rival
         gap = difference(metric, judged_gap(results, layer, rival))
+        stands_in_the_way = preferred_plain is not None and rival.name != preferred_plain.chosen.name
+        sort = f"what {describe(layer)} is not shown to beat" if stands_in_the_way else "its sort"
         reasons += [
-            f"{sentence(describe(other))}, which validation prefers of its sort: {score_text(other)}.",
+            f"{sentence(describe(other))}, which validation prefers of {sort}: {score_text(other)}.",
             f"{sentence(describe(layer))} minus {describe(rival)}: {gap}, paired on the same clips.",
         ]
     if is_set(row.input) and trained:

@@ -24,6 +24,7 @@ __all__ = [
     "judged_gap",
     "may_be_best",
     "plain_over_layers",
+    "rival_of",
     "unbeaten",
 ]  # fmt: skip
 
@@ -114,6 +115,14 @@ def unbeaten(results: Results, layer: pd.Series, role: Role) -> Choice[pd.Series
         if all(gap.low > 0 for gap in nested):
             beaten += [number for number in same.index if results.compare(layer.name, number).low > 0]
     return choose_row(rows.drop(beaten))
+
+
+def rival_of(results: Results, layer: pd.Series, role: Role) -> Choice[pd.Series] | None:
+    """Return what a layer is held against of plain features or of untrained twins; nothing where there are none.
+
+    What stands in its way (`unbeaten`), or, where it is shown to beat them all, what validation prefers of them.
+    """
+    return unbeaten(results, layer, role) or choose_among(results, layer.task, results.models(role))
 
 
 def plain_over_layers(results: Results, plain: Choice[pd.Series]) -> list[Comparison]:

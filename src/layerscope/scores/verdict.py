@@ -36,6 +36,7 @@ from layerscope.scores.rivals import (
     judged_gap,
     may_be_best,
     plain_over_layers,
+    rival_of,
     unbeaten,
 )
 from layerscope.scores.score_table import Comparison, Results, Role
@@ -49,7 +50,7 @@ MOST_NEEDED = 100
 
 @dataclass(frozen=True)
 class Difference:
-    """A plain feature or an untrained twin, and what the input that the answer is about has over it.
+    """A plain feature or an untrained twin (see `rival_of`), and what the input that the answer is about has over it.
 
     Attributes
     ----------
@@ -245,7 +246,9 @@ def record(
     facts, permutations = results.facts["tasks"][task], controls(results, row)
     beside = layers_beside(results, row)
     units = int(facts["test_groups"])
-    plain, twin = best_plain(results, task), best_untrained(results, task)
+    held = row.model in results.models("trained")
+    plain = rival_of(results, row, "plain") if held else best_plain(results, task)
+    twin = rival_of(results, row, "untrained") if held else best_untrained(results, task)
     return Verdict(
         task=task,
         verdict=verdict,
