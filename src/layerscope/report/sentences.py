@@ -92,12 +92,10 @@ def advise(results: Results) -> Advice:
     """Return the recommendation for the task that the results are of: chosen on validation, judged on test."""
     task, metric = results.facts["task"], results.facts["primary"]
     answer = decide(results, task)
-    trained, plain, untrained = (best(results, task) for best in (best_trained, best_plain, best_untrained))
+    trained, preferred_plain = best_trained(results, task), best_plain(results, task)
     row = results.summary.loc[answer.row]
-    preferred_plain = plain
-    if trained and row.model in results.models("trained"):
-        plain = rival_of(results, trained.chosen, "plain")
-        untrained = rival_of(results, row, "untrained")
+    untrained = rival_of(results, row, "untrained")
+    plain = rival_of(results, trained.chosen, "plain") if trained else preferred_plain
     reasons = [
         f"{sentence(describe(row))}: {score_text(row)}.",
         against_controls(answer),

@@ -117,12 +117,14 @@ def unbeaten(results: Results, layer: pd.Series, role: Role) -> Choice[pd.Series
     return choose_row(rows.drop(beaten))
 
 
-def rival_of(results: Results, layer: pd.Series, role: Role) -> Choice[pd.Series] | None:
-    """Return what a layer is held against of plain features or of untrained twins; nothing where there are none.
+def rival_of(results: Results, row: pd.Series, role: Role) -> Choice[pd.Series] | None:
+    """Return what an input is held against of plain features or of untrained twins; nothing where there are none.
 
-    What stands in its way (`unbeaten`), or, where it is shown to beat them all, what validation prefers of them.
+    What stands in a trained layer's way (`unbeaten`); where it is shown to beat them all, and of other inputs, what
+    validation prefers of them.
     """
-    return unbeaten(results, layer, role) or choose_among(results, layer.task, results.models(role))
+    open_rival = unbeaten(results, row, role) if row.model in results.models("trained") else None
+    return open_rival or choose_among(results, row.task, results.models(role))
 
 
 def plain_over_layers(results: Results, plain: Choice[pd.Series]) -> list[Comparison]:

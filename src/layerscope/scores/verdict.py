@@ -104,7 +104,7 @@ class Verdict:
     permutations : int
         How many.
     plain, twin : Difference or None
-        The plain feature and the untrained model that validation prefers.
+        What the answer's input is held against of plain features and of untrained models (`rival_of`).
     candidates : list of str
         What is open, in words: one where it is decided.
     needed : int or None
@@ -246,9 +246,7 @@ def record(
     facts, permutations = results.facts["tasks"][task], controls(results, row)
     beside = layers_beside(results, row)
     units = int(facts["test_groups"])
-    held = row.model in results.models("trained")
-    plain = rival_of(results, row, "plain") if held else best_plain(results, task)
-    twin = rival_of(results, row, "untrained") if held else best_untrained(results, task)
+    plain, twin = rival_of(results, row, "plain"), rival_of(results, row, "untrained")
     return Verdict(
         task=task,
         verdict=verdict,
