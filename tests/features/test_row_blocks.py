@@ -7,7 +7,7 @@ from problems import SHORT
 
 from layerscope.features import row_blocks as rows
 from layerscope.features.clip_features import Features
-from layerscope.features.row_blocks import LazyRows, give_back_memory, held, in_memory
+from layerscope.features.row_blocks import LazyRows, clip_means, give_back_memory, held, in_memory
 from layerscope.features.store import ClipEntry, FeatureStore
 from layerscope.probes import PROBES, Input, Problem, assemble, offers
 from layerscope.targets import labels_of
@@ -26,6 +26,14 @@ def test_rows_are_chosen_as_of_an_array(lazy):
         np.testing.assert_array_equal(lazy[chosen], STATES[chosen])
     with pytest.raises(IndexError):
         lazy[40]
+
+
+def test_rows_are_averaged_to_the_clip_in_their_own_precision():
+    for kind in (np.float32, np.float64):
+        means = clip_means(np.array([[1.0], [3.0], [5.0]], kind), np.array([0, 0, 2]), 3)
+        np.testing.assert_array_equal(means, [[2], [0], [5]])
+        assert means.dtype == kind
+    assert clip_means(np.zeros((0, 2)), np.zeros(0, np.int64), 3).shape == (3, 2)
 
 
 def test_what_fits_is_an_array_and_what_does_not_is_read(lazy):

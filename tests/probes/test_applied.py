@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from problems import SHORT, make_problem
 
+from layerscope.features.row_blocks import clip_means
 from layerscope.probes import PROBES, Input, apply_probe, offers
-from layerscope.probes.problem import clip_means
 
 
 @pytest.mark.parametrize("kind", ["classes", "tags", "values"])

@@ -3,7 +3,7 @@ import pytest
 import torch
 from problems import make_problem
 
-from layerscope.probes.problem import clip_means, loss_of, target_tensor, validation_score
+from layerscope.probes.problem import loss_of, target_tensor, validation_score
 
 
 def test_standardisation_is_that_of_the_training_windows_alone():
@@ -20,11 +20,6 @@ def test_constant_columns_become_zero_not_noise():
     problem = make_problem("classes")
     problem.states[:, 3] = 1e6
     assert (problem.standardised()[:, 3] == 0).all()
-
-
-def test_window_scores_are_averaged_to_the_clip():
-    values = np.array([[1.0], [3.0], [5.0]], np.float32)
-    np.testing.assert_array_equal(clip_means(values, np.array([0, 0, 2]), 3), [[2], [0], [5]])
 
 
 def test_windows_of_clips():

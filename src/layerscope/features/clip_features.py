@@ -14,9 +14,9 @@ from layerscope.encoders.published_models import RANDOM
 from layerscope.errors import DataError, UsageError, checks_arguments
 from layerscope.features.copied_rows import copied_rows
 from layerscope.features.given_arrays import (
+    given_labels,
     layer_arrays,
     layer_numbers,
-    read_labels,
     refuse_other_order,
     refuse_vanishing,
     side_column,
@@ -137,7 +137,7 @@ class Features:
             **{f"states of layer {place}": table for place, table in enumerate(tables)},
             labels=labels, splits=splits, folds=folds, groups=groups,
         )  # fmt: skip
-        read = read_labels(labels, kind)
+        read = given_labels(labels, kind)
         arrays = layer_arrays(states, len(read.values))
         count = len(arrays[0])
         numbers = layer_numbers(layers) if layers is not None else tuple(range(len(arrays)))

@@ -22,7 +22,12 @@ from layerscope.targets.cells import shown
 from layerscope.targets.values import MOST_ROUNDING
 
 __all__ = [
-    "CONSTANT", "layer_arrays", "layer_numbers", "read_labels", "refuse_other_order", "refuse_vanishing",
+    "CONSTANT",
+    "given_labels",
+    "layer_arrays",
+    "layer_numbers",
+    "refuse_other_order",
+    "refuse_vanishing",
     "side_column",
 ]  # fmt: skip
 
@@ -51,7 +56,7 @@ def layer_numbers(layers: Sequence[Any]) -> tuple[int, ...]:
     return tuple(map(int, numbers))
 
 
-def read_labels(labels: Any, kind: str | None = None) -> Labels:
+def given_labels(labels: Any, kind: str | None = None) -> Labels:
     """Return labels as they come from someone's program: arrays, tensors, frames and lists, one entry a clip.
 
     Raises

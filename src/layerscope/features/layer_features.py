@@ -19,6 +19,7 @@ from layerscope.encoders import Encoder, load_encoder
 from layerscope.encoders.published_models import RANDOM
 from layerscope.errors import AudioError, DataError, ModelError, UsageError, checks_arguments
 from layerscope.features.encoder_pass import Pass
+from layerscope.features.row_blocks import clip_means
 from layerscope.features.stored_features import stored_features
 
 __all__ = ["LayerFeatures"]
@@ -142,10 +143,8 @@ class LayerFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         features = stored_features(store, surveyed.clips)
         windows = features.read(encoder.layers.index(self.layer_))[:][:, : self.n_features_out_]
         # Windows of a clip are equally long, so that the mean of their means is the clip's.
-        sums = np.zeros((len(distinct), self.n_features_out_))
-        np.add.at(sums, features.window_clip, windows)
-        means = sums / np.bincount(features.window_clip)[:, None]
-        return means[[distinct.index(path) for path in paths]].astype(np.float32)
+        means = clip_means(windows, features.window_clip, len(distinct))
+        return means[[distinct.index(path) for path in paths]]
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:  # noqa: ARG002 - scikit-learn's name
         """Return a name for each column, such as ``toy-muq_3_0``."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 __all__ = [
     "LazyRows",
     "Rows",
+    "clip_means",
     "give_back_memory",
     "held",
     "in_memory",
@@ -106,6 +107,26 @@ def unit_length(rows: NDArray[Any]) -> NDArray[Any]:
     """
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+
+
+def clip_means(rows: NDArray[Any], owner: NDArray[np.int64], clips: int) -> NDArray[Any]:
+    """Return the mean of each clip's windows or frames, (clip, width), which stand in the order of their clips.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (row, width)
+        States or scores; sums are of double precision, whatever these have.
+    owner : ndarray of int, shape (row,)
+        The clip of each, ascending.
+    clips : int
+        How many there are; those without a row are 0.
+    """
+    means = np.zeros((clips, rows.shape[1]), rows.dtype)
+    present, first, counts = np.unique(owner, return_index=True, return_counts=True)
+    if len(present):
+        # The first rows are the borders of segments, none of them empty.
+        means[present] = np.add.reduceat(rows, first, axis=0, dtype=np.float64) / counts[:, None]
+    return means
 
 
 def size_of(rows: Rows) -> float:

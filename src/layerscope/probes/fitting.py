@@ -359,7 +359,8 @@ def source_of(kind_module: str) -> str:
         "inputs", "problem", "mlp", "adam", "stacked", "linear", "closed_form", "sample_sums", "knn", "attention",
         "frame_targets",
     )  # fmt: skip
-    modules = [__name__, "layerscope.scores.layer_selection", *(f"layerscope.probes.{name}" for name in probes)]
+    modules = [__name__, "layerscope.features.row_blocks", "layerscope.scores.layer_selection"]
+    modules += [f"layerscope.probes.{name}" for name in probes]
     modules += sorted(module.name for module in pkgutil.iter_modules(targets.__path__, "layerscope.targets."))
     # A kind that was typed in has no file; it ends with its session, and so does what is known of it.
     if getattr(sys.modules[kind_module], "__file__", None):

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.features.row_blocks import Rows, held, row_blocks, taken, unit_length
-from layerscope.probes.problem import Prediction, Problem, clip_means, validation_score
+from layerscope.features.row_blocks import Rows, clip_means, held, row_blocks, taken, unit_length
+from layerscope.probes.problem import Prediction, Problem, validation_score
 from layerscope.scores.layer_selection import choose
 
 __all__ = ["NEIGHBOURS", "fit_knn", "nearest", "neighbour_scores"]

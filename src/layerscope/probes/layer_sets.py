@@ -19,9 +19,9 @@ from sklearn.utils.extmath import randomized_svd
 
 from layerscope.data.splits import Part
 from layerscope.features.clip_features import Features
-from layerscope.features.row_blocks import Rows
+from layerscope.features.row_blocks import Rows, clip_means
 from layerscope.probes.closed_form import path_of, target_columns
-from layerscope.probes.problem import Problem, clip_means, validation_score
+from layerscope.probes.problem import Problem, validation_score
 from layerscope.probes.sample_sums import Moments
 from layerscope.scores.layer_selection import Choice, choose
 from layerscope.targets.kind import Labels

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerscope.features.row_blocks import Rows, held, row_blocks
+from layerscope.features.row_blocks import Rows, clip_means, held, row_blocks
 from layerscope.probes.adam import Adam
 from layerscope.probes.problem import (
     Prediction,
     Problem,
     Scale,
     applied_weights,
-    clip_means,
     loss_of,
     mixture_size,
     target_tensor,

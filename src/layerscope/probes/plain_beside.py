@@ -10,12 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from layerscope.features.clip_features import Features
-from layerscope.features.row_blocks import LazyRows, Rows
+from layerscope.features.row_blocks import LazyRows, Rows, clip_means
 from layerscope.probes.inputs import Input, assemble
-from layerscope.probes.problem import clip_means
 
 __all__ = ["beside_layers", "cut_alike", "plain_alone"]
 
@@ -67,5 +65,5 @@ def plain_rows(features: Features, plain: Features, summary: Input) -> Rows:
     rows = assemble(plain, summary)
     if cut_alike(features, plain):
         return rows
-    means: NDArray[np.float32] = clip_means(rows[:], plain.window_clip, len(plain.clips))
+    means = clip_means(rows[:], plain.window_clip, len(plain.clips))
     return LazyRows((len(features.window_clip), rows.shape[1]), lambda windows: means[features.window_clip[windows]])

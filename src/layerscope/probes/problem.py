@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from layerscope.features.row_blocks import LazyRows, Rows, held, in_memory, row_blocks, taken
+from layerscope.features.row_blocks import LazyRows, Rows, clip_means, held, in_memory, row_blocks, taken
 from layerscope.targets.kind import Form, Labels
 from layerscope.tasks.task import Schedule
 
 __all__ = [
-    "Prediction", "Problem", "Scale", "applied_weights", "clip_means", "clip_scores", "inverse_deviation", "loss_of",
+    "Prediction", "Problem", "Scale", "applied_weights", "clip_scores", "inverse_deviation", "loss_of",
     "mixture_size", "target_tensor", "validation_rank", "validation_score",
 ]  # fmt: skip
 
@@ -136,17 +136,6 @@ def clip_scores(
             scores.append(probe(rows).astype(np.float32))
     owners, clips = problem.window_clip[windows], len(problem.labels.values)
     return [clip_means(np.concatenate(scores), owners, clips) for scores in parts]
-
-
-def clip_means(values: Array, window_clip: NDArray[np.int64], clips: int) -> Array:
-    """Average the scores of windows, which are in the order of their clips, to the clip, shape (clip, output)."""
-    # Clips that were not asked about stay 0 and are never looked at.
-    means = np.zeros((clips, values.shape[1]), np.float32)
-    present, first, counts = np.unique(window_clip, return_index=True, return_counts=True)
-    if len(present):
-        # Windows ascend by clip, so that the first ones are the borders of segments, none of them empty.
-        means[present] = np.add.reduceat(values, first, axis=0, dtype=np.float64) / counts[:, None]
-    return means
 
 
 def target_tensor(problem: Problem) -> tuple[Tensor, Scale]:

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.features.row_blocks import unit_length
+from layerscope.features.row_blocks import clip_means, unit_length
 
 __all__ = ["View", "ViewSample", "ViewSums", "sums_of"]
 
@@ -71,7 +71,7 @@ class ViewSample:
     def take(self, clips: NDArray[np.int64]) -> ViewSample:
         """Return the sample of some clips, by ascending number."""
         rows = np.isin(self.clip, clips)
-        # Numbered anew without gaps, which `clip_means` relies on; `clips` ascends.
+        # Numbered anew without gaps, since `sums_of` takes every number for a clip; `clips` ascends.
         clip = np.searchsorted(clips, self.clip[rows])
         return ViewSample(self.view, self.frames[rows], clip, self.means[clips], self.steps[clips])
 
@@ -178,11 +178,11 @@ def sums_of(samples: Sequence[ViewSample], centres: Sequence[NDArray[np.floating
     rows = np.concatenate([frames - centre for frames, centre in zip(raw, centres, strict=True)], axis=1)
     # A frame weighs one over the frames of its clip, so that every clip weighs 1.
     share = 1 / counts[clip]
-    means = clip_means(rows, clip, counts)
+    means = clip_means(rows, clip, len(counts))
     squares = np.stack([np.square(means[:, place]).sum(axis=1) for place in places], axis=1)
     # What each frame has in common with the mean of its clip, (row, view).
     aligned = np.stack([np.einsum("nd,nd->n", rows[:, place], means[clip][:, place]) for place in places], axis=1)
-    units = clip_means(np.concatenate([unit_length(frames) for frames in raw], axis=1), clip, counts)
+    units = clip_means(np.concatenate([unit_length(frames) for frames in raw], axis=1), clip, len(counts))
     steps = np.stack([sample.steps for sample in samples], axis=1)
     return ViewSums(
         views,
@@ -203,14 +203,6 @@ def sums_of(samples: Sequence[ViewSample], centres: Sequence[NDArray[np.floating
         steps=np.nansum(steps, axis=0),
         stepped=np.isfinite(steps).sum(axis=0).astype(np.float64),
     )
-
-
-def clip_means(rows: Array, clip: NDArray[np.int64], counts: Array) -> Array:
-    """Return the mean of each clip's rows, (clip, width)."""
-    # Rows ascend by clip and no clip is empty; of an empty one reduceat would return another's row.
-    starts = np.searchsorted(clip, np.arange(len(counts)))
-    means: Array = np.add.reduceat(rows, starts, axis=0) / counts[:, None]
-    return means
 
 
 def within_clips(views: Sequence[Array], clip: NDArray[np.int64], counts: Array) -> Array:

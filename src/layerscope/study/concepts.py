@@ -21,8 +21,8 @@ from layerscope.encoders import Encoder
 from layerscope.errors import DataError, UsageError, checks_arguments
 from layerscope.features.clip_features import Features
 from layerscope.features.encoder_pass import Pass
+from layerscope.features.row_blocks import clip_means
 from layerscope.features.stored_features import stored_features
-from layerscope.probes.problem import clip_means
 from layerscope.report.concept_page import write_concept_page
 from layerscope.scores.against_controls import twins_of
 from layerscope.scores.concept_scores import ConceptMaps, concept_scores
