@@ -37,10 +37,11 @@ def test_blocks_score_a_set_as_the_closed_probe_does(form):
 def test_two_halves_are_found_whatever_layers_are_called():
     states, classes = made_states(1, halves=(1, 3))
     features = Features.from_arrays(states, [f"c{label}" for label in classes], layers=[0, 4, 5, 7, 9, 11])
-    path, scores = search_layers(features, features.labels, [PART])
+    path = search_layers(features, features.labels, [PART])
     assert sorted(path[:2]) == [4, 7]
     assert len(path) == len(set(path)) == 4
-    assert scores[1] > scores[0] + 0.2
+    blocks = LayerBlocks.of(features, features.labels, PART)
+    assert blocks.score([1, 3]) > blocks.score([features.layers.index(path[0])]) + 0.2
 
 
 def test_tested_clips_are_never_looked_at():
@@ -68,4 +69,4 @@ def test_wide_layers_are_looked_at_along_the_directions_in_which_they_vary():
 def test_a_model_of_two_layers_has_sets_of_two():
     states, classes = made_states(4, halves=(0, 1), layers=2)
     features = features_of([f"c{label}" for label in classes], states)
-    assert len(search_layers(features, features.labels, [PART])[0]) == 2
+    assert len(search_layers(features, features.labels, [PART])) == 2

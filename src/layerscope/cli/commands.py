@@ -246,9 +246,6 @@ def predict(
     if threshold:
         predictor = predictor.at(read_thresholds(threshold, predictor.manifest.names))
     paths, left_out = audio_files(places)
-    # Before the work, not after it.
-    if out is not None and out.suffix not in (".csv", ".jsonl"):
-        raise UsageError(f"{out}: answers are written as .csv or .jsonl")
     refuse_others(predictor, out, jams, paths)
     answers = []
     # The answers may go through a pipe, where no bar belongs.

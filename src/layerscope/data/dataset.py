@@ -396,14 +396,13 @@ class Dataset:
                     reasons.setdefault(clip, cell.reason)
                 elif cell is None or cell != cell:
                     reasons.setdefault(clip, f"no label in '{target}'")
-        kept = clips[~clips["clip"].isin(list(reasons))].reset_index(drop=True)
-        if kept.empty:
+        if len(reasons) == len(clips):
             of_kind = f" of kind {kind}" if kind else ""
             raise DataError(
                 f"{self.name}: no clip has a label{of_kind} in '{target}'; first reason: {next(iter(reasons.values()))}"
                 + (looks_like(self.column(target), kind_named(kind)) if kind else "")
             )
-        return replace(self, clips=kept, skipped={**self.skipped, **reasons})
+        return replace(self, clips=clips).without(reasons)
 
     def beside_audio(self, target: str, kind: str | None) -> Dataset:
         """Return the clips with a column that names the file of annotations beside each one's audio, if any has one."""

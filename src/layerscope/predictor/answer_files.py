@@ -166,6 +166,8 @@ def refuse_others(predictor: Predictor, out: Path | None, jams: Path | None, pat
     ResourceError
         If nothing can be written there.
     """
+    if out is not None and out.suffix not in (".csv", ".jsonl"):
+        raise UsageError(f"{out}: answers are written as .csv or .jsonl")
     if out is not None and out.exists() and not holds_answers(out, predictor):
         raise UsageError(f"{out} exists and holds no answers of `predict` with this predictor; give another name")
     if jams is not None:
@@ -249,10 +251,8 @@ def write_answers(answers: Sequence[Answered], kind: Kind, path: Path) -> None:
             for one in answers
         ]
         write_text(path, "\n".join(lines) + "\n")
-    elif path.suffix == ".csv":
-        write_text(path, table_of(answers, kind).to_csv(index=False, lineterminator="\n"))
     else:
-        raise UsageError(f"{path}: answers are written as .csv or .jsonl")
+        write_text(path, table_of(answers, kind).to_csv(index=False, lineterminator="\n"))
 
 
 def write_jams(predictor: Predictor, answers: Sequence[Answered], directory: Path) -> None:

@@ -30,12 +30,12 @@ from layerscope.scores.layer_selection import choose
 from layerscope.targets.calibration import softmax_slope
 from layerscope.targets.kind import Form, Labels
 
-__all__ = ["QUICK_PROBES", "FewLabelFit", "clip_states", "fit_few_labels", "inner_folds"]
+__all__ = ["FEW_LABEL_PROBES", "FewLabelFit", "clip_states", "fit_few_labels", "inner_folds"]
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 #: Those of `layerscope.probes.PROBES` that are solved and not trained.
-QUICK_PROBES = ("closed", "linear")
+FEW_LABEL_PROBES = ("closed", "linear")
 #: Parts of the labelled clips, of which each is held out once.
 INNER_FOLDS = 5
 #: How sure scores with a deviation of 1 may be, where penalties are compared; that of the chosen one is then found.

@@ -84,6 +84,11 @@ class Target:
     schedule: Schedule = field(default_factory=Schedule)
     choosing: list[Part] = field(default_factory=list)
 
+    @property
+    def clip_parts(self) -> list[Part]:
+        """Return the trainings as rows of clips, also where probes are given frames."""
+        return self.tracks.clip_parts if self.tracks else self.parts
+
 
 def plan_jobs(features: Sequence[Features], probes: Sequence[str], sets: Sequence[str] = ()) -> list[Job]:
     """Return all jobs, in the order of the tables; ``last`` is not among them, being the last layer again.
@@ -271,13 +276,13 @@ def problem_of(
 
 
 #: Probes that are cross-validated for the choice of a layer, and the most windows with which that is quick.
-QUICK_PROBES = ("linear", "closed", "knn")
+CROSS_VALIDATED = ("linear", "closed", "knn")
 FEW_WINDOWS = 10_000
 
 
 def is_cross_validated(job: Job, target: Target) -> bool:
     """Return whether the validation scores of a job come from all of `Target.choosing` instead of one split."""
-    quick = job.probe in QUICK_PROBES and len(job.features.window_clip) <= FEW_WINDOWS
+    quick = job.probe in CROSS_VALIDATED and len(job.features.window_clip) <= FEW_WINDOWS
     return bool(target.choosing) and quick and job.chosen.name in SINGLE_INPUTS
 
 
@@ -315,7 +320,7 @@ class Collected:
         for name in ("valid", "test"):
             left = np.stack([left_of(target, number, prediction.scores, name) for prediction in predictions])
             empty = np.full((len(predictions), clips, *left.shape[2:]), np.nan, np.float32)
-            self.scores.setdefault(name, empty)[:, getattr(clip_part(target, number), name)] = left
+            self.scores.setdefault(name, empty)[:, getattr(target.clip_parts[number], name)] = left
         if target.tracks:
             tested = self.scores["test"]
             self.answers = worst_answers(target.tracks, number, predictions[0].scores, tested, self.answers)
@@ -338,11 +343,6 @@ def run_job(job: Job, target: Target, seeds: Sequence[int], memory: float = np.i
     if is_cross_validated(job, target):
         collected.scores["valid"] = cross_validate(job, states, target, seeds)
     return collected.outcome()
-
-
-def clip_part(target: Target, number: int) -> Part:
-    """Return a part as rows of clips."""
-    return target.tracks.clip_parts[number] if target.tracks else target.parts[number]
 
 
 def left_of(target: Target, number: int, scores: NDArray[np.float32], name: str) -> NDArray[np.floating]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from layerscope.features.row_blocks import Rows, clip_means
 from layerscope.probes.closed_form import path_of, target_columns
 from layerscope.probes.problem import Problem, validation_score
 from layerscope.probes.sample_sums import Moments
-from layerscope.scores.layer_selection import Choice, choose
+from layerscope.scores.layer_selection import choose
 from layerscope.targets.kind import Labels
 
 __all__ = ["DIRECTIONS", "MOST_LAYERS", "LayerBlocks", "search_layers", "sets_tried"]
@@ -95,12 +94,8 @@ class LayerBlocks:
             means = clip_means(answers, self.problem.window_clip[self.windows], len(labels.values))
             return validation_score(self.problem, means)
 
-        return score_of(choose(penalties, scored))
-
-
-def score_of(choice: Choice[Any]) -> float:
-    """Return the score of what was chosen."""
-    return choice.scores[choice.candidates.index(choice.chosen)]
+        choice = choose(penalties, scored)
+        return choice.scores[choice.candidates.index(choice.chosen)]
 
 
 def evenly(window_clip: NDArray[np.int64], clips: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -118,8 +113,8 @@ def directions(problem: Problem) -> tuple[NDArray[np.float32], NDArray[np.float3
     return trained @ axes, valid @ axes
 
 
-def search_layers(features: Features, labels: Labels, parts: Sequence[Part]) -> tuple[list[int], list[float]]:
-    """Return layers in the order in which they were added, and the validation score with each.
+def search_layers(features: Features, labels: Labels, parts: Sequence[Part]) -> list[int]:
+    """Return layers in the order in which they were added.
 
     Parameters
     ----------
@@ -138,12 +133,11 @@ def search_layers(features: Features, labels: Labels, parts: Sequence[Part]) -> 
     >>> states[:, 3, 0] += 6 * (labels // 2)
     >>> features = Features.from_arrays(states, [f"class {label}" for label in labels])
     >>> parts = [Part(np.arange(200), np.arange(200, 300), np.arange(0))]
-    >>> sorted(search_layers(features, features.labels, parts)[0][:2])
+    >>> sorted(search_layers(features, features.labels, parts)[:2])
     [1, 3]
     """
     trainings = [LayerBlocks.of(features, labels, part) for part in parts]
     path: list[int] = []
-    scores: list[float] = []
 
     def with_path(position: int) -> float:
         each = [training.score([*path, position]) for training in trainings]
@@ -153,10 +147,9 @@ def search_layers(features: Features, labels: Labels, parts: Sequence[Part]) -> 
             return float(np.nanmean(each))
 
     while len(path) < min(MOST_LAYERS, len(features.layers)):
-        step = choose([position for position in range(len(features.layers)) if position not in path], with_path)
-        scores.append(score_of(step))
-        path.append(step.chosen)
-    return [features.layers[position] for position in path], scores
+        left = [position for position in range(len(features.layers)) if position not in path]
+        path.append(choose(left, with_path).chosen)
+    return [features.layers[position] for position in path]
 
 
 def sets_tried(layers: int) -> list[int]:

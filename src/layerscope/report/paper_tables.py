@@ -106,9 +106,9 @@ def mixture_rank(results: Results, row: pd.Series) -> float:
     return rank_correlation(weights, scores)
 
 
-def similarity_overview(similarities: Similarities, measure: str = "cka_debiased") -> pd.DataFrame:
+def similarity_overview(similarities: Similarities) -> pd.DataFrame:
     """Return one row a layer: how alike it is to the layer before, to the model's first, and to each descriptor."""
-    rows = similarities.table[similarities.table.measure == measure]
+    rows = similarities.table[similarities.table.measure == "cka_debiased"]
     table = []
     for model, facts in similarities.facts["models"].items():
         for place, layer in enumerate(facts["layers"]):

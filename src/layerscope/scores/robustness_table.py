@@ -11,8 +11,9 @@ import pandas as pd
 from layerscope.errors import DataError
 from layerscope.scores.run_names import RunNames
 from layerscope.scores.score_files import read_csv, write_csv
+from layerscope.scores.score_table import ROBUSTNESS
 
-__all__ = ["LEFT_OUT_COLUMNS", "ROBUSTNESS_COLUMNS", "ROBUSTNESS_FILES", "Robustness"]
+__all__ = ["LEFT_OUT_COLUMNS", "ROBUSTNESS_COLUMNS", "Robustness"]
 
 #: One row for each model, task, input, probe, deformation and metric.
 ROBUSTNESS_COLUMNS = [
@@ -21,8 +22,7 @@ ROBUSTNESS_COLUMNS = [
 ]  # fmt: skip
 #: What was not computed: a clip, or, where that is empty, all of a task or model.
 LEFT_OUT_COLUMNS = ["task", "model", "deformation", "clip", "reason"]
-#: The files of the two.
-ROBUSTNESS_FILES = TABLE, LEFT_OUT = "robustness.csv", "robustness_left_out.csv"
+TABLE, LEFT_OUT = ROBUSTNESS
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerscope.atomic_files import REQUESTS, read_header, read_tensors, write_tensors
+from layerscope.atomic_files import REQUESTS, discard, read_header, read_tensors, write_tensors
 from layerscope.errors import DataError, ResourceError, UsageError, checks_arguments, one_of
 from layerscope.scores.resampling import interval
 from layerscope.scores.score_files import read_csv, table_digests, write_csv
 
 __all__ = [
-    "BESIDE_PLAIN", "COLUMNS", "CONTROL_INPUTS", "FEW_LABELS", "PLAIN_INPUTS", "SEARCHED", "SETS", "SINGLE_INPUTS",
-    "WIDE_INPUTS", "Comparison", "Results", "Role", "asked_models", "is_set", "matching", "role_of", "wide_inputs",
+    "BESIDE_PLAIN", "COLUMNS", "CONTROL_INPUTS", "FEW_LABELS", "PLAIN_INPUTS", "ROBUSTNESS", "SEARCHED", "SETS",
+    "SINGLE_INPUTS", "WIDE_INPUTS", "Comparison", "Results", "Role", "asked_models", "discard_earlier", "is_set",
+    "matching", "role_of", "wide_inputs",
 ]  # fmt: skip
 
 #: The tidy table: one row for each model, input, probe, seed, split and metric.
@@ -35,10 +36,11 @@ TABLES = ("results.csv", "summary.csv", "skipped.csv")
 RECORDS = (REQUESTS["study"], REQUESTS["report of several runs"])
 #: Learning curves, layers that are compared on them, and code lengths, where few labels were asked for.
 FEW_LABELS = ("few_labels.csv", "few_labels_compared.csv", "code_length.csv")
-BESIDE = (
-    "splits.csv", "predictions.csv", *FEW_LABELS, "robustness.csv", "robustness_left_out.csv", "provenance.json",
-    *RECORDS,
-)  # fmt: skip
+#: Scores on deformed clips, and what was not computed, where deformations were asked for.
+ROBUSTNESS = ("robustness.csv", "robustness_left_out.csv")
+#: Tables that stand beside those of some runs.
+FURTHER_TABLES = ("splits.csv", "predictions.csv", *FEW_LABELS, *ROBUSTNESS)
+BESIDE = (*FURTHER_TABLES, "provenance.json", *RECORDS)
 #: Inputs of plain features, and all that are one layer: a choice is made among these.
 PLAIN_INPUTS = ("mean", "moments", "frame", "context")
 SINGLE_INPUTS = ("layer", *PLAIN_INPUTS)
@@ -317,6 +319,11 @@ class Results:
             # Written before there were two: all of its rows chose alike.
             summary = summary.assign(valid_n=0, valid_shared=summary.valid)
         return cls(table, summary, draws, header["facts"], dict(zip(skipped["clip"], skipped["reason"], strict=True)))
+
+
+def discard_earlier(directory: Path) -> None:
+    """Remove what stands beside scores, so that it never does beside those of later labels, wherever a kill comes."""
+    discard(*(directory / name for name in ("answer.json", "report.html", *FURTHER_TABLES)))
 
 
 def matching(table: pd.DataFrame, **wanted: Any) -> pd.DataFrame:

@@ -66,7 +66,7 @@ def try_clips(task: StudyTask, short: Mapping[str, str], sample_rate: int) -> Tr
 
 def evenly(clips: pd.DataFrame, count: int) -> pd.DataFrame:
     """Return so many clips, evenly from the table, which may be sorted by class."""
-    return clips.iloc[np.unique(np.linspace(0, len(clips) - 1, count).round().astype(int))]
+    return clips.iloc[np.unique(np.linspace(0, len(clips) - 1, count).astype(int))]
 
 
 def heard(encoder: Encoder, clips: pd.DataFrame) -> Iterator[NDArray[np.float32]]:

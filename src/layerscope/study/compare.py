@@ -45,7 +45,7 @@ from layerscope.similarity.measures import (
 )
 from layerscope.similarity.sampled_views import SampledView, common_frames, sampled_views
 from layerscope.similarity.time_reach import REACH_SECONDS, reach_tables
-from layerscope.study.clip_trial import heard
+from layerscope.study.clip_trial import evenly, heard
 from layerscope.study.extraction import device_and_precision
 from layerscope.study.options import Comparison, refuse_same_names
 from layerscope.study.progress import Progress, Silent
@@ -332,7 +332,7 @@ def label_free_scores(
              "value": estimate.value, "ci_low": estimate.low, "ci_high": estimate.high}
             for name, estimate in estimates.items()
         ]  # fmt: skip
-    chosen = few_clips(clips)
+    chosen = evenly(clips, CHANGED_CLIPS)
     with progress.task("changing the sound", len(encoders), "models") as step:
         for encoder in encoders:
             # States on disk say nothing of changed sound.
@@ -348,18 +348,13 @@ def label_free_scores(
     )
 
 
-def few_clips(clips: pd.DataFrame) -> pd.DataFrame:
-    """Return a few clips, evenly from the table, which may be sorted by class."""
-    return clips.iloc[np.unique(np.linspace(0, len(clips) - 1, CHANGED_CLIPS).astype(int))]
-
-
 def reaches_of(
     encoders: Sequence[Encoder], clips: pd.DataFrame, progress: Progress
 ) -> tuple[pd.DataFrame, pd.DataFrame] | None:
     """Return how far in time each layer hears, on clips that are long enough, or the longest."""
     long = clips[clips.clip_seconds >= REACH_SECONDS]
     # All stretches are as long as the shortest.
-    chosen = few_clips(long) if len(long) else clips.sort_values("clip_seconds").tail(CHANGED_CLIPS)
+    chosen = evenly(long, CHANGED_CLIPS) if len(long) else clips.sort_values("clip_seconds").tail(CHANGED_CLIPS)
     tables = []
     with progress.task("replacing the sound", len(encoders), "models") as step:
         for encoder in encoders:

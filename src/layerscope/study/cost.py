@@ -19,7 +19,7 @@ from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import give_back_memory, share_of_memory
 from layerscope.features.windows import frame_count
 from layerscope.probes import SEEDED_PROBES
-from layerscope.probes.fitting import Target, clip_part
+from layerscope.probes.fitting import Target
 from layerscope.probes.frame_targets import plan_tracks
 from layerscope.probes.inputs import refuse_sets
 from layerscope.scores.evaluation import evaluations
@@ -301,8 +301,7 @@ def task_check(
     parts = len(target.parts)
     # The other probes have no randomness, and are trained once.
     seeds = [plan.seeds if job.probe in SEEDED_PROBES else 1 for job in jobs]
-    clip_parts = [clip_part(target, number) for number in range(parts)]
-    splits = evaluations(task.labels(), clip_parts, group_codes(clips), plan.split_seed)
+    splits = evaluations(task.labels(), target.clip_parts, group_codes(clips), plan.split_seed)
     scoring = sum(seeds) * scoring_seconds(target, splits, len(clips))
     # Splits that the data bring stand.
     more = "" if {"split", "fold"} & set(task.dataset.clips) or parts > 1 else f"; --folds 5 tests all {len(clips)}"
@@ -319,7 +318,7 @@ def task_check(
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
         alike=list(task.alike),
         disputed=disputed_sounds(task.dataset.clips, task.labels().values),
-        never_trained=never_trained(task.labels(), clip_parts),
+        never_trained=never_trained(task.labels(), target.clip_parts),
         published=task.published,
         hours=heard_seconds(task.dataset.clips) / 3600,
         short=task.short,

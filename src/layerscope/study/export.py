@@ -29,7 +29,6 @@ from layerscope.features.pooling import POOLINGS
 from layerscope.predictor.manifest import MANIFEST, ONNX, PROBE, Manifest, digests
 from layerscope.predictor.onnx_file import onnx_note, refuse_onnx, write_onnx
 from layerscope.probes import Input, Prediction
-from layerscope.probes.fitting import clip_part
 from layerscope.report.sentences import headline
 from layerscope.scores.score_table import Results
 from layerscope.scores.verdict import decide
@@ -179,7 +178,7 @@ def encoder_of_row(plan: Plan, row: pd.Series) -> tuple[str, Encoder]:
 def notes_on(trained: Retrained, prediction: Prediction, encoder: Encoder, *, refit: bool, onnx: bool) -> Iterator[str]:
     """Yield what is to be known of a score: what the probe that is exported has more than the one that was scored."""
     if refit:
-        count, every = len(clip_part(trained.target, 0).train), len(trained.clips)
+        count, every = len(trained.target.clip_parts[0].train), len(trained.clips)
         yield f"that is of the probe trained on {count} clips, this one of all {every}"
     if trained.job.probe == "knn":
         windows = prediction.weights["states"]

@@ -62,7 +62,7 @@ class FewLabelTask:
     sizes : list of str
         See `label_sizes`.
     probe : str
-        Which is trained, of `QUICK_PROBES`.
+        Which is trained, of `FEW_LABEL_PROBES`.
     seed : int
         Of the first draw.
     draws : int
@@ -146,7 +146,7 @@ def learn_all(jobs: Sequence[Job], task: FewLabelTask, memory: float, keep: Path
     paths = [keep / f"{few_label_digest(job, task)}.safetensors" if keep else None for job in jobs]
     missing = [job for job, path in zip(jobs, paths, strict=True) if path is None or not path.is_file()]
     workers = max(1, min(calls_at_once(), len(missing)))
-    learnt = side_by_side(learn_alone, ((job, task, memory / workers) for job in missing), workers)
+    learnt = side_by_side(learn_from_few, ((job, task, memory / workers) for job in missing), workers)
     for path in paths:
         if path is not None and path.is_file():
             yield LearntFromFew(**read_tensors(path))
@@ -186,12 +186,7 @@ def mean_uniform(target: Target) -> float:
     return float(np.mean([uniform_bits(target.labels.take(part.train)) for part in target.parts]))
 
 
-def learn_alone(job: Job, task: FewLabelTask, memory: float) -> LearntFromFew:
-    """Learn on one thread."""
-    with single_thread():
-        return learn_from_few(job, task, memory)
-
-
+@single_thread()
 def learn_from_few(job: Job, task: FewLabelTask, memory: float = np.inf) -> LearntFromFew:
     """Train an input's probe on every draw of labels.
 

@@ -15,7 +15,7 @@ import pandas as pd
 from layerscope.data.splits import Part
 from layerscope.features.clip_features import Features
 from layerscope.probes import Input, offers
-from layerscope.probes.fitting import FEW_WINDOWS, Job, Target, clip_part, single_thread
+from layerscope.probes.fitting import FEW_WINDOWS, Job, Target, single_thread
 from layerscope.probes.inputs import SEARCH, name_of_set, sets_of
 from layerscope.probes.layer_sets import search_layers
 from layerscope.probes.plain_beside import beside_layers, cut_alike, plain_alone
@@ -107,10 +107,10 @@ def searched_paths(features: Features, target: Target) -> list[list[int]]:
     return list(side_by_side(search_alone, calls, 1 if len(calls) == 1 else -1))
 
 
+@single_thread()
 def search_alone(job: Job, labels: Labels, parts: Sequence[Part]) -> list[int]:
     """Search on one thread, so that the numbers do not depend on how many there are."""
-    with single_thread():
-        return search_layers(job.features, labels, parts)[0]
+    return search_layers(job.features, labels, parts)
 
 
 def probes_of_several(study: Study) -> list[str]:
@@ -170,9 +170,8 @@ def add_paths(
                 "input": f"{SEARCHED}{size})",
                 "layer": None,
             }
-            kept = {name: study.splits[name] for name in ("valid", "test")}
-            joined = joined_outcome(outcomes, [clip_part(study.target, number) for number in range(len(outcomes))])
-            further.entries += score_outcome(label, joined, kept, range(study.asked.seeds))
+            joined = joined_outcome(outcomes, study.target.clip_parts)
+            further.entries += score_outcome(label, joined, study.splits, range(study.asked.seeds))
     return [[f"{SEARCHED}{size})", None] for size in sizes]
 
 

@@ -23,13 +23,13 @@ def known_names(field: str) -> Iterable[str]:
     from layerscope.encoders import BASELINES
     from layerscope.features.pooling import POOLINGS
     from layerscope.probes import PROBES
-    from layerscope.probes.few_label_probe import QUICK_PROBES
+    from layerscope.probes.few_label_probe import FEW_LABEL_PROBES
     from layerscope.targets import kinds
     from layerscope.tasks import known_tasks
 
     names: dict[str, Iterable[str]] = {
         "probe": PROBES,
-        "few_labels": QUICK_PROBES,
+        "few_labels": FEW_LABEL_PROBES,
         "pooling": POOLINGS,
         "baseline": BASELINES,
         "task": known_tasks(),

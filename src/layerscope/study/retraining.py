@@ -133,7 +133,7 @@ def trained_again(job: Job, target: Target, plan: Plan, run: Path) -> tuple[Pred
     device = None if outcome.device == "cpu" else find_device(plan.device)
     with single_thread():
         prediction = train_part(job, states, target, 0, seeds[:1], device=device)[0]
-    rows = (target.tracks.clip_parts if target.tracks else target.parts)[0].test
+    rows = target.clip_parts[0].test
     before, now = outcome.test[0][rows], left_of(target, 0, prediction.scores, "test")
     # On another machine sums come out in another order; a probe that is another one differs by far more.
     if not np.allclose(before, now, rtol=1e-2, atol=1e-2, equal_nan=True):

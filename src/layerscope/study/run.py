@@ -10,11 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from layerscope.atomic_files import discard, owned_directory, write_json
+from layerscope.atomic_files import owned_directory, write_json
 from layerscope.scores.learning_curve import FewLabels
-from layerscope.scores.robustness_table import ROBUSTNESS_FILES
 from layerscope.scores.score_files import write_csv
-from layerscope.scores.score_table import FEW_LABELS
+from layerscope.scores.score_table import discard_earlier
 from layerscope.scores.tabulate import tabulate
 from layerscope.study.extraction import Stores, extract_all, keep_usable
 from layerscope.study.options import Call, Plan
@@ -126,9 +125,7 @@ def finish(results: Results, out: Path, plan: Plan, command: Sequence[str]) -> N
         "seeds": list(range(plan.seeds)),
         **made_here(SAME_VERSIONS),
     }
-    # An answer of earlier labels never stands beside scores of later ones, wherever a kill comes.
-    unfit = ("answer.json", "report.html", "splits.csv", "predictions.csv", *FEW_LABELS, *ROBUSTNESS_FILES)
-    discard(*(out / name for name in unfit))
+    discard_earlier(out)
     write_json(out / "provenance.json", provenance)
     for name, table in (("splits", results.splits), ("predictions", results.predictions)):
         if table is not None:

@@ -10,18 +10,18 @@ from typing import Any
 
 import pandas as pd
 
-from layerscope.atomic_files import REQUESTS, discard, owned_directory, read_json, sole_use, sweep
+from layerscope.atomic_files import REQUESTS, owned_directory, read_json, sole_use, sweep
 from layerscope.errors import DataError, UsageError
 from layerscope.report import write_report
 from layerscope.report.concept_page import write_concept_page
 from layerscope.scores.combine import combine
 from layerscope.scores.concept_scores import ConceptMaps
 from layerscope.scores.learning_curve import FewLabels
-from layerscope.scores.robustness_table import ROBUSTNESS_FILES, Robustness
+from layerscope.scores.robustness_table import Robustness
 from layerscope.scores.run_names import RunNames, Source, names_of_runs
 from layerscope.scores.score_files import write_csv
-from layerscope.scores.score_table import FEW_LABELS
 from layerscope.scores.score_table import Results as ScoreTable
+from layerscope.scores.score_table import discard_earlier
 from layerscope.similarity.measures import Similarities
 from layerscope.study.predictions import read_predictions, read_splits
 from layerscope.study.study_results import Results
@@ -84,8 +84,7 @@ def write_report_of_several(sources: Sequence[Source], out: Path) -> None:
     runs = [Path(os.path.abspath(source.directory)) for source in sources]  # noqa: PTH100
     called = [f"{source.name}={run}" if source.name else run for source, run in zip(sources, runs, strict=True)]
     with owned_directory(out, "report of several runs", {"runs": called}):
-        unfit = ("answer.json", "report.html", "splits.csv", "predictions.csv", *FEW_LABELS, *ROBUSTNESS_FILES)
-        discard(*(out / name for name in unfit))
+        discard_earlier(out)
         write_tables_beside(runs, names, out)
         # After these tables, of which it keeps the digests too.
         combined.save(out)

@@ -17,7 +17,7 @@ from layerscope.data.leaks import disputed_sounds, group_codes
 from layerscope.data.splits import Part, assign, choosing_parts, parts_of, refuse_unlearnable
 from layerscope.features.clip_features import Features
 from layerscope.features.stored_features import pooled_features
-from layerscope.probes.fitting import Job, Target, clip_part, plan_jobs
+from layerscope.probes.fitting import Job, Target, plan_jobs
 from layerscope.probes.frame_targets import frame_features, plan_tracks
 from layerscope.probes.inputs import Input
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
@@ -180,8 +180,7 @@ def evaluations_of(
     target: Target, labels: Labels, groups: NDArray[np.int64], units: NDArray[np.int64] | None, seed: int
 ) -> dict[str, Evaluation]:
     """Return how the splits of a task are scored; see `splits_of`."""
-    parts = [clip_part(target, number) for number in range(len(target.parts))]
-    splits = evaluations(labels, parts, groups, seed, units)
+    splits = evaluations(labels, target.clip_parts, groups, seed, units)
     if target.choosing:
         # What other probes choose by, of each training that cross-validates its own part of it.
         valid = target.parts[0].valid
@@ -195,9 +194,8 @@ def score_nested(inputs: Sequence[Finished], study: Study) -> list[Entry]:
     """Return the scores of the choice among a model's layers with a probe, over folds."""
     job, outcomes = inputs[0].job, [each.outcome for each in inputs]
     label = {"model": twin_of(job.features), "probe": job.probe, **study.names, "input": "nested", "layer": None}
-    parts = [clip_part(study.target, number) for number in range(len(study.target.parts))]
-    splits = {name: study.splits[name] for name in ("valid", "test")}
-    return score_outcome(label, nested_outcome(outcomes, study.labels, parts), splits, range(study.asked.seeds))
+    chosen = nested_outcome(outcomes, study.labels, study.target.clip_parts)
+    return score_outcome(label, chosen, study.splits, range(study.asked.seeds))
 
 
 def score_draws(

@@ -14,7 +14,7 @@ from scipy.stats import fisher_exact
 
 from layerscope.data.splits import Part, never_trained
 from layerscope.features.clip_features import Features
-from layerscope.probes.fitting import Job, Target, clip_part, left_of
+from layerscope.probes.fitting import Job, Target, left_of
 from layerscope.probes.linear import CUT
 from layerscope.report.cautions import RARE, counted_as
 from layerscope.scores.evaluation import FEWEST_RARER, Evaluation, Outcome
@@ -75,7 +75,7 @@ def training_facts(
     target: Target, labels: Labels, test: Evaluation, trained: Sequence[tuple[Job, Outcome]]
 ) -> dict[str, Any]:
     """Return what a reader must know of the trainings: chance, folds, labels that are hard on them, what was cut."""
-    parts = [clip_part(target, number) for number in range(len(target.parts))]
+    parts = target.clip_parts
     devices = sorted({outcome.device for _, outcome in trained})
     return {
         "chance": chance_level(labels, target, test),
@@ -252,5 +252,5 @@ def constant_score(target: Target, test: Evaluation, constant: NDArray[Any]) -> 
     # What no part tests stays NaN, and is not asked for.
     whole = np.full((int(test.rows.max()) + 1, *left[0].shape[1:]), np.nan, np.float32)
     for number, values in enumerate(left):
-        whole[clip_part(target, number).test] = values
+        whole[target.clip_parts[number].test] = values
     return float(test.score(test.labels.metrics()[0], whole)[0])
