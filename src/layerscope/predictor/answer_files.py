@@ -237,13 +237,7 @@ def is_own_jams(path: Path) -> bool:
 
 
 def write_answers(answers: Sequence[Answered], kind: Kind, path: Path) -> None:
-    """Write answers as ``.csv`` or, with each answer whole, ``.jsonl``.
-
-    Raises
-    ------
-    UsageError
-        For another ending.
-    """
+    """Write answers as ``.csv`` or, with each answer whole, ``.jsonl``; see `refuse_others`."""
     sweep(path.parent, below=False)
     if path.suffix == ".jsonl":
         lines = [
