@@ -62,6 +62,7 @@ SOURCES = (
         for name in (
             "audio",
             "sound_parts",
+            "unread_formats",
             "sound_chunks",
             "unfinished_headers",
             "mpeg_audio",
