@@ -13,16 +13,10 @@ from layerscope.data.splits import Part
 from layerscope.errors import DataError
 from layerscope.report.robustness_panels import least_lost
 from layerscope.scores.robustness_table import Robustness
+from layerscope.study.deformed_tasks import DeformedTask, deformed_task
 from layerscope.study.options import make_plan
 from layerscope.study.progress import Silent
-from layerscope.study.robustness import (
-    DeformedScore,
-    DeformedTask,
-    deformed_task,
-    loses_least,
-    untaught,
-    with_sets,
-)
+from layerscope.study.robustness import DeformedScore, loses_least, untaught, with_sets
 from layerscope.study.run import run
 from layerscope.study.run_pages import write_page
 from layerscope.study.study_tasks import load_tasks

@@ -42,7 +42,7 @@ from layerscope.study.probing_cost import (
 )
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.ray_connection import connected
-from layerscope.study.robustness import tested_hours
+from layerscope.study.deformed_tasks import tested_hours
 from layerscope.study.study_tasks import StudyTask, heard_seconds, load_tasks
 from layerscope.study.task_facts import label_counts, precision_of
 from layerscope.targets.kind import Labels

@@ -7,7 +7,7 @@ and scores probes serves as it is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,81 +15,31 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerscope.atomic_files import cache_directory
 from layerscope.data.deformations import Deformation, read_deformations
 from layerscope.data.leaks import group_codes
-from layerscope.data.splits import Part, assign, parts_of
-from layerscope.encoders import Encoder
-from layerscope.encoders.model_names import without_seed
-from layerscope.errors import DataError
-from layerscope.features.deformed_pass import DeformedPass, deformed_key, side_by_side
+from layerscope.data.splits import Part
+from layerscope.features.deformed_pass import deformed_key, side_by_side
 from layerscope.features.pooling import POOLINGS
-from layerscope.features.store import FeatureStore
 from layerscope.probes.fitting import Job, plan_jobs
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
 from layerscope.scores.resampling import LEVEL, best_set, interval
 from layerscope.scores.robustness_table import LEFT_OUT_COLUMNS, ROBUSTNESS_COLUMNS, Robustness
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
 from layerscope.scores.tabulate import summary_row
+from layerscope.study.deformed_tasks import DeformedTask, deformed_task, encode_deformed
 from layerscope.study.extraction import Stores
 from layerscope.study.job_scores import train
 from layerscope.study.options import Plan
 from layerscope.study.progress import Progress
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.run_task import features_and_target
-from layerscope.study.study_tasks import StudyTask, heard_seconds, passes_of
+from layerscope.study.study_tasks import StudyTask
 from layerscope.targets.kind import Kind, Labels
 from layerscope.targets.over_time import KindOverTime
 
-__all__ = ["deformed_task", "measure_robustness", "tested_hours"]
+__all__ = ["measure_robustness"]
 
 Rows = NDArray[np.int64]
-
-
-@dataclass
-class DeformedTask:
-    """A task, and its tested clips under each deformation.
-
-    Attributes
-    ----------
-    task : StudyTask
-        Which.
-    labels : Labels
-        Of its clips.
-    clips : DataFrame
-        With their splits.
-    parts : list of Part
-        The trainings.
-    tested : ndarray of int
-        The clips that any of them tests, ascending.
-    changed : dict of Deformation to Labels
-        What the labels of `tested` become; those are left out of which that is not known.
-    stores : dict of str to dict of Deformation to FeatureStore
-        By model, what the pass over deformed clips left.
-    failed : dict of Deformation to dict of str to str
-        The key of each clip that could not be deformed or encoded, and why.
-    left_out : list of dict
-        Rows of what is not computed.
-    """
-
-    task: StudyTask
-    labels: Labels
-    clips: pd.DataFrame
-    parts: list[Part]
-    tested: Rows
-    changed: dict[Deformation, Labels] = field(default_factory=dict)
-    stores: dict[str, dict[Deformation, FeatureStore]] = field(default_factory=dict)
-    failed: dict[Deformation, dict[str, str]] = field(default_factory=dict)
-    left_out: list[dict[str, str]] = field(default_factory=list)
-
-    def leave_out(self, reason: str, deformation: object = "", model: str = "", clip: str = "") -> None:
-        """Remember what is not computed, and why."""
-        values = (self.task.name, model, str(deformation), clip, reason)
-        self.left_out.append(dict(zip(LEFT_OUT_COLUMNS, values, strict=True)))
-
-    def usable(self, deformation: Deformation) -> Rows:
-        """Return the tested clips that every encoder could use when they are deformed."""
-        return self.tested[~self.clips.clip_key.iloc[self.tested].isin(list(self.failed.get(deformation, ())))]
 
 
 @dataclass(frozen=True)
@@ -146,73 +96,6 @@ def measure_robustness(
     left_out = [row for task in tested for row in task.left_out]
     table = pd.DataFrame(rows, columns=ROBUSTNESS_COLUMNS).astype({"layer": "Int64"})
     return Robustness(table, pd.DataFrame(left_out, columns=LEFT_OUT_COLUMNS))
-
-
-def deformed_task(task: StudyTask, plan: Plan, deformations: Sequence[Deformation]) -> DeformedTask:
-    """Return a task with its tested clips, and what deformations make of their labels."""
-    labels = task.labels()
-    clips = assign(task.dataset.clips, labels, plan.split_seed, plan.folds)
-    parts = parts_of(clips)
-    tested = DeformedTask(task, labels, clips, parts, np.unique(np.concatenate([part.test for part in parts])))
-    for deformation in deformations:
-        try:
-            tested.changed[deformation] = labels.kind.changed(
-                labels.take(tested.tested), task.target, deformation.semitones, deformation.tempo
-            )
-        except DataError as error:
-            tested.leave_out(str(error), deformation)
-    return tested
-
-
-def tested_hours(task: StudyTask, plan: Plan) -> float:
-    """Return the hours of audio that are tested, each span counted once."""
-    deformed = deformed_task(task, plan, [])
-    return heard_seconds(deformed.clips.iloc[deformed.tested]) / 3600
-
-
-def encode_deformed(
-    encoders: Iterable[Encoder],
-    tested: Sequence[DeformedTask],
-    deformations: Sequence[Deformation],
-    poolings: Sequence[str],
-    progress: Progress,
-    cluster: Cluster | None,
-) -> None:
-    """Take encoders over deformed test clips, once a deformation for all tasks that share a pass."""
-    for encoder in encoders:
-        # Of an untrained twin, a control, one draw is enough.
-        if without_seed(encoder.name) != encoder.name:
-            continue
-        for (_, window), members in passes_of(encoder, [each.task for each in tested]).items():
-            group = [tested[number] for number in members]
-            if encoder.reads_files:
-                for task in group:
-                    task.leave_out("it holds states of files, and encodes no other sound", model=encoder.name)
-                continue
-            frames = any(task.task.over_time for task in group)
-            for deformation in deformations:
-                one_pass = DeformedPass(
-                    encoder, window, frames, spread=list(poolings) != ["mean"], deformation=deformation
-                )
-                encode_one(one_pass, [task for task in group if deformation in task.changed], progress, cluster)
-
-
-def encode_one(
-    one_pass: DeformedPass, tasks: Sequence[DeformedTask], progress: Progress, cluster: Cluster | None
-) -> None:
-    """Take an encoder over the test clips of tasks under one deformation."""
-    if not tasks:
-        return
-    encoder, deformation = one_pass.encoder, one_pass.deformation
-    store = one_pass.store(cache_directory())
-    clips = pd.concat([task.clips.iloc[task.tested] for task in tasks], ignore_index=True)
-    with progress.task(f"encoding {encoder.name}, {deformation}", clips.clip_key.nunique(), "clips") as step:
-        # No frames are sampled: comparisons are of clean sound.
-        extraction = one_pass.extract(clips, store, step, 0, cluster.encode_shards if cluster else None)
-    for task in tasks:
-        task.stores.setdefault(encoder.name, {})[deformation] = store
-        # The first encoder's reason stands.
-        task.failed[deformation] = {**extraction.failed, **task.failed.get(deformation, {})}
 
 
 def probes_of(plan: Plan) -> list[str]:
