@@ -15,15 +15,9 @@ from layerscope.atomic_files import safe_stem, write_atomically, write_text
 from layerscope.data.reasons import reasons_by_kind
 from layerscope.report.answer_table import VERDICTS, answer_rows, score_bar
 from layerscope.report.checkpoints import step_tables
-from layerscope.report.comparison_curves import (
-    descriptor_curves,
-    descriptor_panels,
-    label_free_curves,
-    label_free_panels,
-)
-from layerscope.report.conclusions import answer_questions, answers_by_model, compared_otherwise, worth_of_scores
+from layerscope.report.conclusions import answer_questions, answers_by_model, worth_of_scores
 from layerscope.report.figures import layer_curves
-from layerscope.report.heat_maps import similarity_map, task_map
+from layerscope.report.heat_maps import task_map
 from layerscope.report.layer_latex import layers_latex
 from layerscope.report.layer_panels import layer_panels, rows_beside
 from layerscope.report.learning_curves import few_label_section
@@ -39,7 +33,6 @@ from layerscope.report.paper_tables import (
     overview,
     similarity_overview,
 )
-from layerscope.report.reach_figures import reach_curves, reach_panels, reach_sentences
 from layerscope.report.robustness_panels import deformed_section
 from layerscope.report.sentences import CHECK_ORDER, Advice, advise, seeds_text
 from layerscope.report.sets_and_plain import (
@@ -50,13 +43,14 @@ from layerscope.report.sets_and_plain import (
     sets_section,
     sets_table,
 )
-from layerscope.report.shaded_tables import agreement_table, similarity_table, task_table
-from layerscope.report.wording import input_name, measure_name, metric_name, number, span
+from layerscope.report.shaded_tables import agreement_table, task_table
+from layerscope.report.similarity_section import similarity_figures, similarity_section
+from layerscope.report.wording import input_name, metric_name, number, span
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.learning_curve import FewLabels
 from layerscope.scores.robustness_table import Robustness
 from layerscope.scores.score_table import Results, Role
-from layerscope.similarity.measures import MEASURES, Similarities
+from layerscope.similarity.measures import Similarities
 from layerscope.targets import kind_named
 from layerscope.tasks import published_rows
 
@@ -133,29 +127,6 @@ def draw_tasks(results: Results) -> dict[str, dict[str, Figure]]:
         task: {probe: layer_curves(results.only(task), probe) for probe in results.of(task=task).probe.unique()}
         for task in results.tasks
     }
-
-
-#: Measures that are drawn; the tables hold all.
-DRAWN_MEASURES = ("cka_debiased", "pwcca_x")
-
-
-def similarity_figures(similarities: Similarities) -> dict[str, Figure]:
-    """Return the pictures of a comparison."""
-    shown, layers = drawn_measures(similarities), layer_count(similarities)
-    drawn = {f"similarity-{measure}": similarity_map(similarities, measure) for measure in shown if layers > 1}
-    drawn |= {f"sound-{measure}": descriptor_curves(similarities, measure) for measure in shown}
-    drawn |= {"reach": reach_curves(similarities)} if similarities.reach else {}
-    return drawn | {"label-free": label_free_curves(similarities)}
-
-
-def drawn_measures(similarities: Similarities) -> list[str]:
-    """Return the measures of a comparison that are drawn."""
-    return [measure for measure in DRAWN_MEASURES if measure in similarities.measures]
-
-
-def layer_count(similarities: Similarities) -> int:
-    """Return how many layers all models of a comparison have."""
-    return sum(len(facts["layers"]) for facts in similarities.facts["models"].values())
 
 
 def tables_of(results: Results | None, similarities: Similarities | None) -> dict[str, pd.DataFrame]:
@@ -282,28 +253,6 @@ def title_of(tasks: list[dict[str, Any]]) -> str:
         return "Which layer for which task?"
     first = tasks[0]["facts"]
     return f"{first['title']}: which layer for “{first['target']}”?"
-
-
-def similarity_section(
-    similarities: Similarities, tables: dict[str, pd.DataFrame], results: Results | None
-) -> dict[str, Any]:
-    """Return what the page says of a comparison."""
-    shown = drawn_measures(similarities)
-    panels = [
-        (f"{measure_name(name)} with descriptors of the sound", descriptor_panels(similarities, name)) for name in shown
-    ]
-    return {
-        "facts": similarities.facts,
-        "otherwise": compared_otherwise(results, similarities) if results else [],
-        "maps": [similarity_table(similarities, name) for name in shown] if layer_count(similarities) > 1 else [],
-        "panels": [*panels, ("Label-free scores", label_free_panels(similarities))],
-        "reach": {"sentences": reach_sentences(similarities), "panels": reach_panels(similarities)}
-        if similarities.reach
-        else None,
-        "table": tables["similarity"],
-        "worth": tables.get("label_free"),
-        "measures": {name: MEASURES[name] for name in similarities.measures},
-    }
 
 
 def task_section(results: Results, predictions: pd.DataFrame | None, page: Path) -> dict[str, Any]:
