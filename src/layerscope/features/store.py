@@ -19,23 +19,16 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from glob import glob
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.atomic_files import (
-    damaged,
-    locate_tensor,
-    read_header,
-    read_tensors,
-    write_atomically,
-    write_tensors,
-)
+from layerscope.atomic_files import damaged, read_header, read_tensors, write_atomically, write_tensors
 from layerscope.errors import ResourceError
 from layerscope.features.row_blocks import LazyRows
+from layerscope.features.stored_rows import stored_rows
 
 __all__ = ["ClipEntry", "ClipSample", "FeatureStore"]
 
@@ -224,13 +217,15 @@ class FeatureStore:
     def read(self, keys: Sequence[str], layer: int) -> LazyRows:
         """Return the pooled windows of a layer for clips in the given order, (window, width)."""
         places = [self._places[key][0] for key in keys]
-        return stored_rows(places, f"pooled.{layer}", [(place.window, place.entry.windows) for place in places])
+        spans = [(place.window, place.entry.windows) for place in places]
+        return stored_rows([place.path for place in places], f"pooled.{layer}", spans)
 
     def read_frames(self, keys: Sequence[str], layer: int) -> LazyRows:
         """Return the frames of a layer for clips in the given order, (frame, width)."""
         position = list(self.description["layers"]).index(layer)
         places = [self._places[key][0] for key in keys]
-        rows = stored_rows(places, f"frames.{layer}", [(place.frame, place.entry.frames) for place in places], "<f2")
+        spans = [(place.frame, place.entry.frames) for place in places]
+        rows = stored_rows([place.path for place in places], f"frames.{layer}", spans, "<f2")
         scales = {path: read_tensors(path, ["scale"])["scale"][:, position] for path, _ in by_shard(places)}
         scale = np.repeat(
             [scales[place.path][place.number] for place in places], [place.entry.frames for place in places]
@@ -283,58 +278,6 @@ def entries_of(path: Path) -> list[ClipEntry]:
     if shard_name(path.parent.name, entries) != path.stem:
         raise damaged(path, "its clips are not those that its name tells of, or it was made for another store")
     return entries
-
-
-def stored_rows(places: Sequence[Place], name: str, spans: Sequence[tuple[int, int]], dtype: str = "<f4") -> LazyRows:
-    """Return rows of an array that all shards have, to be read when they are asked for.
-
-    Parameters
-    ----------
-    places : sequence of Place
-        Whose rows, one clip after another.
-    name : str
-        Of the array, which is held to its digest here and now.
-    spans : sequence of (int, int)
-        Of each clip, its first row in its shard, and how many it has.
-    dtype : str
-        Of the array.
-    """
-    paths = list(dict.fromkeys(place.path for place in places))
-    located = [locate_tensor(path, name) for path in paths]
-    width = located[0][1][1]
-    row_bytes = np.dtype(dtype).itemsize * width
-    numbers = {path: number for number, path in enumerate(paths)}
-    counts = np.array([count for _, count in spans])
-    # Where each row lies: in which file, and from which byte on.
-    shard = np.repeat([numbers[place.path] for place in places], counts)
-    firsts = np.repeat([first for first, _ in spans] - (np.cumsum(counts) - counts), counts) + np.arange(len(shard))
-    byte = np.array([offset for offset, _ in located])[shard] + firsts * row_bytes
-
-    def read(rows: NDArray[np.int64]) -> NDArray[Any]:
-        states = np.empty((len(rows), width), dtype)
-        # File by file, and in the order of its bytes.
-        order = np.lexsort((byte[rows], shard[rows]))
-        files, starts = shard[rows[order]], byte[rows[order]]
-        # What lies one after another on disk and in the answer is read at once.
-        together = (np.diff(files) == 0) & (np.diff(starts) == row_bytes) & (np.diff(order) == 1)
-        runs = np.split(order, np.flatnonzero(~together) + 1) if len(order) else []
-        for number, of_file in groupby(runs, key=lambda run: int(shard[rows[run[0]]])):
-            read_runs(paths[number], [(int(byte[rows[run[0]]]), states[run[0] : run[-1] + 1]) for run in of_file])
-        return states
-
-    return LazyRows((len(shard), width), read)
-
-
-def read_runs(path: Path, runs: Iterable[tuple[int, NDArray[Any]]]) -> None:
-    """Fill arrays with what a file holds from given bytes on."""
-    try:
-        with path.open("rb", buffering=0) as file:
-            for start, states in runs:
-                file.seek(start)
-                if file.readinto(states.view(np.uint8).data) != states.nbytes:
-                    raise damaged(path, "it ends too early")
-    except OSError as error:
-        raise damaged(path, error) from error
 
 
 def by_shard(places: Iterable[Place]) -> Iterator[tuple[Path, list[Place]]]:
