@@ -7,7 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.truth.tables import judge, table
-from layerscope.probes.linear import PENALTIES, fit_linear, objective_of, solve, solve_mixture, tied_mixtures
+from layerscope.probes.convex_solver import objective_of, solve
+from layerscope.probes.linear import PENALTIES, fit_linear
+from layerscope.probes.linear_mixture import solve_mixture, tied_mixtures
 from layerscope.probes.mlp import fit_mlp
 from layerscope.probes.problem import Problem
 from layerscope.targets import kind_named

@@ -8,16 +8,9 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from layerscope.probes.linear import (
-    PENALTIES,
-    basis_of_rank,
-    fit_linear,
-    linear_scores,
-    objective_of,
-    solve,
-    solve_mixture,
-    tied_mixtures,
-)
+from layerscope.probes.convex_solver import basis_of_rank, linear_scores, objective_of, solve
+from layerscope.probes.linear import PENALTIES, fit_linear
+from layerscope.probes.linear_mixture import solve_mixture, tied_mixtures
 
 
 def solved(problem, penalty, kind):
@@ -217,14 +210,14 @@ def test_many_frames_decide_as_scikit_learn_does():
 def test_a_search_that_is_cut_short_is_said(monkeypatch):
     problem = make_problem("tags", clips=300, noise=0.3)
     assert "cut" not in fit_linear(problem, [0])[0].settings
-    monkeypatch.setattr("layerscope.probes.linear.WORK", 0.0)
-    monkeypatch.setattr("layerscope.probes.linear.FEWEST_ITERATIONS", 2)
+    monkeypatch.setattr("layerscope.probes.convex_solver.WORK", 0.0)
+    monkeypatch.setattr("layerscope.probes.convex_solver.FEWEST_ITERATIONS", 2)
     assert fit_linear(problem, [0])[0].settings["cut"] == 1.0
 
 
 def test_a_large_mixture_starts_from_equal_shares_alone_and_says_so(monkeypatch):
     problem = make_problem("classes", clips=300, noise=0.2, layers=3)
-    monkeypatch.setattr("layerscope.probes.linear.MANY_NUMBERS", 1000)
+    monkeypatch.setattr("layerscope.probes.linear_mixture.MANY_NUMBERS", 1000)
     prediction = fit_linear(problem, [0])[0]
     assert prediction.settings["cut"] == 1.0
     assert np.argmax(prediction.mixture) == 1

@@ -6,7 +6,7 @@ import torch
 
 from layerscope.data.splits import Part
 from layerscope.features.clip_features import Features
-from layerscope.probes import Input, linear, mlp
+from layerscope.probes import Input, convex_solver, mlp
 from layerscope.probes.fitting import Job, Target
 from layerscope.study.options import make_plan
 from layerscope.study.probing_cost import (
@@ -20,7 +20,7 @@ from layerscope.study.probing_cost import (
 
 
 def test_as_many_rows_are_timed_as_probes_work_otherwise_on():
-    assert max(mlp.MANY, linear.MANY) < MANY_ROWS
+    assert max(mlp.MANY, convex_solver.MANY) < MANY_ROWS
 
 
 def test_few_rows_are_taken_evenly_and_keep_their_labels_and_windows():

@@ -15,7 +15,8 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from layerscope.features.row_blocks import held, row_blocks
-from layerscope.probes.linear import basis_of_rank, linear_weights
+from layerscope.probes.convex_solver import basis_of_rank
+from layerscope.probes.linear import linear_weights
 from layerscope.probes.problem import Prediction, Problem, clip_scores, validation_score
 from layerscope.probes.sample_sums import Moments
 from layerscope.scores.layer_selection import choose

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import row_blocks
 from layerscope.probes.closed_form import RIDGES, SHRINKAGES, Path, path_of
+from layerscope.probes.convex_solver import basis_of_rank
 from layerscope.probes.inputs import Input, assemble
-from layerscope.probes.linear import PENALTIES, basis_of_rank, solutions_of
+from layerscope.probes.linear import PENALTIES, solutions_of
 from layerscope.probes.problem import inverse_deviation
 from layerscope.probes.sample_sums import Moments
 from layerscope.scores.layer_selection import choose

@@ -356,8 +356,8 @@ def left_of(target: Target, number: int, scores: NDArray[np.float32], name: str)
 def source_of(kind_module: str) -> str:
     """Return the digest of the code that outcomes depend on, of a kind of target that a module defines."""
     probes = (
-        "inputs", "problem", "mlp", "adam", "stacked", "linear", "closed_form", "sample_sums", "knn", "attention",
-        "frame_targets",
+        "inputs", "problem", "mlp", "adam", "stacked", "linear", "linear_mixture", "convex_solver", "closed_form",
+        "sample_sums", "knn", "attention", "frame_targets",
     )  # fmt: skip
     modules = [__name__, "layerscope.features.row_blocks", "layerscope.scores.layer_selection"]
     modules += [f"layerscope.probes.{name}" for name in probes]
