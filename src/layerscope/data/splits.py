@@ -17,7 +17,9 @@ from layerscope.data.leaks import group_codes
 from layerscope.errors import DataError
 from layerscope.targets.kind import Labels
 
-__all__ = ["Part", "assign", "choosing_parts", "fold_order", "never_trained", "parts_of", "refuse_unlearnable"]
+__all__ = [
+    "Part", "assign", "choosing_parts", "divided", "fold_order", "never_trained", "parts_of", "refuse_unlearnable",
+]  # fmt: skip
 
 Rows = NDArray[np.int64]
 
@@ -170,6 +172,14 @@ def never_trained(labels: Labels, parts: Sequence[Part]) -> dict[str, int]:
     trained = [labels.values[part.train] for part in parts]
     alone = np.concatenate([these[~np.isin(these, those)] for these, those in zip(tested, trained, strict=True)])
     return {labels.names[value]: int(count) for value, count in zip(*np.unique(alone, return_counts=True), strict=True)}
+
+
+def divided(clips: pd.DataFrame, labels: Labels, seed: int, folds: int | None) -> tuple[pd.DataFrame, list[Part]]:
+    """Return the clips with their splits (see `assign`), and the trainings, of which each can learn and be scored."""
+    clips = assign(clips, labels, seed, folds)
+    parts = parts_of(clips)
+    refuse_unlearnable(labels, parts)
+    return clips, parts
 
 
 def refuse_unlearnable(labels: Labels, parts: Sequence[Part]) -> None:

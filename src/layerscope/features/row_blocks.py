@@ -17,18 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "LazyRows",
-    "Rows",
-    "clip_means",
-    "give_back_memory",
-    "held",
-    "in_memory",
-    "machine_memory",
-    "row_blocks",
-    "share_of_memory",
-    "taken",
-    "unit_length",
-]
+    "LazyRows", "Rows", "clip_means", "give_back_memory", "held", "in_memory", "machine_memory", "row_blocks",
+    "share_of_memory", "taken", "unit_length",
+]  # fmt: skip
 
 Array = NDArray[np.float32]
 

@@ -20,6 +20,7 @@ from scipy import stats
 
 from layerscope.atomic_files import REQUESTS
 from layerscope.errors import DataError
+from layerscope.scores.resampling import LEVEL
 from layerscope.scores.score_files import read_csv, read_record, write_csv, write_record
 from layerscope.similarity.frame_sums import ViewSums
 
@@ -40,8 +41,6 @@ FRAMES_A_DIMENSION = 10
 NEIGHBOURS = 10
 #: What an estimate without bias needs: two pairs of clips, all different.
 FEWEST_CLIPS = 4
-#: Of intervals, as in `scores.resampling`.
-LEVEL = 0.95
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from layerscope.atomic_files import cache_directory
 from layerscope.data.dataset import Dataset
 from layerscope.data.deformations import read_deformations
 from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
-from layerscope.data.splits import assign, choosing_parts, never_trained, parts_of, refuse_unlearnable
+from layerscope.data.splits import choosing_parts, divided, never_trained
 from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import give_back_memory, share_of_memory
 from layerscope.features.windows import frame_count
@@ -26,6 +26,7 @@ from layerscope.scores.evaluation import evaluations
 from layerscope.similarity.time_reach import REACH_SECONDS, encoded_seconds
 from layerscope.study.clip_trial import Trial, short_clips, try_clips
 from layerscope.study.compare import CHANGED_CLIPS
+from layerscope.study.deformed_tasks import tested_hours
 from layerscope.study.encoding_cost import Cost, Outline, encoding_cost, outline_of, seconds_of, stand_in
 from layerscope.study.few_labels import left_out
 from layerscope.study.memory_cost import held_megabytes, process_bytes, training_bytes
@@ -42,7 +43,6 @@ from layerscope.study.probing_cost import (
 )
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.ray_connection import connected
-from layerscope.study.deformed_tasks import tested_hours
 from layerscope.study.study_tasks import StudyTask, heard_seconds, load_tasks
 from layerscope.study.task_facts import label_counts, precision_of
 from layerscope.targets.kind import Labels
@@ -283,9 +283,7 @@ def deformed_costs(costs: Sequence[Cost], tasks: Sequence[StudyTask], plan: Plan
 def target_of(task: StudyTask, plan: Plan) -> tuple[pd.DataFrame, Target]:
     """Return the clips of a task with their split, and what probes would be given to predict."""
     labels = task.labels()
-    clips = assign(task.dataset.clips, labels, plan.split_seed, plan.folds)
-    parts = parts_of(clips)
-    refuse_unlearnable(labels, parts)
+    clips, parts = divided(task.dataset.clips, labels, plan.split_seed, plan.folds)
     if not labels.kind.over_time:
         return clips, Target(labels, parts, choosing=choosing_parts(clips, labels, parts, plan.split_seed))
     tracks = plan_tracks(labels, [frame_count(seconds) for seconds in clips.clip_seconds], parts)

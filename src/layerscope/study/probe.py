@@ -9,7 +9,7 @@ from typing import Any
 
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import disputed_sounds
-from layerscope.data.splits import assign, parts_of, refuse_unlearnable
+from layerscope.data.splits import divided
 from layerscope.encoders import Encoder, verify
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.own_encoder import author_answers, is_own
@@ -219,9 +219,7 @@ def probe_own(features: Sequence[Features], asked: Call) -> Results:
     assert features[0].labels is not None
     labels = features[0].labels.by(asked.metric)
     leaks = refuse_leaks(features[0].clips, allow=asked.allow_leaks)
-    clips = assign(features[0].clips, labels, asked.split_seed, asked.folds)
-    parts = parts_of(clips)
-    refuse_unlearnable(labels, parts)
+    clips, parts = divided(features[0].clips, labels, asked.split_seed, asked.folds)
     task = StudyTask("features", Dataset("features", clips), asked.target[0], labels.kind.name)
     target = cross_validated(Target(labels, parts), clips, asked)
     scores = probe_features(features, target, labels, clips, asked, task, Silent())

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from layerscope.data.leaks import disputed_sounds, group_codes
-from layerscope.data.splits import Part, assign, choosing_parts, parts_of, refuse_unlearnable
+from layerscope.data.splits import Part, choosing_parts, divided, refuse_unlearnable
 from layerscope.features.clip_features import Features
 from layerscope.features.stored_features import pooled_features
 from layerscope.probes.fitting import Job, Target, plan_jobs
@@ -88,9 +88,7 @@ def run_task(task: StudyTask, stores: Stores, asked: Call, progress: Progress, k
 
 def divide(task: StudyTask, labels: Labels, stores: Stores, asked: Call) -> tuple[list[Features], Target, pd.DataFrame]:
     """Return the features of a task, what probes are to predict of them, and its clips with their splits."""
-    clips = assign(task.dataset.clips, labels, asked.split_seed, asked.folds)
-    parts = parts_of(clips)
-    refuse_unlearnable(labels, parts)
+    clips, parts = divided(task.dataset.clips, labels, asked.split_seed, asked.folds)
     features, target = features_and_target(task, labels, stores, clips, parts, asked.pooling)
     return features, target if target.tracks else cross_validated(target, clips, asked), clips
 
