@@ -16,12 +16,13 @@ def test_a_probe_without_randomness_is_not_said_to_have_seeds():
 
 
 def test_the_header_says_which_probes_have_seeds():
-    results = made_study(("pitch",))
-    assert seeds_text(results) == "mlp, linear: 2 seeds"
-    results.summary.loc[results.summary.probe == "linear", "seeds"] = 1
+    results = made_study(("pitch", "genre"))
     assert seeds_text(results) == "mlp: 2 seeds; linear: none needed"
-    results.facts["seeds"], results.summary["seeds"] = 1, 1
-    assert seeds_text(results) == "1 seed"
+    results.facts["tasks"]["genre"]["seeds"] = 3
+    assert seeds_text(results) == "mlp: 2 or 3 seeds; linear: none needed"
+    for facts in results.facts["tasks"].values():
+        facts["seeds"] = 1
+    assert seeds_text(results.only("pitch")) == "mlp: 1 seed; linear: none needed"
 
 
 def results_of(*entries, models, **facts):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from test_score_table import entry
 
+from layerscope import Features, probe
 from layerscope.errors import UsageError
 from layerscope.scores.combine import combine
 from layerscope.scores.run_names import Source
@@ -52,6 +53,17 @@ def test_a_task_of_two_numbers_of_seeds_is_refused_and_two_tasks_are_not():
     other = study_of("a", task="e", digest="another")
     other.facts["seeds"] = 3
     assert [facts["seeds"] for facts in combine([first, other]).facts["tasks"].values()] == [1, 3]
+
+
+def test_a_run_whose_probes_take_no_seeds_stands_beside_any_number_of_them():
+    labels, states = ["minor", "major"] * 30, np.random.default_rng(0).normal(size=(60, 2, 4))
+    features = [Features.from_arrays(states, labels, model=name) for name in ("a", "b", "c")]
+    asked = [{"probes": "closed", "seeds": 4}, {"probes": "mlp", "seeds": 2}, {"probes": "mlp", "seeds": 1}]
+    exact, two, one = (probe(each, **options) for each, options in zip(features, asked, strict=True))
+    for runs in ([exact, two], [two, exact]):
+        assert combine(runs).facts["tasks"]["features"]["seeds"] == 2
+    with pytest.raises(UsageError, match="probes of 2 seeds in run 2 and of 1 in run 3"):
+        combine([exact, two, one])
 
 
 def test_a_run_that_asked_for_more_inputs_stands_for_one_that_asked_for_fewer():

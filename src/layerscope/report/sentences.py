@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from layerscope.probes import SEEDED_PROBES
 from layerscope.report.cautions import cautions_about, counted_as
 from layerscope.report.wording import (
     describe,
@@ -74,18 +75,14 @@ def seeds_text(results: Results) -> str:
     >>> seeds_text(ls.probe(features, probes=["closed", "linear"]))
     'closed, linear: no seeds needed'
     """
-    of_tasks = {facts.get("seeds") for facts in results.facts["tasks"].values()}
-    if len(of_tasks) > 1 and "task" not in results.facts:
-        texts = dict.fromkeys(seeds_text(results.only(task)) for task in results.tasks)
-        return " or ".join(texts)
-    asked = int(results.facts["seeds"])
-    # The fewest of any row: shuffled labels and random weights have draws of their own beside.
-    trained = results.summary.groupby("probe", sort=False).seeds.min()
-    seeded = [str(probe) for probe, count in trained.items() if count == asked > 1]
-    exact = [str(probe) for probe, count in trained.items() if count < asked]
-    parts = [f"{', '.join(seeded)}: {asked} seeds"] if seeded else []
+    tasks = [results.facts["tasks"][task] for task in results.summary.task.unique()]
+    counts = sorted({facts.get("seeds", results.facts["seeds"]) for facts in tasks} - {None})
+    probes = [str(probe) for probe in results.summary.probe.unique()]
+    seeded, exact = ([probe for probe in probes if (probe in SEEDED_PROBES) is having] for having in (True, False))
+    number = f"{' or '.join(map(str, counts))} seed{'s' if counts != [1] else ''}"
+    parts = [f"{', '.join(seeded)}: {number}"] if seeded else []
     parts += [f"{', '.join(exact)}: {'none' if seeded else 'no seeds'} needed"] if exact else []
-    return "; ".join(parts) or "1 seed"
+    return "; ".join(parts)
 
 
 def advise(results: Results) -> Advice:

@@ -64,11 +64,15 @@ def combine(runs: Sequence[Results], sources: Sequence[Source] = ()) -> Results:
     """
     sources = sources or [Source(f"run {number}") for number in range(1, len(runs) + 1)]
     tasks: dict[str, Told] = {}
+    seeds: dict[str, Told] = {}
     models: dict[str, Told] = {}
     scores: dict[tuple[str, str, str], Told] = {}
     for run, source in zip(runs, sources, strict=True):
         for name, facts in run.facts["tasks"].items():
-            add(tasks, name, Told({"seeds": run.facts["seeds"], **facts}, source), joined_task)
+            add(tasks, name, Told(facts, source), joined_task)
+            count = facts.get("seeds", run.facts["seeds"])
+            if count is not None:
+                add(seeds, name, Told(count, source), joined_seeds)
         for name, facts in run.facts["models"].items():
             add(models, name, Told(facts, source), joined_model)
         for key in dict.fromkeys(run.summary[KEY].itertuples(index=False, name=None)):
@@ -80,7 +84,10 @@ def combine(runs: Sequence[Results], sources: Sequence[Source] = ()) -> Results:
         np.concatenate([run.draws for run in distinct]),
         {
             **runs[0].facts,
-            "tasks": {name: told.what for name, told in tasks.items()},
+            "tasks": {
+                name: {**told.what, "seeds": seeds[name].what if name in seeds else None}
+                for name, told in tasks.items()
+            },
             "models": {name: told.what for name, told in models.items()},
             "seeds": max(run.facts["seeds"] for run in runs),
             "passes": {name: counts for run in runs for name, counts in run.facts.get("passes", {}).items()},
@@ -113,11 +120,6 @@ def joined_task(name: str, first: Told, other: Told) -> dict[str, Any]:
             "them again with the data and options of the other, or, where they are two tasks, call one otherwise: "
             f"layerscope report {first.source.directory} NAME={other.source.directory}"
         )
-    if told["seeds"] != facts["seeds"]:
-        raise UsageError(
-            f"task '{name}' has probes of {told['seeds']} seeds in {first.source.directory} and of {facts['seeds']} in "
-            f"{other.source.directory}; run one of them again with the --seeds of the other"
-        )
     by_model = {
         # Runs of one model may have been made with different probes.
         key: {model: told.get(key, {}).get(model, {}) | facts.get(key, {}).get(model, {})
@@ -127,6 +129,16 @@ def joined_task(name: str, first: Told, other: Told) -> dict[str, Any]:
     listed = {key: list(dict.fromkeys([*told.get(key, []), *facts.get(key, [])]))
               for key in LISTED if key in told or key in facts}  # fmt: skip
     return {**facts, **told, **by_model, **listed}
+
+
+def joined_seeds(name: str, first: Told, other: Told) -> Any:
+    """Return with how many seeds the probes of a task are trained in two runs that have such probes, or raise."""
+    if first.what != other.what:
+        raise UsageError(
+            f"task '{name}' has probes of {first.what} seeds in {first.source.directory} and of {other.what} in "
+            f"{other.source.directory}; run one of them again with the --seeds of the other"
+        )
+    return first.what
 
 
 def difference(told: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from layerscope.atomic_files import owned_directory, write_json
+from layerscope.probes import SEEDED_PROBES
 from layerscope.scores.learning_curve import FewLabels
 from layerscope.scores.score_files import write_csv
 from layerscope.scores.score_table import discard_earlier
@@ -99,6 +100,9 @@ def results_of(scores: Sequence[TaskScores], skipped: dict[str, str], asked: Cal
     for task in scores:
         task_facts = dict(task.facts)
         facts["models"] |= task_facts.pop("models")
+        # Probes without randomness are the same whatever number of seeds was asked for.
+        seeded = any(entry.label["probe"] in SEEDED_PROBES for entry in task.entries)
+        task_facts["seeds"] = asked.seeds if seeded else None
         facts["tasks"][task_facts["task"]] = task_facts
     results = Results(*tabulate([entry for task in scores for entry in task.entries]), facts, skipped)
     results.splits = pd.concat([task.splits for task in scores], ignore_index=True)
