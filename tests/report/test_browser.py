@@ -165,6 +165,15 @@ def test_of_one_task_the_answer_is_the_first_thing_on_a_phone(tab, tmp_path):
     assert max(boxes) < 700
 
 
+def test_of_one_task_the_answer_fits_a_laptop(tab, tmp_path):
+    results = made_study(["low"], models=("toy-musicfm", "random:toy-musicfm"), probes=("mlp",))
+    results.facts["models"]["random:toy-musicfm"]["untrained"] = True
+    write_report(results, tmp_path / "report.html")
+    tab.open(tmp_path / "report.html", 1280)
+    assert tab.run("document.querySelectorAll('#verdicts thead th').length") == 7
+    assert not tab.run("document.querySelector('#verdicts').parentNode.classList.contains('more')")
+
+
 def test_on_paper_the_answers_are_a_table_and_no_cards(tab, page):
     tab.open(page, 740)  # as wide as a sheet between its margins
     display = "getComputedStyle(document.querySelector('#verdicts tbody tr')).display"
