@@ -60,3 +60,10 @@ def test_what_is_told_of_a_model_by_its_name_is_renamed_with_it():
     renamed = RunNames(models={"a": "b"}).in_results(run)
     assert renamed.facts["tasks"]["songs"]["layer_sets"] == {"b": {"layers": [[0, 1]]}}
     assert RunNames(models={"a": "b"}).in_table(pd.DataFrame({"model": ["a", "c"]})).model.tolist() == ["b", "c"]
+
+
+def test_what_was_not_given_is_said_in_words():
+    first, other = Source("a", {"folds": None, "layers_as": ["4+7", "mean"]}), Source("b", {"folds": 5})
+    assert first.otherwise(other) == (
+        " (--folds is not given in a and 5 in b; --layers-as is 4+7,mean in a and not given in b)"
+    )

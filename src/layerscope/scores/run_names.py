@@ -51,12 +51,19 @@ class Source:
         if not (self.asked and other.asked):
             return ""
         told = [
-            f"--{option.replace('_', '-')} is {self.asked.get(option, 'not given')} in {self.directory} and "
-            f"{other.asked.get(option, 'not given')} in {other.directory}"
+            f"--{option.replace('_', '-')} is {in_words(self.asked.get(option))} in {self.directory} and "
+            f"{in_words(other.asked.get(option))} in {other.directory}"
             for option in sorted({*self.asked, *other.asked} - PARTS)
             if self.asked.get(option) != other.asked.get(option)
         ]
         return f" ({'; '.join(told)})" if told else ""
+
+
+def in_words(value: Any) -> str:
+    """Return what an option was given, as it is typed; what is on record as null was not given."""
+    if value is None:
+        return "not given"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 @dataclass(frozen=True)
