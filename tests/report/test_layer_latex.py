@@ -59,6 +59,16 @@ def test_an_interval_to_one_side_is_told_by_both_its_ends():
     assert score_cell(row.replace({-0.2: np.nan}), bold=False, equal=False) == "0.100"
 
 
+def test_the_caption_speaks_of_intervals_only_where_there_are_any():
+    captions = []
+    for without in ([], ["few"], ["few", "many"]):
+        results = made_study(("few", "many"))
+        results.summary.loc[results.summary.task.isin(without), ["ci_low", "ci_high"]] = np.nan
+        captions.append(next(line for line in layers_latex(results).splitlines() if line.startswith(r"\caption")))
+    assert ["intervals" in caption for caption in captions] == [True, True, False]
+    assert ["intervals where there are clips" in caption for caption in captions] == [False, True, False]
+
+
 def test_the_best_is_bold_what_equals_it_underlined_and_names_are_escaped():
     text = layers_latex(odd_study())
     assert r"a\_b \& c & 50 \% \#1 \{x\} \\" in text

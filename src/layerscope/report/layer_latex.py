@@ -108,8 +108,11 @@ def caption_of(results: Results) -> str:
     """Return what the table shows, and what is to be known of it."""
     probes = {preferred_probe(results, task) for task in results.tasks}
     probe = f"the {' and '.join(sorted(map(escaped, probes)))} probe{'s' if len(probes) > 1 else ''}"
+    having = pd.concat([shown_layers(results, task).ci_low for task in results.tasks]).notna()
+    where = "" if having.all() else " where there are clips or groups enough"
+    intervals = f", and the ends of their 95\\,\\% intervals{where}" if having.any() else ""
     return (
-        f"Test scores of each layer with {probe}, and the ends of their 95\\,\\% intervals (shares in percent). Bold: "
+        f"Test scores of each layer with {probe}{intervals} (shares in percent). Bold: "
         "the highest of a model; underlined: layers that cannot be told apart from it. Layers are to be chosen on "
         "validation, not by this table."
     )
