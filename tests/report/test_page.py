@@ -110,6 +110,13 @@ def test_a_study_of_many_tasks_and_a_comparison_share_a_page(tmp_path):
     assert {"overview.tex", "similarity.md", "label_free.csv"} <= tables
 
 
+def test_tables_have_no_columns_of_inputs_that_no_probe_was_given(page):
+    for form in ("csv", "md", "tex"):
+        head = (page.parent / "tables" / f"overview.{form}").read_text().split("toy", 1)[0].split("random", 1)[0]
+        assert "concat" in head
+        assert "weighted" not in head
+
+
 def test_the_answer_file_says_what_limits_it(tmp_path):
     results = made_study(("pitch",))
     facts = results.facts["tasks"]["pitch"]

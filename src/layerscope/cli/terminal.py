@@ -81,13 +81,13 @@ def print_results(results: Any) -> None:
     """Print the overview and the recommendation for each task."""
     from layerscope.report import advise
     from layerscope.report.learning_curves import few_label_sentences
-    from layerscope.report.paper_tables import overview
+    from layerscope.report.paper_tables import overview, told_columns
 
     for task in results.tasks:
         own = results.only(task)
         if len(results.tasks) > 1:
             console.print(f"\n{own.facts['title']}", style="bold underline")
-        print_frame(overview(own))
+        print_frame(told_columns(overview(own)))
         advice = advise(own)
         console.print(f"\n{advice.headline}", style="bold", soft_wrap=True)
         few_labels = few_label_sentences(own, results.few_labels)

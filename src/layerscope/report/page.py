@@ -32,6 +32,7 @@ from layerscope.report.paper_tables import (
     mixture_rank,
     overview,
     similarity_overview,
+    told_columns,
 )
 from layerscope.report.robustness_panels import deformed_section
 from layerscope.report.sentences import CHECK_ORDER, Advice, advise, seeds_text
@@ -149,9 +150,9 @@ def whole_overview(results: Results) -> pd.DataFrame:
     metrics = {task: metric_name(results.primary(task)) for task in results.tasks}
     tables = {task: overview(results.only(task)) for task in metrics}
     if len(tables) == 1:
-        return next(iter(tables.values()))
+        return told_columns(next(iter(tables.values())))
     renamed = {(task, metrics[task]): table.rename(columns={metrics[task]: "score"}) for task, table in tables.items()}
-    return pd.concat(renamed, names=["task", "metric"]).reset_index(["task", "metric"]).fillna("")
+    return told_columns(pd.concat(renamed, names=["task", "metric"]).reset_index(["task", "metric"]).fillna(""))
 
 
 def names_table(tasks: list[dict[str, Any]]) -> pd.DataFrame:
@@ -284,11 +285,6 @@ def task_section(results: Results, predictions: pd.DataFrame | None, page: Path)
         "further": [section for section in (sets_section(results), beyond_section(results)) if section],
         "published": [row for row in published_rows() if row.task == results.facts["task"]],
     }
-
-
-def told_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table without the columns that hold nothing: of inputs that a study did not train."""
-    return table.loc[:, table.ne("").any()]
 
 
 def mixture_text(results: Results, row: pd.Series) -> str:

@@ -17,6 +17,7 @@ from layerscope.tasks import published_rows
 
 __all__ = [
     "MIXTURE_CAUTION", "as_latex", "as_markdown", "beside_published", "mixture_rank", "overview", "similarity_overview",
+    "told_columns",
 ]  # fmt: skip
 
 MIXTURE_CAUTION = (
@@ -49,6 +50,11 @@ def overview(results: Results) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(table)
+
+
+def told_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table without the columns that hold nothing: of inputs that a study did not train."""
+    return table.loc[:, table.ne("").any()]
 
 
 def beside_published(results: Results) -> pd.DataFrame:
