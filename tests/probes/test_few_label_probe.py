@@ -117,8 +117,23 @@ def test_of_the_convex_probe_the_last_digits_are_sought_of_what_is_kept_alone(mo
     assert len(inner) == 5
     assert (trained, roughly) == (20, False)
     assert penalties == PENALTIES[: len(penalties)]
-    # One label a class: nothing is compared, and the strongest penalty stands.
+    assert fit.slope is not None
+    # One label a class: nothing is compared.
     asked.clear()
     fit_few_labels(states, labels, np.unique(labels.values, return_index=True)[1], np.arange(60), "linear")
-    assert asked == [(2, PENALTIES[:1], False)]
-    assert fit.slope is not None
+    assert asked == [(2, PENALTIES, False)]
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 8), (2, 1, 1, 1)])
+def test_where_no_label_can_tell_the_penalty_classes_of_fewer_clips_are_answered_too(sizes):
+    random = np.random.default_rng(0)
+    drawn_classes, classes = np.repeat(np.arange(4), sizes), np.arange(200) % 4
+    states = (6 * np.eye(4)[np.r_[drawn_classes, classes]] + random.normal(size=(len(drawn_classes) + 200, 4))) / 3
+    labels = labels_of([str(value) for value in (*drawn_classes, *classes)])
+    fit = fit_few_labels(
+        (states - states.mean(axis=0)).astype(np.float32), labels, np.arange(len(drawn_classes)),
+        np.arange(len(states)), "linear",
+    )  # fmt: skip
+    # Of labels that are told of one class alone nobody can say how sure the scores are.
+    assert fit.slope is None
+    assert (fit.scores.argmax(axis=1) == labels.values).mean() > 0.8

@@ -6,7 +6,9 @@ Clips are what trains, each with the mean of its windows' states: of few labels 
 evidence, and of a linear score the mean over windows is the score of their mean. States are standardised by all
 training clips, which takes no label. The penalty is the one whose held-out labels cost least when the labelled clips
 are divided into five, or as many as a class has, groups whole: by log loss of classes and of logits, by squared error
-else, since shares of right answers of a few clips tie. Where no label can be spared (one a class) it is the strongest.
+else, since shares of right answers of a few clips tie. Where no label can be spared (one a class) the closed form takes
+its strongest, and the linear probe of classes its weakest: a strong one leaves the intercept, which it does not shrink,
+to answer the class with most clips throughout.
 """
 
 from __future__ import annotations
@@ -113,7 +115,7 @@ def fit_few_labels(states: NDArray[np.float32], labels: Labels, drawn: Rows, gro
         pairs = zip(parts[1:], without, strict=True)
         return np.concatenate([scored(x[part], path(penalty)) for part, path in pairs])
 
-    penalty, slope = grid[0], None
+    penalty, slope = grid[-1 if probe == "linear" and form == "classes" else 0], None
     if without:
         wanted, logits = y[np.concatenate(parts[1:])], probe == "linear"
         penalty = choose(grid, lambda each: -held_out_loss(held_out(each), wanted, form, logits=logits)).chosen
@@ -146,6 +148,7 @@ def inner_folds(labels: Labels, groups: Rows, drawn: Rows) -> Rows:
 
     The groups of each class go to the parts in turn, so that of as many of each none is rarer for what is held out. A
     class of which one part would hold all leaves a group where it always trains: what never trained cannot be told.
+    Labels of one class alone are not held out, as no penalty would ever be wrong about them.
 
     Examples
     --------
@@ -166,8 +169,9 @@ def inner_folds(labels: Labels, groups: Rows, drawn: Rows) -> Rows:
         if len(np.unique(fold_of[own])) == 1:
             fold_of[own[0]] = -1
     held = np.unique(fold_of[fold_of >= 0])
+    alone = by_class and len(np.unique(values[fold_of[units] >= 0])) == 1
     # A fold that lost its only group is none, and one alone can be held out only where others always train.
-    if not len(held) or (len(held) == 1 and not (fold_of < 0).any()):
+    if alone or not len(held) or (len(held) == 1 and not (fold_of < 0).any()):
         return np.full(len(drawn), -1)
     return np.where(fold_of < 0, -1, np.searchsorted(held, fold_of))[units]
 
