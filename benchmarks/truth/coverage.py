@@ -64,12 +64,15 @@ def f1(share: float, rate: float) -> float:
     return 2 * share * rate / (share + share * rate + (1 - share) * (1 - rate))
 
 
-def tag(share: float) -> Population:
-    """Return a tag of so many clips, and scores of two normal distributions that far apart (the binormal AUC)."""
+def tags(*shares: float) -> Population:
+    """Return tags of so many clips each, and scores of two normal distributions that far apart (the binormal AUC)."""
 
     def draw(latent: Array, value: float, random: np.random.Generator) -> tuple[Labels, Array]:
-        truth = (random.permutation(len(latent))[:, None] < share * len(latent)).astype(np.float32)
-        return Labels(kind_named("tags"), ("tag",), truth), latent[:, None] + np.sqrt(2) * norm.ppf(value) * truth
+        clips = len(latent)
+        truth = np.stack([random.permutation(clips) < share * clips for share in shares], axis=1).astype(np.float32)
+        # What is hard of the first tag is not of the others.
+        own = np.stack([latent, *(random.normal(size=clips) for _ in shares[1:])], axis=1)
+        return Labels(kind_named("tags"), tuple(map(str, shares)), truth), own + np.sqrt(2) * norm.ppf(value) * truth
 
     return draw
 
@@ -107,15 +110,16 @@ POPULATIONS: dict[str, tuple[str, Population]] = {
     "accuracy": ("accuracy", classes(2)),
     "macro F1, 2 classes": ("macro_f1", classes(2)),
     "macro F1, 4 classes": ("macro_f1", classes(4)),
-    "ROC-AUC": ("roc_auc", tag(0.4)),
+    "ROC-AUC": ("roc_auc", tags(0.4)),
     "R²": ("r2", number),
     "key score": ("key_score", key),
 }
 #: Where one answer is rare.
 RARE: dict[str, tuple[str, Population]] = {
     "macro F1, classes 90/10": ("macro_f1", rare_class),
-    "ROC-AUC, a tag of 3 %": ("roc_auc", tag(0.03)),
-    "ROC-AUC, a tag of 10 %": ("roc_auc", tag(0.1)),
+    "ROC-AUC, a tag of 3 %": ("roc_auc", tags(0.03)),
+    "ROC-AUC, a tag of 10 %": ("roc_auc", tags(0.1)),
+    "ROC-AUC, tags of 50, 10, 3 and 3 %": ("roc_auc", tags(0.5, 0.1, 0.03, 0.03)),
 }
 
 

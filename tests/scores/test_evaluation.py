@@ -138,17 +138,21 @@ def test_macro_f1_has_no_interval_where_a_class_is_rare(rare, known):
 
 
 def test_ranks_of_a_rare_tag_are_as_uncertain_as_those_of_few_clips():
-    def width(clips, positives):
-        """Of the interval of a tag whose clips all rank above the others."""
-        has, rows = np.arange(clips) < positives, np.arange(clips)
-        splits = evaluations(labels_of([["t"] if each else [] for each in has]), [Part(rows, rows, rows)], rows, 0)
-        said = has.astype(np.float32)[None, :, None]
+    def width(clips, *positives):
+        """Of the interval of tags of so many clips, which all rank above the others."""
+        has, rows = np.arange(clips)[:, None] < positives, np.arange(clips)
+        labels = labels_of([[f"t{tag}" for tag in np.flatnonzero(each)] for each in has])
+        splits = evaluations(labels, [Part(rows, rows, rows)], rows, 0)
+        said = has.astype(np.float32)[None]
         entry = score_outcome({"input": "layer"}, Outcome(said, said, [{}], []), splits, [0])[0]
         return np.ptp(np.quantile(entry.draws, [0.025, 0.975]))
 
     # Four among 100 rank as eight among 15 do, and not as half of 100.
     assert width(100, 4) == pytest.approx(width(15, 8), rel=0.1)
     assert width(100, 50) < 0.3 * width(100, 4)
+    # A mean over tags varies as the rarest says: 2 · 4 / (1/50 + 1/50 + 1/3 + 1/97) clips.
+    assert width(100, 50, 3) == pytest.approx(width(21, 11), rel=0.1)
+    assert np.isnan(width(100, 50, 1))
 
 
 @pytest.mark.parametrize("wrong", [0, 1, 8, 15, 16])

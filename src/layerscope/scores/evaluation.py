@@ -163,23 +163,23 @@ class Evaluation:
     def even_clips(self) -> int:
         """Return as how many clips, of which every other one has a tag, the tested ones rank; all where no tags are.
 
-        Ranks are of clips with a tag beside clips without, and vary as the rarer of the two says: `clips_a_class` of
-        both answers, the mean over tags.
+        Ranks are of clips with a tag beside clips without, and vary as the rarer of the two says, and their mean over
+        tags as the rarest tag: `clips_a_class` of both answers of all tags.
         """
         if self.labels.kind.over_time or self.labels.kind.form != "tags":
             return len(self.groups)
         positives = np.asarray(self.labels.values).sum(axis=0)
         answers = np.stack([positives, len(self.groups) - positives])
         known = answers[:, answers.min(axis=0) > 0]
-        return round(float((2 * stats.hmean(known)).mean())) if known.size else len(self.groups)
+        return round(2 * float(stats.hmean(known, axis=None))) if known.size else len(self.groups)
 
     def rarer_answers(self) -> float:
-        """Return how many clips a tag's rarer answer has, the mean over tags that have both; infinite of no tags."""
+        """Return how many clips a tag's rarer answer has, the harmonic mean of tags with both; infinite of no tags."""
         if self.labels.kind.over_time or self.labels.kind.form != "tags":
             return math.inf
         positives = np.asarray(self.labels.values).sum(axis=0)
         rarer = np.minimum(positives, len(self.labels.values) - positives)
-        return float(rarer[rarer > 0].mean()) if rarer.any() else 0.0
+        return float(stats.hmean(rarer[rarer > 0])) if rarer.any() else 0.0
 
     def with_pseudo_group(
         self, metric: str, draws: NDArray[np.float64], value: float, name: str
