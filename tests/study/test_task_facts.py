@@ -51,6 +51,18 @@ def test_chance_of_keys_is_that_of_the_best_key_which_need_not_be_the_commonest(
     assert chance(kind_named("key").read(Column("key", keys * 2)), 8, 8) == pytest.approx(means["G major"])
 
 
+@pytest.mark.parametrize(("clips", "said"), [(3, True), (0, False)])
+def test_inputs_of_which_few_clips_are_far_off_are_named(clips, said):
+    random = np.random.default_rng(0)
+    values = random.normal(size=100)
+    states = values[:, None, None] + 0.3 * random.normal(size=(100, 1, 2))
+    states[50 : 50 + clips] *= 20
+    splits = ["train"] * 30 + ["valid"] * 20 + ["test"] * 50
+    results = layerscope.probe(Features.from_arrays(states, values, splits=splits, model="mine"), probes=["closed"])
+    named = results.facts["tasks"]["features"]["far_off"]
+    assert ("mine (layer 0), closed" in named) == said
+
+
 def test_no_intervals_are_promised_of_groups_of_which_one_holds_most_clips():
     groups, labels = np.repeat(np.arange(15), [120] + [2] * 14), labels_of(["a", "b"] * 74)
     test = evaluations(labels, [Part(groups[:0], groups[:0], np.arange(148))], groups, 0)["test"]

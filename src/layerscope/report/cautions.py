@@ -15,7 +15,7 @@ from layerscope.scores.rivals import better_wider_inputs, judged_gap, rival_of
 from layerscope.scores.score_table import Results
 from layerscope.scores.verdict import Verdict, luckier
 
-__all__ = ["RARE", "cautions_about", "counted_as", "disputed", "list_cautions", "never_trained", "shifted"]
+__all__ = ["RARE", "cautions_about", "counted_as", "disputed", "far_off", "list_cautions", "never_trained", "shifted"]
 
 #: Fewer clips of a class than this are three or so in a test split: its share of the score is a coin's.
 RARE = 10
@@ -164,8 +164,24 @@ def disputed(sounds: Sequence[str]) -> str:
     return f"{count} different labels under different names: {first_of(sounds, '; ')}"
 
 
+def far_off(inputs: Sequence[str]) -> str:
+    """Return that few clips hold most of the squared error of some inputs.
+
+    Examples
+    --------
+    >>> far_off(["muq (layer 3), linear"]).partition(":")[0]
+    'one clip in twenty, or fewer, holds most of the squared error of muq (layer 3), linear'
+    """
+    return (
+        f"one clip in twenty, or fewer, holds most of the squared error of {first_of(inputs, '; ')}: R² rests on those "
+        "and its intervals and differences hold the truth in about four studies of five only"
+    )
+
+
 #: Facts of a task → what is said of them.
-TOLD: dict[str, Callable[[Any], str]] = {"never_trained": never_trained, "shifted": shifted, "disputed": disputed}
+TOLD: dict[str, Callable[[Any], str]] = {
+    "never_trained": never_trained, "shifted": shifted, "disputed": disputed, "far_off": far_off,
+}  # fmt: skip
 
 
 def list_cautions(results: Results) -> list[str]:

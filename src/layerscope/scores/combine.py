@@ -19,7 +19,7 @@ __all__ = ["combine"]
 #: What is put together: runs of one model may have been made with different probes.
 KEY = ["task", "model", "probe"]
 #: Facts of a task that are lists of what befell some of its models and probes.
-LISTED = ("cut", "trained_on", "not_offered")
+LISTED = ("cut", "far_off", "trained_on", "not_offered")
 #: Facts in which a task may be another in a second run, and how the two are told.
 COUNTED = (("kind", "read as {} and {}"), ("clips", "{} clips and {}, skipped.csv says why"), ("splits", "{} and {}"))
 

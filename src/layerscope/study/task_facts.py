@@ -87,6 +87,7 @@ def training_facts(
             for job, outcome in trained
             if any(CUT in settings for settings in outcome.settings)
         ],
+        "far_off": far_off(test, trained),
         **({"trained_on": devices} if devices != ["cpu"] else {}),
     }
 
@@ -134,10 +135,30 @@ def held_by_few(labels: Labels) -> list[str]:
     """
     if labels.kind.over_time or labels.kind.form != "values":
         return []
-    squares = np.sort(np.square(labels.values - labels.values.mean(axis=0)), axis=0)
+    held = few_hold_most(np.square(labels.values - labels.values.mean(axis=0)))
+    return [name for name, is_held in zip(labels.names, held, strict=True) if is_held]
+
+
+def far_off(test: Evaluation, trained: Sequence[tuple[Job, Outcome]]) -> list[str]:
+    """Return the inputs of whose squared error a twentieth of the clips hold most; of other kinds than values none."""
+    labels = test.labels
+    if labels.kind.over_time or labels.kind.form != "values":
+        return []
+    truth = labels.values[test.units]
+    return [
+        f"{job.features.model} ({job.chosen}), {job.probe}"
+        for job, outcome in trained
+        if few_hold_most(np.square(outcome.test.mean(axis=0)[test.rows] - truth)).any()
+    ]
+
+
+def few_hold_most(squares: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return of which outputs a twentieth of the clips hold most of squares, (clip, output)."""
     # A twentieth of fewer is a single clip, which holds much of what is normal too.
-    held = squares[-max(1, len(squares) // 20) :].sum(axis=0) > squares.sum(axis=0) / 2
-    return [name for name, is_held in zip(labels.names, held, strict=True) if is_held and len(squares) >= 20]
+    held: NDArray[np.bool_] = (
+        np.sort(squares, axis=0)[-max(1, len(squares) // 20) :].sum(axis=0) > squares.sum(axis=0) / 2
+    )
+    return held & (len(squares) >= 20)
 
 
 def shifted_shares(labels: Labels, parts: Sequence[Part]) -> dict[str, list[float]]:
