@@ -133,8 +133,19 @@ def describe(row: pd.Series) -> str:
 
 
 def difference(metric: str, comparison: Comparison, verdict: str = "") -> str:
-    """Return a difference with its interval and verdict: that of its interval, or of a family of comparisons."""
-    return f"{gap_text(metric, comparison, unit=True)}, {verdict or comparison.verdict}"
+    """Return a difference with its interval and verdict: that of its interval, or of a family of comparisons.
+
+    Examples
+    --------
+    >>> difference("accuracy", Comparison(0.111, 0.005, 0.24))
+    '+11.1 points [+0.5, +24.0], better'
+    >>> difference("accuracy", Comparison(0.111, 0.005, 0.24), "not told apart")
+    '+11.1 points [+0.5, +24.0], not told apart among the comparisons corrected together (Holm)'
+    """
+    held = verdict or comparison.verdict
+    # An interval without 0 beside these words would contradict them.
+    family = "" if held == comparison.verdict else " among the comparisons corrected together (Holm)"
+    return f"{gap_text(metric, comparison, unit=True)}, {held}{family}"
 
 
 def measure_name(measure: str) -> str:
