@@ -20,6 +20,10 @@ NAMES = (
     "model", "dataset", "task", "target", "input", "probe", "split", "metric", "mixture", "mixture_spread", "clip",
     "reason", "other", "measure", "score", "labels", "unit", "above_twin",
 )  # fmt: skip
+#: pandas before 3.1 reads numbers to the last digit only if it is asked to, and later ones warn if they are.
+TO_THE_LAST_DIGIT: dict[str, Any] = (
+    {"float_precision": "round_trip"} if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1) else {}
+)
 
 
 def table_digests(directory: Path, names: Iterable[str]) -> dict[str, str]:
@@ -32,7 +36,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     # By column, since pandas takes some names for missing values.
     gaps = {column: [""] for column in pd.read_csv(path, nrows=0).columns if column not in NAMES}
     types = {"layer": "Int64", "other_layer": "Int64", **dict.fromkeys(NAMES, str)}
-    return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=gaps)
+    return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=gaps, **TO_THE_LAST_DIGIT)
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
