@@ -173,8 +173,8 @@ def far_off(inputs: Sequence[str]) -> str:
     'one clip in twenty, or fewer, holds most of the squared error of muq (layer 3), linear'
     """
     return (
-        f"one clip in twenty, or fewer, holds most of the squared error of {first_of(inputs, '; ')}: R² rests on those "
-        "and its intervals and differences hold the truth in about four studies of five only"
+        f"one clip in twenty, or fewer, holds most of the squared error of {first_of(inputs, '; ')}: R² rests on "
+        "those, and its intervals and differences hold the truth less often than they say"
     )
 
 
