@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup demo test test-slow check docs wheel lock clean pictures task-pages weights demo-results real-weights
+.PHONY: setup demo test test-slow check docs wheel lowest lock clean pictures task-pages weights demo-results real-weights
 
 setup: $(VENV)/.installed
 
@@ -44,6 +44,14 @@ wheel: setup
 	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" > \
 	  "$$(echo build/empty/lib/python3*/site-packages)/dependencies.pth"
 	build/empty/bin/python .ci/try_wheel.py
+
+# The wheel beside the least versions that it asks for.
+lowest: wheel
+	rm -rf build/lowest
+	$(PYTHON) -m venv build/lowest
+	$(BIN)/python .ci/lowest_versions.py > build/lowest.txt
+	build/lowest/bin/pip install --quiet --disable-pip-version-check -c build/lowest.txt dist/*.whl
+	build/lowest/bin/python .ci/try_wheel.py
 
 lock: setup
 	$(BIN)/pip freeze --exclude-editable --exclude layerscope | sed "s/+cpu//" > constraints.txt

@@ -7,7 +7,7 @@ What a value is checked against is imported when there is one to check, so that 
 from __future__ import annotations
 
 import reprlib
-import sys
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -38,7 +38,7 @@ from layerscope.study.option_values import (
 )
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
     from layerscope.encoders import Encoder
 
@@ -488,11 +488,6 @@ def read_plan(path: Path, given: dict[str, Any] | None = None) -> Plan:
     UsageError
         Naming the key that is wrong.
     """
-    if sys.version_info >= (3, 11):
-        # Part of Python since 3.11.
-        import tomllib
-    else:
-        import tomli as tomllib
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+import tomllib
 from functools import partial
 from importlib.resources import files
 from typing import Any
 
 from layerscope.tasks import chords1217, gtzan, harmonix, hooktheory, magnatagatune, mtg_jamendo, nsynth, vocalset
 from layerscope.tasks.task import Archive, Reader, Schedule, Source, Task
-
-if sys.version_info >= (3, 11):
-    # Part of Python since 3.11.
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["PAPER_TASKS", "TASKS"]
 
