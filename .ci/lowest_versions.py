@@ -9,8 +9,5 @@ for requirement in project["dependencies"]:
     # The least torch would come with gigabytes of CUDA; the one of the lock is taken.
     if not requirement.startswith("torch>"):
         print(re.sub(r">=([^,;]+).*", r"==\1", requirement))
-print(
-    next(
-        line for line in Path("constraints.txt").read_text(encoding="utf-8").splitlines() if line.startswith("torch==")
-    )
-)
+locked = Path("constraints.txt").read_text(encoding="utf-8").splitlines()
+print(*(line for line in locked if line.startswith("torch==")))
