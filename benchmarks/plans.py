@@ -20,8 +20,12 @@ from pathlib import Path
 from benchmarks.cluster import Stopwatch, write_clips
 
 #: A row → its options beside the clips.
-ROWS = {
-    "toy-muq and mfcc, all probes": {"model": ["toy-muq"], "baseline": ["mfcc"], "seeds": 2},
+ROWS: dict[str, dict[str, object]] = {
+    # One probe each: two that are told wrongly could make up for one another.
+    **{
+        f"toy-muq and mfcc, {probe}": {"model": ["toy-muq"], "baseline": ["mfcc"], "probe": [probe], "seeds": 2}
+        for probe in ("mlp", "linear", "closed", "knn", "attention")
+    },
     "all plain features, linear": {"model": [], "probe": ["linear"]},
     "musicfm at full size, untrained, closed": {"model": ["random:musicfm"], "baseline": [], "probe": ["closed"]},
 }

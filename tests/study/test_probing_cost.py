@@ -12,7 +12,9 @@ from layerscope.study.options import make_plan
 from layerscope.study.probing_cost import (
     FEW_NUMBERS,
     MANY_ROWS,
+    correlated_noise,
     few_rows,
+    seconds_of_epochs,
     stack_seconds,
     stacked_seconds,
     training_device,
@@ -65,3 +67,23 @@ def test_a_cluster_and_a_cpu_train_no_stack(tones):
     features = Features.from_arrays(np.zeros((4, 1, 8)), list("abab"))
     target = Target(features.labels, [Part(np.arange(2), np.arange(2, 4), np.arange(2, 4))])
     assert stacked_seconds([features], target, plan, training_device(plan)) == 0
+
+
+def test_what_surrounds_epochs_is_paid_once():
+    asked = []
+
+    def seconds(epochs):
+        asked.append(epochs)
+        return 5.0 + 2.0 * epochs
+
+    assert seconds_of_epochs(seconds, 40) == pytest.approx(5.0 + 2.0 * 40)
+    assert max(asked) < 10
+
+
+def test_noise_that_stands_for_features_has_components_that_fall_as_theirs():
+    values = correlated_noise(4000, 64).astype(np.float64)
+    variances = np.linalg.eigvalsh(np.cov(values.T))[::-1]
+    # Of 4,000 rows a variance is known to 2 %, and neighbours at the end of the fall mix.
+    assert variances[:16] == pytest.approx(np.arange(1.0, 17.0) ** -1.6, rel=0.15)
+    # No column holds a component for itself.
+    assert values.var(axis=0) == pytest.approx(np.full(64, variances.mean()), rel=1.0)
