@@ -319,7 +319,7 @@ def rare_answers() -> None:
 
 
 def long_tails() -> None:
-    """Print the coverage of R² where few clips hold most of the variance: what pages caution against."""
+    """Print the coverage of R² where few clips hold most of the variance: where an interval is given at all."""
     coverage_table(
         "Values with a long tail", ["metric", "clips"], (0.7, 0.9, 0.97),
         (

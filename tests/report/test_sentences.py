@@ -79,6 +79,25 @@ def test_noise_is_not_recommended():
     assert "First check that states and labels (files and their rows) are in one order; " in advise(results).headline
 
 
+def test_labels_that_leave_no_interval_are_named_in_place_of_an_order_that_may_be_wrong():
+    random = np.random.default_rng(0)
+    plays = np.exp(1.5 * random.normal(size=100))
+    states = random.normal(size=(100, 2, 4))
+    states[:, 1, 0] = plays  # a perfect layer
+
+    def told(values):
+        features = ls.Features.from_arrays(states, values.tolist(), model="m")
+        return advise(ls.probe(features, probes="closed", folds=5).only("features")).headline
+
+    raw, logarithms = told(plays), told(np.log(plays))
+    assert raw.startswith(
+        "Nothing to use yet: no input is shown to beat chance and shuffled labels; R² has no interval"
+    )
+    assert "logarithms may be the better target" in raw
+    assert "in one order" not in raw
+    assert "no interval" not in logarithms
+
+
 def permutations(*values, model="m"):
     """Return the scores of a model with shuffled labels."""
     made = entry(0, 0.5, 0.5, model=model, input="shuffled")

@@ -137,6 +137,24 @@ def test_macro_f1_has_no_interval_where_a_class_is_rare(rare, known):
     assert np.isfinite(macro_f1.draws).all() == known
 
 
+def test_r2_has_no_interval_where_few_clips_hold_most_of_the_variance():
+    random, rows = np.random.default_rng(0), np.arange(200)
+    mood = random.normal(size=200)
+    plays = np.exp(1.5 * random.normal(size=200))
+
+    def are_known(*columns):
+        truth = np.stack(columns, axis=1)
+        labels = labels_of(truth.tolist())
+        splits = evaluations(labels, [Part(rows, rows, rows)], rows, 0)
+        said = (truth + random.normal(size=truth.shape)).astype(np.float32)[None]
+        entries = score_outcome({"input": "layer"}, Outcome(said, said, [{}], []), splits, [0])
+        return {entry.label["metric"]: bool(np.isfinite(entry.draws).all()) for entry in entries}
+
+    assert are_known(mood) == are_known(np.log(plays)) == {"r2": True}
+    assert are_known(plays) == {"r2": False}
+    assert are_known(mood, plays) == {"r2": False, "r2:0": True, "r2:1": False}
+
+
 def test_ranks_of_a_rare_tag_are_as_uncertain_as_those_of_few_clips():
     def width(clips, *positives):
         """Of the interval of tags of so many clips, which all rank above the others."""

@@ -115,8 +115,8 @@ def data_cautions(facts: dict[str, Any]) -> list[str]:
         several = len(facts.get("names", [])) > 1
         named = first_of([quoted(name) for name in facts["held_by_few"]]) if several else "the values"
         cautions.append(
-            f"One clip in twenty, or fewer, holds most of the variance of {named}: R² rests on those, and its "
-            "intervals hold the truth in about four studies of five only. Logarithms may be the better target."
+            f"One clip in twenty, or fewer, holds most of the variance of {named}: R² rests on those, and no "
+            "interval is given, which would hold the truth too seldom."
         )
     cautions += [f"{sentence(told(facts[fact]))}." for fact, told in TOLD.items() if facts.get(fact)]
     if not facts.get("grouped", True):

@@ -155,6 +155,8 @@ def nothing_to_use(results: Results, answer: Verdict) -> str:
     nothing = "Nothing to use yet: no input is shown to beat chance and shuffled labels"
     if answer.effective_groups < FEWEST_GROUPS:
         return f"{nothing}; {more_needed(results, answer, 'show it')}."
+    if why := results.facts["tasks"][answer.task].get("no_interval"):
+        return f"{nothing}; {why}."
     # Layers may tell together what none of them does.
     together = told_together(results, results.summary.loc[answer.row])
     if together:

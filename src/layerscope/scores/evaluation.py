@@ -24,6 +24,7 @@ from layerscope.scores.resampling import (
     widen,
 )
 from layerscope.targets.kind import Labels, defined_mean
+from layerscope.targets.values import held_by_few
 
 __all__ = ["Entry", "Evaluation", "Outcome", "evaluations", "score_outcome"]
 
@@ -142,10 +143,7 @@ class Evaluation:
         The move takes the bias of small samples off, which resampling would count twice (Efron & Tibshirani 1993,
         ch. 10); of a mean there is none.
         """
-        # Of too few clips a class the interval of macro F1 would not cover (docs/decisions.md).
-        fewest = self.labels.metric(metric).fewest_each
-        too_few = fewest > 0 and self.clips_a_class() < fewest
-        if self.weights is None or too_few or self.rarer_answers() < FEWEST_RARER:
+        if self.weights is None or self.without_interval(metric):
             return np.full(RESAMPLES, np.nan)
         draws = self.score(metric, left, self.weights)
         spread = draws - defined_mean(draws[None])[0]
@@ -180,6 +178,19 @@ class Evaluation:
         positives = np.asarray(self.labels.values).sum(axis=0)
         rarer = np.minimum(positives, len(self.labels.values) - positives)
         return float(stats.hmean(rarer[rarer > 0])) if rarer.any() else 0.0
+
+    def without_interval(self, metric: str) -> str:
+        """Return which labels leave a metric without an interval, which would not cover; "" where they do not."""
+        asked = self.labels.metric(metric)
+        if asked.fewest_each > 0 and self.clips_a_class() < asked.fewest_each:
+            return f"of {self.clips_a_class():.1f} clips a class: {asked.fewest_each} are needed"
+        if self.rarer_answers() < FEWEST_RARER:
+            return f"where tags have fewer than {FEWEST_RARER} clips, or all but so many"
+        held, dimension = held_by_few(self.labels), metric.partition(":")[2]
+        # The mean over dimensions rests on each of them.
+        if dimension in held or (held and not dimension):
+            return "where one clip in twenty, or fewer, holds most of the variance: logarithms may be the better target"
+        return ""
 
     def with_pseudo_group(
         self, metric: str, draws: NDArray[np.float64], value: float, name: str

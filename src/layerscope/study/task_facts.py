@@ -17,11 +17,12 @@ from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import Job, Target, left_of
 from layerscope.probes.linear import CUT
 from layerscope.report.cautions import RARE, counted_as
-from layerscope.scores.evaluation import FEWEST_RARER, Evaluation, Outcome
+from layerscope.scores.evaluation import Evaluation, Outcome
 from layerscope.scores.resampling import FEWEST_GROUPS, effective_groups
 from layerscope.study.options import Call
 from layerscope.targets.kind import Labels
 from layerscope.targets.over_time import KindOverTime
+from layerscope.targets.values import few_hold_most, held_by_few
 
 __all__ = [
     "chance_level", "facts_of", "facts_over_time", "label_counts", "precision_of", "shifted_shares", "training_facts",
@@ -57,6 +58,7 @@ def facts_of(
         "grouped": "group" in clips,
         **class_facts(labels),
         "held_by_few": held_by_few(test.labels),
+        "no_interval": no_interval(test, labels.metrics()[0]),
         "models": {
             each.model: {
                 "layers": list(each.layers),
@@ -123,22 +125,6 @@ def class_facts(labels: Labels) -> dict[str, Any]:
     return {"rare": rare, "majority": max(counts.values()) / sum(counts.values()) if single else 0.0}
 
 
-def held_by_few(labels: Labels) -> list[str]:
-    """Return the values of which a twentieth of the clips, the farthest from the mean, hold most of the variance.
-
-    Examples
-    --------
-    >>> from layerscope.targets import labels_of
-    >>> plays = np.random.default_rng(0).lognormal(sigma=1.5, size=200)
-    >>> held_by_few(labels_of(plays.tolist())), held_by_few(labels_of(np.log(plays).tolist()))
-    (['0'], [])
-    """
-    if labels.kind.over_time or labels.kind.form != "values":
-        return []
-    held = few_hold_most(np.square(labels.values - labels.values.mean(axis=0)))
-    return [name for name, is_held in zip(labels.names, held, strict=True) if is_held]
-
-
 def far_off(test: Evaluation, trained: Sequence[tuple[Job, Outcome]]) -> list[str]:
     """Return the inputs of whose squared error a twentieth of the clips hold most; of other kinds than values none."""
     labels = test.labels
@@ -150,15 +136,6 @@ def far_off(test: Evaluation, trained: Sequence[tuple[Job, Outcome]]) -> list[st
         for job, outcome in trained
         if few_hold_most(np.square(outcome.test.mean(axis=0)[test.rows] - truth)).any()
     ]
-
-
-def few_hold_most(squares: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return of which outputs a twentieth of the clips hold most of squares, (clip, output)."""
-    # A twentieth of fewer is a single clip, which holds much of what is normal too.
-    held: NDArray[np.bool_] = (
-        np.sort(squares, axis=0)[-max(1, len(squares) // 20) :].sum(axis=0) > squares.sum(axis=0) / 2
-    )
-    return held & (len(squares) >= 20)
 
 
 def shifted_shares(labels: Labels, parts: Sequence[Part]) -> dict[str, list[float]]:
@@ -215,17 +192,17 @@ def precision_of(test: Evaluation) -> str:
     subject = f"{groups} {'test clips' if groups == len(test.groups) else 'groups of test clips'}"
     if test.weights is None:
         return f"{subject}{counted_as(groups, effective)}: no intervals of fewer than {FEWEST_GROUPS}"
-    if test.rarer_answers() < FEWEST_RARER:
-        return f"{subject}: no intervals where tags have fewer than {FEWEST_RARER} clips, or all but so many"
     metrics = [labels.metric(name) for name in labels.metrics()]
-    words = [
-        f"{metric.title} has no interval of {test.clips_a_class():.1f} clips a class: {metric.fewest_each} are needed"
-        for metric in metrics
-        if metric.fewest_each > 0 and test.clips_a_class() < metric.fewest_each
-    ]
-    if metrics[0].percent and not metrics[0].ranks:
+    words = list(filter(None, (no_interval(test, metric.name) for metric in metrics)))
+    if metrics[0].percent and not metrics[0].ranks and not test.without_interval(metrics[0].name):
         words = [f"{metrics[0].title} to ± {100 * WORST * Z / np.sqrt(effective):.0f} points at worst", *words]
     return f"{subject}: {'; '.join(words)}" if words else subject
+
+
+def no_interval(test: Evaluation, metric: str) -> str:
+    """Return that labels leave a metric without an interval, and why; "" where it has one."""
+    why = test.without_interval(metric)
+    return f"{test.labels.metric(metric).title} has no interval {why}" if why else ""
 
 
 def digest_of(clips: pd.DataFrame, labels: Labels, splits: dict[str, Evaluation]) -> str:

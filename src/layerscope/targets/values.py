@@ -25,7 +25,7 @@ from layerscope.targets.kind import Form, Kind, Labels, Observation, row_of
 from layerscope.targets.metric import Metric
 from layerscope.targets.tags import yes_or_no
 
-__all__ = ["Values", "r2"]
+__all__ = ["Values", "few_hold_most", "held_by_few", "r2"]
 
 Array = NDArray[np.float64]
 
@@ -230,3 +230,28 @@ class Values(Kind):
     def words(self, names: Sequence[str]) -> str:
         """Return how many values there are."""
         return f"{len(names)} {'values' if len(names) > 1 else 'value'}"
+
+
+def held_by_few(labels: Labels) -> list[str]:
+    """Return the values of which a twentieth of the clips, the farthest from the mean, hold most of the variance.
+
+    Examples
+    --------
+    >>> from layerscope.targets import labels_of
+    >>> plays = np.random.default_rng(0).lognormal(sigma=1.5, size=200)
+    >>> held_by_few(labels_of(plays.tolist())), held_by_few(labels_of(np.log(plays).tolist()))
+    (['0'], [])
+    """
+    if labels.kind.over_time or labels.kind.form != "values":
+        return []
+    held = few_hold_most(np.square(labels.values - labels.values.mean(axis=0)))
+    return [name for name, is_held in zip(labels.names, held, strict=True) if is_held]
+
+
+def few_hold_most(squares: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return of which outputs a twentieth of the clips hold most of squares, (clip, output)."""
+    # A twentieth of fewer is a single clip, which holds much of what is normal too.
+    held: NDArray[np.bool_] = (
+        np.sort(squares, axis=0)[-max(1, len(squares) // 20) :].sum(axis=0) > squares.sum(axis=0) / 2
+    )
+    return held & (len(squares) >= 20)
