@@ -5,7 +5,17 @@ import json
 import os
 import shutil
 import subprocess
+import tarfile
 from contextlib import contextmanager
+
+AXE = "axe-core@4.10.3"
+#: Width in pixels, and whether it is dark.
+WINDOWS = [(1280, False), (390, True)]
+#: What is out of sight has no size before it is laid out.
+OPEN_ALL = """
+document.querySelectorAll("details").forEach((part) => { part.open = true });
+document.querySelectorAll("figure").forEach((part) => { part.style.contentVisibility = "visible" });
+"""
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
@@ -15,6 +25,17 @@ FLAGS = (
 
 def chromium():
     return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def axe_core(place):
+    """Return the script of axe-core, fetched by npm into a folder; none where that cannot be had."""
+    packed = shutil.which("npm") and subprocess.run(
+        ["npm", "pack", AXE, "--silent"], cwd=place, capture_output=True, text=True, timeout=120, check=False
+    )
+    if not packed or packed.returncode:
+        return None
+    with tarfile.open(place / packed.stdout.split()[-1]) as archive:
+        return archive.extractfile("package/axe.min.js").read().decode()
 
 
 class Browser:

@@ -1,14 +1,11 @@
 """What a reader's browser makes of pages: requests, overflow, small print, keys, sorting, contrast, and how soon."""
 
 import json
-import shutil
-import subprocess
-import tarfile
 import time
 
 import pandas as pd
 import pytest
-from browser import browser, chromium
+from browser import AXE, OPEN_ALL, WINDOWS, axe_core, browser, chromium
 from made_study import made_similarities, made_study
 from test_concept_page import FACTS, score
 from test_learning_curves import made as made_few_labels
@@ -19,13 +16,6 @@ from layerscope.targets.chords import CHORD_NAMES
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="needs Chromium")
 
-AXE = "axe-core@4.10.3"
-WINDOWS = [(1280, False), (390, True)]
-#: What is out of sight has no size before it is laid out.
-OPEN_ALL = """
-document.querySelectorAll("details").forEach((part) => { part.open = true });
-document.querySelectorAll("figure").forEach((part) => { part.style.contentVisibility = "visible" });
-"""
 #: The least size in CSS pixels of any text that is seen; what an SVG holds is scaled with it.
 LEAST_TEXT = """
 Math.min(...[...document.querySelectorAll("body *")]
@@ -185,14 +175,10 @@ def test_on_paper_the_answers_are_a_table_and_no_cards(tab, page):
 
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory):
-    place = tmp_path_factory.mktemp("axe")
-    packed = shutil.which("npm") and subprocess.run(
-        ["npm", "pack", AXE, "--silent"], cwd=place, capture_output=True, text=True, timeout=120, check=False
-    )
-    if not packed or packed.returncode:
+    script = axe_core(tmp_path_factory.mktemp("axe"))
+    if script is None:
         pytest.skip(f"npm has no {AXE} here")
-    with tarfile.open(place / packed.stdout.split()[-1]) as archive:
-        return archive.extractfile("package/axe.min.js").read().decode()
+    return script
 
 
 @pytest.mark.slow
