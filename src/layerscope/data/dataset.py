@@ -145,6 +145,8 @@ class Dataset:
         ['kick', 'kick', 'snare']
         """
         folder = Path(folder)
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no folder; Dataset.load reads tables too")
         said = metadata_records(folder)
         records, skipped = said or class_folders(folder)
         if not records:
