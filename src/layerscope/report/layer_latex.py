@@ -87,7 +87,7 @@ def stacked(title: str) -> str:
     Examples
     --------
     >>> print(stacked("Instrument of the melody"))
-    \shortstack[r]{Instrument\\of the melody}
+    \shortstack[r]{Instrument of\\the melody}
     """
     lines = textwrap.wrap(title, NARROW, break_long_words=False)
     head = r"\\".join(map(escaped, lines))
