@@ -88,6 +88,7 @@ def test_texts_paths_and_numbers_are_refused_where_they_are_none(call, given):
         (lambda: ls.fingerprint_of({"a": b"x"}), "nothing that JSON can write"),
         (lambda: ls.fingerprint_of({}, torch.nn.Linear(1, 1).state_dict()), r"tensors is .*; give several"),
         (lambda: ls.fingerprint_of({}, ["weight"]), "give pairs of a name and a tensor"),
+        (lambda: ls.Dataset.load(pd.DataFrame({"path": ["a.wav"] * 9})), "path is of type DataFrame; give a text or"),
         (lambda: ls.Features.from_arrays(STATES, ["a", "b"] * 30, folds=5), "folds is 5; give several, in brackets"),
         (lambda: ls.Features.from_arrays(STATES, ["a", "b"] * 30, model=None), "model is None; give a text"),
         (lambda: ls.LayerFeatures("mel").set_params(window="x").fit(["a.wav"]), "window is 'x'; give a number"),
@@ -127,6 +128,7 @@ def test_the_nearest_name_is_suggested():
 
 def test_all_names_are_listed_where_none_is_near():
     assert str(unknown("probe", "xyz", ["mlp", "linear"])) == "unknown probe 'xyz'; known: linear, mlp"
+    assert str(unknown("argument", "deform", ["memory", "seeds"])) == "unknown argument 'deform'; known: memory, seeds"
 
 
 def test_exit_codes_are_those_documented():

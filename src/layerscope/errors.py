@@ -79,7 +79,7 @@ def unknown(kind: str, name: object, known: Iterable[str], *, hint: str = "") ->
     names = sorted(known)
     # Whatever their case, of which two names may differ.
     folded = {each.casefold(): each for each in names}
-    near = difflib.get_close_matches(str(name).strip().casefold(), folded, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name).strip().casefold(), folded, n=1)
     suggestion = f"; did you mean '{folded[near[0]]}'?" if near else f"; known: {', '.join(names)}"
     return UsageError(f"unknown {kind} '{name}'{suggestion}{' ' + hint if hint else ''}")
 
@@ -158,10 +158,16 @@ def checks_arguments(function: Callable[Given, Returned]) -> Callable[Given, Ret
                     PLAIN[hint][1] if hint in PLAIN else "a mapping" if is_mapping(hint) else "several, in brackets"
                     for hint in allowed
                 ]
-                raise UsageError(f"{call}: {name} is {reprlib.repr(value)}; give {' or '.join(words)}")
+                raise UsageError(f"{call}: {name} is {in_a_line(value)}; give {' or '.join(words)}")
         return function(*bound.args, **bound.kwargs)
 
     return checked
+
+
+def in_a_line(value: object) -> str:
+    """Return a value as an error shows it: of what takes several lines, such as a table, the type."""
+    text = reprlib.repr(value)
+    return f"of type {type(value).__name__}" if "\n" in text else text
 
 
 @cache

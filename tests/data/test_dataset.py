@@ -10,7 +10,9 @@ from layerscope.errors import DataError, UsageError
 
 
 def test_a_target_that_does_not_exist_suggests_the_nearest(tones):
-    with pytest.raises(UsageError, match="unknown target 'lable'; did you mean 'label'"):
+    with pytest.raises(
+        UsageError, match=r"unknown target 'lable'; did you mean 'label'\? \(--target names the column\)"
+    ):
         Dataset.load(tones).with_target("lable")
 
 
@@ -143,8 +145,15 @@ def test_a_column_with_a_comma_or_without_cells_is_told(tmp_path):
     with pytest.raises(UsageError, match="column 'a,b' has a comma, which stands between columns; rename it"):
         Dataset.from_dataframe(frame, tmp_path).with_target("a,b")
     empty = pd.DataFrame({"path": ["0.wav"], "label": ["nan"]})
-    with pytest.raises(UsageError, match="unknown target 'label'; known: none; no column has a label in any row"):
+    with pytest.raises(UsageError, match=r"unknown target 'label'; known: none; no column has a label in any row$"):
         Dataset.from_dataframe(empty, tmp_path).with_target("label")
+
+
+@pytest.mark.parametrize("name", ["nowhere", "drums.csv"])
+def test_what_is_no_folder_is_told(tmp_path, name):
+    (tmp_path / "drums.csv").write_text("path,label\n")
+    with pytest.raises(DataError, match=f"{name}: no folder; Dataset.load reads tables too"):
+        Dataset.from_folder(tmp_path / name)
 
 
 def test_what_describes_clips_is_no_target(tmp_path):

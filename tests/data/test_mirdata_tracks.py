@@ -234,5 +234,7 @@ def test_what_a_loader_cannot_read_sets_its_track_aside(home, content):
 @pytest.mark.parametrize("home", ["beatles"], indirect=True)
 @pytest.mark.parametrize("target", ["audio", "audio_path", "_track_paths", "__class__", "to_jams"])
 def test_what_is_no_annotation_is_no_target(home, target):
-    with pytest.raises(UsageError, match=rf"unknown target '{target}'; known: beats, .* \(of mirdata's beatles\)"):
+    with pytest.raises(
+        UsageError, match=rf"unknown target '{target}'; known: beats, .* \(--target names one of mirdata's beatles\)"
+    ):
         Dataset.load("mirdata:beatles", home, [target])

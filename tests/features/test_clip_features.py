@@ -159,7 +159,7 @@ def test_folds_and_groups_of_any_type_are_names():
     features = Features.from_arrays(STATES, list("ababab"), folds=[1, 1.0, "1", "²", 2, 10], groups=groups)
     assert features.clips.fold.tolist() == ["1", "1", "1", "²", "2", "10"]
     assert features.clips.group.tolist() == ["1", "1", "2", "a", None, "2"]
-    with pytest.raises(DataError, match="clip 2 has no 'fold', others do"):
+    with pytest.raises(DataError, match="clip 2 has no 'fold'; give one for each clip, or leave folds out"):
         Features.from_arrays(STATES, list("ababab"), folds=[1, 2, None, 1, 2, 3])
 
 

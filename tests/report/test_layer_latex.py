@@ -13,6 +13,8 @@ from layerscope.report.shaded_tables import task_table
 from layerscope.scores.combine import combine
 from layerscope.study.study_results import Results
 
+MANY = tuple(f"brightness of song {number}" for number in range(13))
+
 
 def odd_study():
     return made_study(("a_b & c", "50 % #1 {x}"), models=("my_model^2", "n~1"), layers=3)
@@ -24,7 +26,7 @@ def test_every_row_has_as_many_cells_as_columns_and_braces_are_balanced():
     assert columns == 3
     body = text[text.index(r"\toprule") : text.index(r"\bottomrule")]
     rows = [line for line in body.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
-    assert len(rows) == 2 + 2 * 3 + 2  # names and metrics, layers of two models, plain feature and chance
+    assert len(rows) == 2 + 2 * 3 + 3  # names and metrics, layers of two models, plain feature, its name, and chance
     assert {len(re.findall(r"(?<!\\)&", row)) for row in rows} == {columns - 1}
     depth = 0
     for sign in re.findall(r"(?<!\\)[{}]", text):
@@ -87,8 +89,18 @@ def test_signs_of_latex_are_printed(name, text):
     assert escaped(name) == text
 
 
+def test_many_tasks_are_divided_evenly_over_tables_of_readable_columns():
+    text = layers_latex(made_study(MANY))
+    assert re.findall(r"begin\{tabular\}\{l(r+)\}", text) == ["rrrrr", "rrrr", "rrrr"]
+    assert re.findall(r"\\label\{([^}]+)\}", text) == ["tab:layers", "tab:layers-2", "tab:layers-3"]
+    assert text.count("Bold: the highest") == 1
+    assert text.count(r"\shortstack[r]{brightness of\\song") == 13
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs TeX; the tests above check the syntax")
-def test_tex_sets_it(tmp_path):
-    head, table = r"\documentclass{article}\usepackage{booktabs}\begin{document}", layers_latex(odd_study())
-    (tmp_path / "t.tex").write_text(head + table + r"\end{document}")
+@pytest.mark.parametrize("study", [odd_study, lambda: made_study(MANY)])
+def test_tex_sets_it_and_no_table_is_wider_than_the_page(tmp_path, study):
+    head, tables = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}", layers_latex(study())
+    (tmp_path / "t.tex").write_text(head + tables + r"\end{document}")
     subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    assert "Overfull" not in (tmp_path / "t.log").read_text()

@@ -1,3 +1,5 @@
+import re
+
 import pandas as pd
 from made_study import made_study
 
@@ -35,6 +37,12 @@ def test_the_floor_reaches_from_chance_to_the_luckiest_permutation():
     assert floor_of(results, "mlp") == (0.45, 0.55)
     assert floor_of(results, "linear") == (0.5, 0.5)
     assert floor_of(results, "linear", "mlp") == (0.45, 0.55)
+
+
+def test_an_axis_ends_where_a_score_is_perfect():
+    results = task(models=("m",), plain=0.99)
+    results.summary[["value", "ci_low", "ci_high"]] = 1.0
+    assert max(map(float, re.findall(r'text-anchor="end">([\d.]+)<', layer_panels(results, "mlp")[0].svg))) == 100
 
 
 def test_inputs_of_all_layers_and_plain_features_stand_beside():

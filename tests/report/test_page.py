@@ -164,6 +164,16 @@ def test_landmarks_have_names_of_their_own_although_tasks_share_a_title(tmp_path
     assert len(names) == len(set(names)) > 3
 
 
+@pytest.mark.parametrize(("chance", "drawn"), [(0.5, True), (0.01, False)])
+def test_chance_is_in_the_legend_where_it_is_in_the_picture(tmp_path, chance, drawn):
+    results = made_study(["a"])
+    results.facts["tasks"]["a"]["chance"] = chance
+    write_report(results, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert ('<span class="floor">chance</span>' in text) is ('class="floor"' in text.partition("<svg")[2]) is drawn
+    assert ("(chance lies far below)" in text) is not drawn
+
+
 def test_a_page_of_one_task_has_a_row_a_model_of_what_is_found(tmp_path):
     write_report(made_study(["a"], models=("m", "n"), probes=("mlp",)), tmp_path / "report.html")
     table = re.search(r'<table class="signs by-model">.*?</table>', (tmp_path / "report.html").read_text(), re.DOTALL)[

@@ -5,7 +5,8 @@ import pytest
 from layerscope import Features, probe
 from layerscope.errors import UsageError
 from layerscope.scores.combine import combine
-from layerscope.scores.run_names import RunNames, Source, names_of_runs
+from layerscope.scores.run_names import DECIDING, RunNames, Source, names_of_runs
+from layerscope.study.options import Plan
 
 
 def run_of(target="label", model="a", dataset="songs", seed=0, task=None):
@@ -64,6 +65,15 @@ def test_what_is_told_of_a_model_by_its_name_is_renamed_with_it():
 
 def test_what_was_not_given_is_said_in_words():
     first, other = Source("a", {"folds": None, "layers_as": ["4+7", "mean"]}), Source("b", {"folds": 5})
-    assert first.otherwise(other) == (
-        " (--folds is not given in a and 5 in b; --layers-as is 4+7,mean in a and not given in b)"
-    )
+    assert first.otherwise(other, "clips") == " (--folds is not given in a and 5 in b)"
+    assert first.otherwise(other, "scores") == " (--layers-as is 4+7,mean in a and not given in b)"
+
+
+def test_an_option_that_cannot_be_why_is_not_named():
+    first, other = Source("a", {"few_labels": "closed", "seeds": 5}), Source("b", {"deform": ["noise:20"], "seeds": 3})
+    assert first.otherwise(other, "clips") == first.otherwise(other, "network") == ""
+    assert first.otherwise(other, "scores") == " (--seeds is 5 in a and 3 in b)"
+
+
+def test_all_that_decides_is_an_option():
+    assert set().union(*DECIDING.values()) <= set(Plan.model_fields)

@@ -105,6 +105,8 @@ def test_names_and_paths_stand_for_encoders_and_data(tmp_path):
     results = ls.probe("mel", str(tmp_path), probes="closed")
     assert isinstance(results, ls.Results)
     assert results.models("plain") == ["mel"]
+    frame = ls.Dataset.load(tmp_path).clips[["path", "label"]]
+    assert ls.probe("mel", frame, target=("label",), probes="closed").models("plain") == ["mel"]
     for subject in (3, [], [None]):
         with pytest.raises(UsageError, match="probe\\(\\) takes names, encoders or features"):
             ls.probe(subject, tmp_path)

@@ -145,6 +145,8 @@ class Dataset:
         ['kick', 'kick', 'snare']
         """
         folder = Path(folder)
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no folder; Dataset.load reads tables too")
         said = metadata_records(folder)
         records, skipped = said or class_folders(folder)
         if not records:
@@ -364,7 +366,9 @@ class Dataset:
                 raise UsageError(f"'{column}' describes clips and is no target; copy the column under another name")
             if column not in named.targets():
                 # An empty column is none: its cells say nothing.
-                raise unknown("target", column, self.targets() or ["none; no column has a label in any row"])
+                columns = self.targets()
+                hint = "(--target names the column)" if columns else ""
+                raise unknown("target", column, columns or ["none; no column has a label in any row"], hint=hint)
         labelled = named.with_cells(target, kind).with_files_read(target, kind)
         cells = labelled.column(target, kind)
         recognised = recognise(cells, kind)

@@ -55,7 +55,7 @@ def mirdata_records(name: str, root: Path | None, targets: Sequence[str] = ()) -
     first = next((track for track in tracks if not isinstance(track, dict)), None)
     for target in targets:
         if first is not None and not may_be_target(first, target):
-            raise unknown("target", target, offered(first), hint=f"(of mirdata's {name})")
+            raise unknown("target", target, offered(first), hint=f"(--target names one of mirdata's {name})")
     return home, [track if isinstance(track, dict) else record_of(track, home, targets) for track in tracks]
 
 

@@ -40,7 +40,7 @@ def read_text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: not readable as text ({error})") from error
+        raise DataError(f"{path}: not readable as text ({error.strerror})") from error
     beginning = content[:64].removeprefix(codecs.BOM_UTF8).lstrip().lower()
     fault = next((fault for mark, fault in NO_TABLES.items() if beginning.startswith(mark)), None)
     if fault is not None:

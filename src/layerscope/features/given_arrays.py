@@ -122,7 +122,7 @@ def side_column(name: str, values: Any) -> list[str | None]:
         return [None if cell is None else fold_named(cell) if isinstance(cell, float) else str(cell) for cell in cells]
     missing = next((row for row, cell in enumerate(cells) if cell is None), None)
     if missing is not None:
-        raise DataError(f"clip {missing} has no '{name}', others do")
+        raise DataError(f"clip {missing} has no '{name}'; give one for each clip, or leave {name}s out")
     if name == "fold" and most(map(is_split, cells)):
         raise DataError(f"folds are words for splits, such as '{cells[0]}'; give them as splits")
     if name == "fold":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from layerscope.report.wording import metric_name, number
@@ -12,6 +15,10 @@ from layerscope.scores.score_table import Results
 
 __all__ = ["escaped", "layers_latex"]
 
+#: Tasks beside one another, and letters in a line of their titles: of so many a page's width makes readable columns.
+ABREAST, NARROW = 6, 13
+#: What is wider than the page is made as wide.
+FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"
 #: Signs that LaTeX reads as commands, and those that it has no letter for.
 SIGNS = str.maketrans({
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -32,32 +39,59 @@ def escaped(text: str) -> str:
 
 
 def layers_latex(results: Results) -> str:
-    """Return a table with a row for each layer and a column for each task, for the booktabs package.
+    """Return tables with a row for each layer and a column for each task, for the packages booktabs and graphicx.
 
-    The best of each model and task is bold, what cannot be told apart from it underlined; below stand the best plain
-    feature and chance. Braces are balanced, and every row has as many cells as there are columns.
+    There are as many as it takes for a column to stay readable. The best of each model and task is bold, what cannot be
+    told apart from it underlined; below stand the best plain feature and chance. Braces are balanced, and every row has
+    as many cells as there are columns.
     """
-    models = results.models("trained", "untrained")
-    head = [["layer", *map(results.title, results.tasks)],
-            ["", *(metric_name(results.primary(task)) for task in results.tasks)]]  # fmt: skip
-    lines = [row_of(map(escaped, cells)) for cells in head]
-    shown = {task: shown_layers(results, task) for task in results.tasks}
-    for model in models:
+    parts = np.array_split(np.array(results.tasks, dtype=object), math.ceil(len(results.tasks) / ABREAST))
+    tables = [table_of(results, list(tasks), number) for number, tasks in enumerate(parts, start=1)]
+    return "% \\usepackage{booktabs,graphicx}\n" + "\n".join(tables)
+
+
+def table_of(results: Results, tasks: Sequence[str], number_of_part: int) -> str:
+    """Return one table, of some tasks."""
+    head = [["layer", *(stacked(results.title(task)) for task in tasks)],
+            ["", *(escaped(metric_name(results.primary(task))) for task in tasks)]]  # fmt: skip
+    lines = [row_of(cells) for cells in head]
+    shown = {task: shown_layers(results, task) for task in tasks}
+    for model in results.models("trained", "untrained"):
         own = {task: rows[rows.model == model] for task, rows in shown.items()}
+        if all(rows.empty for rows in own.values()):
+            continue
         title = rf"\textit{{{escaped(model)}}}{escaped(other_probes(results, own))}"
-        title = rf"\multicolumn{{{len(results.tasks) + 1}}}{{l}}{{{title}}} \\"
+        title = rf"\multicolumn{{{len(tasks) + 1}}}{{l}}{{{title}}} \\"
         lines += [r"\midrule", title, *layer_rows(results, model, own)]
-    feet = [["plain feature", *(plain_cell(results, task) for task in results.tasks)],
-            ["chance", *(escaped(number(results.primary(task), float(results.facts["tasks"][task]["chance"])))
-                         for task in results.tasks)]]  # fmt: skip
+    plain = [best_plain(results, task) for task in tasks]
+    feet = [
+        ["plain feature", *(score_cell(each.chosen, bold=False, equal=False) if each else "" for each in plain)],
+        ["", *(escaped(each.chosen.model) if each else "" for each in plain)],
+        ["chance", *(escaped(number(results.primary(task), float(results.facts["tasks"][task]["chance"])))
+                     for task in tasks)],
+    ]  # fmt: skip
     lines += [r"\midrule", *(row_of(cells) for cells in feet if any(cells[1:]))]
     body = "\n".join(lines)
+    caption = caption_of(results, tasks) if number_of_part == 1 else "Test scores of each layer, continued."
+    label = "tab:layers" + (f"-{number_of_part}" if number_of_part > 1 else "")
     return (
-        "% \\usepackage{booktabs}\n\\begin{table}\n\\centering\n"
-        f"\\caption{{{caption_of(results)}}}\n\\label{{tab:layers}}\n"
-        f"\\begin{{tabular}}{{l{'r' * len(results.tasks)}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
+        f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n\\label{{{label}}}\n{FITTED}{{%\n"
+        f"\\begin{{tabular}}{{l{'r' * len(tasks)}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}}}\n"
         "\\end{table}\n"
     )
+
+
+def stacked(title: str) -> str:
+    r"""Return the head of a column on as many lines as keep it about as narrow as its scores.
+
+    Examples
+    --------
+    >>> print(stacked("Instrument of the melody"))
+    \shortstack[r]{Instrument of\\the melody}
+    """
+    lines = textwrap.wrap(title, NARROW, break_long_words=False)
+    head = r"\\".join(map(escaped, lines))
+    return rf"\shortstack[r]{{{head}}}" if len(lines) > 1 else head
 
 
 def row_of(cells: Iterable[str]) -> str:
@@ -83,7 +117,7 @@ def layer_rows(results: Results, model: str, own: Mapping[str, pd.DataFrame]) ->
         for task, scores in own.items()
     }  # fmt: skip
     layers = results.facts["models"][model]["layers"]
-    return [row_of([str(layer), *(columns[task].get(layer, "") for task in results.tasks)]) for layer in layers]
+    return [row_of([str(layer), *(cells.get(layer, "") for cells in columns.values())]) for layer in layers]
 
 
 def score_cell(row: pd.Series, *, bold: bool, equal: bool) -> str:
@@ -98,17 +132,11 @@ def score_cell(row: pd.Series, *, bold: bool, equal: bool) -> str:
     return rf"{text} {{\scriptsize $_{{{low}}}^{{{high}}}$}}"
 
 
-def plain_cell(results: Results, task: str) -> str:
-    """Return the best plain feature of a task, or nothing."""
-    plain = best_plain(results, task)
-    return f"{score_cell(plain.chosen, bold=False, equal=False)} ({escaped(plain.chosen.model)})" if plain else ""
-
-
-def caption_of(results: Results) -> str:
-    """Return what the table shows, and what is to be known of it."""
-    probes = {preferred_probe(results, task) for task in results.tasks}
+def caption_of(results: Results, tasks: Sequence[str]) -> str:
+    """Return what a table shows, and what is to be known of it."""
+    probes = {preferred_probe(results, task) for task in tasks}
     probe = f"the {' and '.join(sorted(map(escaped, probes)))} probe{'s' if len(probes) > 1 else ''}"
-    having = pd.concat([shown_layers(results, task).ci_low for task in results.tasks]).notna()
+    having = pd.concat([shown_layers(results, task).ci_low for task in tasks]).notna()
     where = "" if having.all() else " where there are clips or groups enough"
     intervals = f", and the ends of their 95\\,\\% intervals{where}" if having.any() else ""
     return (

@@ -74,9 +74,10 @@ def frame_near(curves: Sequence[Curve], metric: str, also: Sequence[float], floo
     def tick(value: float) -> str:
         return f"{100 * value:g}" if in_percent(metric) else f"{value:g}".replace("-", "−")
 
-    frame = frame_of(curves, write, tick, also)
+    # Of every kind's primary metric 1 is perfect.
+    frame = frame_of(curves, write, tick, also, 1.0)
     near = floor[1] > frame.low - 0.5 * (frame.high - frame.low)
-    return frame_of(curves, write, tick, [*also, *floor]) if near else frame
+    return frame_of(curves, write, tick, [*also, *floor], 1.0) if near else frame
 
 
 def curve_text(curve: Curve) -> str:

@@ -274,7 +274,8 @@ def task_section(results: Results, predictions: pd.DataFrame | None, page: Path)
         "curves": [
             {
                 "probe": probe,
-                "panels": layer_panels(results, probe),
+                "panels": (panels := layer_panels(results, probe)),
+                "floor": any('class="floor"' in each.svg for each in panels),
                 "beside": rows_beside(results, probe),
                 "twins": bool(results.models("trained") and results.models("untrained")),
                 "level": best_plain(results, results.facts["task"], probe=probe) is not None,

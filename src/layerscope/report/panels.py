@@ -6,6 +6,7 @@ hover and the page's script also on touch and on the arrow keys. Sizes are CSS p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -95,14 +96,15 @@ def frame_of(
     write: Callable[[float, float, float], str],
     tick: Callable[[float], str],
     also: Sequence[float] = (),
+    highest: float = math.inf,
 ) -> Frame:
-    """Return the frame that holds curves with their intervals, and some values beside them."""
+    """Return the frame that holds curves with their intervals, and some values beside them, up to what there can be."""
     values = np.concatenate([curve.rows[["value", "ci_low", "ci_high"]].to_numpy(float).ravel() for curve in curves])
     known = [*values[np.isfinite(values)], *also] or [0.0]
     low, high = min(known), max(known)
     room = 0.05 * (high - low) or 0.05
     layers = sorted({int(layer) for curve in curves for layer in curve.rows.layer})
-    return Frame(layers, low - room, high + room, write, tick)
+    return Frame(layers, low - room, min(high + room, highest), write, tick)
 
 
 def panel(
@@ -150,7 +152,9 @@ def picture(height: int, text: str, content: str) -> Markup:
 
 def ticks_between(low: float, high: float) -> list[float]:
     """Return round numbers for the ticks of an axis."""
-    return [tick for tick in MaxNLocator(4).tick_values(low, high) if low <= tick <= high]
+    ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    # Rounding must not cost the tick at an end.
+    return [float(tick) for tick in ticks if low <= tick <= high or np.isclose(tick, [low, high], atol=0).any()]
 
 
 def axis(frame: Frame) -> str:

@@ -116,9 +116,9 @@ def joined_task(name: str, first: Told, other: Told) -> dict[str, Any]:
     if told["digest"] != facts["digest"]:
         raise UsageError(
             f"task '{name}' is of different clips, labels or splits in {first.source.directory} and "
-            f"{other.source.directory}{first.source.otherwise(other.source) or difference(told, facts)}; run one of "
-            "them again with the data and options of the other, or, where they are two tasks, call one otherwise: "
-            f"layerscope report {first.source.directory} NAME={other.source.directory}"
+            f"{other.source.directory}{first.source.otherwise(other.source, 'clips') or difference(told, facts)}; run "
+            "one of them again with the data and options of the other, or, where they are two tasks, call one "
+            f"otherwise: layerscope report {first.source.directory} NAME={other.source.directory}"
         )
     by_model = {
         # Runs of one model may have been made with different probes.
@@ -158,8 +158,8 @@ def joined_model(name: str, first: Told, other: Told) -> Any:
         prints = f" (fingerprints {networks[0][:12]}, {networks[1][:12]})"
         raise UsageError(
             f"'{name}' is another network, or another part of it, in {first.source.directory} than in "
-            f"{other.source.directory}{first.source.otherwise(other.source) or prints}; rename one and run it again, "
-            "or run one of them again with the options of the other"
+            f"{other.source.directory}{first.source.otherwise(other.source, 'network') or prints}; rename one and run "
+            "it again, or run one of them again with the options of the other"
         )
     return told
 
@@ -173,8 +173,8 @@ def joined_scores(key: tuple[str, str, str], first: Told, other: Told) -> Result
         task, model, probe = key
         raise UsageError(
             f"'{model}' has other scores on '{task}' ({probe} probe) in {first.source.directory} than in "
-            f"{other.source.directory}{first.source.otherwise(other.source)}; leave one of the runs out, or run it "
-            "again as the other"
+            f"{other.source.directory}{first.source.otherwise(other.source, 'scores')}; leave one of the runs "
+            "out, or run it again as the other"
         )
     # One may have been asked for more inputs.
     return other.what if len(others) > len(rows) else first.what

@@ -18,8 +18,13 @@ __all__ = ["RunNames", "Source", "names_of_runs", "names_of_targets"]
 
 #: Facts of a task that are told model by model.
 BY_MODEL = ("layer_sets", "beyond_plain")
-#: What runs of one study may be asked apart: which part of it each does, and where it lies.
-PARTS = {"data", "root", "task", "target", "model", "baseline", "probe", "strict", "partial"}
+#: The options that decide on what runs of one study share: which clips, labels and splits, which network, which scores.
+#: All others, and what says which part of a study a run does, cannot be why two runs differ in it.
+DECIDING = {
+    "clips": {"folds", "kind", "near_duplicates", "preset", "split_seed"},
+    "network": {"layers", "twins"},
+    "scores": {"beyond_plain", "layers_as", "precision", "preset", "seeds", "split_seed", "twins", "window"},
+}
 
 
 @dataclass(frozen=True)
@@ -40,20 +45,27 @@ class Source:
     asked: Mapping[str, Any] = field(default_factory=dict)
     name: str | None = None
 
-    def otherwise(self, other: Source) -> str:
-        """Return which options another run was asked otherwise, in words, or nothing.
+    def otherwise(self, other: Source, what: str) -> str:
+        """Return which options that decide on something another run was asked otherwise, in words, or nothing.
+
+        Parameters
+        ----------
+        other : Source
+            The other run.
+        what : str
+            On what: one of `DECIDING`.
 
         Examples
         --------
-        >>> Source("a", {"seeds": 5, "model": ["muq"]}).otherwise(Source("b", {"seeds": 3, "model": ["mert"]}))
-        ' (--seeds is 5 in a and 3 in b)'
+        >>> Source("a", {"folds": 5, "seeds": 5}).otherwise(Source("b", {"folds": 3, "seeds": 1}), "clips")
+        ' (--folds is 5 in a and 3 in b)'
         """
         if not (self.asked and other.asked):
             return ""
         told = [
             f"--{option.replace('_', '-')} is {in_words(self.asked.get(option))} in {self.directory} and "
             f"{in_words(other.asked.get(option))} in {other.directory}"
-            for option in sorted({*self.asked, *other.asked} - PARTS)
+            for option in sorted(DECIDING[what])
             if self.asked.get(option) != other.asked.get(option)
         ]
         return f" ({'; '.join(told)})" if told else ""

@@ -56,8 +56,8 @@ def at_commas(value: Any) -> Any:
 
 
 def one_or_more(value: Any) -> Any:
-    """Take a single text for a list of one."""
-    return [value] if isinstance(value, str) else value
+    """Take a single text for a list of one, and a tuple for a list."""
+    return [value] if isinstance(value, str) else list(value) if isinstance(value, tuple) else value
 
 
 def absolute(path: Path) -> Path:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import disputed_sounds
 from layerscope.data.splits import divided
@@ -33,7 +35,7 @@ __all__ = ["probe"]
 @checks_arguments
 def probe(
     subject: str | Encoder | Features | Sequence[str | Encoder | Features],
-    dataset: str | Path | Dataset | None = None,
+    dataset: str | Path | Dataset | pd.DataFrame | None = None,
     *,
     target: str | Sequence[str] = "label",
     kind: str | None = None,
@@ -60,8 +62,9 @@ def probe(
     ----------
     subject : str, Encoder, Features, or several
         What is probed; a text is a model or a plain feature by its name, as `layerscope.load_encoder` takes it.
-    dataset : Dataset, str or Path, optional
-        The clips, or the folder or table to load them from; features bring their own labels.
+    dataset : Dataset, str, Path or DataFrame, optional
+        The clips, the folder or table to load them from, or a table in memory (`Dataset.from_dataframe`); features
+        bring their own labels.
     target : str or sequence of str
         The column to predict, or several with commas as one target; each of a sequence is a task of its own.
     kind : str, optional
@@ -142,7 +145,9 @@ def probe(
         return probe_own(features, asked)
     if features or dataset is None:
         raise UsageError("encoders need a dataset, and features of one's own stand alone")
-    if not isinstance(dataset, Dataset):
+    if isinstance(dataset, pd.DataFrame):
+        dataset = Dataset.from_dataframe(dataset)
+    elif not isinstance(dataset, Dataset):
         dataset = Dataset.load(dataset)
     tasks = tasks_of(dataset.survey(), asked)
     for task in tasks:
@@ -206,7 +211,7 @@ def probe_own(features: Sequence[Features], asked: Call) -> Results:
     ignored += ["target"] if asked.target != Probing.model_fields["target"].default else []
     if ignored:
         raise UsageError(
-            f"'{ignored[0]}' is of a dataset; features bring their own labels (and kind: Features.from_arrays)"
+            f"'{ignored[0]}' is for sound in a dataset; features bring their labels (and kind: Features.from_arrays)"
         )
     brought = [side for side in ("split", "fold") if side in features[0].clips]
     if brought and asked.folds:
