@@ -16,7 +16,7 @@ import mir_eval
 from layerscope.data.text_files import read_text
 from layerscope.errors import DataError, UsageError
 
-__all__ = ["ENDINGS", "file_beside", "find_file", "names_file", "names_unread_file", "read_annotation"]
+__all__ = ["ENDINGS", "UNREAD", "file_beside", "find_file", "names_file", "read_annotation"]
 
 #: In the order in which they are looked for beside the audio.
 ENDINGS = (".jams", ".lab", ".beats", ".txt")
@@ -36,15 +36,17 @@ NAMESPACES = {
 OF_ONE_VOICE = ("note_", "pitch_", "onset")
 
 
-def names_file(cell: Any) -> bool:
-    """Return whether a cell is the name of a file of annotations.
+def names_file(cell: Any, endings: tuple[str, ...] = ENDINGS) -> bool:
+    """Return whether a cell is the name of a file of annotations that is read, or of one with other endings.
 
     Examples
     --------
     >>> names_file("chords/song.lab"), names_file("song.wav"), names_file(["song.lab"])
     (True, False, False)
+    >>> names_file("beats/song.csv", UNREAD), names_file("chords/song.lab", UNREAD), names_file("rock.", UNREAD)
+    (True, False, False)
     """
-    return isinstance(cell, str) and "\n" not in cell and cell.strip().lower().endswith(ENDINGS)
+    return isinstance(cell, str) and "\n" not in cell and cell.strip().lower().endswith(endings)
 
 
 def find_file(name: str, places: Sequence[Path]) -> Path:
@@ -64,17 +66,6 @@ def find_file(name: str, places: Sequence[Path]) -> Path:
         except (OSError, ValueError) as error:  # a name too long, or with a zero byte
             raise DataError(f"'{name[:60]}' is no file name ({error})") from error
     raise DataError(f"'{name}' does not exist (looked in {', '.join(map(str, places)) or 'the working directory'})")
-
-
-def names_unread_file(cell: Any) -> bool:
-    """Return whether a cell is the name of a file that may hold annotations, and is not read.
-
-    Examples
-    --------
-    >>> names_unread_file("beats/song.csv"), names_unread_file("chords/song.lab"), names_unread_file("rock.")
-    (True, False, False)
-    """
-    return isinstance(cell, str) and "\n" not in cell and cell.strip().lower().endswith(UNREAD)
 
 
 def file_beside(audio: Path, target: str = "") -> Path | None:
