@@ -125,7 +125,7 @@ def fit_stacked(problems: Sequence[Problem], seeds: Sequence[int], device: torch
 
 @dataclass
 class End:
-    """A training's best epoch: its rank (see `Trained`), its number, and the parameters, on the CPU."""
+    """A training's best epoch: its rank, its number, and the parameters, on the CPU."""
 
     rank: tuple[float, float]
     epoch: int

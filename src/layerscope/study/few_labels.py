@@ -21,7 +21,8 @@ from layerscope.encoders.encoder import fingerprint_of, source_digest
 from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import share_of_memory
 from layerscope.probes.few_label_probe import FewLabelFit, clip_states, fit_few_labels
-from layerscope.probes.fitting import Job, Target, job_digest, plan_jobs, single_thread
+from layerscope.probes.fitting import Job, Target, plan_jobs, single_thread
+from layerscope.probes.kept_outcomes import job_digest
 from layerscope.probes.workers import calls_at_once, side_by_side
 from layerscope.scores.code_length import Code, bits_of, code_table, has_code, probabilities_of, uniform_bits
 from layerscope.scores.learning_curve import FewLabels, crossings, curve_table, scored_curve
