@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from layerscope.encoders import Encoder
-from layerscope.encoders.own_encoder import encode_batch
 from layerscope.similarity.frame_sums import ViewSums
+from layerscope.similarity.time_reach import states_of
 
 __all__ = ["CHANGES", "SCORES", "geometry", "robustness"]
 
@@ -127,6 +127,4 @@ def robustness(encoder: Encoder, windows: list[Samples]) -> dict[str, NDArray[np
 
 def layers_of(encoder: Encoder, window: Samples) -> list[torch.Tensor]:
     """Return the states of a stretch of sound, (frame, width) float64 for each layer."""
-    # float64, because a small change of large states would be lost in float32 sums; on the CPU, because MPS has none.
-    layers = encode_batch(encoder, torch.from_numpy(window[None]), "changed sound")
-    return [states[0].cpu().double() for states in layers]
+    return [layer[0] for layer in states_of(encoder, window[None], "changed sound")]

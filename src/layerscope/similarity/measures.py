@@ -145,15 +145,9 @@ def debiased_cka(sums: ViewSums) -> float:
     """Return the linear CKA of two views without the bias of few samples, about 0 for unrelated ones.
 
     Each of its three terms is an unbiased estimator of HSIC: that of Song et al. (2012, HSIC₁) with clips in place of
-    samples, so that only frames of different clips are ever multiplied. It can be slightly below 0.
-
-    Raises
-    ------
-    ValueError
-        For fewer than four clips.
+    samples, so that only frames of different clips are ever multiplied. It can be slightly below 0, and is of
+    `FEWEST_CLIPS` clips at least.
     """
-    if sums.clips < FEWEST_CLIPS:
-        raise ValueError(f"debiased CKA needs {FEWEST_CLIPS} clips, has {sums.clips:.0f}")
     own = [hsic(sums, number, number) for number in (0, 1)]
     # Of a nearly constant view the unbiased estimate falls to 0 or below, where a ratio says nothing.
     if min(own) <= 0:
