@@ -167,11 +167,12 @@ def read_jams(path: Path, target: str, kind: str | None) -> Any:
     try:
         found = jams.load(str(path), validate=False).annotations
         spaces = [str(annotation.namespace) for annotation in found]
-        saying = [number for number, space in enumerate(spaces) if says(space, target, kind)]
+        starts = namespaces_of(target, kind)
+        saying = [number for number, space in enumerate(spaces) if space == target or space.startswith(starts)]
         # Programs leave annotations empty that nobody made; only where all are is there nothing.
         chosen = next((number for number in saying if len(found[number].data)), next(iter(saying), None))
         # A target that is called after none may be any.
-        if chosen is None and len(set(spaces)) == 1 and not namespaces_of(target, kind):
+        if chosen is None and len(set(spaces)) == 1 and not starts:
             chosen = 0
         if chosen is None:
             raise DataError(f"{path.name}: no annotation of '{kind or target}' (it has {', '.join(spaces) or 'none'})")
@@ -188,14 +189,9 @@ def read_jams(path: Path, target: str, kind: str | None) -> Any:
         raise DataError(f"{path.name}: not readable as JAMS ({type(error).__name__}: {error})") from error
 
 
-def namespaces_of(target: str, kind: str | None) -> list[str]:
+def namespaces_of(target: str, kind: str | None) -> tuple[str, ...]:
     """Return the beginnings of the namespaces that say a target, none where its name tells of none."""
-    return [start for word, start in NAMESPACES.items() if word in (kind or target).lower()]
-
-
-def says(namespace: str, target: str, kind: str | None) -> bool:
-    """Return whether a namespace of JAMS says a target."""
-    return namespace == target or any(namespace.startswith(name) for name in namespaces_of(target, kind))
+    return tuple(start for word, start in NAMESPACES.items() if word in (kind or target).lower())
 
 
 def cell_of(namespace: str, observations: Sequence[Any]) -> Any:
