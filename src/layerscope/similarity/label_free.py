@@ -47,7 +47,7 @@ def geometry(sums: ViewSums) -> dict[str, float]:
     # Rounding leaves tiny negative eigenvalues.
     variances = np.linalg.eigvalsh(sums.covariance(0, 0)).clip(min=0)
     spread, n = variances.sum(), sums.clips
-    found = {
+    scores = {
         "effective_rank": 0.0,
         "participation_ratio": 0.0,
         # Squared sum less each clip with itself: the sum over pairs of different clips.
@@ -58,12 +58,12 @@ def geometry(sums: ViewSums) -> dict[str, float]:
         # The entropy is of singular values of the data: roots of the variances.
         sizes = np.sqrt(variances)
         shares = sizes[sizes > 0] / sizes.sum()
-        found["effective_rank"] = float(np.exp(-(shares * np.log(shares)).sum()))
-        found["participation_ratio"] = float(spread**2 / np.square(variances).sum())
+        scores["effective_rank"] = float(np.exp(-(shares * np.log(shares)).sum()))
+        scores["participation_ratio"] = float(spread**2 / np.square(variances).sum())
         if sums.stepped[0]:
             # The mean squared distance of two unrelated frames is twice the variance.
-            found["smoothness"] = float(1 - sums.steps[0] / sums.stepped[0] / (2 * spread))
-    return found
+            scores["smoothness"] = float(1 - sums.steps[0] / sums.stepped[0] / (2 * spread))
+    return scores
 
 
 def quieter(samples: Samples, sample_rate: int) -> Samples:  # noqa: ARG001 - all changes are called alike

@@ -128,8 +128,8 @@ def score_few_labels(
                 codes.append(Code(label, mean_uniform(target), left.bits, left.control))
             step(1)
     layers = [curve for curve in curves if curve.label["input"] == "layer"]
-    found = crossings(layers, sizes, folds=len(target.parts) > 1)
-    compared = pd.DataFrame([{**names, **asdict(each)} for each in found])
+    crossed = crossings(layers, sizes, folds=len(target.parts) > 1)
+    compared = pd.DataFrame([{**names, **asdict(crossing)} for crossing in crossed])
     code = code_table(codes, groups, asked.split_seed) if codes else pd.DataFrame()
     return FewLabels(curve_table(curves, sizes, unit), compared, code)
 
