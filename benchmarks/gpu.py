@@ -58,7 +58,8 @@ from layerscope.features.clip_features import Features
 from layerscope.features.decoding import decoders, decoding_workers
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.shared_windows import shared_places
-from layerscope.probes.fitting import Target, plan_jobs, run_side_by_side, run_stacked
+from layerscope.probes.fitting import Target, plan_jobs
+from layerscope.probes.jobs_side_by_side import run_side_by_side, run_stacked
 from layerscope.probes.workers import side_by_side
 from layerscope.scores.evaluation import Outcome
 from layerscope.tasks.task import Schedule

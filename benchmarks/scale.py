@@ -32,8 +32,9 @@ from layerscope.data.dataset import Dataset
 from layerscope.data.leaks import group_codes
 from layerscope.features.clip_features import Features
 from layerscope.features.store import ClipEntry, FeatureStore
-from layerscope.probes.fitting import Job, run_jobs
+from layerscope.probes.fitting import Job
 from layerscope.probes.inputs import Input
+from layerscope.probes.jobs_side_by_side import run_jobs
 from layerscope.scores.evaluation import evaluations, score_outcome
 from layerscope.study.options import Call
 from layerscope.study.progress import Silent

@@ -42,7 +42,8 @@ from layerscope.features.clip_features import Features
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.stored_features import stored_features
 from layerscope.probes import PROBES, Problem, assemble, mlp
-from layerscope.probes.fitting import plan_jobs, run_jobs
+from layerscope.probes.fitting import plan_jobs
+from layerscope.probes.jobs_side_by_side import run_jobs
 from layerscope.probes.linear import PENALTIES
 from layerscope.targets import Labels
 from layerscope.toymusic.composer import compose_note

@@ -18,6 +18,7 @@ from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import Target
 from layerscope.scores.learning_curve import FewLabels
 from layerscope.study.few_labels import score_few_labels
+from layerscope.study.job_scores import Study
 from layerscope.study.options import Call
 from layerscope.study.progress import Silent
 from layerscope.study.run_task import evaluations_of
@@ -57,7 +58,7 @@ def learnt(truth: Truth, seed: int) -> FewLabels:
     splits = evaluations_of(target, labels, groups, None, seed)
     asked = Call(few_labels="closed", split_seed=seed)
     names = {"dataset": truth, "task": truth, "target": "label"}
-    few = score_few_labels([features], target, groups, splits, names, "clip", asked, Silent())
+    few = score_few_labels(Study(target, labels, splits, names, asked, None), [features], groups, "clip", Silent())
     assert few is not None
     return few
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from benchmarks.truth.tables import judge, table
 from layerscope.data.splits import assign, parts_of
 from layerscope.features.clip_features import Features
-from layerscope.probes.fitting import Target, plan_jobs, run_jobs
+from layerscope.probes.fitting import Target, plan_jobs
+from layerscope.probes.jobs_side_by_side import run_jobs
 from layerscope.scores.evaluation import evaluations
 
 Array = NDArray[np.float64]

@@ -53,7 +53,7 @@ def test_a_package_of_known_shape(tmp_path):
 def test_here_one_function_chooses_and_options_are_declared_once():
     files = read_package(Path(__file__).parents[2])
     # What is trained step by step keeps the best of its epochs.
-    epochs = ("probes.mlp.", "probes.attention.")
+    epochs = "probes.epochs."
     choosing = [place for place in places_that_choose(files) if not place.startswith(epochs)]
     assert choosing == ["scores.layer_selection.choose"]
     # The signature of the Python function, which hands everything to the one declaration.

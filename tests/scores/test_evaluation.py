@@ -4,7 +4,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.features.clip_features import Features
-from layerscope.probes.fitting import Target, plan_jobs, run_jobs
+from layerscope.probes.fitting import Target, plan_jobs
+from layerscope.probes.jobs_side_by_side import run_jobs
 from layerscope.scores.count_interval import count_interval
 from layerscope.scores.evaluation import Outcome, evaluations, score_outcome
 from layerscope.scores.tabulate import summary_row

@@ -22,7 +22,8 @@ from layerscope.data.splits import assign, parts_of
 from layerscope.errors import AudioError, ResourceError, UsageError
 from layerscope.features import encoder_pass
 from layerscope.features.stored_features import stored_features
-from layerscope.probes.fitting import Target, plan_jobs, run_jobs
+from layerscope.probes.fitting import Target, plan_jobs
+from layerscope.probes.jobs_side_by_side import run_jobs
 from layerscope.probes.workers import calls_elsewhere, elsewhere, side_by_side
 from layerscope.study.extraction import extract_all
 from layerscope.study.progress import Silent

@@ -130,7 +130,9 @@ def test_clean_scores_are_those_of_the_run(study):
 def test_a_second_visit_encodes_and_trains_nothing(study, monkeypatch):
     plan, _, out = study
     before = (out / "robustness.csv").read_bytes()
-    monkeypatch.setattr("layerscope.probes.fitting.run_job", lambda *_: pytest.fail("a probe was trained again"))
+    monkeypatch.setattr(
+        "layerscope.probes.jobs_side_by_side.run_job", lambda *_: pytest.fail("a probe was trained again")
+    )
     decoded = []
 
     def heard_again(path, *how):

@@ -69,7 +69,9 @@ def test_same_study_same_bytes_and_a_second_run_finds_everything(tones, tmp_path
     monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "cache"))
     run(plan, tmp_path / "second")
     assert files_of(tmp_path / "first") == files_of(tmp_path / "second")
-    monkeypatch.setattr("layerscope.probes.fitting.run_job", lambda *_: pytest.fail("a probe was trained again"))
+    monkeypatch.setattr(
+        "layerscope.probes.jobs_side_by_side.run_job", lambda *_: pytest.fail("a probe was trained again")
+    )
     monkeypatch.setattr("layerscope.features.decoding.load", lambda *_: pytest.fail("a clip was decoded again"))
     results = run(plan, tmp_path / "second")
     assert results.facts["passes"]["mfcc"]["clips_from_cache"] == 30
@@ -122,7 +124,7 @@ def test_the_same_sound_in_another_container_is_refused_before_training(tmp_path
     samples, rate = soundfile.read(tmp_path / "0.wav", dtype="int16")
     soundfile.write(tmp_path / "8.flac", samples, rate)
     table.write_text(table.read_text().replace("8.wav", "8.flac"))
-    monkeypatch.setattr("layerscope.probes.fitting.run_job", lambda *_: pytest.fail("a probe was trained"))
+    monkeypatch.setattr("layerscope.probes.jobs_side_by_side.run_job", lambda *_: pytest.fail("a probe was trained"))
     with pytest.raises(DataError, match=r"the same audio \(0\.wav, 8\.flac\)"):
         run(small_plan(table), tmp_path / "out")
 

@@ -139,14 +139,9 @@ def sweep(directory: Path, *, below: bool = True) -> None:
     """
     # Of a directory that is the user's own, only the top: all below it may be a whole disk.
     for place in (directory.rglob if below else directory.glob)(f"{UNFINISHED}*"):
-        remove_if_dead(place)
-
-
-def remove_if_dead(place: Path) -> None:
-    """Remove what a process was writing, if it was one of this machine and is no more."""
-    process = re.fullmatch(rf"{re.escape(UNFINISHED + machine())}-(\d+)-\w+", place.name)
-    if process and not is_alive(int(process[1])):
-        shutil.rmtree(place, ignore_errors=True)
+        process = re.fullmatch(rf"{re.escape(UNFINISHED + machine())}-(\d+)-\w+", place.name)
+        if process and not is_alive(int(process[1])):
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def is_alive(process: int) -> bool:

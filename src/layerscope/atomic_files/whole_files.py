@@ -85,11 +85,8 @@ def digest(*parts: str | bytes | memoryview) -> str:
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file, of which never more than a block is in memory."""
     refuse_irregular(path)
-    sha256 = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            sha256.update(block)
-    return sha256.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_atomically(path: Path, content: bytes, *, replace: bool = True) -> None:

@@ -115,12 +115,12 @@ def near_duplicates(clips: Sequence[Fingerprint]) -> list[NearDuplicate]:
     A pair is looked at where any of its sub-fingerprints is the same, and taken where the share of bits that differ
     stays below `MOST_DIFFERENT`; clips that are not `usable` are in no pair.
     """
-    found = []
+    duplicates = []
     for first, second, offset in candidates(clips):
         different = difference(clips[first], clips[second], offset)
         if different < MOST_DIFFERENT:
-            found.append(NearDuplicate(first, second, offset * HOP / RATE, different))
-    return found
+            duplicates.append(NearDuplicate(first, second, offset * HOP / RATE, different))
+    return duplicates
 
 
 def candidates(clips: Sequence[Fingerprint]) -> list[tuple[int, int, int]]:
@@ -156,9 +156,9 @@ def difference(first: Fingerprint, second: Fingerprint, offset: int) -> float:
     begin, end = max(0, offset), min(len(first.bits), len(second.bits) + offset)
     if end - begin < FEWEST_FRAMES:
         return 1.0
-    one, other = slice(begin, end), slice(begin - offset, end - offset)
-    both = first.heard[one] & second.heard[other]
-    unlike = np.bitwise_xor(first.bits[one], second.bits[other])[both]
+    ours, theirs = slice(begin, end), slice(begin - offset, end - offset)
+    heard = first.heard[ours] & second.heard[theirs]
+    unlike = np.bitwise_xor(first.bits[ours], second.bits[theirs])[heard]
     if len(unlike) < FEWEST_FRAMES:
         return 1.0
     sums = np.concatenate([[0], np.cumsum(np.unpackbits(unlike.view(np.uint8)).reshape(-1, 32).sum(axis=1))])

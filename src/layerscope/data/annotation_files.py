@@ -16,7 +16,7 @@ import mir_eval
 from layerscope.data.text_files import read_text
 from layerscope.errors import DataError, UsageError
 
-__all__ = ["ENDINGS", "file_beside", "find_file", "names_file", "names_unread_file", "read_annotation"]
+__all__ = ["ENDINGS", "UNREAD", "file_beside", "find_file", "names_file", "read_annotation"]
 
 #: In the order in which they are looked for beside the audio.
 ENDINGS = (".jams", ".lab", ".beats", ".txt")
@@ -36,15 +36,17 @@ NAMESPACES = {
 OF_ONE_VOICE = ("note_", "pitch_", "onset")
 
 
-def names_file(cell: Any) -> bool:
-    """Return whether a cell is the name of a file of annotations.
+def names_file(cell: Any, endings: tuple[str, ...] = ENDINGS) -> bool:
+    """Return whether a cell is the name of a file of annotations that is read, or of one with other endings.
 
     Examples
     --------
     >>> names_file("chords/song.lab"), names_file("song.wav"), names_file(["song.lab"])
     (True, False, False)
+    >>> names_file("beats/song.csv", UNREAD), names_file("chords/song.lab", UNREAD), names_file("rock.", UNREAD)
+    (True, False, False)
     """
-    return isinstance(cell, str) and "\n" not in cell and cell.strip().lower().endswith(ENDINGS)
+    return isinstance(cell, str) and "\n" not in cell and cell.strip().lower().endswith(endings)
 
 
 def find_file(name: str, places: Sequence[Path]) -> Path:
@@ -64,17 +66,6 @@ def find_file(name: str, places: Sequence[Path]) -> Path:
         except (OSError, ValueError) as error:  # a name too long, or with a zero byte
             raise DataError(f"'{name[:60]}' is no file name ({error})") from error
     raise DataError(f"'{name}' does not exist (looked in {', '.join(map(str, places)) or 'the working directory'})")
-
-
-def names_unread_file(cell: Any) -> bool:
-    """Return whether a cell is the name of a file that may hold annotations, and is not read.
-
-    Examples
-    --------
-    >>> names_unread_file("beats/song.csv"), names_unread_file("chords/song.lab"), names_unread_file("rock.")
-    (True, False, False)
-    """
-    return isinstance(cell, str) and "\n" not in cell and cell.strip().lower().endswith(UNREAD)
 
 
 def file_beside(audio: Path, target: str = "") -> Path | None:
@@ -176,11 +167,12 @@ def read_jams(path: Path, target: str, kind: str | None) -> Any:
     try:
         found = jams.load(str(path), validate=False).annotations
         spaces = [str(annotation.namespace) for annotation in found]
-        saying = [number for number, space in enumerate(spaces) if says(space, target, kind)]
+        starts = namespaces_of(target, kind)
+        saying = [number for number, space in enumerate(spaces) if space == target or space.startswith(starts)]
         # Programs leave annotations empty that nobody made; only where all are is there nothing.
         chosen = next((number for number in saying if len(found[number].data)), next(iter(saying), None))
         # A target that is called after none may be any.
-        if chosen is None and len(set(spaces)) == 1 and not namespaces_of(target, kind):
+        if chosen is None and len(set(spaces)) == 1 and not starts:
             chosen = 0
         if chosen is None:
             raise DataError(f"{path.name}: no annotation of '{kind or target}' (it has {', '.join(spaces) or 'none'})")
@@ -197,14 +189,9 @@ def read_jams(path: Path, target: str, kind: str | None) -> Any:
         raise DataError(f"{path.name}: not readable as JAMS ({type(error).__name__}: {error})") from error
 
 
-def namespaces_of(target: str, kind: str | None) -> list[str]:
+def namespaces_of(target: str, kind: str | None) -> tuple[str, ...]:
     """Return the beginnings of the namespaces that say a target, none where its name tells of none."""
-    return [start for word, start in NAMESPACES.items() if word in (kind or target).lower()]
-
-
-def says(namespace: str, target: str, kind: str | None) -> bool:
-    """Return whether a namespace of JAMS says a target."""
-    return namespace == target or any(namespace.startswith(name) for name in namespaces_of(target, kind))
+    return tuple(start for word, start in NAMESPACES.items() if word in (kind or target).lower())
 
 
 def cell_of(namespace: str, observations: Sequence[Any]) -> Any:

@@ -18,10 +18,10 @@ import pandas as pd
 
 from layerscope.data.annotation_files import (
     ENDINGS,
+    UNREAD,
     file_beside,
     find_file,
     names_file,
-    names_unread_file,
     read_annotation,
 )
 from layerscope.data.audio import FileFacts, file_facts, span_within
@@ -425,10 +425,10 @@ class Dataset:
         """
         if "," in target or (kind is None and target in self.named):
             return self
-        unread = next(filter(names_unread_file, self.clips[target]), "")
-        if kind != "classes" and most(map(names_unread_file, self.clips[target])):
+        unread = [cell for cell in self.clips[target] if names_file(cell, UNREAD)]
+        if kind != "classes" and most(names_file(cell, UNREAD) for cell in self.clips[target]):
             raise DataError(
-                f"'{target}': '{unread}' looks like a file, of which {', '.join(ENDINGS)} are read; convert it, or "
+                f"'{target}': '{unread[0]}' looks like a file, of which {', '.join(ENDINGS)} are read; convert it, or "
                 "write into the cell what is in it (to insist, say --kind classes)"
             )
         if not most(map(names_file, self.clips[target])):

@@ -15,10 +15,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from layerscope.atomic_files import read_json
 from layerscope.encoders.huggingface import LibraryModel, build_network, load_part, newer_name
 from layerscope.encoders.state_dicts import refuse_others
-from layerscope.errors import ModelError
 
 __all__ = ["CodecModel", "build_dac", "build_encodec"]
 
@@ -92,21 +90,19 @@ class CodecModel(LibraryModel):
         return self.names[layer]
 
 
-def build_encodec(directory: Path, *, weights: bool = True) -> CodecModel:
-    """Read a directory with EnCodec's ``config.json`` and weights.
+def build_encodec(path: Path, config: dict[str, Any], *, weights: bool = True) -> CodecModel:
+    """Make the model of EnCodec's ``config.json``, with weights beside it.
 
     Raises
     ------
     ModelError
         If the library is not installed, or a file is missing, does not fit, or asks for two channels or chunks.
     """
-    path = directory / "config.json"
-    config = read_json(path, ModelError)
     refuse_others(path, config, ENCODEC_INPUT)
     model: Any = build_network(path, "EncodecConfig", "EncodecModel", config)
     encoder, sizes = model.encoder, model.config
     if weights:
-        load_part(encoder, directory, ["encoder."], newer_name)
+        load_part(encoder, path.parent, ["encoder."], newer_name)
     strides = [1, *reversed(sizes.upsampling_ratios), 1, 1]
     # A stage is its residual units, an activation and the convolution that halves time.
     lengths = [1, *[sizes.num_residual_layers + 2] * len(sizes.upsampling_ratios), 1, 2]
@@ -116,20 +112,18 @@ def build_encodec(directory: Path, *, weights: bool = True) -> CodecModel:
     return CodecModel(config, stages, [*widths, widths[-1], sizes.hidden_size], strides, sizes.sampling_rate, 1)
 
 
-def build_dac(directory: Path, *, weights: bool = True) -> CodecModel:
-    """Read a directory with DAC's ``config.json`` and weights, in the transformers library's layout.
+def build_dac(path: Path, config: dict[str, Any], *, weights: bool = True) -> CodecModel:
+    """Make the model of DAC's ``config.json`` in the transformers library's layout, with weights beside it.
 
     Raises
     ------
     ModelError
         If the library is not installed, or a file is missing or does not fit.
     """
-    path = directory / "config.json"
-    config = read_json(path, ModelError)
     model: Any = build_network(path, "DacConfig", "DacModel", config)
     encoder, sizes = model.encoder, model.config
     if weights:
-        load_part(encoder, directory, ["encoder."])
+        load_part(encoder, path.parent, ["encoder."])
     blocks = [[(f"encoder.block[{number}]", block)] for number, block in enumerate(encoder.block)]
     stages = [[("encoder.conv1", encoder.conv1)], *blocks]
     stages += [[("encoder.snake1", encoder.snake1), ("encoder.conv2", encoder.conv2)]]

@@ -13,9 +13,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from layerscope.atomic_files import read_json
 from layerscope.encoders.huggingface import FixedLengthModel, build_network, build_preprocessor, load_part
-from layerscope.errors import ModelError
 
 __all__ = ["AudioSpectrogramModel", "build_audio_spectrogram"]
 
@@ -63,21 +61,19 @@ class AudioSpectrogramModel(FixedLengthModel):
         return cast(nn.ModuleList, self.network.layers if older is None else older.layer)
 
 
-def build_audio_spectrogram(directory: Path, *, weights: bool = True) -> AudioSpectrogramModel:
-    """Read a directory with ``config.json``, ``preprocessor_config.json`` and weights.
+def build_audio_spectrogram(path: Path, config: dict[str, Any], *, weights: bool = True) -> AudioSpectrogramModel:
+    """Make the model of a ``config.json``, with ``preprocessor_config.json`` and weights beside it.
 
     Raises
     ------
     ModelError
         If the library is not installed, or a file is missing or does not fit.
     """
-    path = directory / "config.json"
-    config = read_json(path, ModelError)
-    preprocessor = build_preprocessor("ASTFeatureExtractor", directory)
+    preprocessor = build_preprocessor("ASTFeatureExtractor", path.parent)
     network = build_network(path, "ASTConfig", "ASTModel", config)
     if weights:
         # Version 4 of the library still calls its modules as the published files do.
-        load_part(network, directory, [PREFIX], newer_name if hasattr(network, "layers") else str)
+        load_part(network, path.parent, [PREFIX], newer_name if hasattr(network, "layers") else str)
     return AudioSpectrogramModel(network, config, preprocessor)
 
 

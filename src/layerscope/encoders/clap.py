@@ -15,7 +15,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from layerscope.atomic_files import read_json
 from layerscope.encoders.huggingface import FixedLengthModel, build_network, build_preprocessor, load_part
 from layerscope.encoders.state_dicts import setting
 from layerscope.errors import ModelError
@@ -95,22 +94,20 @@ class ClapModel(FixedLengthModel):
         return f"audio_encoder.layers[{stage}].blocks[{layer - 1 - self.stages.index(stage)}]"
 
 
-def build_clap(directory: Path, *, weights: bool = True) -> ClapModel:
-    """Read a directory with ``config.json``, ``preprocessor_config.json`` and weights, of CLAP or its audio tower.
+def build_clap(path: Path, config: dict[str, Any], *, weights: bool = True) -> ClapModel:
+    """Make the model of a ``config.json`` of CLAP or its audio tower, with preprocessor and weights beside it.
 
     Raises
     ------
     ModelError
         If the library is not installed, or a file is missing or does not fit.
     """
-    path = directory / "config.json"
-    config = read_json(path, ModelError)
     tower = setting(path, config, "audio_config", dict) if config["model_type"] == "clap" else config
-    preprocessor = build_preprocessor("ClapFeatureExtractor", directory)
+    preprocessor = build_preprocessor("ClapFeatureExtractor", path.parent)
     network = build_network(path, "ClapAudioConfig", "ClapAudioModel", tower)
     refuse_image(path, network.config, preprocessor)
     if weights:
-        load_part(network, directory, [PREFIX])
+        load_part(network, path.parent, [PREFIX])
     return ClapModel(network, config, preprocessor)
 
 

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerscope.atomic_files import read_json
 from layerscope.encoders.device import bfloat16_products
 from layerscope.encoders.encoder import LayeredModel
 from layerscope.encoders.huggingface import MOST_BLOCKS, load_part, preprocessor_settings
@@ -122,9 +121,7 @@ class DashengModel(LayeredModel):
         self.config = config
         self.depth, self.dim = config.depth, config.embed_dim
         # A centred frame more than there are hops.
-        self.longest = config.target_length * HOP - 1
-        # Windows may be longer by a tenth, so that no sliver is left over.
-        self.window = self.longest / SAMPLE_RATE / 1.1
+        self.set_longest(config.target_length * HOP - 1)
         self.register_buffer("hann", torch.hann_window(N_FFT), persistent=False)
         self.register_buffer("filters", mel_filter_bank(MEL_BINS, N_FFT, SAMPLE_RATE), persistent=False)
         self.init_bn = nn.BatchNorm1d(MEL_BINS)
@@ -145,12 +142,7 @@ class DashengModel(LayeredModel):
 
     def states(self, waveforms: Tensor, last: int) -> Iterator[Tensor]:
         """See `LayeredModel.states`; the very last is taken after the final norm."""
-        seconds = waveforms.shape[1] / SAMPLE_RATE
-        if waveforms.shape[1] > self.longest:
-            raise ModelError(
-                f"this model takes {self.longest / SAMPLE_RATE:g} s at most, not {seconds:.2f} s; choose a shorter "
-                "--window"
-            )
+        self.refuse_longer(waveforms)
         patches = self.patch_embed(self.init_bn(self.decibels(waveforms)))
         x = (patches + self.time_pos_embed[..., : patches.shape[-1]] + self.freq_pos_embed).flatten(2).mT
         yield x
@@ -172,25 +164,24 @@ class DashengModel(LayeredModel):
         return "norm" if layer == self.depth else f"blocks[{layer - 1}]" if layer else "patch_embed + positions"
 
 
-def build_dasheng(directory: Path, *, weights: bool = True) -> DashengModel:
-    """Read a directory with ``config.json``, ``preprocessor_config.json`` and weights, as on the hub.
+def build_dasheng(path: Path, written: dict[str, Any], *, weights: bool = True) -> DashengModel:
+    """Make the model of a ``config.json``, with ``preprocessor_config.json`` and weights beside it, as on the hub.
 
     Raises
     ------
     ModelError
         If a file is missing or does not fit, or asks for what is not computed here.
     """
-    path = directory / "config.json"
-    sizes = setting(path, read_json(path, ModelError), "encoder_kwargs", dict)
+    sizes = setting(path, written, "encoder_kwargs", dict)
     refuse_others(path, sizes, UNDERSTOOD)
-    refuse_others(*preprocessor_settings(directory), UNDERSTOOD_MEL)
+    refuse_others(*preprocessor_settings(path.parent), UNDERSTOOD_MEL)
     config = DashengConfig(**{name: setting(path, sizes, name, int) for name in asdict(DashengConfig())})
     if config.embed_dim % config.num_heads or config.depth > MOST_BLOCKS or config.target_length < PATCH:
         raise ModelError(f"{path}: {config} is no model: heads divide the width, and a patch is {PATCH} frames")
     model = DashengModel(config)
     if weights:
         # The authors' own package has its mel filters among the weights; they are those made here.
-        load_part(model, directory, ["encoder."], newer_name, left_out="front_end.")
+        load_part(model, path.parent, ["encoder."], newer_name, left_out="front_end.")
     return model
 
 

@@ -231,14 +231,31 @@ class LayeredModel(nn.Module, ABC):
         Shortest waveform it can take.
     window : float
         Longest stretch it should be given at once, in seconds.
+    longest : int
+        Samples that it can take at most, where there is such a bound (see `set_longest`).
     """
 
     window: float = 30.0
+    longest: int
     depth: int
     dim: int
     sample_rate: int
     frame_rate: float
     minimum_samples: int
+
+    def set_longest(self, samples: int) -> None:
+        """Set how many samples it can take at most, and with that its window."""
+        self.longest = samples
+        # Windows may be longer by a tenth, so that no sliver is left over.
+        self.window = samples / self.sample_rate / 1.1
+
+    def refuse_longer(self, waveforms: Tensor) -> None:
+        """Raise for waveforms, (batch, samples), that are longer than it can take."""
+        if waveforms.shape[1] > self.longest:
+            raise ModelError(
+                f"this model takes {self.longest / self.sample_rate:g} s at most, not "
+                f"{waveforms.shape[1] / self.sample_rate:.2f} s; choose a shorter --window"
+            )
 
     @property
     def widths(self) -> tuple[int, ...]:

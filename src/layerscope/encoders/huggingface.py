@@ -147,10 +147,8 @@ class FixedLengthModel(LibraryModel):
         sizes: Any = network.config
         self.dim, self.depth = int(sizes.hidden_size), int(sizes.num_hidden_layers)
         self.preprocessor = preprocessor
-        self.longest = longest
         self.sample_rate = int(preprocessor.sampling_rate)
-        # Windows may be longer by a tenth, so that no sliver is left over.
-        self.window = longest / self.sample_rate / 1.1
+        self.set_longest(longest)
 
     @abstractmethod
     def heard(self, state: Tensor, samples: int) -> Tensor:
@@ -162,19 +160,14 @@ class FixedLengthModel(LibraryModel):
 
     def states(self, waveforms: Tensor, last: int) -> Iterator[Tensor]:
         """See `LayeredModel.states`."""
-        samples = waveforms.shape[1]
-        if samples > self.longest:
-            raise ModelError(
-                f"this model takes {self.longest / self.sample_rate:g} s at most, not "
-                f"{samples / self.sample_rate:.2f} s; choose a shorter --window"
-            )
+        self.refuse_longer(waveforms)
         # The library's extractors take numpy arrays, and compute on the CPU; spectra always in float32.
         sounds = list(waveforms.cpu().numpy())
         with torch.autocast("cpu", enabled=False):
             prepared = self.preprocessor(sounds, sampling_rate=self.sample_rate, return_tensors="pt")
         features = prepared[self.network.main_input_name].to(waveforms.device, torch.float32)
         for state in hooked_states(lambda: self.compute(features), self.blocks, last):
-            yield self.heard(state, samples)
+            yield self.heard(state, waveforms.shape[1])
 
 
 def hooked_states(compute: Callable[[], Tensor], blocks: nn.ModuleList, last: int) -> list[Tensor]:
@@ -209,13 +202,13 @@ def hooked_states(compute: Callable[[], Tensor], blocks: nn.ModuleList, last: in
     return states
 
 
-def build_waveform_model(directory: Path, *, weights: bool = True) -> WaveformModel:
-    """Read a directory with ``config.json``, what the preprocessor says, and weights.
+def build_waveform_model(path: Path, config: dict[str, Any], *, weights: bool = True) -> WaveformModel:
+    """Make the model of a ``config.json``, with what the preprocessor says and weights beside it.
 
     Parameters
     ----------
-    directory : Path
-        In the library's layout.
+    path, config : Path, dict
+        The file, in the library's layout, and what it says.
     weights : bool
         Whether the weights are read; otherwise they are random.
 
@@ -224,12 +217,10 @@ def build_waveform_model(directory: Path, *, weights: bool = True) -> WaveformMo
     ModelError
         If the library is not installed, the model is of no family known here, or a file does not fit.
     """
-    path = directory / "config.json"
-    config = read_json(path, ModelError)
     config_class, model_class, prefix = FAMILIES[config["model_type"]]
     if config["model_type"] == "mert_model":
         refuse_others(path, config, MERT_EXTRAS)
-    preprocessor_path, settings = preprocessor_settings(directory)
+    preprocessor_path, settings = preprocessor_settings(path.parent)
     preprocessor = {
         "sampling_rate": setting(preprocessor_path, settings, "sampling_rate", int),
         "do_normalize": setting(preprocessor_path, settings, "do_normalize", bool),
@@ -242,7 +233,7 @@ def build_waveform_model(directory: Path, *, weights: bool = True) -> WaveformMo
     if min(strides) < 1:
         raise ModelError(f"{path}: 'conv_stride' = {strides}: expected whole numbers above 0")
     if weights:
-        load_part(network, directory, [prefix], newer_name, optional=[MASK], left_out=ADAPTER)
+        load_part(network, path.parent, [prefix], newer_name, optional=[MASK], left_out=ADAPTER)
     return WaveformModel(network, config, preprocessor)
 
 

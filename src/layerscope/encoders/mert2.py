@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from layerscope.atomic_files import read_json
 from layerscope.encoders.conformer import (
     BlockSizes,
     ConformerBlock,
@@ -32,7 +31,6 @@ from layerscope.encoders.conformer import (
 from layerscope.encoders.encoder import LayeredModel
 from layerscope.encoders.mel import HOP, MEL_BINS, N_FFT, SAMPLE_RATE, MelSpectrogram
 from layerscope.encoders.state_dicts import load_strictly, read_tensors, refuse_others, setting, weights_beside
-from layerscope.errors import ModelError
 
 __all__ = ["Mert2Config", "Mert2Model", "build_mert2"]
 
@@ -231,13 +229,13 @@ class Mert2Model(LayeredModel):
         return f"hidden_states[{layer - 1}]" if layer else "not returned"
 
 
-def build_mert2(directory: Path, *, weights: bool = True) -> Mert2Model:
-    """Read a MERT-v2 directory.
+def build_mert2(path: Path, written: dict[str, Any], *, weights: bool = True) -> Mert2Model:
+    """Make the model of MERT-v2's ``config.json``, with weights beside it.
 
     Parameters
     ----------
-    directory : Path
-        With ``config.json`` and weights.
+    path, written : Path, dict
+        The file, and what it says.
     weights : bool
         Whether the weights are taken; otherwise they are random, and the mel front end's statistics alone are read.
 
@@ -246,8 +244,6 @@ def build_mert2(directory: Path, *, weights: bool = True) -> Mert2Model:
     ModelError
         Naming what is missing, extra, misshapen, or not understood.
     """
-    path = directory / "config.json"
-    written = read_json(path, ModelError)
     refuse_others(path, written, UNDERSTOOD)
     config = Mert2Config(
         dim=setting(path, written, "hidden_size", int),
@@ -260,7 +256,7 @@ def build_mert2(directory: Path, *, weights: bool = True) -> Mert2Model:
         window=WHOLE_SONG if "full" in str(written.get("variant")).lower() else Mert2Config.window,
     )
     model = Mert2Model(config)
-    place = weights_beside(directory)
+    place = weights_beside(path.parent)
     tensors = read_tensors(place)
     if not weights:
         # Its statistics are preprocessing, which the twin shares; all that was learnt stays random.

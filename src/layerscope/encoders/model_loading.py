@@ -33,7 +33,8 @@ from layerscope.errors import ModelError, UsageError, checks_arguments, unknown
 
 __all__ = ["build_from_directory", "load_encoder"]
 
-#: ``model_type`` of a configuration → what reads the directory; MuQ's and MusicFM's have none.
+#: ``model_type`` of a ``config.json`` → what makes the model of it, given its path, what it says, and whether weights
+#: are wanted; MuQ's and MusicFM's name no type.
 BUILDERS: dict[str, Callable[..., LayeredModel]] = {
     "audio-spectrogram-transformer": build_audio_spectrogram,
     **dict.fromkeys(("clap", "clap_audio_model"), build_clap),
@@ -209,11 +210,12 @@ def refuse_place(path: Path) -> None:
 def build_from_directory(directory: Path, *, weights: bool = True) -> LayeredModel:
     """Return the model of a directory whose ``config.json`` names its type, without weights if they are not wanted."""
     path = directory / "config.json"
-    model_type = read_json(path, ModelError).get("model_type")
+    config = read_json(path, ModelError)
+    model_type = config.get("model_type")
     if not isinstance(model_type, str) or model_type not in BUILDERS:
         known = ", ".join(sorted(BUILDERS))
         raise ModelError(f"{path}: model_type '{model_type}' is not understood; known: {known}")
-    return BUILDERS[model_type](directory, weights=weights)
+    return BUILDERS[model_type](path, config, weights=weights)
 
 
 def local(source: str) -> Path:

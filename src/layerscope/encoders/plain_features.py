@@ -19,7 +19,7 @@ from torch import Tensor
 from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
 from layerscope.encoders.mel import HOP, MEL_BINS, SAMPLE_RATE, MelSpectrogram
 
-__all__ = ["BASELINES", "Baseline"]
+__all__ = ["BASELINES", "Baseline", "mel"]
 
 Samples = NDArray[np.float32]
 

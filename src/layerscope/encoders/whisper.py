@@ -11,9 +11,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from layerscope.atomic_files import read_json
 from layerscope.encoders.huggingface import FixedLengthModel, build_network, build_preprocessor, load_part
-from layerscope.errors import ModelError
 
 __all__ = ["WhisperModel", "build_whisper"]
 
@@ -45,19 +43,17 @@ class WhisperModel(FixedLengthModel):
         return cast(nn.ModuleList, self.network.layers)
 
 
-def build_whisper(directory: Path, *, weights: bool = True) -> WhisperModel:
-    """Read a directory with ``config.json``, ``preprocessor_config.json`` and weights.
+def build_whisper(path: Path, config: dict[str, Any], *, weights: bool = True) -> WhisperModel:
+    """Make the model of a ``config.json``, with ``preprocessor_config.json`` and weights beside it.
 
     Raises
     ------
     ModelError
         If the library is not installed, or a file is missing or does not fit.
     """
-    path = directory / "config.json"
-    config = read_json(path, ModelError)
-    preprocessor = build_preprocessor("WhisperFeatureExtractor", directory)
+    preprocessor = build_preprocessor("WhisperFeatureExtractor", path.parent)
     # The decoder is never run, so that its weights need not be there.
     network = cast(nn.Module, build_network(path, "WhisperConfig", "WhisperModel", config).encoder)
     if weights:
-        load_part(network, directory, PREFIXES)
+        load_part(network, path.parent, PREFIXES)
     return WhisperModel(network, config, preprocessor)

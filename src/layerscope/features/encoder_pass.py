@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -338,19 +339,14 @@ class Pass:
 
     def read_file(self, path: str, start: float, end: float) -> Decoded:
         """Return the states of a clip, of an encoder that reads files; an end of NaN is that of the file."""
+        encoder, place = self.encoder, Path(path)
         # The audio is decoded all the same: its digest shows the same sound in two splits.
-        samples = self.decoder.samples(Path(path), start, end)
-        states = self.read_states(Path(path), start, end)
-        spans = [(0.0, states[0].shape[0] / self.encoder.frame_rate)]
-        return Decoded([states], spans, sound_digest(samples), len(samples) / self.encoder.sample_rate)
-
-    def read_states(self, path: Path, start: float, end: float) -> Any:
-        """Return the states of a span of a file, of an encoder that reads them."""
-        encoder = self.encoder
-        if not is_own(encoder):
-            return encoder.encode_file(path, start, end)
-        with author_answers(f"{encoder.name}, given {path}", type(encoder).__module__):
-            return encoder.encode_file(path, start, end)
+        samples = self.decoder.samples(place, start, end)
+        subject = f"{encoder.name}, given {path}"
+        with author_answers(subject, type(encoder).__module__) if is_own(encoder) else nullcontext():
+            states = encoder.encode_file(place, start, end)
+        spans = [(0.0, states[0].shape[0] / encoder.frame_rate)]
+        return Decoded([states], spans, sound_digest(samples), len(samples) / encoder.sample_rate)
 
     def add_shard(
         self,

@@ -75,24 +75,24 @@ def given_labels(labels: Any, kind: str | None = None) -> Labels:
             )
         if array.ndim == 2 and array.shape[1] > 1 and array.dtype.kind in "biuf":
             return labels_of(array.astype(np.int64) if array.dtype.kind == "b" else array)
-        # One column is one target, and not a list for each clip.
-        labels = list(array.ravel() if array.ndim == 2 and array.shape[1] == 1 else array)
+        labels = rows_of(array)
     if not labels:
         raise DataError("there are no labels; give one for each clip")
     tidy = [tidy_cell(cell, f"label of clip {row}") for row, cell in enumerate(labels)]
     settled = settle_column("labels", tidy, [f"clip {row}" for row in range(len(tidy))], typed=True)
     for row, cell in enumerate(settled):
         if cell is None or isinstance(cell, Odd):
-            reason = "it is missing" if cell is None else cell.reason
-            raise DataError(
-                f"the label of clip {row} cannot be used: {reason}; leave the clip out of states and labels"
-            )
+            raise unusable_label(row, "it is missing" if cell is None else cell.reason)
     # What is asked of a column in a table is asked here.
     recognised = recognise(Column("labels", settled), kind)
     if recognised.faults and not recognised.kind.over_time:
-        row, reason = next(iter(recognised.faults.items()))
-        raise DataError(f"the label of clip {row} cannot be used: {reason}; leave the clip out of states and labels")
+        raise unusable_label(*next(iter(recognised.faults.items())))
     return labels_of(settled, kind)
+
+
+def unusable_label(row: int, reason: str) -> DataError:
+    """Return the error for a label that is none, with the way out."""
+    return DataError(f"the label of clip {row} cannot be used: {reason}; leave the clip out of states and labels")
 
 
 def frame_labels(frame: pd.DataFrame) -> Labels:
@@ -100,10 +100,7 @@ def frame_labels(frame: pd.DataFrame) -> Labels:
     names = [str(name) for name in frame.columns]
     unique_names(names, "labels")
     if frame.isna().any(axis=None):
-        row = int(np.flatnonzero(frame.isna().any(axis=1).to_numpy())[0])
-        raise DataError(
-            f"the label of clip {row} cannot be used: it is missing; leave the clip out of states and labels"
-        )
+        raise unusable_label(int(frame.isna().any(axis=1).to_numpy().argmax()), "it is missing")
     table = plain_array(frame, "labels")
     if table.dtype.kind not in "bif":
         raise DataError(f"labels have columns {', '.join(names)}, which are not all numbers; give one column")
@@ -139,13 +136,16 @@ def items_of(name: str, values: Any) -> list[Any]:
         If it has none.
     """
     if isinstance(values, (Tensor, np.ndarray, pd.DataFrame)):
-        array = plain_array(values, name)
-        # One column is one name a clip, and not a list for each.
-        values = array.ravel() if array.ndim == 2 and array.shape[1] == 1 else array
+        values = plain_array(values, name)
     try:
-        return list(values)
+        return rows_of(values) if isinstance(values, np.ndarray) else list(values)
     except TypeError as error:
         raise DataError(f"{name} are {shown(values)}; give a sequence of them") from error
+
+
+def rows_of(array: NDArray[Any]) -> list[Any]:
+    """Return an item for each clip: of a single column what it holds, and not a list of one."""
+    return list(array.ravel() if array.ndim == 2 and array.shape[1] == 1 else array)
 
 
 def refuse_other_order(**given: Any) -> None:

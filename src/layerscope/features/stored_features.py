@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from layerscope.encoders.model_names import SEED
 from layerscope.features.attended_frames import attended_features
 from layerscope.features.clip_features import Features
-from layerscope.features.pooling import POOLINGS
-from layerscope.features.row_blocks import LazyRows
+from layerscope.features.pooling import POOLINGS, Pooling
+from layerscope.features.row_blocks import LazyRows, Rows
 from layerscope.features.store import FeatureStore
 
-__all__ = ["pooled_features", "pooled_parts", "stored_features"]
+__all__ = ["features_of", "pooled_features", "pooled_parts", "stored_features"]
 
 
 def stored_features(store: FeatureStore, clips: pd.DataFrame) -> Features:
     """Return the stored features of clips, read layer by layer when a probe asks for one."""
-    keys = list(clips.clip_key)
+    keys, about = list(clips.clip_key), store.description
+    # Ascending, as windows are read one after another in the order of the keys.
+    window_clip = np.repeat(np.arange(len(keys)), [store.entry(key).windows for key in keys])
+
+    def read(position: int) -> Rows:
+        return store.read(keys, about["layers"][position])
+
+    features = features_of(store, clips, window_clip, read, about["pooling"])
+    return replace(features, attended=attended_features(features, store))
+
+
+def features_of(
+    store: FeatureStore,
+    clips: pd.DataFrame,
+    window_clip: NDArray[np.int64],
+    read: Callable[[int], Rows],
+    pooling: Pooling,
+) -> Features:
+    """Return what an encoder left of clips, read as is said; see `Features`."""
     about = store.description
-    layers = tuple(about["layers"])
-    features = Features(
+    return Features(
         model=about["encoder"],
-        layers=layers,
+        layers=tuple(about["layers"]),
         clips=clips,
-        # Ascending, as `read` below puts windows one after another in the order of the keys.
-        window_clip=np.repeat(np.arange(len(keys)), [store.entry(key).windows for key in keys]),
-        read=lambda position: store.read(keys, layers[position]),
-        pooling=about["pooling"],
+        window_clip=window_clip,
+        read=read,
+        pooling=pooling,
         fingerprint=store.directory.name,
         widths=tuple(about["widths"]),
         baseline=about["baseline"],
@@ -39,7 +56,6 @@ def stored_features(store: FeatureStore, clips: pd.DataFrame) -> Features:
         official=tuple(about["official"]),
         network=about["fingerprint"],
     )
-    return replace(features, attended=attended_features(features, store))
 
 
 def pooled_features(store: FeatureStore, clips: pd.DataFrame, poolings: Sequence[str]) -> list[Features]:

@@ -54,8 +54,7 @@ def window_spans(samples: int, longest: int) -> list[tuple[int, int]]:
     if count == 1:
         return [(0, samples)]
     # Steps are at most `length`, so that rounded starts leave no gap; neighbours may share a sample.
-    starts = [round(number * (samples - length) / (count - 1)) for number in range(count)]
-    return [(first, first + length) for first in starts]
+    return even_spans(samples, length, count)
 
 
 def overlapping_spans(frames: int, longest: int, overlap: int) -> list[tuple[int, int]]:
@@ -85,8 +84,13 @@ def overlapping_spans(frames: int, longest: int, overlap: int) -> list[tuple[int
         return [(0, frames)]
     # Two at least, as frames > longest here: the division below is safe.
     count = math.ceil((frames - overlap) / (longest - overlap))
-    starts = [round(number * (frames - longest) / (count - 1)) for number in range(count)]
-    return [(first, first + longest) for first in starts]
+    return even_spans(frames, longest, count)
+
+
+def even_spans(whole: int, length: int, count: int) -> list[tuple[int, int]]:
+    """Return so many spans of one length, two at least, spread evenly from the beginning to the end of a whole."""
+    starts = [round(number * (whole - length) / (count - 1)) for number in range(count)]
+    return [(first, first + length) for first in starts]
 
 
 def frame_count(seconds: float) -> int:

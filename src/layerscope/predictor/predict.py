@@ -203,17 +203,12 @@ class Predictor:
 
     def attended(self, states: ClipStates) -> NDArray[np.float32]:
         """Return the frames of a clip that the probe attends to, (frame, width)."""
-        # Rounded as the run kept them.
-        halves, scale = states.frames[self.positions[0]]
-        frames: NDArray[np.float32] = (halves.float() * scale).numpy()
+        frames = kept_frames(states)[self.positions[0]]
         return attended_means(frames) if self.manifest.stitched else frames
 
     def frames(self, states: ClipStates, divisor: int) -> list[NDArray[np.float32]]:
         """Return the states of a track's frames, so many averaged to one, (frame, width) for each layer."""
-        layers = []
-        # Rounded as the run kept them: the same numbers come of the same rounding.
-        for halves, scale in states.frames:
-            layers.append(averaged((halves.float() * scale).numpy(), divisor))
+        layers = [averaged(frames, divisor) for frames in kept_frames(states)]
         return [context(layer, FRAME_RATE / divisor) for layer in layers] if self.encoder.baseline else layers
 
     def assemble(self, layers: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -233,6 +228,11 @@ class Predictor:
             rate = FRAME_RATE / self.kind.divisor
             return self.kind.as_answer(self.kind.decode([scores], self.manifest.names, rate, calibration)[0])
         return self.kind.answer(scores, self.manifest.names, calibration)
+
+
+def kept_frames(states: ClipStates) -> list[NDArray[np.float32]]:
+    """Return the frames of a clip, (frame, width) for each layer, rounded as the run kept them."""
+    return [(halves.float() * scale).numpy() for halves, scale in states.frames]
 
 
 def mono(sound: Any) -> NDArray[np.float32]:

@@ -7,10 +7,10 @@ which is what it says of the frames' weighted mean, and far smaller.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from layerscope.features.row_blocks import Rows, held, row_blocks
 from layerscope.probes.adam import Adam
+from layerscope.probes.epochs import BestEpoch, train_epochs, with_best_rate
 from layerscope.probes.mlp import BATCH, LEARNING_RATES
 from layerscope.probes.problem import Prediction, Problem, applied_weights, loss_of, target_tensor, validation_rank
-from layerscope.scores.layer_selection import choose
 
 __all__ = ["AttentivePooling", "fit_attention"]
 
@@ -103,15 +103,6 @@ class ClipFrames:
             yield self.batch(np.arange(block.start, block.stop))
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A probe at its best epoch: its validation score and minus its loss, what it is, and when that was."""
-
-    rank: tuple[float, float]
-    probe: AttentivePooling
-    epoch: int
-
-
 def fit_attention(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     """Train a probe for each seed.
 
@@ -133,16 +124,14 @@ def fit_attention(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
         ClipFrames.of(problem, states, clips)
         for clips in (problem.train, problem.valid, np.union1d(problem.valid, problem.test))
     )
-    rates = problem.open_values("learning_rate", LEARNING_RATES)
-    tries = {rate: train_once(problem, train, valid, rate, seeds[0]) for rate in rates}
-    best = choose(rates, lambda rate: tries[rate].rank).chosen
+    rate, left = with_best_rate(problem, LEARNING_RATES, seeds, partial(train_once, problem, train, valid))
     predictions = []
     restore = target_tensor(problem)[1]
-    for trained in (tries[best], *(train_once(problem, train, valid, best, seed) for seed in seeds[1:])):
+    for trained in left:
         # Those of training clips are of no use.
         scores = np.zeros((len(problem.labels.values), len(problem.labels.names)), np.float32)
         scores[asked.clips] = said_of(trained.probe, asked).numpy() * restore[1] + restore[0]
-        settings = {"learning_rate": best, "epoch": float(trained.epoch)}
+        settings = {"learning_rate": rate, "epoch": float(trained.epoch)}
         parts = {
             "query": trained.probe.query, "output.weight": trained.probe.output.weight.T,
             "output.bias": trained.probe.output.bias,
@@ -152,30 +141,28 @@ def fit_attention(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     return predictions
 
 
-def train_once(problem: Problem, train: ClipFrames, valid: ClipFrames, rate: float, seed: int) -> Trained:
+def train_once(
+    problem: Problem, train: ClipFrames, valid: ClipFrames, rate: float, seed: int
+) -> BestEpoch[AttentivePooling]:
     """Train with one learning rate and seed; return the epoch that validation likes best, or the one that is held."""
-    schedule, form, (targets, restore) = problem.schedule, problem.labels.kind.form, target_tensor(problem)
+    form, (targets, restore) = problem.labels.kind.form, target_tensor(problem)
     wanted, asked = (targets[torch.from_numpy(frames.clips)] for frames in (train, valid))
     chosen_by = problem.labels.take(valid.clips)
-    # A caller's random state stays as it was.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        probe = AttentivePooling(train.states.shape[1], len(problem.labels.names))
-        optimizer = Adam(probe.parameters(), rate, schedule.halve_after)
-        best = Trained((-math.inf, -math.inf), copy.deepcopy(probe), 0)
-        for epoch in range(1, int(problem.open_values("epoch", (schedule.epochs,))[0]) + 1):
-            for numbers in torch.randperm(len(train.clips)).split(BATCH):
-                optimizer.zero_grad()
-                loss_of(form, probe(*train.batch(numbers.numpy())), wanted[numbers]).backward()
-                optimizer.step()
-            rank = validation_rank(chosen_by, asked, restore, said_of(probe, valid))
-            # By the score alone: the loss only tells equal scores apart.
-            optimizer.judge(rank[0])
-            if problem.settings is not None or rank > best.rank:
-                best = Trained(rank, copy.deepcopy(probe), epoch)
-            elif epoch - best.epoch >= schedule.stop_after:
-                break
-    return best
+
+    def run_epoch(probe: AttentivePooling, optimizer: Adam) -> None:
+        for numbers in torch.randperm(len(train.clips)).split(BATCH):
+            optimizer.zero_grad()
+            loss_of(form, probe(*train.batch(numbers.numpy())), wanted[numbers]).backward()
+            optimizer.step()
+
+    return train_epochs(
+        problem,
+        lambda: AttentivePooling(train.states.shape[1], len(problem.labels.names)),
+        rate,
+        seed,
+        run_epoch,
+        lambda probe: validation_rank(chosen_by, asked, restore, said_of(probe, valid)),
+    )
 
 
 @torch.inference_mode()

@@ -20,6 +20,7 @@ from layerscope.data.splits import Part
 from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import LazyRows, Rows
 from layerscope.features.store import FeatureStore
+from layerscope.features.stored_features import features_of
 from layerscope.features.windows import FRAME_RATE
 from layerscope.probes.inputs import BLOCKS
 from layerscope.targets.kind import Labels
@@ -133,8 +134,7 @@ def fully_annotated(labels: Labels, rows: NDArray[np.int64]) -> NDArray[np.int64
 
 def frame_features(store: FeatureStore, clips: pd.DataFrame, tracks: Tracks) -> Features:
     """Return the stored frames that a target uses, one row each, read layer by layer when a probe asks for one."""
-    about = store.description
-    baseline = bool(about["baseline"])
+    baseline = bool(store.description["baseline"])
     keys = list(clips.clip_key)
     # Frames that are kept of clip n lie from bounds[n] to bounds[n + 1].
     bounds = np.concatenate([[0], np.cumsum([store.entry(key).frames for key in keys])])
@@ -142,7 +142,7 @@ def frame_features(store: FeatureStore, clips: pd.DataFrame, tracks: Tracks) -> 
     divisor = round(FRAME_RATE / tracks.rate)
 
     def read(position: int) -> Rows:
-        kept = store.read_frames(keys, about["layers"][position])
+        kept = store.read_frames(keys, store.description["layers"][position])
 
         def frames_alone(rows: NDArray[np.int64]) -> NDArray[np.float32]:
             firsts = bounds[tracks.clip[rows]] + divisor * tracks.frame[rows]
@@ -167,20 +167,7 @@ def frame_features(store: FeatureStore, clips: pd.DataFrame, tracks: Tracks) -> 
         alone = not baseline and bool((np.diff(bounds) >= divisor).all())
         return LazyRows((len(tracks.clip), width), frames_alone if alone else frames_of)
 
-    return Features(
-        model=about["encoder"],
-        layers=tuple(about["layers"]),
-        clips=clips,
-        window_clip=np.arange(len(tracks.clip)),
-        read=read,
-        pooling="context" if baseline else "frame",
-        fingerprint=store.directory.name,
-        widths=tuple(about["widths"]),
-        baseline=baseline,
-        untrained=about["untrained"],
-        official=tuple(about["official"]),
-        network=about["fingerprint"],
-    )
+    return features_of(store, clips, np.arange(len(tracks.clip)), read, "context" if baseline else "frame")
 
 
 def averaged(frames: NDArray[np.float32], divisor: int) -> NDArray[np.float32]:

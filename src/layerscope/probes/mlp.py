@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from layerscope.features.row_blocks import Rows, clip_means, held, row_blocks
 from layerscope.probes.adam import Adam
+from layerscope.probes.epochs import train_epochs, with_best_rate
 from layerscope.probes.problem import (
     Prediction,
     Problem,
@@ -25,7 +26,6 @@ from layerscope.probes.problem import (
     target_tensor,
     validation_rank,
 )
-from layerscope.scores.layer_selection import choose
 from layerscope.targets.kind import Form
 
 __all__ = [
@@ -111,12 +111,9 @@ def fit_mlp(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     -------
     list of Prediction, one a seed
     """
-    states = problem.standardised()
-    rates = problem.open_values("learning_rate", LEARNING_RATES)
-    tries = {rate: train_once(problem, states, rate, seeds[0]) for rate in rates}
-    best = choose(rates, lambda rate: tries[rate].rank).chosen
-    trained = [tries[best], *(train_once(problem, states, best, seed) for seed in seeds[1:])]
-    return [prediction_of(one, best) for one in trained]
+    train = partial(train_once, problem, problem.standardised())
+    rate, trained = with_best_rate(problem, LEARNING_RATES, seeds, train)
+    return [prediction_of(one, rate) for one in trained]
 
 
 def prediction_of(trained: Trained, rate: float) -> Prediction:
@@ -131,24 +128,16 @@ def train_once(problem: Problem, states: Rows, rate: float, seed: int) -> Traine
     train, valid = problem.windows_of(problem.train), problem.windows_of(problem.valid)
     trained, asked = held(states, train), held(states, valid)
     wanted, validation = targets[torch.from_numpy(problem.window_clip[train])], Validation(problem)
-    # A caller's random state stays as it was.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        probe = MLP(states.shape[-1], len(problem.labels.names), mixture_size(states))
-        optimizer = Adam(probe.parameters(), rate, problem.schedule.halve_after)
-        best, kept, best_epoch = (-np.inf, -np.inf), copy.deepcopy(probe.state_dict()), 0
-        settled = problem.settings is not None
-        for epoch in range(1, int(problem.open_values("epoch", (problem.schedule.epochs,))[0]) + 1):
-            run_epoch(probe, optimizer, problem.labels.kind.form, trained, wanted)
-            rank = validation.rank(predict(probe, asked))
-            # By the score alone: the loss only tells equal scores apart.
-            optimizer.judge(rank[0])
-            if settled or rank > best:
-                best, kept, best_epoch = rank, copy.deepcopy(probe.state_dict()), epoch
-            elif epoch - best_epoch >= problem.schedule.stop_after:
-                break
-    probe.load_state_dict(kept)
-    return finished(problem, kept, predict(probe, states), restore, best, best_epoch)
+    form = problem.labels.kind.form
+    best = train_epochs(
+        problem,
+        lambda: MLP(states.shape[-1], len(problem.labels.names), mixture_size(states)),
+        rate,
+        seed,
+        lambda probe, optimizer: run_epoch(probe, optimizer, form, trained, wanted),
+        lambda probe: validation.rank(predict(probe, asked)),
+    )
+    return finished(problem, best.probe.state_dict(), predict(best.probe, states), restore, best.rank, best.epoch)
 
 
 def finished(

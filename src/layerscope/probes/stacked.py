@@ -112,20 +112,22 @@ def fit_stacked(problems: Sequence[Problem], seeds: Sequence[int], device: torch
         grid = [Training(place, rate, seeds[0]) for place in range(len(problems)) for rate in LEARNING_RATES]
         tries = dict(zip(grid, stack.train(grid), strict=True))
         best = [best_of(tries, place) for place in range(len(problems))]
-        more = [Training(one.place, one.rate, seed) for one in best for seed in seeds[1:]]
-        ends = {one: tries[one] for one in best} | dict(zip(more, stack.train(more), strict=True))
+        others = [Training(training.place, training.rate, seed) for training in best for seed in seeds[1:]]
+        ends = {training: tries[training] for training in best} | dict(zip(others, stack.train(others), strict=True))
         return [
             [
-                prediction_of(stack.finish(one.place, ends[Training(one.place, one.rate, seed)]), one.rate)
+                prediction_of(
+                    stack.finish(training.place, ends[Training(training.place, training.rate, seed)]), training.rate
+                )
                 for seed in seeds
             ]
-            for one in best
+            for training in best
         ]
 
 
 @dataclass
 class End:
-    """A training's best epoch: its rank (see `Trained`), its number, and the parameters, on the CPU."""
+    """A training's best epoch: its rank, its number, and the parameters, on the CPU."""
 
     rank: tuple[float, float]
     epoch: int
@@ -134,7 +136,7 @@ class End:
 
 def best_of(tries: dict[Training, End], place: int) -> Training:
     """Return the training of a problem whose learning rate validation likes best."""
-    of_problem = {one.rate: one for one in tries if one.place == place}
+    of_problem = {training.rate: training for training in tries if training.place == place}
     return of_problem[choose(LEARNING_RATES, lambda rate: tries[of_problem[rate]].rank).chosen]
 
 
@@ -262,12 +264,12 @@ class Together:
 
     def __init__(self, stack: Stack, trainings: Sequence[Training]) -> None:
         self.stack, self.live = stack, list(trainings)
-        self.draws = {one.seed: Draws(one.seed, stack) for one in trainings}
-        first = [self.draws[one.seed].parameters for one in trainings]
+        self.draws = {training.seed: Draws(training.seed, stack) for training in trainings}
+        first = [self.draws[training.seed].parameters for training in trainings]
         self.names = list(first[0])
         parameters = [torch.stack([each[name] for each in first]).to(stack.device) for name in self.names]
         self.kept = [parameter.clone() for parameter in parameters]
-        rates = [one.rate for one in trainings]
+        rates = [training.rate for training in trainings]
         self.optimizer = StackedAdam(parameters, rates, stack.problems[0].schedule.halve_after)
         self.places = list(range(len(trainings)))
         self.ranks = [(-np.inf, -np.inf)] * len(trainings)
@@ -276,12 +278,12 @@ class Together:
 
     def pair_up(self) -> None:
         """Find which trainings see the same states in the same order."""
-        self.pairs = sorted({(one.place, one.seed) for one in self.live})
+        self.pairs = sorted({(training.place, training.seed) for training in self.live})
         numbers = {pair: number for number, pair in enumerate(self.pairs)}
-        self.seeds = sorted({one.seed for one in self.live})
+        self.seeds = sorted({training.seed for training in self.live})
         device = self.stack.device
-        self.pair_of = torch.tensor([numbers[one.place, one.seed] for one in self.live], device=device)
-        self.seed_of = torch.tensor([self.seeds.index(one.seed) for one in self.live], device=device)
+        self.pair_of = torch.tensor([numbers[training.place, training.seed] for training in self.live], device=device)
+        self.seed_of = torch.tensor([self.seeds.index(training.seed) for training in self.live], device=device)
 
     def train(self) -> list[End]:
         """Train until all have stopped; return the best epoch of each."""
@@ -346,7 +348,7 @@ class Together:
         for first in range(0, len(self.live), together):
             some = slice(first, first + together)
             parameters = {name: each[some] for name, each in zip(self.names, self.optimizer.parameters, strict=True)}
-            places = [one.place for one in self.live[some]]
+            places = [training.place for training in self.live[some]]
             blocks = self.stack.states.blocks(
                 places, rows.expand(len(places), -1), self.stack.rows_at_once(len(places))
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from markupsafe import Markup
 
 from layerscope.report.answer_table import score_bar
 from layerscope.report.panels import COLOURS, Curve, Frame, Panel, frame_of, panel
-from layerscope.report.wording import in_percent, input_name, metric_name, number, with_interval
+from layerscope.report.wording import in_percent, input_name, metric_name, number, value_text, with_interval
 from layerscope.scores.against_controls import floor_of, twins_of
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import SINGLE_INPUTS, Results, wide_inputs
@@ -67,9 +68,7 @@ def layer_panels(results: Results, probe: str) -> list[Panel]:
 
 def frame_near(curves: Sequence[Curve], metric: str, also: Sequence[float], floor: tuple[float, float]) -> Frame:
     """Return the frame of a task's panels; far below the scores, the floor would only flatten them."""
-
-    def write(value: float, low: float, high: float) -> str:
-        return with_interval(metric, value, low, high) if low == low else number(metric, value)
+    write = partial(value_text, metric)
 
     def tick(value: float) -> str:
         return f"{100 * value:g}" if in_percent(metric) else f"{value:g}".replace("-", "−")

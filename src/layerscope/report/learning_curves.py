@@ -15,7 +15,7 @@ from layerscope.report.wording import input_name, metric_name, named_layers, wit
 from layerscope.scores.against_controls import floor_of
 from layerscope.scores.layer_selection import choose, chosen_layer
 from layerscope.scores.learning_curve import FewLabels
-from layerscope.scores.score_table import Results
+from layerscope.scores.score_table import Results, matching
 
 __all__ = ["few_label_section", "few_label_sentences"]
 
@@ -79,7 +79,7 @@ def few_label_sentences(results: Results, few: FewLabels | None) -> list[str]:
 
 def study_choice(results: Results, few: FewLabels, model: str) -> str:
     """Return which layer the study itself chooses of a model, where it is another than with all labels here."""
-    curves = few.curves[(few.curves.model == model) & (few.curves.input == "layer")]
+    curves = matching(few.curves, model=model, input="layer")
     choice = chosen_layer(results, results.facts["task"], model)
     here = preferred_layers(curves)[curves.labels.iloc[-1]]
     if choice is None or choice.chosen.input != "layer" or choice.chosen.layer == here:
@@ -93,7 +93,7 @@ def study_choice(results: Results, few: FewLabels, model: str) -> str:
 def crossing_text(few: FewLabels, model: str) -> str:
     """Return which layer of a model is better with few labels than the one that validation prefers with all."""
     rows = few.crossings[few.crossings.model == model] if len(few.crossings) else few.crossings
-    curves = few.curves[(few.curves.model == model) & (few.curves.input == "layer")]
+    curves = matching(few.curves, model=model, input="layer")
     last, unit, metric = curves.labels.iloc[-1], curves.unit.iloc[0], curves.metric.iloc[0]
     best = int(preferred_layers(curves)[last])
     if rows.empty:

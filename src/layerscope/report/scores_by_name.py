@@ -78,18 +78,15 @@ def score_and_interval(
 ) -> tuple[float, float, float]:
     """Return a metric of some clips and its 95 % interval, NaN of too few."""
     groups = rows.group.to_numpy(np.int64)
-    enough = min(effective_groups(groups[answer]) for answer in answers_of(labels)) >= FEWEST_GROUPS
+    # Of each answer that is given: the clips of the rarest decide how much is known.
+    given = labels.values.ravel()
+    enough = min(effective_groups(groups[given == answer]) for answer in np.unique(given)) >= FEWEST_GROUPS
     evaluation = evaluation_of(labels, rows, resample_weights(groups, SEED) if enough else None)
     value = float(evaluation.score(metric, scores)[0])
     if not enough:
         return value, math.nan, math.nan
     draws = evaluation.with_pseudo_group(metric, evaluation.resample(metric, scores, value), value, name)
     return value, *evaluation.interval(metric, draws, value)
-
-
-def answers_of(labels: Labels) -> list[NDArray[np.int64]]:
-    """Return the clips of each answer that is given, whose number decides how much is known."""
-    return [np.flatnonzero(labels.values.ravel() == answer) for answer in np.unique(labels.values)]
 
 
 def evaluation_of(labels: Labels, rows: pd.DataFrame, weights: NDArray[np.float64] | None) -> Evaluation:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from layerscope.probes.inputs import name_of_set
 from layerscope.report.panels import Curve, Panel, frame_of, panel
-from layerscope.report.wording import describe, gap_text, input_name, metric_name, named_layers, number, span
+from layerscope.report.wording import describe, gap_text, input_name, metric_name, named_layers, number, value_text
 from layerscope.scores.beyond_plain import BeyondPlain, beyond_plain, preferred_beyond
 from layerscope.scores.layer_selection import Choice, choose_among, choose_row
 from layerscope.scores.score_table import CONTROL_INPUTS, SINGLE_INPUTS, Results, asked_models
@@ -227,12 +228,7 @@ def beyond_panel(results: Results, model: str, layers: list[BeyondPlain]) -> Pan
     }
     names = {"adds": "the layer adds to the plain feature", "lacks": "the plain feature adds to the layer"}
     curves = [Curve(names[name], table, f"s{place}") for place, (name, table) in enumerate(rows.items())]
-
-    def write(value: float, low: float, high: float) -> str:
-        text = number(metric, value, signed=True)
-        return f"{text} {span(metric, low, high, signed=True)}" if low == low else text
-
-    frame = frame_of(curves, write, lambda value: number(metric, value), [0.0])
+    frame = frame_of(curves, partial(value_text, metric, signed=True), partial(number, metric), [0.0])
     lines = tuple((curve.look, curve.name) for curve in curves)
     text = f"{metric_name(metric)}, {model}: what each layer adds to the plain feature, and what it lacks of it"
     return Panel(model, panel(curves, frame, text, level=("no difference", 0.0)), lines)

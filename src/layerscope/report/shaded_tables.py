@@ -122,7 +122,7 @@ def task_scores(results: Results, task: str, models: list[str]) -> pd.DataFrame:
     chance = float(results.facts["tasks"][task]["chance"])
     # Of every kind's primary metric 1 is perfect.
     floors = [chance_of(results, row) for _, row in rows.iterrows()]
-    noise = results.draws[rows.index].astype(np.float64) - rows.value.to_numpy()[:, None]
+    noise = results.noise_of(rows)
     # One of many layers of noise is lucky. Where no score varies there is no luck (NaN); without resamples no interval.
     margin = np.nan_to_num(highest_deviation(noise)) * noise.std(axis=1)
     shown = (rows.ci_low > floors) & (rows.value - margin > floors)

@@ -13,7 +13,7 @@ from layerscope.targets import metric_named
 
 __all__ = [
     "describe", "difference", "gap_text", "in_percent", "input_name", "layer_list", "measure_name", "metric_name",
-    "named_layers", "number", "score_name", "sentence", "span", "with_interval",
+    "named_layers", "number", "score_name", "sentence", "span", "value_text", "with_interval",
 ]  # fmt: skip
 
 
@@ -70,6 +70,13 @@ def with_interval(
     """
     points = " points" if unit and in_percent(metric) else ""
     return f"{number(metric, value, signed=signed)}{points} {span(metric, low, high, signed=signed)}"
+
+
+def value_text(metric: str, value: float, low: float, high: float, *, signed: bool = False) -> str:
+    """Return a score or a difference, with its interval where it has one."""
+    return (
+        with_interval(metric, value, low, high, signed=signed) if low == low else number(metric, value, signed=signed)
+    )
 
 
 def gap_text(metric: str, gap: Comparison, *, unit: bool = False) -> str:

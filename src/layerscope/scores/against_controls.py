@@ -129,9 +129,8 @@ def deviations(results: Results, row: pd.Series) -> float:
     models = results.models(role_in(results, row))
     family = results.of(task=row.task, metric=row.metric, input="nested")
     family = family[family.model.isin(models)]
-    noise = results.draws[family.index].astype(np.float64) - family.value.to_numpy()[:, None]
     # Never easier than for a single input that clips of its own have chosen; of nothing that varies it is NaN.
-    return float(np.fmax(ONE_SIDED, highest_deviation(noise)))
+    return float(np.fmax(ONE_SIDED, highest_deviation(results.noise_of(family))))
 
 
 def role_in(results: Results, row: pd.Series) -> Role:

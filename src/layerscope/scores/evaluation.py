@@ -164,20 +164,25 @@ class Evaluation:
         Ranks are of clips with a tag beside clips without, and vary as the rarer of the two says, and their mean over
         tags as the rarest tag: `clips_a_class` of both answers of all tags.
         """
-        if self.labels.kind.over_time or self.labels.kind.form != "tags":
+        answers = self.answers_of_tags()
+        if answers is None or not answers.size:
             return len(self.groups)
-        positives = np.asarray(self.labels.values).sum(axis=0)
-        answers = np.stack([positives, len(self.groups) - positives])
-        known = answers[:, answers.min(axis=0) > 0]
-        return round(2 * float(stats.hmean(known, axis=None))) if known.size else len(self.groups)
+        return round(2 * float(stats.hmean(answers, axis=None)))
 
     def rarer_answers(self) -> float:
         """Return how many clips a tag's rarer answer has, the harmonic mean of tags with both; infinite of no tags."""
-        if self.labels.kind.over_time or self.labels.kind.form != "tags":
+        answers = self.answers_of_tags()
+        if answers is None:
             return math.inf
+        return float(stats.hmean(answers.min(axis=0))) if answers.size else 0.0
+
+    def answers_of_tags(self) -> NDArray[np.int64] | None:
+        """Return how many clips have and lack each tag, (2, tag), of tags with both; None where no tags are."""
+        if self.labels.kind.over_time or self.labels.kind.form != "tags":
+            return None
         positives = np.asarray(self.labels.values).sum(axis=0)
-        rarer = np.minimum(positives, len(self.labels.values) - positives)
-        return float(stats.hmean(rarer[rarer > 0])) if rarer.any() else 0.0
+        answers = np.stack([positives, len(self.labels.values) - positives])
+        return answers[:, answers.min(axis=0) > 0]
 
     def without_interval(self, metric: str) -> str:
         """Return which labels leave a metric without an interval, which would not cover; "" where they do not."""

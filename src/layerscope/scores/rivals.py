@@ -75,7 +75,7 @@ def luck_of_choice(results: Results, ours: pd.Series, theirs: pd.Series) -> floa
     among = models if choice and choice.chosen.name == ours.name and theirs.model not in models else [ours.model]
     rows = results.of(task=ours.task, metric=ours.metric, input="nested")
     rows = rows[rows.model.isin(among)]
-    noise = results.draws[rows.index].astype(np.float64) - rows.value.to_numpy()[:, None]
+    noise = results.noise_of(rows)
     noise -= results.draws[theirs.name] - theirs.value
     own = noise[[row == judged_row(results, ours).name for row in rows.index]]
     # Of nothing that varies, or is resampled, there is no luck to be told.

@@ -66,14 +66,14 @@ class Robustness:
         except (OSError, ValueError, KeyError) as error:
             raise DataError(f"{directory / TABLE}: not readable ({error}); run the study again") from error
 
+    def renamed(self, names: RunNames) -> Robustness:
+        """Return the tables with other names of models and tasks."""
+        return Robustness(names.in_table(self.table), names.in_table(self.left_out))
+
     @classmethod
-    def joined(cls, runs: Sequence[Robustness | None], names: Sequence[RunNames]) -> Robustness | None:
-        """Return those of several runs as one, called as `names` say; nothing where there is none."""
-        tables = [
-            [called.in_table(table) for table in (run.table, run.left_out)]
-            for run, called in zip(runs, names, strict=True)
-            if run
-        ]
-        if not tables:
+    def joined(cls, parts: Sequence[Robustness]) -> Robustness | None:
+        """Return those of several runs as one, each row once; nothing of nothing."""
+        if not parts:
             return None
-        return cls(*(pd.concat(parts).drop_duplicates(ignore_index=True) for parts in zip(*tables, strict=True)))
+        tables = ([part.table for part in parts], [part.left_out for part in parts])
+        return cls(*(pd.concat(each).drop_duplicates(ignore_index=True) for each in tables))

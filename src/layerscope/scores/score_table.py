@@ -260,6 +260,10 @@ class Results:
         difference = float(self.summary.value[ours] - self.summary.value[theirs])
         return Comparison(difference, *interval(self.draws[ours] - self.draws[theirs], difference))
 
+    def noise_of(self, rows: pd.DataFrame) -> NDArray[np.float64]:
+        """Return by how much rows of the summary miss their value in each resample, (row, resample)."""
+        return self.draws[rows.index].astype(np.float64) - rows.value.to_numpy()[:, None]
+
     @checks_arguments
     def save(self, directory: str | Path) -> None:
         """Write ``results.csv``, ``summary.csv``, ``skipped.csv`` and what a later report needs."""

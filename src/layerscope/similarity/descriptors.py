@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 import torch
@@ -12,8 +11,8 @@ from torch import Tensor
 
 from layerscope.encoders import BASELINES, Encoder
 from layerscope.encoders.encoder import fingerprint_of, source_digest
-from layerscope.encoders.mel import HOP, MEL_BINS, SAMPLE_RATE, MelSpectrogram
-from layerscope.encoders.plain_features import Baseline
+from layerscope.encoders.mel import HOP, MEL_BINS, SAMPLE_RATE
+from layerscope.encoders.plain_features import Baseline, mel
 
 __all__ = ["DESCRIPTORS", "descriptor"]
 
@@ -24,7 +23,7 @@ RATE = SAMPLE_RATE // HOP
 
 def onset(samples: Samples) -> Samples:
     """Return the onset strength, (frame, 1): the mean rise of mel bands in dB (spectral flux: Bello et al. 2005)."""
-    bands = mel_bands(samples)
+    bands = mel(samples[None])[0]
     # Only rises: a band that dies away is no onset. The first frame rises by nothing, so that the count stays.
     rise = np.diff(bands, axis=0, prepend=bands[:1]).clip(min=0)
     strength: Samples = rise.mean(axis=1, keepdims=True)
@@ -34,20 +33,8 @@ def onset(samples: Samples) -> Samples:
 def loudness(samples: Samples) -> Samples:
     """Return the loudness, (frame, 1): the power of all mel bands in dB."""
     # Back to power before summing: decibels do not add up.
-    power = np.power(10.0, mel_bands(samples) / 10).sum(axis=1, keepdims=True)
+    power = np.power(10.0, mel(samples[None])[0] / 10).sum(axis=1, keepdims=True)
     return np.asarray(10 * np.log10(power), dtype=np.float32)
-
-
-@cache
-def spectrogram() -> MelSpectrogram:
-    """Return the mel front end."""
-    return MelSpectrogram()
-
-
-def mel_bands(samples: Samples) -> Samples:
-    """Return mel bands in dB, (frame, 128)."""
-    bands: Samples = spectrogram()(torch.from_numpy(samples)[None])[0].T.numpy()
-    return bands
 
 
 class Descriptor(Encoder):
@@ -70,7 +57,10 @@ class Descriptor(Encoder):
     def __init__(self, name: str, compute: Callable[[Samples], Samples]) -> None:
         self.name = name
         self.fingerprint = fingerprint_of(
-            {"descriptor": name, "source": source_digest(__name__, "layerscope.encoders.mel")}
+            {
+                "descriptor": name,
+                "source": source_digest(__name__, "layerscope.encoders.plain_features", "layerscope.encoders.mel"),
+            }
         )
         self.compute = compute
 

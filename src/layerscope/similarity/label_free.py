@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from layerscope.encoders import Encoder
-from layerscope.encoders.own_encoder import encode_batch
 from layerscope.similarity.frame_sums import ViewSums
+from layerscope.similarity.time_reach import states_of
 
 __all__ = ["CHANGES", "SCORES", "geometry", "robustness"]
 
@@ -47,7 +47,7 @@ def geometry(sums: ViewSums) -> dict[str, float]:
     # Rounding leaves tiny negative eigenvalues.
     variances = np.linalg.eigvalsh(sums.covariance(0, 0)).clip(min=0)
     spread, n = variances.sum(), sums.clips
-    found = {
+    scores = {
         "effective_rank": 0.0,
         "participation_ratio": 0.0,
         # Squared sum less each clip with itself: the sum over pairs of different clips.
@@ -58,12 +58,12 @@ def geometry(sums: ViewSums) -> dict[str, float]:
         # The entropy is of singular values of the data: roots of the variances.
         sizes = np.sqrt(variances)
         shares = sizes[sizes > 0] / sizes.sum()
-        found["effective_rank"] = float(np.exp(-(shares * np.log(shares)).sum()))
-        found["participation_ratio"] = float(spread**2 / np.square(variances).sum())
+        scores["effective_rank"] = float(np.exp(-(shares * np.log(shares)).sum()))
+        scores["participation_ratio"] = float(spread**2 / np.square(variances).sum())
         if sums.stepped[0]:
             # The mean squared distance of two unrelated frames is twice the variance.
-            found["smoothness"] = float(1 - sums.steps[0] / sums.stepped[0] / (2 * spread))
-    return found
+            scores["smoothness"] = float(1 - sums.steps[0] / sums.stepped[0] / (2 * spread))
+    return scores
 
 
 def quieter(samples: Samples, sample_rate: int) -> Samples:  # noqa: ARG001 - all changes are called alike
@@ -127,6 +127,4 @@ def robustness(encoder: Encoder, windows: list[Samples]) -> dict[str, NDArray[np
 
 def layers_of(encoder: Encoder, window: Samples) -> list[torch.Tensor]:
     """Return the states of a stretch of sound, (frame, width) float64 for each layer."""
-    # float64, because a small change of large states would be lost in float32 sums; on the CPU, because MPS has none.
-    layers = encode_batch(encoder, torch.from_numpy(window[None]), "changed sound")
-    return [states[0].cpu().double() for states in layers]
+    return [layer[0] for layer in states_of(encoder, window[None], "changed sound")]

@@ -145,15 +145,9 @@ def debiased_cka(sums: ViewSums) -> float:
     """Return the linear CKA of two views without the bias of few samples, about 0 for unrelated ones.
 
     Each of its three terms is an unbiased estimator of HSIC: that of Song et al. (2012, HSIC₁) with clips in place of
-    samples, so that only frames of different clips are ever multiplied. It can be slightly below 0.
-
-    Raises
-    ------
-    ValueError
-        For fewer than four clips.
+    samples, so that only frames of different clips are ever multiplied. It can be slightly below 0, and is of
+    `FEWEST_CLIPS` clips at least.
     """
-    if sums.clips < FEWEST_CLIPS:
-        raise ValueError(f"debiased CKA needs {FEWEST_CLIPS} clips, has {sums.clips:.0f}")
     own = [hsic(sums, number, number) for number in (0, 1)]
     # Of a nearly constant view the unbiased estimate falls to 0 or below, where a ratio says nothing.
     if min(own) <= 0:
@@ -215,17 +209,17 @@ def canonical(fitted: ViewSums, scored: ViewSums) -> dict[str, float]:
     """
     xx, yy, xy = blocks(fitted)
     axes_x, axes_y = principal(xx), principal(yy)
-    found = {}
+    measures = {}
     for name, share in (("cca", 1.0), ("svcca", KEPT)):
         x, y = directions(whitening(*axes_x, share), whitening(*axes_y, share), xy)
         held_out = correlations(scored, x, y)
-        found[name] = float(held_out.mean()) if len(held_out) else 0.0
+        measures[name] = float(held_out.mean()) if len(held_out) else 0.0
         if name == "cca":
             # With unit variance, what a direction h explains of the columns of x is sum_j |<h, x_j>|.
             for side, (covariance, own) in {"pwcca_x": (xx, x), "pwcca_y": (yy, y)}.items():
                 weights = np.abs(covariance @ own).sum(axis=0)
-                found[side] = float(weights @ held_out / weights.sum()) if len(held_out) else 0.0
-    return found
+                measures[side] = float(weights @ held_out / weights.sum()) if len(held_out) else 0.0
+    return measures
 
 
 def directions(left: Array, right: Array, xy: Array) -> tuple[Array, Array]:
@@ -269,8 +263,7 @@ def correlations(sums: ViewSums, x: Array, y: Array) -> Array:
     scale = np.einsum("ik,ik->k", x, xx @ x) * np.einsum("ik,ik->k", y, yy @ y)
     # A direction may be constant on these clips though it was not on those that it was fitted on.
     with np.errstate(divide="ignore", invalid="ignore"):
-        found: Array = np.where(scale > 0, shared / np.sqrt(scale), 0.0)
-    return found
+        return np.asarray(np.where(scale > 0, shared / np.sqrt(scale), 0.0))
 
 
 def frames_needed(first: int, second: int) -> int:
@@ -306,18 +299,18 @@ def jackknife(fit: Sequence[ViewSums], score: Sequence[ViewSums], statistics: St
     point = statistics(whole_fit, whole_score)
     left_out = [statistics(whole_fit - part, whole_score) for part in fit] if len(fit) > 1 else []
     left_out += [statistics(whole_fit, whole_score - part) for part in score] if len(score) > 1 else []
-    found = {}
+    estimates = {}
     for name, value in point.items():
-        draws = np.array([one[name] for one in left_out])
+        draws = np.array([values[name] for values in left_out])
         k = len(draws)
         if k < 2:
-            found[name] = Estimate(value, float("nan"), float("nan"))
+            estimates[name] = Estimate(value, float("nan"), float("nan"))
             continue
         error = np.sqrt((k - 1) / k * np.square(draws - draws.mean()).sum())
         # Student's t, because of few parts the error is itself uncertain.
         reach = float(stats.t.ppf((1 + LEVEL) / 2, k - 1) * error)
-        found[name] = Estimate(value, value - reach, value + reach)
-    return found
+        estimates[name] = Estimate(value, value - reach, value + reach)
+    return estimates
 
 
 def shared_neighbours(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from layerscope.encoders import Encoder
 from layerscope.encoders.own_encoder import encode_batch
 
-__all__ = ["REACH_COLUMNS", "REACH_SECONDS", "encoded_seconds", "reach", "reach_tables", "replaced", "state_changes"]
+__all__ = [
+    "REACH_COLUMNS", "REACH_SECONDS", "encoded_seconds", "reach", "reach_tables", "replaced", "state_changes",
+    "states_of",
+]  # fmt: skip
 
 Samples = NDArray[np.float32]
 Array = NDArray[np.float64]
@@ -35,6 +38,8 @@ SHARE = 0.9
 FADE = 0.005
 #: Sound is encoded so many seconds at once.
 AT_ONCE = 30.0
+#: What sounds are called in messages.
+REPLACED = "replaced sound"
 #: Of the two tables: a row a layer, and a row a layer and distance.
 REACH_COLUMNS = (
     ["model", "layer", "reach", "lowest", "highest", "clips", "longest"],
@@ -111,23 +116,23 @@ def state_changes(encoder: Encoder, windows: Sequence[Samples]) -> tuple[Array, 
     distances = distances_within(seconds)
     changes = np.zeros((len(windows), len(encoder.layers), len(distances)))
     for row, window in zip(changes, windows, strict=True):
-        frames = [len(layer[0]) for layer in states_of(encoder, window[None])]
+        frames = [len(layer[0]) for layer in states_of(encoder, window[None], REPLACED)]
         # The middle of a frame that lies in the middle; layers may have rates of their own.
         instant = (frames[0] // 2 + 0.5) / frames[0] * seconds
         places = [min(count - 1, int(instant / seconds * count)) for count in frames]
         sounds = np.concatenate([window[None], replaced(window, encoder.sample_rate, instant, distances)])
-        for number, (layer, place) in enumerate(zip(states_of(encoder, sounds), places, strict=True)):
+        for number, (layer, place) in enumerate(zip(states_of(encoder, sounds, REPLACED), places, strict=True)):
             before, *after = layer[:, place]
             row[number] = [float((state - before).square().sum()) for state in after]
     return distances, changes
 
 
-def states_of(encoder: Encoder, sounds: Samples) -> list[torch.Tensor]:
+def states_of(encoder: Encoder, sounds: Samples, names: str) -> list[torch.Tensor]:
     """Return the states of several sounds of one length, (sound, frame, width) float64 for each layer."""
     together = max(1, int(AT_ONCE * encoder.sample_rate / sounds.shape[1]))
     batches = [
         # float64, because a small change of large states would be lost; on the CPU, because MPS has none.
-        [layer.cpu().double() for layer in encode_batch(encoder, torch.from_numpy(part), "replaced sound")]
+        [layer.cpu().double() for layer in encode_batch(encoder, torch.from_numpy(part), names)]
         for part in np.split(sounds, range(together, len(sounds), together))
     ]
     return [torch.cat(layers) for layers in zip(*batches, strict=True)]

@@ -294,36 +294,36 @@ def task_check(
     trial: Trial, clips: pd.DataFrame, target: Target, features: list[Features], plan: Plan, workers: int
 ) -> TaskCheck:
     """Return what a task would meet."""
-    task = trial.task
+    task, labels, groups = trial.task, trial.task.labels(), group_codes(clips)
     jobs = [job for shape in features for job in planned_jobs(shape, features, plan)]
     parts = len(target.parts)
     # The other probes have no randomness, and are trained once.
     seeds = [plan.seeds if job.probe in SEEDED_PROBES else 1 for job in jobs]
-    splits = evaluations(task.labels(), target.clip_parts, group_codes(clips), plan.split_seed)
+    splits = evaluations(labels, target.clip_parts, groups, plan.split_seed)
     scoring = sum(seeds) * scoring_seconds(target, splits, len(clips))
     # Splits that the data bring stand.
     more = "" if {"split", "fold"} & set(task.dataset.clips) or parts > 1 else f"; --folds 5 tests all {len(clips)}"
     # Their own line, since who does not ask for few labels does not pay for them.
-    few = few_label_seconds(features, target, group_codes(clips), plan) / 60 / max(1, min(workers, len(jobs)))
+    few = few_label_seconds(features, target, groups, plan) / 60 / max(1, min(workers, len(jobs)))
     return TaskCheck(
         name=task.name,
         dataset=replace(task.dataset, clips=clips),
         evidence=task.evidence,
-        counts=label_counts(task.labels()),
+        counts=label_counts(labels),
         precision=precision_of(splits["test"]) + more,
         copies=int(task.dataset.clips.clip_key.duplicated().sum()),
-        labels=task.labels(),
+        labels=labels,
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
         alike=list(task.alike),
-        disputed=disputed_sounds(task.dataset.clips, task.labels().values),
-        never_trained=never_trained(task.labels(), target.clip_parts),
+        disputed=disputed_sounds(task.dataset.clips, labels.values),
+        never_trained=never_trained(labels, target.clip_parts),
         published=task.published,
         hours=heard_seconds(task.dataset.clips) / 3600,
         short=task.short,
         trainings=parts * sum(trainings(job.probe, plan.seeds) for job in jobs),
         probe_minutes=(probing_seconds(features, target, plan, workers) + scoring) / 60,
         few_label_minutes=few,
-        few_labels_left_out=left_out(target, group_codes(clips)) if plan.few_labels else "",
+        few_labels_left_out=left_out(target, groups) if plan.few_labels else "",
         decoded=trial.decoded,
         failed=trial.failed,
     )

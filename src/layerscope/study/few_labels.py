@@ -21,14 +21,14 @@ from layerscope.encoders.encoder import fingerprint_of, source_digest
 from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import share_of_memory
 from layerscope.probes.few_label_probe import FewLabelFit, clip_states, fit_few_labels
-from layerscope.probes.fitting import Job, Target, job_digest, plan_jobs, single_thread
+from layerscope.probes.fitting import Job, Target, plan_jobs, single_thread
+from layerscope.probes.kept_outcomes import job_digest
 from layerscope.probes.workers import calls_at_once, side_by_side
 from layerscope.scores.code_length import Code, bits_of, code_table, has_code, probabilities_of, uniform_bits
-from layerscope.scores.evaluation import Evaluation
 from layerscope.scores.learning_curve import FewLabels, crossings, curve_table, scored_curve
 from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.study.controls import permuted
-from layerscope.study.options import Probing
+from layerscope.study.job_scores import Study
 from layerscope.study.progress import Progress
 from layerscope.study.twins import draws_of_twins, twin_of
 from layerscope.targets.kind import Labels
@@ -106,20 +106,13 @@ def few_label_jobs(features: Sequence[Features], probe: str) -> list[Job]:
 
 
 def score_few_labels(
-    features: Sequence[Features],
-    target: Target,
-    groups: Rows,
-    splits: dict[str, Evaluation],
-    names: dict[str, str],
-    unit: str,
-    asked: Probing,
-    progress: Progress,
-    keep: Path | None = None,
+    study: Study, features: Sequence[Features], groups: Rows, unit: str, progress: Progress
 ) -> FewLabels | None:
     """Return the tables of a task; nothing of a target over time (see `left_out`), or where it is not asked for.
 
     What inputs leave is kept in a directory, as trainings are, where one is given.
     """
+    target, names, asked = study.target, study.names, study.asked
     if asked.few_labels is None or left_out(target, groups):
         return None
     sizes = label_sizes(target.labels, groups, target.parts)
@@ -127,16 +120,16 @@ def score_few_labels(
     jobs = few_label_jobs(features, asked.few_labels)
     curves, codes = [], []
     with progress.task(f"few labels, {names['task']}", len(jobs), "inputs") as step:
-        for job, left in zip(jobs, learn_all(jobs, task, share_of_memory(asked.memory), keep), strict=True):
+        for job, left in zip(jobs, learn_all(jobs, task, share_of_memory(asked.memory), study.keep), strict=True):
             label = {"model": twin_of(job.features), **names, "input": job.chosen.name, "layer": job.chosen.layer}
             label |= {"probe": task.probe}
-            curves.append(scored_curve(label, left.clips, left.valid, left.test, splits))
+            curves.append(scored_curve(label, left.clips, left.valid, left.test, study.splits))
             if has_code(target.labels.kind.form):
                 codes.append(Code(label, mean_uniform(target), left.bits, left.control))
             step(1)
     layers = [curve for curve in curves if curve.label["input"] == "layer"]
-    found = crossings(layers, sizes, folds=len(target.parts) > 1)
-    compared = pd.DataFrame([{**names, **asdict(each)} for each in found])
+    crossed = crossings(layers, sizes, folds=len(target.parts) > 1)
+    compared = pd.DataFrame([{**names, **asdict(crossing)} for crossing in crossed])
     code = code_table(codes, groups, asked.split_seed) if codes else pd.DataFrame()
     return FewLabels(curve_table(curves, sizes, unit), compared, code)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from layerscope.encoders.device import find_device
-from layerscope.probes.fitting import Job, Target, is_cross_validated, run_jobs
+from layerscope.probes.fitting import Job, Target, is_cross_validated
+from layerscope.probes.jobs_side_by_side import run_jobs
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, score_outcome
 from layerscope.study.options import Call
 from layerscope.targets.kind import Labels

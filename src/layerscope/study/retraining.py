@@ -13,16 +13,9 @@ from layerscope.encoders.device import find_device
 from layerscope.errors import DataError
 from layerscope.features.clip_features import Features
 from layerscope.probes import Input, Prediction, assemble, inputs_of, seen_by
-from layerscope.probes.fitting import (
-    Job,
-    Target,
-    job_digest,
-    left_of,
-    read_outcome,
-    single_thread,
-    train_part,
-)
+from layerscope.probes.fitting import Job, Target, left_of, single_thread, train_part
 from layerscope.probes.inputs import set_named
+from layerscope.probes.kept_outcomes import job_digest, read_outcome
 from layerscope.scores.evaluation import Outcome
 from layerscope.scores.score_table import is_set
 from layerscope.study.extraction import Stores

@@ -102,15 +102,11 @@ def write_tables_beside(runs: Sequence[Path], names: Sequence[RunNames], out: Pa
         ]
         if tables:
             write_csv(out / file, pd.concat(tables).drop_duplicates(row))
-    few_labels = [
-        table.renamed(called)
-        for run, called in zip(runs, names, strict=True)
-        if (table := FewLabels.read(run)) is not None
-    ]
-    if learnt := FewLabels.joined(few_labels):
-        learnt.save(out)
-    if robustness := Robustness.joined(list(map(Robustness.read, runs)), names):
-        robustness.save(out)
+    for kept in (FewLabels, Robustness):
+        read_back = zip(map(kept.read, runs), names, strict=True)
+        parts: list[Any] = [each.renamed(called) for each, called in read_back if each]
+        if whole := kept.joined(parts):
+            whole.save(out)
 
 
 def write_page(directory: Path) -> None:

@@ -135,18 +135,15 @@ def probe_features(
     with progress.task(f"training, {task.name}", len(jobs), "inputs") as step:
         outcomes = train(jobs, target, asked, keep, step)
     groups = group_codes(clips)
-    splits, names = evaluations_of(target, labels, groups, task.units(clips), asked.split_seed), task.names
+    splits = evaluations_of(target, labels, groups, task.units(clips), asked.split_seed)
+    study = Study(target, labels, splits, task.names, asked, keep)
     with progress.task(f"resampling, {task.name}", len(jobs), "inputs") as step:
-        scored = score_draws(list(zip(jobs, outcomes, strict=True)), target, splits, names, asked.seeds, step)
-    # By identity: jobs hold features, which have no digest of their own.
-    outcome_of = {id(job): outcome for job, outcome in zip(jobs, outcomes, strict=True)}
-    finished = [Finished(job, outcome_of[id(job)], of_job) for job, of_job in scored]
+        finished = score_draws(study, jobs, outcomes, step)
     layers: dict[tuple[str, str], list[Finished]] = {}
     for each in finished:
         if each.job.chosen.name in SINGLE_INPUTS:
             layers.setdefault((each.job.features.model, each.job.probe), []).append(each)
     chosen = [choose(inputs, lambda each: each.entries[0].valid).chosen for inputs in layers.values()]
-    study = Study(target, labels, splits, names, asked, keep)
     further = further_inputs(study, features, finished, progress)
     finished += further.finished
     entries = [entry for each in finished for entry in each.entries] + further.entries
@@ -160,7 +157,7 @@ def probe_features(
         facts["models"][drawn[0].model] |= {"draws": len(drawn), "also": others.get(drawn[0].model, [])}
     facts |= training_facts(target, labels, splits["test"], list(zip(jobs, outcomes, strict=True)))
     facts |= further.facts | facts_over_time(target, asked)
-    facts |= names | {"title": task.task.title if task.task else task.name}
+    facts |= task.names | {"title": task.task.title if task.task else task.name}
     heard = target.tracks.labels if target.tracks else labels
     # A set of layers may be recommended as well.
     sets = [each for each in finished if is_set(each.job.chosen.name)]
@@ -168,7 +165,7 @@ def probe_features(
     of_inputs = [predictions_of(each.job, each.outcome, heard, clips, splits["test"], task.name) for each in answering]
     predictions = pd.concat(of_inputs, ignore_index=True)
     unit = "group" if "group" in clips else "clip"
-    few = score_few_labels(features, target, groups, splits, names, unit, asked, progress, keep)
+    few = score_few_labels(study, features, groups, unit, progress)
     if asked.few_labels and few is None:
         facts["few_labels_left_out"] = left_out(target, groups)
     return TaskScores(entries, facts, splits_of_clips(clips, task.name), predictions, few)
@@ -196,32 +193,28 @@ def score_nested(inputs: Sequence[Finished], study: Study) -> list[Entry]:
     return score_outcome(label, chosen, study.splits, range(study.asked.seeds))
 
 
-def score_draws(
-    finished: Sequence[tuple[Job, Outcome]],
-    target: Target,
-    splits: dict[str, Evaluation],
-    names: dict[str, str],
-    seeds: int,
-    step: Step,
-) -> list[tuple[Job, list[Entry]]]:
-    """Return each job with its entries; of several draws of a twin, the first one's job with the entries of all."""
+def score_draws(study: Study, jobs: Sequence[Job], outcomes: Sequence[Outcome], step: Step) -> list[Finished]:
+    """Return jobs with their scores; of several draws of a twin, the first one's job with the entries of all."""
     draws: dict[tuple[str, str, Input], list[tuple[Job, Outcome]]] = {}
-    for job, outcome in finished:
+    for job, outcome in zip(jobs, outcomes, strict=True):
         draws.setdefault((twin_of(job.features), job.probe, job.chosen), []).append((job, outcome))
 
-    def score(drawn: list[tuple[Job, Outcome]]) -> tuple[Job, list[Entry]]:
-        job, asking = drawn[0][0], splits_of(drawn[0][0], target, splits)
+    def score(drawn: list[tuple[Job, Outcome]]) -> Finished:
+        (job, outcome), seeds = drawn[0], study.asked.seeds
+        asking = splits_of(job, study.target, study.splits)
         entries = [
             # Seeds go on from draw to draw, so that no two rows of the table are called alike.
-            score_job(job, outcome, asking, names, range(number * seeds, (number + 1) * seeds))
-            for number, (_, outcome) in enumerate(drawn)
+            score_job(each, left, asking, study.names, range(number * seeds, (number + 1) * seeds))
+            for number, (each, left) in enumerate(drawn)
         ]
-        return job, [joined(each) if len(each) > 1 else each[0] for each in zip(*entries, strict=True)]
+        return Finished(
+            job, outcome, [joined(each) if len(each) > 1 else each[0] for each in zip(*entries, strict=True)]
+        )
 
-    scored = []
+    finished = []
     # Sums over resamples release the interpreter's lock, so that threads are enough, and weights are not copied.
     with ThreadPoolExecutor(joblib.cpu_count()) as threads:
-        for drawn, entries_of_job in zip(draws.values(), threads.map(score, draws.values()), strict=True):
-            scored.append(entries_of_job)
+        for drawn, scored in zip(draws.values(), threads.map(score, draws.values()), strict=True):
+            finished.append(scored)
             step(len(drawn))
-    return scored
+    return finished

@@ -4,7 +4,6 @@ No split is official. A song's is read off the SHA-1 of its title and artist, so
 and the versions of a song (edits, remixes, second annotations) stay together.
 """
 
-import csv
 import re
 import unicodedata
 from itertools import pairwise
@@ -12,8 +11,7 @@ from pathlib import Path
 
 from layerscope.data.audio import EXTENSIONS
 from layerscope.data.label_tables import ASIDE, Record
-from layerscope.errors import DataError
-from layerscope.tasks.task import Preset, find_audio, part_of
+from layerscope.tasks.task import Preset, find_audio, part_of, table_rows
 
 REPOSITORY = "https://github.com/urinieto/harmonixset"
 #: Function → what a label of it holds, by algorithm 1 of Wang et al. 2022 (arXiv 2205.14700): the first hit counts.
@@ -67,19 +65,16 @@ def annotated_songs(directory: Path, preset: Preset) -> list[Record]:
     """Return the songs of ``dataset/metadata.csv``, ``audio/ID.*``, with their ``dataset/segments/ID.txt``."""
     del preset
     table = directory / "dataset" / "metadata.csv"
-    if not table.is_file():
-        raise DataError(f"{table} does not exist; clone {REPOSITORY} to {directory}")
     records: list[Record] = []
-    with table.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            song = song_of(row["Title"], row["Artist"])
-            audio = find_audio(directory / "audio", row["File"], [".mp3", *sorted(EXTENSIONS)])
-            record = {"path": f"audio/{audio}", "group": song, "split": split_of(song), "sections": None}
-            try:
-                sections = read_sections(table.parent / "segments" / f"{row['File']}.txt", float(row["Duration"]))
-                records.append({**record, "sections": sections})
-            except (OSError, ValueError) as error:
-                records.append({**record, ASIDE: f"its sections cannot be read ({error})"})
+    for row in table_rows(table, f"{table} does not exist; clone {REPOSITORY} to {directory}"):
+        song = song_of(row["Title"], row["Artist"])
+        audio = find_audio(directory / "audio", row["File"], [".mp3", *sorted(EXTENSIONS)])
+        record = {"path": f"audio/{audio}", "group": song, "split": split_of(song), "sections": None}
+        try:
+            sections = read_sections(table.parent / "segments" / f"{row['File']}.txt", float(row["Duration"]))
+            records.append({**record, "sections": sections})
+        except (OSError, ValueError) as error:
+            records.append({**record, ASIDE: f"its sections cannot be read ({error})"})
     return records
 
 

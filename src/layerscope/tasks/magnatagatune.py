@@ -1,11 +1,10 @@
 """MagnaTagATune: the 50 commonest tags of 29 s clips (Law et al. 2009), split by directory as is usual."""
 
-import csv
 from pathlib import Path
 
 from layerscope.data.label_tables import ASIDE, Record
 from layerscope.errors import DataError
-from layerscope.tasks.task import DAMAGED, Preset
+from layerscope.tasks.task import DAMAGED, Preset, table_rows
 
 COMMONEST = 50
 #: Their files are empty in every copy (they stand in rows 16250, 24867 and 25546 of the table, counted from 0).
@@ -22,10 +21,8 @@ def annotated_clips(directory: Path, preset: Preset) -> list[Record]:
     """Return the clips of ``annotations_final.csv``: an identifier, a column a tag, the path; tabs between."""
     del preset
     table = directory / "annotations_final.csv"
-    if not table.is_file():
-        raise DataError(f"{directory} holds neither MTT.{{train,val,test}}.jsonl nor {table.name}")
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+    absent = f"{directory} holds neither MTT.{{train,val,test}}.jsonl nor {table.name}"
+    rows = table_rows(table, absent, delimiter="\t")
     if not rows or not {"clip_id", "mp3_path"} <= rows[0].keys():
         raise DataError(f"{table}: no rows with clip_id and mp3_path; fetch it again")
     tags = [name for name in rows[0] if name not in ("clip_id", "mp3_path")]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from layerscope.atomic_files import cache_directory, chosen_place
 from layerscope.data.dataset import Dataset
@@ -16,6 +17,7 @@ from layerscope.tasks.marble_records import has_marble_records, marble_records
 
 __all__ = [
     "DAMAGED", "Archive", "Preset", "Reader", "Schedule", "Source", "Task", "data_directory", "find_audio", "part_of",
+    "table_rows",
 ]  # fmt: skip
 
 Preset = Literal["paper", "robust"]
@@ -213,6 +215,24 @@ def part_of(name: str, parts: int) -> int:
     """
     # Unlike Python's own hash of a text.
     return int(hashlib.sha1(name.encode(), usedforsecurity=False).hexdigest(), 16) % parts
+
+
+def table_rows(table: Path, absent: str, **how: Any) -> list[dict[str, Any]]:
+    """Return the rows of a table of a data set by their columns, or raise with what is to be said where it is absent.
+
+    Parameters
+    ----------
+    table : Path
+        UTF-8, with a header.
+    absent : str
+        Of the error.
+    **how
+        See `csv.DictReader`.
+    """
+    if not table.is_file():
+        raise DataError(absent)
+    with table.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, **how))
 
 
 def find_audio(directory: Path, stem: str, endings: Sequence[str]) -> str:

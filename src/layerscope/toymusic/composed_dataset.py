@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import soundfile
-
 from layerscope.atomic_files import write_atomically
 from layerscope.toymusic.composer import Piece, compose, compose_note
-from layerscope.toymusic.synthesizer import RATE, Samples, render
+from layerscope.toymusic.synthesizer import Samples, render, wav_file
 
 __all__ = ["labels_of_piece", "stream", "write_notes", "write_pieces"]
 
@@ -59,9 +56,7 @@ def write_all(directory: Path, name: str, pieces: Iterator[Piece], splits: Seque
     lines = []
     for number, piece in enumerate(pieces):
         file = f"{name}/{piece.seed}.wav"
-        buffer = io.BytesIO()
-        soundfile.write(buffer, render(piece), RATE, format="WAV", subtype="PCM_16")
-        write_atomically(directory / file, buffer.getvalue())
+        write_atomically(directory / file, wav_file(render(piece)))
         place = {"split": splits[number]} if splits else {}
         lines.append(json.dumps({"audio_path": file, "group": str(piece.seed), **place, **labels_of_piece(piece)}))
     table = directory / f"{name}.jsonl"

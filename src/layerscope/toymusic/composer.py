@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -279,8 +280,7 @@ def drums(piece: Piece, bar: Bar, section: str, *, fill: bool) -> None:
 def bass(piece: Piece, bar: Bar, band: Band, triad: Sequence[int]) -> None:
     """Play the root, at times the fifth, in the style's rhythm."""
     steps = bar.hits(bar.style.bass, 0.5)
-    for place, step in enumerate(steps):
-        until = steps[place + 1] if place + 1 < len(steps) else bar.style.metre * STEPS
+    for place, (step, until) in enumerate(pairwise([*steps, bar.style.metre * STEPS])):
         tone = triad[2] if place % 4 == 3 and bar.random.random() < 0.5 else triad[0]
         pitch = 36 + (tone - 36) % 12
         length = 0.9 * (until - step) * bar.beat / STEPS
@@ -295,8 +295,7 @@ def accompany(piece: Piece, bar: Bar, band: Band, triad: Sequence[int], section:
     pitches = sorted(55 + (tone - 55) % 12 for tone in tones)
     if section == "chorus":
         pitches.append(pitches[0] + 12)
-    for place, step in enumerate(steps):
-        until = steps[place + 1] if place + 1 < len(steps) else bar.style.metre * STEPS
+    for step, until in pairwise([*steps, bar.style.metre * STEPS]):
         length = (0.9 if section != "verse" else 0.6) * (until - step) * bar.beat / STEPS
         time = bar.time(step)
         for pitch in pitches:
@@ -308,9 +307,8 @@ def sing(piece: Piece, bar: Bar, idea: Idea, tonic: int, triad: Sequence[int], *
     scale = MODES[piece.mode][0]
     base = 67 + 12 * idea.octave + (2 if section == "chorus" else 0)
     rhythm = idea.rhythm[: max(1, len(idea.rhythm) // 2)] if last else idea.rhythm
-    for place, eighth in enumerate(rhythm):
-        until = rhythm[place + 1] if place + 1 < len(rhythm) else bar.style.metre * 2
-        step = idea.steps[place]
+    # Not strict: of a section's last bar the steps beyond the long note are left.
+    for (eighth, until), step in zip(pairwise([*rhythm, bar.style.metre * 2]), idea.steps, strict=False):
         near = base + 2 * step
         allowed = triad if eighth % 2 == 0 else [(tonic + tone) % 12 for tone in scale]
         pitch = min(

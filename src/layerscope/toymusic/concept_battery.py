@@ -7,7 +7,6 @@ no motif tells a level; which other levels it comes with is drawn, so that no ot
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,11 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from layerscope.toymusic.composer import PITCH_CLASSES, Note, Piece, chord
 from layerscope.toymusic.styles import INSTRUMENTS, MODES, PROGRESSIONS
-from layerscope.toymusic.synthesizer import RATE, Samples, add, tone
+from layerscope.toymusic.synthesizer import RATE, Samples, add, tone, wav_file
 
 __all__ = [
     "CONCEPTS", "FACTORS", "MOTIFS", "SECONDS", "BatteryClip", "battery", "file_of", "sound_of", "write_battery",
@@ -314,10 +312,8 @@ def sound_of(clip: BatteryClip) -> Samples:
 
 
 def file_of(clip: BatteryClip) -> bytes:
-    """Return the WAV file of a clip, 16 bits a sample."""
-    buffer = io.BytesIO()
-    soundfile.write(buffer, sound_of(clip), RATE, format="WAV", subtype="PCM_16")
-    return buffer.getvalue()
+    """Return the WAV file of a clip."""
+    return wav_file(sound_of(clip))
 
 
 def write_battery(directory: Path, sets: Mapping[str, Sequence[BatteryClip]]) -> dict[str, Path]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from functools import lru_cache
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
-from layerscope.toymusic.composer import Hit, Note, Piece
+from layerscope.toymusic.composer import Note, Piece
 
-__all__ = ["RATE", "render"]
+__all__ = ["RATE", "render", "wav_file"]
 
 Samples = NDArray[np.float32]
 Random = np.random.Generator
@@ -43,7 +45,7 @@ def render(piece: Piece) -> Samples:
         add(mix, note.start, tone(note, piece, tuning, tilt, random))
     kit = {drum: make_drum(drum, piece, random) for drum in ("kick", "snare", "hat")}
     for hit in piece.hits:
-        add(mix, hit.start, strike(hit, kit))
+        add(mix, hit.start, np.float32(hit.velocity) * kit[hit.drum])
     mix = room(mix, piece, random)
     drive = 1.0 + 1.5 * max(0.0, piece.energy)
     # A piece may be silent.
@@ -51,6 +53,13 @@ def render(piece: Piece) -> Samples:
     mix += (10 ** random.uniform(-3.5, -2.2)) * random.standard_normal(count, dtype=np.float32)
     loudness = 10 ** random.uniform(-1.0, -0.05)
     return (loudness * mix / np.abs(mix).max()).astype(np.float32)
+
+
+def wav_file(samples: Samples) -> bytes:
+    """Return the content of a WAV file, 16 bits a sample."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, RATE, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
 
 
 def add(mix: Samples, start: float, sound: Samples) -> None:
@@ -131,11 +140,6 @@ def make_drum(drum: str, piece: Piece, random: Random) -> Samples:
         hiss = np.diff(random.standard_normal(len(time) + 2), n=2)
         wave = (0.25 + 0.1 * piece.brightness) * hiss * np.exp(-time * random.uniform(45, 90))
     return (0.8 * wave).astype(np.float32)
-
-
-def strike(hit: Hit, kit: dict[str, Samples]) -> Samples:
-    """Return a stroke of the kit."""
-    return np.float32(hit.velocity) * kit[hit.drum]
 
 
 def room(mix: Samples, piece: Piece, random: Random) -> Samples:
