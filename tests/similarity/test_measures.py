@@ -11,6 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from layerscope.errors import DataError
 from layerscope.similarity.measures import (
+    MEASURES,
     Similarities,
     canonical,
     cka,
@@ -236,6 +237,20 @@ def test_intervals_cover_the_truth_when_clips_vary():
         covered.append(estimate.low <= truth <= estimate.high)
     # 400 draws of a 95 % interval: a deviation of 1.1 points; a delete-a-group jackknife is a little off besides.
     assert 0.92 <= np.mean(covered) <= 0.98
+
+
+def test_measures_whose_intervals_lie_above_the_truth_of_few_clips_are_called_so():
+    # Half of the variance lies between clips.
+    views = [noise(8 * 25, 6, seed) + noise(8, 6, seed + 2).repeat(25, axis=0) for seed in (0, 1)]
+    eighths = [np.arange(part * 25, part * 25 + 25) for part in range(8)]
+    centres = [view.mean(axis=0) for view in views]
+    parts = [sums_of_rows(*(view[rows] - centre for view, centre in zip(views, centres, strict=True)), frames=25,
+                          centred=False) for rows in eighths]  # fmt: skip
+    told = jackknife(parts[::2], parts[1::2], lambda fit, score: {
+        "cka": cka(fit + score), "cka_debiased": debiased_cka(fit + score), "procrustes": procrustes(fit + score),
+        **canonical(fit, score)})  # fmt: skip
+    above = {name for name, estimate in told.items() if estimate.low > 0}  # nothing is alike
+    assert above == {name for name, words in MEASURES.items() if "too high" in words} == {"cka", "procrustes"}
 
 
 def test_tables_read_back(tmp_path):

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from layerscope.scores.family_of_comparisons import highest_deviation
-from layerscope.scores.learning_curve import over_draws
 from layerscope.scores.resampling import (
     FEWEST_GROUPS,
     RESAMPLES,
     best_set,
     effective_groups,
     interval,
+    resample_seeds,
     resample_weights,
 )
 from layerscope.targets.kind import Form, Labels
@@ -180,4 +180,4 @@ def mean_bits(bits: Array, weights: Array | None) -> tuple[float, Array]:
     """Return the mean of bits, (draw, clip), and that in every resample of draws and clips; NaN where none is made."""
     if weights is None:
         return float(bits.mean()), np.full(RESAMPLES, math.nan)
-    return float(bits.mean()), over_draws(bits @ weights.T / weights.sum(axis=1))
+    return float(bits.mean()), resample_seeds(bits @ weights.T / weights.sum(axis=1))

@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from layerscope.scores.evaluation import Evaluation
 from layerscope.scores.family_of_comparisons import highest_deviation
 from layerscope.scores.layer_selection import choose
-from layerscope.scores.resampling import interval, resample_seeds, widen
+from layerscope.scores.resampling import interval, resample_seeds
 from layerscope.scores.run_names import RunNames
 from layerscope.scores.score_files import read_csv, write_csv
 from layerscope.scores.score_table import FEW_LABELS
 
-__all__ = ["Crossing", "Curve", "FewLabels", "crossings", "curve_table", "over_draws", "scored_curve"]
+__all__ = ["Crossing", "Curve", "FewLabels", "crossings", "curve_table", "scored_curve"]
 
 Array = NDArray[np.float64]
 
@@ -151,26 +151,6 @@ class FewLabels:
         return cls(*whole)
 
 
-def over_draws(values: Array) -> Array:
-    """Return the mean over draws when draws are drawn with replacement, as wide as few draws need.
-
-    Of D draws the variance is D / (D - 1) times that of the resamples, and Student's t stands in the place of the
-    normal distribution. The draw is the same for all layers and sizes, so that differences stay paired.
-
-    Parameters
-    ----------
-    values : ndarray, shape (draw, resample)
-        At least two draws.
-
-    Examples
-    --------
-    >>> over_draws(np.full((5, 2), 0.5))  # draws that agree
-    array([0.5, 0.5])
-    """
-    mean, count = values.mean(axis=0), len(values)
-    return np.asarray(mean + widen(resample_seeds(values) - mean, count))
-
-
 def scored_curve(
     label: dict[str, Any],
     clips: Array,
@@ -199,7 +179,7 @@ def scored_curve(
     draws = [
         asked.with_pseudo_group(
             metric,
-            over_draws(np.stack([asked.resample(metric, *pair) for pair in zip(drawn, scores, strict=True)])),
+            resample_seeds(np.stack([asked.resample(metric, *pair) for pair in zip(drawn, scores, strict=True)])),
             float(scores.mean()),
             name,
         )

@@ -112,8 +112,19 @@ def widen(deviations: Array, groups: int) -> Array:
     >>> [round(float(widen(np.ones(1), groups)[0]), 2) for groups in (10, 20, 100)]
     [1.15, 1.07, 1.01]
     """
+    return deviations * wider_than_normal(groups - 1)
+
+
+def wider_than_normal(freedom: float) -> float:
+    """Return how many times wider Student's t is than the normal distribution.
+
+    Examples
+    --------
+    >>> [round(wider_than_normal(freedom), 2) for freedom in (1, 4, 100)]
+    [6.48, 1.42, 1.01]
+    """
     tail = (1 + LEVEL) / 2
-    return deviations * float(t.ppf(tail, groups - 1) / norm.ppf(tail))
+    return float(t.ppf(tail, freedom) / norm.ppf(tail))
 
 
 def add_pseudo_group(draws: Array, value: float, groups: int, clips: int, name: str) -> Array:
@@ -168,7 +179,9 @@ def add_pseudo_group(draws: Array, value: float, groups: int, clips: int, name: 
 def resample_seeds(values: Array) -> Array:
     """Average over seeds drawn with replacement: the second source of variation, beside the clips.
 
-    The draw is the same for all layers.
+    The draw is the same for all layers. Of few seeds their own variance is hardly known; where it is most of all that
+    varies, what varies is as much wider as Student's t is than the normal distribution, with as many degrees of freedom
+    as the sum of both variances has (Satterthwaite 1946).
 
     Parameters
     ----------
@@ -188,10 +201,16 @@ def resample_seeds(values: Array) -> Array:
     # A fixed seed, so that all layers draw alike and their differences stay paired.
     drawn = np.random.default_rng(0).integers(seeds, size=(seeds, resamples))
     mean = values.mean(axis=0)
-    spread = np.take_along_axis(values, drawn, axis=0).mean(axis=0) - mean
     # Drawn with replacement the mean varies as 1/S of them would say of the variance, not as 1/(S - 1): of two or three
     # seeds intervals were too narrow (docs/decisions.md).
-    return np.asarray(mean + spread * np.sqrt(seeds / max(1, seeds - 1)))
+    spread = (np.take_along_axis(values, drawn, axis=0).mean(axis=0) - mean) * np.sqrt(seeds / max(1, seeds - 1))
+    of_seeds, of_clips = float(spread.var()), float(mean.var())
+    # Seeds that agree add nothing, and draws that are NaN, of too few groups, stay so.
+    if not of_seeds > 0:
+        return np.asarray(mean + spread)
+    wider = wider_than_normal((seeds - 1) * (1 + of_clips / of_seeds) ** 2)
+    # Of the seeds' part alone, which then brings all to that width: what clips share between inputs stays paired.
+    return np.asarray(mean + spread * np.sqrt(wider**2 + (wider**2 - 1) * of_clips / of_seeds))
 
 
 def interval(draws: Array, value: float) -> tuple[float, float]:

@@ -340,9 +340,9 @@ def nearest(x: NDArray[np.floating]) -> NDArray[np.int64]:
 
 #: name → what it is, for tables and pages
 MEASURES = {
-    "cka": "linear CKA (Kornblith et al. 2019)",
+    "cka": "linear CKA (Kornblith et al. 2019), of few clips too high, with its interval",
     "cka_debiased": "linear CKA without the bias of few samples (Song et al. 2012)",
-    "procrustes": "Procrustes (Ding et al. 2021)",
+    "procrustes": "Procrustes (Ding et al. 2021), of few clips too high, with its interval",
     "cca": "mean canonical correlation (Hotelling 1936)",
     "svcca": "SVCCA, 99 % of the variance (Raghu et al. 2017)",
     "pwcca_x": "PWCCA, weights of the first (Morcos et al. 2018)",

@@ -117,8 +117,10 @@ def softmax_slope(scores: NDArray[np.float32], targets: NDArray[np.int64]) -> fl
 def logistic_curves(scores: NDArray[np.float32], wanted: NDArray[np.bool_]) -> list[list[float]]:
     """Return slope and intercept, for each output, of logistic curves from scores to answers, (row, output) each.
 
-    A column with only one answer gets that answer, whatever the score. No curve falls: where the rows show no
-    rise it is all but flat at the share of the answer, so that the order of the scores stays.
+    The likeliest ones, of answers that are right with the probability of `surest_of` as many rows as have the same
+    (after Platt 1999): a curve through few rows of one answer, which the scores may tell apart by luck, would be
+    certain of it. A column with only one answer gets that answer, whatever the score. No curve falls: where the rows
+    show no rise it is all but flat at the share of the answer, so that the order of the scores stays.
     """
     curves = []
     for column in range(scores.shape[1]):
@@ -129,8 +131,12 @@ def logistic_curves(scores: NDArray[np.float32], wanted: NDArray[np.bool_]) -> l
         known = scores[:, column][:, None].astype(np.float64)
         # Scores that are all alike have no spread to divide by.
         mean, spread = float(known.mean()), max(float(known.std()), 1e-12)
-        # Next to no penalty: two parameters need none, but where the answers are separable the slope must stay finite.
-        curve = LogisticRegression(C=1e6).fit((known - mean) / spread, yes)
+        unit = (known - mean) / spread
+        sure = np.where(yes, surest_of(int(yes.sum())), surest_of(int((~yes).sum())))
+        # Each row once as its answer, and for what is left as the other. Next to no penalty: two parameters need none.
+        curve = LogisticRegression(C=1e6).fit(
+            np.concatenate([unit, unit]), np.concatenate([yes, ~yes]), np.concatenate([sure, 1 - sure])
+        )
         rise, level = float(curve.coef_[0, 0]), float(curve.intercept_[0])
         if rise < FLAT:
             rise, level = FLAT, float(logit(yes.mean()))
