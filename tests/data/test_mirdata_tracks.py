@@ -3,9 +3,12 @@
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from layerscope import Dataset
 from layerscope.errors import DataError, UsageError
@@ -143,7 +146,7 @@ def test_a_track_whose_audio_nobody_may_share_is_named(tmp_path):
     files = {"midi": ["drummer1/eval_session/1_funk-groove1_138_beat_4-4.mid", None], "audio": [None, None]}
     index = Path(mirdata.initialize("groove_midi", data_home=str(tmp_path)).index_path).name
     (tmp_path / index).write_text(json.dumps({"version": "x", "tracks": {take: files}}))
-    with pytest.raises(DataError, match="no usable row; mirdata knows no audio of this track"):
+    with pytest.raises(DataError, match="no usable row; mirdata names no one audio file of this track"):
         Dataset.load("mirdata:groove_midi", tmp_path, ["style"])
 
 
@@ -238,3 +241,84 @@ def test_what_is_no_annotation_is_no_target(home, target):
         UsageError, match=rf"unknown target '{target}'; known: beats, .* \(--target names one of mirdata's beatles\)"
     ):
         Dataset.load("mirdata:beatles", home, [target])
+
+
+def orchset(home):
+    """Two excerpts of one movement, in the layout of the data set: the first tenth of a second is not voiced."""
+    (home / "Orchset - Predominant Melodic Instruments.csv").write_text(
+        "excerpt,predominant,alternating,winds,strings,brass,only strings,only winds,only brass\n"
+        + "".join(
+            f"Musorgski-Ravel-Pictures-I-ex{number}.mel,String+Winds (solo),TRUE,TRUE,TRUE,FALSE,FALSE,FALSE,FALSE\n"
+            for number in (1, 2)
+        )
+    )
+    tracks = {}
+    for number in (1, 2):
+        name = f"Musorgski-Ravel-Pictures-I-ex{number}"
+        (home / f"{name}.mel").write_text("".join(f"{frame / 100:g}\t{440 * (frame >= 10)}\n" for frame in range(50)))
+        soundfile.write(home / f"{name}.wav", 0.1 * np.sin(np.arange(8000) * number), 16_000)
+        tracks[name] = {"melody": [f"{name}.mel", None], "audio_mono": [f"{name}.wav", None],
+                        "audio_stereo": [None, None]}  # fmt: skip
+    return tracks
+
+
+def ikala(home):
+    """A verse and a chorus of one song; pitches every 32 ms, and notes by pYIN in Hz with their durations."""
+    (home / "id_mapping.txt").write_text("singer\tsong\n7\t10161\n")
+    tracks = {}
+    for section in ("verse", "chorus"):
+        name = f"10161_{section}"
+        (home / f"{name}.pv").write_text("0\n0\n0\n" + "69\n" * 12)
+        (home / f"{name}.csv").write_text("0.1,0.3,440.0\n")
+        soundfile.write(home / f"{name}.wav", 0.1 * np.random.default_rng(len(section)).normal(size=(8000, 2)), 16_000)
+        tracks[name] = {"pitch": [f"{name}.pv", None], "lyrics": [None, None], "audio": [f"{name}.wav", None],
+                        "notes_pyin": [f"{name}.csv", None]}  # fmt: skip
+    return tracks
+
+
+def write_layout(layout, home):
+    tracks = layout(home)
+    index = Path(mirdata.initialize(layout.__name__, data_home=str(home)).index_path).name
+    (home / index).write_text(json.dumps({"version": "x", "tracks": tracks}))
+
+
+@pytest.mark.parametrize(("layout", "target", "first"), [(orchset, "melody", 0.1), (ikala, "f0", 0.112)])
+def test_melodies_of_layouts_that_may_not_be_shared_are_their_loaders(tmp_path, layout, target, first):
+    write_layout(layout, tmp_path)
+    dataset = Dataset.load(f"mirdata:{layout.__name__}", tmp_path, [target])
+    labels = dataset.labels(target)
+    assert (len(dataset.clips), labels.kind.name) == (2, "melody")
+    track = labels.values[0]
+    assert track.times[track.frequencies > 0].min() == pytest.approx(first)
+    assert track.frequencies.max() == pytest.approx(440)
+
+
+def test_notes_by_pyin_are_in_semitones(tmp_path):
+    write_layout(ikala, tmp_path)
+    labels = Dataset.load("mirdata:ikala", tmp_path, ["notes_pyin"]).labels("notes_pyin")
+    assert labels.values[0].intervals.tolist() == [[0.1, 0.4]]
+    assert labels.values[0].pitches.tolist() == [69]
+
+
+@pytest.mark.parametrize(("layout", "target", "group"), [(orchset, "composer", "Pictures-I"), (ikala, "section", "7")])
+def test_what_is_played_is_a_group_where_nobody_says_who_plays(tmp_path, layout, target, group):
+    write_layout(layout, tmp_path)
+    dataset = Dataset.load(f"mirdata:{layout.__name__}", tmp_path, [target])
+    assert dataset.clips.group.tolist() == [group, group]
+
+
+def test_a_track_of_several_files_names_none(tmp_path):
+    (tmp_path / "a.txt").touch()
+    parts = {f"audio_{part}": [f"{part}.wav", None] for part in ("horn1", "horn2")}
+    files = {**parts, "notes": ["a.txt", None], "notes_original": ["a.txt", None]}
+    index = Path(mirdata.initialize("phenicx_anechoic", data_home=str(tmp_path)).index_path).name
+    (tmp_path / index).write_text(json.dumps({"version": "x", "tracks": {"bruckner-horn": files}}))
+    with pytest.raises(DataError, match="no usable row; mirdata names no one audio file of this track"):
+        Dataset.load("mirdata:phenicx_anechoic", tmp_path, ["instrument"])
+
+
+def test_a_loader_that_needs_more_than_mirdata_says_what(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "music21", None)
+    monkeypatch.delitem(sys.modules, "mirdata.datasets.haydn_op20", raising=False)
+    with pytest.raises(UsageError, match=r"mirdata's loader of haydn_op20 needs a package .* 'mirdata\[haydn_op20\]'"):
+        Dataset.load("mirdata:haydn_op20", tmp_path)

@@ -1,5 +1,11 @@
 import json
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
+import librosa
 import pytest
 import torch
 import transformers
@@ -173,3 +179,82 @@ def test_an_image_that_is_not_read_is_refused_with_its_file(tmp_path, change, wo
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(ModelError, match=rf"config\.json: .*{words}"):
         load_encoder(tmp_path / "clap")
+
+
+@pytest.fixture
+def htsat(monkeypatch):
+    """The audio tower of CLAP's authors; what their package needs for text, files and training is not imported."""
+    package = find_spec("laion_clap")
+    if package is None or find_spec("torchlibrosa") is None:
+        pytest.skip("laion-clap or torchlibrosa is not installed")
+    for name in ("laion_clap", "laion_clap.clap_module"):
+        module = ModuleType(name)
+        module.__path__ = [str(Path(package.origin).parents[0].joinpath(*name.split(".")[1:]))]
+        monkeypatch.setitem(sys.modules, name, module)
+    # These two come before the states, in training, and after them.
+    beside = ModuleType("laion_clap.clap_module.utils")
+    vars(beside).update(do_mixup=None, interpolate=lambda states, _: states)
+    monkeypatch.setitem(sys.modules, beside.__name__, beside)
+    monkeypatch.delitem(sys.modules, "laion_clap.clap_module.htsat", raising=False)
+    return import_module("laion_clap.clap_module.htsat").HTSAT_Swin_Transformer
+
+
+#: Of a name of CLAP's authors, what the library renamed.
+RENAMED = {"bn0.": "batch_norm.", ".attn.": ".attention.self.", ".self.proj.": ".output.dense.",
+           ".mlp.fc1.": ".intermediate.dense.", ".mlp.fc2.": ".output.dense.", ".norm1.": ".layernorm_before.",
+           ".norm2.": ".layernorm_after."}  # fmt: skip
+
+
+def librarys_tensors(network):
+    """Yield names and values of the library for those of the authors' network, up to what classifies."""
+    heads = ("spectrogram_extractor.", "logmel_extractor.", "tscam_conv.", "head.")
+    for name, value in network.state_dict().items():
+        if name.startswith(heads) or name.endswith("attn_mask"):
+            continue
+        for theirs, renamed in RENAMED.items():
+            name = name.replace(theirs, renamed)
+        parts = dict(zip(("query", "key", "value"), value.chunk(3), strict=True)) if ".qkv." in name else {"": value}
+        for part, one in parts.items():
+            yield f"audio_encoder.{name.replace('qkv', part)}", one.clone()
+
+
+@pytest.mark.filterwarnings("ignore:invalid escape sequence", "ignore:.*torch.meshgrid")
+@pytest.mark.parametrize("fused", [False, True])
+def test_clap_gives_the_states_of_its_authors_package_from_the_waveform_on(tmp_path, waveforms, htsat, fused):
+    # Sizes of SMALL and MEL.
+    sizes = SimpleNamespace(mel_bins=16, sample_rate=16_000, window_size=512, hop_size=160, fmin=0, fmax=8000)
+    fusion = {"enable_fusion": True, "fusion_type": "aff_2d"} if fused else {}
+    torch.manual_seed(1)
+    network = htsat(
+        spec_size=64, embed_dim=8, depths=[1, 2, 1], num_heads=[2, 2, 2], window_size=4, num_classes=3, config=sizes,
+        **fusion,
+    ).eval()  # fmt: skip
+    for parameter in (parameter for parameter in network.parameters() if parameter.requires_grad):
+        torch.nn.init.normal_(parameter, std=0.3)
+    for name, value in network.named_buffers():
+        if "running" in name:
+            value.copy_(torch.rand_like(value) + 0.5)
+    write(tmp_path / "clap", fused=fused)
+    save_file(dict(librarys_tensors(network)), tmp_path / "clap" / "model.safetensors")
+    blocks = [block for stage in network.layers for block in stage.blocks]
+    taken = []
+    network.pos_drop.register_forward_hook(lambda *call: taken.append(call[-1]))
+    for block in blocks[:-1]:
+        block.register_forward_hook(lambda *call: taken.append(call[-1][0]))
+    network.norm.register_forward_hook(lambda *call: taken.append(call[-1]))
+    heard = {"waveform": waveforms}
+    if fused:  # their package takes the mel of torchaudio, which it says is librosa's so
+        mel = librosa.feature.melspectrogram(
+            y=waveforms.numpy(), sr=16_000, n_fft=512, hop_length=160, n_mels=16, fmin=0, fmax=8000, norm=None,
+            htk=True, pad_mode="reflect",
+        )  # fmt: skip
+        decibels = librosa.power_to_db(mel, amin=1e-10, top_db=None)
+        heard = {"mel_fusion": torch.from_numpy(decibels).mT[:, None].repeat(1, 4, 1, 1), "longer": torch.zeros(2, 1)}
+    with torch.inference_mode():
+        network(heard)
+    states = load_encoder(tmp_path / "clap").encode(waveforms)
+    for state, theirs in zip(states, taken, strict=True):
+        side = round(theirs.shape[1] ** 0.5)
+        expected = frames_of(theirs.mT.unflatten(2, (side, side)))
+        torch.testing.assert_close(state, expected, rtol=0, atol=1e-5)
+        assert expected.std() > 1e-2

@@ -61,3 +61,14 @@ def test_without_intervals_nothing_is_shown():
 @pytest.mark.parametrize("section", [sets_section, beyond_section, sets_record, beyond_record])
 def test_nothing_is_said_of_what_nobody_asked(section):
     assert section(study().only("d")) is None
+
+
+def test_a_difference_that_its_interval_would_show_says_what_holds_it_back():
+    """Of a search whose inputs all lie at chance no step is shown, however far from zero its interval."""
+    results = study(layer_sets=SEARCHED)
+    results.facts["tasks"]["d"]["chance"] = 0.99
+    sentences = sets_section(results.only("d")).sentences
+    assert "nothing is shown, as neither is shown to lie above chance." in sentences[0]
+    assert (
+        sum("; not all are shown to lie above chance); nothing shows that they hear more" in s for s in sentences) == 1
+    )

@@ -30,8 +30,8 @@ def list_models() -> Table:
         )  # fmt: skip
     table.caption = (
         "Also: a directory, or hf:owner/name, in any of their layouts, HuBERT's, wav2vec 2.0's, WavLM's,\n"
-        "data2vec-audio's, Whisper's, AST's, CLAP's, Dasheng's, EnCodec's or DAC's (docs/models.md); random:NAME\n"
-        "is the untrained twin. No code of a repository is run."
+        "data2vec-audio's, UniSpeech's, Whisper's, AST's, CLAP's, Dasheng's, EnCodec's or DAC's (docs/models.md);\n"
+        "random:NAME is the untrained twin. No code of a repository is run."
     )
     return table
 

@@ -21,8 +21,10 @@ __all__ = ["PREFIX", "mirdata_records"]
 
 #: Of what ``--data`` is given.
 PREFIX = "mirdata:"
-#: Attributes of tracks that say who plays, the closest first: clips of one must not be on both sides of a split.
-GROUPS = ("artist_id", "artist", "artists", "singer_id", "player_id", "drummer", "song_id", "album_id", "album")
+#: Attributes of tracks that say who plays or what is played, the closest first: clips of one must not be on both sides
+#: of a split.
+GROUPS = ("artist_id", "artist", "artists", "singer_id", "singer", "player_id", "drummer", "musician", "song_id",
+          "mtrack_id", "album_id", "album", "work", "piece")  # fmt: skip
 SPLITS = ("split", "subset")
 #: What stands before the word where a data set has several splits: ``split01_test``.
 NUMBERED = re.compile(r"split\d+_")
@@ -97,7 +99,11 @@ def open_dataset(name: str, root: Path | None) -> Any:
         raise UsageError(f"'{PREFIX}{name}' needs mirdata: pip install 'layerscope[mirdata]'") from error
     if name not in mirdata.list_datasets():
         raise unknown("data set of mirdata", name, mirdata.list_datasets())
-    dataset = mirdata.initialize(name, data_home=None if root is None else str(root))
+    try:
+        dataset = mirdata.initialize(name, data_home=None if root is None else str(root))
+    except ImportError as error:  # some loaders need more packages than mirdata does
+        reason = str(error) or f"see pip install 'mirdata[{name}]'"
+        raise UsageError(f"mirdata's loader of {name} needs a package that is not installed ({reason})") from error
     get = f"python -c \"import mirdata; mirdata.initialize('{name}', '{dataset.data_home}').download(%s)\""
     if not Path(dataset.data_home).is_dir():
         fault = "is no directory" if Path(dataset.data_home).exists() else "does not exist"
@@ -118,7 +124,7 @@ def record_of(track: Any, home: Path, targets: Sequence[str]) -> Record:
     """Return the record of a track: its audio, where mirdata knows them its group and split, and its targets."""
     audio = audio_of(track)
     if audio is None:
-        return {"path": str(track.track_id), ASIDE: "mirdata knows no audio of this track"}
+        return {"path": str(track.track_id), ASIDE: "mirdata names no one audio file of this track"}
     record: Record = {"path": str(Path(audio).relative_to(home) if Path(audio).is_relative_to(home) else audio)}
     group = next((value for field in GROUPS if field not in targets and (value := known(track, field))), None)
     if group is not None:
@@ -136,9 +142,10 @@ def record_of(track: Any, home: Path, targets: Sequence[str]) -> Record:
 
 def audio_of(track: Any) -> str | None:
     """Return the path of a track's audio; of several, the one that mirdata's ``audio`` would name, or the first."""
-    paths = {field: value for field, value in vars(track).items() if field.startswith("audio") and "path" in field}
-    preferred = ("audio_path", "audio_mic_path", "audio_mix_path", *paths)
-    return next((str(paths[field]) for field in preferred if paths.get(field)), None)
+    # Some have a list of them, of parts that are no whole.
+    paths = {field: path for field, path in vars(track).items() if field.startswith("audio") and isinstance(path, str)}
+    preferred = ("audio_path", "audio_mic_path", "audio_mix_path", *(field for field in paths if "path" in field))
+    return next((paths[field] for field in preferred if paths.get(field)), None)
 
 
 def known(track: Any, field: str) -> Any:

@@ -49,6 +49,8 @@ FAMILIES = {
     "wav2vec2-conformer": ("Wav2Vec2ConformerConfig", "Wav2Vec2ConformerModel", "wav2vec2_conformer."),
     "wavlm": ("WavLMConfig", "WavLMModel", "wavlm."),
     "data2vec-audio": ("Data2VecAudioConfig", "Data2VecAudioModel", "data2vec_audio."),
+    "unispeech": ("UniSpeechConfig", "UniSpeechModel", "unispeech."),
+    "unispeech-sat": ("UniSpeechSatConfig", "UniSpeechSatModel", "unispeech_sat."),
 }
 #: What MERT adds to HuBERT and this project does not compute; published models leave it off.
 MERT_EXTRAS = {"feature_extractor_cqt": False, "deepnorm": False, "attention_relax": -1.0, "conv_pos_batch_norm": False}

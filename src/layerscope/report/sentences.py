@@ -173,7 +173,7 @@ def nothing_to_use(results: Results, answer: Verdict) -> str:
     # Of an input that lies above the constant answer, order is not in question, and numbers are: those fall with luck.
     if answer.low > answer.chance and not beats_permutations(results, shown):
         luckiest = number(answer.metric, max(controls(results, shown)))
-        times = f"one of {answer.permutations} permutations of shuffled labels scores {luckiest}"
+        times = f"{one_of(answer.permutations)} of shuffled labels scores {luckiest}"
         return f"Nothing to use yet: {row} lies above chance, but {times}; more clips would tell whether that is luck."
     # Tasks of one study share the order of their clips: it is asked for once, where all of them show nothing.
     if len(results.facts["tasks"]) > 1:
@@ -213,10 +213,21 @@ def lucky_permutation(results: Results, answer: Verdict) -> str:
         if not beats_permutations(results, row):
             luckiest = number(answer.metric, max(controls(results, row)))
             return (
-                f"one of {answer.permutations} permutations of shuffled labels scores {luckiest}, no less than "
+                f"{one_of(answer.permutations)} of shuffled labels scores {luckiest}, no less than "
                 f"{candidate_name(results, name)}"
             )
     return ""
+
+
+def one_of(permutations: int) -> str:
+    """Return one of so many permutations, in words.
+
+    Examples
+    --------
+    >>> one_of(1), one_of(5)
+    ('one permutation', 'one of 5 permutations')
+    """
+    return "one permutation" if permutations == 1 else f"one of {permutations} permutations"
 
 
 def rounded(count: int) -> int:

@@ -12,7 +12,16 @@ import pandas as pd
 
 from layerscope.probes.inputs import name_of_set
 from layerscope.report.panels import Curve, Panel, frame_of, panel
-from layerscope.report.wording import describe, gap_text, input_name, metric_name, named_layers, number, value_text
+from layerscope.report.wording import (
+    FAMILY,
+    describe,
+    gap_text,
+    input_name,
+    metric_name,
+    named_layers,
+    number,
+    value_text,
+)
 from layerscope.scores.beyond_plain import BeyondPlain, beyond_plain, preferred_beyond
 from layerscope.scores.layer_selection import Choice, choose_among, choose_row
 from layerscope.scores.score_table import CONTROL_INPUTS, SINGLE_INPUTS, Results, asked_models
@@ -45,8 +54,21 @@ class Section:
 
 
 def told(metric: str, gain: Gain) -> str:
-    """Return a gain with its interval, and whether it is shown."""
-    return f"{gap_text(metric, gain.gap, unit=True)}, {SHOWN[gain.verdict]}"
+    """Return a gain with its interval, and whether it is shown; if not, why not, where the interval would show it.
+
+    Examples
+    --------
+    >>> from layerscope.scores.score_table import Comparison
+    >>> gap = Comparison(0.111, 0.005, 0.24)
+    >>> told("accuracy", Gain(0, 1, gap, "not told apart", above_chance=True))
+    '+11.1 points [+0.5, +24.0], nothing is shown among the comparisons corrected together (Holm)'
+    >>> told("accuracy", Gain(0, 1, gap, "not told apart", above_chance=False))
+    '+11.1 points [+0.5, +24.0], nothing is shown, as neither is shown to lie above chance'
+    """
+    held_back = ""
+    if gain.verdict != gain.gap.verdict:
+        held_back = f" {FAMILY}" if gain.above_chance else ", as neither is shown to lie above chance"
+    return f"{gap_text(metric, gain.gap, unit=True)}, {SHOWN[gain.verdict]}{held_back}"
 
 
 def layer_beside_more(results: Results, model: str) -> Choice[pd.Series] | None:
@@ -84,9 +106,10 @@ def set_sentences(results: Results, layer: pd.Series) -> list[str]:
     same = [input_name(rows[gain.row]) for gain in gains if gain.verdict == "not told apart"]
     if same:
         spans = ", ".join(gap_text(metric, gain.gap) for gain in gains if gain.verdict == "not told apart")
+        at_chance = "" if all(gain.above_chance for gain in gains) else "; not all are shown to lie above chance"
         sentences.append(
-            f"Not told apart from {name}: {', '.join(same)} ({spans}); nothing shows that they hear more than that "
-            "layer does, nor that they hear as much."
+            f"Not told apart from {name}: {', '.join(same)} ({spans}{several}{at_chance}); nothing shows that they "
+            "hear more than that layer does, nor that they hear as much."
         )
     return sentences
 

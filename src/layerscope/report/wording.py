@@ -12,9 +12,12 @@ from layerscope.similarity.measures import MEASURES
 from layerscope.targets import metric_named
 
 __all__ = [
-    "describe", "difference", "gap_text", "in_percent", "input_name", "layer_list", "measure_name", "metric_name",
-    "named_layers", "number", "score_name", "sentence", "span", "value_text", "with_interval",
+    "FAMILY", "describe", "difference", "gap_text", "in_percent", "input_name", "layer_list", "measure_name",
+    "metric_name", "named_layers", "number", "score_name", "sentence", "span", "value_text", "with_interval",
 ]  # fmt: skip
+
+#: Why a difference is not shown whose interval, beside these words, would show it alone.
+FAMILY = "among the comparisons corrected together (Holm)"
 
 
 def metric_name(metric: str) -> str:
@@ -151,7 +154,7 @@ def difference(metric: str, comparison: Comparison, verdict: str = "") -> str:
     """
     held = verdict or comparison.verdict
     # An interval without 0 beside these words would contradict them.
-    family = "" if held == comparison.verdict else " among the comparisons corrected together (Holm)"
+    family = "" if held == comparison.verdict else f" {FAMILY}"
     return f"{gap_text(metric, comparison, unit=True)}, {held}{family}"
 
 

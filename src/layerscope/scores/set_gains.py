@@ -36,12 +36,15 @@ class Gain:
         Score of the first minus that of the second, with its 95 % interval.
     verdict : {"better", "worse", "not told apart"}
         Of the first, corrected for all comparisons of the family, where the one that scores more lies above chance.
+    above_chance : bool
+        Whether that one is shown to.
     """
 
     row: int
     other: int
     gap: Comparison
     verdict: str
+    above_chance: bool
 
 
 def gains(results: Results, pairs: Sequence[tuple[pd.Series, pd.Series]]) -> list[Gain]:
@@ -51,17 +54,17 @@ def gains(results: Results, pairs: Sequence[tuple[pd.Series, pd.Series]]) -> lis
     """
     spread = spread_over_trainings(results, pairs[0][0]) if pairs else 1.0
     gaps = [results.compare(ours.name, theirs.name).widened(spread) for ours, theirs in pairs]
-    return [
-        Gain(int(ours.name), int(theirs.name), gap, verdict if hears(results, ours, theirs, verdict) else NOT_SHOWN)
-        for (ours, theirs), gap, verdict in zip(pairs, gaps, corrected(gaps), strict=True)
-    ]
+    found = []
+    for (ours, theirs), gap, verdict in zip(pairs, gaps, corrected(gaps), strict=True):
+        above = lies_above_chance(results, ours if gap.difference > 0 else theirs)
+        found.append(Gain(int(ours.name), int(theirs.name), gap, verdict if above else NOT_SHOWN, above))
+    return found
 
 
-def hears(results: Results, ours: pd.Series, theirs: pd.Series, verdict: str) -> bool:
-    """Return whether the better one of two inputs is shown to lie above chance."""
-    better = theirs if verdict == "worse" else ours
+def lies_above_chance(results: Results, row: pd.Series) -> bool:
+    """Return whether an input is shown to lie above chance."""
     # Without an interval it is NaN, and shows nothing.
-    return bool(better.ci_low > float(results.facts["tasks"][better.task]["chance"]))
+    return bool(row.ci_low > float(results.facts["tasks"][row.task]["chance"]))
 
 
 def gains_over_layer(results: Results, layer: pd.Series) -> list[Gain]:
