@@ -14,6 +14,7 @@ from layerscope.study.probing_cost import (
     MANY_ROWS,
     correlated_noise,
     few_rows,
+    search_seconds,
     seconds_of_epochs,
     stack_seconds,
     stacked_seconds,
@@ -87,3 +88,13 @@ def test_noise_that_stands_for_features_has_components_that_fall_as_theirs():
     assert variances[:16] == pytest.approx(np.arange(1.0, 17.0) ** -1.6, rel=0.15)
     # No column holds a component for itself.
     assert values.var(axis=0) == pytest.approx(np.full(64, variances.mean()), rel=1.0)
+
+
+@pytest.mark.parametrize("layers", [2, 6])
+def test_a_search_is_timed_on_noise_of_the_shape_that_layers_have(layers):
+    random = np.random.default_rng(0)
+    features = Features.from_arrays(np.zeros((60, layers, 24)), random.normal(size=60).tolist())
+    # A shape has one row a layer; nothing of it is read but how wide it is.
+    shape = replace(features, read=lambda _: np.zeros((1, 24), np.float32))
+    target = Target(features.labels, [Part(*np.split(random.permutation(60), [30, 45]))])
+    assert 0 < search_seconds(shape, target) < 60

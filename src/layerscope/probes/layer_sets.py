@@ -25,7 +25,7 @@ from layerscope.probes.sample_sums import Moments
 from layerscope.scores.layer_selection import choose
 from layerscope.targets.kind import Labels
 
-__all__ = ["DIRECTIONS", "MOST_LAYERS", "LayerBlocks", "search_layers", "sets_tried"]
+__all__ = ["MOST_LAYERS", "LayerBlocks", "search_layers", "sets_tried"]
 
 #: Each further layer costs a training of every probe, and more columns wherever the set is used.
 MOST_LAYERS = 4

@@ -35,7 +35,7 @@ from layerscope.probes.fitting import (
     train_part,
 )  # fmt: skip
 from layerscope.probes.inputs import SEARCH
-from layerscope.probes.layer_sets import DIRECTIONS, MOST_LAYERS, sets_tried
+from layerscope.probes.layer_sets import MOST_LAYERS, LayerBlocks, sets_tried
 from layerscope.probes.mlp import LEARNING_RATES
 from layerscope.probes.plain_beside import beside_layers
 from layerscope.probes.stacked import fit_stacked, problems_at_once
@@ -133,8 +133,9 @@ def probing_seconds(features: list[Features], target: Target, plan: Plan, worker
     seconds = parts * looped_seconds(features, target, plan) / max(1, min(workers, looped))
     seconds += parts * stacked_seconds(features, target, plan, device)
     if SEARCH in plan.layers_as:
-        # Where one split is searched, each of the trainings that choose its layers is.
-        seconds += max(parts, len(target.choosing)) * sum(map(search_seconds, studied_models(features)))
+        # Where one split is searched, each of the trainings that choose its layers is; folds are, side by side.
+        each = len(target.choosing) or 1 if parts == 1 else -(-parts // workers)
+        seconds += each * sum(search_seconds(model, target) for model in studied_models(features))
     return seconds
 
 
@@ -242,13 +243,22 @@ def planned_jobs(shape: Features, features: Sequence[Features], plan: Plan) -> l
     return jobs + [Job(each, chosen, probe) for probe in plan.probe if probe != "attention" for each, chosen in further]
 
 
-def search_seconds(features: Features) -> float:
-    """Return the time of a search in one training, by that of one set of two layers."""
-    width = 2 * min(DIRECTIONS, max(features.widths))
-    square = noise(width, width)
-    once = seconds_of(lambda: np.linalg.eigh(square @ square.T))
-    # Work grows with the cube of the columns, and so does that of all penalties with their number.
-    return sum(count * (size / 2) ** 3 for size, count in enumerate(sets_tried(len(features.layers)), 1)) * 2 * once
+def search_seconds(features: Features, target: Target) -> float:
+    """Return the time of a search in one training, by that of sets of the first layers on noise of a few rows."""
+    most = min(MOST_LAYERS, len(features.layers))
+    job = Job(features, inputs_of(features)[0], "closed")
+    job, few, times = few_rows(job, target, MANY_ROWS * columns(job))
+    rows = len(job.features.window_clip)
+    first = replace(
+        job.features, layers=features.layers[:most], read=lambda position: noise(rows, features.widths[position])
+    )
+    blocks: list[LayerBlocks] = []
+    with single_thread():
+        reading = seconds_of(lambda: blocks.append(LayerBlocks.of(first, few.labels, few.parts[0])))
+        solving = [seconds_of(partial(blocks[0].score, range(size + 1))) for size in range(most)]
+    tried = sets_tried(len(features.layers))
+    read = times * reading * len(features.layers) / most
+    return read + sum(count * seconds for count, seconds in zip(tried, solving, strict=True))
 
 
 def few_label_seconds(features: list[Features], target: Target, groups: NDArray[np.int64], plan: Plan) -> float:
