@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from problems import CLIPS
 
 # Tests run side by side: threads and workers of one would stand in the way of the other.
 torch.set_num_threads(1)
@@ -124,3 +125,22 @@ def written_tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tones(written_tones: Path, tmp_path: Path) -> Path:
     """A folder of two classes, low and high, 15 tones each."""
     return Path(shutil.copytree(written_tones, tmp_path / "tones"))
+
+
+@pytest.fixture
+def features():
+    """Three layers, of which the middle one tells three classes apart."""
+    from layerscope.features.clip_features import Features
+
+    random = np.random.default_rng(0)
+    classes = np.arange(CLIPS) % 3
+    states = random.normal(size=(CLIPS, 3, 5))
+    states[:, 1] += classes[:, None]
+    return Features.from_arrays(states, [f"c{name}" for name in classes])
+
+
+@pytest.fixture
+def parts(features):
+    from layerscope.data.splits import assign, parts_of
+
+    return parts_of(assign(features.clips, features.labels, 0))

@@ -8,6 +8,8 @@ from layerscope.tasks.task import Schedule
 
 #: What training does is seen in a dozen epochs; what it learns asks for more.
 SHORT = Schedule(epochs=12, stop_after=4, halve_after=1)
+#: Of the fixture `features`.
+CLIPS = 60
 
 
 def make_problem(kind, clips=150, dim=12, outputs=3, windows=1, noise=1.0, seed=0, layers=0, schedule=None):

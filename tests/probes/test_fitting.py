@@ -2,28 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from problems import make_problem
+from problems import CLIPS, make_problem
 
 from layerscope.data.splits import assign, choosing_parts, parts_of
-from layerscope.features.clip_features import Features
 from layerscope.probes import PROBES
 from layerscope.probes.fitting import Target, plan_jobs, run_job
-
-CLIPS = 60
-
-
-@pytest.fixture
-def features():
-    random = np.random.default_rng(0)
-    classes = np.arange(CLIPS) % 3
-    states = random.normal(size=(CLIPS, 3, 5))
-    states[:, 1] += classes[:, None]
-    return Features.from_arrays(states, [f"c{name}" for name in classes])
-
-
-@pytest.fixture
-def parts(features):
-    return parts_of(assign(features.clips, features.labels, 0))
 
 
 def test_last_is_not_trained_twice(features):

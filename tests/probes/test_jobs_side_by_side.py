@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from problems import SHORT
+from problems import CLIPS, SHORT
 
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.features.clip_features import Features
@@ -13,22 +13,6 @@ from layerscope.probes.jobs_side_by_side import run_jobs, run_side_by_side, run_
 from layerscope.probes.workers import calls_elsewhere
 from layerscope.targets import KINDS, Labels, labels_of
 from layerscope.targets.spans import Spans
-
-CLIPS = 60
-
-
-@pytest.fixture
-def features():
-    random = np.random.default_rng(0)
-    classes = np.arange(CLIPS) % 3
-    states = random.normal(size=(CLIPS, 3, 5))
-    states[:, 1] += classes[:, None]
-    return Features.from_arrays(states, [f"c{name}" for name in classes])
-
-
-@pytest.fixture
-def parts(features):
-    return parts_of(assign(features.clips, features.labels, 0))
 
 
 def test_the_same_states_under_two_names_are_probed_once(features, parts, tmp_path):

@@ -1,28 +1,7 @@
 from dataclasses import replace
 
-import numpy as np
-import pytest
-
-from layerscope.data.splits import assign, parts_of
-from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import Target, plan_jobs, run_job
 from layerscope.probes.kept_outcomes import job_digest, read_outcome, write_outcome
-
-CLIPS = 60
-
-
-@pytest.fixture
-def features():
-    random = np.random.default_rng(0)
-    classes = np.arange(CLIPS) % 3
-    states = random.normal(size=(CLIPS, 3, 5))
-    states[:, 1] += classes[:, None]
-    return Features.from_arrays(states, [f"c{name}" for name in classes])
-
-
-@pytest.fixture
-def parts(features):
-    return parts_of(assign(features.clips, features.labels, 0))
 
 
 def test_a_name_changes_with_seeds_rows_and_what_is_trained(features, parts):

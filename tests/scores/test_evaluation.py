@@ -1,31 +1,15 @@
 import numpy as np
 import pytest
+from problems import CLIPS
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from layerscope.data.splits import Part, assign, parts_of
-from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import Target, plan_jobs
 from layerscope.probes.jobs_side_by_side import run_jobs
 from layerscope.scores.count_interval import count_interval
 from layerscope.scores.evaluation import Outcome, evaluations, score_outcome
 from layerscope.scores.tabulate import summary_row
 from layerscope.targets import labels_of
-
-CLIPS = 60
-
-
-@pytest.fixture
-def features():
-    random = np.random.default_rng(0)
-    classes = np.arange(CLIPS) % 3
-    states = random.normal(size=(CLIPS, 3, 5))
-    states[:, 1] += classes[:, None]
-    return Features.from_arrays(states, [f"c{name}" for name in classes])
-
-
-@pytest.fixture
-def parts(features):
-    return parts_of(assign(features.clips, features.labels, 0))
 
 
 def test_folds_are_put_together_and_scored_once(features):

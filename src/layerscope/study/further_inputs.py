@@ -30,7 +30,7 @@ from layerscope.study.progress import Progress
 from layerscope.study.twins import draws_of_twins
 from layerscope.targets.kind import Labels
 
-__all__ = ["Further", "further_inputs", "studied_models"]
+__all__ = ["Further", "further_inputs", "searched_parts", "studied_models"]
 
 
 @dataclass
@@ -94,16 +94,21 @@ def add_searched(
             further.facts["layer_sets"][features.model] |= {"steps": steps, "layers": paths}
 
 
+def searched_parts(windows: int, target: Target) -> list[list[Part]]:
+    """Return the trainings that each search of sets looks at, of features of so many windows.
+
+    Of one split those that choose layers, where layers are chosen by cross-validation; of folds each for itself.
+    """
+    if len(target.parts) > 1:
+        return [[part] for part in target.parts]
+    return [target.choosing if windows <= FEW_WINDOWS and target.choosing else target.parts]
+
+
 def searched_paths(features: Features, target: Target) -> list[list[int]]:
     """Return the layers that each training's validation clips choose one by one, in that order."""
-    few = len(features.window_clip) <= FEW_WINDOWS
-    # One split: where layers are chosen by cross-validation, so are sets.
-    parts = [target.choosing if few and target.choosing else target.parts] if len(target.parts) == 1 else [
-        [part] for part in target.parts
-    ]  # fmt: skip
     # As a job, whose features a cluster knows how to send.
     job = Job(features, Input(SEARCH), "closed")
-    calls = [(job, target.labels, each) for each in parts]
+    calls = [(job, target.labels, parts) for parts in searched_parts(len(features.window_clip), target)]
     return list(side_by_side(search_alone, calls, 1 if len(calls) == 1 else -1))
 
 

@@ -45,7 +45,7 @@ from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.study.controls import permutations_of
 from layerscope.study.encoding_cost import Outline, seconds_of, widths_of
 from layerscope.study.few_labels import DRAWS, few_label_jobs, left_out
-from layerscope.study.further_inputs import studied_models
+from layerscope.study.further_inputs import searched_parts, studied_models
 from layerscope.study.options import Plan
 from layerscope.study.study_tasks import StudyTask
 from layerscope.tasks.task import Schedule
@@ -133,9 +133,11 @@ def probing_seconds(features: list[Features], target: Target, plan: Plan, worker
     seconds = parts * looped_seconds(features, target, plan) / max(1, min(workers, looped))
     seconds += parts * stacked_seconds(features, target, plan, device)
     if SEARCH in plan.layers_as:
-        # Where one split is searched, each of the trainings that choose its layers is; folds are, side by side.
-        each = len(target.choosing) or 1 if parts == 1 else -(-parts // workers)
-        seconds += each * sum(search_seconds(model, target) for model in studied_models(features))
+        for model in studied_models(features):
+            # Searches of folds run side by side.
+            searches = searched_parts(len(model.window_clip), target)
+            rounds = -(-len(searches) // max(1, workers))
+            seconds += rounds * len(searches[0]) * search_seconds(model, target)
     return seconds
 
 
