@@ -2,8 +2,12 @@ import time
 from types import SimpleNamespace
 
 import pytest
+import torch
 
-from layerscope.study.encoding_cost import network_speed
+from layerscope.data.dataset import Dataset
+from layerscope.encoders import Encoder
+from layerscope.features.encoder_pass import Pass
+from layerscope.study.encoding_cost import few_clips_speed, network_speed
 
 
 class Eager:
@@ -36,3 +40,19 @@ def test_the_front_end_is_timed_wherever_a_network_runs_it(network):
     )  # fmt: skip
     # Sleeps last as long as they say at least, and on a busy machine somewhat longer.
     assert 0.05 + 12 * 0.02 <= network_speed(None, sketch, window=1.0) < 2 * (0.05 + 12 * 0.02)
+
+
+class ByTheCall(Encoder):
+    """An encoder that takes as long for many windows as for one."""
+
+    name, sample_rate, frame_rate, layers, dim, fingerprint = "by the call", 24_000, 25.0, (0,), 2, "by the call"
+
+    def encode(self, waveforms: torch.Tensor) -> torch.Tensor:
+        time.sleep(0.1)
+        return torch.randn(len(waveforms), 1, 10, 2)
+
+
+def test_short_clips_are_timed_a_batch_at_a_time(tones):
+    clips = Dataset.load(tones).survey().clips
+    # Thirty clips of 0.4 s make one batch, and one call; by four of them a pass would be said to make seven.
+    assert few_clips_speed(Pass(ByTheCall(), 30.0), clips) * clips.clip_seconds.sum() < 3 * 0.1

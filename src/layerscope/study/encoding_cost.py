@@ -18,7 +18,8 @@ from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.precision_effect import precision_effect
 from layerscope.encoders.published_models import RANDOM
 from layerscope.encoders.sketch import Sketch, is_sketched
-from layerscope.features.encoder_pass import SHARD_SECONDS, Pass
+from layerscope.features.batches import BATCH_SECONDS
+from layerscope.features.encoder_pass import SHARD_CLIPS, SHARD_SECONDS, Pass
 from layerscope.probes.inputs import BLOCKS
 from layerscope.study.clip_trial import evenly, first_windows
 from layerscope.study.memory_cost import process_bytes
@@ -38,7 +39,8 @@ __all__ = [
     "widths_of",
 ]
 
-#: Clips that are encoded to measure a speed, taken evenly from all, after one that pays for what later ones find ready.
+#: Clips that are encoded to measure a speed at least, taken evenly from all, after one that pays for what later ones
+#: find ready; of short clips as many as make a batch: four of half a second took three times as long for a second.
 FEW_CLIPS = 4
 #: Seconds of each of them.
 MOST_SECONDS = 60.0
@@ -200,7 +202,8 @@ def pass_speed(one_pass: Pass, clips: pd.DataFrame) -> float:
 
 def few_clips_speed(one_pass: Pass, clips: pd.DataFrame) -> float:
     """Return the seconds for a second of audio of decoding, encoding (at no cost if sketched), pooling and writing."""
-    few = evenly(clips, FEW_CLIPS + 1).copy()
+    batch = round(BATCH_SECONDS / float(clips.clip_seconds.median()))
+    few = evenly(clips, max(FEW_CLIPS, min(batch, SHARD_CLIPS)) + 1).copy()
     few["end"] = np.fmin(few.start + MOST_SECONDS, few.end.fillna(np.inf)).where(
         few.clip_seconds > MOST_SECONDS, few.end
     )

@@ -64,6 +64,8 @@ __all__ = [
 #: Numbers (rows by columns) that a probe is timed on; the time of more rows is taken to grow with their number. Beyond
 #: 10,000 rows probes work in larger batches and single precision: as many are timed where there are more.
 FEW_NUMBERS, MANY_ROWS = 2**17, 10_001
+#: Of neighbours more: their time grows with the square of the rows, and what every training pays would grow with it.
+KNN_NUMBERS = 2**21
 #: Epochs that an mlp takes until it stops: 20 after its best one, which tends to come early.
 TYPICAL_EPOCHS = 40
 #: Epochs that are timed, beside one.
@@ -297,9 +299,10 @@ def columns(job: Job) -> int:
 
 def training_seconds(job: Job, target: Target, seeds: int) -> float:
     """Return the time of a job's trainings on one part, by one on noise of a few rows."""
-    job, target, times = few_rows(job, target)
+    knn = job.probe == "knn"
+    job, target, times = few_rows(job, target, KNN_NUMBERS if knn else FEW_NUMBERS)
     # Every row is held against all that train.
-    times = times**2 if job.probe == "knn" else times
+    times = times**2 if knn else times
     states = correlated_noise(len(job.features.window_clip), columns(job))
 
     def seconds(epochs: int) -> float:
