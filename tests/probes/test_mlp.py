@@ -3,7 +3,7 @@ import pytest
 import torch
 from problems import SHORT, make_problem, planted_mixture
 
-from layerscope.probes.mlp import LEARNING_RATES, MLP, fit_mlp, train_once
+from layerscope.probes.mlp import LEARNING_RATES, MLP, fit_mlp, predict, train_once
 
 
 def test_the_architecture_is_marbles():
@@ -33,10 +33,11 @@ def test_same_seeds_same_numbers_and_other_seeds_other_ones():
 
 def test_the_best_epoch_is_restored_not_the_last():
     problem = make_problem("classes", clips=100, noise=3.0)
-    trained = train_once(problem, problem.standardised(), 1e-2, 0)
-    restored = problem.labels.take(problem.valid).score(trained.scores[problem.valid])[0]
-    assert restored == pytest.approx(trained.rank[0])
-    assert trained.epoch < 100
+    states = problem.standardised()
+    best = train_once(problem, states, 1e-2, 0)
+    restored = problem.labels.take(problem.valid).score(predict(best.probe, states)[problem.valid])[0]
+    assert restored == pytest.approx(best.rank[0])
+    assert best.epoch < 100
 
 
 def test_the_mixture_finds_the_layer_that_knows():

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
@@ -29,16 +29,6 @@ class BestEpoch(Generic[Probe]):
     rank: Rank
     probe: Probe
     epoch: int
-
-
-class Ranked(Protocol):
-    """What a training leaves."""
-
-    @property
-    def rank(self) -> Rank: ...
-
-
-Left = TypeVar("Left", bound=Ranked)
 
 
 def train_epochs(
@@ -85,8 +75,8 @@ def train_epochs(
 
 
 def with_best_rate(
-    problem: Problem, rates: Sequence[float], seeds: Sequence[int], train: Callable[[float, int], Left]
-) -> tuple[float, list[Left]]:
+    problem: Problem, rates: Sequence[float], seeds: Sequence[int], train: Callable[[float, int], BestEpoch[Probe]]
+) -> tuple[float, list[BestEpoch[Probe]]]:
     """Return the learning rate that validation likes best with the first seed, and what it leaves with each seed."""
     rates = problem.open_values("learning_rate", rates)
     tries = {rate: train(rate, seeds[0]) for rate in rates}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +13,10 @@ from torch.nn import functional as F
 
 from layerscope.features.row_blocks import Rows, clip_means, held, row_blocks
 from layerscope.probes.adam import Adam
-from layerscope.probes.epochs import train_epochs, with_best_rate
+from layerscope.probes.epochs import BestEpoch, train_epochs, with_best_rate
 from layerscope.probes.problem import (
     Prediction,
     Problem,
-    Scale,
     applied_weights,
     loss_of,
     mixture_size,
@@ -29,8 +26,7 @@ from layerscope.probes.problem import (
 from layerscope.targets.kind import Form
 
 __all__ = [
-    "DROPOUT", "HIDDEN", "LEARNING_RATES", "MLP", "Trained", "Validation", "batch_size", "finished", "fit_mlp",
-    "prediction_of",
+    "DROPOUT", "HIDDEN", "LEARNING_RATES", "MLP", "Validation", "batch_size", "fit_mlp", "prediction_of",
 ]  # fmt: skip
 
 #: The grid of the MARBLE protocol (Yuan et al. 2023, section 4.1).
@@ -70,31 +66,6 @@ class MLP(nn.Module):
         return self.output(self.dropout(F.relu(self.hidden(states))))
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A probe at its best epoch.
-
-    Attributes
-    ----------
-    rank : tuple of float
-        Validation score, then minus the validation loss, which breaks ties.
-    scores : ndarray, shape (clip, output)
-        Of all clips.
-    mixture : tuple of float
-        Learned weights of layers.
-    epoch : int
-        When it was best.
-    weights : dict of str to ndarray
-        See `Prediction`.
-    """
-
-    rank: tuple[float, float]
-    scores: NDArray[np.float32]
-    mixture: tuple[float, ...]
-    epoch: int
-    weights: dict[str, NDArray[Any]]
-
-
 def fit_mlp(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     """Train a probe for each seed.
 
@@ -111,25 +82,35 @@ def fit_mlp(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     -------
     list of Prediction, one a seed
     """
-    train = partial(train_once, problem, problem.standardised())
-    rate, trained = with_best_rate(problem, LEARNING_RATES, seeds, train)
-    return [prediction_of(one, rate) for one in trained]
+    states = problem.standardised()
+    rate, left = with_best_rate(problem, LEARNING_RATES, seeds, partial(train_once, problem, states))
+    return [
+        prediction_of(problem, best.probe.state_dict(), predict(best.probe, states), rate, best.epoch) for best in left
+    ]
 
 
-def prediction_of(trained: Trained, rate: float) -> Prediction:
-    """Return what a training with a learning rate says."""
-    settings = {"learning_rate": rate, "epoch": float(trained.epoch)}
-    return Prediction(trained.scores, settings, trained.mixture, trained.weights)
+def prediction_of(
+    problem: Problem, parameters: Mapping[str, Tensor], outputs: NDArray[np.float32], rate: float, epoch: int
+) -> Prediction:
+    """Return what a training says, by its parameters at the best epoch, named as `MLP` does, and what these give.
+
+    Outputs are of all windows, (window, output), as they are trained.
+    """
+    restore = target_tensor(problem)[1]
+    mixture = tuple(parameters["mixture"].softmax(dim=0).tolist()) if "mixture" in parameters else ()
+    trained = {name: value.numpy().T for name, value in parameters.items() if name != "mixture"}
+    scores = clip_means(outputs * restore[1] + restore[0], problem.window_clip, len(problem.labels.values))
+    settings = {"learning_rate": rate, "epoch": float(epoch)}
+    return Prediction(scores, settings, mixture, applied_weights(problem, restore, trained, mixture))
 
 
-def train_once(problem: Problem, states: Rows, rate: float, seed: int) -> Trained:
+def train_once(problem: Problem, states: Rows, rate: float, seed: int) -> BestEpoch[MLP]:
     """Train with one learning rate and seed; return the epoch that validation likes best, or the one that is held."""
-    targets, restore = target_tensor(problem)
     train, valid = problem.windows_of(problem.train), problem.windows_of(problem.valid)
     trained, asked = held(states, train), held(states, valid)
-    wanted, validation = targets[torch.from_numpy(problem.window_clip[train])], Validation(problem)
+    wanted, validation = target_tensor(problem)[0][torch.from_numpy(problem.window_clip[train])], Validation(problem)
     form = problem.labels.kind.form
-    best = train_epochs(
+    return train_epochs(
         problem,
         lambda: MLP(states.shape[-1], len(problem.labels.names), mixture_size(states)),
         rate,
@@ -137,29 +118,6 @@ def train_once(problem: Problem, states: Rows, rate: float, seed: int) -> Traine
         lambda probe, optimizer: run_epoch(probe, optimizer, form, trained, wanted),
         lambda probe: validation.rank(predict(probe, asked)),
     )
-    return finished(problem, best.probe.state_dict(), predict(best.probe, states), restore, best.rank, best.epoch)
-
-
-def finished(
-    problem: Problem,
-    parameters: Mapping[str, Tensor],
-    raw: NDArray[np.float32],
-    restore: Scale,
-    rank: tuple[float, float],
-    epoch: int,
-) -> Trained:
-    """Return a training by its parameters at the best epoch, named as `MLP` does, and their outputs for all windows."""
-    mixture = tuple(parameters["mixture"].softmax(dim=0).tolist()) if "mixture" in parameters else ()
-    hidden, output = (
-        {
-            f"{layer}.weight": parameters[f"{layer}.weight"].T.numpy(),
-            f"{layer}.bias": parameters[f"{layer}.bias"].numpy(),
-        }
-        for layer in ("hidden", "output")
-    )
-    weights = applied_weights(problem, restore, {**hidden, **output}, mixture)
-    scores = clip_means(raw * restore[1] + restore[0], problem.window_clip, len(problem.labels.values))
-    return Trained(rank, scores, mixture, epoch, weights)
 
 
 def batch_size(windows: int) -> int:

@@ -21,17 +21,7 @@ from layerscope.encoders.device import computing, upload
 from layerscope.errors import ResourceError
 from layerscope.features.row_blocks import Rows, row_blocks
 from layerscope.probes.adam import StackedAdam
-from layerscope.probes.mlp import (
-    DROPOUT,
-    HIDDEN,
-    LEARNING_RATES,
-    MLP,
-    Trained,
-    Validation,
-    batch_size,
-    finished,
-    prediction_of,
-)
+from layerscope.probes.mlp import DROPOUT, HIDDEN, LEARNING_RATES, MLP, Validation, batch_size, prediction_of
 from layerscope.probes.problem import Prediction, Problem, loss_of, mixture_size, target_tensor
 from layerscope.scores.layer_selection import choose
 
@@ -109,18 +99,14 @@ def fit_stacked(problems: Sequence[Problem], seeds: Sequence[int], device: torch
     """
     with computing(device, "float32"):
         stack = Stack(problems, device)
-        grid = [Training(place, rate, seeds[0]) for place in range(len(problems)) for rate in LEARNING_RATES]
+        grids = [[Training(place, rate, seeds[0]) for rate in LEARNING_RATES] for place in range(len(problems))]
+        grid = [training for of_problem in grids for training in of_problem]
         tries = dict(zip(grid, stack.train(grid), strict=True))
-        best = [best_of(tries, place) for place in range(len(problems))]
+        best = [choose(of_problem, lambda training: tries[training].rank).chosen for of_problem in grids]
         others = [Training(training.place, training.rate, seed) for training in best for seed in seeds[1:]]
         ends = {training: tries[training] for training in best} | dict(zip(others, stack.train(others), strict=True))
         return [
-            [
-                prediction_of(
-                    stack.finish(training.place, ends[Training(training.place, training.rate, seed)]), training.rate
-                )
-                for seed in seeds
-            ]
+            [stack.prediction(training, ends[Training(training.place, training.rate, seed)]) for seed in seeds]
             for training in best
         ]
 
@@ -132,12 +118,6 @@ class End:
     rank: tuple[float, float]
     epoch: int
     parameters: dict[str, Tensor]
-
-
-def best_of(tries: dict[Training, End], place: int) -> Training:
-    """Return the training of a problem whose learning rate validation likes best."""
-    of_problem = {training.rate: training for training in tries if training.place == place}
-    return of_problem[choose(LEARNING_RATES, lambda rate: tries[of_problem[rate]].rank).chosen]
 
 
 class Stack:
@@ -154,7 +134,7 @@ class Stack:
         first = problems[0]
         self.states = States([problem.standardised() for problem in problems], device)
         self.outputs, self.layers = len(first.labels.names), mixture_size(first.states)
-        targets, self.restore = target_tensor(first)
+        targets, _ = target_tensor(first)
         self.train_rows = torch.from_numpy(first.windows_of(first.train))
         self.valid_rows = torch.from_numpy(first.windows_of(first.valid))
         self.wanted = targets[torch.from_numpy(first.window_clip)[self.train_rows]].to(device)
@@ -186,13 +166,13 @@ class Stack:
         return None
 
     @torch.inference_mode()
-    def finish(self, place: int, end: End) -> Trained:
+    def prediction(self, training: Training, end: End) -> Prediction:
         """Return what a training says of all windows of its problem."""
         parameters = {name: value[None].to(self.device) for name, value in end.parameters.items()}
         windows = torch.arange(self.states.shape[0])[None]
-        blocks = self.states.blocks([place], windows, self.rows_at_once(1))
-        raw = [outputs_of(parameters, states)[0].cpu() for states in blocks]
-        return finished(self.problems[place], end.parameters, torch.cat(raw).numpy(), self.restore, end.rank, end.epoch)
+        blocks = self.states.blocks([training.place], windows, self.rows_at_once(1))
+        outputs = torch.cat([outputs_of(parameters, states)[0].cpu() for states in blocks]).numpy()
+        return prediction_of(self.problems[training.place], end.parameters, outputs, training.rate, end.epoch)
 
     def rows_at_once(self, trainings: int) -> int:
         """Return how many rows so many trainings may look at at once."""
