@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from benchmarks.truth.tables import judge, table
-from layerscope.probes.convex_solver import objective_of, solve
+from layerscope.probes.convex_solver import Regression
 from layerscope.probes.linear import PENALTIES, fit_linear
 from layerscope.probes.linear_mixture import solve_mixture, tied_mixtures
 from layerscope.probes.mlp import fit_mlp
@@ -43,13 +45,13 @@ def losses(seed: int, penalty: float) -> tuple[float, float, float]:
     """Return the loss of the mixture, and those of equal shares and of the best single layer, each solved exactly."""
     problem = planted((0.2, 0.5, 0.3), seed)
     inputs = torch.from_numpy(problem.standardised()).double()[problem.train]
-    targets = torch.from_numpy(problem.labels.values)[problem.train]
-    found = solve_mixture(inputs, targets, "classes", OUTPUTS, penalty, tied_mixtures(inputs, OUTPUTS))
+    regression = Regression(inputs, torch.from_numpy(problem.labels.values)[problem.train], "classes", OUTPUTS)
+    found = solve_mixture(regression, penalty, tied_mixtures(regression))
     fixed = []
     for states in (inputs.mean(dim=1), *inputs.unbind(dim=1)):
-        best = solve(states, targets, "classes", OUTPUTS, penalty, np.zeros((DIM + 1) * OUTPUTS)).x
-        fixed.append(objective_of(states, targets, "classes", OUTPUTS, penalty)(best)[0])
-    return objective_of(inputs, targets, "classes", OUTPUTS, penalty)(found)[0], fixed[0], min(fixed[1:])
+        alone = replace(regression, inputs=states)
+        fixed.append(alone.objective(penalty)(alone.solve(penalty, alone.zeros()).x)[0])
+    return regression.objective(penalty)(found)[0], fixed[0], min(fixed[1:])
 
 
 def main() -> None:

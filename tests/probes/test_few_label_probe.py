@@ -106,7 +106,7 @@ def test_of_the_convex_probe_the_last_digits_are_sought_of_what_is_kept_alone(mo
     asked = []
 
     def counted(*given, roughly=False):
-        asked.append((len(given[0]), given[4], roughly))
+        asked.append((len(given[0].inputs), given[1], roughly))
         return solutions_of(*given, roughly=roughly)
 
     monkeypatch.setattr("layerscope.probes.few_label_probe.solutions_of", counted)

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from layerscope.probes.convex_solver import basis_of_rank, linear_scores, objective_of, solve
+from layerscope.probes.convex_solver import Regression, basis_of_rank, linear_scores
 from layerscope.probes.linear import PENALTIES, fit_linear
 from layerscope.probes.linear_mixture import solve_mixture, tied_mixtures
 
@@ -21,8 +21,8 @@ def solved(problem, penalty, kind):
     train = torch.from_numpy(problem.train)
     inputs = torch.from_numpy(states).double()
     outputs = len(problem.labels.names)
-    start = np.zeros((states.shape[1] + 1) * outputs)
-    found = solve(inputs[train], torch.from_numpy(targets)[train], kind, outputs, penalty, start).x
+    regression = Regression(inputs[train], torch.from_numpy(targets)[train], kind, outputs)
+    found = regression.solve(penalty, regression.zeros()).x
     return states, targets, linear_scores(torch.from_numpy(found), inputs, outputs).numpy()
 
 
@@ -115,30 +115,30 @@ def test_a_mixture_of_two_half_informative_layers_beats_either():
 
 
 def mixture_case(kind="classes", **changes):
-    """Return the training rows of a problem with a mixture, and the form's loss in numpy."""
+    """Return a problem with a mixture, as it is solved on the training rows."""
     problem = planted_mixture(kind, **{"shares": (0.2, 0.5, 0.3), "clips": 60, "dim": 4, **changes})
     inputs = torch.from_numpy(problem.standardised()).double()[problem.train]
-    return inputs, torch.from_numpy(problem.labels.values)[problem.train], len(problem.labels.names)
+    return Regression(inputs, torch.from_numpy(problem.labels.values)[problem.train], kind, len(problem.labels.names))
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_the_loss_of_a_mixture_is_above_neither_a_single_layers_nor_that_of_equal_shares(penalty):
-    inputs, targets, outputs = mixture_case(clips=100, dim=8)
-    tied = tied_mixtures(inputs, outputs)
-    found = solve_mixture(inputs, targets, "classes", outputs, penalty, tied)
-    loss = objective_of(inputs, targets, "classes", outputs, penalty)(found)[0]
-    fixed = [inputs.mean(dim=1), *inputs.unbind(dim=1)]
+    regression = mixture_case(clips=100, dim=8)
+    found = solve_mixture(regression, penalty, tied_mixtures(regression))
+    loss = regression.objective(penalty)(found)[0]
+    fixed = [regression.inputs.mean(dim=1), *regression.inputs.unbind(dim=1)]
     for states in fixed:
-        start = np.zeros((states.shape[1] + 1) * outputs)
-        exact = solve(states, targets, "classes", outputs, penalty, start).x
-        assert loss <= objective_of(states, targets, "classes", outputs, penalty)(exact)[0] + 1e-7
+        alone = replace(regression, inputs=states)
+        exact = alone.solve(penalty, alone.zeros()).x
+        assert loss <= alone.objective(penalty)(exact)[0] + 1e-7
 
 
 @pytest.mark.parametrize("penalty", [1.0, 0.1, 0.01, 0.001])
 def test_the_optimum_of_a_mixture_is_that_of_another_optimiser(penalty):
     """Sequential least squares over a softmax, from many random starts, with the loss written anew."""
-    inputs, targets, outputs = mixture_case()
-    x, hot = inputs.numpy(), np.eye(outputs)[targets]
+    regression = mixture_case()
+    outputs = regression.outputs
+    x, hot = regression.inputs.numpy(), np.eye(outputs)[regression.targets]
 
     def loss(vector):
         weights, logits = vector[:-3].reshape(-1, outputs), vector[-3:]
@@ -152,8 +152,8 @@ def test_the_optimum_of_a_mixture_is_that_of_another_optimiser(penalty):
     expected = min(
         minimize(loss, start, method="SLSQP", options={"maxiter": 1000, "ftol": 1e-12}).fun for start in starts
     )
-    found = solve_mixture(inputs, targets, "classes", outputs, penalty, tied_mixtures(inputs, outputs))
-    assert objective_of(inputs, targets, "classes", outputs, penalty)(found)[0] == pytest.approx(expected, abs=1e-6)
+    found = solve_mixture(regression, penalty, tied_mixtures(regression))
+    assert regression.objective(penalty)(found)[0] == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.slow

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from layerscope.features.row_blocks import held, row_blocks
 from layerscope.probes.convex_solver import basis_of_rank
 from layerscope.probes.linear import linear_weights
-from layerscope.probes.problem import Prediction, Problem, clip_scores, validation_score
+from layerscope.probes.problem import Prediction, Problem, best_on_validation
 from layerscope.probes.sample_sums import Moments
-from layerscope.scores.layer_selection import choose
 from layerscope.targets.kind import Form, Labels
 
 __all__ = ["RIDGES", "SHRINKAGES", "Path", "fit_closed_form", "lda_path", "path_of", "ridge_path", "target_columns"]
@@ -73,20 +72,16 @@ def fit_closed_form(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
         moments += block
     path, grid, name = path_of(moments, labels.kind.form)
 
-    def scores(penalties: Sequence[float], windows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
-        def probe(rows: NDArray[np.float32], weights: Array, intercepts: Array) -> Array:
-            return exact(rows) @ weights + intercepts
+    def probe(rows: NDArray[np.float32], weights: Array, intercepts: Array) -> Array:
+        return exact(rows) @ weights + intercepts
 
-        solved = [partial(probe, weights=weights, intercepts=shift) for weights, shift in map(path, penalties)]
-        return clip_scores(problem, states, windows, solved)
-
-    candidates = problem.open_values(name, grid)
-    valid = dict(zip(candidates, scores(candidates, problem.windows_of(problem.valid)), strict=True))
-    penalty = choose(candidates, lambda penalty: validation_score(problem, valid[penalty])).chosen
+    penalties = problem.open_values(name, grid)
+    solutions = list(map(path, penalties))
+    probes = [partial(probe, weights=weights, intercepts=shift) for weights, shift in solutions]
+    place, answers = best_on_validation(problem, states, probes)
     # Solved in the labels' own units, so that outputs are neither scaled nor shifted.
-    kept = linear_weights(problem, basis, *path(penalty), (np.zeros(1, np.float32), np.ones(1, np.float32)))
-    (answers,) = scores([penalty], np.arange(len(problem.window_clip)))
-    return [Prediction(answers, {name: penalty}, (), kept)]
+    kept = linear_weights(problem, basis, *solutions[place], (np.zeros(1, np.float32), np.ones(1, np.float32)))
+    return [Prediction(answers, {name: penalties[place]}, (), kept)]
 
 
 def target_columns(labels: Labels) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,8 +16,7 @@ from layerscope.probes.problem import loss_of
 from layerscope.targets.kind import Form
 
 __all__ = [
-    "ITERATIONS", "MANY", "TOLERANCES", "basis_of_rank", "iterations", "linear_scores", "objective_of", "shares",
-    "solve",
+    "ITERATIONS", "MANY", "TOLERANCES", "Regression", "basis_of_rank", "linear_scores", "shares",
 ]  # fmt: skip
 
 ITERATIONS = 5000
@@ -64,47 +64,11 @@ def shares(amounts: Tensor) -> Tensor:
 Objective = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
 
 
-def objective_of(inputs: Tensor | LazyRows, targets: Tensor, form: Form, outputs: int, penalty: float) -> Objective:
-    """Return the function that `solve` minimises: parameters to the penalised loss and its gradient."""
-    weights = inputs.shape[-1] * outputs
-    precision = inputs.dtype if isinstance(inputs, Tensor) else torch.float64 if len(inputs) <= MANY else torch.float32
-    wanted = targets if form == "classes" else targets.to(precision)
-    # Sums over tags and dimensions make them separate problems, each with the same penalty.
-    # `loss_of` averages over outputs, hence the product; half the squared error is what `solve` promises.
-    factor = {"classes": 1.0, "tags": float(outputs), "values": outputs / 2}[form]
+@dataclass(frozen=True)
+class Regression:
+    """Targets to be predicted of standardised states by linear scores, whose weights are penalised.
 
-    def objective(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        parameters = torch.from_numpy(vector).to(precision).requires_grad_()
-        value, gradient = 0.0, np.zeros(len(vector))
-        for block in row_blocks(inputs.shape):
-            rows = torch.as_tensor(inputs[block]).to(precision)
-            # `loss_of` is the mean of a block.
-            share = len(rows) / len(inputs)
-            loss = share * factor * loss_of(form, linear_scores(parameters, rows, outputs), wanted[block])
-            if not block.start:
-                # Neither intercepts nor shares are penalised: both stand behind the weights.
-                loss = loss + penalty / 2 * parameters[:weights].square().sum()
-            value += float(loss.detach())
-            # L-BFGS itself works in float64, also where the loss is single.
-            gradient += torch.autograd.grad(loss, parameters)[0].double().numpy()
-        return value, gradient
-
-    return objective
-
-
-def solve(
-    inputs: Tensor | LazyRows,
-    targets: Tensor,
-    form: Form,
-    outputs: int,
-    penalty: float,
-    start: NDArray[np.float64],
-    *,
-    roughly: bool = False,
-) -> OptimizeResult:
-    """Minimise the penalised loss by L-BFGS.
-
-    Parameters
+    Attributes
     ----------
     inputs : Tensor or LazyRows, shape (window, dim) or (window, layer, dim), float64, or float32 where there are many
         Standardised. With a layer axis the problem is no longer convex, and what is found depends on the start.
@@ -114,37 +78,81 @@ def solve(
         Which loss: cross-entropy, the sum over tags of binary cross-entropy, half the squared error.
     outputs : int
         Classes, tags or dimensions.
-    penalty : float
-        Of the weights, above 0.
-    start : ndarray
-        Parameters to start from.
-    roughly : bool
-        Stop where frames would.
-
-    Returns
-    -------
-    OptimizeResult
-        SciPy's; ``x`` are the parameters.
     """
-    gradient, gain = TOLERANCES if len(inputs) <= MANY and not roughly else FRAME_TOLERANCES
-    layers = inputs.shape[1] if len(inputs.shape) == 3 else 0
-    return minimize(
-        objective_of(inputs, targets, form, outputs, penalty),
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(None, None)] * (len(start) - layers) + [(0.0, None)] * layers if layers else None,
-        options={
-            "maxiter": iterations(inputs, outputs),
-            "maxfun": 2 * iterations(inputs, outputs),
-            "gtol": gradient,
-            "ftol": gain,
-            "maxcor": 30,
-        },
-    )
 
+    inputs: Tensor | LazyRows
+    targets: Tensor
+    form: Form
+    outputs: int
 
-def iterations(inputs: Tensor | LazyRows, outputs: int) -> int:
-    """Return how many iterations a solution may take."""
-    affordable = WORK / (2 * float(np.prod(inputs.shape)) * outputs)
-    return int(min(ITERATIONS, max(FEWEST_ITERATIONS, affordable)))
+    @property
+    def layers(self) -> int:
+        """Return how many layers are mixed, 0 where there is no mixture."""
+        return self.inputs.shape[1] if len(self.inputs.shape) == 3 else 0
+
+    @property
+    def iterations(self) -> int:
+        """Return how many iterations a solution may take."""
+        affordable = WORK / (2 * float(np.prod(self.inputs.shape)) * self.outputs)
+        return int(min(ITERATIONS, max(FEWEST_ITERATIONS, affordable)))
+
+    def zeros(self) -> NDArray[np.float64]:
+        """Return weights and intercepts to start from, without shares of layers: of 0 each they would have no sum."""
+        return np.zeros((self.inputs.shape[-1] + 1) * self.outputs)
+
+    def objective(self, penalty: float) -> Objective:
+        """Return the function that `solve` minimises: parameters to the penalised loss and its gradient."""
+        inputs, outputs, form = self.inputs, self.outputs, self.form
+        weights = inputs.shape[-1] * outputs
+        many = torch.float64 if len(inputs) <= MANY else torch.float32
+        precision = inputs.dtype if isinstance(inputs, Tensor) else many
+        wanted = self.targets if form == "classes" else self.targets.to(precision)
+        # Sums over tags and dimensions make them separate problems, each with the same penalty.
+        # `loss_of` averages over outputs, hence the product; half the squared error is what is promised above.
+        factor = {"classes": 1.0, "tags": float(outputs), "values": outputs / 2}[form]
+
+        def objective(vector: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            parameters = torch.from_numpy(vector).to(precision).requires_grad_()
+            value, gradient = 0.0, np.zeros(len(vector))
+            for block in row_blocks(inputs.shape):
+                rows = torch.as_tensor(inputs[block]).to(precision)
+                # `loss_of` is the mean of a block.
+                share = len(rows) / len(inputs)
+                loss = share * factor * loss_of(form, linear_scores(parameters, rows, outputs), wanted[block])
+                if not block.start:
+                    # Neither intercepts nor shares are penalised: both stand behind the weights.
+                    loss = loss + penalty / 2 * parameters[:weights].square().sum()
+                value += float(loss.detach())
+                # L-BFGS itself works in float64, also where the loss is single.
+                gradient += torch.autograd.grad(loss, parameters)[0].double().numpy()
+            return value, gradient
+
+        return objective
+
+    def solve(self, penalty: float, start: NDArray[np.float64], *, roughly: bool = False) -> OptimizeResult:
+        """Minimise the penalised loss by L-BFGS.
+
+        Parameters
+        ----------
+        penalty : float
+            Of the weights, above 0.
+        start : ndarray
+            Parameters to start from.
+        roughly : bool
+            Stop where frames would.
+
+        Returns
+        -------
+        OptimizeResult
+            SciPy's; ``x`` are the parameters.
+        """
+        gradient, gain = TOLERANCES if len(self.inputs) <= MANY and not roughly else FRAME_TOLERANCES
+        layers, most = self.layers, self.iterations
+        return minimize(
+            self.objective(penalty),
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(None, None)] * (len(start) - layers) + [(0.0, None)] * layers if layers else None,
+            options={"maxiter": most, "maxfun": 2 * most, "gtol": gradient, "ftol": gain, "maxcor": 30},
+        )

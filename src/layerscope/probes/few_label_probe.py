@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import row_blocks
-from layerscope.probes.closed_form import RIDGES, SHRINKAGES, Path, path_of
-from layerscope.probes.convex_solver import basis_of_rank
+from layerscope.probes.closed_form import RIDGES, SHRINKAGES, Path, path_of, target_columns
+from layerscope.probes.convex_solver import Regression, basis_of_rank
 from layerscope.probes.inputs import Input, assemble
 from layerscope.probes.linear import PENALTIES, solutions_of
 from layerscope.probes.problem import inverse_deviation
@@ -127,14 +127,12 @@ def fit_few_labels(states: NDArray[np.float32], labels: Labels, drawn: Rows, gro
 
 def targets_of(labels: Labels, drawn: Rows) -> tuple[Array, Array, Array]:
     """Return what is to be predicted of the labelled clips, (clip, output), and the shift and scale of values."""
-    if labels.kind.form == "classes":
-        return np.eye(len(labels.names))[labels.values[drawn]], np.zeros(1), np.ones(1)
-    values = labels.values[drawn].astype(np.float64)
-    if labels.kind.form == "tags":
-        return values, np.zeros(1), np.ones(1)
+    columns = target_columns(labels.take(drawn)).astype(np.float64)
+    if labels.kind.form != "values":
+        return columns, np.zeros(1), np.ones(1)
     # In units of their deviation, so that of several dimensions none chooses the penalty alone.
-    shift, scale = values.mean(axis=0), np.maximum(values.std(axis=0), 1e-6)
-    return (values - shift) / scale, shift, scale
+    shift, scale = columns.mean(axis=0), np.maximum(columns.std(axis=0), 1e-6)
+    return (columns - shift) / scale, shift, scale
 
 
 def scored(rows: NDArray[np.floating], solution: tuple[Array, Array]) -> Array:
@@ -193,8 +191,8 @@ def linear_paths(x: Array, y: Array, parts: Sequence[Rows], form: Form) -> list[
     targets = torch.from_numpy(y.argmax(axis=1) if form == "classes" else y)
 
     def solved(rows: Rows, penalties: Sequence[float], *, roughly: bool = False) -> dict[float, tuple[Array, Array]]:
-        inputs = torch.from_numpy(x[rows])
-        solutions, _ = solutions_of(inputs, targets[rows], form, y.shape[1], penalties, roughly=roughly)
+        regression = Regression(torch.from_numpy(x[rows]), targets[rows], form, y.shape[1])
+        solutions, _ = solutions_of(regression, penalties, roughly=roughly)
         split = [np.split(solution.reshape(-1, y.shape[1]), [-1]) for solution in solutions]
         return {penalty: (weights, shift[0]) for penalty, (weights, shift) in zip(penalties, split, strict=True)}
 

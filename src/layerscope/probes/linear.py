@@ -18,20 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from layerscope.features.row_blocks import LazyRows, Rows, held, in_memory
-from layerscope.probes.convex_solver import ITERATIONS, MANY, basis_of_rank, iterations, linear_scores, shares, solve
+from layerscope.probes.convex_solver import ITERATIONS, MANY, Regression, basis_of_rank, linear_scores, shares
 from layerscope.probes.linear_mixture import solve_mixture, tied_mixtures
 from layerscope.probes.problem import (
     Prediction,
     Problem,
     Scale,
     applied_weights,
-    clip_scores,
+    best_on_validation,
     mixture_size,
     target_tensor,
-    validation_score,
 )
-from layerscope.scores.layer_selection import choose
-from layerscope.targets.kind import Form
 
 __all__ = ["CUT", "PENALTIES", "fit_linear", "linear_weights", "solutions_of"]
 
@@ -60,22 +57,20 @@ def fit_linear(problem: Problem, seeds: Sequence[int]) -> list[Prediction]:
     states, basis, trained = rotated(problem.standardised(), train)
     targets, restore = target_tensor(problem)
     wanted = targets[torch.from_numpy(problem.window_clip[train])]
-    outputs, form = len(problem.labels.names), problem.labels.kind.form
+    outputs = len(problem.labels.names)
     inputs = as_tensor(trained, len(train)) if isinstance(trained, np.ndarray) else trained
     penalties = problem.open_values("penalty", PENALTIES)
-    solutions, is_cut = solutions_of(inputs, wanted, form, outputs, penalties)
+    regression = Regression(inputs, wanted, problem.labels.kind.form, outputs)
+    solutions, is_cut = solutions_of(regression, penalties)
 
-    def scores(chosen: Sequence[NDArray[np.float64]], windows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
-        def probe(rows: NDArray[np.float32], solution: NDArray[np.float64]) -> NDArray[Any]:
-            block = as_tensor(rows, len(train))
-            raw: NDArray[Any] = linear_scores(torch.from_numpy(solution).to(block.dtype), block, outputs).numpy()
-            return raw * restore[1] + restore[0]
+    def probe(rows: NDArray[np.float32], solution: NDArray[np.float64]) -> NDArray[Any]:
+        block = as_tensor(rows, len(train))
+        raw: NDArray[Any] = linear_scores(torch.from_numpy(solution).to(block.dtype), block, outputs).numpy()
+        return raw * restore[1] + restore[0]
 
-        return clip_scores(problem, states, windows, [partial(probe, solution=solution) for solution in chosen])
-
-    valid = scores(solutions, problem.windows_of(problem.valid))
-    place = choose(range(len(penalties)), lambda place: validation_score(problem, valid[place])).chosen
-    solution, (answers,) = solutions[place], scores([solutions[place]], np.arange(len(problem.window_clip)))
+    probes = [partial(probe, solution=solution) for solution in solutions]
+    place, answers = best_on_validation(problem, states, probes)
+    solution = solutions[place]
     mixture = mixture_of(solution, states)
     inner, intercepts = np.split(solution[: (states.shape[-1] + 1) * outputs].reshape(-1, outputs), [-1])
     weights = linear_weights(problem, basis, inner, intercepts[0], restore, mixture)
@@ -102,33 +97,25 @@ def rotated(states: Rows, train: NDArray[np.int64]) -> tuple[Rows, NDArray[np.fl
 
 
 def solutions_of(
-    inputs: Tensor | LazyRows,
-    targets: Tensor,
-    form: Form,
-    outputs: int,
-    penalties: Sequence[float],
-    *,
-    roughly: bool = False,
+    regression: Regression, penalties: Sequence[float], *, roughly: bool = False
 ) -> tuple[list[NDArray[np.float64]], list[bool]]:
     """Return the solution of each penalty, of which each starts the next, and whether its search was cut short.
 
-    `roughly` is that of `solve`, of a layer alone.
+    `roughly` is that of `Regression.solve`, of a layer alone.
     """
-    tied = tied_mixtures(inputs, outputs) if len(inputs.shape) == 3 else []
+    tied = tied_mixtures(regression) if regression.layers else []
     solutions: list[NDArray[np.float64]] = []
     is_cut: list[bool] = []
     for penalty in penalties:
         last = solutions[-1] if solutions else None
         if tied:
-            solutions.append(solve_mixture(inputs, targets, form, outputs, penalty, tied, last))
+            solutions.append(solve_mixture(regression, penalty, tied, last))
             is_cut.append(len(tied) == 1)
         else:
-            # A mixture brings starts of its own, since shares of 0 have no sum.
-            start = np.zeros((inputs.shape[-1] + 1) * outputs) if last is None else last
-            found = solve(inputs, targets, form, outputs, penalty, start, roughly=roughly)
+            found = regression.solve(penalty, regression.zeros() if last is None else last, roughly=roughly)
             solutions.append(np.asarray(found.x, dtype=np.float64))
             # The iterations were used up, and not for want of a better step.
-            is_cut.append(found.nit >= iterations(inputs, outputs) < ITERATIONS)
+            is_cut.append(found.nit >= regression.iterations < ITERATIONS)
     return solutions, is_cut
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from layerscope.features.row_blocks import LazyRows
-from layerscope.probes.convex_solver import basis_of_rank, objective_of, solve
-from layerscope.targets.kind import Form
+from layerscope.probes.convex_solver import Regression, basis_of_rank
 
 __all__ = ["Tied", "solve_mixture", "tied_mixtures"]
 
@@ -28,8 +27,8 @@ class Tied:
     ----------
     mixture : ndarray, shape (layer,)
         Shares.
-    inputs : Tensor, shape (window, dim) or (window, window)
-        Mixed, in the basis of the training windows where that is smaller.
+    regression : Regression
+        Of mixed states, in the basis of the training windows where that is smaller.
     basis : ndarray, shape (dim, window), or None
         That basis.
     solution : ndarray
@@ -37,29 +36,31 @@ class Tied:
     """
 
     mixture: NDArray[np.float64]
-    inputs: Tensor | LazyRows
+    regression: Regression
     basis: NDArray[np.float64] | None
     solution: NDArray[np.float64]
 
-    def solve(self, targets: Tensor, form: Form, outputs: int, penalty: float) -> tuple[float, NDArray[np.float64]]:
+    def solve(self, penalty: float) -> tuple[float, NDArray[np.float64]]:
         """Return the loss of the rough solution, and its parameters with those of the mixture."""
-        self.solution = solve(self.inputs, targets, form, outputs, penalty, self.solution, roughly=True).x
-        loss = objective_of(self.inputs, targets, form, outputs, penalty)(self.solution)[0]
+        self.solution = self.regression.solve(penalty, self.solution, roughly=True).x
+        loss = self.regression.objective(penalty)(self.solution)[0]
+        outputs = self.regression.outputs
         weights, intercepts = np.split(self.solution, [-outputs])
         whole = weights if self.basis is None else (self.basis @ weights.reshape(-1, outputs)).ravel()
         return loss, np.concatenate([whole, intercepts, self.mixture])
 
 
-def tied_mixtures(inputs: Tensor | LazyRows, outputs: int) -> list[Tied]:
+def tied_mixtures(regression: Regression) -> list[Tied]:
     """Return the mixtures where a search starts: equal shares, and each layer alone where that is quick enough."""
-    layers = inputs.shape[1]
+    inputs, layers = regression.inputs, regression.layers
     tied = []
     for mixture in np.concatenate([np.full((1, layers), 1 / layers), np.eye(layers)]):
         mixed, basis = mixed_by(mixture, inputs), None
         if isinstance(mixed, Tensor):
             basis = basis_of_rank(mixed.numpy())
             mixed = mixed if basis is None else mixed @ torch.from_numpy(basis).to(mixed.dtype)
-        tied.append(Tied(mixture, mixed, basis, np.zeros((mixed.shape[1] + 1) * outputs)))
+        alone = replace(regression, inputs=mixed)
+        tied.append(Tied(mixture, alone, basis, alone.zeros()))
         if float(np.prod(inputs.shape)) > MANY_NUMBERS:
             break
     return tied
@@ -74,13 +75,7 @@ def mixed_by(mixture: NDArray[np.float64], inputs: Tensor | LazyRows) -> Tensor 
 
 
 def solve_mixture(
-    inputs: Tensor | LazyRows,
-    targets: Tensor,
-    form: Form,
-    outputs: int,
-    penalty: float,
-    tied: Sequence[Tied],
-    warm: NDArray[np.float64] | None = None,
+    regression: Regression, penalty: float, tied: Sequence[Tied], warm: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
     """Minimise the penalised loss over weights and mixture, from several starts.
 
@@ -90,8 +85,10 @@ def solve_mixture(
 
     Parameters
     ----------
-    inputs, targets, form, outputs, penalty
-        As `solve` takes them; `inputs` with a layer axis.
+    regression : Regression
+        Of states with a layer axis.
+    penalty : float
+        Of the weights, above 0.
     tied : sequence of Tied
         See `tied_mixtures`.
     warm : ndarray, optional
@@ -101,13 +98,13 @@ def solve_mixture(
     -------
     ndarray of float64, the parameters
     """
-    equal, *single = [mixture.solve(targets, form, outputs, penalty) for mixture in tied]
+    equal, *single = [mixture.solve(penalty) for mixture in tied]
     starts = [equal[1]]
     if single:
         starts.append(min(single, key=lambda pair: pair[0])[1])
     if warm is not None:
         starts.append(warm)
-    objective = objective_of(inputs, targets, form, outputs, penalty)
-    ends = [solve(inputs, targets, form, outputs, penalty, start, roughly=True).x for start in starts]
+    objective = regression.objective(penalty)
+    ends = [regression.solve(penalty, start, roughly=True).x for start in starts]
     best = min(ends, key=lambda end: objective(end)[0])
-    return np.asarray(solve(inputs, targets, form, outputs, penalty, best).x)
+    return np.asarray(regression.solve(penalty, best).x)

@@ -15,11 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from layerscope.features.row_blocks import LazyRows, Rows, clip_means, held, in_memory, row_blocks, taken
+from layerscope.scores.layer_selection import choose
 from layerscope.targets.kind import Form, Labels
 from layerscope.tasks.task import Schedule
 
 __all__ = [
-    "Prediction", "Problem", "Scale", "applied_weights", "clip_scores", "inverse_deviation", "loss_of",
+    "Prediction", "Problem", "Scale", "applied_weights", "best_on_validation", "inverse_deviation", "loss_of",
     "mixture_size", "target_tensor", "validation_rank", "validation_score",
 ]  # fmt: skip
 
@@ -136,6 +137,16 @@ def clip_scores(
             scores.append(probe(rows).astype(np.float32))
     owners, clips = problem.window_clip[windows], len(problem.labels.values)
     return [clip_means(np.concatenate(scores), owners, clips) for scores in parts]
+
+
+def best_on_validation(
+    problem: Problem, states: Rows, probes: Sequence[Callable[[Array], NDArray[Any]]]
+) -> tuple[int, Array]:
+    """Return which of several probes validation likes best, the first of equals, and what it says of all clips."""
+    valid = clip_scores(problem, states, problem.windows_of(problem.valid), probes)
+    place = choose(range(len(probes)), lambda place: validation_score(problem, valid[place])).chosen
+    (answers,) = clip_scores(problem, states, np.arange(len(problem.window_clip)), [probes[place]])
+    return place, answers
 
 
 def target_tensor(problem: Problem) -> tuple[Tensor, Scale]:
