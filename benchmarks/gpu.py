@@ -59,7 +59,7 @@ from layerscope.features.decoding import decoders, decoding_workers
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.shared_windows import shared_places
 from layerscope.probes.fitting import Target, plan_jobs
-from layerscope.probes.jobs_side_by_side import run_side_by_side, run_stacked
+from layerscope.probes.jobs_side_by_side import Trainings
 from layerscope.probes.workers import side_by_side
 from layerscope.scores.evaluation import Outcome
 from layerscope.tasks.task import Schedule
@@ -278,7 +278,7 @@ def compare_probes(bench: Bench, features: Features, target: Target) -> None:
     seeds, positions, cores = [0, 1], list(range(len(jobs))), joblib.cpu_count()
 
     def stacked(asked: Target) -> dict[int, Outcome]:
-        return dict(run_stacked(jobs, positions, asked, seeds, None, bench.device))
+        return dict(Trainings(jobs, asked, seeds).stacked(positions, bench.device))
 
     stacked(replace(target, schedule=Schedule(epochs=1)))  # the first products of a process take longer
     started = time.perf_counter()
@@ -289,7 +289,7 @@ def compare_probes(bench: Bench, features: Features, target: Target) -> None:
     row(f"stack, {bench.sizes.epochs} epochs at most", f"{seconds:.1f}", f"{used[0] / 1e9:.1f} GB")
     deque(side_by_side(torch.ones, [(1,)] * cores, cores), maxlen=0)  # workers start, and import torch
     started = time.perf_counter()
-    alone = dict(run_side_by_side(jobs, positions, target, seeds, cores, None))
+    alone = dict(Trainings(jobs, target, seeds).side_by_side(positions, cores))
     loop = time.perf_counter() - started
     row(f"loop, the same on {cores} cores", f"{loop:.1f}", f"{loop / seconds:.1f} times")
     pairs = [(together[position], alone[position]) for position in positions]

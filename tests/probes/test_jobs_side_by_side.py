@@ -9,7 +9,7 @@ from layerscope.data.splits import Part, assign, parts_of
 from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import Target, plan_jobs
 from layerscope.probes.frame_targets import Tracks, plan_tracks
-from layerscope.probes.jobs_side_by_side import run_jobs, run_side_by_side, run_stacked
+from layerscope.probes.jobs_side_by_side import Trainings, run_jobs
 from layerscope.probes.workers import calls_elsewhere
 from layerscope.targets import KINDS, Labels, labels_of
 from layerscope.targets.spans import Spans
@@ -70,8 +70,9 @@ def test_kept_outcomes_are_used_and_stale_ones_are_not(features, parts, tmp_path
 def assert_same_outcomes(jobs, target):
     """Hold trainings that are done together to leave what trainings one after the other leave, within rounding."""
     positions = list(range(len(jobs)))
-    together = dict(run_stacked(jobs, positions, target, [0, 1], None, torch.device("cpu")))
-    alone = dict(run_side_by_side(jobs, positions, target, [0, 1], 1, None))
+    trainings = Trainings(jobs, target, [0, 1])
+    together = dict(trainings.stacked(positions, torch.device("cpu")))
+    alone = dict(trainings.side_by_side(positions, 1))
     assert sorted(together) == sorted(alone) == positions
     for position in positions:
         one, other = together[position], alone[position]

@@ -9,6 +9,7 @@ import itertools
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ from layerscope.probes.stacked import fit_stacked, problems_at_once
 from layerscope.probes.workers import calls_at_once, is_elsewhere, side_by_side
 from layerscope.scores.evaluation import Outcome
 
-__all__ = ["run_jobs", "run_side_by_side", "run_stacked"]
+__all__ = ["Trainings", "run_jobs"]
 
 Progress = Callable[[int], None]
 
@@ -78,9 +79,9 @@ def run_jobs(
     missing = [first[name] for name in shared if name not in found]
     stacked = [position for position in missing if stacks(jobs[position], device) and not is_elsewhere()]
     alone = [position for position in missing if position not in stacked]
+    trainings = Trainings(jobs, target, seeds, memory)
     for position, outcome in itertools.chain(
-        run_stacked(jobs, stacked, target, seeds, memory, device or CPU),
-        run_side_by_side(jobs, alone, target, seeds, workers or calls_at_once(), memory),
+        trainings.stacked(stacked, device or CPU), trainings.side_by_side(alone, workers or calls_at_once())
     ):
         name = names[position]
         if directory:
@@ -90,57 +91,49 @@ def run_jobs(
     return [found[name] for name in names]
 
 
-def run_side_by_side(
-    jobs: Sequence[Job],
-    positions: Sequence[int],
-    target: Target,
-    seeds: Sequence[int],
-    workers: int,
-    memory: float | None,
-) -> Iterator[tuple[int, Outcome]]:
-    """Yield outcomes as they are ready."""
-    workers = max(1, min(workers, len(positions)))
-    calls = ((position, jobs[position], target, seeds, share_of_memory(memory) / workers) for position in positions)
-    # As they are ready, so that a killed run has kept all that it finished.
-    yield from side_by_side(numbered, calls, workers, order="as ready")
+@dataclass(frozen=True)
+class Trainings:
+    """Jobs that are to be trained; see `run_jobs`, whose parameters these are."""
 
+    jobs: Sequence[Job]
+    target: Target
+    seeds: Sequence[int]
+    memory: float | None = None
 
-def run_stacked(
-    jobs: Sequence[Job],
-    positions: Sequence[int],
-    target: Target,
-    seeds: Sequence[int],
-    memory: float | None,
-    device: torch.device,
-) -> Iterator[tuple[int, Outcome]]:
-    """Yield outcomes of the mlp, as many jobs trained together as a device holds."""
-    alike: dict[tuple[int, ...], list[int]] = {}
-    for position in positions:
-        # Encoders cut clips into windows of their own.
-        windows = jobs[position].features.window_clip
-        key = (*assemble(jobs[position].features, jobs[position].chosen, 0).shape, zlib.crc32(windows.tobytes()))
-        alike.setdefault(key, []).append(position)
-    for (*shape, _), left in alike.items():
-        train = len(target.parts[0].train) * shape[0] // max(1, len(target.labels.values))
-        most = problems_at_once(shape, len(target.labels.names), train, len(seeds), device)
-        for first in range(0, len(left), most):
-            together = left[first : first + most]
-            outcomes = train_parts_stacked([jobs[position] for position in together], target, seeds, memory, device)
-            yield from zip(together, outcomes, strict=True)
+    def side_by_side(self, positions: Sequence[int], workers: int) -> Iterator[tuple[int, Outcome]]:
+        """Yield the outcomes of some of the jobs as they are ready, and which these are."""
+        workers = max(1, min(workers, len(positions)))
+        share = share_of_memory(self.memory) / workers
+        calls = ((position, self.jobs[position], self.target, self.seeds, share) for position in positions)
+        # As they are ready, so that a killed run has kept all that it finished.
+        yield from side_by_side(numbered, calls, workers, order="as ready")
 
+    def stacked(self, positions: Sequence[int], device: torch.device) -> Iterator[tuple[int, Outcome]]:
+        """Yield the outcomes of some of the jobs, of the mlp, as many trained together as a device holds."""
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for position in positions:
+            # Encoders cut clips into windows of their own.
+            features, chosen = self.jobs[position].features, self.jobs[position].chosen
+            key = (*assemble(features, chosen, 0).shape, zlib.crc32(features.window_clip.tobytes()))
+            alike.setdefault(key, []).append(position)
+        target = self.target
+        for (*shape, _), left in alike.items():
+            train = len(target.parts[0].train) * shape[0] // max(1, len(target.labels.values))
+            most = problems_at_once(shape, len(target.labels.names), train, len(self.seeds), device)
+            for first in range(0, len(left), most):
+                together = left[first : first + most]
+                yield from zip(together, self.part_by_part(together, device), strict=True)
 
-def train_parts_stacked(
-    jobs: Sequence[Job], target: Target, seeds: Sequence[int], memory: float | None, device: torch.device
-) -> list[Outcome]:
-    """Train jobs together, part by part."""
-    share = share_of_memory(memory) / len(jobs)
-    states = [assemble(job.features, job.chosen, share) for job in jobs]
-    made = [Collected(job, target) for job in jobs]
-    for number in range(len(target.parts)):
-        problems = [problem_of(job, rows, target, number) for job, rows in zip(jobs, states, strict=True)]
-        for collected, predictions in zip(made, fit_stacked(problems, seeds, device), strict=True):
-            collected.add(number, predictions)
-    return [collected.outcome(device_label(device)) for collected in made]
+    def part_by_part(self, positions: Sequence[int], device: torch.device) -> list[Outcome]:
+        """Train some of the jobs together."""
+        jobs, share = [self.jobs[position] for position in positions], share_of_memory(self.memory) / len(positions)
+        states = [assemble(job.features, job.chosen, share) for job in jobs]
+        made = [Collected(job, self.target) for job in jobs]
+        for number in range(len(self.target.parts)):
+            problems = [problem_of(job, rows, self.target, number) for job, rows in zip(jobs, states, strict=True)]
+            for collected, predictions in zip(made, fit_stacked(problems, self.seeds, device), strict=True):
+                collected.add(number, predictions)
+        return [collected.outcome(device_label(device)) for collected in made]
 
 
 def numbered(position: int, job: Job, target: Target, seeds: Sequence[int], memory: float) -> tuple[int, Outcome]:
