@@ -1,49 +1,36 @@
-"""Rows of clips: readers for a folder, a CSV, a JSONL and a DataFrame, and the labels in them.
+"""Clips and their targets: one table for a folder, a CSV, a JSONL or a DataFrame, and what becomes of it.
 
 A row that cannot be used is kept aside with its reason; a table that cannot be understood is an error that
-names the row. Splits, folds and groups that the data bring are used as they are (see `splits` for the rest).
+names the row. Splits, folds and groups that the data bring are used as they are (see `splits` for the rest). What is
+read is read elsewhere: rows in `table_files`, `json_lines`, `data_frames`, `folders` and `mirdata_tracks`, clips out of
+rows in `label_tables`, the cells of a target in `target_cells`, and files in `survey`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from layerscope.data.annotation_files import (
-    ENDINGS,
-    UNREAD,
-    file_beside,
-    find_file,
-    names_file,
-    read_annotation,
-)
-from layerscope.data.audio import FileFacts, file_facts, span_within
+from layerscope.data.annotation_files import file_beside
+from layerscope.data.data_frames import frame_rows
 from layerscope.data.folders import class_folders, metadata_records
 from layerscope.data.json_lines import json_lines
-from layerscope.data.label_cells import Odd, has_decimal_commas, number_of, tidy_cell
+from layerscope.data.label_cells import Odd
 from layerscope.data.label_tables import CLIP_COLUMNS, clip_records, clip_table, split_files
 from layerscope.data.mirdata_tracks import PREFIX, mirdata_records
-from layerscope.data.span_times import cut_already, refuse_other_times
-from layerscope.data.table_files import CALL_IT, PATH_NAMES, Rows, csv_rows, unique_names
-from layerscope.errors import AudioError, DataError, UsageError, checks_arguments, one_of, unknown
+from layerscope.data.survey import survey_files, with_facts
+from layerscope.data.table_files import Rows, csv_rows
+from layerscope.data.target_cells import annotations_named, asked_cells, plain, without_label
+from layerscope.errors import DataError, UsageError, checks_arguments, one_of, unknown
 from layerscope.targets import Column, Labels, kind_named, looks_like, read_labels, recognise
-from layerscope.targets.cells import most
 
 __all__ = ["Dataset"]
 
 #: Endings of archives and of what is compressed.
 PACKED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".7z", ".rar")
-
-
-#: What is said of a span that ends after its file, which is as long as it.
-CUT = ", which is as long as the span: where it is that span itself, leave 'start' and 'end' empty"
 
 
 @dataclass
@@ -249,25 +236,7 @@ class Dataset:
         >>> dataset.clips.mood.tolist(), dataset.skipped
         (['sad'], {'b.wav': "no label in 'mood'"})
         """
-        if not isinstance(frame, pd.DataFrame):
-            mend = "give frame.to_pandas()" if hasattr(frame, "to_pandas") else "give pandas.DataFrame(table)"
-            raise DataError(
-                f"expected a pandas DataFrame, found {type(frame).__module__}.{type(frame).__name__}; {mend}"
-            )
-        if frame.columns.nlevels > 1:
-            raise DataError("the frame's columns have several levels; give each one name")
-        columns = unique_names(list(frame.columns), "the frame")
-        if not set(columns) & set(PATH_NAMES):
-            mend = "its index is: give frame.reset_index()" if set(frame.index.names) & set(PATH_NAMES) else CALL_IT
-            raise DataError(f"the frame: no column 'path' (found: {', '.join(columns)}); {mend}")
-        cells = [frame_cells(frame.iloc[:, place]) for place in range(len(columns))]
-        rows: Rows = {}
-        for number in range(len(frame)):
-            where = f"{name} row {number}"
-            rows[where] = {
-                column: tidy_cell(values[number], f"{where}: '{column}'")
-                for column, values in zip(columns, cells, strict=True)
-            }
+        rows = frame_rows(frame, name)
         return cls.from_rows(name, rows, Path(root or ".").expanduser().resolve(), typed=True)
 
     @classmethod
@@ -390,16 +359,9 @@ class Dataset:
         """Return the clips whose cells say something, as the kind asks for them."""
         columns, clips = target.split(","), self.clips.copy()
         for column in columns:
-            clips[column] = pd.Series(self.cells_of(column, kind, several=len(columns) > 1), clips.index, dtype=object)
-        reasons: dict[str, str] = {}
-        for column in columns:
-            for clip, cell in zip(clips["clip"], clips[column], strict=True):
-                if isinstance(cell, Odd):
-                    if cell.refusal:
-                        raise DataError(cell.refusal)
-                    reasons.setdefault(clip, cell.reason)
-                elif cell is None or cell != cell:
-                    reasons.setdefault(clip, f"no label in '{target}'")
+            cells = asked_cells(clips[column], column, kind, several=len(columns) > 1)
+            clips[column] = pd.Series(cells, clips.index, dtype=object)
+        reasons = without_label(clips, target)
         if len(reasons) == len(clips):
             of_kind = f" of kind {kind}" if kind else ""
             raise DataError(
@@ -416,44 +378,13 @@ class Dataset:
         return replace(self, clips=self.clips.assign(**{target: [str(file) if file else None for file in files]}))
 
     def with_files_read(self, target: str, kind: str | None) -> Dataset:
-        """Return the clips with what is in the files that a column names; where most cells name none, as they are.
-
-        Raises
-        ------
-        DataError
-            If most cells name files that are not read, unless they are said to be classes.
-        """
+        """Return the clips with what is in the files that a column names; where most cells name none, as they are."""
         if "," in target or (kind is None and target in self.named):
             return self
-        unread = [cell for cell in self.clips[target] if names_file(cell, UNREAD)]
-        if kind != "classes" and most(names_file(cell, UNREAD) for cell in self.clips[target]):
-            raise DataError(
-                f"'{target}': '{unread[0]}' looks like a file, of which {', '.join(ENDINGS)} are read; convert it, or "
-                "write into the cell what is in it (to insist, say --kind classes)"
-            )
-        if not most(map(names_file, self.clips[target])):
-            return self
-        cells: list[Any] = []
-        reasons = {}
-        for clip, cell in zip(self.clips["clip"], self.clips[target], strict=True):
-            try:
-                cells.append(read_annotation(find_file(cell, self.places), target, kind) if names_file(cell) else cell)
-            except DataError as error:
-                cells.append(None)
-                reasons[clip] = f"'{target}': {error}"
+        cells, reasons = annotations_named(self.clips, target, kind, self.places)
         # By way of a series of objects, since a list of lists would be taken for a table.
         clips = self.clips.assign(**{target: pd.Series(cells, index=self.clips.index, dtype=object)})
         return replace(self, clips=clips).without(reasons)
-
-    def cells_of(self, column: str, kind: str | None, *, several: bool) -> list[Any]:
-        """Return the cells of a column as a kind that is said, or several columns, which are numbers, ask for."""
-        cells = list(self.clips[column])
-        if kind is None and not several:
-            return cells
-        if kind not in (None, "values"):
-            return [cell.cell if isinstance(cell, Odd) and cell.cell is not None else cell for cell in cells]
-        comma = has_decimal_commas([cell for cell in cells if isinstance(cell, str)])
-        return [as_number(cell, column, comma=comma) for cell in cells]
 
     def survey(self, progress: Callable[[int], None] = lambda _: None) -> Dataset:
         """Return the clips with ``clip_key``, ``clip_written`` and ``clip_seconds``.
@@ -467,36 +398,9 @@ class Dataset:
         DataError
             If no clip is left, or most spans are no times in their files (`layerscope.data.span_times`).
         """
-        paths = list(dict.fromkeys(self.clips.path))
-        facts: dict[str, FileFacts] = {}
-        reasons: dict[str, str] = {}
-        # Reading and hashing release the interpreter's lock, so that threads are enough.
-        with ThreadPoolExecutor(max_workers=4) as threads:
-            for path, outcome in zip(paths, threads.map(facts_or_reason, paths), strict=True):
-                if isinstance(outcome, FileFacts):
-                    facts[path] = outcome
-                else:
-                    reasons[path] = outcome
-                progress(1)
-        unread = {row.clip: reasons[row.path] for row in self.clips.itertuples() if row.path in reasons}
-        seconds: dict[str, float] = {}
-        opened = self.clips[~self.clips.path.isin(reasons)]
-        lengths = np.array([facts[path].duration for path in opened.path])
-        refuse_other_times(list(opened["clip"]), opened.start.to_numpy(), opened.end.to_numpy(), lengths)
-        for row in opened.itertuples():
-            try:
-                start, end = span_within(facts[row.path].duration, row.start, row.end)
-                seconds[row.clip] = end - start
-            except AudioError as error:
-                hint = CUT if cut_already(row.start, row.end, facts[row.path].duration) else ""
-                unread[row.clip] = f"{row.path}: {error}{hint}"
-        # A copy, so that the caller's table gets no new columns.
-        surveyed = self.without(unread)
-        clips = surveyed.clips
-        clips["clip_key"] = [f"{facts[row.path].digest}@{row.start:.10g}-{row.end:.10g}" for row in clips.itertuples()]
-        clips["clip_written"] = [facts[path].written for path in clips.path]
-        clips["clip_seconds"] = [seconds[name] for name in clips["clip"]]
-        return surveyed
+        facts, reasons = survey_files(self.clips, progress)
+        usable = self.without(reasons)
+        return replace(usable, clips=with_facts(usable.clips, facts))
 
     def without(self, reasons: Mapping[str, str]) -> Dataset:
         """Return the dataset without some clips, given by name with the reason."""
@@ -506,34 +410,9 @@ class Dataset:
         return replace(self, clips=kept, skipped={**self.skipped, **reasons})
 
 
-def plain(cell: Any) -> Any:
-    """Return a cell as Python's own numbers and lists; a text of a JSON list or object as what it says.
-
-    Examples
-    --------
-    >>> plain('[[0.0, 1.5, "C:maj"]]'), plain("[live]")
-    ([[0.0, 1.5, 'C:maj']], '[live]')
-    """
-    if hasattr(cell, "tolist"):
-        return cell.tolist()
-    if isinstance(cell, str) and cell.lstrip()[:1] in ("[", "{"):
-        try:
-            return json.loads(cell)
-        except (ValueError, RecursionError):
-            return cell
-    return cell
-
-
 def table_name(path: Path) -> str:
     """Return what results call a table."""
     return path.name.split(".")[0] or path.name
-
-
-def frame_cells(column: pd.Series) -> list[Any]:
-    """Return the cells of a column of a frame; whole numbers to which pandas gave a point for a gap have none."""
-    present = column.dropna()
-    whole = column.dtype.kind == "f" and len(present) < len(column) and bool((present % 1 == 0).all())
-    return [int(cell) if whole and cell == cell else cell for cell in column]
 
 
 def root_of(path: Path, root: str | Path | None) -> Path:
@@ -543,23 +422,3 @@ def root_of(path: Path, root: str | Path | None) -> Path:
     if not Path(root).expanduser().is_dir():
         raise DataError(f"--root {root} is no directory; say where relative paths start")
     return Path(root).expanduser().resolve()
-
-
-def as_number(cell: Any, column: str, *, comma: bool) -> Any:
-    """Return the number that a text is, else why it is not used; other cells as they are."""
-    text = cell.cell if isinstance(cell, Odd) else cell
-    if not isinstance(text, str):
-        return cell
-    number = number_of(text, comma=comma)
-    if number is not None:
-        return number
-    # Without the refusal of the column, since what it is has been said.
-    return Odd(text, cell.reason if isinstance(cell, Odd) else f"'{column}' {text} is no number")
-
-
-def facts_or_reason(path: str) -> FileFacts | str:
-    """Return the facts of a file, or the reason why there are none."""
-    try:
-        return file_facts(Path(path))
-    except AudioError as error:
-        return str(error)
