@@ -37,17 +37,6 @@ def test_what_sounds_the_same_by_its_bytes_is_encoded_once(tones):
     assert len(stored_features(store, dataset.clips).read(0)) == 31
 
 
-def test_another_encoder_or_window_is_another_store():
-    stores = [
-        Pass(load_encoder("random:small"), 30.0).store(cache_directory()),
-        Pass(load_encoder("random:small", seed=1), 30.0).store(cache_directory()),
-        Pass(load_encoder("random:small", layers="0-1"), 30.0).store(cache_directory()),
-        Pass(load_encoder("random:small"), 10.0).store(cache_directory()),
-        Pass(load_encoder("mel"), 30.0).store(cache_directory()),
-    ]
-    assert len({store.directory for store in stores}) == len(stores)
-
-
 def test_stored_states_are_the_means_of_unpadded_windows(tmp_path):
     for number, seconds in enumerate((0.3, 1.0, 2.5)):
         write_tone(tmp_path / "a" / f"{number}.wav", 300 + 100 * number, seconds)

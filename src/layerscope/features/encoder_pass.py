@@ -17,26 +17,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import soxr
 from numpy.typing import NDArray
 
 from layerscope.atomic_files import sweep
 from layerscope.data.audio import is_surveyed, sound_digest
-from layerscope.encoders.encoder import Encoder, fingerprint_of, source_digest
+from layerscope.encoders.encoder import Encoder
 from layerscope.encoders.own_encoder import author_answers, is_own, memory_faults
 from layerscope.errors import AudioError, UsageError
-from layerscope.features.attended_frames import ATTENDED_RATE, MOST_ATTENDED, attended_of_clip
+from layerscope.features.attended_frames import attended_of_clip
 from layerscope.features.batches import BatchSize, Window, encode_windows
+from layerscope.features.cache_key import store_of
 from layerscope.features.clip_states import Assembly, ClipStates, finished, refuse_non_finite, take_together
-from layerscope.features.decoding import (
-    AHEAD_SECONDS,
-    Ahead,
-    ClipDecoder,
-    Decoded,
-    decoders,
-    decoding_workers,
-    refuse_short,
-)
+from layerscope.features.decoding import AHEAD_SECONDS, Ahead, ClipDecoder, Decoded, decoders, decoding_workers
 from layerscope.features.frame_sample import FRAMES_A_CLIP, sampled_frames, sampled_of_clips
 from layerscope.features.pooling import MOMENTS, SPREAD, Pooling
 from layerscope.features.shard_writer import Shard, ShardWriter
@@ -56,26 +48,6 @@ ShardsEncoder = Callable[
 SHARD_SECONDS = 300.0
 #: The other bound, which clips below 1.2 s reach first: it keeps the list of clips in a shard's header short.
 SHARD_CLIPS = 256
-#: Files that decide what states are.
-SOURCES = (
-    *(
-        f"layerscope.data.{name}"
-        for name in (
-            "audio",
-            "sound_parts",
-            "unread_formats",
-            "sound_chunks",
-            "unfinished_headers",
-            "mpeg_audio",
-            "ogg_pages",
-            "file_views",
-        )
-    ),
-    *(
-        f"layerscope.features.{name}"
-        for name in ("encoder_pass", "decoding", "batches", "clip_states", "pooling", "shard_writer", "windows")
-    ),
-)
 
 
 @dataclass
@@ -174,31 +146,7 @@ class Pass:
 
     def store(self, cache: Path) -> FeatureStore:
         """Return the store of this pass in a cache directory."""
-        encoder = self.encoder
-        description = {
-            "encoder": encoder.name,
-            "fingerprint": encoder.fingerprint,
-            "layers": list(encoder.layers),
-            "widths": list(encoder.widths),
-            "baseline": encoder.baseline,
-            "untrained": encoder.untrained,
-            "precision": encoder.precision,
-            "official": [encoder.official_name(layer) for layer in encoder.layers],
-            "window_seconds": self.window,
-            "frames_per_second": FRAME_RATE if self.frames else None,
-            "pooling": self.pooling,
-            "resampler": f"soxr {soxr.__version__} HQ",
-            # States of code that has changed since must not be found (docs/decisions.md, "Keys are contents").
-            "source": source_digest(*SOURCES),
-        }
-        if self.attended and not self.frames:
-            # Only then, so that stores without them keep their names.
-            description["attended_frames"] = f"{ATTENDED_RATE} a second, {MOST_ATTENDED} of a clip at most"
-            description["source"] = source_digest(*SOURCES, "layerscope.features.attended_frames")
-        # The name is left out, so that the same network under another name finds the same states; of the precision the
-        # encoder's fingerprint tells.
-        anonymous = {key: value for key, value in description.items() if key not in ("encoder", "precision")}
-        return FeatureStore(cache / "features" / fingerprint_of(anonymous), description)
+        return store_of(cache, self.encoder, self.window, self.pooling, frames=self.frames, attended=self.attended)
 
     def states_of(self, clips: Mapping[str, Samples]) -> list[ClipStates]:
         """Return the states of clips that are at hand, on the CPU.
@@ -206,18 +154,15 @@ class Pass:
         Parameters
         ----------
         clips : mapping of str to ndarray, shape (samples,), float32
-            Samples at the encoder's rate, by the names that messages are to have.
+            Samples at the encoder's rate, as many as it needs at the least (`refuse_short`), by names for messages.
 
         Raises
         ------
-        AudioError
-            If there is less sound than the encoder needs.
         ModelError
             If a state is not finite.
         """
         assemblies, windows = [], []
         for name, samples in clips.items():
-            refuse_short(self.encoder, samples, name)
             cut, spans = self.cutting.cut(samples, self.encoder.sample_rate)
             windows.append(list(cut))
             # Nothing is sampled: samples serve comparisons, which read the store.
@@ -381,8 +326,8 @@ class Pass:
         done.encoded += len(clips)
         done.windows += sum(map(len, windows))
         states = self.encode(clips, windows, window_progress(entries, progress))
-        names, chosen = [clip.name for clip in clips], [clip.rows for clip in clips]
         with memory_faults(self.encoder.name, f"a shard of {len(clips)} clips"):
+            names, chosen = [clip.name for clip in clips], [clip.rows for clip in clips]
             shard = Shard(self.encoder, states, entries, names, chosen)
         writer.add(shard)
 
