@@ -14,12 +14,12 @@ from layerscope.features.store import ClipEntry
 @pytest.fixture
 def shards():
     one_pass = Pass(load_encoder("random:small"), 30.0)
-    rows = [np.zeros(0, np.int64)]
 
     def shard(name, value=0.1):
         clips = one_pass.states_of({name: np.full(4800, 0.1, np.float32)})
         clips[0].pooled[3].fill_(value)
-        return Shard(one_pass.encoder, clips, [ClipEntry(name, 0, 0.2, name, 5)], [name], rows)
+        assembly = one_pass.assembly([(0.0, 0.2)], name, np.zeros(0, np.int64))
+        return Shard([assembly], clips, [ClipEntry(name, 0, 0.2, name, 5)])
 
     return one_pass.store(cache_directory()), shard
 

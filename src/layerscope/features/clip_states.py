@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,10 +60,11 @@ class ClipStates:
         return ClipStates(pooled, frames, sample, distances)
 
 
+@dataclass(eq=False)
 class Assembly:
     """The windows of a clip, taken as they come and put together with the last of them.
 
-    Parameters
+    Attributes
     ----------
     encoder : Encoder
         Whose states they are.
@@ -77,47 +78,39 @@ class Assembly:
         Of the clip, for messages.
     rows : ndarray of int
         The frames that are sampled, on the grid of `FRAME_RATE`.
-    attended : bool
+    attends : bool
         Whether frames are kept that probes attend to, of windows that do not overlap.
     """
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        cutting: Cutting,
-        pooling: Pooling,
-        spans: list[tuple[float, float]],
-        name: str,
-        rows: NDArray[np.int64],
-        *,
-        attended: bool = False,
-    ) -> None:
-        self.encoder = encoder
-        self.cutting = cutting
-        self.pooling = pooling
-        self.name = name
-        self.rows = rows
-        self.bounds = [(round(first * FRAME_RATE), round(stop * FRAME_RATE)) for first, stop in spans]
+    encoder: Encoder
+    cutting: Cutting
+    pooling: Pooling
+    spans: list[tuple[float, float]]
+    name: str
+    rows: NDArray[np.int64]
+    attends: bool = False
+
+    def __post_init__(self) -> None:
+        """Find out what each window has to leave."""
+        self.bounds = [(round(first * FRAME_RATE), round(stop * FRAME_RATE)) for first, stop in self.spans]
         #: Frames of each window.
         self.counts = (
             [max(1, stop - first) for first, stop in self.bounds]
-            if cutting.overlapping
-            else [frame_count(stop - first) for first, stop in spans]
+            if self.cutting.overlapping
+            else [frame_count(stop - first) for first, stop in self.spans]
         )
-        starts = np.array([first for first, _ in spans])
-        middles = (rows + 0.5) / FRAME_RATE
+        starts = np.array([first for first, _ in self.spans])
+        middles = (self.rows + 0.5) / FRAME_RATE
         #: The window in which each sampled frame lies, and its number there; a window's last frame may be cut short.
         self.owner = np.maximum(np.searchsorted(starts, middles, side="right") - 1, 0)
         self.place = ((middles - starts[self.owner]) * FRAME_RATE).astype(np.int64)
         #: How many frames of each window are kept for probes that attend to them, where there are any.
-        self.attended = attended_counts(self.counts) if attended else []
-        #: By window, those of each layer.
-        self.kept: dict[int, list[Tensor]] = {}
-        self.pooled: dict[int, list[Tensor]] = {}
-        self.sample: dict[int, list[Tensor]] = {}
-        self.distances: dict[int, list[Tensor]] = {}
+        self.attended = attended_counts(self.counts) if self.attends else []
+        #: By window, its summary, the frames that are kept of it, its sample and the distances within it (one across a
+        #: border would be the encoder's, not the sound's), each layer by layer.
+        self.taken: dict[int, tuple[list[Tensor], ...]] = {}
         self.tracks: list[Tensor] = []
-        self.waiting = set(range(len(spans)))
+        self.waiting = set(range(len(self.spans)))
         #: Of each layer, in the order in which they were drawn; there once all windows are taken.
         self.sampled: list[Tensor] = []
         self.states: ClipStates | None = None
@@ -135,13 +128,10 @@ class Assembly:
             if self.cutting.overlapping:
                 self.stitch(number, frames)
             else:
-                self.pooled[number] = pooled
-                if self.attended:
-                    self.kept[number] = [to_frame_rate(layer, FRAME_RATE, self.attended[number]) for layer in frames]
+                rows = [layer[None] for layer in pooled]
+                kept = [to_frame_rate(layer, FRAME_RATE, self.attended[number]) for layer in frames if self.attended]
                 # Where the budget leaves less than a frame a clip, some clips have none.
-                if len(self.rows):
-                    self.sample[number] = sample
-                    self.distances[number] = distances
+                self.taken[number] = (rows, kept, sample, distances) if len(self.rows) else (rows, kept, [], [])
             self.waiting.remove(number)
         if not self.waiting and self.states is None:
             self.states = self.finish()
@@ -160,7 +150,7 @@ class Assembly:
 
     def finish(self) -> ClipStates:
         """Return what is left of the clip but its sample, and let go of its frames."""
-        windows = range(len(self.bounds))
+        windows = len(self.bounds)
         if self.cutting.overlapping:
             count = len(self.tracks[0])
             # Summaries are of stretches that do not overlap, so that no frame counts twice.
@@ -171,23 +161,17 @@ class Assembly:
             sample = picked(self.tracks, np.minimum(self.rows, count - 1))
             distances = [frame_distances(track if len(self.rows) else track[:1]) for track in self.tracks]
         else:
-            by_window = ([row[None] for row in self.pooled[number]] for number in windows)
-            pooled = [joined(layer) for layer in by_layer(by_window)]
-            if len(self.rows):
-                sample = [joined(layer) for layer in by_layer(self.sample[number] for number in windows)]
-                if len(windows) > 1:
-                    # Taken window by window, and wanted in the order that they were drawn in.
-                    sample = picked(sample, np.argsort(np.argsort(self.owner, kind="stable")))
-                # Within windows alone: a distance across a border would be the encoder's, not the sound's.
-                distances = [joined(layer) for layer in by_layer(self.distances[number] for number in windows)]
-            else:
+            parts = zip(*(self.taken[number] for number in range(windows)), strict=True)
+            pooled, self.tracks, sample, distances = map(joined_layers, parts)
+            if not len(self.rows):
                 sample = [layer.new_empty(0, width) for layer, width in zip(pooled, self.encoder.widths, strict=True)]
                 distances = [layer.new_empty(0) for layer in pooled]
-            if self.attended:
-                self.tracks = [joined(layer) for layer in by_layer(self.kept[number] for number in windows)]
+            elif windows > 1:
+                # Taken window by window, and wanted in the order that they were drawn in.
+                sample = picked(sample, np.argsort(np.argsort(self.owner, kind="stable")))
         self.sampled = sample
         states = ClipStates(pooled, [half_precision(track) for track in self.tracks], [], distances)
-        self.kept, self.pooled, self.sample, self.distances, self.tracks = {}, {}, {}, {}, []
+        self.taken, self.tracks = {}, []
         return states
 
 
@@ -248,14 +232,10 @@ def picked(layers: Sequence[Tensor], rows: NDArray[np.int64]) -> list[Tensor]:
     return [layer.index_select(0, numbers) for layer in layers]
 
 
-def joined(parts: Sequence[Tensor]) -> Tensor:
-    """Return tensors one after another; a single one as it is, since most clips are one window and each call costs."""
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
-
-
-def by_layer(windows: Iterable[list[Tensor]]) -> list[list[Tensor]]:
-    """Return for each layer what its windows left."""
-    return [list(layer) for layer in zip(*windows, strict=True)]
+def joined_layers(windows: Sequence[list[Tensor]]) -> list[Tensor]:
+    """Return of each layer what its windows left, one after another; nothing where they left nothing."""
+    # A single one as it is, since most clips are one window and each call costs.
+    return [parts[0] if len(parts) == 1 else torch.cat(parts) for parts in zip(*windows, strict=True)]
 
 
 def refuse_non_finite(

@@ -176,8 +176,8 @@ class Pass:
 
     def assembly(self, spans: list[tuple[float, float]], name: str, rows: NDArray[np.int64]) -> Assembly:
         """Return what the windows of a clip are put together in."""
-        attended = self.attended and not self.frames
-        return Assembly(self.encoder, self.cutting, self.pooling, spans, name, rows, attended=attended)
+        attends = self.attended and not self.frames
+        return Assembly(self.encoder, self.cutting, self.pooling, spans, name, rows, attends)
 
     def encode(
         self, clips: Sequence[Assembly], windows: Sequence[Sequence[Any]], finish: Callable[[int], None]
@@ -327,8 +327,7 @@ class Pass:
         done.windows += sum(map(len, windows))
         states = self.encode(clips, windows, window_progress(entries, progress))
         with memory_faults(self.encoder.name, f"a shard of {len(clips)} clips"):
-            names, chosen = [clip.name for clip in clips], [clip.rows for clip in clips]
-            shard = Shard(self.encoder, states, entries, names, chosen)
+            shard = Shard(clips, states, entries)
         writer.add(shard)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from layerscope.encoders.device import Arriving
 from layerscope.encoders.encoder import Encoder
-from layerscope.features.clip_states import ClipStates, refuse_non_finite
+from layerscope.features.clip_states import Assembly, ClipStates, refuse_non_finite
 from layerscope.features.store import ClipEntry, FeatureStore
 
 __all__ = ["Shard", "ShardWriter"]
@@ -26,40 +25,29 @@ class Shard:
 
     Parameters
     ----------
-    encoder : Encoder
-        Whose states they are.
-    clips : sequence of ClipStates
-        On the device.
+    clips : sequence of Assembly
+        With all their windows.
+    states : sequence of ClipStates
+        Of the clips, on the device.
     entries : sequence of ClipEntry
         Of the clips, without their numbers of rows: only now are they known, as a stitched track is cut anew.
-    names : sequence of str
-        Of the clips, for messages.
-    rows : sequence of ndarray of int
-        The frames of each clip that are sampled.
     """
 
-    def __init__(
-        self,
-        encoder: Encoder,
-        clips: Sequence[ClipStates],
-        entries: Sequence[ClipEntry],
-        names: Sequence[str],
-        rows: Sequence[NDArray[np.int64]],
-    ) -> None:
-        self.encoder = encoder
-        self.names = names
-        self.rows = rows
+    def __init__(self, clips: Sequence[Assembly], states: Sequence[ClipStates], entries: Sequence[ClipEntry]) -> None:
+        # Not the clips, which hold on to their states on the device.
+        self.names, self.rows = [clip.name for clip in clips], [clip.rows for clip in clips]
+        self.encoder = clips[0].encoder
         self.entries = [
             replace(
                 entry,
-                windows=len(clip.pooled[0]),
-                frames=len(clip.frames[0][0]) if clip.frames else 0,
-                sampled=len(sampled),
+                windows=len(left.pooled[0]),
+                frames=len(left.frames[0][0]) if left.frames else 0,
+                sampled=len(clip.rows),
             )
-            for entry, clip, sampled in zip(entries, clips, rows, strict=True)
+            for entry, clip, left in zip(entries, clips, states, strict=True)
         ]
-        self.pairs = [len(clip.distances[0]) for clip in clips]
-        self.arriving = Arriving(tensors_of(encoder, clips))
+        self.pairs = [len(left.distances[0]) for left in states]
+        self.arriving = Arriving(tensors_of(self.encoder, states))
 
     def arrays(self) -> dict[str, list[NDArray[Any]]]:
         """Return the arrays of the shard (see `features.store`), in parts, once they are there.
@@ -121,9 +109,7 @@ class ShardWriter:
     def __enter__(self) -> ShardWriter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # After an error or an interrupt too: what was encoded is kept.
         try:
             self.wait()
