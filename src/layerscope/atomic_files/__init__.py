@@ -29,7 +29,6 @@ from layerscope.atomic_files.whole_files import (
     discard,
     file_digest,
     read_json,
-    refuse_irregular,
     safe_stem,
     unfinished,
     write_atomically,
@@ -40,7 +39,7 @@ from layerscope.atomic_files.whole_files import (
 __all__ = [
     "HOMELESS", "NO_PLACE", "REQUESTS", "array_digest", "cache_directory", "chosen_place", "damaged", "digest",
     "discard", "file_digest", "is_alive", "locate_tensor", "machine", "new_directory", "owned_directory",
-    "passing_directory", "read_header", "read_json", "read_tensors", "refuse_closed", "refuse_irregular",
+    "passing_directory", "read_header", "read_json", "read_tensors", "refuse_closed",
     "refuse_occupied", "refused", "safe_stem", "sole_use", "sweep", "unfinished", "way_out", "write_atomically",
     "write_json", "write_tensors", "write_text",
 ]  # fmt: skip

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,28 @@ def begin_digest(about: str, kind: str) -> Any:
     return (xxhash.xxh3_128 if kind.startswith(XXH3) else hashlib.sha256)(about.encode())
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield a file that `write_tensors` wrote, and what it told of it beside its arrays.
+
+    Raises
+    ------
+    ResourceError
+        If the file is not readable, or another writer's; also for what goes wrong with what is read of it.
+    """
+    try:
+        refuse_irregular(path)
+        with safe_open(path, framework="numpy") as file:
+            told = dict(json.loads(file.metadata()[HEADER]))
+            # Many are named by what they hold: one that was put in another's place would be taken for it.
+            if told.get("name", path.name) != path.name:
+                raise damaged(path, f"it was written as {told['name']}")
+            yield file, told
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        # A file of another writer has no metadata, or lacks our entry.
+        raise damaged(path, error) from error
+
+
 def read_tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, NDArray[Any]]:
     """Return some of the arrays that `write_tensors` wrote, or all, each held against its digest.
 
@@ -119,28 +142,14 @@ def read_tensors(path: Path, names: Iterable[str] | None = None) -> dict[str, ND
     ResourceError
         If the file is not readable, or a byte of what is read is not what was written.
     """
-    try:
-        refuse_irregular(path)
-        with safe_open(path, framework="numpy") as file:
-            digests = told_in(path, file.metadata())["digests"]
-            arrays = {name: file.get_tensor(name) for name in (digests if names is None else names)}
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        # A file of another writer has no metadata, or lacks our entry.
-        raise damaged(path, error) from error
+    with opened(path) as (file, told):
+        digests = told["digests"]
+        arrays = {name: file.get_tensor(name) for name in (digests if names is None else names)}
     for name, array in arrays.items():
         recorded = str(digests.get(name))
         if recorded.removeprefix(XXH3) != array_digest(array, kind=recorded):
             raise damaged(path, f"'{name}' is not what was written")
     return arrays
-
-
-def told_in(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Return what `write_tensors` told of a file beside its arrays, or raise where it is another file's."""
-    told = dict(json.loads(metadata[HEADER]))
-    # Many are named by what they hold: one that was put in another's place would be taken for it.
-    if told.get("name", path.name) != path.name:
-        raise damaged(path, f"it was written as {told['name']}")
-    return told
 
 
 def locate_tensor(path: Path, name: str) -> tuple[int, tuple[int, ...]]:
@@ -172,17 +181,12 @@ def locate_tensor(path: Path, name: str) -> tuple[int, tuple[int, ...]]:
 
 def read_header(path: Path) -> Any:
     """Return the JSON header that `write_tensors` wrote, held against its digest."""
-    try:
-        refuse_irregular(path)
-        with safe_open(path, framework="numpy") as file:
-            told = told_in(path, file.metadata())
-            if "of" not in told:
-                raise damaged(path, "written by another version of layerscope")
-            if told["of"] != digest(told["about"]):
-                raise damaged(path, "its header is not what was written")
-            return json.loads(told["about"])
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise damaged(path, error) from error
+    with opened(path) as (_, told):
+        if "of" not in told:
+            raise damaged(path, "written by another version of layerscope")
+        if told["of"] != digest(told["about"]):
+            raise damaged(path, "its header is not what was written")
+        return json.loads(told["about"])
 
 
 def damaged(path: Path, why: object) -> ResourceError:
