@@ -40,10 +40,6 @@ class View(io.RawIOBase):
         """Return True."""
         return True
 
-    def tell(self) -> int:
-        """Return the position."""
-        return self.position
-
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move to a position."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.last - self.first}[whence]

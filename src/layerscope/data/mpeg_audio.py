@@ -217,17 +217,11 @@ def mpeg_parts(file: BinaryIO, first: int, last: int) -> list[MpegPart]:
         If something else than tags lies between frames, or there are fewer than a header promises.
     """
     parts: list[MpegPart] = []
-    promised, counted = 0, 0
     for position, kind, header in walk(file, first, last):
-        if header:
-            refuse_fewer(promised, counted)
-            promised, counted = header.promised, 0
         if header or not parts or not alike(parts[-1].kind, kind):
             parts.append(MpegPart(file, kind, header))
         if not header:
             parts[-1].places.append((position, kind.length))
-            counted += 1
-    refuse_fewer(promised, counted)
     return parts
 
 
@@ -239,6 +233,8 @@ def walk(file: BinaryIO, first: int, last: int) -> Iterator[tuple[int, FrameHead
         kind = frame_header(content[:4])
         if kind and position + kind.length <= last:
             header = file_header(content, kind.file_header)
+            if header:
+                refuse_fewer(promised, counted)
             yield position, kind, header
             promised, counted = (header.promised, 0) if header else (promised, counted + 1)
             position, seconds, frames = position + kind.length, seconds + kind.samples / kind.rate, frames + 1
@@ -257,6 +253,7 @@ def walk(file: BinaryIO, first: int, last: int) -> Iterator[tuple[int, FrameHead
         if beyond == position or (hole and not padded):
             raise AudioError(f"damaged: after {seconds:.2f} s come bytes that are neither MPEG frames nor a tag")
         position = beyond
+    refuse_fewer(promised, counted)
 
 
 def refuse_beginning(file: BinaryIO, first: int) -> None:

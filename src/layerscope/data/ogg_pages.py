@@ -5,7 +5,10 @@ Decoders pass over pages that are damaged and play what is left, so that they ca
 
 from __future__ import annotations
 
+import itertools
+import math
 import zlib
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from layerscope.data.file_views import past_tags, peek
@@ -37,27 +40,27 @@ def ogg_links(file: BinaryIO, first: int) -> list[tuple[int, int]]:
         If a page is damaged or missing, or a stream has no end, or a sound's end is at no place.
     """
     starts: list[int] = []
-    following: dict[int, int] = {}
+    following: dict[bytes, int] = {}
     sounds: set[bytes] = set()
     beginning = False
     position = first
-    while page := read_page(file, position):
-        flags, serial, number = page[5], page[14:18], int.from_bytes(page[18:22], "little")
+    for page in pages_from(file, first):
+        flags, serial, number = page[5], serial_of(page), int.from_bytes(page[18:22], "little")
         if flags & FIRST:
-            if page[FIXED + page[FIXED - 1] :].startswith(SOUNDS):
+            if body_of(page).startswith(SOUNDS):
                 sounds.add(serial)
             if not beginning:
                 refuse_endless(following)
                 starts.append(position)
-        elif following.get(int.from_bytes(serial, "little")) != number:
+        elif following.get(serial) != number:
             raise AudioError(f"damaged: Ogg pages are missing before byte {position:,}")
         beginning = bool(flags & FIRST)
-        following[int.from_bytes(serial, "little")] = number + 1
+        following[serial] = number + 1
         if flags & LAST:
             # libsndfile would then leave out all since the last page that does.
             if serial in sounds and page[6:14] == NO_PLACE:
                 raise AudioError("damaged: its last Ogg page does not say where the sound ends")
-            del following[int.from_bytes(serial, "little")]
+            del following[serial]
         position += len(page)
     refuse_endless(following)
     return list(zip(starts, [*starts[1:], position], strict=True))
@@ -65,12 +68,7 @@ def ogg_links(file: BinaryIO, first: int) -> list[tuple[int, int]]:
 
 def ogg_body(file: BinaryIO, first: int, last: int) -> bytes:
     """Return what the pages of a link carry."""
-    bodies, position = [], first
-    while position < last:
-        page = read_page(file, position)
-        bodies.append(page[FIXED + page[FIXED - 1] :])
-        position += len(page)
-    return b"".join(bodies)
+    return b"".join(map(body_of, pages_from(file, first, last)))
 
 
 def ogg_sound(file: BinaryIO, first: int, last: int) -> bytes | None:
@@ -81,25 +79,34 @@ def ogg_sound(file: BinaryIO, first: int, last: int) -> bytes | None:
     AudioError
         If there are several sounds side by side.
     """
-    heads, position = [], first
-    while position < last and (page := read_page(file, position))[5] & FIRST:
-        heads.append((page[14:18], page[FIXED + page[FIXED - 1] :]))
-        position += len(page)
-    sounds = [(serial, body) for serial, body in heads if body.startswith(SOUNDS)]
+    heads = list(itertools.takewhile(lambda page: page[5] & FIRST, pages_from(file, first, last)))
+    sounds = [page for page in heads if body_of(page).startswith(SOUNDS)]
     if len(sounds) > 1:
         raise AudioError(f"holds {len(sounds)} sounds side by side, of which one would be read; keep one")
-    if not sounds or (len(heads) == 1 and not is_rateless(sounds[0][1])):
+    if not sounds or (len(heads) == 1 and not is_rateless(body_of(sounds[0]))):
         return None
-    serial, body = sounds[0]
-    pages, position = [], first
-    while position < last:
-        page = read_page(file, position)
-        position += len(page)
-        if page[14:18] == serial:
-            pages.append(page)
-    if is_rateless(body):
+    pages = [page for page in pages_from(file, first, last) if serial_of(page) == serial_of(sounds[0])]
+    if is_rateless(body_of(sounds[0])):
         pages[0] = with_full_rate(pages[0])
     return b"".join(pages)
+
+
+def pages_from(file: BinaryIO, first: int, last: float = math.inf) -> Iterator[bytes]:
+    """Yield the pages from one position to another, or to the end of the file; see `read_page`."""
+    position = first
+    while position < last and (page := read_page(file, position)):
+        yield page
+        position += len(page)
+
+
+def serial_of(page: bytes) -> bytes:
+    """Return by what the pages of one stream are told from those of others beside it."""
+    return page[14:18]
+
+
+def body_of(page: bytes) -> bytes:
+    """Return what a page carries, behind its table of lengths."""
+    return page[FIXED + page[FIXED - 1] :]
 
 
 def is_rateless(body: bytes) -> bool:
@@ -145,7 +152,7 @@ def checksum(content: bytes) -> int:
     return int(f"{mirrored:032b}"[::-1], 2)
 
 
-def refuse_endless(following: dict[int, int]) -> None:
+def refuse_endless(following: dict[bytes, int]) -> None:
     """Raise if a stream has begun and not ended."""
     if following:
         raise AudioError("truncated: no Ogg page says that it is the last of its stream")
