@@ -28,7 +28,7 @@ from typing import Any
 import pandas as pd
 
 from layerscope.errors import DataError
-from layerscope.targets.cells import most
+from layerscope.targets.cells import as_float, most
 from layerscope.targets.label_names import ABSENT
 from layerscope.targets.values import MOST_NUMBERED_CLASSES
 
@@ -52,7 +52,6 @@ MOST_UNSURE = 0.5
 NO_LABEL = frozenset({"", "nan", "NaN", "<NA>"})
 #: No measurement is as large; beyond, whole numbers are names.
 LARGEST = 1e300
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"[+\-−–]?(\d+),(\d+)", re.ASCII)
 WHOLE = re.compile(r"0|-?[1-9]\d*", re.ASCII)
 LEADING_ZERO = re.compile(r"[+\-−–]?0\d+", re.ASCII)
@@ -285,7 +284,7 @@ def one_number_one_name(numbers: list[int | float | None]) -> list[int | float |
 def has_decimal_commas(texts: Sequence[str]) -> bool:
     """Return whether commas in a column's cells are decimal: no cell has a point, and one comma parts no thousands."""
     found = [match for match in map(DECIMAL_COMMA.fullmatch, texts) if match]
-    pointed = any("." in text and NUMBER.fullmatch(text) for text in texts)
+    pointed = any("." in text and number_of(text) is not None for text in texts)
     return not pointed and any(len(match[2]) != 3 or match[1].startswith("0") for match in found)
 
 
@@ -308,9 +307,10 @@ def number_of(cell: Any, *, comma: bool = False) -> int | float | None:
         text = re.sub("^[−–]", "-", cell)
         if comma and DECIMAL_COMMA.fullmatch(text):
             text = text.replace(",", ".")
-        if not NUMBER.fullmatch(text) or not abs(float(text)) < LARGEST:
+        number = as_float(text)
+        if not abs(number) < LARGEST:  # of what is none it is NaN
             return None
-        return int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
+        return int(text) if re.fullmatch(r"[+-]?\d+", text) else number
     # A whole number may be too large for a float, which then cannot say whether it is finite.
     return cell if isinstance(cell, (int, float)) and abs(cell) < LARGEST else None
 

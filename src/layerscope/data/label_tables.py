@@ -18,15 +18,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.data.audio_paths import AudioPaths
-from layerscope.data.label_cells import (
-    MOST_ODD,
-    Odd,
-    listed,
-    names_of,
-    number_of,
-    settle_column,
-    tidy_cell,
-)
+from layerscope.data.label_cells import MOST_ODD, Odd, listed, names_of, number_of, settle_column, tidy_cell
 from layerscope.data.table_files import PATH_NAMES, Record, Rows
 from layerscope.data.usual_columns import SPLIT_NAMES, is_time, refuse_two_tests, split_word, with_usual_names
 from layerscope.errors import DataError

@@ -121,16 +121,11 @@ def parts_of(clips: pd.DataFrame) -> list[Part]:
     names = sorted(set(fold), key=fold_order)
     if len(names) < 3:
         raise DataError(f"{len(names)} folds; at least 3 are needed: one to test, one to choose, one to train")
-    parts = []
-    for tested, choosing in zip(names, [*names[1:], names[0]], strict=True):
-        parts.append(
-            Part(
-                np.flatnonzero((fold != tested) & (fold != choosing)),
-                np.flatnonzero(fold == choosing),
-                np.flatnonzero(fold == tested),
-            )
-        )
-    return parts
+    sides = (
+        ((fold != tested) & (fold != choosing), fold == choosing, fold == tested)
+        for tested, choosing in zip(names, [*names[1:], names[0]], strict=True)
+    )
+    return [Part(*map(np.flatnonzero, side)) for side in sides]
 
 
 def choosing_parts(clips: pd.DataFrame, labels: Labels, parts: Sequence[Part], seed: int) -> list[Part]:
