@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from layerscope.errors import DataError
-from layerscope.targets.chord_symbols import is_chord
+from layerscope.targets.chord_symbols import harte, is_chord
 from layerscope.targets.key_names import is_key
 
 __all__ = ["refuse_change", "whole_semitones"]
@@ -80,7 +80,8 @@ def names_pitch(name: str) -> bool:
     >>> [names_pitch(name) for name in ("C4", "Bb minor", "Am7", "C:maj", "Blues", "a cappella")]
     [True, True, True, True, False, False]
     """
-    return bool(re.fullmatch(NOTE, name)) or is_key(name) or is_chord(name)
+    # What is no chord, and what nobody could name, are labels of the same syntax.
+    return bool(re.fullmatch(NOTE, name)) or is_key(name) or (is_chord(name) and harte(name) not in ("N", "X"))
 
 
 def whole_semitones(semitones: float) -> int:

@@ -9,7 +9,7 @@ import mir_eval
 
 from layerscope.targets.note_names import SEMITONES
 
-__all__ = ["harte", "is_chord", "semitone"]
+__all__ = ["encoded", "harte", "is_chord", "semitone"]
 
 #: What a symbol says after its root → Harte's name of it; ``(9)`` is a note that is added to the chord before.
 QUALITIES = {
@@ -68,21 +68,28 @@ def harte(label: str) -> str:
     return f"{root}:{quality}{degree}"
 
 
+@cache
+def encoded(label: str) -> tuple[int, list[int]] | None:
+    """Return the root of a label in Harte's syntax, in semitones above C, and which of the twelve above it sound.
+
+    The root of no chord and of an unknown one is -1; None of a label that is not of that syntax.
+    """
+    try:
+        root, bitmap, _ = mir_eval.chord.encode(label, reduce_extended_chords=False)
+    except (mir_eval.chord.InvalidChordException, ValueError, KeyError):
+        return None
+    return int(root), bitmap.tolist()
+
+
 def is_chord(label: str) -> bool:
-    """Return whether a label names a chord, in Harte's syntax or as a symbol of a lead sheet.
+    """Return whether a label is a chord, in Harte's syntax, no and an unknown one among them, or that of lead sheets.
 
     Examples
     --------
-    >>> is_chord("Am7"), is_chord("G:sus4"), is_chord("verse"), is_chord("N")
-    (True, True, False, False)
+    >>> is_chord("A:min7"), is_chord("Am7"), is_chord("N"), is_chord("verse")
+    (True, True, True, False)
     """
-    spelled = harte(label)
-    try:
-        mir_eval.chord.validate_chord_label(spelled)
-    except mir_eval.chord.InvalidChordException:
-        return False
-    # What is no chord, and what nobody could name, are labels of the same syntax.
-    return spelled not in ("N", "X")
+    return encoded(harte(label)) is not None
 
 
 def semitone(note: str) -> int:

@@ -21,7 +21,7 @@ from layerscope.errors import DataError
 from layerscope.targets.calibration import Calibration
 from layerscope.targets.cells import Column, counted, is_list, most, shown
 from layerscope.targets.changed_sound import whole_semitones
-from layerscope.targets.chord_symbols import harte, semitone
+from layerscope.targets.chord_symbols import encoded, harte, is_chord, semitone
 from layerscope.targets.kind import Labels
 from layerscope.targets.metric import Metric
 from layerscope.targets.note_names import PITCH_CLASSES, Notation, notation_of
@@ -75,31 +75,16 @@ def chord_number(label: str) -> int:
     >>> CHORD_NAMES[chord_number("C#:maj7/5")], chord_number("G:dim")
     ('Db:maj', -1)
     """
-    try:
-        root, bitmap, _ = mir_eval.chord.encode(label, reduce_extended_chords=False)
-    except (mir_eval.chord.InvalidChordException, ValueError, KeyError) as error:
-        raise DataError(f"'{label}' is not a chord in Harte's syntax") from error
+    sounding = encoded(label)
+    if sounding is None:
+        raise DataError(f"'{label}' is not a chord in Harte's syntax")
     if label == mir_eval.chord.NO_CHORD:
         return NO_CHORD
+    root, bitmap = sounding
     for first, quality in ((0, "maj"), (12, "min")):
-        if root >= 0 and list(bitmap[:8]) == mir_eval.chord.QUALITIES[quality][:8]:
-            return first + int(root)
+        if root >= 0 and bitmap[:8] == mir_eval.chord.QUALITIES[quality][:8]:
+            return first + root
     return IGNORED
-
-
-def is_chord(label: str) -> bool:
-    """Return whether a label is a chord, in Harte's syntax or that of lead sheets.
-
-    Examples
-    --------
-    >>> is_chord("A:min7"), is_chord("Am7"), is_chord("verse")
-    (True, True, False)
-    """
-    try:
-        chord_number(harte(label))
-    except DataError:
-        return False
-    return True
 
 
 #: Columns that are called so hold chords.
