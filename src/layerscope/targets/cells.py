@@ -6,7 +6,7 @@ import math
 import numbers
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,14 +50,10 @@ class Column:
 
     def take(self, rows: Sequence[int]) -> Column:
         """Return some rows."""
-
-        def taken(part: Sequence[Any]) -> Sequence[Any]:
-            # What is not known of the clips stays so.
-            return [part[row] for row in rows] if len(part) else ()
-
-        parts = (self.cells, self.clips, self.starts, self.seconds, self.cut)
-        cells, clips, starts, seconds, cut = map(taken, parts)
-        return Column(self.name, cells, clips, starts, seconds, cut, self.named)
+        parts = {name: getattr(self, name) for name in ("cells", "clips", "starts", "seconds", "cut")}
+        # What is not known of the clips stays so.
+        some: dict[str, Any] = {name: [part[row] for row in rows] for name, part in parts.items() if len(part)}
+        return replace(self, **some)
 
 
 def is_number(item: Any) -> bool:
