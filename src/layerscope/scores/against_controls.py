@@ -18,8 +18,8 @@ from layerscope.scores.resampling import LEVEL
 from layerscope.scores.score_table import SINGLE_INPUTS, Results, Role, matching, role_of
 
 __all__ = [
-    "beats_controls", "beats_permutations", "chance_of", "controls", "floor_of", "judged_row", "margin_below",
-    "role_in", "spread_over_trainings", "twins_of",
+    "beats_controls", "beats_permutations", "chance_of", "controls", "floor_of", "judged_row", "lies_above_chance",
+    "margin_below", "role_in", "spread_over_trainings", "twins_of",
 ]  # fmt: skip
 
 #: Deviations for a test to one side at 5 %: 1.64.
@@ -36,8 +36,13 @@ def beats_controls(results: Results, row: pd.Series) -> bool:
     # Without an interval the margin is NaN, and no comparison with NaN holds.
     above_chance = float(judged.value) - margin_below(results, row) > chance_of(results, row)
     # The interval that is printed is two-sided: where it holds chance, "beats chance" would stand beside it.
-    above_chance = above_chance and float(row.ci_low) > float(results.facts["tasks"][row.task]["chance"])
-    return above_chance and beats_permutations(results, row)
+    return above_chance and lies_above_chance(results, row) and beats_permutations(results, row)
+
+
+def lies_above_chance(results: Results, row: pd.Series) -> bool:
+    """Return whether the printed interval of an input lies above the constant answer."""
+    # Without an interval it is NaN, and shows nothing.
+    return bool(row.ci_low > float(results.facts["tasks"][row.task]["chance"]))
 
 
 def beats_permutations(results: Results, row: pd.Series) -> bool:

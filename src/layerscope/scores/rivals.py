@@ -7,7 +7,7 @@ from collections.abc import Hashable
 import numpy as np
 import pandas as pd
 
-from layerscope.scores.against_controls import judged_row, role_in, spread_over_trainings
+from layerscope.scores.against_controls import judged_row, lies_above_chance, role_in, spread_over_trainings
 from layerscope.scores.family_of_comparisons import corrected, highest_deviation
 from layerscope.scores.layer_selection import Choice, best_trained, choose_among, choose_row
 from layerscope.scores.resampling import best_set
@@ -158,4 +158,4 @@ def better_wider_inputs(results: Results, best: pd.Series) -> list[pd.Series]:
     verdicts = corrected([gap for _, gap in pairs])
     better = [row for (row, _), verdict in zip(pairs, verdicts, strict=True) if verdict == "worse"]
     # What is no better than chance beats a layer that is worse by bad luck alone.
-    return [row for row in better if row.ci_low > float(results.facts["tasks"][best.task]["chance"])]
+    return [row for row in better if lies_above_chance(results, row)]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from layerscope.scores.against_controls import spread_over_trainings
+from layerscope.scores.against_controls import lies_above_chance, spread_over_trainings
 from layerscope.scores.family_of_comparisons import corrected
 from layerscope.scores.layer_selection import Choice, choose_row
 from layerscope.scores.score_table import SEARCHED, Comparison, Results, is_set, wide_inputs
@@ -59,12 +59,6 @@ def gains(results: Results, pairs: Sequence[tuple[pd.Series, pd.Series]]) -> lis
         above = lies_above_chance(results, ours if gap.difference > 0 else theirs)
         found.append(Gain(int(ours.name), int(theirs.name), gap, verdict if above else NOT_SHOWN, above))
     return found
-
-
-def lies_above_chance(results: Results, row: pd.Series) -> bool:
-    """Return whether an input is shown to lie above chance."""
-    # Without an interval it is NaN, and shows nothing.
-    return bool(row.ci_low > float(results.facts["tasks"][row.task]["chance"]))
 
 
 def gains_over_layer(results: Results, layer: pd.Series) -> list[Gain]:
