@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from layerscope.atomic_files import digest
 from layerscope.encoders.device import computing, upload
 from layerscope.errors import ModelError, UsageError, checks_arguments
 
@@ -164,12 +165,9 @@ def parse_layers(text: str, depth: int) -> tuple[int, ...]:
 
 def source_digest(*modules: str) -> str:
     """Return a digest of the source text of modules, so that a change of code is a change of fingerprint."""
-    digest = hashlib.sha256()
-    for module in modules:
-        # The text, because compiled code differs between versions of Python.
-        path = inspect.getsourcefile(importlib.import_module(module))
-        digest.update(Path(str(path)).read_bytes())
-    return digest.hexdigest()
+    # The text, because compiled code differs between versions of Python.
+    paths = [inspect.getsourcefile(importlib.import_module(module)) for module in modules]
+    return digest(*(Path(str(path)).read_bytes() for path in paths))
 
 
 @checks_arguments
@@ -196,7 +194,7 @@ def fingerprint_of(description: Mapping[str, Any], tensors: Iterable[tuple[str, 
     32
     """
     try:
-        digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+        sha256 = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     except (TypeError, ValueError) as error:
         raise UsageError(f"fingerprint_of(): description is nothing that JSON can write ({error})") from error
     pairs = list(tensors)
@@ -207,11 +205,11 @@ def fingerprint_of(description: Mapping[str, Any], tensors: Iterable[tuple[str, 
             "model.state_dict().items()"
         )
     for name, tensor in sorted(pairs, key=lambda item: item[0]):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        sha256.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         # As bytes, because numpy has no bfloat16.
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+        sha256.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     # 128 bits: no two encoders meet by chance, and names of directories stay short.
-    return digest.hexdigest()[:32]
+    return sha256.hexdigest()[:32]
 
 
 class LayeredModel(nn.Module, ABC):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from layerscope.atomic_files import digest
 from layerscope.encoders.published_models import RANDOM
 from layerscope.errors import DataError, UsageError, checks_arguments
 from layerscope.features.copied_rows import copied_rows
@@ -174,10 +174,8 @@ class Features:
             # What is equal up to rounding is one sound, which must not be on both sides of a split.
             clips["clip_sound"] = copies
         # States alone: a job's name adds the labels and the splits itself.
-        digest = hashlib.sha256()
-        for array in arrays:
-            # The shape is part of it: the same bytes in other rows and columns are other states.
-            digest.update(f"{array.shape}".encode() + array.tobytes())
+        # The shape is part of it: the same bytes in other rows and columns are other states.
+        content = [part for array in arrays for part in (f"{array.shape}", array.ravel().data)]
         return cls(
             model=model,
             layers=numbers,
@@ -185,7 +183,7 @@ class Features:
             window_clip=np.arange(count),
             read=arrays.__getitem__,  # which can be pickled
             pooling="mean",
-            fingerprint=digest.hexdigest()[:32],
+            fingerprint=digest(*content)[:32],
             widths=tuple(array.shape[1] for array in arrays),
             labels=read,
             baseline=baseline,

@@ -14,7 +14,6 @@ is read. Every layer has arrays of its own, so that one is read without its neig
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from layerscope.atomic_files import damaged, read_header, read_tensors, write_atomically, write_tensors
+from layerscope.atomic_files import damaged, digest, read_header, read_tensors, write_atomically, write_tensors
 from layerscope.errors import ResourceError
 from layerscope.features.row_blocks import LazyRows
 from layerscope.features.stored_rows import stored_rows
@@ -265,7 +264,7 @@ def shard_name(store: str, entries: Sequence[ClipEntry]) -> str:
     """Return the name of a shard with these clips in it, in the store of that name."""
     # Not by its arrays, which another machine may round differently: the same clips are the same shard. With the
     # store's name, so that a shard that was copied from another encoder's store is not taken for this one's.
-    return hashlib.sha256(json.dumps([store, *map(asdict, entries)]).encode()).hexdigest()[:32]
+    return digest(json.dumps([store, *map(asdict, entries)]))[:32]
 
 
 def entries_of(path: Path) -> list[ClipEntry]:

@@ -6,7 +6,6 @@ from all tracks; validation and test are asked about every frame that has a labe
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from layerscope.atomic_files import digest
 from layerscope.data.splits import Part
 from layerscope.features.clip_features import Features
 from layerscope.features.row_blocks import LazyRows, Rows
@@ -73,9 +73,8 @@ class Tracks:
     def digest(self) -> str:
         """Return what identifies the annotations and the frames."""
         annotations = [self.kind.as_answer(track) for track in self.labels.values]
-        digest = hashlib.sha256(json.dumps([self.kind.name, self.labels.names, self.rate, annotations]).encode())
-        digest.update(self.clip.tobytes() + self.frame.tobytes())
-        return digest.hexdigest()
+        told = json.dumps([self.kind.name, self.labels.names, self.rate, annotations])
+        return digest(told, self.clip.tobytes(), self.frame.tobytes())
 
 
 def plan_tracks(labels: Labels, kept: Sequence[int], parts: list[Part]) -> Tracks:

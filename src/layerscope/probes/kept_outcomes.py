@@ -6,7 +6,6 @@ what is stale.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pkgutil
 import sys
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 
 from layerscope import targets
-from layerscope.atomic_files import read_header, read_tensors, write_tensors
+from layerscope.atomic_files import digest, read_header, read_tensors, write_tensors
 from layerscope.encoders.encoder import source_digest
 from layerscope.probes.fitting import Job, Target, is_cross_validated
 from layerscope.scores.evaluation import Outcome
@@ -59,14 +58,12 @@ def job_digest(job: Job, target: Target, seeds: Sequence[int]) -> str:
         "source": source_of(type(kind).__module__),
         "torch": torch.__version__,
     }
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    digest.update(np.ascontiguousarray(target.labels.values).tobytes())
-    # Only where they are used, so that other jobs keep their names when the choosing changes.
-    for part in (*target.parts, *(target.choosing if is_cross_validated(job, target) else ())):
-        for rows in (part.train, part.valid, part.test):
-            # A mark between them, so that rows that change sides change the name.
-            digest.update(rows.tobytes() + b"|")
-    return digest.hexdigest()[:32]
+    # The choosing only where it is used, so that other jobs keep their names when it changes.
+    parts = (*target.parts, *(target.choosing if is_cross_validated(job, target) else ()))
+    sides = [rows.tobytes() for part in parts for rows in (part.train, part.valid, part.test)]
+    values = np.ascontiguousarray(target.labels.values).tobytes()
+    # A mark behind each, so that rows that change sides change the name.
+    return digest(json.dumps(told, sort_keys=True), values, *(side + b"|" for side in sides))[:32]
 
 
 def write_outcome(path: Path, outcome: Outcome) -> None:
