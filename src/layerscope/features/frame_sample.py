@@ -52,12 +52,8 @@ def sampled_of_clips(clips: pd.DataFrame, width: int, most: int = FRAMES_A_CLIP)
 def sampled_frames(key: str, frames: int, count: int) -> NDArray[np.int64]:
     """Return the first so many frames of a clip in the order of its key, out of those that it has."""
     # random(n) begins alike for every n, so that encoders that count a frame more at the end draw nearly the same.
-    return np.argsort(random_of(key).random(frames), kind="stable")[:count].astype(np.int64)
-
-
-def random_of(key: str) -> np.random.Generator:
-    """Return the random numbers of a clip."""
-    return np.random.default_rng(list(digest_of(key)))
+    random = np.random.default_rng(list(digest_of(key)))
+    return np.argsort(random.random(frames), kind="stable")[:count].astype(np.int64)
 
 
 def digest_of(key: str) -> bytes:
