@@ -55,21 +55,12 @@ class CodecModel(LibraryModel):
         self.stages = nn.ModuleList(others)
         self.names = [stage[-1][0] for stage in stages]
         self.depth, self.dim, self.multiple = len(others), widths[-1], multiple
-        self.state_widths = tuple(widths)
+        self.widths = tuple(widths)
         #: Samples that one frame of each state stands for.
         self.hops = list(accumulate(strides, mul))
         self.sample_rate, self.frame_rate = sample_rate, sample_rate / self.hops[-1]
+        self.frame_rates = tuple(sample_rate / hop for hop in self.hops)
         self.minimum_samples = self.hops[-1]
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """See `LayeredModel.widths`."""
-        return self.state_widths
-
-    @property
-    def frame_rates(self) -> tuple[float, ...]:
-        """See `LayeredModel.frame_rates`."""
-        return tuple(self.sample_rate / hop for hop in self.hops)
 
     def states(self, waveforms: Tensor, last: int) -> Iterator[Tensor]:
         """See `LayeredModel.states`."""

@@ -34,27 +34,20 @@ class ClapModel(FixedLengthModel):
         #: Of each block, from 0.
         self.stages = [stage for stage, depth in enumerate(sizes.depths) for _ in range(depth)]
         self.depth = len(self.stages)
-        self.first_width = int(sizes.patch_embeds_hidden_size)
+        # Layer 0 is of the first stage.
+        stages, width = [0, *self.stages], int(sizes.patch_embeds_hidden_size)
+        self.widths = tuple(width * 2**stage for stage in stages)
         self.dim = self.widths[-1]
         # The spectrogram is cut into so many stretches of time, which lie one above the other in a square image.
         self.stretches = int(sizes.spec_size) // int(sizes.num_mel_bins)
         columns = int(sizes.spec_size) // pair(sizes.patch_stride)[1]
         #: Frames of the first stage in the longest input.
         self.columns = self.stretches * columns
+        seconds = self.longest / self.sample_rate
+        self.frame_rates = tuple(self.columns / 2**stage / seconds for stage in stages)
         self.frame_rate = self.frame_rates[-1]
         # One whole frame of the last stage.
         self.minimum_samples = math.ceil(self.longest * 2 ** self.stages[-1] / self.columns)
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """See `LayeredModel.widths`."""
-        return tuple(self.first_width * 2**stage for stage in [0, *self.stages])
-
-    @property
-    def frame_rates(self) -> tuple[float, ...]:
-        """See `LayeredModel.frame_rates`."""
-        seconds = self.longest / self.sample_rate
-        return tuple(self.columns / 2**stage / seconds for stage in [0, *self.stages])
 
     def compute(self, features: Tensor) -> Tensor:
         """See `FixedLengthModel.compute`."""

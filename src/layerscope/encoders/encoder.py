@@ -255,12 +255,12 @@ class LayeredModel(nn.Module, ABC):
                 f"{waveforms.shape[1] / self.sample_rate:.2f} s; choose a shorter --window"
             )
 
-    @property
+    @cached_property
     def widths(self) -> tuple[int, ...]:
         """Return the width of a frame of each layer."""
         return (self.dim,) * (self.depth + 1)
 
-    @property
+    @cached_property
     def frame_rates(self) -> tuple[float, ...]:
         """Return the rate of the frames of each layer, in Hz."""
         return (self.frame_rate,) * (self.depth + 1)
