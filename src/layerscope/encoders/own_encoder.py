@@ -233,17 +233,13 @@ def refuse_attributes(encoder: Encoder, address: str) -> None:
         raise ModelError(f"{address}: 'dim' is {dim}; set it to a int, or 'widths' to one for each layer")
 
 
-def is_dense(states: Any) -> bool:
-    """Return whether something is a tensor of float32 whose numbers are all there."""
-    dense = isinstance(states, Tensor) and states.layout == torch.strided and not states.is_meta
-    return dense and states.dtype == torch.float32
-
-
-def describe(states: Tensor) -> str:
-    """Return what a tensor is that cannot be taken: its type, or that its numbers are not all there."""
+def wrong_type(states: Any) -> str:
+    """Return what something is that is no tensor of float32 whose numbers are all there; an empty text of one."""
+    if not isinstance(states, Tensor):
+        return instead(states)
     if states.is_meta or states.layout != torch.strided:
         return "a tensor without numbers (meta)" if states.is_meta else f"a tensor of layout {states.layout}"
-    return str(states.dtype)
+    return "" if states.dtype == torch.float32 else str(states.dtype)
 
 
 def alike(one: Tensor, other: Tensor) -> bool:
@@ -257,9 +253,7 @@ def states_of_layers(encoder: Encoder, states: Any, address: str, waveforms: Ten
     """Return what `encode` gave, layer by layer, or raise if it is of another type, shape or rate than said."""
     whole, clips = isinstance(states, Tensor), len(waveforms)
     layers = [states] if whole else list(states) if isinstance(states, (list, tuple)) else [states]
-    wrong = [layer for layer in layers if not is_dense(layer)]
-    if wrong:
-        given = describe(wrong[0]) if isinstance(wrong[0], Tensor) else instead(wrong[0])
+    if given := next(filter(None, map(wrong_type, layers)), ""):
         raise ModelError(f"{address}: encode returned {given}; return a float32 tensor, or one for each layer")
     if whole:
         shape, wanted = tuple(states.shape), (clips, len(encoder.layers), "frame", encoder.widths[0])

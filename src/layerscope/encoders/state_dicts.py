@@ -88,7 +88,7 @@ def read_tensors(weights: Path) -> dict[str, Tensor]:
             f"{weights}: no state dict in it{keys}; expected names and tensors, as model.state_dict() gives"
         )
     # Where only some have it, it is a module of that name.
-    while tensors and (wrapper := next((each for each in WRAPPERS if all(map(begins(each), tensors))), None)):
+    while tensors and (wrapper := next((each for each in WRAPPERS if common_prefix(tensors).startswith(each)), None)):
         tensors = {name.removeprefix(wrapper): value for name, value in tensors.items()}
     return tensors
 
@@ -98,11 +98,6 @@ def is_named_tensor(item: tuple[Any, Any]) -> bool:
     name, value = item
     there = isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta and not value.is_quantized
     return isinstance(name, str) and there
-
-
-def begins(prefix: str) -> Callable[[str], bool]:
-    """Return a function that says whether a name begins so."""
-    return lambda name: name.startswith(prefix)
 
 
 def common_prefix(names: Iterable[str]) -> str:
