@@ -24,7 +24,7 @@ from layerscope.targets.changed_sound import whole_semitones
 from layerscope.targets.kind import Observation
 from layerscope.targets.metric import Metric
 from layerscope.targets.note_names import PITCH_CLASSES
-from layerscope.targets.over_time import KindOverTime, Scored, Scores, frame_times
+from layerscope.targets.over_time import KindOverTime, Scored, Scores, frame_times, in_clip
 from layerscope.targets.tags import Tags
 
 __all__ = ["NoteSpans", "Notes", "is_notes", "notes_of", "pitch_name"]
@@ -102,10 +102,8 @@ def notes_of(cell: Any, where: str, shift: float = 0.0) -> NoteSpans:
     if not is_list(cell):
         raise DataError(f"{where}: expected a list of [start, end, pitch], found {shown(cell)}")
     rows = sorted(note_row(entry, where) for entry in cell)
-    # What ends before the clip begins is not of it.
-    kept = [(max(start - shift, 0.0), end - shift, pitch) for start, end, pitch in rows if end > shift]
-    intervals = np.array([times for *times, _ in kept], dtype=np.float64).reshape(-1, 2)
-    return NoteSpans(intervals, np.array([pitch for *_, pitch in kept], dtype=np.int64))
+    intervals, pitches = in_clip(rows, shift)
+    return NoteSpans(intervals, np.array(pitches, dtype=np.int64))
 
 
 def note_row(entry: Any, where: str) -> tuple[float, float, int]:

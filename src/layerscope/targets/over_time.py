@@ -23,7 +23,7 @@ from layerscope.targets.cells import Column, as_float, is_list, shown
 from layerscope.targets.kind import Kind, Labels
 
 __all__ = [
-    "KindOverTime", "Scored", "Scores", "as_objects", "ascending_times", "frame_times", "moment_targets",
+    "KindOverTime", "Scored", "Scores", "as_objects", "ascending_times", "frame_times", "in_clip", "moment_targets",
 ]  # fmt: skip
 
 Array = NDArray[np.float64]
@@ -203,6 +203,13 @@ def frame_times(frames: int, rate: float) -> Array:
     """
     times: Array = (np.arange(frames, dtype=np.float64) + 0.5) / rate
     return times
+
+
+def in_clip(rows: Sequence[tuple[float, float, Any]], shift: float) -> tuple[Array, list[Any]]:
+    """Return of (start, end, what) those that end after the clip begins: intervals that count from it, and what."""
+    kept = [row for row in rows if row[1] > shift]
+    intervals = np.array([(start - shift, end - shift) for start, end, _ in kept], dtype=np.float64).reshape(-1, 2)
+    return np.maximum(intervals, 0.0), [what for *_, what in kept]
 
 
 #: How much the neighbours of a moment's frame count as one: annotations and frames are that exact.

@@ -19,7 +19,7 @@ from layerscope.targets.cells import Column, as_float, is_list, is_name, most, s
 from layerscope.targets.classes import Classes
 from layerscope.targets.kind import Observation
 from layerscope.targets.metric import Metric
-from layerscope.targets.over_time import KindOverTime, Scored, frame_times
+from layerscope.targets.over_time import KindOverTime, Scored, frame_times, in_clip
 
 __all__ = [
     "IGNORED", "ROUNDING", "KindOfSpans", "Spans", "frame_accuracy", "span_targets", "spans_from_frames", "spans_of",
@@ -83,10 +83,8 @@ def spans_of(cell: Any, where: str, shift: float = 0.0) -> Spans:
         if fault:
             raise DataError(f"{where}: span {number} ({start:g}–{end:g} s, {shown(label)}) {fault}")
         latest = end
-    # What ends before the clip begins is not of it.
-    kept = [(start - shift, end - shift, label) for start, end, label in rows if end > shift]
-    intervals = np.array([times for *times, _ in kept], dtype=np.float64).reshape(-1, 2)
-    return Spans(np.maximum(intervals, 0.0), tuple(label for *_, label in kept))
+    intervals, names = in_clip(rows, shift)
+    return Spans(intervals, tuple(names))
 
 
 def span_fault(start: float, end: float, latest: float) -> str:
