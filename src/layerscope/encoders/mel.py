@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from layerscope.encoders.device import bfloat16_products
 
-__all__ = ["HOP", "MEL_BINS", "N_FFT", "SAMPLE_RATE", "MelSpectrogram", "hann_window", "mel_filter_bank"]
+__all__ = [
+    "HOP", "MEL_BINS", "N_FFT", "SAMPLE_RATE", "MelSpectrogram", "hann_window", "mel_decibels", "mel_filter_bank",
+]  # fmt: skip
 
 #: As in MuQ, MusicFM and MERT-v2, which is why one front end serves all three.
 SAMPLE_RATE = 24_000
@@ -93,8 +95,11 @@ class MelSpectrogram(nn.Module):
         spectrum = torch.stft(waveforms, N_FFT, HOP, window=self.window, center=True, pad_mode="reflect",
                               return_complex=True)  # fmt: skip
         # Without the root of a magnitude, which the square would undo.
-        power = spectrum.real.square() + spectrum.imag.square()
-        mel = self.filters.T @ power
-        decibels: Tensor = 10.0 * torch.log10(mel.clamp(min=FLOOR))
-        # Centred frames are one more than there are hops; the published models leave the last out.
-        return decibels[..., :-1]
+        return mel_decibels(spectrum.real.square() + spectrum.imag.square(), self.filters)
+
+
+def mel_decibels(power: Tensor, filters: Tensor) -> Tensor:
+    """Return the mel bands of a power spectrum, (batch, frequency, frame), in dB relative to 1.0."""
+    decibels: Tensor = 10.0 * torch.log10((filters.T @ power).clamp(min=FLOOR))
+    # Centred frames are one more than there are hops; the published models leave the last out.
+    return decibels[..., :-1]

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from layerscope.atomic_files import write_atomically
 from layerscope.encoders.encoder import Encoder, LayeredEncoder
-from layerscope.encoders.mel import FLOOR, HOP, N_FFT, MelSpectrogram
+from layerscope.encoders.mel import HOP, N_FFT, MelSpectrogram, mel_decibels
 from layerscope.errors import ModelError, UsageError
 
 __all__ = ["DftMel", "onnx_note", "refuse_onnx", "write_onnx"]
@@ -98,9 +98,7 @@ class DftMel(nn.Module):
         """Map (batch, samples) to (batch, mel, frame), in dB relative to 1.0."""
         padded = nn.functional.pad(waveforms[:, None], (N_FFT // 2, N_FFT // 2), mode="reflect")
         real, imaginary = nn.functional.conv1d(padded, self.basis, stride=HOP).chunk(2, dim=1)
-        mel = self.filters.T @ (real.square() + imaginary.square())
-        decibels: Tensor = 10.0 * torch.log10(mel.clamp(min=FLOOR))
-        return decibels[..., :-1]
+        return mel_decibels(real.square() + imaginary.square(), self.filters)
 
 
 class ProbedEncoder(nn.Module):
