@@ -9,6 +9,7 @@ import os
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, wraps
+from importlib import import_module
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -24,6 +25,7 @@ __all__ = [
     "UsageError",
     "checks_arguments",
     "one_of",
+    "optional_library",
     "unknown",
 ]
 
@@ -60,6 +62,29 @@ class ResourceError(LayerscopeError):
     """The machine is in the way: a full disk, a missing permission, a lock held elsewhere (exit code 5)."""
 
     exit_code = 5
+
+
+def optional_library(name: str, extra: str, needs: str, error: type[LayerscopeError] = UsageError) -> Any:
+    """Return a library that only some have installed.
+
+    Parameters
+    ----------
+    name, extra : str
+        Of the library, and of the extra that installs it.
+    needs : str
+        What needs it, for the message where it is not there.
+    error : type
+        Of what is raised then.
+
+    Examples
+    --------
+    >>> optional_library("json", "json", "reading JSON needs json").loads("[1]")
+    [1]
+    """
+    try:
+        return import_module(name)
+    except ImportError as fault:
+        raise error(f"{needs}: pip install 'layerscope[{extra}]'") from fault
 
 
 def unknown(kind: str, name: object, known: Iterable[str], *, hint: str = "") -> UsageError:

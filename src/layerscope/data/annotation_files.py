@@ -14,7 +14,7 @@ from typing import Any
 import mir_eval
 
 from layerscope.data.text_files import read_text
-from layerscope.errors import DataError, UsageError
+from layerscope.errors import DataError, optional_library
 
 __all__ = ["ENDINGS", "UNREAD", "file_beside", "find_file", "names_file", "read_annotation"]
 
@@ -160,10 +160,7 @@ def is_time(word: str) -> bool:
 
 def read_jams(path: Path, target: str, kind: str | None) -> Any:
     """Return what the first annotation of a JAMS file says that is of a target."""
-    try:
-        import jams
-    except ImportError as error:
-        raise UsageError("reading JAMS needs the package jams: pip install 'layerscope[jams]'") from error
+    jams = optional_library("jams", "jams", "reading JAMS needs the package jams")
     try:
         found = jams.load(str(path), validate=False).annotations
         spaces = [str(annotation.namespace) for annotation in found]

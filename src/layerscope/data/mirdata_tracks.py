@@ -15,7 +15,7 @@ import numpy as np
 
 from layerscope.data.label_tables import ASIDE, Record
 from layerscope.data.usual_columns import is_split
-from layerscope.errors import DataError, UsageError, unknown
+from layerscope.errors import DataError, UsageError, optional_library, unknown
 
 __all__ = ["PREFIX", "mirdata_records"]
 
@@ -92,11 +92,7 @@ def may_be_target(track: Any, field: str) -> bool:
 
 def open_dataset(name: str, root: Path | None) -> Any:
     """Return mirdata's data set, whose index is there."""
-    try:
-        # Here, because the library is an optional dependency.
-        import mirdata
-    except ImportError as error:
-        raise UsageError(f"'{PREFIX}{name}' needs mirdata: pip install 'layerscope[mirdata]'") from error
+    mirdata = optional_library("mirdata", "mirdata", f"'{PREFIX}{name}' needs mirdata")
     if name not in mirdata.list_datasets():
         raise unknown("data set of mirdata", name, mirdata.list_datasets())
     try:

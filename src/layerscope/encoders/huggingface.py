@@ -28,7 +28,7 @@ from layerscope.encoders.state_dicts import (
     setting,
     weights_beside,
 )
-from layerscope.errors import ModelError
+from layerscope.errors import ModelError, optional_library
 
 __all__ = [
     "FAMILIES",
@@ -247,12 +247,7 @@ def library() -> Any:
     ModelError
         If it is not installed.
     """
-    try:
-        # Here, because the library is an optional dependency.
-        import transformers
-    except ImportError as error:
-        raise ModelError("this model needs the transformers library: pip install 'layerscope[hf]'") from error
-    return transformers
+    return optional_library("transformers", "hf", "this model needs the transformers library", ModelError)
 
 
 def build_network(path: Path, config_class: str, model_class: str, config: dict[str, Any]) -> nn.Module:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from layerscope.atomic_files import read_json, refuse_closed, sweep, write_text
 from layerscope.data import folders
 from layerscope.data.audio import EXTENSIONS, UNREAD
-from layerscope.errors import AudioError, DataError, UsageError
+from layerscope.errors import AudioError, DataError, UsageError, optional_library
 from layerscope.predictor.predict import Predictor
 from layerscope.targets import Kind
 
@@ -258,12 +257,9 @@ def write_jams(predictor: Predictor, answers: Sequence[Answered], directory: Pat
             write_text(directory / f"{one.path.stem}.jams", made.dumps(indent=1) + "\n")
 
 
-def jams_library() -> ModuleType:
+def jams_library() -> Any:
     """Return the library that reads and writes JAMS, an optional dependency, or raise a `UsageError`."""
-    try:
-        return importlib.import_module("jams")
-    except ImportError as error:
-        raise UsageError("JAMS need their library: pip install 'layerscope[jams]'") from error
+    return optional_library("jams", "jams", "JAMS need their library")
 
 
 def jams_of(predictor: Predictor, one: Answered) -> Any:
