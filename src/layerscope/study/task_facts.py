@@ -53,7 +53,6 @@ def facts_of(
         "splits": sizes,
         "groups": len(np.unique(groups)),
         "test_groups": len(np.unique(groups[test.rows])),
-        "effective_groups": effective_groups(test.groups),
         "absent_tags": labels.kind.absent(test.labels),
         "grouped": "group" in clips,
         **class_facts(labels),
@@ -79,8 +78,11 @@ def training_facts(
     """Return what a reader must know of the trainings: chance, folds, labels that are hard on them, what was cut."""
     parts = target.clip_parts
     devices = sorted({outcome.device for _, outcome in trained})
+    # How much a track counts, seconds or frames, is known of its annotation: alike of every outcome.
+    counted = test.counted(labels.metrics()[0], trained[0][1].test[0])
     return {
         "chance": chance_level(labels, target, test),
+        "effective_groups": effective_groups(test.groups, counted),
         "folds": len(parts),
         "never_trained": never_trained(labels, parts),
         "shifted": shifted_shares(labels, parts),
