@@ -73,6 +73,16 @@ def test_no_intervals_are_promised_of_groups_of_which_one_holds_most_clips():
     assert (test.weights, precision_of(test)) == (None, expected)
 
 
+@pytest.mark.parametrize(("clips", "said"), [(100, 0), (50, 50), (9, 0)])
+def test_of_few_values_it_is_said_that_no_tail_is_seen(clips, said):
+    random = np.random.default_rng(0)
+    values = random.normal(size=40 + clips)
+    splits = ["train"] * 20 + ["valid"] * 20 + ["test"] * clips
+    features = Features.from_arrays(random.normal(size=(40 + clips, 1, 2)), values, splits=splits)
+    facts = layerscope.probe(features, probes=["closed"]).facts["tasks"]["features"]
+    assert facts["tail_unseen"] == said  # of nine there is no interval to doubt
+
+
 @pytest.mark.parametrize(("longest", "count"), [(1.0, 20), (20.0, 4)])
 def test_tracks_are_counted_by_how_much_they_count(monkeypatch, longest, count):
     monkeypatch.setattr(task_facts, "chance_level", lambda *_: 0.5)  # which decodes frames that are not here

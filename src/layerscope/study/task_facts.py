@@ -22,7 +22,7 @@ from layerscope.scores.resampling import FEWEST_GROUPS, effective_groups
 from layerscope.study.options import Call
 from layerscope.targets.kind import Labels
 from layerscope.targets.over_time import KindOverTime
-from layerscope.targets.values import few_hold_most, held_by_few
+from layerscope.targets.values import few_hold_most, held_by_few, tail_unseen
 
 __all__ = [
     "chance_level", "facts_of", "facts_over_time", "label_counts", "precision_of", "shifted_shares", "training_facts",
@@ -57,6 +57,8 @@ def facts_of(
         "grouped": "group" in clips,
         **class_facts(labels),
         "held_by_few": held_by_few(test.labels),
+        # Where there is no interval, there is none to doubt.
+        "tail_unseen": tail_unseen(test.labels) if test.weights is not None else 0,
         "no_interval": no_interval(test, labels.metrics()[0]),
         "models": {
             each.model: {
