@@ -175,10 +175,17 @@ def shifted_shares(labels: Labels, parts: Sequence[Part]) -> dict[str, list[floa
     return dict(sorted(shares.items(), key=lambda item: -abs(item[1][1] - item[1][0])))
 
 
-def precision_of(test: Evaluation) -> str:
+def precision_of(test: Evaluation, counted: NDArray[np.float64] | None = None) -> str:
     """Return how precise scores of so many tested clips can be, in words.
 
     A share of n independent clips has a standard deviation of at most a half, divided by the root of n.
+
+    Parameters
+    ----------
+    test : Evaluation
+        Of these clips.
+    counted : ndarray, shape (clip,), optional
+        How much each counts in the primary metric; one as much as another by default.
 
     Examples
     --------
@@ -192,9 +199,9 @@ def precision_of(test: Evaluation) -> str:
     >>> precision_of(evaluations(labels, parts, rows // 5, seed=0)["test"])
     '5 groups of test clips: no intervals of fewer than 10'
     """
-    labels, groups, effective = test.labels, len(np.unique(test.groups)), effective_groups(test.groups)
+    labels, groups, effective = test.labels, len(np.unique(test.groups)), effective_groups(test.groups, counted)
     subject = f"{groups} {'test clips' if groups == len(test.groups) else 'groups of test clips'}"
-    if test.weights is None:
+    if effective < FEWEST_GROUPS:
         return f"{subject}{counted_as(groups, effective)}: no intervals of fewer than {FEWEST_GROUPS}"
     metrics = [labels.metric(name) for name in labels.metrics()]
     words = list(filter(None, (no_interval(test, metric.name) for metric in metrics)))
