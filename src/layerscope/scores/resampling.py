@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +91,8 @@ def wider_as_counted(groups: NDArray[np.int64], counted: Array) -> float:
     >>> wider_as_counted(groups, np.ones(40)), round(wider_as_counted(groups, np.repeat([9.0, 1.0], [10, 30])), 2)
     (1.0, 1.14)
     """
+    if not np.ptp(counted):
+        return 1.0
     drawn, wanted = group_sizes(groups), group_sizes(groups, counted)
     spread = (concentration(drawn) * len(drawn) + 1) / (concentration(wanted) * len(wanted) + 1)
     return float(np.sqrt(spread)) * wider_than_normal(freedom(wanted)) / wider_than_normal(freedom(drawn))
@@ -182,6 +185,7 @@ def widen(deviations: Array, groups: int) -> Array:
     return deviations * wider_than_normal(groups - 1)
 
 
+@lru_cache(maxsize=4096)
 def wider_than_normal(freedom: float) -> float:
     """Return how many times wider Student's t is than the normal distribution.
 
