@@ -49,7 +49,7 @@ def told_apart(outcomes: list[Outcome], target: Target, tested: int) -> NDArray[
     for number, outcome in enumerate(outcomes):
         values.append(float(test.score("accuracy", outcome.test[0])[0]))
         resampled = test.resample("accuracy", outcome.test[0], values[-1])
-        draws.append(test.with_pseudo_group("accuracy", resampled, values[-1], f"layer {number}"))
+        draws.append(test.with_pseudo_group("accuracy", outcome.test[0], resampled, values[-1], f"layer {number}"))
     return best_set(values, np.stack(draws))
 
 

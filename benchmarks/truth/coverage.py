@@ -18,6 +18,7 @@ from layerscope.data.splits import Part
 from layerscope.scores.evaluation import Evaluation, evaluations
 from layerscope.scores.resampling import interval
 from layerscope.targets import kind_named
+from layerscope.targets.chords import CHORD_NAMES
 from layerscope.targets.key_names import KEY_NAMES
 from layerscope.targets.kind import Labels
 
@@ -34,6 +35,8 @@ ERROR = 100 * np.sqrt(0.93 * 0.07 / FEWER_STUDIES)
 GROUP = 4
 #: What two inputs share of what makes a clip hard.
 SHARED = 0.6
+#: Frames of a track of usual length, and how unlike tracks are.
+FRAMES, UNLIKE = 2000, 0.7
 
 #: Labels of clips and what a probe says of them: latent difficulty (clip,), true value of the metric, random numbers.
 Population = Callable[[Array, float, np.random.Generator], tuple[Labels, Array]]
@@ -92,6 +95,44 @@ def key(latent: Array, value: float, random: np.random.Generator) -> tuple[Label
     return Labels(kind_named("key"), KEY_NAMES, np.zeros(len(latent), np.int64)), np.eye(24)[keys]
 
 
+def tracks(spread: float, tied: float = 0.0) -> Population:
+    """Return tracks whose frames are said rightly so often, of lognormal lengths, which go with how easy they are."""
+
+    def draw(latent: Array, value: float, random: np.random.Generator) -> tuple[Labels, Array]:
+        lengths = np.sqrt(1 - tied**2) * random.normal(size=len(latent)) - tied * latent
+        # By the seconds, the normal number of a track's length is higher by the spread, and its difficulty lower.
+        hard = norm.ppf(value) * np.hypot(1, UNLIKE) - UNLIKE * spread * tied
+        said = norm.cdf(hard - UNLIKE * latent)
+        frames = np.ceil(FRAMES * np.exp(spread * lengths))
+        left = np.stack([said, frames], axis=1)[:, None].repeat(3, axis=1)
+        return Labels(kind_named("chords"), CHORD_NAMES, np.empty(len(latent), object)), left
+
+    return draw
+
+
+def shared_tag(groups: int) -> Population:
+    """Return a tag that all clips of so many groups have, and scores as `tags` has them."""
+
+    def draw(latent: Array, value: float, random: np.random.Generator) -> tuple[Labels, Array]:
+        del random
+        truth = (np.arange(len(latent)) < groups * GROUP)[:, None].astype(np.float32)
+        return Labels(kind_named("tags"), ("tag",), truth), latent[:, None] + np.sqrt(2) * norm.ppf(value) * truth
+
+    return draw
+
+
+def shared_class(count: int) -> Population:
+    """Return classes of whole groups, said as `classes` has them."""
+
+    def draw(latent: Array, value: float, random: np.random.Generator) -> tuple[Labels, Array]:
+        truth = np.arange(len(latent)) // GROUP % count
+        wrong = (truth + random.integers(1, count, size=len(latent))) % count
+        said = np.where(latent < norm.ppf(value), truth, wrong)
+        return Labels(kind_named("classes"), tuple(map(str, range(count))), truth), np.eye(count)[said]
+
+    return draw
+
+
 def long_tail(latent: Array, value: float, random: np.random.Generator) -> tuple[Labels, Array]:
     """Return lognormal values (of deviation 1), said with so large an error in the logarithm that R² is the value."""
 
@@ -121,8 +162,17 @@ RARE: dict[str, tuple[str, Population]] = {
     "ROC-AUC, a tag of 10 %": ("roc_auc", tags(0.1)),
     "ROC-AUC, tags of 50, 10, 3 and 3 %": ("roc_auc", tags(0.5, 0.1, 0.03, 0.03)),
 }
-
-
+#: Where whole groups share a label: a tag that few of them have, and classes of few groups each.
+SHARED_LABELS: dict[str, tuple[str, Population]] = {
+    **{f"ROC-AUC, a tag of {groups} groups": ("roc_auc", shared_tag(groups)) for groups in (2, 3, 5, 10)},
+    "macro F1, 10 classes": ("macro_f1", shared_class(10)),
+}
+#: Where tracks differ in length, and the longer are the harder (-), the easier (+), or neither.
+TRACKS: dict[str, tuple[str, Population]] = {
+    f"{spread:g}, {tied:+g}": ("accuracy", tracks(spread, tied))
+    for spread in (0.5, 1.0, 1.5)
+    for tied in (-0.7, 0.0, 0.7)
+}
 #: Where few clips hold most of the variance.
 LONG_TAILS: dict[str, tuple[str, Population]] = {"R², lognormal values": ("r2", long_tail)}
 
@@ -146,7 +196,7 @@ def scored(test: Evaluation, metric: str, labels: Labels, said: Array, name: str
     """Return the score of an input, and its resamples."""
     test = replace(test, labels=labels)
     value = float(test.score(metric, said)[0])
-    return value, test.with_pseudo_group(metric, test.resample(metric, said, value), value, name)
+    return value, test.with_pseudo_group(metric, said, test.resample(metric, said, value), value, name)
 
 
 def holds(low: float, high: float, truth: float) -> bool:
@@ -167,7 +217,7 @@ def covered(
     Parameters
     ----------
     name : str
-        One of `POPULATIONS`, `RARE` or `LONG_TAILS`.
+        One of `POPULATIONS`, `RARE`, `SHARED_LABELS`, `TRACKS` or `LONG_TAILS`.
     count : int
         Groups.
     size : int or sequence of int
@@ -179,7 +229,7 @@ def covered(
     studies : int
         How many are drawn.
     """
-    metric, population = (POPULATIONS | RARE | LONG_TAILS)[name]
+    metric, population = (POPULATIONS | RARE | SHARED_LABELS | TRACKS | LONG_TAILS)[name]
     groups = np.arange(count).repeat(size)
     test = evaluation_of(groups)
     if test.weights is None:
@@ -318,6 +368,35 @@ def rare_answers() -> None:
     )  # fmt: skip
 
 
+def shared_labels() -> None:
+    """Print the coverage of metrics of rare answers where whole groups share them."""
+    coverage_table(
+        f"Labels that whole groups of {GROUP} clips share", ["metric", "groups", "correlation"], (0.6, 0.85),
+        (
+            ([name, count, correlation], f"{name}, {count} groups, correlation {correlation}",
+             (name, count, GROUP, correlation))
+            for name, counts in [*((name, (40,)) for name in list(SHARED_LABELS)[:-1]),
+                                 (list(SHARED_LABELS)[-1], (20, 30, 50))]
+            for count in counts
+            for correlation in (0.2, 0.8)
+        ),
+        OTHERS, less_errors=True,
+    )  # fmt: skip
+
+
+def track_lengths() -> None:
+    """Print the coverage of the accuracy of frames where tracks differ in length."""
+    coverage_table(
+        "Tracks of lognormal lengths, whose frames are scored", ["deviation, with ease", "tracks"], (0.6, 0.8),
+        (
+            ([name, count], f"{name}, {count} tracks", (name, count, 1, 0.0))
+            for name in TRACKS
+            for count in (20, 40, 100)
+        ),
+        OTHERS, less_errors=True,
+    )  # fmt: skip
+
+
 def long_tails() -> None:
     """Print the coverage of R² where few clips hold most of the variance: where an interval is given at all."""
     coverage_table(
@@ -353,7 +432,7 @@ def differences() -> None:
           of_accuracy, ACCURACY[0] - 2 * ERROR)  # fmt: skip
     judge(f"at least {OTHERS:g} of others", cells, OTHERS)
     perfect = evaluation_of(np.arange(15))
-    draws = [perfect.with_pseudo_group("accuracy", np.ones(1000), 1.0, name) for name in ("a", "b")]
+    draws = [perfect.with_pseudo_group("accuracy", np.ones((15, 2)), np.ones(1000), 1.0, name) for name in ("a", "b")]
     table(
         "15 clips, all right (the exact lower bound of Clopper & Pearson is 78.2).",
         ["", "low", "high"],
@@ -371,5 +450,7 @@ def main() -> None:
     unequal_groups()
     other_metrics()
     rare_answers()
+    shared_labels()
+    track_lengths()
     long_tails()
     differences()

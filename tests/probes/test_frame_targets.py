@@ -17,6 +17,7 @@ from layerscope.probes.frame_targets import (
     MOST_TRAINING_FRAMES,
     averaged,
     context,
+    counted_tracks,
     fill,
     frame_features,
     plan_tracks,
@@ -24,6 +25,7 @@ from layerscope.probes.frame_targets import (
 from layerscope.targets import KINDS, Labels
 from layerscope.targets.beats import BeatTimes
 from layerscope.targets.chords import CHORD_NAMES
+from layerscope.targets.over_time import as_objects
 from layerscope.targets.spans import Spans
 
 
@@ -241,3 +243,15 @@ def test_some_frames_are_those_of_the_whole(songs, tmp_path, rate, kind):
     np.testing.assert_array_equal(states[:], whole[: len(planned.clip)])
     some = np.random.default_rng(0).permutation(len(planned.clip))[:40]
     np.testing.assert_array_equal(states[some], whole[some])
+
+
+def test_tracks_count_by_their_labelled_frames_or_by_what_they_have():
+    spans = [Spans(np.array([[0.0, seconds]]), ("C:maj",)) for seconds in (2.0, 8.0)]
+    chords = Labels(KINDS["chords"], CHORD_NAMES, as_objects(spans))
+    rows = np.arange(2)
+    parts = [Part(rows, rows, rows)]
+    assert counted_tracks(plan_tracks(chords, [250, 250], parts), rows).tolist() == [25, 100]
+    times = [BeatTimes(np.array([0.5, 1.0]), down) for down in (np.array([0.5]), np.array([]))]
+    beats = Labels(KINDS["beats"], ("beat", "downbeat"), as_objects(times))
+    assert counted_tracks(plan_tracks(beats, [50, 500], parts), rows).tolist() == [1, 1]
+    assert counted_tracks(plan_tracks(beats.by("downbeat_f"), [50, 500], parts), rows).tolist() == [1, 0]

@@ -37,7 +37,7 @@ def test_cautions_name_what_limits_the_claims():
         results_of(entry(0, 0.6, 0.6), models={"m": {}}, test_groups=6, leaks=["group 'a' is in train and test"],
                    absent_tags=["rock"], note="A note.", rare=["oboe"], majority=0.9, grouped=False,
                    never_trained={"new": 9}, shifted={"b": [0.1, 0.5]}, held_by_few=["plays"],
-                   far_off=["m (layer 0), closed"])
+                   far_off=["m (layer 0), closed"], tail_unseen=30)
     )  # fmt: skip
     assert "A note." in advice.cautions
     assert any("Fewer than 10 clips in all: “oboe”" in caution for caution in advice.cautions)
@@ -45,6 +45,7 @@ def test_cautions_name_what_limits_the_claims():
     assert any("“new” (9 test clips) is in no training clip, so" in caution for caution in advice.cautions)
     assert any("“b” 50 % (10 % of the training clips)" in caution for caution in advice.cautions)
     assert any("holds most of the variance of the values: R² rests on those" in caution for caution in advice.cautions)
+    assert any(caution.startswith("30 test clips need not show a long tail") for caution in advice.cautions)
     assert any("most of the squared error of m (layer 0), closed: R²" in caution for caution in advice.cautions)
     assert any("No groups were given" in caution for caution in advice.cautions)
     assert any("6 independent groups are tested, too few for intervals" in caution for caution in advice.cautions)

@@ -9,7 +9,9 @@ from layerscope.probes.jobs_side_by_side import run_jobs
 from layerscope.scores.count_interval import count_interval
 from layerscope.scores.evaluation import Outcome, evaluations, score_outcome
 from layerscope.scores.tabulate import summary_row
-from layerscope.targets import labels_of
+from layerscope.targets import kind_named, labels_of
+from layerscope.targets.chords import CHORD_NAMES
+from layerscope.targets.kind import Labels
 
 
 def test_folds_are_put_together_and_scored_once(features):
@@ -156,6 +158,60 @@ def test_ranks_of_a_rare_tag_are_as_uncertain_as_those_of_few_clips():
     # A mean over tags varies as the rarest says: 2 · 4 / (1/50 + 1/50 + 1/3 + 1/97) clips.
     assert width(100, 50, 3) == pytest.approx(width(21, 11), rel=0.1)
     assert np.isnan(width(100, 50, 1))
+
+
+def known_of_tracks(weights, groups):
+    """Return by metric whether tracks that count so much, (track, metric), have an interval, and its draws."""
+    values = np.random.default_rng(0).uniform(0.5, 0.9, size=weights.shape)
+    left, rows = np.stack([values, weights], axis=2).astype(np.float32)[None], np.arange(len(weights))
+    kind = kind_named("chords" if weights.shape[1] == 3 else "beats")
+    splits = evaluations(Labels(kind, CHORD_NAMES, np.empty(len(rows), object)), [Part(rows, rows, rows)], groups, 0)
+    entries = score_outcome({"input": "layer"}, Outcome(left, left, [], []), splits, [0])
+    return {entry.label["metric"]: bool(np.isfinite(entry.draws).all()) for entry in entries}, entries[0].draws
+
+
+def test_tracks_count_by_their_length_and_by_what_they_have():
+    alone = np.arange(30)
+    even = np.full((30, 3), 3000.0)
+    assert set(known_of_tracks(even, alone)[0].values()) == {True}
+    # Two of ten minutes hold half of the time: as few as seven tracks of one length.
+    long = np.where(alone < 2, 600.0, 43.0)[:, None].repeat(3, axis=1)
+    assert set(known_of_tracks(long, alone)[0].values()) == {False}
+    # Long tracks of one group are one long group.
+    assert set(known_of_tracks(np.where(alone < 15, 9.0, 3.0)[:, None].repeat(3, axis=1), alone)[0].values()) == {True}
+    assert set(known_of_tracks(even, np.where(alone < 15, 0, alone))[0].values()) == {False}
+    # Downbeats are annotated in nine tracks.
+    beats = np.stack([np.ones(30), alone < 9, np.ones(30), alone < 9], axis=1)
+    known = known_of_tracks(beats, alone)[0]
+    assert known == {"beat_f": True, "downbeat_f": False, "beat_f_20ms": True, "downbeat_f_20ms": False}
+
+
+def test_the_scores_of_tracks_that_differ_in_length_vary_as_those_of_fewer():
+    alone = np.arange(40)
+    spread = [
+        known_of_tracks(np.where(alone < 10, times, 1.0)[:, None].repeat(3, axis=1), alone)[1].std()
+        for times in (1.0, 9.0)
+    ]
+    assert spread[1] > 1.2 * spread[0]
+
+
+def test_a_tag_or_class_that_groups_share_is_as_rare_as_its_groups():
+    groups = np.arange(40).repeat(4)
+
+    def draws(has):
+        labels, rows = labels_of([["t"] if each else [] for each in has]), np.arange(160)
+        splits = evaluations(labels, [Part(rows, rows, rows)], groups, 0)
+        said = (has + np.random.default_rng(0).normal(size=160)).astype(np.float32)[None, :, None]
+        return score_outcome({"input": "layer"}, Outcome(said, said, [{}], []), splits, [0])[0].draws
+
+    # Twelve clips: of twelve groups, of three, and of two.
+    assert draws(groups < 3).std() > 1.3 * draws((np.arange(160) % 4 == 0) & (groups < 12)).std()
+    assert np.isnan(draws(groups < 2)).all()
+    # Twenty artists, two to each of ten classes of eight clips.
+    accuracy, macro_f1 = scored(np.arange(160) % 3 > 0, np.arange(160) % 20, classes=10)
+    assert np.isfinite(accuracy.draws).all()
+    assert np.isnan(macro_f1.draws).all()
+    assert np.isfinite(scored(np.arange(160) % 3 > 0, np.arange(160) % 30, classes=10)[1].draws).all()
 
 
 @pytest.mark.parametrize("wrong", [0, 1, 8, 15, 16])

@@ -288,6 +288,13 @@ def test_intervals_cover_where_an_answer_is_rare(name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("case", [("ROC-AUC, a tag of 5 groups", 40, 4), ("1, -0.7", 40, 1), ("1.5, +0.7", 100, 1)])
+def test_intervals_cover_where_few_groups_share_a_tag_and_where_tracks_differ_in_length(case):
+    # Told by their clips and their number they hold the truth in 83 to 89, in 86 and in 84 % of studies.
+    assert covered(*case, 0.8 if case[2] > 1 else 0.0, [0.8], studies=200) >= 0.90 - 2 * np.sqrt(0.9 * 0.1 / 200)
+
+
+@pytest.mark.slow
 def test_intervals_of_r2_cover_with_few_groups_that_agree_much():
     assert covered("R²", 11, 14, 0.5, [0.5], studies=1000) >= 0.90
 

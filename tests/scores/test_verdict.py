@@ -303,6 +303,14 @@ def test_a_layer_is_seldom_recommended_over_a_plain_feature_that_is_as_good(fold
     assert layers_recommended(60, folds, 100)[0] <= 2.5 + 2 * 100 * math.sqrt(0.025 * 0.975 / 100)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["chords", "values"])
+def test_of_other_targets_neither(target):
+    from benchmarks.truth.equals import layers_recommended
+
+    assert layers_recommended(60, 5, 60, target=target)[0] <= 2.5 + 2 * 100 * math.sqrt(0.025 * 0.975 / 60)
+
+
 def test_over_folds_a_lucky_layer_is_not_shown_to_beat_a_plain_feature_that_is_as_good():
     entries = [layer(1, 0.9, 0.8), mel(0.6), control(0.1, 0.2), control(0.1, 0.2, model="mel")]
     assert decide(results_of(*entries, folds=5), "d").verdict == "layer"

@@ -7,11 +7,14 @@ import layerscope
 from layerscope.data.splits import Part
 from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import Target
-from layerscope.scores.evaluation import evaluations
+from layerscope.scores.evaluation import Outcome, evaluations
+from layerscope.study import task_facts
 from layerscope.study.task_facts import chance_level, precision_of, shifted_shares
 from layerscope.targets import kind_named, labels_of
 from layerscope.targets.cells import Column
+from layerscope.targets.chords import CHORD_NAMES
 from layerscope.targets.key_names import KEY_NAMES
+from layerscope.targets.kind import Labels
 
 
 def chance(labels, train, test, units=None):
@@ -68,6 +71,29 @@ def test_no_intervals_are_promised_of_groups_of_which_one_holds_most_clips():
     test = evaluations(labels, [Part(groups[:0], groups[:0], np.arange(148))], groups, 0)["test"]
     expected = "15 groups of test clips, which differ in size and count as 2: no intervals of fewer than 10"
     assert (test.weights, precision_of(test)) == (None, expected)
+
+
+@pytest.mark.parametrize(("clips", "said"), [(100, 0), (50, 50), (9, 0)])
+def test_of_few_values_it_is_said_that_no_tail_is_seen(clips, said):
+    random = np.random.default_rng(0)
+    values = random.normal(size=40 + clips)
+    splits = ["train"] * 20 + ["valid"] * 20 + ["test"] * clips
+    features = Features.from_arrays(random.normal(size=(40 + clips, 1, 2)), values, splits=splits)
+    facts = layerscope.probe(features, probes=["closed"]).facts["tasks"]["features"]
+    assert facts["tail_unseen"] == said  # of nine there is no interval to doubt
+
+
+@pytest.mark.parametrize(("longest", "count"), [(1.0, 20), (20.0, 4)])
+def test_tracks_are_counted_by_how_much_they_count(monkeypatch, longest, count):
+    monkeypatch.setattr(task_facts, "chance_level", lambda *_: 0.5)  # which decodes frames that are not here
+    rows = np.arange(20)
+    labels, parts = Labels(kind_named("chords"), CHORD_NAMES, np.empty(20, object)), [Part(rows, rows, rows)]
+    left = np.where(rows < 2, longest, 1.0)[None, :, None, None].repeat(3, axis=2).repeat(2, axis=3)
+    trained = [(None, Outcome(left, left, [], []))]
+    facts = task_facts.training_facts(
+        Target(labels, parts), labels, evaluations(labels, parts, rows, 0)["test"], trained
+    )
+    assert facts["effective_groups"] == count  # of two of twenty minutes, 58² / 818 = 4.1
 
 
 @pytest.mark.parametrize("seed", [6, 12, 18])

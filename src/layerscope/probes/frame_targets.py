@@ -26,7 +26,16 @@ from layerscope.probes.inputs import BLOCKS
 from layerscope.targets.kind import Labels
 from layerscope.targets.over_time import KindOverTime, as_objects
 
-__all__ = ["Tracks", "averaged", "context", "frame_features", "plan_tracks", "score_tracks", "worst_answers"]
+__all__ = [
+    "Tracks",
+    "averaged",
+    "context",
+    "counted_tracks",
+    "frame_features",
+    "plan_tracks",
+    "score_tracks",
+    "worst_answers",
+]
 
 #: Frames that are neighbours are alike: some, taken evenly, keep a training within minutes (docs/decisions.md).
 MOST_TRAINING_FRAMES = 24_000
@@ -229,6 +238,21 @@ def score_tracks(tracks: Tracks, number: int, scores: NDArray[np.float32], name:
         for clip, row, estimate in zip(clips, rows, decoded(tracks, number, scores, clips), strict=True)
     ]
     return np.array(table, dtype=np.float64)
+
+
+def counted_tracks(tracks: Tracks, clips: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return how much some tracks count in the primary metric, (clip,), before anything is trained.
+
+    A track counts alike however it is answered: here by what is right.
+    """
+    place, values = tracks.labels.place(tracks.labels.metrics()[0]), tracks.targets.values
+    rows = rows_of_tracks(tracks, clips)
+    said = [np.eye(len(tracks.labels.names))[values[row]] if values.ndim == 1 else values[row] for row in rows]
+    scored = [
+        tracks.kind.score_track(track, track, values[row], scores)[place]
+        for track, row, scores in zip(tracks.labels.values[clips], rows, said, strict=True)
+    ]
+    return np.array([weight for _, weight in scored])
 
 
 def rows_of_tracks(tracks: Tracks, clips: Sequence[int] | NDArray[np.int64]) -> list[slice]:

@@ -85,7 +85,7 @@ def score_and_interval(
     value = float(evaluation.score(metric, scores)[0])
     if not enough:
         return value, math.nan, math.nan
-    draws = evaluation.with_pseudo_group(metric, evaluation.resample(metric, scores, value), value, name)
+    draws = evaluation.with_pseudo_group(metric, scores, evaluation.resample(metric, scores, value), value, name)
     return value, *evaluation.interval(metric, draws, value)
 
 

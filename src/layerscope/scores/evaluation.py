@@ -22,13 +22,16 @@ from layerscope.scores.resampling import (
     resample_seeds,
     resample_weights,
     widen,
+    wider_as_counted,
+    wider_as_few,
 )
 from layerscope.targets.kind import Labels, defined_mean
 from layerscope.targets.values import held_by_few
 
 __all__ = ["Entry", "Evaluation", "Outcome", "evaluations", "score_outcome"]
 
-#: Of fewer clips with a tag's rarer answer the ranks of one or two decide, and intervals do not hold what they promise.
+#: Of fewer clips with a tag's rarer answer, or groups that share it, the ranks of one or two decide, and intervals do
+#: not hold what they promise; nor do those of macro F1 where fewer groups share a class.
 FEWEST_RARER = 3
 
 
@@ -125,11 +128,7 @@ class Evaluation:
         Scores of two folds are of two trainings and have no common scale; where units are ranked by them, the score is
         the mean of the folds' (Forman & Scholz 2010). Folds in which it is undefined are left out.
         """
-        scores = left[self.rows].astype(np.float64)
-        means = np.zeros((int(self.units.max()) + 1, *scores.shape[1:]))
-        # Not by plain indexing, which of a song's several clips would keep the last alone.
-        np.add.at(means, self.units, scores)
-        means /= np.bincount(self.units).reshape(-1, *(1 for _ in scores.shape[1:]))
+        means = self.of_units(left)
         if not self.labels.metric(metric).ranks:
             return self.labels.score(means, metric, weights)
         weights = np.ones((1, len(means))) if weights is None else weights
@@ -137,18 +136,36 @@ class Evaluation:
         scored = [self.labels.take(rows).score(means[rows], metric, weights[:, rows]) for rows in members]
         return defined_mean(np.stack(scored, axis=1))
 
+    def of_units(self, left: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return what one seed left of each unit, the mean over its clips, (unit, ...)."""
+        scores = left[self.rows].astype(np.float64)
+        means = np.zeros((int(self.units.max()) + 1, *scores.shape[1:]))
+        # Not by plain indexing, which of a song's several clips would keep the last alone.
+        np.add.at(means, self.units, scores)
+        means /= np.bincount(self.units).reshape(-1, *(1 for _ in scores.shape[1:]))
+        return means
+
+    def counted(self, metric: str, left: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return how much each unit counts in a metric, (unit,): of tracks their seconds or frames, of clips alike."""
+        return self.labels.counted(self.of_units(left), metric)
+
     def resample(self, metric: str, left: NDArray[np.float32], value: float) -> NDArray[np.float64]:
         """Return a metric in every resample, their mean moved onto its value; NaN where there are too few units.
 
         The move takes the bias of small samples off, which resampling would count twice (Efron & Tibshirani 1993,
         ch. 10); of a mean there is none.
         """
-        if self.weights is None or self.without_interval(metric):
+        counted = self.counted(metric, left)
+        groups = effective_groups(self.groups, counted)
+        if self.weights is None or groups < FEWEST_GROUPS or self.without_interval(metric):
             return np.full(RESAMPLES, np.nan)
         draws = self.score(metric, left, self.weights)
-        spread = draws - defined_mean(draws[None])[0]
+        spread = (draws - defined_mean(draws[None])[0]) * wider_as_counted(self.groups, counted)
+        asked = self.labels.metric(metric)
+        if asked.ranks or asked.fewest_each:
+            spread *= wider_as_few(self.groups, self.rarer_answers() if asked.ranks else self.groups_a_class())
         # A share is given its width near the ends by `with_pseudo_group`.
-        return value + (spread if self.labels.metric(metric).percent else widen(spread, effective_groups(self.groups)))
+        return value + (spread if asked.percent else widen(spread, groups))
 
     def clips_a_class(self) -> float:
         """Return as how many clips of every class those of classes vary, the harmonic mean.
@@ -156,32 +173,42 @@ class Evaluation:
         A mean over classes varies with the sum of what each class's own score does, and so as the rarest says.
         """
         counts = np.bincount(self.labels.values)
-        return float(stats.hmean(counts[counts > 0]))
+        return harmonic_mean(counts[counts > 0])
 
-    def even_clips(self) -> int:
-        """Return as how many clips, of which every other one has a tag, the tested ones rank; all where no tags are.
+    def groups_a_class(self) -> float:
+        """Return of how many groups the clips of every class are, the harmonic mean (see `clips_a_class`)."""
+        held = groups_having(np.eye(len(self.labels.names), dtype=bool)[self.labels.values], self.groups)
+        return harmonic_mean(held[held > 0])
 
-        Ranks are of clips with a tag beside clips without, and vary as the rarer of the two says, and their mean over
-        tags as the rarest tag: `clips_a_class` of both answers of all tags.
+    def even_units(self, units: NDArray[np.int64]) -> int:
+        """Return as how many of some units, of which every other one has a tag, the tested ones rank.
+
+        Ranks are of units with a tag beside units without, and vary as the rarer of the two says, and their mean over
+        tags as the rarest tag: `clips_a_class` of both answers of all tags. Where no tags are it is all.
+
+        Parameters
+        ----------
+        units : ndarray of int, shape (clip,)
+            Clips, or groups of them.
         """
-        answers = self.answers_of_tags()
+        answers = self.answers_of_tags(units)
         if answers is None or not answers.size:
-            return len(self.groups)
-        return round(2 * float(stats.hmean(answers, axis=None)))
+            return len(np.unique(units))
+        return round(2 * harmonic_mean(answers.ravel()))
 
     def rarer_answers(self) -> float:
-        """Return how many clips a tag's rarer answer has, the harmonic mean of tags with both; infinite of no tags."""
-        answers = self.answers_of_tags()
+        """Return how many groups a tag's rarer answer has, the harmonic mean of tags with both; infinite of no tags."""
+        answers = self.answers_of_tags(self.groups)
         if answers is None:
             return math.inf
-        return float(stats.hmean(answers.min(axis=0))) if answers.size else 0.0
+        return harmonic_mean(answers.min(axis=0)) if answers.size else 0.0
 
-    def answers_of_tags(self) -> NDArray[np.int64] | None:
-        """Return how many clips have and lack each tag, (2, tag), of tags with both; None where no tags are."""
+    def answers_of_tags(self, units: NDArray[np.int64]) -> NDArray[np.float64] | None:
+        """Return of how many units those are that have and lack each tag, (2, tag), of tags with both; None of none."""
         if self.labels.kind.over_time or self.labels.kind.form != "tags":
             return None
-        positives = np.asarray(self.labels.values).sum(axis=0)
-        answers = np.stack([positives, len(self.labels.values) - positives])
+        has = np.asarray(self.labels.values) > 0
+        answers = np.stack([groups_having(each, units) for each in (has, ~has)])
         return answers[:, answers.min(axis=0) > 0]
 
     def without_interval(self, metric: str) -> str:
@@ -189,8 +216,10 @@ class Evaluation:
         asked = self.labels.metric(metric)
         if asked.fewest_each > 0 and self.clips_a_class() < asked.fewest_each:
             return f"of {self.clips_a_class():.1f} clips a class: {asked.fewest_each} are needed"
+        if asked.fewest_each > 0 and self.groups_a_class() < FEWEST_RARER:
+            return f"of {self.groups_a_class():.1f} groups a class: {FEWEST_RARER} are needed"
         if self.rarer_answers() < FEWEST_RARER:
-            return f"where tags have fewer than {FEWEST_RARER} clips, or all but so many"
+            return f"where tags have fewer than {FEWEST_RARER} clips (or groups of them), or all but so many"
         held, dimension = held_by_few(self.labels), metric.partition(":")[2]
         # The mean over dimensions rests on each of them.
         if dimension in held or (held and not dimension):
@@ -198,14 +227,18 @@ class Evaluation:
         return ""
 
     def with_pseudo_group(
-        self, metric: str, draws: NDArray[np.float64], value: float, name: str
+        self, metric: str, left: NDArray[np.float32], draws: NDArray[np.float64], value: float, name: str
     ) -> NDArray[np.float64]:
-        """Return resampled values with `add_pseudo_group`, of a metric that is a share."""
+        """Return resampled values with `add_pseudo_group`, of a metric that is a share; see `resample`."""
         # Of other metrics "all right" and "all wrong" are not 1 and 0; of too few units there is nothing to add to.
-        if self.weights is None or not self.labels.metric(metric).percent:
+        if np.isnan(draws).all() or not self.labels.metric(metric).percent:
             return draws
-        clips = self.even_clips() if self.labels.metric(metric).ranks else len(self.groups)
-        shares = add_pseudo_group(draws, value, min(effective_groups(self.groups), clips), clips, name)
+        both = (self.groups, np.arange(len(self.groups)))
+        groups, clips = (effective_groups(units, self.counted(metric, left)) for units in both)
+        if self.labels.metric(metric).ranks:
+            even, clips = map(self.even_units, both)
+            groups = min(groups, even)
+        shares = add_pseudo_group(draws, value, min(groups, clips), clips, name)
         return np.clip(shares, 0.0, 1.0)  # moved onto the value, a share may lie beyond its ends
 
     def interval(self, metric: str, draws: NDArray[np.float64], value: float) -> tuple[float, float]:
@@ -217,6 +250,27 @@ class Evaluation:
         if self.weights is None or not self.labels.metric(metric).counts or len(np.unique(self.groups)) < clips:
             return interval(draws, value)
         return count_interval(round(value * clips), clips)
+
+
+def groups_having(has: NDArray[np.bool_], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return of how many groups of one size those are that have each name, given (clip, name): see `effective_groups`.
+
+    Examples
+    --------
+    >>> groups_having(np.array([[True], [True], [True], [True], [False]]), np.array([0, 0, 1, 1, 2]))
+    array([2.])
+    """
+    codes = np.unique(groups, return_inverse=True)[1]
+    sizes = np.zeros((int(codes.max()) + 1, has.shape[1]))
+    np.add.at(sizes, codes, has)
+    squares = np.square(sizes).sum(axis=0)
+    return np.round(np.square(sizes.sum(axis=0)) / np.where(squares, squares, 1.0))
+
+
+def harmonic_mean(counts: NDArray[Any]) -> float:
+    """Return the harmonic mean of counts, of equal ones the count itself."""
+    # Reciprocals are rounded, and three of three are to be enough where three are.
+    return round(float(stats.hmean(counts)), 9)
 
 
 def evaluations(
@@ -286,13 +340,13 @@ def score_outcome(
         for seed, left in zip(seeds, outcome.test, strict=False):
             value = float(test.score(metric, left)[0])
             draws.append(test.resample(metric, left, value))
-            low, high = test.interval(metric, test.with_pseudo_group(metric, draws[-1], value, name), value)
+            low, high = test.interval(metric, test.with_pseudo_group(metric, left, draws[-1], value, name), value)
             rows.append(
                 {"seed": seed, "split": "test", "value": value, "ci_low": low, "ci_high": high, "n": len(test.folds)}
             )
         mean = float(np.mean([row["value"] for row in rows if row["split"] == "test"]))
         # After the seeds are drawn: the pseudo-group stands for clips, once, and not once a seed.
-        drawn = test.with_pseudo_group(metric, resample_seeds(np.stack(draws)), mean, name)
+        drawn = test.with_pseudo_group(metric, outcome.test[0], resample_seeds(np.stack(draws)), mean, name)
         shared = [splits["shared"].score(metric, left)[0] for left in outcome.valid] if "shared" in splits else []
         common = float(np.mean(shared)) if shared else None
         entries.append(Entry({**label, "metric": metric}, rows, drawn, outcome.mixtures, common))

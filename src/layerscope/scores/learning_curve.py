@@ -179,6 +179,7 @@ def scored_curve(
     draws = [
         asked.with_pseudo_group(
             metric,
+            drawn[0],
             resample_seeds(np.stack([asked.resample(metric, *pair) for pair in zip(drawn, scores, strict=True)])),
             float(scores.mean()),
             name,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from scipy.stats import norm, t
 
 __all__ = [
     "FEWEST_GROUPS", "RESAMPLES", "add_pseudo_group", "best_set", "effective_groups", "interval", "resample_seeds",
-    "resample_weights", "widen",
+    "resample_weights", "widen", "wider_as_counted", "wider_as_few",
 ]  # fmt: skip
 
 Array = NDArray[np.float64]
@@ -29,26 +30,37 @@ LEVEL = 0.95
 FEWEST_GROUPS = 10
 
 
-def effective_groups(groups: NDArray[np.int64]) -> int:
-    """Return how many groups of one size vary as much as these, rounded (Kish 1965).
+def effective_groups(groups: NDArray[np.int64], counted: Array | None = None) -> int:
+    """Return how many groups of one size vary as much as these, rounded (Kish 1965); 0 where nothing counts.
 
-    A mean over clips is that of the groups, weighted by their clips; where one group holds most clips, it decides.
+    A mean over clips is that of the groups, weighted by their clips; where one group holds most clips, it decides. So
+    does one of the longest tracks, where seconds are counted.
 
     Parameters
     ----------
     groups : ndarray of int, shape (clip,)
         Of each clip, at least one.
+    counted : ndarray, shape (clip,), optional
+        How much each clip counts; one as much as another by default.
 
     Examples
     --------
     >>> effective_groups(np.arange(15).repeat(4)), effective_groups(np.repeat(np.arange(15), [120] + 14 * [2]))
     (15, 2)
+    >>> effective_groups(np.arange(15), np.array([600.0] + 14 * [10.0]))  # seconds
+    2
     """
-    sizes = np.unique(groups, return_counts=True)[1]
-    return round(float(sizes.sum() ** 2 / (sizes**2).sum()))
+    sizes = group_sizes(groups, counted)
+    return round(float(sizes.sum() ** 2 / (sizes**2).sum())) if sizes.any() else 0
 
 
-def concentration(sizes: NDArray[np.int64]) -> float:
+def group_sizes(groups: NDArray[np.int64], counted: Array | None = None) -> NDArray[np.int64] | Array:
+    """Return how many clips each group has, or how much they count together."""
+    codes = np.unique(groups, return_inverse=True)[1]
+    return np.bincount(codes, counted)
+
+
+def concentration(sizes: NDArray[np.int64] | Array) -> float:
     """Return the concentration of a group's weight with which a mean varies as its unbiased variance says.
 
     Of groups that hold the shares a of all clips, weights of concentration c give the mean over clips the variance
@@ -56,9 +68,67 @@ def concentration(sizes: NDArray[np.int64]) -> float:
     group that is large draws the mean towards itself: the sum is what it should be times ``1 - 2·Σa³ / Σa² + Σa²``
     (as in the second correction of Bell & McCaffrey 2002). Of one size it is ``(G - 2) / G``.
     """
-    count, clips, squares, cubes = len(sizes), *(int((sizes**power).sum()) for power in (1, 2, 3))
+    count, (clips, squares, cubes) = len(sizes), (Fraction((sizes**power).sum().item()) for power in (1, 2, 3))
     # What makes c·G + 1 equal to G times that factor; fractions, so that groups of one size have one concentration.
-    return float(1 - Fraction(2 * cubes, clips * squares) + Fraction(squares, clips**2) - Fraction(1, count))
+    return float(1 - 2 * cubes / (clips * squares) + squares / clips**2 - Fraction(1, count))
+
+
+def wider_as_counted(groups: NDArray[np.int64], counted: Array) -> float:
+    """Return how many times wider a mean varies, where clips count unequally, than `resample_weights` make it.
+
+    These are drawn once for all metrics of a task, for clips that count alike (see `concentration`).
+
+    Parameters
+    ----------
+    groups : ndarray of int, shape (clip,)
+        What was resampled.
+    counted : ndarray, shape (clip,)
+        How much each clip counts; as many groups as are enough for intervals.
+
+    Examples
+    --------
+    >>> groups = np.arange(40)
+    >>> wider_as_counted(groups, np.ones(40)), round(wider_as_counted(groups, np.repeat([9.0, 1.0], [10, 30])), 2)
+    (1.0, 1.14)
+    """
+    if not np.ptp(counted):
+        return 1.0
+    drawn, wanted = group_sizes(groups), group_sizes(groups, counted)
+    spread = (concentration(drawn) * len(drawn) + 1) / (concentration(wanted) * len(wanted) + 1)
+    return float(np.sqrt(spread)) * wider_than_normal(freedom(wanted)) / wider_than_normal(freedom(drawn))
+
+
+def wider_as_few(groups: NDArray[np.int64], few: float) -> float:
+    """Return how many times wider a mean over some of the groups varies than `resample_weights` of all make it.
+
+    These are drawn for a mean over all; that over few falls short of the unbiased variance by more.
+
+    Parameters
+    ----------
+    groups : ndarray of int, shape (clip,)
+        What was resampled.
+    few : float
+        How many of the groups what is asked for rests on; more than one.
+
+    Examples
+    --------
+    >>> [round(wider_as_few(np.arange(40), few), 2) for few in (3, 10, 40)]
+    [1.39, 1.08, 1.0]
+    """
+    # Of groups that differ in size the concentration has it in part already.
+    return max(1.0, float(np.sqrt((concentration(group_sizes(groups)) * few + 1) / (few - 1))))
+
+
+def freedom(sizes: NDArray[np.int64] | Array) -> float:
+    """Return how many degrees of freedom the variance has that a mean over groups is told by (Satterthwaite 1946).
+
+    Examples
+    --------
+    >>> freedom(np.full(15, 4)), round(freedom(np.array([600.0] + 14 * [10.0])), 2)
+    (14.0, 1.0)
+    """
+    squares = np.square(sizes / sizes.max())
+    return max(1.0, float(squares.sum() ** 2 / np.square(squares).sum()) - 1)
 
 
 def resample_weights(groups: NDArray[np.int64], seed: int, resamples: int = RESAMPLES) -> Array:
@@ -87,7 +157,7 @@ def resample_weights(groups: NDArray[np.int64], seed: int, resamples: int = RESA
     >>> weights.shape, bool((weights[:, 0] == weights[:, 1]).all())
     ((200, 4), True)
     """
-    _, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    codes, sizes = np.unique(groups, return_inverse=True)[1], group_sizes(groups)
     count = len(sizes)
     shares = np.random.default_rng(seed).dirichlet(np.full(count, concentration(sizes)), size=resamples)
     # Times their number, so that weights are 1 on average, as those of clips that are not resampled.
@@ -115,6 +185,7 @@ def widen(deviations: Array, groups: int) -> Array:
     return deviations * wider_than_normal(groups - 1)
 
 
+@lru_cache(maxsize=4096)
 def wider_than_normal(freedom: float) -> float:
     """Return how many times wider Student's t is than the normal distribution.
 

@@ -20,7 +20,7 @@ from layerscope.features.row_blocks import give_back_memory, share_of_memory
 from layerscope.features.windows import frame_count
 from layerscope.probes import SEEDED_PROBES
 from layerscope.probes.fitting import Target
-from layerscope.probes.frame_targets import plan_tracks
+from layerscope.probes.frame_targets import counted_tracks, plan_tracks
 from layerscope.probes.inputs import refuse_sets
 from layerscope.scores.evaluation import evaluations
 from layerscope.similarity.time_reach import REACH_SECONDS, encoded_seconds
@@ -301,6 +301,7 @@ def task_check(
     seeds = [plan.seeds if job.probe in SEEDED_PROBES else 1 for job in jobs]
     splits = evaluations(labels, target.clip_parts, groups, plan.split_seed)
     scoring = sum(seeds) * scoring_seconds(target, splits, len(clips))
+    counted = counted_tracks(target.tracks, splits["test"].rows) if target.tracks else None
     # Splits that the data bring stand.
     more = "" if {"split", "fold"} & set(task.dataset.clips) or parts > 1 else f"; --folds 5 tests all {len(clips)}"
     # Their own line, since who does not ask for few labels does not pay for them.
@@ -310,7 +311,7 @@ def task_check(
         dataset=replace(task.dataset, clips=clips),
         evidence=task.evidence,
         counts=label_counts(labels),
-        precision=precision_of(splits["test"]) + more,
+        precision=precision_of(splits["test"], counted) + more,
         copies=int(task.dataset.clips.clip_key.duplicated().sum()),
         labels=labels,
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],

@@ -22,7 +22,7 @@ from layerscope.scores.resampling import FEWEST_GROUPS, effective_groups
 from layerscope.study.options import Call
 from layerscope.targets.kind import Labels
 from layerscope.targets.over_time import KindOverTime
-from layerscope.targets.values import few_hold_most, held_by_few
+from layerscope.targets.values import few_hold_most, held_by_few, tail_unseen
 
 __all__ = [
     "chance_level", "facts_of", "facts_over_time", "label_counts", "precision_of", "shifted_shares", "training_facts",
@@ -53,11 +53,12 @@ def facts_of(
         "splits": sizes,
         "groups": len(np.unique(groups)),
         "test_groups": len(np.unique(groups[test.rows])),
-        "effective_groups": effective_groups(test.groups),
         "absent_tags": labels.kind.absent(test.labels),
         "grouped": "group" in clips,
         **class_facts(labels),
         "held_by_few": held_by_few(test.labels),
+        # Where there is no interval, there is none to doubt.
+        "tail_unseen": tail_unseen(test.labels) if test.weights is not None else 0,
         "no_interval": no_interval(test, labels.metrics()[0]),
         "models": {
             each.model: {
@@ -79,8 +80,11 @@ def training_facts(
     """Return what a reader must know of the trainings: chance, folds, labels that are hard on them, what was cut."""
     parts = target.clip_parts
     devices = sorted({outcome.device for _, outcome in trained})
+    # How much a track counts, seconds or frames, is known of its annotation: alike of every outcome.
+    counted = test.counted(labels.metrics()[0], trained[0][1].test[0])
     return {
         "chance": chance_level(labels, target, test),
+        "effective_groups": effective_groups(test.groups, counted),
         "folds": len(parts),
         "never_trained": never_trained(labels, parts),
         "shifted": shifted_shares(labels, parts),
@@ -171,10 +175,17 @@ def shifted_shares(labels: Labels, parts: Sequence[Part]) -> dict[str, list[floa
     return dict(sorted(shares.items(), key=lambda item: -abs(item[1][1] - item[1][0])))
 
 
-def precision_of(test: Evaluation) -> str:
+def precision_of(test: Evaluation, counted: NDArray[np.float64] | None = None) -> str:
     """Return how precise scores of so many tested clips can be, in words.
 
     A share of n independent clips has a standard deviation of at most a half, divided by the root of n.
+
+    Parameters
+    ----------
+    test : Evaluation
+        Of these clips.
+    counted : ndarray, shape (clip,), optional
+        How much each counts in the primary metric; one as much as another by default.
 
     Examples
     --------
@@ -188,9 +199,9 @@ def precision_of(test: Evaluation) -> str:
     >>> precision_of(evaluations(labels, parts, rows // 5, seed=0)["test"])
     '5 groups of test clips: no intervals of fewer than 10'
     """
-    labels, groups, effective = test.labels, len(np.unique(test.groups)), effective_groups(test.groups)
+    labels, groups, effective = test.labels, len(np.unique(test.groups)), effective_groups(test.groups, counted)
     subject = f"{groups} {'test clips' if groups == len(test.groups) else 'groups of test clips'}"
-    if test.weights is None:
+    if effective < FEWEST_GROUPS:
         return f"{subject}{counted_as(groups, effective)}: no intervals of fewer than {FEWEST_GROUPS}"
     metrics = [labels.metric(name) for name in labels.metrics()]
     words = list(filter(None, (no_interval(test, metric.name) for metric in metrics)))

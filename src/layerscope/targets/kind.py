@@ -111,8 +111,15 @@ class Labels:
         array([0.66666667])
         """
         weights = np.ones((1, len(scores))) if weights is None else weights
-        names = [each.name for each in self.kind.metrics_of(self.names)]
-        return self.kind.score(names.index(metric or self.metrics()[0]), np.asarray(scores, np.float64), self, weights)
+        return self.kind.score(self.place(metric or self.metrics()[0]), np.asarray(scores, np.float64), self, weights)
+
+    def counted(self, scores: NDArray[Any], metric: str) -> Array:
+        """Return how much each clip counts in a metric, (clip,), given its scores; see `score`."""
+        return self.kind.counted(self.place(metric), np.asarray(scores, np.float64))
+
+    def place(self, metric: str) -> int:
+        """Return the place of a metric among those of the kind."""
+        return [each.name for each in self.kind.metrics_of(self.names)].index(metric)
 
 
 class Kind:
@@ -201,6 +208,10 @@ class Kind:
         """Return a metric, by its number, for every weighting of the clips; see `Labels.score`."""
         result: Array = self.metrics_of(labels.names)[number].measure(scores, labels.values, weights)
         return result
+
+    def counted(self, number: int, scores: Array) -> Array:
+        """Return how much each clip counts in a metric, by its number; by default one as much as another."""
+        return np.ones(len(scores))
 
     def strata(self, labels: Labels) -> NDArray[np.int64]:
         """Return a whole number for each clip, which a split that is made keeps even; by default none does."""

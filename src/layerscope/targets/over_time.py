@@ -146,6 +146,10 @@ class KindOverTime(Kind):
             mean: Array = (weights @ (value * weight)) / (weights @ weight)
         return mean
 
+    def counted(self, number: int, scores: Array) -> Array:
+        """Return the weight of each track: its seconds or frames, or whether it has what is asked for."""
+        return scores[:, number, 1]
+
     def curves(self, scores: NDArray[np.float32], values: NDArray[Any]) -> Calibration:
         """Return those of the frames."""
         return self.frames.curves(scores, values)
