@@ -36,8 +36,8 @@ from layerscope.probes.fitting import Job
 from layerscope.probes.inputs import Input
 from layerscope.probes.jobs_side_by_side import run_jobs
 from layerscope.scores.evaluation import evaluations, score_outcome
+from layerscope.study.job_scores import Study
 from layerscope.study.options import Call
-from layerscope.study.progress import Silent
 from layerscope.study.run import results_of
 from layerscope.study.run_task import divide, probe_features
 from layerscope.study.study_results import Results
@@ -190,9 +190,8 @@ def task_scores(directory: Path) -> None:
     """Run a task of one layer: closed form, shuffled labels, resampling."""
     features, target, clips = kept(directory, "divided")
     asked, task = Call(target="genre", probe=["closed"]), kept(directory, "task")
-    scores = probe_features(
-        [one_layer(features)], target, target.labels, clips, asked, task, Silent(), directory / "probes"
-    )
+    study = Study(task, target.labels, clips, target, asked, keep=directory / "probes")
+    scores = probe_features(study, [one_layer(features)])
     more = {"leaks": [], "skipped": 0, "evidence": task.evidence, "near_duplicates": [], "disputed": []}
     scores.facts.update(more | {"published": False, "shared": "", "short": ""})
     keep(directory, "results", results_of([scores], {}, asked))

@@ -21,6 +21,7 @@ from layerscope.probes.fitting import Target
 from layerscope.probes.inputs import SEARCH, refuse_sets
 from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.further_inputs import studied_models
+from layerscope.study.job_scores import Study
 from layerscope.study.option_values import located
 from layerscope.study.options import Call, Computing, Probing, checked, refuse_same_names
 from layerscope.study.progress import Silent
@@ -227,6 +228,6 @@ def probe_own(features: Sequence[Features], asked: Call) -> Results:
     clips, parts = divided(features[0].clips, labels, asked.split_seed, asked.folds)
     task = StudyTask("features", Dataset("features", clips), asked.target[0], labels.kind.name)
     target = cross_validated(Target(labels, parts), clips, asked)
-    scores = probe_features(features, target, labels, clips, asked, task, Silent())
+    scores = probe_features(Study(task, labels, clips, target, asked), features)
     more = {"leaks": leaks, "skipped": 0, "disputed": disputed_sounds(features[0].clips, labels.values)}
     return results_of([replace(scores, facts=scores.facts | more)], {}, asked)

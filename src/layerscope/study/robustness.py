@@ -28,7 +28,7 @@ from layerscope.scores.score_table import SINGLE_INPUTS, Results
 from layerscope.scores.tabulate import summary_row
 from layerscope.study.deformed_tasks import DeformedTask, deformed_task, encode_deformed
 from layerscope.study.extraction import Stores
-from layerscope.study.job_scores import train
+from layerscope.study.job_scores import Study
 from layerscope.study.options import Plan
 from layerscope.study.progress import Progress
 from layerscope.study.ray_cluster import Cluster
@@ -132,7 +132,7 @@ def score_deformed(
     features, target = features_and_target(tested.task, labels, both, clips, parts, plan.pooling)
     jobs = [job for job in plan_jobs(features, probes_of(plan)) if job.chosen.name in SINGLE_INPUTS]
     with progress.task(f"training for deformed clips, {tested.task.name}", len(jobs), "inputs") as step:
-        outcomes = train(jobs, target, plan, keep, step)
+        outcomes = Study(tested.task, labels, clips, target, plan, progress, keep).run(jobs, progress=step)
     table = []
     for deformation, rows in usable.items():
         scored = score_jobs(

@@ -102,6 +102,11 @@ class StudyTask:
         return self.task.folder if self.task else self.dataset.name
 
     @property
+    def title(self) -> str:
+        """Return what a reader calls it."""
+        return self.task.title if self.task else self.name
+
+    @property
     def names(self) -> dict[str, str]:
         """Return the columns by which tables tell it."""
         return {"dataset": self.dataset.name, "task": self.name, "target": self.target}
