@@ -34,7 +34,7 @@ from layerscope.similarity.time_reach import REACH_SECONDS, reach_tables
 from layerscope.study.clip_trial import evenly, heard
 from layerscope.study.extraction import device_and_precision
 from layerscope.study.options import Comparison, refuse_same_names
-from layerscope.study.progress import Progress, Silent
+from layerscope.study.progress import SILENT, Progress
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.ray_connection import connected
 from layerscope.study.study_tasks import survey
@@ -51,7 +51,7 @@ CHANGED_SECONDS = 5.0
 
 
 def compare(
-    asked: Comparison, out: Path, *, progress: Progress | None = None, command: Sequence[str] = ()
+    asked: Comparison, out: Path, *, progress: Progress = SILENT, command: Sequence[str] = ()
 ) -> Similarities:
     """Compare all layers of models with one another and with descriptors of the sound, and write the tables.
 
@@ -72,7 +72,6 @@ def compare(
     LayerscopeError
         With a message for the user.
     """
-    progress = progress or Silent()
     with owned_directory(out, "comparison", asked.on_record()), connected(asked.ray) as cluster:
         found = compare_clips(asked, progress, cluster)
         found.facts["command"] = list(command)

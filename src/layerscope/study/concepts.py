@@ -33,7 +33,7 @@ from layerscope.study.encoding_cost import few_clips_speed
 from layerscope.study.extraction import Passes, extract_all, keep_usable
 from layerscope.study.options import Battery, Call, Computing, checked, refuse_same_names
 from layerscope.study.probe import given_elsewhere, held_to_contract, subjects_of
-from layerscope.study.progress import Progress, Silent
+from layerscope.study.progress import SILENT, Progress
 from layerscope.study.run import made_here, probe_tasks
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, survey
@@ -114,7 +114,7 @@ def run_battery(
     asked: Battery,
     out: Path,
     *,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     command: Sequence[str] = (),
     say: Say = lambda _: None,
     clips: Mapping[str, Sequence[BatteryClip]] | None = None,
@@ -146,7 +146,6 @@ def run_battery(
     LayerscopeError
         With a message for the user.
     """
-    progress = progress or Silent()
     with owned_directory(out, "battery of concepts", asked.on_record()), passing_directory(out) as place:
         refuse_unfit(asked.encoders(given))
         tables = write_battery(place, clips or battery())
@@ -209,7 +208,7 @@ def ask_battery(
         if name in sets
     ]
     asking.append(StudyTask("changes", sets["changes"], "tune", "classes"))
-    passes = extract_all(encoders, asking, progress)
+    passes = extract_all(encoders, asking, PROBING, progress)
     refuse_failed(passes)
     *usable, _ = keep_usable(asking, passes)
     results = probe_tasks(usable, passes.stores[:-1], PROBING, progress, keep)

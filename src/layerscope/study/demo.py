@@ -12,7 +12,7 @@ from layerscope.atomic_files import owned_directory, passing_directory
 from layerscope.scores.combine import combine
 from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.options import Plan, make_plan
-from layerscope.study.progress import Progress, Silent
+from layerscope.study.progress import SILENT, Progress
 from layerscope.study.run import finish, probe_tasks
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import load_tasks
@@ -51,7 +51,7 @@ def demo(
     first_seed: int = REPORTED,
     notes: int = NOTES,
     pieces: int = PIECES,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     command: Sequence[str] = (),
     stage: Stage = lambda *_: None,
 ) -> Results:
@@ -97,7 +97,7 @@ def demo(
         }
         clock(f"composed {notes} notes and {pieces} pieces of {SECONDS:g} s")
         plans = {name: plan_of(table, TARGETS[name], models) for name, table in tables.items()}
-        found = [study(plan, progress or Silent(), clock) for plan in plans.values()]
+        found = [study(plan, progress, clock) for plan in plans.values()]
         # What is combined can neither answer nor draw.
         results = Results(**vars(combine(found)))
         predictions = [part.predictions for part in found if part.predictions is not None]
@@ -146,7 +146,7 @@ def plan_of(table: Path, targets: list[str], models: Sequence[str]) -> Plan:
 def study(plan: Plan, progress: Progress, clock: Clock) -> Results:
     """Take the encoders over the clips of a plan once, and probe its tasks."""
     tasks = load_tasks(plan, progress)
-    passes = extract_all(plan.encoders(), tasks, progress)
+    passes = extract_all(plan.encoders(), tasks, plan, progress)
     clock(f"encoded the {tasks[0].dataset.name} by {len(passes.counts)} encoders and plain features")
     found = probe_tasks(keep_usable(tasks, passes), passes.stores, plan, progress)
     found.facts["passes"] = passes.counts

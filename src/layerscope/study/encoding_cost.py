@@ -133,8 +133,8 @@ def encoding_cost(
     download: bool,
     too_short: int,
     passes: int,
-    cluster: Cluster | None = None,
-    asked: Probing | None = None,
+    cluster: Cluster | None,
+    asked: Probing,
 ) -> Cost:
     """Measure a few clips of each pass that is asked for, here or on a worker of a cluster."""
     windows, seconds, size, rows, attended, memory = 0, 0.0, 0.0, 0.0, 0.0, 0.0
@@ -157,7 +157,7 @@ def encoding_cost(
         rows = max(rows, pooled, kept if one_pass.frames else 0.0)
         attended = max(attended, kept if one_pass.attended else 0.0)
     # Of a model's poolings the widest is mean and deviation.
-    wide = 2 if asked and "moments" in asked.pooling and not encoder.baseline else 1
+    wide = 2 if "moments" in asked.pooling and not encoder.baseline else 1
     columns = widths_of(encoder, frames=any(task.over_time for task in tasks))
     return Cost(
         model=encoder.name.removeprefix(RANDOM) if download else encoder.name,

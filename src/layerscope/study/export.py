@@ -35,7 +35,7 @@ from layerscope.scores.verdict import decide
 from layerscope.study.extraction import Stores, extract_all, keep_usable
 from layerscope.study.model_card import card
 from layerscope.study.options import Plan, make_plan
-from layerscope.study.progress import Progress, Silent
+from layerscope.study.progress import SILENT, Progress
 from layerscope.study.retraining import Retrained, retrain
 from layerscope.study.row_to_export import RowToExport, row_to_export
 from layerscope.study.study_tasks import StudyTask, load_tasks
@@ -86,7 +86,7 @@ def export(
     refit: bool = False,
     insist: bool = False,
     onnx: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Exported:
     """Write a run's answer as a predictor: encoder, probe, names, thresholds, and a card that says what it is.
 
@@ -138,7 +138,7 @@ def export(
     if onnx:
         over_time = kind_named(own.facts["kind"]).over_time
         refuse_onnx(encoder, str(chosen.row.probe), over_time=over_time, copied=weights)
-    study_task, stores = task_of(plan, results, own.facts["task"], encoder, progress or Silent())
+    study_task, stores = task_of(plan, results, own.facts["task"], encoder, progress)
     trained = retrain(study_task, stores, chosen.row, plan, run)
     prediction = trained.on_all_clips() if refit else trained.prediction
     score = chosen.score + "".join(
@@ -249,7 +249,7 @@ def task_of(plan: Plan, results: Results, task: str, encoder: Encoder, progress:
         lost = {clip: why for clip, why in results.skipped.items() if clip.removeprefix(prefix) in names}
         if lost:
             one.dataset = one.dataset.without({clip.removeprefix(prefix): why for clip, why in lost.items()})
-    passes = extract_all([encoder], tasks, progress, asked=plan)
+    passes = extract_all([encoder], tasks, plan, progress)
     number = [one.name for one in tasks].index(task)
     return keep_usable(tasks, passes)[number], passes.stores[number]
 

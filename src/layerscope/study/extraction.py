@@ -16,7 +16,7 @@ from layerscope.features.encoder_pass import Extraction
 from layerscope.features.row_blocks import give_back_memory
 from layerscope.features.store import FeatureStore
 from layerscope.study.options import Probing
-from layerscope.study.progress import Progress
+from layerscope.study.progress import SILENT, Progress
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.study_tasks import StudyTask, pass_over, passes_of
 
@@ -49,9 +49,9 @@ class Passes:
 def extract_all(
     encoders: Iterable[Encoder],
     tasks: Sequence[StudyTask],
-    progress: Progress,
+    asked: Probing,
+    progress: Progress = SILENT,
     cluster: Cluster | None = None,
-    asked: Probing | None = None,
 ) -> Passes:
     """Take every encoder over the clips of all tasks once, on the devices of a cluster where one is given.
 
@@ -60,7 +60,7 @@ def extract_all(
     """
     passes = Passes([[] for _ in tasks], [{} for _ in tasks], {})
     for encoder in encoders:
-        extract(encoder, tasks, passes, progress, cluster, asked)
+        extract(encoder, tasks, asked, passes, progress, cluster)
         # Now, as the next one is made before the name is given to it: no two are in memory.
         del encoder
         give_back_memory()
@@ -70,10 +70,10 @@ def extract_all(
 def extract(
     encoder: Encoder,
     tasks: Sequence[StudyTask],
+    asked: Probing,
     passes: Passes,
     progress: Progress,
     cluster: Cluster | None,
-    asked: Probing | None,
 ) -> None:
     """Take an encoder over the clips of all tasks, and note what that left."""
     passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0) | device_and_precision(encoder)

@@ -24,7 +24,6 @@ from layerscope.study.further_inputs import studied_models
 from layerscope.study.job_scores import Study
 from layerscope.study.option_values import located
 from layerscope.study.options import Call, Computing, Probing, checked, refuse_same_names
-from layerscope.study.progress import Silent
 from layerscope.study.run import probe_tasks, results_of
 from layerscope.study.run_task import cross_validated, probe_features
 from layerscope.study.study_results import Results
@@ -154,8 +153,8 @@ def probe(
     for task in tasks:
         refuse_leaks(task.dataset.clips, allow=allow_leaks)
         refuse_probes(task, asked.probe)
-    passes = extract_all(encoders, tasks, Silent(), asked=asked)
-    results = probe_tasks(keep_usable(tasks, passes), passes.stores, asked, Silent())
+    passes = extract_all(encoders, tasks, asked)
+    results = probe_tasks(keep_usable(tasks, passes), passes.stores, asked)
     results.facts["passes"] = passes.counts
     return results
 

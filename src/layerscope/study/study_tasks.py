@@ -18,7 +18,7 @@ from layerscope.features.encoder_pass import Pass
 from layerscope.features.store import FeatureStore
 from layerscope.scores.run_names import names_of_targets
 from layerscope.study.options import Plan, Probing
-from layerscope.study.progress import Progress, Silent
+from layerscope.study.progress import SILENT, Progress
 from layerscope.targets import Labels, kind_named
 from layerscope.tasks import Task, known_tasks
 from layerscope.tasks.copy_check import missing_clips
@@ -146,9 +146,8 @@ class StudyTask:
         return replace(self, dataset=self.dataset.without(beside)) if beside else self
 
 
-def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
+def load_tasks(plan: Plan, progress: Progress = SILENT) -> list[StudyTask]:
     """Return the tasks of a plan with their clips, refusing leaks that the files' bytes show already."""
-    progress = progress or Silent()
     tasks = [survey_task(known_tasks()[name], dataset, plan, progress) for name, dataset in read_tasks(plan).items()]
     if plan.data is not None:
         tasks += tasks_of(survey(Dataset.load(plan.data, plan.root, plan.target), progress), plan)
@@ -270,10 +269,10 @@ def refuse_probes(task: StudyTask, probes: Sequence[str]) -> None:
         )
 
 
-def pass_over(encoder: Encoder, window: float, tasks: Sequence[StudyTask], asked: Probing | None) -> Pass:
+def pass_over(encoder: Encoder, window: float, tasks: Sequence[StudyTask], asked: Probing) -> Pass:
     """Return the pass that tasks share: every frame is kept where one of them is over time, and some for attention."""
-    attended, spread = (False, False) if asked is None else ("attention" in asked.probe, asked.pooling != ["mean"])
-    return Pass(encoder, window, any(task.over_time for task in tasks), attended, spread)
+    frames = any(task.over_time for task in tasks)
+    return Pass(encoder, window, frames, attended="attention" in asked.probe, spread=asked.pooling != ["mean"])
 
 
 def passes_of(encoder: Encoder, tasks: Sequence[StudyTask]) -> dict[tuple[str, float], list[int]]:
