@@ -96,7 +96,7 @@ def test_gtzan_leaves_the_damaged_file_out(tmp_path):
 
 def test_a_partial_copy_is_told_and_refused_when_strict(tmp_path):
     gtzan_lists(tmp_path)
-    short = check(plan_of("gtzan-genre", tmp_path), workers=1).tasks[0].short
+    short = check(plan_of("gtzan-genre", tmp_path), workers=1).tasks[0].task.short
     assert "train has 12 of 442 clips" in short
     with pytest.raises(DataError, match=r"valid has 4 of 197 clips.*--strict"):
         check(plan_of("gtzan-genre", tmp_path, strict=True), workers=1)
