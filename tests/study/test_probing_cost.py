@@ -9,6 +9,7 @@ from layerscope.features.clip_features import Features
 from layerscope.probes import Input, convex_solver, mlp
 from layerscope.probes.fitting import Job, Target
 from layerscope.study.options import make_plan
+from layerscope.study.probed_shapes import Shapes
 from layerscope.study.probing_cost import (
     FEW_NUMBERS,
     MANY_ROWS,
@@ -67,7 +68,7 @@ def test_a_cluster_and_a_cpu_train_no_stack(tones):
     assert training_device(plan.model_copy(update={"ray": "local"})) is None
     features = Features.from_arrays(np.zeros((4, 1, 8)), list("abab"))
     target = Target(features.labels, [Part(np.arange(2), np.arange(2, 4), np.arange(2, 4))])
-    assert stacked_seconds([features], target, plan, training_device(plan)) == 0
+    assert stacked_seconds(Shapes(plan, target, [features]), training_device(plan)) == 0
 
 
 def test_what_surrounds_epochs_is_paid_once():

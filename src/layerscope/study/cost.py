@@ -13,13 +13,9 @@ import pandas as pd
 from layerscope.atomic_files import cache_directory
 from layerscope.data.deformations import read_deformations
 from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
-from layerscope.data.splits import choosing_parts, divided, never_trained
-from layerscope.features.clip_features import Features
+from layerscope.data.splits import never_trained
 from layerscope.features.row_blocks import give_back_memory, share_of_memory
-from layerscope.features.windows import frame_count
 from layerscope.probes import SEEDED_PROBES
-from layerscope.probes.fitting import Target
-from layerscope.probes.frame_targets import plan_tracks
 from layerscope.scores.evaluation import evaluations
 from layerscope.similarity.time_reach import REACH_SECONDS, encoded_seconds
 from layerscope.study.clip_trial import Trial, try_clips
@@ -29,14 +25,12 @@ from layerscope.study.encoding_cost import Cost, encoding_cost, seconds_of
 from layerscope.study.few_labels import left_out
 from layerscope.study.memory_cost import held_megabytes, process_bytes, training_bytes
 from layerscope.study.options import LATER, Plan
+from layerscope.study.probed_shapes import Shapes, clips_and_target, shapes_of
 from layerscope.study.probing_cost import (
     few_label_seconds,
     looped_seconds,
-    planned_jobs,
-    pooled_shapes,
     probing_seconds,
     scoring_seconds,
-    shape_of,
     trainings,
 )
 from layerscope.study.ray_cluster import Cluster
@@ -169,26 +163,19 @@ def check_on(plan: Plan, workers: int, cluster: Cluster | None, *, reach: bool) 
         for of_task in zip(*(cost.too_short for cost in costs), strict=True)
     ]
     trials = [try_clips(task, reasons, outlines[0].sample_rate) for task, reasons in zip(tasks, short, strict=True)]
-    divided = [target_of(trial.task, plan) for trial in trials]
-    features = [
-        [
-            each
-            for outline in outlines
-            for each in pooled_shapes(shape_of(outline, trial.task, clips, target), target, plan.pooling)
-        ]
-        for trial, (clips, target) in zip(trials, divided, strict=True)
-    ]
+    divided = [clips_and_target(trial.task, plan) for trial in trials]
+    shapes = [shapes_of(outlines, trial.task, *each, plan) for trial, each in zip(trials, divided, strict=True)]
     # Of one encoder alone nothing stands beside another.
-    few_trainings = (looped_seconds, features[0][:1], divided[0][1], plan.model_copy(update=LATER))
+    alone = Shapes(plan.model_copy(update=LATER), shapes[0].target, shapes[0].features[:1])
     at_once = cluster.at_once if cluster else workers
     # As a run does it before it trains.
     give_back_memory()
-    training = training_bytes(bare, at_once, *few_trainings)
+    training = training_bytes(bare, at_once, looped_seconds, alone)
     # The first trainings pay for what later ones find ready.
-    looped_seconds(*few_trainings[1:])
+    looped_seconds(alone)
     checks = [
-        task_check(trial, clips, target, shapes, plan, workers)
-        for trial, (clips, target), shapes in zip(trials, divided, features, strict=True)
+        task_check(trial, clips, each, workers)
+        for trial, (clips, _), each in zip(trials, divided, shapes, strict=True)
     ]
     cache = cache_directory()
     # The system tells free space of directories that exist alone.
@@ -240,22 +227,11 @@ def deformed_costs(costs: Sequence[Cost], tasks: Sequence[StudyTask], plan: Plan
     ]
 
 
-def target_of(task: StudyTask, plan: Plan) -> tuple[pd.DataFrame, Target]:
-    """Return the clips of a task with their split, and what probes would be given to predict."""
-    labels = task.labels()
-    clips, parts = divided(task.dataset.clips, labels, plan.split_seed, plan.folds)
-    if not labels.kind.over_time:
-        return clips, Target(labels, parts, choosing=choosing_parts(clips, labels, parts, plan.split_seed))
-    tracks = plan_tracks(labels, [frame_count(seconds) for seconds in clips.clip_seconds], parts)
-    return clips, Target(tracks.targets, tracks.parts, tracks)
-
-
-def task_check(
-    trial: Trial, clips: pd.DataFrame, target: Target, features: list[Features], plan: Plan, workers: int
-) -> TaskCheck:
+def task_check(trial: Trial, clips: pd.DataFrame, shapes: Shapes, workers: int) -> TaskCheck:
     """Return what a task would meet."""
     task, labels, groups = trial.task, trial.task.labels(), group_codes(clips)
-    jobs = [job for shape in features for job in planned_jobs(shape, features, plan)]
+    plan, target = shapes.plan, shapes.target
+    jobs = [job for of_shape in shapes.jobs for job in of_shape]
     parts = len(target.parts)
     # The other probes have no randomness, and are trained once.
     seeds = [plan.seeds if job.probe in SEEDED_PROBES else 1 for job in jobs]
@@ -264,7 +240,7 @@ def task_check(
     # Splits that the data bring stand.
     more = "" if {"split", "fold"} & set(task.dataset.clips) or parts > 1 else f"; --folds 5 tests all {len(clips)}"
     # Their own line, since who does not ask for few labels does not pay for them.
-    few = few_label_seconds(features, target, groups, plan) / 60 / max(1, min(workers, len(jobs)))
+    few = few_label_seconds(shapes, groups) / 60 / max(1, min(workers, len(jobs)))
     return TaskCheck(
         task=task,
         clips=clips,
@@ -274,7 +250,7 @@ def task_check(
         disputed=disputed_sounds(task.dataset.clips, labels.values),
         never_trained=never_trained(labels, target.clip_parts),
         trainings=parts * sum(trainings(job.probe, plan.seeds) for job in jobs),
-        probe_minutes=(probing_seconds(features, target, plan, workers) + scoring) / 60,
+        probe_minutes=(probing_seconds(shapes, workers) + scoring) / 60,
         few_label_minutes=few,
         few_labels_left_out=left_out(target, groups) if plan.few_labels else "",
         decoded=trial.decoded,
