@@ -45,7 +45,7 @@ from layerscope.report.sets_and_plain import (
     sets_table,
 )
 from layerscope.report.shaded_tables import agreement_table, task_table
-from layerscope.report.similarity_section import similarity_figures, similarity_section
+from layerscope.report.comparison import similarity_figures, similarity_section
 from layerscope.report.wording import input_name, metric_name, number, span
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.learning_curve import FewLabels
