@@ -86,16 +86,10 @@ def write_report(
     robustness : Robustness, optional
         Scores on deformed clips.
     """
-    drawn = draw_tasks(results) if results else {}
     maps = similarity_figures(similarities) if similarities else {}
     if results and len(results.tasks) > 1 and results.models("trained", "untrained"):
         maps = {"tasks": task_map(results), **maps}
-    curves = {
-        f"{safe_stem(task)}-layers-{probe}" if len(drawn) > 1 else f"layers-{probe}": figure
-        for task, figures in drawn.items()
-        for probe, figure in figures.items()
-    }
-    write_figures({**maps, **curves}, page)
+    write_figures({**maps, **(curves_of(results) if results else {})}, page)
     tasks = [task_section(results.only(task), predictions, page) for task in results.tasks] if results else []
     tables = tables_of(results, similarities)
     names = names_table(tasks)
@@ -122,11 +116,12 @@ def answer_record(advice: Advice, results: Results) -> dict[str, Any]:
     return record | {name: value for name, value in asked.items() if value is not None}
 
 
-def draw_tasks(results: Results) -> dict[str, dict[str, Figure]]:
-    """Return the curves of every task and probe."""
+def curves_of(results: Results) -> dict[str, Figure]:
+    """Return the curves of every task and probe, by the names of their files."""
     return {
-        task: {probe: layer_curves(results.only(task), probe) for probe in results.of(task=task).probe.unique()}
-        for task in results.tasks
+        f"{safe_stem(task)}-layers-{probe}" if len(results.tasks) > 1 else f"layers-{probe}": layer_curves(own, probe)
+        for task, own in ((task, results.only(task)) for task in results.tasks)
+        for probe in own.summary.probe.unique()
     }
 
 
