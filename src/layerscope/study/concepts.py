@@ -38,6 +38,7 @@ from layerscope.study.run import made_here, probe_tasks
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, survey
 from layerscope.study.twins import distinct_networks
+from layerscope.study.workplace import Workplace
 from layerscope.toymusic.concept_battery import (
     CONCEPTS,
     FACTORS,
@@ -151,7 +152,7 @@ def run_battery(
         tables = write_battery(place, clips or battery())
         sets = {name: survey(Dataset.load(table), progress) for name, table in tables.items()}
         tell_costs(asked.encoders(given), sets, say)
-        maps = ask_battery(asked.encoders(given), sets, progress, out / "probes")
+        maps = ask_battery(asked.encoders(given), sets, Workplace(progress, keep=out / "probes"))
         maps.facts.update(command=list(command), **made_here(("layerscope", "torch", "numpy", "soxr")))
         maps.save(out)
         write_concept_page(maps.scores, maps.invariance, maps.facts, out / "report.html")
@@ -195,9 +196,7 @@ def refuse_deaf(encoder: Encoder) -> None:
         )
 
 
-def ask_battery(
-    encoders: Iterable[Encoder], sets: Mapping[str, Dataset], progress: Progress, keep: Path
-) -> ConceptMaps:
+def ask_battery(encoders: Iterable[Encoder], sets: Mapping[str, Dataset], work: Workplace) -> ConceptMaps:
     """Encode the clips, probe the concepts, and measure what layers are invariant to.
 
     Of the sets ``tunes`` and ``changes`` are needed; without another one its concepts are left out.
@@ -208,10 +207,10 @@ def ask_battery(
         if name in sets
     ]
     asking.append(StudyTask("changes", sets["changes"], "tune", "classes"))
-    passes = extract_all(encoders, asking, PROBING, progress)
+    passes = extract_all(encoders, asking, PROBING, work)
     refuse_failed(passes)
     *usable, _ = keep_usable(asking, passes)
-    results = probe_tasks(usable, passes.stores[:-1], PROBING, progress, keep)
+    results = probe_tasks(usable, passes.stores[:-1], PROBING, work)
     # Tunes and their changes are of one store, since all clips are cut alike.
     clips = pd.concat([sets["tunes"].clips, sets["changes"].clips], ignore_index=True)
     features = distinct_networks([stored_features(store, clips) for store in passes.stores[-1]])[0]
@@ -226,7 +225,7 @@ def ask_battery(
     scores = concept_scores(results)
     scores["above_twin"] = above_twins(results, scores)
     drawn = np.arange(len(clips)) < len(sets["tunes"].clips)
-    return ConceptMaps(scores.reset_index(drop=True), invariance(features, clips, drawn, progress), facts)
+    return ConceptMaps(scores.reset_index(drop=True), invariance(features, clips, drawn, work.progress), facts)
 
 
 def refuse_failed(passes: Passes) -> None:

@@ -43,7 +43,7 @@ def score_controls(jobs: Sequence[Job], study: Study) -> list[Entry]:
     target, splits, seeds = study.target, study.splits, study.asked.seeds
     times = [permutations_of(job.probe, len(target.parts), seeds) for job in jobs]
     scored: list[list[list[Entry]]] = [[] for _ in jobs]
-    with study.progress.task(f"shuffled labels, {study.task.name}", sum(times), "trainings") as step:
+    with study.shown("shuffled labels", sum(times), "trainings") as step:
         for number in range(max(times)):
             due = [place for place, count in enumerate(times) if number < count]
             # Another permutation each time, and the same ones when a run is continued.

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerscope.atomic_files import cache_directory
 from layerscope.data.deformations import Deformation
 from layerscope.data.splits import Part, assign, parts_of
 from layerscope.encoders import Encoder
@@ -19,9 +18,8 @@ from layerscope.features.deformed_pass import DeformedPass
 from layerscope.features.store import FeatureStore
 from layerscope.scores.robustness_table import LEFT_OUT_COLUMNS
 from layerscope.study.options import Plan
-from layerscope.study.progress import Progress
-from layerscope.study.ray_cluster import Cluster
 from layerscope.study.study_tasks import StudyTask, heard_seconds, passes_of
+from layerscope.study.workplace import Workplace
 from layerscope.targets.kind import Labels
 
 __all__ = ["DeformedTask", "deformed_task", "encode_deformed", "tested_hours"]
@@ -102,8 +100,7 @@ def encode_deformed(
     tested: Sequence[DeformedTask],
     deformations: Sequence[Deformation],
     poolings: Sequence[str],
-    progress: Progress,
-    cluster: Cluster | None,
+    work: Workplace,
 ) -> None:
     """Take encoders over deformed test clips, once a deformation for all tasks that share a pass."""
     for encoder in encoders:
@@ -121,21 +118,17 @@ def encode_deformed(
                 one_pass = DeformedPass(
                     encoder, window, frames, spread=list(poolings) != ["mean"], deformation=deformation
                 )
-                encode_one(one_pass, [task for task in group if deformation in task.changed], progress, cluster)
+                encode_one(one_pass, [task for task in group if deformation in task.changed], work)
 
 
-def encode_one(
-    one_pass: DeformedPass, tasks: Sequence[DeformedTask], progress: Progress, cluster: Cluster | None
-) -> None:
+def encode_one(one_pass: DeformedPass, tasks: Sequence[DeformedTask], work: Workplace) -> None:
     """Take an encoder over the test clips of tasks under one deformation."""
     if not tasks:
         return
     encoder, deformation = one_pass.encoder, one_pass.deformation
-    store = one_pass.store(cache_directory())
     clips = pd.concat([task.clips.iloc[task.tested] for task in tasks], ignore_index=True)
-    with progress.task(f"encoding {encoder.name}, {deformation}", clips.clip_key.nunique(), "clips") as step:
-        # No frames are sampled: comparisons are of clean sound.
-        extraction = one_pass.extract(clips, store, step, 0, cluster.encode_shards if cluster else None)
+    # No frames are sampled: comparisons are of clean sound.
+    store, extraction = work.encode(one_pass, clips, f"{encoder.name}, {deformation}", sample=0)
     for task in tasks:
         task.stores.setdefault(encoder.name, {})[deformation] = store
         # The first encoder's reason stands.

@@ -16,6 +16,7 @@ from layerscope.study.progress import SILENT, Progress
 from layerscope.study.run import finish, probe_tasks
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import load_tasks
+from layerscope.study.workplace import Workplace
 from layerscope.toymusic import write_notes, write_pieces
 from layerscope.toymusic.composed_dataset import REPORTED
 
@@ -97,7 +98,7 @@ def demo(
         }
         clock(f"composed {notes} notes and {pieces} pieces of {SECONDS:g} s")
         plans = {name: plan_of(table, TARGETS[name], models) for name, table in tables.items()}
-        found = [study(plan, progress, clock) for plan in plans.values()]
+        found = [study(plan, Workplace(progress), clock) for plan in plans.values()]
         # What is combined can neither answer nor draw.
         results = Results(**vars(combine(found)))
         predictions = [part.predictions for part in found if part.predictions is not None]
@@ -143,12 +144,12 @@ def plan_of(table: Path, targets: list[str], models: Sequence[str]) -> Plan:
     return make_plan({"data": table, "target": targets, "model": list(models), "probe": ["closed"], "seeds": 1}, "demo")
 
 
-def study(plan: Plan, progress: Progress, clock: Clock) -> Results:
+def study(plan: Plan, work: Workplace, clock: Clock) -> Results:
     """Take the encoders over the clips of a plan once, and probe its tasks."""
-    tasks = load_tasks(plan, progress)
-    passes = extract_all(plan.encoders(), tasks, plan, progress)
+    tasks = load_tasks(plan, work.progress)
+    passes = extract_all(plan.encoders(), tasks, plan, work)
     clock(f"encoded the {tasks[0].dataset.name} by {len(passes.counts)} encoders and plain features")
-    found = probe_tasks(keep_usable(tasks, passes), passes.stores, plan, progress)
+    found = probe_tasks(keep_usable(tasks, passes), passes.stores, plan, work)
     found.facts["passes"] = passes.counts
     clock(f"probed {', '.join(TITLES[task.name].lower() for task in tasks)}")
     return found

@@ -39,6 +39,7 @@ from layerscope.study.progress import SILENT, Progress
 from layerscope.study.retraining import Retrained, retrain
 from layerscope.study.row_to_export import RowToExport, row_to_export
 from layerscope.study.study_tasks import StudyTask, load_tasks
+from layerscope.study.workplace import Workplace
 from layerscope.study.written_encoder import Costs, WrittenEncoder, write_encoder
 from layerscope.targets import kind_named
 
@@ -152,7 +153,7 @@ def export(
             portable = read_portable(written.told, place)
             assert isinstance(portable, LayeredEncoder)
             write_onnx(
-                place / ONNX, portable, trained.job.chosen.name, prediction.weights, trained.labels.names, window
+                place / ONNX, portable, trained.job.chosen.name, prediction.weights, trained.study.labels.names, window
             )
         contiguous = {name: np.ascontiguousarray(value) for name, value in prediction.weights.items()}
         write_tensors(place / PROBE, contiguous, {})
@@ -178,7 +179,7 @@ def encoder_of_row(plan: Plan, row: pd.Series) -> tuple[str, Encoder]:
 def notes_on(trained: Retrained, prediction: Prediction, encoder: Encoder, *, refit: bool, onnx: bool) -> Iterator[str]:
     """Yield what is to be known of a score: what the probe that is exported has more than the one that was scored."""
     if refit:
-        count, every = len(trained.target.clip_parts[0].train), len(trained.clips)
+        count, every = len(trained.study.target.clip_parts[0].train), len(trained.study.clips)
         yield f"that is of the probe trained on {count} clips, this one of all {every}"
     if trained.job.probe == "knn":
         windows = prediction.weights["states"]
@@ -198,15 +199,15 @@ def manifest_of(
     refit: bool,
 ) -> Manifest:
     """Return what a predictor's directory says of itself."""
-    row, kind, store = chosen.row, trained.labels.kind, trained.stores[0]
+    row, kind, store = chosen.row, trained.study.labels.kind, trained.stores[0]
     scores = {name: row[name] for name in ("metric", "value", "ci_low", "ci_high")}
     calibration = trained.calibration
     return Manifest(
-        task=trained.task.name,
-        target=trained.task.target,
+        task=trained.study.task.name,
+        target=trained.study.task.target,
         title=chosen.results.facts["title"],
         kind=kind.name,
-        names=list(trained.labels.names),
+        names=list(trained.study.labels.names),
         window=float(store.description["window_seconds"]),
         # Of what is said over time the kind says so already.
         stitched=store.keeps_frames and not kind.over_time,
@@ -249,7 +250,7 @@ def task_of(plan: Plan, results: Results, task: str, encoder: Encoder, progress:
         lost = {clip: why for clip, why in results.skipped.items() if clip.removeprefix(prefix) in names}
         if lost:
             one.dataset = one.dataset.without({clip.removeprefix(prefix): why for clip, why in lost.items()})
-    passes = extract_all([encoder], tasks, plan, progress)
+    passes = extract_all([encoder], tasks, plan, Workplace(progress))
     number = [one.name for one in tasks].index(task)
     return keep_usable(tasks, passes)[number], passes.stores[number]
 

@@ -116,8 +116,8 @@ def score_few_labels(study: Study, features: Sequence[Features]) -> FewLabels | 
     task = FewLabelTask(target, groups, sizes, asked.few_labels, asked.split_seed)
     jobs = few_label_jobs(features, asked.few_labels)
     curves, codes = [], []
-    with study.progress.task(f"few labels, {study.task.name}", len(jobs), "inputs") as step:
-        for job, left in zip(jobs, learn_all(jobs, task, share_of_memory(asked.memory), study.keep), strict=True):
+    with study.shown("few labels", len(jobs), "inputs") as step:
+        for job, left in zip(jobs, learn_all(jobs, task, share_of_memory(asked.memory), study.work.keep), strict=True):
             label = {"model": twin_of(job.features), **names, "input": job.chosen.name, "layer": job.chosen.layer}
             label |= {"probe": task.probe}
             curves.append(scored_curve(label, left.clips, left.valid, left.test, study.splits))

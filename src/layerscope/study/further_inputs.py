@@ -83,7 +83,7 @@ def means_left_out(features: Features, sets: Sequence[str]) -> list[str]:
 def add_searched(further: Further, models: Sequence[Features]) -> None:
     """Search sets of layers, in every training by its own validation clips, and score them."""
     study = further.study
-    with study.progress.task(f"searching sets of layers, {study.task.name}", len(models), "models") as step:
+    with study.shown("searching sets of layers", len(models), "models") as step:
         for features in models:
             paths = searched_paths(features, study.target)
             step(1)
@@ -179,8 +179,7 @@ def add_beyond_plain(further: Further, models: Sequence[Features]) -> None:
     study = further.study
     facts = further.facts["beyond_plain"] = {each.model: dict[str, Any]() for each in models}
     probes = probes_of_several(study)
-    words = f"layers beside plain features, {study.task.name}"
-    with study.progress.task(words, len(models) * len(probes), "models") as step:
+    with study.shown("layers beside plain features", len(models) * len(probes), "models") as step:
         for probe in probes:
             best = best_plain_of(further.before, probe)
             plain, summary = best.job.features, best.job.chosen

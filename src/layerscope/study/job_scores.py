@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,9 @@ from layerscope.probes.fitting import Job, Target, is_cross_validated
 from layerscope.probes.jobs_side_by_side import run_jobs
 from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
 from layerscope.study.options import Call
-from layerscope.study.progress import SILENT, Progress
+from layerscope.study.progress import Step
 from layerscope.study.study_tasks import StudyTask
+from layerscope.study.workplace import HERE, Workplace
 from layerscope.targets.kind import Labels
 
 __all__ = ["Finished", "Study", "score_job", "splits_of"]
@@ -50,10 +51,8 @@ class Study:
         What probes are to predict, and their trainings.
     asked : Call
         How.
-    progress : Progress
-        Where progress is shown.
-    keep : Path, optional
-        Where finished trainings are kept.
+    work : Workplace
+        Where they are trained and kept.
     """
 
     task: StudyTask
@@ -61,8 +60,7 @@ class Study:
     clips: pd.DataFrame
     target: Target
     asked: Call
-    progress: Progress = SILENT
-    keep: Path | None = None
+    work: Workplace = HERE
 
     @property
     def names(self) -> dict[str, str]:
@@ -91,6 +89,10 @@ class Study:
         units = self.task.units(self.clips)
         return evaluations(self.labels, parts, self.groups, self.asked.split_seed, units)
 
+    def shown(self, what: str, total: int, unit: str) -> AbstractContextManager[Step]:
+        """Begin to show some work on the task; see `Progress.task`."""
+        return self.work.progress.task(f"{what}, {self.task.name}", total, unit)
+
     def run(
         self,
         jobs: Sequence[Job],
@@ -101,7 +103,7 @@ class Study:
         """Train jobs with the memory and on the device asked for, on the trainings and seeds of the task or others."""
         device, seeds = find_device(self.asked.device), seeds or range(self.asked.seeds)
         return run_jobs(
-            jobs, target or self.target, seeds, self.keep, memory=self.asked.memory, progress=progress, device=device
+            jobs, target or self.target, seeds, self.work.keep, memory=self.asked.memory, progress=progress, device=device
         )
 
     def score(self, jobs: Sequence[Job]) -> list[Finished]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,10 +29,9 @@ from layerscope.study.deformed_tasks import DeformedTask, deformed_task, encode_
 from layerscope.study.extraction import Stores
 from layerscope.study.job_scores import Study
 from layerscope.study.options import Plan
-from layerscope.study.progress import Progress
-from layerscope.study.ray_cluster import Cluster
 from layerscope.study.run_task import features_and_target
 from layerscope.study.study_tasks import StudyTask
+from layerscope.study.workplace import Workplace
 from layerscope.targets.kind import Kind, Labels
 from layerscope.targets.over_time import KindOverTime
 
@@ -60,13 +58,7 @@ class DeformedScore:
 
 
 def measure_robustness(
-    plan: Plan,
-    tasks: Sequence[StudyTask],
-    stores: Sequence[Stores],
-    results: Results,
-    progress: Progress,
-    cluster: Cluster | None = None,
-    keep: Path | None = None,
+    plan: Plan, tasks: Sequence[StudyTask], stores: Sequence[Stores], results: Results, work: Workplace
 ) -> Robustness:
     """Take every encoder over the deformed test clips, and score what probes say of them.
 
@@ -80,19 +72,15 @@ def measure_robustness(
         What the passes over clean clips left.
     results : Results
         On clean clips: which layer was chosen, and which are as good.
-    progress : Progress
-        Where progress is shown.
-    cluster : Cluster, optional
-        Where clips are encoded.
-    keep : Path, optional
-        Where finished trainings are kept.
+    work : Workplace
+        Where that is done and kept.
     """
     deformations = read_deformations(plan.deform)
     tested = [deformed_task(task, plan, deformations) for task in tasks]
-    encode_deformed(plan.encoders(), tested, deformations, plan.pooling, progress, cluster)
+    encode_deformed(plan.encoders(), tested, deformations, plan.pooling, work)
     rows: list[dict[str, Any]] = []
     for task, clean in zip(tested, stores, strict=True):
-        rows += score_deformed(task, clean, plan, results, progress, keep)
+        rows += score_deformed(task, clean, plan, results, work)
     left_out = [row for task in tested for row in task.left_out]
     table = pd.DataFrame(rows, columns=ROBUSTNESS_COLUMNS).astype({"layer": "Int64"})
     return Robustness(table, pd.DataFrame(left_out, columns=LEFT_OUT_COLUMNS))
@@ -105,7 +93,7 @@ def probes_of(plan: Plan) -> list[str]:
 
 
 def score_deformed(
-    tested: DeformedTask, clean: Stores, plan: Plan, results: Results, progress: Progress, keep: Path | None
+    tested: DeformedTask, clean: Stores, plan: Plan, results: Results, work: Workplace
 ) -> list[dict[str, Any]]:
     """Train the probes of a task on clean clips, and return the rows of the table."""
     usable = {deformation: tested.usable(deformation) for deformation in tested.changed}
@@ -131,8 +119,9 @@ def score_deformed(
     clips, labels, parts, places = beside_clean(tested, usable)
     features, target = features_and_target(tested.task, labels, both, clips, parts, plan.pooling)
     jobs = [job for job in plan_jobs(features, probes_of(plan)) if job.chosen.name in SINGLE_INPUTS]
-    with progress.task(f"training for deformed clips, {tested.task.name}", len(jobs), "inputs") as step:
-        outcomes = Study(tested.task, labels, clips, target, plan, progress, keep).run(jobs, progress=step)
+    study = Study(tested.task, labels, clips, target, plan, work)
+    with study.shown("training for deformed clips", len(jobs), "inputs") as step:
+        outcomes = study.run(jobs, progress=step)
     table = []
     for deformation, rows in usable.items():
         scored = score_jobs(

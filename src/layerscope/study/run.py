@@ -25,6 +25,7 @@ from layerscope.study.robustness import measure_robustness
 from layerscope.study.run_task import TaskScores, run_task
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, load_tasks, tasks_left_out
+from layerscope.study.workplace import HERE, Workplace
 
 __all__ = ["finish", "made_here", "probe_tasks", "results_of", "run"]
 
@@ -49,24 +50,20 @@ def run(plan: Plan, out: Path, *, progress: Progress = SILENT, command: Sequence
         With a message for the user.
     """
     with owned_directory(out, "study", plan.on_record()), connected(plan.ray) as cluster:
+        work = Workplace(progress, cluster, out / "probes")
         tasks = load_tasks(plan, progress)
-        passes = extract_all(plan.encoders(), tasks, plan, progress, cluster)
+        passes = extract_all(plan.encoders(), tasks, plan, work)
         usable = keep_usable(tasks, passes)
-        results = probe_tasks(usable, passes.stores, plan, progress, keep=out / "probes")
+        results = probe_tasks(usable, passes.stores, plan, work)
         if plan.deform:
-            asked = (plan, usable, passes.stores, results, progress, cluster)
-            results.robustness = measure_robustness(*asked, keep=out / "probes")
+            results.robustness = measure_robustness(plan, usable, passes.stores, results, work)
         results.facts |= {"passes": passes.counts, "note": tasks_left_out(plan, tasks)}
         finish(results, out, plan, command)
     return results
 
 
 def probe_tasks(
-    tasks: Sequence[StudyTask],
-    stores: Sequence[Stores],
-    asked: Call,
-    progress: Progress = SILENT,
-    keep: Path | None = None,
+    tasks: Sequence[StudyTask], stores: Sequence[Stores], asked: Call, work: Workplace = HERE
 ) -> Results:
     """Probe every task of a study, and put the results together.
 
@@ -78,14 +75,12 @@ def probe_tasks(
         See `extract_all`.
     asked : Call
         How.
-    progress : Progress, optional
-        Where progress is shown; nowhere by default.
-    keep : Path, optional
-        Where finished trainings are kept.
+    work : Workplace, optional
+        Where that is shown, and finished trainings are kept.
     """
     scores, skipped = [], dict[str, str]()
     for task, of_task in zip(tasks, stores, strict=True):
-        scores.append(run_task(task, of_task, asked, progress, keep))
+        scores.append(run_task(task, of_task, asked, work))
         # Clips of two data sets may have one name.
         prefix = f"{task.name}: " if len(tasks) > 1 else ""
         skipped |= {f"{prefix}{clip}": reason for clip, reason in task.dataset.skipped.items()}

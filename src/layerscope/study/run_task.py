@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import joblib
@@ -30,10 +29,11 @@ from layerscope.study.further_inputs import further_inputs
 from layerscope.study.job_scores import Finished, Study
 from layerscope.study.options import Call
 from layerscope.study.predictions import predictions_of, splits_of_clips
-from layerscope.study.progress import Progress, Step
+from layerscope.study.progress import Step
 from layerscope.study.study_tasks import StudyTask, refuse_leaks
 from layerscope.study.task_facts import facts_of, facts_over_time, training_facts
 from layerscope.study.twins import distinct_networks, joined, twin_of
+from layerscope.study.workplace import HERE, Workplace
 from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
 
@@ -64,19 +64,18 @@ class TaskScores:
     few_labels: FewLabels | None = None
 
 
-def run_task(task: StudyTask, stores: Stores, asked: Call, progress: Progress, keep: Path | None) -> TaskScores:
+def run_task(task: StudyTask, stores: Stores, asked: Call, work: Workplace) -> TaskScores:
     """Split the clips of a task, and probe the features that the pass left of them."""
-    labels = task.labels()
     # Again, now that decoded sound shows copies which the files' bytes did not.
     leaks = refuse_leaks(task.dataset.clips, allow=asked.allow_leaks or task.published)
-    features, target, clips = divide(task, labels, stores, asked)
-    scores = probe_features(Study(task, labels, clips, target, asked, progress, keep), features)
+    features, study = divide(task, stores, asked, work)
+    scores = probe_features(study, features)
     facts = {
         "leaks": leaks,
         "skipped": len(task.dataset.skipped),
         "evidence": task.evidence,
         "near_duplicates": list(task.alike),
-        "disputed": disputed_sounds(task.dataset.clips, labels.values),
+        "disputed": disputed_sounds(task.dataset.clips, study.labels.values),
         "published": task.published,
         "shared": task.shared,
         "short": task.short,
@@ -84,11 +83,13 @@ def run_task(task: StudyTask, stores: Stores, asked: Call, progress: Progress, k
     return replace(scores, facts=scores.facts | facts)
 
 
-def divide(task: StudyTask, labels: Labels, stores: Stores, asked: Call) -> tuple[list[Features], Target, pd.DataFrame]:
-    """Return the features of a task, what probes are to predict of them, and its clips with their splits."""
+def divide(task: StudyTask, stores: Stores, asked: Call, work: Workplace = HERE) -> tuple[list[Features], Study]:
+    """Return the features of a task, and its clips with their splits and what probes are to predict of them."""
+    labels = task.labels()
     clips, parts = divided(task.dataset.clips, labels, asked.split_seed, asked.folds)
     features, target = features_and_target(task, labels, stores, clips, parts, asked.pooling)
-    return features, target if target.tracks else cross_validated(target, clips, asked), clips
+    target = target if target.tracks else cross_validated(target, clips, asked)
+    return features, Study(task, labels, clips, target, asked, work)
 
 
 def features_and_target(
@@ -123,9 +124,9 @@ def probe_features(study: Study, features: Sequence[Features]) -> TaskScores:
     features, others = distinct_networks(features)
     facts = facts_of(study, features, others)
     jobs = plan_jobs(features, asked.probe, asked.layers_as)
-    with study.progress.task(f"training, {task.name}", len(jobs), "inputs") as step:
+    with study.shown("training", len(jobs), "inputs") as step:
         outcomes = study.run(jobs, progress=step)
-    with study.progress.task(f"resampling, {task.name}", len(jobs), "inputs") as step:
+    with study.shown("resampling", len(jobs), "inputs") as step:
         finished = score_draws(study, jobs, outcomes, step)
     layers: dict[tuple[str, str], list[Finished]] = {}
     for each in finished:
