@@ -31,7 +31,8 @@ from layerscope.cli.terminal import (
     verbosity,
 )
 from layerscope.errors import DataError, ResourceError, UsageError, unknown
-from layerscope.study.options import Battery, Comparison, Computing, Models, Plan, checked, make_plan, read_plan
+from layerscope.study.option_base import Computing, checked
+from layerscope.study.options import Battery, Comparison, Models, Plan, make_plan, read_plan
 
 __all__ = ["app"]
 

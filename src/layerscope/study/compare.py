@@ -33,7 +33,8 @@ from layerscope.similarity.sampled_views import common_frames, sampled_views
 from layerscope.similarity.time_reach import REACH_SECONDS, reach_tables
 from layerscope.study.clip_trial import evenly, heard
 from layerscope.study.extraction import device_and_precision
-from layerscope.study.options import Comparison, refuse_same_names
+from layerscope.study.option_values import refuse_same_names
+from layerscope.study.options import Comparison
 from layerscope.study.progress import SILENT, Progress
 from layerscope.study.ray_connection import connected
 from layerscope.study.study_tasks import survey

@@ -31,7 +31,9 @@ from layerscope.scores.rivals import judged_gap
 from layerscope.similarity.factor_sensitivity import factor_pairs, factor_sensitivity, tells_something
 from layerscope.study.encoding_cost import few_clips_speed
 from layerscope.study.extraction import Passes, extract_all, keep_usable
-from layerscope.study.options import Battery, Call, Computing, checked, refuse_same_names
+from layerscope.study.option_base import Computing, checked
+from layerscope.study.option_values import refuse_same_names
+from layerscope.study.options import Battery, Call
 from layerscope.study.probe import given_elsewhere, held_to_contract, subjects_of
 from layerscope.study.progress import SILENT, Progress
 from layerscope.study.run import made_here, probe_tasks

@@ -24,7 +24,8 @@ from layerscope.study.deformed_tasks import tested_hours
 from layerscope.study.encoding_cost import Cost, encoding_cost, seconds_of
 from layerscope.study.few_labels import left_out
 from layerscope.study.memory_cost import held_megabytes, process_bytes, training_bytes
-from layerscope.study.options import LATER, Plan
+from layerscope.study.option_base import LATER
+from layerscope.study.options import Plan
 from layerscope.study.probed_shapes import Shapes, clips_and_target, shapes_of
 from layerscope.study.probing_cost import (
     few_label_seconds,

@@ -22,8 +22,9 @@ from layerscope.probes.inputs import SEARCH, refuse_sets
 from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.further_inputs import studied_models
 from layerscope.study.job_scores import Study
-from layerscope.study.option_values import located
-from layerscope.study.options import Call, Computing, Probing, checked, refuse_same_names
+from layerscope.study.option_base import Computing, checked
+from layerscope.study.option_values import located, refuse_same_names
+from layerscope.study.options import Call, Probing
 from layerscope.study.run import probe_tasks, results_of
 from layerscope.study.run_task import cross_validated, probe_features
 from layerscope.study.study_results import Results
@@ -172,7 +173,7 @@ def refuse_without(asked: Probing, models: Sequence[tuple[str, Sequence[int]]], 
     """Raise where models, by name and layers, or the number of plain features do not have what is asked of them."""
     for name, layers in models:
         refuse_sets(asked.layers_as, name, layers)
-    if (asked.layers_as or asked.beyond_plain) and not models:
+    if asked.about_layers and not models:
         raise UsageError("sets of layers and 'beyond_plain' are about layers of a model; give one, or leave them out")
     if asked.beyond_plain and not plain:
         raise UsageError("'beyond_plain' needs a plain feature; give one (Features.from_arrays(…, baseline=True))")
