@@ -56,7 +56,7 @@ def score_controls(jobs: Sequence[Job], study: Study) -> list[Entry]:
             for place, outcome in zip(due, outcomes, strict=True):
                 control = replace(jobs[place], chosen=Input("shuffled", jobs[place].chosen.layer))
                 asked = splits_of(control, given, asking)
-                scored[place].append(score_job(control, outcome, asked, study.names, [number]))
+                scored[place].append(score_job(control, outcome, asked, study.task.names, [number]))
     return [joined(permutations) for entries in scored for permutations in zip(*entries, strict=True)]
 
 

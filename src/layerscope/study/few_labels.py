@@ -109,7 +109,7 @@ def score_few_labels(study: Study, features: Sequence[Features]) -> FewLabels | 
 
     What inputs leave is kept in a directory, as trainings are, where one is given.
     """
-    target, names, asked, groups = study.target, study.names, study.asked, study.groups
+    target, names, asked, groups = study.target, study.task.names, study.asked, study.groups
     if asked.few_labels is None or left_out(target, groups):
         return None
     sizes = label_sizes(target.labels, groups, target.parts)

@@ -62,11 +62,6 @@ class Study:
     asked: Call
     work: Workplace = HERE
 
-    @property
-    def names(self) -> dict[str, str]:
-        """Return the columns by which tables tell the task."""
-        return self.task.names
-
     @cached_property
     def groups(self) -> NDArray[np.int64]:
         """Return what is resampled, shuffled and drawn as a whole, a number a clip."""
@@ -115,7 +110,7 @@ class Study:
 
     def scored(self, job: Job, outcome: Outcome, seeds: Sequence[int]) -> list[Entry]:
         """Return the scores of a job; its trainings are called by seeds."""
-        return score_job(job, outcome, splits_of(job, self.target, self.splits), self.names, seeds)
+        return score_job(job, outcome, splits_of(job, self.target, self.splits), self.task.names, seeds)
 
 
 def splits_of(job: Job, target: Target, splits: dict[str, Evaluation]) -> dict[str, Evaluation]:

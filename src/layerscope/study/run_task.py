@@ -155,7 +155,7 @@ def probe_features(study: Study, features: Sequence[Features]) -> TaskScores:
 def score_nested(inputs: Sequence[Finished], study: Study) -> list[Entry]:
     """Return the scores of the choice among a model's layers with a probe, over folds."""
     job, outcomes = inputs[0].job, [each.outcome for each in inputs]
-    label = {"model": twin_of(job.features), "probe": job.probe, **study.names, "input": "nested", "layer": None}
+    label = {"model": twin_of(job.features), "probe": job.probe, **study.task.names, "input": "nested", "layer": None}
     chosen = nested_outcome(outcomes, study.labels, study.target.clip_parts)
     return score_outcome(label, chosen, study.splits, range(study.asked.seeds))
 
