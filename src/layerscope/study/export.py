@@ -33,7 +33,6 @@ from layerscope.report.sentences import headline
 from layerscope.scores.score_table import Results
 from layerscope.scores.verdict import decide
 from layerscope.study.extraction import Stores, extract_all, keep_usable
-from layerscope.study.model_card import card
 from layerscope.study.options import Plan, make_plan
 from layerscope.study.progress import SILENT, Progress
 from layerscope.study.retraining import Retrained, retrain
@@ -157,7 +156,7 @@ def export(
             )
         contiguous = {name: np.ascontiguousarray(value) for name, value in prediction.weights.items()}
         write_tensors(place / PROBE, contiguous, {})
-        write_text(place / "README.md", card(chosen, written, score, refit=refit))
+        write_text(place / "README.md", chosen.card(written, score, refit=refit))
         # Last, because it holds the digests of the other files.
         manifest = manifest_of(chosen, trained, prediction, written, layers, place, refit=refit)
         write_atomically(place / MANIFEST, manifest.as_json())
