@@ -12,7 +12,7 @@ import pandas as pd
 
 from layerscope.atomic_files import cache_directory
 from layerscope.data.deformations import read_deformations
-from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
+from layerscope.data.leaks import disputed_sounds, find_leaks
 from layerscope.data.splits import never_trained
 from layerscope.features.row_blocks import give_back_memory, share_of_memory
 from layerscope.probes import SEEDED_PROBES
@@ -26,7 +26,7 @@ from layerscope.study.few_labels import left_out
 from layerscope.study.memory_cost import held_megabytes, process_bytes, training_bytes
 from layerscope.study.option_base import LATER
 from layerscope.study.options import Plan
-from layerscope.study.probed_shapes import Shapes, clips_and_target, shapes_of
+from layerscope.study.probed_shapes import Shapes, shapes_of, study_before
 from layerscope.study.probing_cost import (
     few_label_seconds,
     looped_seconds,
@@ -38,6 +38,7 @@ from layerscope.study.ray_cluster import Cluster
 from layerscope.study.ray_connection import connected
 from layerscope.study.study_tasks import StudyTask, heard_seconds, load_tasks
 from layerscope.study.task_facts import label_counts, precision_of
+from layerscope.study.workplace import Workplace
 from layerscope.targets.kind import Labels
 
 __all__ = ["Check", "Cost", "TaskCheck", "check"]
@@ -164,20 +165,18 @@ def check_on(plan: Plan, workers: int, cluster: Cluster | None, *, reach: bool) 
         for of_task in zip(*(cost.too_short for cost in costs), strict=True)
     ]
     trials = [try_clips(task, reasons, outlines[0].sample_rate) for task, reasons in zip(tasks, short, strict=True)]
-    divided = [clips_and_target(trial.task, plan) for trial in trials]
-    shapes = [shapes_of(outlines, trial.task, *each, plan) for trial, each in zip(trials, divided, strict=True)]
+    work = Workplace(cluster=cluster)
+    shapes = [shapes_of(outlines, study_before(trial.task, plan, work)) for trial in trials]
     # Of one encoder alone nothing stands beside another.
-    alone = Shapes(plan.model_copy(update=LATER), shapes[0].target, shapes[0].features[:1])
+    study = replace(shapes[0].study, asked=plan.model_copy(update=LATER))
+    alone = Shapes(study, shapes[0].features[:1])
     at_once = cluster.at_once if cluster else workers
     # As a run does it before it trains.
     give_back_memory()
     training = training_bytes(bare, at_once, looped_seconds, alone)
     # The first trainings pay for what later ones find ready.
     looped_seconds(alone)
-    checks = [
-        task_check(trial, clips, each, workers)
-        for trial, (clips, _), each in zip(trials, divided, shapes, strict=True)
-    ]
+    checks = [task_check(trial, each, workers) for trial, each in zip(trials, shapes, strict=True)]
     cache = cache_directory()
     # The system tells free space of directories that exist alone.
     cache.mkdir(parents=True, exist_ok=True)
@@ -228,20 +227,20 @@ def deformed_costs(costs: Sequence[Cost], tasks: Sequence[StudyTask], plan: Plan
     ]
 
 
-def task_check(trial: Trial, clips: pd.DataFrame, shapes: Shapes, workers: int) -> TaskCheck:
+def task_check(trial: Trial, shapes: Shapes, workers: int) -> TaskCheck:
     """Return what a task would meet."""
-    task, labels, groups = trial.task, trial.task.labels(), group_codes(clips)
-    plan, target = shapes.plan, shapes.target
+    study, asked, target = shapes.study, shapes.study.asked, shapes.study.target
+    task, labels, clips = study.task, study.labels, study.clips
     jobs = [job for of_shape in shapes.jobs for job in of_shape]
     parts = len(target.parts)
     # The other probes have no randomness, and are trained once.
-    seeds = [plan.seeds if job.probe in SEEDED_PROBES else 1 for job in jobs]
-    splits = evaluations(labels, target.clip_parts, groups, plan.split_seed)
+    seeds = [asked.seeds if job.probe in SEEDED_PROBES else 1 for job in jobs]
+    splits = evaluations(labels, target.clip_parts, study.groups, asked.split_seed)
     scoring = sum(seeds) * scoring_seconds(target, splits, len(clips))
     # Splits that the data bring stand.
     more = "" if {"split", "fold"} & set(task.dataset.clips) or parts > 1 else f"; --folds 5 tests all {len(clips)}"
     # Their own line, since who does not ask for few labels does not pay for them.
-    few = few_label_seconds(shapes, groups) / 60 / max(1, min(workers, len(jobs)))
+    few = few_label_seconds(shapes) / 60 / max(1, min(workers, len(jobs)))
     return TaskCheck(
         task=task,
         clips=clips,
@@ -250,10 +249,10 @@ def task_check(trial: Trial, clips: pd.DataFrame, shapes: Shapes, workers: int) 
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
         disputed=disputed_sounds(task.dataset.clips, labels.values),
         never_trained=never_trained(labels, target.clip_parts),
-        trainings=parts * sum(trainings(job.probe, plan.seeds) for job in jobs),
+        trainings=parts * sum(trainings(job.probe, asked.seeds) for job in jobs),
         probe_minutes=(probing_seconds(shapes, workers) + scoring) / 60,
         few_label_minutes=few,
-        few_labels_left_out=left_out(target, groups) if plan.few_labels else "",
+        few_labels_left_out=left_out(target, study.groups) if asked.few_labels else "",
         decoded=trial.decoded,
         failed=trial.failed,
     )

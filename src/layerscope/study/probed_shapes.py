@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 
 from layerscope.data.splits import choosing_parts, divided
 from layerscope.features.attended_frames import attended_of_clip
@@ -23,10 +22,12 @@ from layerscope.probes.layer_sets import MOST_LAYERS
 from layerscope.probes.plain_beside import beside_layers
 from layerscope.study.encoding_cost import Outline, widths_of
 from layerscope.study.further_inputs import studied_models
-from layerscope.study.options import Plan
+from layerscope.study.job_scores import Study
+from layerscope.study.options import Call
 from layerscope.study.study_tasks import StudyTask
+from layerscope.study.workplace import Workplace
 
-__all__ = ["Shapes", "clips_and_target", "columns", "shapes_of"]
+__all__ = ["Shapes", "columns", "shapes_of", "study_before"]
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,13 @@ class Shapes:
 
     Attributes
     ----------
-    plan : Plan
-        The study.
-    target : Target
-        What they are to predict.
+    study : Study
+        The task, and what they are to predict.
     features : list of Features
         Of the right shape; their layers read as one row of zeros, since jobs follow from the shape alone.
     """
 
-    plan: Plan
-    target: Target
+    study: Study
     features: list[Features]
 
     @cached_property
@@ -53,25 +51,26 @@ class Shapes:
 
         A search is as many sets as it may find, and the plain feature that is put beside layers is the widest.
         """
-        models = studied_models(self.features)
+        asked, models = self.study.asked, studied_models(self.features)
         return [
-            plan_jobs([each], self.plan.probe, self.plan.layers_as)
+            plan_jobs([each], asked.probe, asked.layers_as)
             + (self.further_jobs(each) if any(each is model for model in models) else [])
             for each in self.features
         ]
 
     def further_jobs(self, shape: Features) -> list[Job]:
         """Return the jobs of a model that would follow from the scores of others."""
+        asked = self.study.asked
         further: list[tuple[Features, Input]] = []
-        if SEARCH in self.plan.layers_as:
+        if SEARCH in asked.layers_as:
             sizes = range(2, min(MOST_LAYERS, len(shape.layers)) + 1)
             further += [(shape, Input(f"concat({size} layers)", layers=shape.layers[:size])) for size in sizes]
-        if self.plan.beyond_plain:
+        if asked.beyond_plain:
             plain = max((each for each in self.features if each.baseline), key=lambda each: each.read(0).shape[1])
             # As if cut alike: of shapes no clip has a mean.
             both = beside_layers(shape, replace(plain, window_clip=shape.window_clip), inputs_of(plain)[-1])
             further += [(both, Input("plain+layer", layer)) for layer in shape.layers]
-        probes = [probe for probe in self.plan.probe if probe != "attention"]
+        probes = [probe for probe in asked.probe if probe != "attention"]
         return [Job(each, chosen, probe) for probe in probes for each, chosen in further]
 
 
@@ -80,35 +79,31 @@ def columns(job: Job) -> int:
     return int(np.prod(assemble(job.features, job.chosen).shape))
 
 
-def clips_and_target(task: StudyTask, plan: Plan) -> tuple[pd.DataFrame, Target]:
-    """Return the clips of a task with their split, and what probes would be given to predict."""
+def study_before(task: StudyTask, asked: Call, work: Workplace) -> Study:
+    """Return a task with its splits and what probes would be given to predict, before any pass."""
     labels = task.labels()
-    clips, parts = divided(task.dataset.clips, labels, plan.split_seed, plan.folds)
-    if not labels.kind.over_time:
-        return clips, Target(labels, parts, choosing=choosing_parts(clips, labels, parts, plan.split_seed))
-    tracks = plan_tracks(labels, [frame_count(seconds) for seconds in clips.clip_seconds], parts)
-    return clips, Target(tracks.targets, tracks.parts, tracks)
+    clips, parts = divided(task.dataset.clips, labels, asked.split_seed, asked.folds)
+    if labels.kind.over_time:
+        tracks = plan_tracks(labels, [frame_count(seconds) for seconds in clips.clip_seconds], parts)
+        target = Target(tracks.targets, tracks.parts, tracks)
+    else:
+        target = Target(labels, parts, choosing=choosing_parts(clips, labels, parts, asked.split_seed))
+    return Study(task, labels, clips, target, asked, work)
 
 
-def shapes_of(
-    outlines: Sequence[Outline], task: StudyTask, clips: pd.DataFrame, target: Target, plan: Plan
-) -> Shapes:
+def shapes_of(outlines: Sequence[Outline], study: Study) -> Shapes:
     """Return what probes would be given of encoders, in every pooling."""
-    features = [
-        each
-        for outline in outlines
-        for each in pooled_shapes(shape_of(outline, task, clips, target), target, plan.pooling)
-    ]
-    return Shapes(plan, target, features)
+    return Shapes(study, [each for outline in outlines for each in pooled_shapes(shape_of(outline, study), study)])
 
 
-def shape_of(encoder: Outline, task: StudyTask, clips: pd.DataFrame, target: Target) -> Features:
+def shape_of(encoder: Outline, study: Study) -> Features:
     """Return features of the shape that an encoder's have."""
+    clips, target = study.clips, study.target
     frames = target.tracks is not None
     widths = widths_of(encoder, frames)
     owner = np.arange(len(target.labels.values))
     if not frames:
-        cutting = Cutting(task.window or encoder.window)
+        cutting = Cutting(study.task.window or encoder.window)
         owner = np.repeat(owner, [len(cutting.pooled_spans(seconds)) for seconds in clips.clip_seconds])
     shape = Features(
         model=encoder.name,
@@ -135,10 +130,11 @@ def shape_of(encoder: Outline, task: StudyTask, clips: pd.DataFrame, target: Tar
     )
 
 
-def pooled_shapes(shape: Features, target: Target, poolings: Sequence[str]) -> list[Features]:
+def pooled_shapes(shape: Features, study: Study) -> list[Features]:
     """Return features of the shapes that several poolings of a model give; attention has their frames once."""
-    if shape.baseline or target.tracks:
+    if shape.baseline or study.target.tracks:
         return [shape]
     # Where other poolings are kept there are three parts, of which each takes some.
     whole = [SPREAD * width for width in shape.widths]
-    return pooled_parts(replace(shape, read=lambda position: np.zeros((1, whole[position]), np.float32)), poolings)
+    whole_shape = replace(shape, read=lambda position: np.zeros((1, whole[position]), np.float32))
+    return pooled_parts(whole_shape, study.asked.pooling)

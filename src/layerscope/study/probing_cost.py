@@ -39,7 +39,7 @@ from layerscope.study.controls import permutations_of
 from layerscope.study.encoding_cost import seconds_of
 from layerscope.study.few_labels import DRAWS, few_label_jobs, left_out
 from layerscope.study.further_inputs import searched_parts, studied_models
-from layerscope.study.options import Plan
+from layerscope.study.job_scores import Study
 from layerscope.study.probed_shapes import Shapes, columns
 from layerscope.tasks.task import Schedule
 
@@ -70,13 +70,13 @@ def trainings(probe: str, seeds: int) -> int:
 
 def probing_seconds(shapes: Shapes, workers: int) -> float:
     """Return the time of all trainings of a task, by so many processes and on the device that trains."""
-    plan, target = shapes.plan, shapes.target
-    parts, device = len(target.parts), training_device(plan)
+    asked, target = shapes.study.asked, shapes.study.target
+    parts, device = len(target.parts), training_device(shapes.study)
     looped = sum(not stacks(job, device) for jobs in shapes.jobs for job in jobs)
     # An input is trained by one process, so that more of them than inputs would be idle.
     seconds = parts * looped_seconds(shapes) / max(1, min(workers, looped))
     seconds += parts * stacked_seconds(shapes, device)
-    if SEARCH in plan.layers_as:
+    if SEARCH in asked.layers_as:
         for model in studied_models(shapes.features):
             # Searches of folds run side by side.
             searches = searched_parts(len(model.window_clip), target)
@@ -93,17 +93,17 @@ def looped_seconds(shapes: Shapes) -> float:
     columns that are fewer than the rows, by the square of that then. What follows a training, decoding and scoring of
     tracks, is timed once.
     """
-    plan, target = shapes.plan, shapes.target
-    total, after, device = 0.0, decoding_seconds(target), training_device(plan)
+    asked, target = shapes.study.asked, shapes.study.target
+    total, after, device = 0.0, decoding_seconds(target), training_device(shapes.study)
     timed: dict[tuple[str, int, int], float] = {}
 
     def single_seconds(job: Job) -> float:
         key = (job.probe, columns(job), len(job.features.window_clip))
         if key not in timed:
-            timed[key] = training_seconds(job, target, plan.seeds)
+            timed[key] = training_seconds(job, target, asked.seeds)
         return timed[key]
 
-    for of_shape, probe in itertools.product(shapes.jobs, plan.probe):
+    for of_shape, probe in itertools.product(shapes.jobs, asked.probe):
         jobs = [job for job in of_shape if job.probe == probe and not stacks(job, device)]
         if not jobs:  # attention has nothing to do over time, nor of a model's further poolings
             continue
@@ -117,18 +117,18 @@ def looped_seconds(shapes: Shapes) -> float:
             else:
                 seconds = single_seconds(widest) * (columns(job) / columns(widest)) ** power
             total += seconds * (1 + len(target.choosing) * is_cross_validated(job, target))
-        total += after * len(trained) * (plan.seeds if probe in SEEDED_PROBES else 1)
+        total += after * len(trained) * (asked.seeds if probe in SEEDED_PROBES else 1)
     return total
 
 
-def training_device(plan: Plan) -> torch.device | None:
+def training_device(study: Study) -> torch.device | None:
     """Return the device that would train the mlp, as `run_jobs` is given it; none where a cluster trains."""
-    return None if plan.ray else find_device(plan.device)
+    return None if study.work.cluster else find_device(study.asked.device)
 
 
 def stacked_seconds(shapes: Shapes, device: torch.device | None) -> float:
     """Return the time of the trainings on one part that a GPU does together, those with shuffled labels included."""
-    plan, target = shapes.plan, shapes.target
+    asked, target = shapes.study.asked, shapes.study.target
     alike: dict[tuple[int, ...], list[Job]] = {}
     shuffled: list[Job] = []
     for of_shape in shapes.jobs:
@@ -137,12 +137,12 @@ def stacked_seconds(shapes: Shapes, device: torch.device | None) -> float:
             key = (len(job.features.window_clip), *assemble(job.features, job.chosen).shape)
             alike.setdefault(key, []).append(job)
         # One input a model, and one permutation a seed, of which each is a stack of its own.
-        shuffled += jobs[:1] * permutations_of("mlp", len(target.parts), plan.seeds)
+        shuffled += jobs[:1] * permutations_of("mlp", len(target.parts), asked.seeds)
     if device is None or not alike:
         return 0.0
-    total = sum(stack_seconds(jobs, target, plan.seeds, device) for jobs in alike.values())
+    total = sum(stack_seconds(jobs, target, asked.seeds, device) for jobs in alike.values())
     total += len(shuffled) * stack_seconds(shuffled[:1], target, 1, device)
-    return total + decoding_seconds(target) * plan.seeds * (sum(map(len, alike.values())) + len(shuffled) / plan.seeds)
+    return total + decoding_seconds(target) * asked.seeds * (sum(map(len, alike.values())) + len(shuffled) / asked.seeds)
 
 
 def stack_seconds(jobs: Sequence[Job], target: Target, seeds: int, device: torch.device) -> float:
@@ -187,24 +187,24 @@ def search_seconds(features: Features, target: Target) -> float:
     return read + sum(count * seconds for count, seconds in zip(tried, solving, strict=True))
 
 
-def few_label_seconds(shapes: Shapes, groups: NDArray[np.int64]) -> float:
+def few_label_seconds(shapes: Shapes) -> float:
     """Return the time of learning from few labels: one draw of noise as wide as each input, once for all of a width.
 
     Sizes beyond `FEW_DRAWN` clips are taken to cost as much more as they have clips.
     """
-    plan, target = shapes.plan, shapes.target
-    if plan.few_labels is None or left_out(target, groups):
+    asked, target, groups = shapes.study.asked, shapes.study.target, shapes.study.groups
+    if asked.few_labels is None or left_out(target, groups):
         return 0.0
     sizes = label_sizes(target.labels, groups, target.parts)
-    drawn = nested_draws(target.labels, groups, target.parts[0].train, sizes, plan.split_seed)
+    drawn = nested_draws(target.labels, groups, target.parts[0].train, sizes, asked.split_seed)
     timed: dict[int, list[float]] = {}
     total = 0.0
-    for job in few_label_jobs(shapes.features, plan.few_labels):
+    for job in few_label_jobs(shapes.features, asked.few_labels):
         width = columns(job)
         if width not in timed:
             states = correlated_noise(len(target.labels.values), width)
             few = [rows for rows in drawn if len(rows) <= FEW_DRAWN] or drawn[:1]
-            fit = partial(fit_few_labels, states, target.labels, groups=groups, probe=plan.few_labels)
+            fit = partial(fit_few_labels, states, target.labels, groups=groups, probe=asked.few_labels)
             with single_thread():
                 seconds = [seconds_of(partial(fit, drawn=rows)) for rows in few]
             beyond = [len(rows) / len(few[-1]) * seconds[-1] for rows in drawn[len(few) :]]
