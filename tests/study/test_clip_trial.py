@@ -18,7 +18,7 @@ def test_clips_that_a_run_sets_aside_are_named_and_the_split_is_that_of_the_run(
         write_tone(tones / "low" / f"short{number}.wav", 300, seconds=0.01, seed=number)
     plan = make_plan({"data": tones, "baseline": ["mel"], "probe": ["closed"]}, "test")
     found = check(plan, workers=1).tasks[0]
-    task = found.task
+    task = found.study.task
     assert task.dataset.skipped.keys() == {f"low/short{number}.wav" for number in range(6)}
     assert "too short: 0.0100 s, mel needs 0.0" in task.dataset.skipped["low/short0.wav"]
     assert (found.decoded, found.failed) == (FEW_CLIPS, 0)
@@ -26,7 +26,7 @@ def test_clips_that_a_run_sets_aside_are_named_and_the_split_is_that_of_the_run(
     tasks = load_tasks(plan)
     kept = keep_usable(tasks, extract_all([load_encoder("mel")], tasks, plan))[0]
     clips = assign(kept.dataset.clips, kept.labels(), plan.split_seed, plan.folds)
-    assert found.clips[["clip", "split"]].values.tolist() == clips[["clip", "split"]].values.tolist()
+    assert found.study.clips[["clip", "split"]].values.tolist() == clips[["clip", "split"]].values.tolist()
     assert task.dataset.skipped == kept.dataset.skipped
 
 

@@ -128,7 +128,7 @@ def check(
     with early_workers(fresh=fresh):
         expected = look(plan, cpu_count(), reach=reach)
     print_check(expected)
-    leaks = sum(len(each.leaks) for each in expected.tasks if not each.task.published)
+    leaks = sum(len(each.leaks) for each in expected.tasks if not each.study.task.published)
     if leaks and not plan.allow_leaks:
         raise DataError(f"{leaks} leaks between splits; mend the splits, or insist with --allow-leaks")
     if sum(cost.megabytes for cost in (*expected.costs, *expected.deformed)) > expected.free_megabytes:

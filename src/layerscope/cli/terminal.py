@@ -198,8 +198,7 @@ def print_task_check(found: Any) -> None:
     from layerscope.report.cautions import disputed, never_trained
     from layerscope.targets.cells import shown
 
-    task, labels = found.task, found.labels
-    clips, counts_of = found.clips, found.counts
+    task, labels, clips, counts_of = found.study.task, found.study.labels, found.study.clips, found.counts
     side = "split" if "split" in clips else "fold"
 
     def sized(name: str) -> str:

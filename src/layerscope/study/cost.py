@@ -25,6 +25,7 @@ from layerscope.study.encoding_cost import Cost, encoding_cost, seconds_of
 from layerscope.study.few_labels import left_out
 from layerscope.study.memory_cost import held_megabytes, process_bytes, training_bytes
 from layerscope.study.option_base import LATER
+from layerscope.study.job_scores import Study
 from layerscope.study.options import Plan
 from layerscope.study.probed_shapes import Shapes, shapes_of, study_before
 from layerscope.study.probing_cost import (
@@ -39,7 +40,6 @@ from layerscope.study.ray_connection import connected
 from layerscope.study.study_tasks import StudyTask, heard_seconds, load_tasks
 from layerscope.study.task_facts import label_counts, precision_of
 from layerscope.study.workplace import Workplace
-from layerscope.targets.kind import Labels
 
 __all__ = ["Check", "Cost", "TaskCheck", "check"]
 
@@ -53,12 +53,8 @@ class TaskCheck:
 
     Attributes
     ----------
-    task : StudyTask
-        With the clips that would be used, and those that would not.
-    clips : DataFrame
-        The former, with ``split`` or ``fold``.
-    labels : Labels
-        Of the clips.
+    study : Study
+        The task, with the clips that would be used and those that would not, and what would be asked of it.
     precision : str
         How precise scores of its tested clips can be, and how to test more, in words.
     leaks : list of str
@@ -79,9 +75,7 @@ class TaskCheck:
         Of a few clips that were decoded on trial: those that could be, and those that could not.
     """
 
-    task: StudyTask
-    clips: pd.DataFrame
-    labels: Labels
+    study: Study
     precision: str
     leaks: list[str]
     disputed: list[str]
@@ -96,12 +90,12 @@ class TaskCheck:
     @property
     def counts(self) -> dict[str, int]:
         """Return the clips of each class or tag."""
-        return label_counts(self.labels)
+        return label_counts(self.study.labels)
 
     @property
     def hours(self) -> float:
         """Return how much audio there is, each span counted once."""
-        return heard_seconds(self.clips) / 3600
+        return heard_seconds(self.study.clips) / 3600
 
 
 @dataclass(frozen=True)
@@ -242,9 +236,7 @@ def task_check(trial: Trial, shapes: Shapes, workers: int) -> TaskCheck:
     # Their own line, since who does not ask for few labels does not pay for them.
     few = few_label_seconds(shapes) / 60 / max(1, min(workers, len(jobs)))
     return TaskCheck(
-        task=task,
-        clips=clips,
-        labels=labels,
+        study=study,
         precision=precision_of(splits["test"]) + more,
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
         disputed=disputed_sounds(task.dataset.clips, labels.values),
