@@ -244,7 +244,7 @@ def task_check(trial: Trial, shapes: Shapes, workers: int) -> TaskCheck:
         trainings=parts * sum(trainings(job.probe, asked.seeds) for job in jobs),
         probe_minutes=(probing_seconds(shapes, workers) + scoring) / 60,
         few_label_minutes=few,
-        few_labels_left_out=left_out(target, study.groups) if asked.few_labels else "",
+        few_labels_left_out=left_out(study) if asked.few_labels else "",
         decoded=trial.decoded,
         failed=trial.failed,
     )

@@ -110,7 +110,7 @@ def score_few_labels(study: Study, features: Sequence[Features]) -> FewLabels | 
     What inputs leave is kept in a directory, as trainings are, where one is given.
     """
     target, names, asked, groups = study.target, study.task.names, study.asked, study.groups
-    if asked.few_labels is None or left_out(target, groups):
+    if asked.few_labels is None or left_out(study):
         return None
     sizes = label_sizes(target.labels, groups, target.parts)
     task = FewLabelTask(target, groups, sizes, asked.few_labels, asked.split_seed)
@@ -163,11 +163,12 @@ def few_label_digest(job: Job, task: FewLabelTask) -> str:
     return fingerprint_of(told)
 
 
-def left_out(target: Target, groups: Rows) -> str:
-    """Return why nothing is learnt from few labels of a target, or an empty text."""
+def left_out(study: Study) -> str:
+    """Return why nothing is learnt from few labels of a task, or an empty text."""
+    target = study.target
     if target.tracks:
         return "the label of a track over time is a whole annotation: few labels are drawn of clips, not of frames"
-    if len(label_sizes(target.labels, groups, target.parts)) < 2:
+    if len(label_sizes(target.labels, study.groups, target.parts)) < 2:
         return "the training clips are too few to draw fewer of them"
     return ""
 

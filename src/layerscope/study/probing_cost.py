@@ -193,7 +193,7 @@ def few_label_seconds(shapes: Shapes) -> float:
     Sizes beyond `FEW_DRAWN` clips are taken to cost as much more as they have clips.
     """
     asked, target, groups = shapes.study.asked, shapes.study.target, shapes.study.groups
-    if asked.few_labels is None or left_out(target, groups):
+    if asked.few_labels is None or left_out(shapes.study):
         return 0.0
     sizes = label_sizes(target.labels, groups, target.parts)
     drawn = nested_draws(target.labels, groups, target.parts[0].train, sizes, asked.split_seed)

@@ -148,7 +148,7 @@ def probe_features(study: Study, features: Sequence[Features]) -> TaskScores:
     predictions = pd.concat([predictions_of(study, each) for each in answering], ignore_index=True)
     few = score_few_labels(study, features)
     if asked.few_labels and few is None:
-        facts["few_labels_left_out"] = left_out(study.target, study.groups)
+        facts["few_labels_left_out"] = left_out(study)
     return TaskScores(entries, facts, splits_of_clips(study.clips, task.name), predictions, few)
 
 
