@@ -11,7 +11,7 @@ import pandas as pd
 
 from layerscope.encoders.checkpoint_paths import CHECKPOINT
 from layerscope.report.shaded_tables import ShadedTable, score_cell, scores_by_layer, table_by_layer
-from layerscope.scores.family_of_comparisons import corrected
+from layerscope.scores.family_of_comparisons import corrected_by
 from layerscope.scores.layer_selection import chosen_layer
 from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import Results
@@ -76,9 +76,9 @@ def last_against_others(results: Results, steps: dict[int, str]) -> str:
     last, others = max(steps), [step for step in rows if step != max(steps)]
     if last not in rows or not others:
         return ""
-    verdicts = corrected([judged_gap(results, rows[last], rows[step]) for step in others])
+    verdicts = corrected_by({step: judged_gap(results, rows[last], rows[step]) for step in others})
     named = {
-        verdict: ", ".join(f"{step:,}" for step, each in zip(others, verdicts, strict=True) if each == verdict)
+        verdict: ", ".join(f"{step:,}" for step, each in verdicts.items() if each == verdict)
         for verdict in ("better", "worse")
     }
     shown = [f"{verdict} than at {names}" for verdict, names in named.items() if names]

@@ -26,7 +26,7 @@ from layerscope.features.stored_features import stored_features
 from layerscope.report.concept_page import write_concept_page
 from layerscope.scores.against_controls import twins_of
 from layerscope.scores.concept_scores import ConceptMaps, concept_scores
-from layerscope.scores.family_of_comparisons import corrected
+from layerscope.scores.family_of_comparisons import corrected_by
 from layerscope.scores.rivals import judged_gap
 from layerscope.similarity.factor_sensitivity import factor_pairs, factor_sensitivity, tells_something
 from layerscope.study.encoding_cost import few_clips_speed
@@ -251,8 +251,8 @@ def above_twins(results: Results, scores: pd.DataFrame) -> list[str]:
     pairs = {
         number: preferred[concept, twins[model]] for (concept, model), number in preferred.items() if model in twins
     }
-    gaps = [judged_gap(results, results.summary.loc[ours], results.summary.loc[twin]) for ours, twin in pairs.items()]
-    verdicts = dict(zip(pairs, corrected(gaps), strict=True))
+    rows = results.summary.loc
+    verdicts = corrected_by({ours: judged_gap(results, rows[ours], rows[twin]) for ours, twin in pairs.items()})
     return [
         ("yes" if scores.shown[number] and verdicts[number] == "better" else "no") if number in pairs else ""
         for number in scores.index
