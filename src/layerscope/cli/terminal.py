@@ -123,10 +123,11 @@ def print_concepts(maps: Any) -> None:
 
 def print_exported(exported: Any) -> None:
     """Print what was exported, and what it costs beside the whole model."""
-    console.print(f"{exported.what}: {exported.score}", soft_wrap=True)
-    console.print(f"answer of the run: {exported.answer}", soft_wrap=True)
+    chosen, encoder = exported.chosen, exported.encoder
+    console.print(f"{chosen.what}, {chosen.row.probe} probe: {exported.score}", soft_wrap=True)
+    console.print(f"answer of the run: {chosen.answer_in_words}", soft_wrap=True)
     table = plain_table("", f"ms for {exported.window:g} s", "MB of weights")
-    for name, costs in (("whole model", exported.whole), ("exported", exported.cut)):
+    for name, costs in (("whole model", encoder.whole), ("exported", encoder.cut)):
         table.add_row(name, f"{1000 * costs.seconds:.0f}", f"{costs.megabytes:.1f}")
     print_table(table)
     console.print(f"wrote {exported.directory}: layerscope predict {exported.directory} FILES", soft_wrap=True)

@@ -39,7 +39,7 @@ from layerscope.study.retraining import Retrained, retrain
 from layerscope.study.row_to_export import RowToExport, row_to_export
 from layerscope.study.study_tasks import StudyTask, load_tasks
 from layerscope.study.workplace import Workplace
-from layerscope.study.written_encoder import Costs, WrittenEncoder, write_encoder
+from layerscope.study.written_encoder import WrittenEncoder, write_encoder
 from layerscope.targets import kind_named
 
 __all__ = ["Exported", "export"]
@@ -53,25 +53,21 @@ class Exported:
     ----------
     directory : Path
         Where.
-    what : str
-        Input, model and probe, in words.
+    chosen : RowToExport
+        Of which input, model and probe.
     score : str
-        What the run measured of it.
-    answer : str
-        What the run says to use, and that this is none of it, where so.
+        What the run measured of it, and what is to be known of that.
     window : float
         Seconds that were encoded to measure the costs.
-    whole, cut : Costs
-        Of the model with all its blocks, and of what was exported.
+    encoder : WrittenEncoder
+        What was written of the model, and what that costs.
     """
 
     directory: Path
-    what: str
+    chosen: RowToExport
     score: str
-    answer: str
     window: float
-    whole: Costs
-    cut: Costs
+    encoder: WrittenEncoder
 
 
 def export(
@@ -160,8 +156,7 @@ def export(
         # Last, because it holds the digests of the other files.
         manifest = manifest_of(chosen, trained, prediction, written, layers, place, refit=refit)
         write_atomically(place / MANIFEST, manifest.as_json())
-    what = f"{chosen.what}, {chosen.row.probe} probe"
-    return Exported(out, what, score, chosen.answer_in_words, window, written.whole, written.cut)
+    return Exported(out, chosen, score, window, written)
 
 
 def encoder_of_row(plan: Plan, row: pd.Series) -> tuple[str, Encoder]:
