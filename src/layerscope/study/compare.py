@@ -25,10 +25,7 @@ from layerscope.features.store import FeatureStore
 from layerscope.features.windows import frame_count
 from layerscope.similarity.descriptors import DESCRIPTORS, descriptor
 from layerscope.similarity.label_free import geometry, robustness
-from layerscope.similarity.measures import (
-    Similarities,
-    jackknife,
-)
+from layerscope.similarity.measures import Similarities, jackknife
 from layerscope.similarity.sampled_views import common_frames, sampled_views
 from layerscope.similarity.time_reach import REACH_SECONDS, reach_tables
 from layerscope.study.clip_trial import evenly, heard

@@ -41,14 +41,7 @@ from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, survey
 from layerscope.study.twins import distinct_networks
 from layerscope.study.workplace import Workplace
-from layerscope.toymusic.concept_battery import (
-    CONCEPTS,
-    FACTORS,
-    NOTE_SECONDS,
-    BatteryClip,
-    battery,
-    write_battery,
-)
+from layerscope.toymusic.concept_battery import CONCEPTS, FACTORS, NOTE_SECONDS, BatteryClip, battery, write_battery
 
 __all__ = ["concepts", "run_battery"]
 

@@ -28,13 +28,7 @@ from layerscope.study.option_base import LATER
 from layerscope.study.job_scores import Study
 from layerscope.study.options import Plan
 from layerscope.study.probed_shapes import Shapes, shapes_of, study_before
-from layerscope.study.probing_cost import (
-    few_label_seconds,
-    looped_seconds,
-    probing_seconds,
-    scoring_seconds,
-    trainings,
-)
+from layerscope.study.probing_cost import few_label_seconds, looped_seconds, probing_seconds, scoring_seconds, trainings
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.ray_connection import connected
 from layerscope.study.study_tasks import StudyTask, heard_seconds, load_tasks

@@ -27,16 +27,7 @@ from layerscope.study.options import Plan
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.study_tasks import StudyTask, pass_over, passes_of
 
-__all__ = [
-    "Cost",
-    "Outline",
-    "encoding_cost",
-    "few_clips_speed",
-    "network_speed",
-    "seconds_of",
-    "stand_in",
-    "widths_of",
-]
+__all__ = ["Cost", "Outline", "encoding_cost", "few_clips_speed", "network_speed", "seconds_of", "widths_of"]
 
 #: Clips that are encoded to measure a speed at least, taken evenly from all, after one that pays for what later ones
 #: find ready; of short clips as many as make a batch: four of half a second took three times as long for a second.
