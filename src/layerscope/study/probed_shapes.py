@@ -27,7 +27,7 @@ from layerscope.study.options import Call
 from layerscope.study.study_tasks import StudyTask
 from layerscope.study.workplace import Workplace
 
-__all__ = ["Shapes", "columns", "shapes_of", "study_before"]
+__all__ = ["Shapes", "columns", "shape_of", "shapes_of", "study_before"]
 
 
 @dataclass(frozen=True)

@@ -176,11 +176,7 @@ def beside_clean(
 
 
 def score_jobs(
-    tested: DeformedTask,
-    deformation: Deformation,
-    rows: Rows,
-    place: slice,
-    finished: Sequence[tuple[Job, Outcome]],
+    tested: DeformedTask, deformation: Deformation, rows: Rows, place: slice, finished: Sequence[tuple[Job, Outcome]]
 ) -> Iterator[DeformedScore]:
     """Yield what each metric of each job leaves."""
     study = tested.study

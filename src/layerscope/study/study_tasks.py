@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -43,8 +43,6 @@ class StudyTask:
         The column.
     kind : str, optional
         Of the target; worked out once where it is not said.
-    window : float, optional
-        Longest window in seconds; the encoder's own by default.
     task : Task, optional
         Where it is of the benchmark.
     published : bool
@@ -53,28 +51,29 @@ class StudyTask:
         How its clips fall short of the published counts, or nothing.
     alike : list of str
         Which clips share a recording, where that was asked for.
-    metric : str, optional
-        By which validation chooses; the first of the kind by default.
-    folds : int, optional
-        How many are to be made, where the data bring neither splits nor folds.
+    asked : Probing
+        How it is probed: its window, its metric, its folds.
     """
 
     name: str
     dataset: Dataset
     target: str
     kind: str | None = None
-    window: float | None = None
     task: Task | None = None
     published: bool = False
     short: str = ""
     alike: Sequence[str] = ()
-    metric: str | None = None
-    folds: int | None = None
+    asked: Probing = field(default_factory=Probing)
 
     def __post_init__(self) -> None:
         """Work out the kind."""
         if self.kind is None:
             self.kind = self.labels().kind.name
+
+    @property
+    def window(self) -> float | None:
+        """Return the longest window in seconds; the encoder's own where nobody says."""
+        return self.asked.window or (self.task.window if self.task else None)
 
     @property
     def over_time(self) -> bool:
@@ -87,7 +86,8 @@ class StudyTask:
         """Return what its cells are and how many, who has no group, and what column or folds are not used, in words."""
         sides = [side for side in ("split", "fold") if side in self.dataset.clips]
         unused = "column 'fold' is not used: 'split' decides" if len(sides) > 1 else ""
-        unmade = f"no {self.folds} folds are made: column '{sides[0]}' decides" if sides and self.folds else ""
+        folds = self.asked.folds
+        unmade = f"no {folds} folds are made: column '{sides[0]}' decides" if sides and folds else ""
         evidence = self.dataset.evidence.get(self.target, "")
         return "; ".join(filter(None, (evidence, remark_on_groups(self.dataset.clips, self.target), unused, unmade)))
 
@@ -119,7 +119,7 @@ class StudyTask:
         """Return the labels of the clips."""
         labels = self.dataset.labels(self.target, self.kind)
         try:
-            return labels.by(self.metric)
+            return labels.by(self.asked.metric)
         except UsageError as error:
             raise UsageError(f"{self.name}: {error}") from error
 
@@ -161,15 +161,7 @@ def load_tasks(plan: Plan, progress: Progress = SILENT) -> list[StudyTask]:
 def tasks_of(dataset: Dataset, asked: Probing) -> list[StudyTask]:
     """Return a task for each target that is asked of a surveyed dataset."""
     return [
-        StudyTask(
-            name,
-            dataset.with_target(target, asked.kind),
-            target,
-            asked.kind,
-            asked.window,
-            metric=asked.metric,
-            folds=asked.folds,
-        )
+        StudyTask(name, dataset.with_target(target, asked.kind), target, asked.kind, asked=asked)
         for target, name in names_of_targets(dataset.name, asked.target).items()
     ]
 
@@ -217,19 +209,8 @@ def survey_task(task: Task, dataset: Dataset, plan: Plan, progress: Progress) ->
     readable = task.with_readable_labels(survey(dataset, progress))
     # Again, because reading has set aside what is damaged, or has no label.
     short = refuse_short(task, readable, plan)
-    window = plan.window or task.window
-    return StudyTask(
-        task.name,
-        readable,
-        task.target,
-        task.kind,
-        window,
-        task,
-        plan.preset == "paper",
-        short,
-        metric=plan.metric,
-        folds=plan.folds,
-    ).without_shared()
+    published = plan.preset == "paper"
+    return StudyTask(task.name, readable, task.target, task.kind, task, published, short, asked=plan).without_shared()
 
 
 def refuse_short(task: Task, dataset: Dataset, plan: Plan) -> str:
