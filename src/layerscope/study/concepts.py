@@ -31,10 +31,10 @@ from layerscope.scores.rivals import judged_gap
 from layerscope.similarity.factor_sensitivity import factor_pairs, factor_sensitivity, tells_something
 from layerscope.study.encoding_cost import few_clips_speed
 from layerscope.study.extraction import Passes, extract_all, keep_usable
-from layerscope.study.option_base import Computing, checked
+from layerscope.study.option_base import checked
 from layerscope.study.option_values import refuse_same_names
 from layerscope.study.options import Battery, Call
-from layerscope.study.probe import given_elsewhere, held_to_contract, subjects_of
+from layerscope.study.probe import held_to_contract, refuse_how, subjects_of
 from layerscope.study.progress import SILENT, Progress
 from layerscope.study.run import made_here, probe_tasks
 from layerscope.study.study_results import Results
@@ -93,13 +93,12 @@ def concepts(
     >>> maps.scores[maps.scores.shown & maps.scores.chosen]  # doctest: +SKIP
     """
     subjects = subjects_of(subject, (str, Encoder), "concepts() takes names or encoders")
-    how = {"device": device, "precision": precision, "batch_seconds": batch_seconds}
-    chosen = [name for name, value in how.items() if value != Computing.model_fields[name].default]
-    if chosen and not all(isinstance(each, str) for each in subjects):
-        raise UsageError(given_elsewhere(chosen[0]))
     given = {each.name: held_to_contract(each) for each in subjects if isinstance(each, Encoder)}
     names = [each.name if isinstance(each, Encoder) else each for each in subjects]
-    asked = checked(Battery, {"model": names, "layers": layers, "no_twins": no_twins, **how}, "concepts()")
+    asked_for = {"model": names, "layers": layers, "no_twins": no_twins}
+    asked_for |= {"device": device, "precision": precision, "batch_seconds": batch_seconds}
+    asked = checked(Battery, asked_for, "concepts()")
+    refuse_how(asked, subjects)
     if out is not None:
         return run_battery(asked, Path(out), given=given)
     with tempfile.TemporaryDirectory() as place:

@@ -134,9 +134,7 @@ def probe(
     # A pattern or folder of checkpoints is all of them, as on the command line.
     subjects = [each for one in subjects for each in (located([one], Path()) if isinstance(one, str) else [one])]
     features = [one for one in subjects if isinstance(one, Features)]
-    how = [name for name in Computing.model_fields if getattr(asked, name) != Computing.model_fields[name].default]
-    if how and not all(isinstance(one, str) for one in subjects):
-        raise UsageError(f"{given_elsewhere(how[0])}, and features are computed already")
+    refuse_how(asked, subjects, ", and features are computed already")
     encoders = [encoder_of(one, asked) for one in subjects if not isinstance(one, Features)]
     refuse_same_names([encoder.name for encoder in encoders])
     models = [(encoder.name, encoder.layers) for encoder in encoders if not encoder.baseline]
@@ -179,12 +177,14 @@ def refuse_without(asked: Probing, models: Sequence[tuple[str, Sequence[int]]], 
         raise UsageError("'beyond_plain' needs a plain feature; give one (Features.from_arrays(…, baseline=True))")
 
 
-def given_elsewhere(option: str) -> str:
-    """Return why an option of computing is not for an encoder that is given, in words."""
-    return (
-        f"'{option}' is of models by their names; an encoder that is given computes where and as it was loaded "
-        f"(load_encoder({option}=…))"
-    )
+def refuse_how(asked: Computing, subjects: Sequence[Any], also: str = "") -> None:
+    """Raise where an option of computing is given for what is no name: it computes as it was loaded, or has already."""
+    how = [name for name in Computing.model_fields if getattr(asked, name) != Computing.model_fields[name].default]
+    if how and not all(isinstance(each, str) for each in subjects):
+        raise UsageError(
+            f"'{how[0]}' is of models by their names; an encoder that is given computes where and as it was loaded "
+            f"(load_encoder({how[0]}=…)){also}"
+        )
 
 
 def encoder_of(subject: str | Encoder, asked: Computing) -> Encoder:
