@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from layerscope.report.conclusions import compared_otherwise
 from layerscope.report.figure_style import MUTED, cycle, drawing, new_figure
 from layerscope.report.heat_maps import similarity_map
-from layerscope.report.panels import COLOURS, Curve, Panel, frame_of, pictured
+from layerscope.report.panels import Panel, coloured, frame_of, pictured
 from layerscope.report.shaded_tables import COLOURS as SHADES
 from layerscope.report.shaded_tables import similarity_table
 from layerscope.report.wording import measure_name, named_layers, score_name
@@ -66,10 +66,7 @@ def label_free_panels(similarities: Similarities) -> list[Panel]:
 
 def panels_of(lines: Lines) -> list[Panel]:
     """Return panels that share their axis; a line without rows is left out."""
-    drawn = {
-        title: [Curve(name, rows, f"s{place % COLOURS}") for place, (name, rows) in enumerate(of.items()) if len(rows)]
-        for title, of in lines.items()
-    }
+    drawn = {title: [curve for curve in coloured(of) if len(curve.rows)] for title, of in lines.items()}
     curves = [curve for of_title in drawn.values() for curve in of_title]
     if not curves:
         return []
@@ -153,10 +150,7 @@ def reach_panels(reaches: pd.DataFrame) -> list[Panel]:
     """Return the reach of every layer, a line a model; a gap where it is beyond the longest distance."""
     reaches = reaches.rename(columns={"reach": "value", "lowest": "ci_low", "highest": "ci_high"})
     reaches = reaches.replace([np.inf], np.nan)
-    curves = [
-        Curve(str(model), rows, f"s{place % COLOURS}")
-        for place, (model, rows) in enumerate(reaches.groupby("model", sort=False))
-    ]
+    curves = coloured({str(model): rows for model, rows in reaches.groupby("model", sort=False)})
     frame = frame_of(curves, reach_text, lambda value: f"{value:g}", [0.0])
     return [pictured("reach in seconds", curves, frame, "Reach of each layer in seconds")]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.report.answer_table import Cell, score_bar
-from layerscope.report.panels import COLOURS, Curve, Frame, Panel, frame_of, panel
+from layerscope.report.panels import Curve, Frame, Panel, coloured, frame_of, panel
 from layerscope.report.wording import in_percent, input_name, metric_name, number, value_text, with_interval
 from layerscope.scores.against_controls import floor_of, twins_of
 from layerscope.scores.layer_selection import best_plain
@@ -34,7 +34,7 @@ def layer_panels(results: Results, probe: str) -> list[Panel]:
     models = [name for name in results.models("trained", "untrained") if (rows.model == name).any()]
     twins = twins_of(results, models)
     shown = [name for name in models if name not in twins.values()]
-    curves = {name: Curve(name, rows[rows.model == name], f"s{place % COLOURS}") for place, name in enumerate(shown)}
+    curves = {curve.name: curve for curve in coloured({name: rows[rows.model == name] for name in shown})}
     plain = best_plain(results, facts["task"], probe=probe)
     level = (f"plain feature, {plain.chosen.model}", float(plain.chosen.value)) if plain else None
     floor = floor_of(results, probe)
