@@ -15,6 +15,7 @@ from layerscope.atomic_files import safe_stem, write_atomically, write_text
 from layerscope.data.reasons import reasons_by_kind
 from layerscope.report.answer_table import VERDICTS, answer_rows, score_bar
 from layerscope.report.checkpoints import step_tables
+from layerscope.report.comparison import similarity_figures, similarity_section
 from layerscope.report.conclusions import answer_questions, answers_by_model, worth_of_scores
 from layerscope.report.figures import layer_curves
 from layerscope.report.heat_maps import task_map
@@ -45,7 +46,6 @@ from layerscope.report.sets_and_plain import (
     sets_table,
 )
 from layerscope.report.shaded_tables import agreement_table, task_table
-from layerscope.report.comparison import similarity_figures, similarity_section
 from layerscope.report.wording import input_name, metric_name, number, span
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.learning_curve import FewLabels

@@ -15,7 +15,10 @@ import pandas as pd
 from markupsafe import Markup, escape
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["COLOURS", "WIDTH", "Curve", "Frame", "Panel", "coloured", "frame_of", "panel", "picture", "pictured", "ticks_between"]
+__all__ = [
+    "COLOURS", "WIDTH", "Curve", "Frame", "Panel", "coloured", "frame_of", "panel", "picture", "pictured",
+    "ticks_between",
+]  # fmt: skip
 
 #: Colours of page.css.
 COLOURS = 6

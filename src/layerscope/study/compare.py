@@ -48,9 +48,7 @@ CHANGED_CLIPS = 8
 CHANGED_SECONDS = 5.0
 
 
-def compare(
-    asked: Comparison, out: Path, *, progress: Progress = SILENT, command: Sequence[str] = ()
-) -> Similarities:
+def compare(asked: Comparison, out: Path, *, progress: Progress = SILENT, command: Sequence[str] = ()) -> Similarities:
     """Compare all layers of models with one another and with descriptors of the sound, and write the tables.
 
     Parameters

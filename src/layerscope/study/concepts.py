@@ -95,9 +95,8 @@ def concepts(
     subjects = subjects_of(subject, (str, Encoder), "concepts() takes names or encoders")
     given = {each.name: held_to_contract(each) for each in subjects if isinstance(each, Encoder)}
     names = [each.name if isinstance(each, Encoder) else each for each in subjects]
-    asked_for = {"model": names, "layers": layers, "no_twins": no_twins}
-    asked_for |= {"device": device, "precision": precision, "batch_seconds": batch_seconds}
-    asked = checked(Battery, asked_for, "concepts()")
+    how = {"device": device, "precision": precision, "batch_seconds": batch_seconds}
+    asked = checked(Battery, {"model": names, "layers": layers, "no_twins": no_twins, **how}, "concepts()")
     refuse_how(asked, subjects)
     if out is not None:
         return run_battery(asked, Path(out), given=given)

@@ -23,9 +23,9 @@ from layerscope.study.compare import CHANGED_CLIPS
 from layerscope.study.deformed_tasks import tested_hours
 from layerscope.study.encoding_cost import Cost, encoding_cost, seconds_of
 from layerscope.study.few_labels import left_out
+from layerscope.study.job_scores import Study
 from layerscope.study.memory_cost import held_megabytes, process_bytes, training_bytes
 from layerscope.study.option_base import LATER
-from layerscope.study.job_scores import Study
 from layerscope.study.options import Plan
 from layerscope.study.probed_shapes import Shapes, shapes_of, study_before
 from layerscope.study.probing_cost import few_label_seconds, looped_seconds, probing_seconds, scoring_seconds, trainings

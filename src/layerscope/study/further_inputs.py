@@ -158,7 +158,7 @@ def add_paths(further: Further, features: Features, paths: Sequence[Sequence[int
         ]
         left += map(list, zip(*by_training, strict=True))
         for size, outcomes in zip(sizes, left, strict=True):
-            label = {"model": features.model, "probe": probe, **study.task.names}
+            label: dict[str, Any] = {"model": features.model, "probe": probe, **study.task.names}
             label |= {"input": f"{SEARCHED}{size})", "layer": None}
             joined = joined_outcome(outcomes, study.target.clip_parts)
             further.entries += score_outcome(label, joined, study.splits, range(study.asked.seeds))

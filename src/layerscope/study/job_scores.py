@@ -96,10 +96,9 @@ class Study:
         progress: Callable[[int], None] = lambda _: None,
     ) -> list[Outcome]:
         """Train jobs with the memory and on the device asked for, on the trainings and seeds of the task or others."""
-        device, seeds = find_device(self.asked.device), seeds or range(self.asked.seeds)
-        return run_jobs(
-            jobs, target or self.target, seeds, self.work.keep, memory=self.asked.memory, progress=progress, device=device
-        )
+        device, memory = find_device(self.asked.device), self.asked.memory
+        target, seeds = target or self.target, seeds or range(self.asked.seeds)
+        return run_jobs(jobs, target, seeds, self.work.keep, memory=memory, progress=progress, device=device)
 
     def score(self, jobs: Sequence[Job]) -> list[Finished]:
         """Train and score jobs."""

@@ -150,8 +150,8 @@ class Probing(Options):
         """Raise for attention alone where sets are asked for, or other poolings than the mean that it stands with."""
         if list(self.probe) == ["attention"] and self.about_layers:
             raise ValueError(
-                f"the attention probe reads the frames of one layer, and '{self.about_layers}' is about more; add another "
-                "(--probe attention,closed)"
+                f"the attention probe reads the frames of one layer, and '{self.about_layers}' is about more; add "
+                "another (--probe attention,closed)"
             )
         if "attention" in self.probe and "mean" not in self.pooling:
             raise ValueError(

@@ -142,7 +142,9 @@ def stacked_seconds(shapes: Shapes, device: torch.device | None) -> float:
         return 0.0
     total = sum(stack_seconds(jobs, target, asked.seeds, device) for jobs in alike.values())
     total += len(shuffled) * stack_seconds(shuffled[:1], target, 1, device)
-    return total + decoding_seconds(target) * asked.seeds * (sum(map(len, alike.values())) + len(shuffled) / asked.seeds)
+    return total + decoding_seconds(target) * asked.seeds * (
+        sum(map(len, alike.values())) + len(shuffled) / asked.seeds
+    )
 
 
 def stack_seconds(jobs: Sequence[Job], target: Target, seeds: int, device: torch.device) -> float:
@@ -152,7 +154,9 @@ def stack_seconds(jobs: Sequence[Job], target: Target, seeds: int, device: torch
     """
     job, few, times = few_rows(jobs[0], target, STACKED_NUMBERS)
     shape = (len(job.features.window_clip), *assemble(job.features, job.chosen).shape[1:])
-    at_once = min(len(jobs), problems_at_once(shape, len(target.labels.names), windows_trained(job, few), seeds, device))
+    at_once = min(
+        len(jobs), problems_at_once(shape, len(target.labels.names), windows_trained(job, few), seeds, device)
+    )
     states = noise(*shape)
 
     def seconds(epochs: int) -> float:

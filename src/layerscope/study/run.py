@@ -62,9 +62,7 @@ def run(plan: Plan, out: Path, *, progress: Progress = SILENT, command: Sequence
     return results
 
 
-def probe_tasks(
-    tasks: Sequence[StudyTask], stores: Sequence[Stores], asked: Call, work: Workplace = HERE
-) -> Results:
+def probe_tasks(tasks: Sequence[StudyTask], stores: Sequence[Stores], asked: Call, work: Workplace = HERE) -> Results:
     """Probe every task of a study, and put the results together.
 
     Parameters
