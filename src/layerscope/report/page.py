@@ -18,6 +18,7 @@ from layerscope.report.checkpoints import step_tables
 from layerscope.report.comparison import similarity_figures, similarity_section
 from layerscope.report.conclusions import answer_questions, answers_by_model, worth_of_scores
 from layerscope.report.figures import layer_curves
+from layerscope.report.headline import CHECK_ORDER
 from layerscope.report.heat_maps import task_map
 from layerscope.report.layer_latex import layers_latex
 from layerscope.report.layer_panels import layer_panels, rows_beside
@@ -36,7 +37,7 @@ from layerscope.report.paper_tables import (
     told_columns,
 )
 from layerscope.report.robustness_panels import deformed_section
-from layerscope.report.sentences import CHECK_ORDER, Advice, advise, seeds_text
+from layerscope.report.sentences import Advice, advise, seeds_text
 from layerscope.report.sets_and_plain import (
     beyond_record,
     beyond_section,

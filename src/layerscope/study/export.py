@@ -29,7 +29,7 @@ from layerscope.features.pooling import POOLINGS
 from layerscope.predictor.manifest import MANIFEST, ONNX, PROBE, Manifest, digests
 from layerscope.predictor.onnx_file import onnx_note, refuse_onnx, write_onnx
 from layerscope.probes import Input, Prediction
-from layerscope.report.sentences import headline
+from layerscope.report.headline import headline
 from layerscope.scores.score_table import Results
 from layerscope.scores.verdict import decide
 from layerscope.study.extraction import Stores, extract_all, keep_usable

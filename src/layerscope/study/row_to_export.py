@@ -13,8 +13,8 @@ from huggingface_hub import EvalResult, ModelCardData
 from layerscope.encoders.published_models import licence_of
 from layerscope.errors import UsageError, unknown
 from layerscope.report.cautions import cautions_about
+from layerscope.report.headline import headline
 from layerscope.report.page_files import fill_in
-from layerscope.report.sentences import headline
 from layerscope.report.wording import input_name, metric_name, with_interval
 from layerscope.scores.layer_selection import choose_row
 from layerscope.scores.score_table import BESIDE_PLAIN, CONTROL_INPUTS, SEARCHED, SINGLE_INPUTS, Results
