@@ -31,7 +31,8 @@ from layerscope.report.paper_tables import as_markdown
 from layerscope.study.compare import compare
 from layerscope.study.concepts import run_battery
 from layerscope.study.cost import check
-from layerscope.study.options import Battery, Comparison, Plan, checked, make_plan
+from layerscope.study.option_base import checked
+from layerscope.study.options import Battery, Comparison, Plan, make_plan
 from layerscope.study.run import run
 from layerscope.toymusic import write_pieces
 

@@ -22,8 +22,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from layerscope.report.comparison import reach_sentences
 from layerscope.report.paper_tables import as_markdown
-from layerscope.report.reach_figures import reach_sentences
 from layerscope.report.robustness_panels import loss_text
 from layerscope.report.sets_and_plain import beyond_section, sets_section
 from layerscope.report.wording import describe, difference, input_name, number, sentence, span
@@ -104,7 +104,8 @@ def said_of(directory: Path) -> Iterator[str]:
     if directory.name.startswith("reach"):
         similarities = Similarities.read(directory)
         assert similarities is not None
-        yield from reach_sentences(similarities)
+        assert similarities.reach is not None
+        yield from reach_sentences(similarities.reach[0])
         return
     results = Results.read(directory)
     rows = preferred_rows(results)

@@ -36,12 +36,13 @@ from layerscope.probes.fitting import Job
 from layerscope.probes.inputs import Input
 from layerscope.probes.jobs_side_by_side import run_jobs
 from layerscope.scores.evaluation import evaluations, score_outcome
+from layerscope.study.job_scores import Study
 from layerscope.study.options import Call
-from layerscope.study.progress import Silent
 from layerscope.study.run import results_of
 from layerscope.study.run_task import divide, probe_features
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, refuse_leaks
+from layerscope.study.workplace import Workplace
 
 CLIPS, WINDOWS, ARTISTS, TAGS = 55_000, 450_000, 9_000, 87
 WIDTHS = tuple(1024 if layer in (0, 6, 12) else 256 for layer in range(13))
@@ -160,8 +161,8 @@ def split(directory: Path) -> None:
     store = store_of(directory)
     task = task.with_sounds(store, {})
     refuse_leaks(task.dataset.clips, allow=False)
-    features, target, clips = divide(task, task.labels(), [store], Call(target="genre", probe=["closed"]))
-    keep(directory, "divided", (features[0], target, clips))
+    features, study = divide(task, [store], Call(target="genre", probe=["closed"]))
+    keep(directory, "divided", (features[0], study.target, study.clips))
 
 
 def closed_layer(directory: Path) -> None:
@@ -190,9 +191,8 @@ def task_scores(directory: Path) -> None:
     """Run a task of one layer: closed form, shuffled labels, resampling."""
     features, target, clips = kept(directory, "divided")
     asked, task = Call(target="genre", probe=["closed"]), kept(directory, "task")
-    scores = probe_features(
-        [one_layer(features)], target, target.labels, clips, asked, task, Silent(), directory / "probes"
-    )
+    study = Study(task, target.labels, clips, target, asked, Workplace(keep=directory / "probes"))
+    scores = probe_features(study, [one_layer(features)])
     more = {"leaks": [], "skipped": 0, "evidence": task.evidence, "near_duplicates": [], "disputed": []}
     scores.facts.update(more | {"published": False, "shared": "", "short": ""})
     keep(directory, "results", results_of([scores], {}, asked))

@@ -25,9 +25,13 @@ from layerscope.encoders import Encoder, load_encoder
 from layerscope.errors import DataError
 from layerscope.features.encoder_pass import Pass
 from layerscope.report.paper_tables import as_markdown
-from layerscope.study import cost
+from layerscope.study import probing_cost
+from layerscope.study.clip_trial import Trial
+from layerscope.study.cost import task_check
 from layerscope.study.options import make_plan
+from layerscope.study.probed_shapes import Shapes, shape_of, study_before
 from layerscope.study.study_tasks import StudyTask, passes_of
+from layerscope.study.workplace import HERE
 from layerscope.tasks import PAPER_TASKS, TASKS, Task
 
 SHARED = Path(os.environ.get("LAYERSCOPE_SHARED", Path(__file__).parents[2] / "shared"))
@@ -117,19 +121,17 @@ def labels_read(task: Task, records: list[dict[str, Any]]) -> str:
 
 def costs(task: Task, encoder: Encoder) -> dict[str, str]:
     """Return what one encoder costs on a complete copy, in preset paper."""
-    study = StudyTask(
-        task.name, Dataset(task.name, made_clips(task)), task.target, task.kind, task.window, task, published=True
-    )
-    hours = float(study.dataset.clips.clip_seconds.sum()) / 3600
-    (window,) = {window for _, window in passes_of(encoder, [study])}
-    stored = Pass(encoder, window, study.over_time).stored_bytes(study.dataset.clips)
+    copy = StudyTask(task.name, Dataset(task.name, made_clips(task)), task.target, task.kind, task, published=True)
+    hours = float(copy.dataset.clips.clip_seconds.sum()) / 3600
+    (window,) = {window for _, window in passes_of(encoder, [copy])}
+    stored = Pass(encoder, window, copy.over_time).stored_bytes(copy.dataset.clips)
     plan = make_plan({"task": [task.name], "preset": "paper", "model": ["random:muq"], "baseline": []}, "benchmark")
     # Processor time: other programs may run beside.
-    cost.seconds_of = processor_seconds
-    clips, target = cost.target_of(study, plan)
-    shapes = [cost.shape_of(encoder, study, clips, target)]
-    cost.probing_seconds(shapes, target, plan)  # the first trainings pay for what later ones find ready
-    check = cost.task_check(study, clips, target, shapes, plan, 2)
+    probing_cost.seconds_of = processor_seconds
+    study = study_before(copy, plan, HERE)
+    shapes = Shapes(study, [shape_of(encoder, study)])
+    probing_cost.probing_seconds(shapes, 2)  # the first trainings pay for what later ones find ready
+    check = task_check(Trial(copy, 0, 0), shapes, 2)
     return {
         "task": task.name,
         "hours of sound": f"{hours:,.0f}",

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.truth.tables import in_percent, judge, table
-from layerscope.data.leaks import group_codes
+from layerscope.data.dataset import Dataset
 from layerscope.data.splits import assign, parts_of
 from layerscope.features.clip_features import Features
 from layerscope.probes.fitting import Target
@@ -20,8 +20,7 @@ from layerscope.scores.learning_curve import FewLabels
 from layerscope.study.few_labels import score_few_labels
 from layerscope.study.job_scores import Study
 from layerscope.study.options import Call
-from layerscope.study.progress import Silent
-from layerscope.study.run_task import evaluations_of
+from layerscope.study.study_tasks import StudyTask
 
 CLASSES, CLIPS, DIM, STUDIES = 8, 600, 64, 12
 Truth = Literal["crossing", "equal", "noise"]
@@ -53,12 +52,10 @@ def learnt(truth: Truth, seed: int) -> FewLabels:
     features = made_features(truth, seed)
     labels = features.labels
     assert labels is not None
-    clips, groups = assign(features.clips, labels, seed), group_codes(features.clips)
-    target = Target(labels, parts_of(clips))
-    splits = evaluations_of(target, labels, groups, None, seed)
+    clips = assign(features.clips, labels, seed)
+    task = StudyTask(truth, Dataset(truth, clips), "label", labels.kind.name)
     asked = Call(few_labels="closed", split_seed=seed)
-    names = {"dataset": truth, "task": truth, "target": "label"}
-    few = score_few_labels(Study(target, labels, splits, names, asked, None), [features], groups, "clip", Silent())
+    few = score_few_labels(Study(task, labels, clips, Target(labels, parts_of(clips)), asked), [features])
     assert few is not None
     return few
 

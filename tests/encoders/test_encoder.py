@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from layerscope.encoders import load_encoder
 from layerscope.encoders.encoder import fingerprint_of, parse_layers, source_digest
 from layerscope.errors import UsageError
-from layerscope.study.options import Computing
+from layerscope.study.option_base import Computing
 from layerscope.study.probe import encoder_of
 
 

@@ -5,7 +5,7 @@ import pytest
 from test_score_table import entry
 from test_verdict import control, layer, mel, results_of
 
-from layerscope.report.sentences import headline
+from layerscope.report.headline import headline
 from layerscope.scores.layer_selection import chosen_layer
 from layerscope.scores.set_gains import gains_over_layer, steps_of_search
 from layerscope.scores.verdict import decide

@@ -10,7 +10,6 @@ from layerscope.study.clip_trial import FEW_CLIPS, try_clips
 from layerscope.study.cost import check
 from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.options import make_plan
-from layerscope.study.progress import Silent
 from layerscope.study.study_tasks import load_tasks
 
 
@@ -18,15 +17,16 @@ def test_clips_that_a_run_sets_aside_are_named_and_the_split_is_that_of_the_run(
     for number in range(6):
         write_tone(tones / "low" / f"short{number}.wav", 300, seconds=0.01, seed=number)
     plan = make_plan({"data": tones, "baseline": ["mel"], "probe": ["closed"]}, "test")
-    task = check(plan, workers=1).tasks[0]
+    found = check(plan, workers=1).tasks[0]
+    task = found.study.task
     assert task.dataset.skipped.keys() == {f"low/short{number}.wav" for number in range(6)}
     assert "too short: 0.0100 s, mel needs 0.0" in task.dataset.skipped["low/short0.wav"]
-    assert (task.decoded, task.failed) == (FEW_CLIPS, 0)
+    assert (found.decoded, found.failed) == (FEW_CLIPS, 0)
     # As a run does it, which sets clips aside when it meets them.
     tasks = load_tasks(plan)
-    kept = keep_usable(tasks, extract_all([load_encoder("mel")], tasks, Silent()))[0]
+    kept = keep_usable(tasks, extract_all([load_encoder("mel")], tasks, plan))[0]
     clips = assign(kept.dataset.clips, kept.labels(), plan.split_seed, plan.folds)
-    assert task.dataset.clips[["clip", "split"]].values.tolist() == clips[["clip", "split"]].values.tolist()
+    assert found.study.clips[["clip", "split"]].values.tolist() == clips[["clip", "split"]].values.tolist()
     assert task.dataset.skipped == kept.dataset.skipped
 
 

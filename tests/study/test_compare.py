@@ -14,7 +14,8 @@ from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.errors import DataError, UsageError
 from layerscope.similarity.measures import Similarities, cka
 from layerscope.study.compare import compare, parts_of_clips
-from layerscope.study.options import Comparison, checked, make_plan
+from layerscope.study.option_base import checked
+from layerscope.study.options import Comparison, make_plan
 from layerscope.study.progress import Silent
 from layerscope.study.run import run
 from layerscope.study.run_pages import write_page

@@ -17,7 +17,7 @@ from layerscope.study.run import run
 def test_the_plan_and_its_cost_are_told(tones):
     plan = make_plan({"data": tones, "model": ["random:small"], "baseline": ["mel"], "seeds": 2}, "test")
     found = check(plan, workers=1)
-    assert len(found.tasks[0].dataset.clips) == 30
+    assert len(found.tasks[0].study.clips) == 30
     assert found.tasks[0].hours == pytest.approx(30 * 0.4 / 3600)
     small, mel = found.costs
     assert (small.model, small.windows, small.download) == ("random:small", 30, False)
@@ -56,7 +56,7 @@ def test_the_precision_of_few_test_clips_is_told_and_how_to_test_more(tones, cap
     options = {"data": tones, "baseline": ["mel"], "probe": ["closed"]}
     found = check(make_plan(options, "test"), workers=1)
     task = found.tasks[0]
-    tested = int((task.dataset.clips.split == "test").sum())
+    tested = int((task.study.clips.split == "test").sum())
     assert tested < FEWEST_GROUPS
     assert task.precision == f"{tested} test clips: no intervals of fewer than 10; --folds 5 tests all 31"
     assert sum(task.counts.values()) == 31
@@ -149,7 +149,7 @@ def test_what_a_precision_changes_is_measured_on_the_sound_of_the_study(tones, c
     print_check(found)
     printed = " ".join(capsys.readouterr().out.split())
     largest = max(small.differences)
-    layer = small.layers[small.differences.index(largest)]
+    layer = small.outline.layers[small.differences.index(largest)]
     words = (
         f"random:small in bf16: states differ from those in float32 by {100 * largest:.2g} % at most, in layer {layer}"
     )

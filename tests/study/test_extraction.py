@@ -3,7 +3,7 @@ import weakref
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import load_encoder
 from layerscope.study.extraction import extract_all
-from layerscope.study.progress import Silent
+from layerscope.study.options import Call
 from layerscope.study.study_tasks import StudyTask
 
 
@@ -17,5 +17,5 @@ def test_no_two_encoders_are_in_memory(tones):
         assert first() is None
         yield load_encoder("mel")
 
-    passes = extract_all(one_by_one(), [task], Silent())
+    passes = extract_all(one_by_one(), [task], Call())
     assert [counts["clips_encoded"] for counts in passes.counts.values()] == [30, 30]

@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save
 
 import layerscope
 from layerscope.errors import LayerscopeError, UsageError
-from layerscope.study.options import Call, Comparison, Plan, Probing, checked, make_plan, read_plan
+from layerscope.study.option_base import checked
+from layerscope.study.options import Call, Comparison, Plan, Probing, make_plan, read_plan
 
 
 @pytest.mark.parametrize(

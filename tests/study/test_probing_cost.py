@@ -8,7 +8,9 @@ from layerscope.data.splits import Part
 from layerscope.features.clip_features import Features
 from layerscope.probes import Input, convex_solver, mlp
 from layerscope.probes.fitting import Job, Target
+from layerscope.study.job_scores import Study
 from layerscope.study.options import make_plan
+from layerscope.study.probed_shapes import Shapes
 from layerscope.study.probing_cost import (
     FEW_NUMBERS,
     MANY_ROWS,
@@ -20,6 +22,7 @@ from layerscope.study.probing_cost import (
     stacked_seconds,
     training_device,
 )
+from layerscope.study.workplace import Workplace
 
 
 def test_as_many_rows_are_timed_as_probes_work_otherwise_on():
@@ -63,11 +66,12 @@ def test_what_a_device_trains_together_is_timed_there_and_grows_with_its_inputs(
 
 def test_a_cluster_and_a_cpu_train_no_stack(tones):
     plan = make_plan({"data": tones, "baseline": ["mel"], "device": "cpu"}, "test")
-    assert training_device(plan) == torch.device("cpu")
-    assert training_device(plan.model_copy(update={"ray": "local"})) is None
     features = Features.from_arrays(np.zeros((4, 1, 8)), list("abab"))
     target = Target(features.labels, [Part(np.arange(2), np.arange(2, 4), np.arange(2, 4))])
-    assert stacked_seconds([features], target, plan, training_device(plan)) == 0
+    study = Study(None, features.labels, features.clips, target, plan)
+    assert training_device(study) == torch.device("cpu")
+    assert training_device(replace(study, work=Workplace(cluster=object()))) is None
+    assert stacked_seconds(Shapes(study, [features]), training_device(study)) == 0
 
 
 def test_what_surrounds_epochs_is_paid_once():

@@ -26,7 +26,7 @@ from layerscope.probes.fitting import Target, plan_jobs
 from layerscope.probes.jobs_side_by_side import run_jobs
 from layerscope.probes.workers import calls_elsewhere, elsewhere, side_by_side
 from layerscope.study.extraction import extract_all
-from layerscope.study.progress import Silent
+from layerscope.study.options import Call
 from layerscope.study.ray_cluster import handed
 from layerscope.study.ray_connection import (
     connected,
@@ -37,6 +37,7 @@ from layerscope.study.ray_connection import (
     versions_here,
 )
 from layerscope.study.study_tasks import StudyTask
+from layerscope.study.workplace import Workplace
 
 
 def test_without_ray_it_is_said_how_to_get_it(monkeypatch):
@@ -162,7 +163,7 @@ def files_of(cache):
 
 def extracted(task, cache, monkeypatch, cluster=None):
     monkeypatch.setenv("LAYERSCOPE_CACHE", str(cache))
-    return extract_all([load_encoder("random:small")], [task], Silent(), cluster)
+    return extract_all([load_encoder("random:small")], [task], Call(), Workplace(cluster=cluster))
 
 
 @contextmanager
@@ -268,7 +269,7 @@ def test_workers_encode_train_and_measure_until_others_need_their_cores(cluster,
     with calls_elsewhere(other.run, other.at_once):
         assert list(side_by_side(pow, [(2, 3)])) == [8]
     assert other.measure(load_encoder("mel"), pow, 2, 3) == 8.0
-    extract_all([load_encoder("mel")], [notes], Silent(), other)
+    extract_all([load_encoder("mel")], [notes], Call(), Workplace(cluster=other))
     assert workers() == first
     assert list(other.on_workers({"num_cpus": 2}, 1, (2,), handed(pow), [(2, 3)])) == [(0, 8)]
     assert len(workers() - first) == len(workers()) == 1

@@ -11,10 +11,12 @@ from layerscope.data.audio import load
 from layerscope.data.deformations import Deformation
 from layerscope.data.splits import Part
 from layerscope.errors import DataError
+from layerscope.probes.fitting import Target
 from layerscope.report.robustness_panels import least_lost
 from layerscope.scores.robustness_table import Robustness
 from layerscope.study.deformed_tasks import DeformedTask, deformed_task
-from layerscope.study.options import make_plan
+from layerscope.study.job_scores import Study
+from layerscope.study.options import Call, make_plan
 from layerscope.study.progress import Silent
 from layerscope.study.robustness import DeformedScore, loses_least, untaught, with_sets
 from layerscope.study.run import run
@@ -249,7 +251,7 @@ def test_other_poolings_are_deformed_as_well(place, pooling):
 def test_a_label_that_was_never_taught_is_not_asked_for_after_a_change():
     labels = labels_of(["A major", "E major", "A major", "E major", "A major", "E major"], "key")
     part = Part(np.array([0, 1]), np.array([2, 3]), np.array([4, 5]))
-    tested = DeformedTask(None, labels, None, [part], part.test)
+    tested = DeformedTask(Study(None, labels, None, Target(labels, [part]), Call()), part.test)
     # Up seven semitones A is E, which is taught, and E is B, which is not.
     tested.changed["up"] = labels.kind.changed(labels.take(part.test), "key", 7.0, 1.0)
     assert untaught(tested, "up", part.test).tolist() == [False, True]
@@ -261,7 +263,7 @@ def test_a_note_that_was_never_taught_is_not_asked_for_after_a_change():
     tracks = [[[0.0, 1.0, low], [0.5, 1.0, high]] for low, high in ((60, 61), (62, 63), (60, 61), (60, 64), (62, 62))]
     labels = kind_named("notes").read(Column("notes", tracks, list("abcde"), [0.0] * 5))
     part = Part(np.array([0, 1]), np.array([1]), np.array([2, 3, 4]))
-    tested = DeformedTask(None, labels, None, [part], part.test)
+    tested = DeformedTask(Study(None, labels, None, Target(labels, [part]), Call()), part.test)
     tested.changed["up"] = labels.kind.changed(labels.take(part.test), "notes", 1.0, 1.0)
     # 61 and 62, 61 and 65, 63.
     assert untaught(tested, "up", part.test).tolist() == [False, True, False]

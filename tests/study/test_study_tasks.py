@@ -16,7 +16,6 @@ from layerscope.data.leaks import group_codes
 from layerscope.errors import DataError, UsageError
 from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.options import make_plan
-from layerscope.study.progress import Silent
 from layerscope.study.study_tasks import load_tasks, passes_of
 from layerscope.tasks import TASKS
 from layerscope.toymusic import write_pieces
@@ -27,8 +26,9 @@ def test_each_copy_of_a_file_that_fails_is_named_by_its_own_path(tones):
     samples, rate = soundfile.read(path)
     soundfile.write(path, np.stack([samples, -samples], axis=1), rate)
     copy.write_bytes(path.read_bytes())
-    tasks = load_tasks(make_plan({"data": tones, "baseline": ["mel"]}, "test"))
-    kept = keep_usable(tasks, extract_all([load_encoder("mel")], tasks, Silent()))[0]
+    plan = make_plan({"data": tones, "baseline": ["mel"]}, "test")
+    tasks = load_tasks(plan)
+    kept = keep_usable(tasks, extract_all([load_encoder("mel")], tasks, plan))[0]
     assert kept.dataset.skipped == {
         f"high/{file.name}": f"{file}: its channels cancel when mixed to mono (opposite phase); keep one of them"
         for file in (path, copy)

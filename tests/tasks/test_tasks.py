@@ -53,7 +53,7 @@ def test_data_check_run_report(task, layout, tmp_path, capsys):
     for preset in ("paper", "robust"):
         plan = plan_of(task, tmp_path, preset=preset)
         found = check(plan, workers=1)
-        assert found.tasks[0].labels.kind.name == TASKS[task].kind
+        assert found.tasks[0].study.labels.kind.name == TASKS[task].kind
         assert bool(found.tasks[0].leaks) is (preset == "paper" and task.startswith("nsynth"))
         if preset == "robust" or (task, layout) not in layouts_of_paper():
             results = run(plan, tmp_path / preset)
@@ -96,7 +96,7 @@ def test_gtzan_leaves_the_damaged_file_out(tmp_path):
 
 def test_a_partial_copy_is_told_and_refused_when_strict(tmp_path):
     gtzan_lists(tmp_path)
-    short = check(plan_of("gtzan-genre", tmp_path), workers=1).tasks[0].short
+    short = check(plan_of("gtzan-genre", tmp_path), workers=1).tasks[0].study.task.short
     assert "train has 12 of 442 clips" in short
     with pytest.raises(DataError, match=r"valid has 4 of 197 clips.*--strict"):
         check(plan_of("gtzan-genre", tmp_path, strict=True), workers=1)

@@ -31,7 +31,8 @@ from layerscope.cli.terminal import (
     verbosity,
 )
 from layerscope.errors import DataError, ResourceError, UsageError, unknown
-from layerscope.study.options import Battery, Comparison, Computing, Models, Plan, checked, make_plan, read_plan
+from layerscope.study.option_base import Computing, checked
+from layerscope.study.options import Battery, Comparison, Models, Plan, make_plan, read_plan
 
 __all__ = ["app"]
 
@@ -127,7 +128,7 @@ def check(
     with early_workers(fresh=fresh):
         expected = look(plan, cpu_count(), reach=reach)
     print_check(expected)
-    leaks = sum(len(task.leaks) for task in expected.tasks if not task.published)
+    leaks = sum(len(each.leaks) for each in expected.tasks if not each.study.task.published)
     if leaks and not plan.allow_leaks:
         raise DataError(f"{leaks} leaks between splits; mend the splits, or insist with --allow-leaks")
     if sum(cost.megabytes for cost in (*expected.costs, *expected.deformed)) > expected.free_megabytes:

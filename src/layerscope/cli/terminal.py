@@ -123,10 +123,11 @@ def print_concepts(maps: Any) -> None:
 
 def print_exported(exported: Any) -> None:
     """Print what was exported, and what it costs beside the whole model."""
-    console.print(f"{exported.what}: {exported.score}", soft_wrap=True)
-    console.print(f"answer of the run: {exported.answer}", soft_wrap=True)
+    chosen, encoder = exported.chosen, exported.encoder
+    console.print(f"{chosen.what}, {chosen.row.probe} probe: {exported.score}", soft_wrap=True)
+    console.print(f"answer of the run: {chosen.answer_in_words}", soft_wrap=True)
     table = plain_table("", f"ms for {exported.window:g} s", "MB of weights")
-    for name, costs in (("whole model", exported.whole), ("exported", exported.cut)):
+    for name, costs in (("whole model", encoder.whole), ("exported", encoder.cut)):
         table.add_row(name, f"{1000 * costs.seconds:.0f}", f"{costs.megabytes:.1f}")
     print_table(table)
     console.print(f"wrote {exported.directory}: layerscope predict {exported.directory} FILES", soft_wrap=True)
@@ -151,8 +152,8 @@ def print_check(expected: Any) -> None:
     costs = [*expected.costs, *expected.deformed]
     for cost in costs:
         note = "its weights must be downloaded first" if cost.download else ""
-        if cost.too_short:
-            note += f" {cost.too_short} clips are too short for it, and would be used for none"
+        if short := sum(map(len, cost.too_short)):
+            note += f" {short} clips are too short for it, and would be used for none"
         numbers = (f"{cost.minutes:.1f}", *(f"{size:.1f}" if size < 100 else f"{size:.0f}"
                    for size in (cost.megabytes, cost.memory, cost.probe_megabytes)))  # fmt: skip
         table.add_row(cost.model, cost.device, cost.precision, str(cost.passes), str(cost.windows), *numbers, note)
@@ -182,50 +183,50 @@ def precision_lines(costs: Any) -> list[str]:
             shares = [f"{100 * share:.2g} %" for share in cost.differences]
             largest = max(range(len(shares)), key=cost.differences.__getitem__)
             of = f"the untrained twin of {cost.model}" if cost.download else cost.model
-            every = ", ".join(f"{layer}: {share}" for layer, share in zip(cost.layers, shares, strict=True))
+            every = ", ".join(f"{layer}: {share}" for layer, share in zip(cost.outline.layers, shares, strict=True))
             lines.append(
                 f"{of} in {cost.precision}: states differ from those in float32 by {shares[largest]} at most, in layer "
-                f"{cost.layers[largest]} (by layer {every})"
+                f"{cost.outline.layers[largest]} (by layer {every})"
             )
         elif cost.precision != "float32":
             lines.append(f"{cost.model} in {cost.precision}: what that changes is not known, as no clip could be heard")
     return lines
 
 
-def print_task_check(task: Any) -> None:
+def print_task_check(found: Any) -> None:
     """Print what a run would meet in one task."""
     from layerscope.data.splits import fold_order
     from layerscope.report.cautions import disputed, never_trained
     from layerscope.targets.cells import shown
 
-    clips, labels = task.dataset.clips, task.labels
+    task, labels, clips, counts_of = found.study.task, found.study.labels, found.study.clips, found.counts
     side = "split" if "split" in clips else "fold"
 
     def sized(name: str) -> str:
-        return f"{shown(name)} {task.counts[name]}" if name in task.counts else shown(name)
+        return f"{shown(name)} {counts_of[name]}" if name in counts_of else shown(name)
 
     counts = clips[side].value_counts()
     sizes = ", ".join(f"{name} {counts[name]}" for name in sorted(counts.index, key=fold_order))
     console.print(
-        f"{task.name}: {len(clips)} clips, {task.hours:.2f} h of audio, {side}s: {sizes}\n"
+        f"{task.name}: {len(clips)} clips, {found.hours:.2f} h of audio, {side}s: {sizes}\n"
         f"target: {labels.kind} ({len(labels.names)}: {', '.join(map(sized, labels.names[:12]))}"
         f"{', …' if len(labels.names) > 12 else ''})\n"
         f"labels: {task.evidence}\n"
-        f"precision: {task.precision}",
+        f"precision: {found.precision}",
     )  # fmt: skip
     if task.short:
         console.print(f"  warning: {task.short}")
-    if task.copies:
-        console.print(f"  clips with the same bytes as another: {task.copies}; they stay in one split")
-    if task.failed:
-        tried = task.decoded + task.failed
-        console.print(f"  warning: {task.failed} of {tried} clips that were tried cannot be decoded")
-    if task.few_labels_left_out:
-        print_lines([f"  not asked with few labels: {task.few_labels_left_out}"])
-    if task.never_trained:
-        print_lines([f"  warning: {never_trained(task.never_trained)}"])
-    if task.disputed:
-        print_lines([f"  warning: {disputed(task.disputed)}"])
+    if copies := clips.clip_key.duplicated().sum():
+        console.print(f"  clips with the same bytes as another: {copies}; they stay in one split")
+    if found.failed:
+        tried = found.decoded + found.failed
+        console.print(f"  warning: {found.failed} of {tried} clips that were tried cannot be decoded")
+    if found.few_labels_left_out:
+        print_lines([f"  not asked with few labels: {found.few_labels_left_out}"])
+    if found.never_trained:
+        print_lines([f"  warning: {never_trained(found.never_trained)}"])
+    if found.disputed:
+        print_lines([f"  warning: {disputed(found.disputed)}"])
     kinds = reasons_by_kind(task.dataset.skipped)
     for reasons in kinds[:MOST_REASONS]:
         clip, reason = next(iter(reasons.items()))
@@ -236,5 +237,5 @@ def print_task_check(task: Any) -> None:
     print_lines([f"  by sound: {pair}" for pair in task.alike[:MOST_REASONS]])
     if len(task.alike) > MOST_REASONS:
         console.print(f"  … and {len(task.alike) - MOST_REASONS:,} more by sound")
-    for leak in task.leaks:
+    for leak in found.leaks:
         console.print(f"  leak{', as published' if task.published else ''}: {leak}")

@@ -18,7 +18,7 @@ from layerscope.scores.rivals import judged_gap, rival_of
 from layerscope.scores.score_table import Comparison, Results
 from layerscope.scores.verdict import Verdict
 
-__all__ = ["VERDICTS", "AnswerRow", "answer_rows", "difference_bar", "score_bar", "widest_of"]
+__all__ = ["VERDICTS", "AnswerRow", "Cell", "answer_rows", "difference_bar", "score_bar", "widest_of"]
 
 #: From the most that can be said to the least: the order by which a reader sorts.
 VERDICTS = ("layer", "plain", "undecided", "nothing")

@@ -10,8 +10,8 @@ from collections import defaultdict
 import pandas as pd
 
 from layerscope.encoders.checkpoint_paths import CHECKPOINT
-from layerscope.report.shaded_tables import ShadedTable, score_cell, scores_by_layer
-from layerscope.scores.family_of_comparisons import corrected
+from layerscope.report.shaded_tables import ShadedTable, score_cell, scores_by_layer, table_by_layer
+from layerscope.scores.family_of_comparisons import corrected_by
 from layerscope.scores.layer_selection import chosen_layer
 from layerscope.scores.rivals import judged_gap
 from layerscope.scores.score_table import Results
@@ -46,12 +46,13 @@ def step_table(results: Results, name: str, steps: dict[int, str]) -> ShadedTabl
     layers = sorted({layer for model in steps.values() for layer in facts[model]["layers"]})
     scores = scores_by_layer(results, task, list(steps.values()))
     rows = [
-        (f"{step:,}", "", [score_cell(scores.get((model, layer)), f"step {step:,}") for layer in layers])
+        (f"{step:,}", "", {(name, layer): score_cell(score, f"step {step:,}")
+                           for (of, layer), score in scores.items() if of == model})
         for step, model in steps.items()
-    ]
+    ]  # fmt: skip
     title = f"{results.title(task)}: layers of {name} over steps of training"
     note = f"{appearance(scores, steps)} {last_against_others(results, steps)}".rstrip()
-    return ShadedTable(title, "step \\ layer", [(name, list(map(str, layers)))], rows, note)
+    return table_by_layer(title, "step \\ layer", {name: layers}, rows, note)
 
 
 def appearance(scores: dict[tuple[str, int], pd.Series], steps: dict[int, str]) -> str:
@@ -75,9 +76,9 @@ def last_against_others(results: Results, steps: dict[int, str]) -> str:
     last, others = max(steps), [step for step in rows if step != max(steps)]
     if last not in rows or not others:
         return ""
-    verdicts = corrected([judged_gap(results, rows[last], rows[step]) for step in others])
+    verdicts = corrected_by({step: judged_gap(results, rows[last], rows[step]) for step in others})
     named = {
-        verdict: ", ".join(f"{step:,}" for step, each in zip(others, verdicts, strict=True) if each == verdict)
+        verdict: ", ".join(f"{step:,}" for step, each in verdicts.items() if each == verdict)
         for verdict in ("better", "worse")
     }
     shown = [f"{verdict} than at {names}" for verdict, names in named.items() if names]

@@ -13,12 +13,9 @@ from layerscope.atomic_files import write_text
 from layerscope.encoders.published_models import RANDOM
 from layerscope.report.heat_maps import draw_panel, map_of
 from layerscope.report.page_files import as_link, fill_in, write_figures
-from layerscope.report.shaded_tables import EMPTY, ShadedCell, ShadedTable, shaded
+from layerscope.report.shaded_tables import ShadedCell, ShadedTable, shaded, table_by_layer
 
 __all__ = ["write_concept_page"]
-
-#: model → its layers
-Layers = dict[str, list[int]]
 
 
 def write_concept_page(scores: pd.DataFrame, invariance: pd.DataFrame, facts: Mapping[str, Any], page: Path) -> None:
@@ -46,11 +43,6 @@ def write_concept_page(scores: pd.DataFrame, invariance: pd.DataFrame, facts: Ma
         tasks=[],
     )
     write_text(page, text)
-
-
-def layers_of(table: pd.DataFrame) -> Layers:
-    """Return the models of a table with their layers, in its order."""
-    return {str(model): list(map(int, rows.layer.unique())) for model, rows in table.groupby("model", sort=False)}
 
 
 def percent(share: float) -> str:
@@ -104,14 +96,12 @@ def moved_table(invariance: pd.DataFrame) -> ShadedTable:
 
 def table_of(table: pd.DataFrame, rows: str, cell: Any, title: str) -> ShadedTable:
     """Return a table with a row for each of its names and a column for each layer."""
-    layers = layers_of(table)
-    cells = {(getattr(row, rows), row.model, int(row.layer)): cell(row) for row in table.itertuples()}
+    layers = {str(model): list(map(int, own.layer.unique())) for model, own in table.groupby("model", sort=False)}
     lines = [
-        (name, "", [cells.get((name, model, layer), EMPTY) for model in layers for layer in layers[model]])
-        for name in table[rows].unique()
+        (str(name), "", {(row.model, int(row.layer)): cell(row) for row in own.itertuples()})
+        for name, own in table.groupby(rows, sort=False)
     ]
-    groups = [(model, list(map(str, numbers))) for model, numbers in layers.items()]
-    return ShadedTable(title, f"{rows} \\ layer", groups, lines)
+    return table_by_layer(title, f"{rows} \\ layer", layers, lines)
 
 
 def sentences(scores: pd.DataFrame, invariance: pd.DataFrame) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from layerscope.report.wording import in_percent, layer_list, named_layers, number, score_name
-from layerscope.scores.family_of_comparisons import corrected
+from layerscope.scores.family_of_comparisons import corrected_by
 from layerscope.scores.layer_selection import best_plain, chosen_layer, layers_beside, shown_layers
 from layerscope.scores.probe_agreement import FEWEST_LAYERS
 from layerscope.scores.rank_correlation import rank_correlation
@@ -97,35 +97,37 @@ def answers_by_model(answers: list[Answer], task: str) -> pd.DataFrame:
 
 def against_plain(results: Results, models: list[str]) -> Answer:
     """Return, for each model, the tasks on which it beats the best plain feature, and those on which it does not."""
-    compared: list[tuple[str, str, str, Comparison]] = []
-    for model in models:
-        for task in results.tasks:
-            best, plain = chosen_layer(results, task, model), best_plain(results, task)
-            if best and plain:
-                gap = judged_gap(results, best.chosen, plain.chosen)
-                points = number(results.primary(task), gap.difference, signed=True)
-                compared.append((model, task, f"{results.title(task)} ({points} to {plain.chosen.model})", gap))
-    tasks: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    gaps: dict[tuple[str, str], Comparison] = {}
+    texts: dict[tuple[str, str], str] = {}
+    for model, task in product(models, results.tasks):
+        best, plain = chosen_layer(results, task, model), best_plain(results, task)
+        if best and plain:
+            gap = gaps[model, task] = judged_gap(results, best.chosen, plain.chosen)
+            points = number(results.primary(task), gap.difference, signed=True)
+            texts[model, task] = f"{results.title(task)} ({points} to {plain.chosen.model})"
+    verdicts = corrected_by(gaps)
     matrix: dict[tuple[str, ...], dict[str, str]] = {(model,): {} for model in models}
-    for (model, task, text, _), verdict in zip(compared, corrected([gap for *_, gap in compared]), strict=True):
-        tasks[model, verdict].append(text)
+    for (model, task), verdict in verdicts.items():
         matrix[model,][task] = SIGNS[verdict]
     sentences = []
     for model in models:
-        named = {verdict: tasks[model, verdict] for verdict in AGAINST_PLAIN}
+        named = {
+            verdict: [texts[pair] for pair, each in verdicts.items() if (pair[0], each) == (model, verdict)]
+            for verdict in AGAINST_PLAIN
+        }
         parts = [
             f"{text} {len(named[verdict])}{': ' if named[verdict] else ''}{', '.join(named[verdict])}"
             for verdict, text in AGAINST_PLAIN.items()
         ]
-        count = sum(model == name for name, *_ in compared)
+        count = len(matrix[model,])
         sentences.append(f"{model}, of {count} task{'s' if count != 1 else ''}: {'; '.join(parts)}.")
     last = "The best plain feature, like the layer, is the one that validation prefers; paired differences. "
     return Answer(
         "Do the models beat the best plain feature, and where?",
         "against the best plain feature",
-        "▲ the chosen layer beats it, ▼ is beaten, ▬ is not told apart" + corrected_of(len(compared)),
+        "▲ the chosen layer beats it, ▼ is beaten, ▬ is not told apart" + corrected_of(len(gaps)),
         matrix,
-        (*sentences, last + family_of(len(compared))),
+        (*sentences, last + family_of(len(gaps))),
     )
 
 
@@ -221,7 +223,7 @@ def optimism(results: Results, gains: dict[str, float]) -> str:
 
 def one_or_all(results: Results, models: list[str]) -> Answer:
     """Return, for each model and input of all layers, on how many tasks it is better or worse than the one layer."""
-    compared: list[tuple[str, str, str, Comparison]] = []
+    gaps: dict[tuple[str, str, str], Comparison] = {}
     for model, name, task in product(models, ("weighted", "weighted[1:]", "concat", "last"), results.tasks):
         choice = chosen_layer(results, task, model)
         if choice is None:
@@ -233,11 +235,11 @@ def one_or_all(results: Results, models: list[str]) -> Answer:
             continue
         # A mixture has no closed form, so that the layer's own probe may not have it.
         same_probe = rows[rows.probe == best.probe]
-        gap = judged_gap(results, best, (same_probe if len(same_probe) else rows).iloc[0])
-        compared.append((model, name, task, gap))
+        other = (same_probe if len(same_probe) else rows).iloc[0]
+        gaps[model, name, task] = judged_gap(results, best, other)
     tasks: defaultdict[tuple[str, str], defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     matrix: dict[tuple[str, ...], dict[str, str]] = {}
-    for (model, name, task, _), verdict in zip(compared, corrected([gap for *_, gap in compared]), strict=True):
+    for (model, name, task), verdict in corrected_by(gaps).items():
         tasks[model, name][verdict].append(results.title(task))
         matrix.setdefault((model, name), {})[task] = SIGNS[verdict]
     sentences = []
@@ -248,9 +250,9 @@ def one_or_all(results: Results, models: list[str]) -> Answer:
     return Answer(
         "One layer, or all of them?",
         "",
-        "▲ the chosen layer beats them, ▼ loses, ▬ is not told apart" + corrected_of(len(compared)),
+        "▲ the chosen layer beats them, ▼ loses, ▬ is not told apart" + corrected_of(len(gaps)),
         matrix,
-        (*sentences, family_of(len(compared))),
+        (*sentences, family_of(len(gaps))),
     )
 
 

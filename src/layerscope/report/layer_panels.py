@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
-from layerscope.report.answer_table import score_bar
-from layerscope.report.panels import COLOURS, Curve, Frame, Panel, frame_of, panel
+from layerscope.report.answer_table import Cell, score_bar
+from layerscope.report.panels import Curve, Frame, Panel, coloured, frame_of, panel
 from layerscope.report.wording import in_percent, input_name, metric_name, number, value_text, with_interval
 from layerscope.scores.against_controls import floor_of, twins_of
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.score_table import SINGLE_INPUTS, Results, wide_inputs
 from layerscope.tasks import highest_published
 
-__all__ = ["Row", "frame_near", "layer_panels", "rows_beside"]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A score without layers: its name, its drawing and its text."""
-
-    name: str
-    bar: Markup
-    text: str
+__all__ = ["frame_near", "layer_panels", "rows_beside"]
 
 
 def layer_panels(results: Results, probe: str) -> list[Panel]:
@@ -45,7 +34,7 @@ def layer_panels(results: Results, probe: str) -> list[Panel]:
     models = [name for name in results.models("trained", "untrained") if (rows.model == name).any()]
     twins = twins_of(results, models)
     shown = [name for name in models if name not in twins.values()]
-    curves = {name: Curve(name, rows[rows.model == name], f"s{place % COLOURS}") for place, name in enumerate(shown)}
+    curves = {curve.name: curve for curve in coloured({name: rows[rows.model == name] for name in shown})}
     plain = best_plain(results, facts["task"], probe=probe)
     level = (f"plain feature, {plain.chosen.model}", float(plain.chosen.value)) if plain else None
     floor = floor_of(results, probe)
@@ -86,7 +75,7 @@ def curve_text(curve: Curve) -> str:
     return f"{curve.name}: {scores}"
 
 
-def rows_beside(results: Results, probe: str) -> list[Row]:
+def rows_beside(results: Results, probe: str) -> list[Cell]:
     """Return what is not one layer of a model: its inputs of all layers, plain features, and published scores."""
     metric, chance = results.facts["primary"], results.facts["chance"]
     rows = results.of(probe=probe, metric=metric)
@@ -94,12 +83,12 @@ def rows_beside(results: Results, probe: str) -> list[Row]:
     wide = rows[rows.input.isin(wide_inputs(rows)) & ~rows.model.isin(plain)]
     best = rows[rows.model.isin(plain) & rows.chosen & rows.input.isin(SINGLE_INPUTS)]
     table = [
-        Row(f"{row.model}, {input_name(row)}", score_bar(row.value, row.ci_low, row.ci_high, chance),
-            with_interval(metric, row.value, row.ci_low, row.ci_high))
+        Cell(f"{row.model}, {input_name(row)}", with_interval(metric, row.value, row.ci_low, row.ci_high),
+             score_bar(row.value, row.ci_low, row.ci_high, chance), row.value)
         for _, row in pd.concat([wide, best]).iterrows()
     ]  # fmt: skip
     published = highest_published(results.facts["task"], metric)
     return table + [
-        Row(f"{name} (published)", score_bar(value, np.nan, np.nan, chance), number(metric, value))
+        Cell(f"{name} (published)", number(metric, value), score_bar(value, np.nan, np.nan, chance), value)
         for name, value in published.items()
     ]

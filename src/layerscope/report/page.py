@@ -15,8 +15,10 @@ from layerscope.atomic_files import safe_stem, write_atomically, write_text
 from layerscope.data.reasons import reasons_by_kind
 from layerscope.report.answer_table import VERDICTS, answer_rows, score_bar
 from layerscope.report.checkpoints import step_tables
+from layerscope.report.comparison import similarity_figures, similarity_section
 from layerscope.report.conclusions import answer_questions, answers_by_model, worth_of_scores
 from layerscope.report.figures import layer_curves
+from layerscope.report.headline import CHECK_ORDER
 from layerscope.report.heat_maps import task_map
 from layerscope.report.layer_latex import layers_latex
 from layerscope.report.layer_panels import layer_panels, rows_beside
@@ -35,7 +37,7 @@ from layerscope.report.paper_tables import (
     told_columns,
 )
 from layerscope.report.robustness_panels import deformed_section
-from layerscope.report.sentences import CHECK_ORDER, Advice, advise, seeds_text
+from layerscope.report.sentences import Advice, advise, seeds_text
 from layerscope.report.sets_and_plain import (
     beyond_record,
     beyond_section,
@@ -45,7 +47,6 @@ from layerscope.report.sets_and_plain import (
     sets_table,
 )
 from layerscope.report.shaded_tables import agreement_table, task_table
-from layerscope.report.similarity_section import similarity_figures, similarity_section
 from layerscope.report.wording import input_name, metric_name, number, span
 from layerscope.scores.layer_selection import best_plain
 from layerscope.scores.learning_curve import FewLabels
@@ -86,16 +87,10 @@ def write_report(
     robustness : Robustness, optional
         Scores on deformed clips.
     """
-    drawn = draw_tasks(results) if results else {}
     maps = similarity_figures(similarities) if similarities else {}
     if results and len(results.tasks) > 1 and results.models("trained", "untrained"):
         maps = {"tasks": task_map(results), **maps}
-    curves = {
-        f"{safe_stem(task)}-layers-{probe}" if len(drawn) > 1 else f"layers-{probe}": figure
-        for task, figures in drawn.items()
-        for probe, figure in figures.items()
-    }
-    write_figures({**maps, **curves}, page)
+    write_figures({**maps, **(curves_of(results) if results else {})}, page)
     tasks = [task_section(results.only(task), predictions, page) for task in results.tasks] if results else []
     tables = tables_of(results, similarities)
     names = names_table(tasks)
@@ -122,11 +117,12 @@ def answer_record(advice: Advice, results: Results) -> dict[str, Any]:
     return record | {name: value for name, value in asked.items() if value is not None}
 
 
-def draw_tasks(results: Results) -> dict[str, dict[str, Figure]]:
-    """Return the curves of every task and probe."""
+def curves_of(results: Results) -> dict[str, Figure]:
+    """Return the curves of every task and probe, by the names of their files."""
     return {
-        task: {probe: layer_curves(results.only(task), probe) for probe in results.of(task=task).probe.unique()}
-        for task in results.tasks
+        f"{safe_stem(task)}-layers-{probe}" if len(results.tasks) > 1 else f"layers-{probe}": layer_curves(own, probe)
+        for task, own in ((task, results.only(task)) for task in results.tasks)
+        for probe in own.summary.probe.unique()
     }
 
 

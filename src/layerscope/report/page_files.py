@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,24 @@ __all__ = ["as_link", "fill_in", "write_figures"]
 DPI = 200
 
 
-def fill_in(template: str, **values: Any) -> str:
-    """Return a page's HTML: a template of the report with its values, in the look that all pages share."""
-    # Escaped, because names of clips and classes are the user's and may hold markup.
+@cache
+def templates() -> jinja2.Environment:
+    """Return the templates of the report, which know the look that all pages share."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("layerscope", "report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.PackageLoader("layerscope", "report"),
+        # In pages, because names of clips and classes are the user's and may hold markup.
+        autoescape=jinja2.select_autoescape(["html"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    package = files("layerscope.report")
-    style, script = (package.joinpath(f"page.{suffix}").read_text(encoding="utf-8") for suffix in ("css", "js"))
-    return environment.get_template(template).render(style=style, script=script, **values)
+    for name, file in (("style", "page.css"), ("script", "page.js")):
+        environment.globals[name] = files("layerscope.report").joinpath(file).read_text(encoding="utf-8")
+    return environment
+
+
+def fill_in(template: str, **values: Any) -> str:
+    """Return a template with its values."""
+    return templates().get_template(template).render(**values)
 
 
 def as_link(table: pd.DataFrame) -> str:

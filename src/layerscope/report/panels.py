@@ -7,7 +7,7 @@ hover and the page's script also on touch and on the arrow keys. Sizes are CSS p
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,10 @@ import pandas as pd
 from markupsafe import Markup, escape
 from matplotlib.ticker import MaxNLocator
 
-__all__ = ["COLOURS", "WIDTH", "Curve", "Frame", "Panel", "frame_of", "panel", "picture", "pictured", "ticks_between"]
+__all__ = [
+    "COLOURS", "WIDTH", "Curve", "Frame", "Panel", "coloured", "frame_of", "panel", "picture", "pictured",
+    "ticks_between",
+]  # fmt: skip
 
 #: Colours of page.css.
 COLOURS = 6
@@ -42,6 +45,11 @@ class Curve:
     name: str
     rows: pd.DataFrame
     look: str
+
+
+def coloured(lines: Mapping[str, pd.DataFrame]) -> list[Curve]:
+    """Return rows as curves by their names, in one colour after the other."""
+    return [Curve(name, rows, f"s{place % COLOURS}") for place, (name, rows) in enumerate(lines.items())]
 
 
 @dataclass(frozen=True)

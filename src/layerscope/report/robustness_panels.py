@@ -10,7 +10,7 @@ import pandas as pd
 from layerscope.data.deformations import DEFORMATIONS, Deformation
 from layerscope.data.reasons import reasons_by_kind
 from layerscope.report.layer_panels import frame_near
-from layerscope.report.panels import COLOURS, Curve, Panel, pictured
+from layerscope.report.panels import Curve, Panel, coloured, pictured
 from layerscope.report.wording import input_name, named_layers, number, with_interval
 from layerscope.scores.against_controls import floor_of
 from layerscope.scores.robustness_table import Robustness
@@ -56,12 +56,11 @@ def deformed_panels(results: Results, rows: pd.DataFrame, model: str) -> list[Pa
     own = rows[(rows.model == model) & (rows.input == "layer")]
     drawn: dict[str, list[Curve]] = {}
     for (name, probe), group in own.groupby(["deformation", "probe"], sort=False):
-        clean = results.of(model=model, probe=probe, metric=metric, input="layer")
-        curves = [Curve("clean", clean, "s0")]
-        for place, (strength, points) in enumerate(group.groupby("strength"), start=1):
+        lines = {"clean": results.of(model=model, probe=probe, metric=metric, input="layer")}
+        for strength, points in group.groupby("strength"):
             text = f"{strength:g} {DEFORMATIONS[str(name)].unit}".replace("-", "−")
-            curves.append(Curve(text, points[["layer", "value", "ci_low", "ci_high", "metric"]], f"s{place % COLOURS}"))
-        drawn[str(name) if own.probe.nunique() == 1 else f"{name}, {probe} probe"] = curves
+            lines[text] = points[["layer", "value", "ci_low", "ci_high", "metric"]]
+        drawn[str(name) if own.probe.nunique() == 1 else f"{name}, {probe} probe"] = coloured(lines)
     if not drawn:
         return []
     floor = floor_of(results, *own.probe.unique())

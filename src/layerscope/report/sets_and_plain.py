@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from layerscope.probes.inputs import name_of_set
-from layerscope.report.panels import Curve, Panel, frame_of, panel
+from layerscope.report.panels import Panel, coloured, frame_of, panel
 from layerscope.report.wording import (
     FAMILY,
     describe,
@@ -241,16 +241,15 @@ def layers_or_none(layers: list[int]) -> str:
 def beyond_panel(results: Results, model: str, layers: list[BeyondPlain]) -> Panel:
     """Return what each layer adds and lacks, as curves over layers with 0 as a line."""
     metric = results.facts["primary"]
-    rows = {
-        name: pd.DataFrame(
+    names = {"adds": "the layer adds to the plain feature", "lacks": "the plain feature adds to the layer"}
+    curves = coloured({
+        words: pd.DataFrame(
             {"layer": each.layer, "value": gain.gap.difference, "ci_low": gain.gap.low, "ci_high": gain.gap.high}
             for each in layers
             for gain in (getattr(each, name),)
         )
-        for name in ("adds", "lacks")
-    }
-    names = {"adds": "the layer adds to the plain feature", "lacks": "the plain feature adds to the layer"}
-    curves = [Curve(names[name], table, f"s{place}") for place, (name, table) in enumerate(rows.items())]
+        for name, words in names.items()
+    })  # fmt: skip
     frame = frame_of(curves, partial(value_text, metric, signed=True), partial(number, metric), [0.0])
     lines = tuple((curve.look, curve.name) for curve in curves)
     text = f"{metric_name(metric)}, {model}: what each layer adds to the plain feature, and what it lacks of it"

@@ -6,6 +6,7 @@ A table is read by the keyboard and by screen readers as it is, and no cell shri
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +25,8 @@ from layerscope.scores.verdict import Verdict
 from layerscope.similarity.measures import Similarities
 
 __all__ = [
-    "COLOURS", "EMPTY", "UNTOLD", "ShadedCell", "ShadedTable", "agreement_table", "score_cell", "scores_by_layer",
-    "shaded", "similarity_table", "task_scores", "task_table",
+    "COLOURS", "UNTOLD", "ShadedCell", "ShadedTable", "agreement_table", "score_cell", "scores_by_layer", "shaded",
+    "similarity_table", "table_by_layer", "task_scores", "task_table",
 ]  # fmt: skip
 
 #: Perceptually uniform and safe for colour-blind readers (Nuñez et al. 2018).
@@ -135,10 +136,8 @@ def scores_by_layer(results: Results, task: str, models: list[str]) -> dict[View
     return {(row.model, int(row.layer)): row for _, row in task_scores(results, task, models).iterrows()}
 
 
-def score_cell(score: pd.Series | None, where: str) -> ShadedCell:
+def score_cell(score: pd.Series, where: str) -> ShadedCell:
     """Return a row of `task_scores` as a cell."""
-    if score is None:
-        return EMPTY
     notes = [
         *(["not told apart from chance"] if np.isnan(score.shade) else []),
         *(["preferred by validation"] if score.chosen else []),
@@ -151,38 +150,42 @@ def score_cell(score: pd.Series | None, where: str) -> ShadedCell:
     return shaded(score.shade, short_number(score.metric, score.value), tip, marks)
 
 
+def table_by_layer(
+    title: str,
+    corner: str,
+    layers: Mapping[str, Sequence[int]],
+    rows: Iterable[tuple[str, str, Mapping[View, ShadedCell]]],
+    note: str = "",
+) -> ShadedTable:
+    """Return a table with a column for each layer of each model; a cell that a row does not have is empty."""
+    views = [(model, layer) for model, own in layers.items() for layer in own]
+    lines = [(name, link, [cells.get(view, EMPTY) for view in views]) for name, link, cells in rows]
+    return ShadedTable(title, corner, [(model, list(map(str, own))) for model, own in layers.items()], lines, note)
+
+
 def task_table(results: Results) -> ShadedTable:
     """Return the primary metric of every layer of every model on every task."""
     models = results.models("trained", "untrained")
     layers = {model: results.facts["models"][model]["layers"] for model in models}
     rows = []
     for place, task in enumerate(results.tasks, start=1):
-        scores = scores_by_layer(results, task, models)
-        cells = [
-            score_cell(scores.get((model, layer)), f"{results.title(task)}, {model}")
-            for model in models
-            for layer in layers[model]
-        ]
-        rows.append((results.title(task), f"#task-{place}", cells))
-    groups = [(model, list(map(str, layers[model]))) for model in models]
-    return ShadedTable("Scores of every layer on every task", "task \\ layer", groups, rows)
+        title, scores = results.title(task), scores_by_layer(results, task, models)
+        cells = {view: score_cell(score, f"{title}, {view[0]}") for view, score in scores.items()}
+        rows.append((title, f"#task-{place}", cells))
+    return table_by_layer("Scores of every layer on every task", "task \\ layer", layers, rows)
 
 
 def similarity_table(similarities: Similarities, measure: str) -> ShadedTable:
     """Return how alike all layers of all models are, in percent."""
     table = similarities.table[(similarities.table.measure == measure) & similarities.table.other_layer.notna()]
-    views = [(model, layer) for model, facts in similarities.facts["models"].items() for layer in facts["layers"]]
+    layers = {model: facts["layers"] for model, facts in similarities.facts["models"].items()}
+    views = [(model, layer) for model, own in layers.items() for layer in own]
     pairs: dict[tuple[View, View], Any] = {}
     for pair in table.itertuples():
         ours, theirs = (pair.model, int(pair.layer)), (pair.other, int(pair.other_layer))
         pairs[ours, theirs] = pairs[theirs, ours] = pair
-    title = f"{measure_name(measure)}, in percent"
-    rows = [
-        (f"{model} {layer}", "", [pair_cell((model, layer), other, pairs) for other in views])
-        for model, layer in views
-    ]  # fmt: skip
-    groups = [(model, list(map(str, facts["layers"]))) for model, facts in similarities.facts["models"].items()]
-    return ShadedTable(title, "layer", groups, rows)
+    rows = [(f"{ours[0]} {ours[1]}", "", {other: pair_cell(ours, other, pairs) for other in views}) for ours in views]
+    return table_by_layer(f"{measure_name(measure)}, in percent", "layer", layers, rows)
 
 
 def pair_cell(ours: View, theirs: View, pairs: dict[tuple[View, View], Any]) -> ShadedCell:

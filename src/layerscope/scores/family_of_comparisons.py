@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,9 @@ from scipy import stats
 from layerscope.scores.resampling import LEVEL
 from layerscope.scores.score_table import Comparison
 
-__all__ = ["TWO_SIDED", "corrected", "highest_deviation"]
+__all__ = ["TWO_SIDED", "corrected", "corrected_by", "highest_deviation"]
+
+Key = TypeVar("Key")
 
 #: Deviations to either side of a normal score that its interval holds: 1.96.
 TWO_SIDED = float(stats.norm.ppf((1 + LEVEL) / 2))
@@ -82,6 +85,11 @@ def corrected(gaps: Sequence[Comparison]) -> list[str]:
             break
         verdicts[place] = "better" if gaps[place].difference > 0 else "worse"
     return verdicts
+
+
+def corrected_by(gaps: Mapping[Key, Comparison]) -> dict[Key, str]:
+    """Return the verdicts of a family of comparisons by what each is of; see `corrected`."""
+    return dict(zip(gaps, corrected(list(gaps.values())), strict=True))
 
 
 def probability(gap: Comparison) -> float:

@@ -25,20 +25,18 @@ from layerscope.features.store import FeatureStore
 from layerscope.features.windows import frame_count
 from layerscope.similarity.descriptors import DESCRIPTORS, descriptor
 from layerscope.similarity.label_free import geometry, robustness
-from layerscope.similarity.measures import (
-    Similarities,
-    jackknife,
-)
+from layerscope.similarity.measures import Similarities, jackknife
 from layerscope.similarity.sampled_views import common_frames, sampled_views
 from layerscope.similarity.time_reach import REACH_SECONDS, reach_tables
 from layerscope.study.clip_trial import evenly, heard
 from layerscope.study.extraction import device_and_precision
-from layerscope.study.options import Comparison, refuse_same_names
-from layerscope.study.progress import Progress, Silent
-from layerscope.study.ray_cluster import Cluster
+from layerscope.study.option_values import refuse_same_names
+from layerscope.study.options import Comparison
+from layerscope.study.progress import SILENT, Progress
 from layerscope.study.ray_connection import connected
 from layerscope.study.study_tasks import survey
 from layerscope.study.view_pairs import Samples, compare_views
+from layerscope.study.workplace import Workplace
 
 __all__ = ["compare"]
 
@@ -50,9 +48,7 @@ CHANGED_CLIPS = 8
 CHANGED_SECONDS = 5.0
 
 
-def compare(
-    asked: Comparison, out: Path, *, progress: Progress | None = None, command: Sequence[str] = ()
-) -> Similarities:
+def compare(asked: Comparison, out: Path, *, progress: Progress = SILENT, command: Sequence[str] = ()) -> Similarities:
     """Compare all layers of models with one another and with descriptors of the sound, and write the tables.
 
     Parameters
@@ -72,16 +68,16 @@ def compare(
     LayerscopeError
         With a message for the user.
     """
-    progress = progress or Silent()
     with owned_directory(out, "comparison", asked.on_record()), connected(asked.ray) as cluster:
-        found = compare_clips(asked, progress, cluster)
+        found = compare_clips(asked, Workplace(progress, cluster))
         found.facts["command"] = list(command)
         found.save(out)
     return found
 
 
-def compare_clips(asked: Comparison, progress: Progress, cluster: Cluster | None) -> Similarities:
+def compare_clips(asked: Comparison, work: Workplace) -> Similarities:
     """Read the clips, take the encoders over them where no command has yet, and compare."""
+    progress = work.progress
     dataset = survey(Dataset.load(asked.data, asked.root), progress)
     # A span that two rows name is one sample of music.
     clips = dataset.clips.drop_duplicates("clip_key").reset_index(drop=True)
@@ -89,7 +85,7 @@ def compare_clips(asked: Comparison, progress: Progress, cluster: Cluster | None
     encoders = load_models(asked)
     stores, failed = [], dict[str, str]()
     for encoder in [*encoders, *(descriptor(name) for name in DESCRIPTORS)]:
-        store, reasons = take_over(encoder, clips, asked.frames, progress, cluster)
+        store, reasons = take_over(encoder, clips, asked.frames, work)
         stores.append(store)
         # The first encoder's reason stands.
         failed |= {**reasons, **failed}
@@ -160,7 +156,7 @@ def load_models(asked: Comparison) -> list[Encoder]:
 
 
 def take_over(
-    encoder: Encoder, clips: pd.DataFrame, frames: int, progress: Progress, cluster: Cluster | None
+    encoder: Encoder, clips: pd.DataFrame, frames: int, work: Workplace
 ) -> tuple[FeatureStore, dict[str, str]]:
     """Take an encoder over the clips that no command has taken it over yet; return its store and what failed.
 
@@ -168,14 +164,11 @@ def take_over(
     """
     kept = itertools.product((False, True), repeat=3)
     passes = [Pass(encoder, encoder.window, every, attended, spread) for every, attended, spread in kept]
-    stores = [one_pass.store(cache_directory()) for one_pass in passes]
     sample = max(frames, FRAMES_A_CLIP)
-    missing = [len(one.missing(clips, store, sample)) for one, store in zip(passes, stores, strict=True)]
-    # Both sample the same frames; to have the windows alike would cost a pass.
-    best = int(np.argmin(missing))
-    with progress.task(f"encoding {encoder.name}", len(clips), "clips") as step:
-        extraction = passes[best].extract(clips, stores[best], step, sample, cluster.encode_shards if cluster else None)
-    return stores[best], extraction.failed
+    # All sample the same frames; to have the windows alike would cost a pass.
+    best = min(passes, key=lambda each: len(each.missing(clips, each.store(cache_directory()), sample)))
+    store, extraction = work.encode(best, clips, encoder.name, sample)
+    return store, extraction.failed
 
 
 def parts_of_clips(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:

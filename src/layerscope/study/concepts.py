@@ -26,26 +26,22 @@ from layerscope.features.stored_features import stored_features
 from layerscope.report.concept_page import write_concept_page
 from layerscope.scores.against_controls import twins_of
 from layerscope.scores.concept_scores import ConceptMaps, concept_scores
-from layerscope.scores.family_of_comparisons import corrected
+from layerscope.scores.family_of_comparisons import corrected_by
 from layerscope.scores.rivals import judged_gap
 from layerscope.similarity.factor_sensitivity import factor_pairs, factor_sensitivity, tells_something
 from layerscope.study.encoding_cost import few_clips_speed
 from layerscope.study.extraction import Passes, extract_all, keep_usable
-from layerscope.study.options import Battery, Call, Computing, checked, refuse_same_names
-from layerscope.study.probe import given_elsewhere, held_to_contract, subjects_of
-from layerscope.study.progress import Progress, Silent
+from layerscope.study.option_base import checked
+from layerscope.study.option_values import refuse_same_names
+from layerscope.study.options import Battery, Call
+from layerscope.study.probe import held_to_contract, refuse_how, subjects_of
+from layerscope.study.progress import SILENT, Progress
 from layerscope.study.run import made_here, probe_tasks
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, survey
 from layerscope.study.twins import distinct_networks
-from layerscope.toymusic.concept_battery import (
-    CONCEPTS,
-    FACTORS,
-    NOTE_SECONDS,
-    BatteryClip,
-    battery,
-    write_battery,
-)
+from layerscope.study.workplace import Workplace
+from layerscope.toymusic.concept_battery import CONCEPTS, FACTORS, NOTE_SECONDS, BatteryClip, battery, write_battery
 
 __all__ = ["concepts", "run_battery"]
 
@@ -97,13 +93,11 @@ def concepts(
     >>> maps.scores[maps.scores.shown & maps.scores.chosen]  # doctest: +SKIP
     """
     subjects = subjects_of(subject, (str, Encoder), "concepts() takes names or encoders")
-    how = {"device": device, "precision": precision, "batch_seconds": batch_seconds}
-    chosen = [name for name, value in how.items() if value != Computing.model_fields[name].default]
-    if chosen and not all(isinstance(each, str) for each in subjects):
-        raise UsageError(given_elsewhere(chosen[0]))
     given = {each.name: held_to_contract(each) for each in subjects if isinstance(each, Encoder)}
     names = [each.name if isinstance(each, Encoder) else each for each in subjects]
+    how = {"device": device, "precision": precision, "batch_seconds": batch_seconds}
     asked = checked(Battery, {"model": names, "layers": layers, "no_twins": no_twins, **how}, "concepts()")
+    refuse_how(asked, subjects)
     if out is not None:
         return run_battery(asked, Path(out), given=given)
     with tempfile.TemporaryDirectory() as place:
@@ -114,7 +108,7 @@ def run_battery(
     asked: Battery,
     out: Path,
     *,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     command: Sequence[str] = (),
     say: Say = lambda _: None,
     clips: Mapping[str, Sequence[BatteryClip]] | None = None,
@@ -146,13 +140,12 @@ def run_battery(
     LayerscopeError
         With a message for the user.
     """
-    progress = progress or Silent()
     with owned_directory(out, "battery of concepts", asked.on_record()), passing_directory(out) as place:
         refuse_unfit(asked.encoders(given))
         tables = write_battery(place, clips or battery())
         sets = {name: survey(Dataset.load(table), progress) for name, table in tables.items()}
         tell_costs(asked.encoders(given), sets, say)
-        maps = ask_battery(asked.encoders(given), sets, progress, out / "probes")
+        maps = ask_battery(asked.encoders(given), sets, Workplace(progress, keep=out / "probes"))
         maps.facts.update(command=list(command), **made_here(("layerscope", "torch", "numpy", "soxr")))
         maps.save(out)
         write_concept_page(maps.scores, maps.invariance, maps.facts, out / "report.html")
@@ -196,9 +189,7 @@ def refuse_deaf(encoder: Encoder) -> None:
         )
 
 
-def ask_battery(
-    encoders: Iterable[Encoder], sets: Mapping[str, Dataset], progress: Progress, keep: Path
-) -> ConceptMaps:
+def ask_battery(encoders: Iterable[Encoder], sets: Mapping[str, Dataset], work: Workplace) -> ConceptMaps:
     """Encode the clips, probe the concepts, and measure what layers are invariant to.
 
     Of the sets ``tunes`` and ``changes`` are needed; without another one its concepts are left out.
@@ -209,10 +200,10 @@ def ask_battery(
         if name in sets
     ]
     asking.append(StudyTask("changes", sets["changes"], "tune", "classes"))
-    passes = extract_all(encoders, asking, progress)
+    passes = extract_all(encoders, asking, PROBING, work)
     refuse_failed(passes)
     *usable, _ = keep_usable(asking, passes)
-    results = probe_tasks(usable, passes.stores[:-1], PROBING, progress, keep)
+    results = probe_tasks(usable, passes.stores[:-1], PROBING, work)
     # Tunes and their changes are of one store, since all clips are cut alike.
     clips = pd.concat([sets["tunes"].clips, sets["changes"].clips], ignore_index=True)
     features = distinct_networks([stored_features(store, clips) for store in passes.stores[-1]])[0]
@@ -227,7 +218,7 @@ def ask_battery(
     scores = concept_scores(results)
     scores["above_twin"] = above_twins(results, scores)
     drawn = np.arange(len(clips)) < len(sets["tunes"].clips)
-    return ConceptMaps(scores.reset_index(drop=True), invariance(features, clips, drawn, progress), facts)
+    return ConceptMaps(scores.reset_index(drop=True), invariance(features, clips, drawn, work.progress), facts)
 
 
 def refuse_failed(passes: Passes) -> None:
@@ -251,8 +242,8 @@ def above_twins(results: Results, scores: pd.DataFrame) -> list[str]:
     pairs = {
         number: preferred[concept, twins[model]] for (concept, model), number in preferred.items() if model in twins
     }
-    gaps = [judged_gap(results, results.summary.loc[ours], results.summary.loc[twin]) for ours, twin in pairs.items()]
-    verdicts = dict(zip(pairs, corrected(gaps), strict=True))
+    rows = results.summary.loc
+    verdicts = corrected_by({ours: judged_gap(results, rows[ours], rows[twin]) for ours, twin in pairs.items()})
     return [
         ("yes" if scores.shown[number] and verdicts[number] == "better" else "no") if number in pairs else ""
         for number in scores.index

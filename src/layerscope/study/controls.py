@@ -12,7 +12,6 @@ from layerscope.probes import SEEDED_PROBES, Input
 from layerscope.probes.fitting import Job, Target
 from layerscope.scores.evaluation import Entry, Evaluation
 from layerscope.study.job_scores import Study, score_job, splits_of
-from layerscope.study.progress import Progress
 from layerscope.study.twins import joined
 from layerscope.targets.kind import Labels
 
@@ -39,16 +38,16 @@ def permutations_of(probe: str, folds: int, seeds: int) -> int:
     return OVER_FOLDS if probe in ("closed", "knn") and folds > 1 else PERMUTATIONS
 
 
-def score_controls(jobs: Sequence[Job], study: Study, groups: NDArray[np.int64], progress: Progress) -> list[Entry]:
+def score_controls(jobs: Sequence[Job], study: Study) -> list[Entry]:
     """Train jobs on shuffled labels, several times, and score each by the labels that it was given."""
     target, splits, seeds = study.target, study.splits, study.asked.seeds
     times = [permutations_of(job.probe, len(target.parts), seeds) for job in jobs]
     scored: list[list[list[Entry]]] = [[] for _ in jobs]
-    with progress.task(f"shuffled labels, {study.names['task']}", sum(times), "trainings") as step:
+    with study.shown("shuffled labels", sum(times), "trainings") as step:
         for number in range(max(times)):
             due = [place for place, count in enumerate(times) if number < count]
             # Another permutation each time, and the same ones when a run is continued.
-            given = shuffled(target, groups, study.asked.split_seed + number)
+            given = shuffled(target, study.groups, study.asked.split_seed + number)
             asking = (
                 # Tracks are scored by their annotations: shuffled frames make up no chords or beats to ask for.
                 splits if target.tracks else {name: relabelled(each, given.labels) for name, each in splits.items()}
@@ -57,7 +56,7 @@ def score_controls(jobs: Sequence[Job], study: Study, groups: NDArray[np.int64],
             for place, outcome in zip(due, outcomes, strict=True):
                 control = replace(jobs[place], chosen=Input("shuffled", jobs[place].chosen.layer))
                 asked = splits_of(control, given, asking)
-                scored[place].append(score_job(control, outcome, asked, study.names, [number]))
+                scored[place].append(score_job(control, outcome, asked, study.task.names, [number]))
     return [joined(permutations) for entries in scored for permutations in zip(*entries, strict=True)]
 
 

@@ -4,48 +4,37 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from layerscope.atomic_files import cache_directory
-from layerscope.data.dataset import Dataset
 from layerscope.data.deformations import read_deformations
-from layerscope.data.leaks import disputed_sounds, find_leaks, group_codes
-from layerscope.data.splits import choosing_parts, divided, never_trained
-from layerscope.features.clip_features import Features
+from layerscope.data.leaks import disputed_sounds, find_leaks
+from layerscope.data.splits import never_trained
 from layerscope.features.row_blocks import give_back_memory, share_of_memory
-from layerscope.features.windows import frame_count
 from layerscope.probes import SEEDED_PROBES
-from layerscope.probes.fitting import Target
-from layerscope.probes.frame_targets import counted_tracks, plan_tracks
-from layerscope.probes.inputs import refuse_sets
+from layerscope.probes.frame_targets import counted_tracks
 from layerscope.scores.evaluation import evaluations
 from layerscope.similarity.time_reach import REACH_SECONDS, encoded_seconds
-from layerscope.study.clip_trial import Trial, short_clips, try_clips
+from layerscope.study.clip_trial import Trial, try_clips
 from layerscope.study.compare import CHANGED_CLIPS
 from layerscope.study.deformed_tasks import tested_hours
-from layerscope.study.encoding_cost import Cost, Outline, encoding_cost, outline_of, seconds_of, stand_in
+from layerscope.study.encoding_cost import Cost, encoding_cost, seconds_of
 from layerscope.study.few_labels import left_out
+from layerscope.study.job_scores import Study
 from layerscope.study.memory_cost import held_megabytes, process_bytes, training_bytes
-from layerscope.study.options import LATER, Plan
-from layerscope.study.probing_cost import (
-    few_label_seconds,
-    looped_seconds,
-    planned_jobs,
-    pooled_shapes,
-    probing_seconds,
-    scoring_seconds,
-    shape_of,
-    trainings,
-)
+from layerscope.study.option_base import LATER
+from layerscope.study.options import Plan
+from layerscope.study.probed_shapes import Shapes, shapes_of, study_before
+from layerscope.study.probing_cost import few_label_seconds, looped_seconds, probing_seconds, scoring_seconds, trainings
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.ray_connection import connected
 from layerscope.study.study_tasks import StudyTask, heard_seconds, load_tasks
 from layerscope.study.task_facts import label_counts, precision_of
-from layerscope.targets.kind import Labels
+from layerscope.study.workplace import Workplace
 
 __all__ = ["Check", "Cost", "TaskCheck", "check"]
 
@@ -59,34 +48,16 @@ class TaskCheck:
 
     Attributes
     ----------
-    name : str
-        Of the task.
-    dataset : Dataset
-        The clips that would be used, with ``split`` or ``fold``, and those that would not.
-    labels : Labels
-        Of the clips.
-    evidence : str
-        What their cells are, how many of them, and which are not.
-    counts : dict of str to int
-        Clips of each class or tag.
+    study : Study
+        The task, with the clips that would be used and those that would not, and what would be asked of it.
     precision : str
         How precise scores of its tested clips can be, and how to test more, in words.
-    copies : int
-        Clips with the same bytes and span as one before them: they never part, but are no evidence of their own.
     leaks : list of str
         What lies on both sides of the splits that the data bring, by files and groups.
-    alike : list of str
-        Which clips share a recording, where that was asked for.
     disputed : list of str
         Sounds with different labels under different names, as far as files of the same bytes show it.
     never_trained : dict of str to int
         Classes that no clip trains, with their tested clips.
-    published : bool
-        Whether these splits are the literature's, which stand whatever they share.
-    hours : float
-        Of audio, each span counted once.
-    short : str
-        How the copy falls short of the published one.
     trainings : int
         Probes that would be trained.
     probe_minutes : float
@@ -99,26 +70,27 @@ class TaskCheck:
         Of a few clips that were decoded on trial: those that could be, and those that could not.
     """
 
-    name: str
-    dataset: Dataset
-    labels: Labels
-    evidence: str
-    counts: dict[str, int]
+    study: Study
     precision: str
-    copies: int
     leaks: list[str]
-    alike: list[str]
     disputed: list[str]
     never_trained: dict[str, int]
-    published: bool
-    hours: float
-    short: str
     trainings: int
     probe_minutes: float
     few_label_minutes: float
     few_labels_left_out: str
     decoded: int
     failed: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Return the clips of each class or tag."""
+        return label_counts(self.study.labels)
+
+    @property
+    def hours(self) -> float:
+        """Return how much audio there is, each span counted once."""
+        return heard_seconds(self.study.clips) / 3600
 
 
 @dataclass(frozen=True)
@@ -148,8 +120,8 @@ class Check:
     free_megabytes: float
     machines: list[str]
     memory: float
-    deformed: list[Cost] = field(default_factory=list)
-    reach: dict[str, float] = field(default_factory=dict)
+    deformed: list[Cost]
+    reach: dict[str, float]
 
 
 def check(plan: Plan, workers: int, *, reach: bool = False) -> Check:
@@ -174,36 +146,26 @@ def check_on(plan: Plan, workers: int, cluster: Cluster | None, *, reach: bool) 
     bare = process_bytes()
     # Leaks are to be shown with all else, not raised one by one.
     tasks = load_tasks(plan.model_copy(update={"allow_leaks": True}))
-    encoders = [encoder_check(name, tasks, cluster, plan, reach=reach) for name in [*plan.model, *plan.baseline]]
-    costs = [encoder.cost for encoder in encoders]
-    outlines = [encoder.outline for encoder in encoders for _ in range(encoder.cost.passes)]
+    costs = [encoding_cost(name, tasks, plan, cluster) for name in [*plan.model, *plan.baseline]]
+    outlines = [cost.outline for cost in costs for _ in range(cost.passes)]
     # The first encoder's reason stands, as in a run.
     short = [
         {clip: reason for reasons in reversed(of_task) for clip, reason in reasons.items()}
-        for of_task in zip(*(encoder.too_short for encoder in encoders), strict=True)
+        for of_task in zip(*(cost.too_short for cost in costs), strict=True)
     ]
     trials = [try_clips(task, reasons, outlines[0].sample_rate) for task, reasons in zip(tasks, short, strict=True)]
-    divided = [target_of(trial.task, plan) for trial in trials]
-    features = [
-        [
-            each
-            for outline in outlines
-            for each in pooled_shapes(shape_of(outline, trial.task, clips, target), target, plan.pooling)
-        ]
-        for trial, (clips, target) in zip(trials, divided, strict=True)
-    ]
+    work = Workplace(cluster=cluster)
+    shapes = [shapes_of(outlines, study_before(trial.task, plan, work)) for trial in trials]
     # Of one encoder alone nothing stands beside another.
-    few_trainings = (looped_seconds, features[0][:1], divided[0][1], plan.model_copy(update=LATER))
+    study = replace(shapes[0].study, asked=plan.model_copy(update=LATER))
+    alone = Shapes(study, shapes[0].features[:1])
     at_once = cluster.at_once if cluster else workers
     # As a run does it before it trains.
     give_back_memory()
-    training = training_bytes(bare, at_once, *few_trainings)
+    training = training_bytes(bare, at_once, looped_seconds, alone)
     # The first trainings pay for what later ones find ready.
-    looped_seconds(*few_trainings[1:])
-    checks = [
-        task_check(trial, clips, target, shapes, plan, workers)
-        for trial, (clips, target), shapes in zip(trials, divided, features, strict=True)
-    ]
+    looped_seconds(alone)
+    checks = [task_check(trial, each, workers) for trial, each in zip(trials, shapes, strict=True)]
     cache = cache_directory()
     # The system tells free space of directories that exist alone.
     cache.mkdir(parents=True, exist_ok=True)
@@ -213,41 +175,15 @@ def check_on(plan: Plan, workers: int, cluster: Cluster | None, *, reach: bool) 
     memory = max(max(cost.memory for cost in costs), training / 1e6 + states)
     machines = cluster.in_words() if cluster else [f"this machine: {workers} core{'s' * (workers > 1)}"]
     deformed = deformed_costs(costs, tasks, plan) if plan.deform else []
-    reaches = {encoder.cost.model: encoder.reach for encoder in encoders if encoder.reach is not None}
+    hearing = [cost for cost in costs if not cost.outline.baseline and not cost.outline.reads_files]
+    reaches = {cost.model: reach_minutes(cost, tasks) for cost in hearing} if reach else {}
     return Check(checks, costs, shutil.disk_usage(cache).free / 1e6, machines, memory, deformed, reaches)
 
 
-@dataclass(frozen=True)
-class EncoderCheck:
-    """What a study meets in an encoder: its cost, its outline, clips of each task that are too short, minutes of reach.
-
-    The encoder itself is not among them, so that the next one finds its memory free.
-    """
-
-    cost: Cost
-    outline: Outline
-    too_short: list[dict[str, str]]
-    reach: float | None
-
-
-def encoder_check(
-    name: str, tasks: Sequence[StudyTask], cluster: Cluster | None, plan: Plan, *, reach: bool
-) -> EncoderCheck:
-    """Measure an encoder on a few clips."""
-    encoder, download = stand_in(name, plan)
-    if name in plan.model:
-        refuse_sets(plan.layers_as, encoder.name, encoder.layers)
-    too_short = [short_clips(encoder, task) for task in tasks]
-    cost = encoding_cost(encoder, tasks, download, sum(map(len, too_short)), plan.draws(name), cluster, plan)
-    reaching = reach and not encoder.baseline and not encoder.reads_files
-    minutes = reach_minutes(cost, encoder.window, tasks) if reaching else None
-    return EncoderCheck(cost, outline_of(encoder), too_short, minutes)
-
-
-def reach_minutes(cost: Cost, window: float, tasks: Sequence[StudyTask]) -> float:
+def reach_minutes(cost: Cost, tasks: Sequence[StudyTask]) -> float:
     """Return the minutes of measuring how far layers hear, by those of the pass over all clips."""
     clips = pd.concat([task.dataset.clips for task in tasks]).drop_duplicates("clip_key")
-    stretch = min(REACH_SECONDS, window, float(clips.clip_seconds.max()))
+    stretch = min(REACH_SECONDS, cost.outline.window, float(clips.clip_seconds.max()))
     encoded = min(CHANGED_CLIPS, len(clips)) * encoded_seconds(stretch)
     # Clips of several tasks with windows of their own go through several passes.
     passed = sum(heard_seconds(task.dataset.clips) for task in tasks)
@@ -273,58 +209,38 @@ def deformed_costs(costs: Sequence[Cost], tasks: Sequence[StudyTask], plan: Plan
             download=False,
             windows=round(share * cost.windows),
             minutes=count * share * cost.minutes / cost.passes + 60 * tested * speed,
-            too_short=0,
+            too_short=[],
             megabytes=count * share * cost.megabytes / cost.passes,
         )
         for cost in costs
     ]
 
 
-def target_of(task: StudyTask, plan: Plan) -> tuple[pd.DataFrame, Target]:
-    """Return the clips of a task with their split, and what probes would be given to predict."""
-    labels = task.labels()
-    clips, parts = divided(task.dataset.clips, labels, plan.split_seed, plan.folds)
-    if not labels.kind.over_time:
-        return clips, Target(labels, parts, choosing=choosing_parts(clips, labels, parts, plan.split_seed))
-    tracks = plan_tracks(labels, [frame_count(seconds) for seconds in clips.clip_seconds], parts)
-    return clips, Target(tracks.targets, tracks.parts, tracks)
-
-
-def task_check(
-    trial: Trial, clips: pd.DataFrame, target: Target, features: list[Features], plan: Plan, workers: int
-) -> TaskCheck:
+def task_check(trial: Trial, shapes: Shapes, workers: int) -> TaskCheck:
     """Return what a task would meet."""
-    task, labels, groups = trial.task, trial.task.labels(), group_codes(clips)
-    jobs = [job for shape in features for job in planned_jobs(shape, features, plan)]
+    study, asked, target = shapes.study, shapes.study.asked, shapes.study.target
+    task, labels, clips = study.task, study.labels, study.clips
+    jobs = [job for of_shape in shapes.jobs for job in of_shape]
     parts = len(target.parts)
     # The other probes have no randomness, and are trained once.
-    seeds = [plan.seeds if job.probe in SEEDED_PROBES else 1 for job in jobs]
-    splits = evaluations(labels, target.clip_parts, groups, plan.split_seed)
+    seeds = [asked.seeds if job.probe in SEEDED_PROBES else 1 for job in jobs]
+    splits = evaluations(labels, target.clip_parts, study.groups, asked.split_seed)
     scoring = sum(seeds) * scoring_seconds(target, splits, len(clips))
     counted = counted_tracks(target.tracks, splits["test"].rows) if target.tracks else None
     # Splits that the data bring stand.
     more = "" if {"split", "fold"} & set(task.dataset.clips) or parts > 1 else f"; --folds 5 tests all {len(clips)}"
     # Their own line, since who does not ask for few labels does not pay for them.
-    few = few_label_seconds(features, target, groups, plan) / 60 / max(1, min(workers, len(jobs)))
+    few = few_label_seconds(shapes) / 60 / max(1, min(workers, len(jobs)))
     return TaskCheck(
-        name=task.name,
-        dataset=replace(task.dataset, clips=clips),
-        evidence=task.evidence,
-        counts=label_counts(labels),
+        study=study,
         precision=precision_of(splits["test"], counted) + more,
-        copies=int(task.dataset.clips.clip_key.duplicated().sum()),
-        labels=labels,
         leaks=[str(leak) for leak in find_leaks(task.dataset.clips)],
-        alike=list(task.alike),
         disputed=disputed_sounds(task.dataset.clips, labels.values),
         never_trained=never_trained(labels, target.clip_parts),
-        published=task.published,
-        hours=heard_seconds(task.dataset.clips) / 3600,
-        short=task.short,
-        trainings=parts * sum(trainings(job.probe, plan.seeds) for job in jobs),
-        probe_minutes=(probing_seconds(features, target, plan, workers) + scoring) / 60,
+        trainings=parts * sum(trainings(job.probe, asked.seeds) for job in jobs),
+        probe_minutes=(probing_seconds(shapes, workers) + scoring) / 60,
         few_label_minutes=few,
-        few_labels_left_out=left_out(target, groups) if plan.few_labels else "",
+        few_labels_left_out=left_out(study) if asked.few_labels else "",
         decoded=trial.decoded,
         failed=trial.failed,
     )

@@ -9,19 +9,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerscope.atomic_files import cache_directory
 from layerscope.data.deformations import Deformation
-from layerscope.data.splits import Part, assign, parts_of
+from layerscope.data.splits import assign, parts_of
 from layerscope.encoders import Encoder
 from layerscope.encoders.model_names import without_seed
 from layerscope.errors import DataError
 from layerscope.features.deformed_pass import DeformedPass
 from layerscope.features.store import FeatureStore
+from layerscope.probes.fitting import Target
 from layerscope.scores.robustness_table import LEFT_OUT_COLUMNS
+from layerscope.study.job_scores import Study
 from layerscope.study.options import Plan
-from layerscope.study.progress import Progress
-from layerscope.study.ray_cluster import Cluster
 from layerscope.study.study_tasks import StudyTask, heard_seconds, passes_of
+from layerscope.study.workplace import HERE, Workplace
 from layerscope.targets.kind import Labels
 
 __all__ = ["DeformedTask", "deformed_task", "encode_deformed", "tested_hours"]
@@ -35,16 +35,10 @@ class DeformedTask:
 
     Attributes
     ----------
-    task : StudyTask
-        Which.
-    labels : Labels
-        Of its clips.
-    clips : DataFrame
-        With their splits.
-    parts : list of Part
-        The trainings.
+    study : Study
+        With its clean clips, and the trainings of them.
     tested : ndarray of int
-        The clips that any of them tests, ascending.
+        The clips that any of these tests, ascending.
     changed : dict of Deformation to Labels
         What the labels of `tested` become; those are left out of which that is not known.
     stores : dict of str to dict of Deformation to FeatureStore
@@ -55,10 +49,7 @@ class DeformedTask:
         Rows of what is not computed.
     """
 
-    task: StudyTask
-    labels: Labels
-    clips: pd.DataFrame
-    parts: list[Part]
+    study: Study
     tested: Rows
     changed: dict[Deformation, Labels] = field(default_factory=dict)
     stores: dict[str, dict[Deformation, FeatureStore]] = field(default_factory=dict)
@@ -67,20 +58,24 @@ class DeformedTask:
 
     def leave_out(self, reason: str, deformation: object = "", model: str = "", clip: str = "") -> None:
         """Remember what is not computed, and why."""
-        values = (self.task.name, model, str(deformation), clip, reason)
+        values = (self.study.task.name, model, str(deformation), clip, reason)
         self.left_out.append(dict(zip(LEFT_OUT_COLUMNS, values, strict=True)))
 
     def usable(self, deformation: Deformation) -> Rows:
         """Return the tested clips that every encoder could use when they are deformed."""
-        return self.tested[~self.clips.clip_key.iloc[self.tested].isin(list(self.failed.get(deformation, ())))]
+        keys = self.study.clips.clip_key.iloc[self.tested]
+        return self.tested[~keys.isin(list(self.failed.get(deformation, ())))]
 
 
-def deformed_task(task: StudyTask, plan: Plan, deformations: Sequence[Deformation]) -> DeformedTask:
+def deformed_task(
+    task: StudyTask, asked: Plan, deformations: Sequence[Deformation], work: Workplace = HERE
+) -> DeformedTask:
     """Return a task with its tested clips, and what deformations make of their labels."""
     labels = task.labels()
-    clips = assign(task.dataset.clips, labels, plan.split_seed, plan.folds)
+    clips = assign(task.dataset.clips, labels, asked.split_seed, asked.folds)
     parts = parts_of(clips)
-    tested = DeformedTask(task, labels, clips, parts, np.unique(np.concatenate([part.test for part in parts])))
+    study = Study(task, labels, clips, Target(labels, parts), asked, work)
+    tested = DeformedTask(study, np.unique(np.concatenate([part.test for part in parts])))
     for deformation in deformations:
         try:
             tested.changed[deformation] = labels.kind.changed(
@@ -91,51 +86,41 @@ def deformed_task(task: StudyTask, plan: Plan, deformations: Sequence[Deformatio
     return tested
 
 
-def tested_hours(task: StudyTask, plan: Plan) -> float:
+def tested_hours(task: StudyTask, asked: Plan) -> float:
     """Return the hours of audio that are tested, each span counted once."""
-    deformed = deformed_task(task, plan, [])
-    return heard_seconds(deformed.clips.iloc[deformed.tested]) / 3600
+    deformed = deformed_task(task, asked, [])
+    return heard_seconds(deformed.study.clips.iloc[deformed.tested]) / 3600
 
 
 def encode_deformed(
-    encoders: Iterable[Encoder],
-    tested: Sequence[DeformedTask],
-    deformations: Sequence[Deformation],
-    poolings: Sequence[str],
-    progress: Progress,
-    cluster: Cluster | None,
+    encoders: Iterable[Encoder], tested: Sequence[DeformedTask], deformations: Sequence[Deformation]
 ) -> None:
     """Take encoders over deformed test clips, once a deformation for all tasks that share a pass."""
     for encoder in encoders:
         # Of an untrained twin, a control, one draw is enough.
         if without_seed(encoder.name) != encoder.name:
             continue
-        for (_, window), members in passes_of(encoder, [each.task for each in tested]).items():
+        for (_, window), members in passes_of(encoder, [each.study.task for each in tested]).items():
             group = [tested[number] for number in members]
             if encoder.reads_files:
                 for task in group:
                     task.leave_out("it holds states of files, and encodes no other sound", model=encoder.name)
                 continue
-            frames = any(task.task.over_time for task in group)
+            frames = any(task.study.task.over_time for task in group)
+            spread = group[0].study.asked.pooling != ["mean"]
             for deformation in deformations:
-                one_pass = DeformedPass(
-                    encoder, window, frames, spread=list(poolings) != ["mean"], deformation=deformation
-                )
-                encode_one(one_pass, [task for task in group if deformation in task.changed], progress, cluster)
+                one_pass = DeformedPass(encoder, window, frames, spread=spread, deformation=deformation)
+                encode_one(one_pass, [task for task in group if deformation in task.changed])
 
 
-def encode_one(
-    one_pass: DeformedPass, tasks: Sequence[DeformedTask], progress: Progress, cluster: Cluster | None
-) -> None:
+def encode_one(one_pass: DeformedPass, tasks: Sequence[DeformedTask]) -> None:
     """Take an encoder over the test clips of tasks under one deformation."""
     if not tasks:
         return
     encoder, deformation = one_pass.encoder, one_pass.deformation
-    store = one_pass.store(cache_directory())
-    clips = pd.concat([task.clips.iloc[task.tested] for task in tasks], ignore_index=True)
-    with progress.task(f"encoding {encoder.name}, {deformation}", clips.clip_key.nunique(), "clips") as step:
-        # No frames are sampled: comparisons are of clean sound.
-        extraction = one_pass.extract(clips, store, step, 0, cluster.encode_shards if cluster else None)
+    clips = pd.concat([task.study.clips.iloc[task.tested] for task in tasks], ignore_index=True)
+    # No frames are sampled: comparisons are of clean sound.
+    store, extraction = tasks[0].study.work.encode(one_pass, clips, f"{encoder.name}, {deformation}", sample=0)
     for task in tasks:
         task.stores.setdefault(encoder.name, {})[deformation] = store
         # The first encoder's reason stands.

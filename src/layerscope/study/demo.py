@@ -12,10 +12,11 @@ from layerscope.atomic_files import owned_directory, passing_directory
 from layerscope.scores.combine import combine
 from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.options import Plan, make_plan
-from layerscope.study.progress import Progress, Silent
+from layerscope.study.progress import SILENT, Progress
 from layerscope.study.run import finish, probe_tasks
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import load_tasks
+from layerscope.study.workplace import Workplace
 from layerscope.toymusic import write_notes, write_pieces
 from layerscope.toymusic.composed_dataset import REPORTED
 
@@ -51,7 +52,7 @@ def demo(
     first_seed: int = REPORTED,
     notes: int = NOTES,
     pieces: int = PIECES,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
     command: Sequence[str] = (),
     stage: Stage = lambda *_: None,
 ) -> Results:
@@ -97,7 +98,7 @@ def demo(
         }
         clock(f"composed {notes} notes and {pieces} pieces of {SECONDS:g} s")
         plans = {name: plan_of(table, TARGETS[name], models) for name, table in tables.items()}
-        found = [study(plan, progress or Silent(), clock) for plan in plans.values()]
+        found = [study(plan, Workplace(progress), clock) for plan in plans.values()]
         # What is combined can neither answer nor draw.
         results = Results(**vars(combine(found)))
         predictions = [part.predictions for part in found if part.predictions is not None]
@@ -143,12 +144,12 @@ def plan_of(table: Path, targets: list[str], models: Sequence[str]) -> Plan:
     return make_plan({"data": table, "target": targets, "model": list(models), "probe": ["closed"], "seeds": 1}, "demo")
 
 
-def study(plan: Plan, progress: Progress, clock: Clock) -> Results:
+def study(plan: Plan, work: Workplace, clock: Clock) -> Results:
     """Take the encoders over the clips of a plan once, and probe its tasks."""
-    tasks = load_tasks(plan, progress)
-    passes = extract_all(plan.encoders(), tasks, progress)
+    tasks = load_tasks(plan, work.progress)
+    passes = extract_all(plan.encoders(), tasks, plan, work)
     clock(f"encoded the {tasks[0].dataset.name} by {len(passes.counts)} encoders and plain features")
-    found = probe_tasks(keep_usable(tasks, passes), passes.stores, plan, progress)
+    found = probe_tasks(keep_usable(tasks, passes), passes.stores, plan, work)
     found.facts["passes"] = passes.counts
     clock(f"probed {', '.join(TITLES[task.name].lower() for task in tasks)}")
     return found

@@ -20,24 +20,14 @@ from layerscope.encoders.published_models import RANDOM
 from layerscope.encoders.sketch import Sketch, is_sketched
 from layerscope.features.batches import BATCH_SECONDS
 from layerscope.features.encoder_pass import SHARD_CLIPS, SHARD_SECONDS, Pass
-from layerscope.probes.inputs import BLOCKS
-from layerscope.study.clip_trial import evenly, first_windows
+from layerscope.probes.inputs import BLOCKS, refuse_sets
+from layerscope.study.clip_trial import evenly, first_windows, short_clips
 from layerscope.study.memory_cost import process_bytes
-from layerscope.study.options import Plan, Probing
+from layerscope.study.options import Plan
 from layerscope.study.ray_cluster import Cluster
 from layerscope.study.study_tasks import StudyTask, pass_over, passes_of
 
-__all__ = [
-    "Cost",
-    "Outline",
-    "encoding_cost",
-    "few_clips_speed",
-    "network_speed",
-    "outline_of",
-    "seconds_of",
-    "stand_in",
-    "widths_of",
-]
+__all__ = ["Cost", "Outline", "encoding_cost", "few_clips_speed", "network_speed", "seconds_of", "widths_of"]
 
 #: Clips that are encoded to measure a speed at least, taken evenly from all, after one that pays for what later ones
 #: find ready; of short clips as many as make a batch: four of half a second took three times as long for a second.
@@ -49,13 +39,28 @@ NOISE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
+class Outline:
+    """What of an encoder decides the shape of its features, so that the network need not be kept for it."""
+
+    name: str
+    layers: tuple[int, ...]
+    widths: tuple[int, ...]
+    baseline: bool
+    window: float
+    sample_rate: int
+    reads_files: bool
+
+
+@dataclass(frozen=True)
 class Cost:
     """What one encoder would cost.
 
     Attributes
     ----------
-    model : str
+    outline : Outline
         Which.
+    model : str
+        What it is called.
     device : str
         Where it would run.
     passes : int
@@ -66,16 +71,15 @@ class Cost:
         Windows to encode.
     minutes : float
         Of the pass, by the speed of a few clips.
-    too_short : int
-        Clips that it could not take, and that would be used for no model then. No other clip loses a window.
+    too_short : list of dict of str to str
+        Of each task the clips that it could not take, and that would be used for no model then, and why. No other clip
+        loses a window.
     megabytes : float
         Of features on disk.
     memory : float
         Megabytes of memory of a process that encodes.
     probe_megabytes : float
         Of memory that its widest input takes while a probe is trained on it.
-    layers : tuple of int
-        Its layers.
     precision : str
         In which it computes.
     differences : list of float
@@ -83,36 +87,19 @@ class Cost:
         float32.
     """
 
+    outline: Outline
     model: str
     device: str
     passes: int
     download: bool
     windows: int
     minutes: float
-    too_short: int
+    too_short: list[dict[str, str]]
     megabytes: float
     memory: float
     probe_megabytes: float
-    layers: tuple[int, ...]
     precision: str
     differences: list[float]
-
-
-@dataclass(frozen=True)
-class Outline:
-    """What of an encoder decides the shape of its features; the network need not be kept for it."""
-
-    name: str
-    layers: tuple[int, ...]
-    widths: tuple[int, ...]
-    baseline: bool
-    window: float
-    sample_rate: int
-
-
-def outline_of(encoder: Encoder) -> Outline:
-    """Return the outline of an encoder."""
-    return Outline(**{field.name: getattr(encoder, field.name) for field in fields(Outline)})
 
 
 def stand_in(name: str, plan: Plan) -> tuple[Encoder, bool]:
@@ -127,22 +114,18 @@ def stand_in(name: str, plan: Plan) -> tuple[Encoder, bool]:
     return plan.load(f"{RANDOM}{name}" if download else name, layers=layers), download
 
 
-def encoding_cost(
-    encoder: Encoder,
-    tasks: Sequence[StudyTask],
-    download: bool,
-    too_short: int,
-    passes: int,
-    cluster: Cluster | None = None,
-    asked: Probing | None = None,
-) -> Cost:
-    """Measure a few clips of each pass that is asked for, here or on a worker of a cluster."""
+def encoding_cost(name: str, tasks: Sequence[StudyTask], plan: Plan, cluster: Cluster | None) -> Cost:
+    """Measure a few clips of each pass that a study asks of an encoder, here or on a worker of a cluster."""
+    encoder, download = stand_in(name, plan)
+    if name in plan.model:
+        refuse_sets(plan.layers_as, encoder.name, encoder.layers)
+    passes = plan.draws(name)
     windows, seconds, size, rows, attended, memory = 0, 0.0, 0.0, 0.0, 0.0, 0.0
     differences: list[float] = []
     workers = cluster.share_of(encoder)[0] if cluster else 1
     for (_, window), members in passes_of(encoder, tasks).items():
         clips = pd.concat([tasks[number].dataset.clips for number in members]).drop_duplicates("clip_key")
-        one_pass = pass_over(encoder, window, [tasks[number] for number in members], asked)
+        one_pass = pass_over(encoder, window, [tasks[number] for number in members], plan)
         lengths = [length for duration in clips.clip_seconds for length in one_pass.cutting.lengths(duration)]
         windows += len(lengths)
         speed = cluster.measure(encoder, pass_speed, one_pass, clips) if cluster else pass_speed(one_pass, clips)
@@ -157,21 +140,21 @@ def encoding_cost(
         rows = max(rows, pooled, kept if one_pass.frames else 0.0)
         attended = max(attended, kept if one_pass.attended else 0.0)
     # Of a model's poolings the widest is mean and deviation.
-    wide = 2 if asked and "moments" in asked.pooling and not encoder.baseline else 1
+    wide = 2 if "moments" in plan.pooling and not encoder.baseline else 1
     columns = widths_of(encoder, frames=any(task.over_time for task in tasks))
     return Cost(
+        outline=Outline(**{field.name: getattr(encoder, field.name) for field in fields(Outline)}),
         model=encoder.name.removeprefix(RANDOM) if download else encoder.name,
         device=encoder.device or "cpu",
         passes=passes,
         download=download,
         windows=windows,
         minutes=passes * seconds / workers / 60,
-        too_short=too_short,
+        too_short=[short_clips(encoder, task) for task in tasks],
         megabytes=passes * size / 1e6,
         memory=memory / 1e6,
         # The states of all layers side by side, or the frames of one, and their standardised copy.
         probe_megabytes=2 * 4 * max(wide * rows * sum(columns), attended * max(encoder.widths)) / 1e6,
-        layers=encoder.layers,
         precision=encoder.precision,
         differences=differences,
     )

@@ -29,17 +29,17 @@ from layerscope.features.pooling import POOLINGS
 from layerscope.predictor.manifest import MANIFEST, ONNX, PROBE, Manifest, digests
 from layerscope.predictor.onnx_file import onnx_note, refuse_onnx, write_onnx
 from layerscope.probes import Input, Prediction
-from layerscope.report.sentences import headline
+from layerscope.report.headline import headline
 from layerscope.scores.score_table import Results
 from layerscope.scores.verdict import decide
 from layerscope.study.extraction import Stores, extract_all, keep_usable
-from layerscope.study.model_card import card
 from layerscope.study.options import Plan, make_plan
-from layerscope.study.progress import Progress, Silent
+from layerscope.study.progress import SILENT, Progress
 from layerscope.study.retraining import Retrained, retrain
 from layerscope.study.row_to_export import RowToExport, row_to_export
 from layerscope.study.study_tasks import StudyTask, load_tasks
-from layerscope.study.written_encoder import Costs, WrittenEncoder, write_encoder
+from layerscope.study.workplace import Workplace
+from layerscope.study.written_encoder import WrittenEncoder, write_encoder
 from layerscope.targets import kind_named
 
 __all__ = ["Exported", "export"]
@@ -53,25 +53,21 @@ class Exported:
     ----------
     directory : Path
         Where.
-    what : str
-        Input, model and probe, in words.
+    chosen : RowToExport
+        Of which input, model and probe.
     score : str
-        What the run measured of it.
-    answer : str
-        What the run says to use, and that this is none of it, where so.
+        What the run measured of it, and what is to be known of that.
     window : float
         Seconds that were encoded to measure the costs.
-    whole, cut : Costs
-        Of the model with all its blocks, and of what was exported.
+    encoder : WrittenEncoder
+        What was written of the model, and what that costs.
     """
 
     directory: Path
-    what: str
+    chosen: RowToExport
     score: str
-    answer: str
     window: float
-    whole: Costs
-    cut: Costs
+    encoder: WrittenEncoder
 
 
 def export(
@@ -86,7 +82,7 @@ def export(
     refit: bool = False,
     insist: bool = False,
     onnx: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = SILENT,
 ) -> Exported:
     """Write a run's answer as a predictor: encoder, probe, names, thresholds, and a card that says what it is.
 
@@ -138,7 +134,7 @@ def export(
     if onnx:
         over_time = kind_named(own.facts["kind"]).over_time
         refuse_onnx(encoder, str(chosen.row.probe), over_time=over_time, copied=weights)
-    study_task, stores = task_of(plan, results, own.facts["task"], encoder, progress or Silent())
+    study_task, stores = task_of(plan, results, own.facts["task"], encoder, progress)
     trained = retrain(study_task, stores, chosen.row, plan, run)
     prediction = trained.on_all_clips() if refit else trained.prediction
     score = chosen.score + "".join(
@@ -152,16 +148,15 @@ def export(
             portable = read_portable(written.told, place)
             assert isinstance(portable, LayeredEncoder)
             write_onnx(
-                place / ONNX, portable, trained.job.chosen.name, prediction.weights, trained.labels.names, window
+                place / ONNX, portable, trained.job.chosen.name, prediction.weights, trained.study.labels.names, window
             )
         contiguous = {name: np.ascontiguousarray(value) for name, value in prediction.weights.items()}
         write_tensors(place / PROBE, contiguous, {})
-        write_text(place / "README.md", card(chosen, written, score, refit=refit))
+        write_text(place / "README.md", chosen.card(written, score, refit=refit))
         # Last, because it holds the digests of the other files.
         manifest = manifest_of(chosen, trained, prediction, written, layers, place, refit=refit)
         write_atomically(place / MANIFEST, manifest.as_json())
-    what = f"{chosen.what}, {chosen.row.probe} probe"
-    return Exported(out, what, score, chosen.answer_in_words, window, written.whole, written.cut)
+    return Exported(out, chosen, score, window, written)
 
 
 def encoder_of_row(plan: Plan, row: pd.Series) -> tuple[str, Encoder]:
@@ -178,7 +173,7 @@ def encoder_of_row(plan: Plan, row: pd.Series) -> tuple[str, Encoder]:
 def notes_on(trained: Retrained, prediction: Prediction, encoder: Encoder, *, refit: bool, onnx: bool) -> Iterator[str]:
     """Yield what is to be known of a score: what the probe that is exported has more than the one that was scored."""
     if refit:
-        count, every = len(trained.target.clip_parts[0].train), len(trained.clips)
+        count, every = len(trained.study.target.clip_parts[0].train), len(trained.study.clips)
         yield f"that is of the probe trained on {count} clips, this one of all {every}"
     if trained.job.probe == "knn":
         windows = prediction.weights["states"]
@@ -198,15 +193,15 @@ def manifest_of(
     refit: bool,
 ) -> Manifest:
     """Return what a predictor's directory says of itself."""
-    row, kind, store = chosen.row, trained.labels.kind, trained.stores[0]
+    row, kind, store = chosen.row, trained.study.labels.kind, trained.stores[0]
     scores = {name: row[name] for name in ("metric", "value", "ci_low", "ci_high")}
     calibration = trained.calibration
     return Manifest(
-        task=trained.task.name,
-        target=trained.task.target,
+        task=trained.study.task.name,
+        target=trained.study.task.target,
         title=chosen.results.facts["title"],
         kind=kind.name,
-        names=list(trained.labels.names),
+        names=list(trained.study.labels.names),
         window=float(store.description["window_seconds"]),
         # Of what is said over time the kind says so already.
         stitched=store.keeps_frames and not kind.over_time,
@@ -249,7 +244,7 @@ def task_of(plan: Plan, results: Results, task: str, encoder: Encoder, progress:
         lost = {clip: why for clip, why in results.skipped.items() if clip.removeprefix(prefix) in names}
         if lost:
             one.dataset = one.dataset.without({clip.removeprefix(prefix): why for clip, why in lost.items()})
-    passes = extract_all([encoder], tasks, progress, asked=plan)
+    passes = extract_all([encoder], tasks, plan, Workplace(progress))
     number = [one.name for one in tasks].index(task)
     return keep_usable(tasks, passes)[number], passes.stores[number]
 

@@ -9,16 +9,14 @@ from typing import Any
 import pandas as pd
 import torch
 
-from layerscope.atomic_files import cache_directory
 from layerscope.encoders import Encoder
 from layerscope.encoders.device import device_label
 from layerscope.features.encoder_pass import Extraction
 from layerscope.features.row_blocks import give_back_memory
 from layerscope.features.store import FeatureStore
 from layerscope.study.options import Probing
-from layerscope.study.progress import Progress
-from layerscope.study.ray_cluster import Cluster
 from layerscope.study.study_tasks import StudyTask, pass_over, passes_of
+from layerscope.study.workplace import HERE, Workplace
 
 __all__ = ["Passes", "Stores", "device_and_precision", "extract_all", "keep_usable"]
 
@@ -47,11 +45,7 @@ class Passes:
 
 
 def extract_all(
-    encoders: Iterable[Encoder],
-    tasks: Sequence[StudyTask],
-    progress: Progress,
-    cluster: Cluster | None = None,
-    asked: Probing | None = None,
+    encoders: Iterable[Encoder], tasks: Sequence[StudyTask], asked: Probing, work: Workplace = HERE
 ) -> Passes:
     """Take every encoder over the clips of all tasks once, on the devices of a cluster where one is given.
 
@@ -60,29 +54,20 @@ def extract_all(
     """
     passes = Passes([[] for _ in tasks], [{} for _ in tasks], {})
     for encoder in encoders:
-        extract(encoder, tasks, passes, progress, cluster, asked)
+        extract(encoder, tasks, asked, passes, work)
         # Now, as the next one is made before the name is given to it: no two are in memory.
         del encoder
         give_back_memory()
     return passes
 
 
-def extract(
-    encoder: Encoder,
-    tasks: Sequence[StudyTask],
-    passes: Passes,
-    progress: Progress,
-    cluster: Cluster | None,
-    asked: Probing | None,
-) -> None:
+def extract(encoder: Encoder, tasks: Sequence[StudyTask], asked: Probing, passes: Passes, work: Workplace) -> None:
     """Take an encoder over the clips of all tasks, and note what that left."""
     passes.counts[encoder.name] = dict.fromkeys(counts(Extraction()), 0) | device_and_precision(encoder)
     for (_, window), members in passes_of(encoder, tasks).items():
         one_pass = pass_over(encoder, window, [tasks[number] for number in members], asked)
-        store = one_pass.store(cache_directory())
         clips = pd.concat([tasks[number].dataset.clips for number in members], ignore_index=True)
-        with progress.task(f"encoding {encoder.name}", clips.clip_key.nunique(), "clips") as step:
-            extraction = one_pass.extract(clips, store, step, encode_shards=cluster.encode_shards if cluster else None)
+        store, extraction = work.encode(one_pass, clips, encoder.name)
         for name, count in counts(extraction).items():
             passes.counts[encoder.name][name] += count
         for number in members:
@@ -92,7 +77,7 @@ def extract(
     # Not where this process would have computed.
     if not passes.counts[encoder.name]["clips_encoded"]:
         passes.counts[encoder.name]["device"] = "none: all was kept"
-    elif cluster:
+    elif work.cluster:
         passes.counts[encoder.name]["device"] = "workers of a Ray cluster"
 
 

@@ -29,7 +29,6 @@ from layerscope.scores.learning_curve import FewLabels, crossings, curve_table, 
 from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.study.controls import permuted
 from layerscope.study.job_scores import Study
-from layerscope.study.progress import Progress
 from layerscope.study.twins import draws_of_twins, twin_of
 from layerscope.targets.kind import Labels
 
@@ -105,22 +104,20 @@ def few_label_jobs(features: Sequence[Features], probe: str) -> list[Job]:
     return [job for job in plan_jobs(first, [probe]) if job.chosen.name in SINGLE_INPUTS]
 
 
-def score_few_labels(
-    study: Study, features: Sequence[Features], groups: Rows, unit: str, progress: Progress
-) -> FewLabels | None:
+def score_few_labels(study: Study, features: Sequence[Features]) -> FewLabels | None:
     """Return the tables of a task; nothing of a target over time (see `left_out`), or where it is not asked for.
 
     What inputs leave is kept in a directory, as trainings are, where one is given.
     """
-    target, names, asked = study.target, study.names, study.asked
-    if asked.few_labels is None or left_out(target, groups):
+    target, names, asked, groups = study.target, study.task.names, study.asked, study.groups
+    if asked.few_labels is None or left_out(study):
         return None
     sizes = label_sizes(target.labels, groups, target.parts)
     task = FewLabelTask(target, groups, sizes, asked.few_labels, asked.split_seed)
     jobs = few_label_jobs(features, asked.few_labels)
     curves, codes = [], []
-    with progress.task(f"few labels, {names['task']}", len(jobs), "inputs") as step:
-        for job, left in zip(jobs, learn_all(jobs, task, share_of_memory(asked.memory), study.keep), strict=True):
+    with study.shown("few labels", len(jobs), "inputs") as step:
+        for job, left in zip(jobs, learn_all(jobs, task, share_of_memory(asked.memory), study.work.keep), strict=True):
             label = {"model": twin_of(job.features), **names, "input": job.chosen.name, "layer": job.chosen.layer}
             label |= {"probe": task.probe}
             curves.append(scored_curve(label, left.clips, left.valid, left.test, study.splits))
@@ -131,6 +128,7 @@ def score_few_labels(
     crossed = crossings(layers, sizes, folds=len(target.parts) > 1)
     compared = pd.DataFrame([{**names, **asdict(crossing)} for crossing in crossed])
     code = code_table(codes, groups, asked.split_seed) if codes else pd.DataFrame()
+    unit = "group" if "group" in study.clips else "clip"
     return FewLabels(curve_table(curves, sizes, unit), compared, code)
 
 
@@ -165,11 +163,12 @@ def few_label_digest(job: Job, task: FewLabelTask) -> str:
     return fingerprint_of(told)
 
 
-def left_out(target: Target, groups: Rows) -> str:
-    """Return why nothing is learnt from few labels of a target, or an empty text."""
+def left_out(study: Study) -> str:
+    """Return why nothing is learnt from few labels of a task, or an empty text."""
+    target = study.target
     if target.tracks:
         return "the label of a track over time is a whole annotation: few labels are drawn of clips, not of frames"
-    if len(label_sizes(target.labels, groups, target.parts)) < 2:
+    if len(label_sizes(target.labels, study.groups, target.parts)) < 2:
         return "the training clips are too few to draw fewer of them"
     return ""
 

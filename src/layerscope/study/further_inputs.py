@@ -26,7 +26,6 @@ from layerscope.scores.nested_choice import joined_outcome
 from layerscope.scores.score_table import PLAIN_INPUTS, SEARCHED
 from layerscope.scores.tabulate import summary_row
 from layerscope.study.job_scores import Finished, Study
-from layerscope.study.progress import Progress
 from layerscope.study.twins import draws_of_twins
 from layerscope.targets.kind import Labels
 
@@ -35,8 +34,13 @@ __all__ = ["Further", "further_inputs", "searched_parts", "studied_models"]
 
 @dataclass
 class Further:
-    """What further inputs leave: jobs with their scores, entries that are of no one job, and what is told of them."""
+    """What further inputs leave: jobs with their scores, entries that are of no one job, and what is told of them.
 
+    They follow from what was scored `before`.
+    """
+
+    study: Study
+    before: Sequence[Finished]
     finished: list[Finished] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -52,20 +56,18 @@ def studied_models(features: Sequence[Features]) -> list[Features]:
     return trained or [each for (each, *others) in draws_of_twins(models) if not others]
 
 
-def further_inputs(
-    study: Study, features: Sequence[Features], finished: Sequence[Finished], progress: Progress
-) -> Further:
+def further_inputs(study: Study, features: Sequence[Features], finished: Sequence[Finished]) -> Further:
     """Return what is asked for beyond the inputs that are fixed beforehand; nothing where nothing is."""
-    further = Further()
+    further = Further(study, finished)
     models = studied_models(features)
     if study.asked.layers_as:
         further.facts["layer_sets"] = {
             each.model: {"left_out": means_left_out(each, study.asked.layers_as)} for each in models
         }
     if SEARCH in study.asked.layers_as:
-        add_searched(further, study, finished, models, progress)
+        add_searched(further, models)
     if study.asked.beyond_plain:
-        add_beyond_plain(further, study, finished, models, progress)
+        add_beyond_plain(further, models)
     return further
 
 
@@ -78,19 +80,14 @@ def means_left_out(features: Features, sets: Sequence[str]) -> list[str]:
     ]
 
 
-def add_searched(
-    further: Further, study: Study, finished: Sequence[Finished], models: Sequence[Features], progress: Progress
-) -> None:
+def add_searched(further: Further, models: Sequence[Features]) -> None:
     """Search sets of layers, in every training by its own validation clips, and score them."""
-    task = study.names["task"]
-    with progress.task(f"searching sets of layers, {task}", len(models), "models") as step:
+    study = further.study
+    with study.shown("searching sets of layers", len(models), "models") as step:
         for features in models:
             paths = searched_paths(features, study.target)
             step(1)
-            if len(paths) == 1:
-                steps = add_path(further, study, finished, features, paths[0])
-            else:
-                steps = add_paths(further, study, finished, features, paths)
+            steps = add_path(further, features, *paths) if len(paths) == 1 else add_paths(further, features, paths)
             further.facts["layer_sets"][features.model] |= {"steps": steps, "layers": paths}
 
 
@@ -131,34 +128,27 @@ def side_by_side_of(features: Features, layers: Sequence[int]) -> Input:
     return Input(f"concat({name_of_set(ascending)})", layers=ascending)
 
 
-def add_path(
-    further: Further, study: Study, finished: Sequence[Finished], features: Features, path: Sequence[int]
-) -> list[list[Any]]:
+def add_path(further: Further, features: Features, path: Sequence[int]) -> list[list[Any]]:
     """Score the sets of the one search of a split, and return its steps as the table calls them."""
     inputs = [side_by_side_of(features, path[:size]) for size in range(2, len(path) + 1)]
-    known = {(each.job.features.model, each.job.chosen, each.job.probe) for each in finished}
+    known = {(each.job.features.model, each.job.chosen, each.job.probe) for each in further.before}
     jobs = [
         Job(features, chosen, probe)
-        for probe, chosen in product(probes_of_several(study), inputs)
+        for probe, chosen in product(probes_of_several(further.study), inputs)
         if (features.model, chosen, probe) not in known
     ]
-    further.finished += study.score(jobs)
+    further.finished += further.study.score(jobs)
     return [["layer", path[0]], *([chosen.name, None] for chosen in inputs)]
 
 
-def add_paths(
-    further: Further,
-    study: Study,
-    finished: Sequence[Finished],
-    features: Features,
-    paths: Sequence[Sequence[int]],
-) -> list[list[Any]]:
+def add_paths(further: Further, features: Features, paths: Sequence[Sequence[int]]) -> list[list[Any]]:
     """Score what each training of several has found, by its own tested clips, and return the steps."""
+    study = further.study
     sizes = range(1, len(paths[0]) + 1)
     for probe in probes_of_several(study):
         layers = {
             each.job.chosen.layer: each.outcome
-            for each in finished
+            for each in further.before
             if each.job.features is features and each.job.probe == probe and each.job.chosen.name == "layer"
         }
         left = [[layers[path[0]] for path in paths]]
@@ -168,13 +158,8 @@ def add_paths(
         ]
         left += map(list, zip(*by_training, strict=True))
         for size, outcomes in zip(sizes, left, strict=True):
-            label = {
-                "model": features.model,
-                "probe": probe,
-                **study.names,
-                "input": f"{SEARCHED}{size})",
-                "layer": None,
-            }
+            label: dict[str, Any] = {"model": features.model, "probe": probe, **study.task.names}
+            label |= {"input": f"{SEARCHED}{size})", "layer": None}
             joined = joined_outcome(outcomes, study.target.clip_parts)
             further.entries += score_outcome(label, joined, study.splits, range(study.asked.seeds))
     return [[f"{SEARCHED}{size})", None] for size in sizes]
@@ -189,16 +174,14 @@ def trainings_alone(target: Target) -> Iterator[Target]:
         yield replace(target, parts=[part], tracks=tracks)
 
 
-def add_beyond_plain(
-    further: Further, study: Study, finished: Sequence[Finished], models: Sequence[Features], progress: Progress
-) -> None:
+def add_beyond_plain(further: Further, models: Sequence[Features]) -> None:
     """Score every layer of the models with the plain feature beside it that validation prefers with the probe."""
+    study = further.study
     facts = further.facts["beyond_plain"] = {each.model: dict[str, Any]() for each in models}
-    task = study.names["task"]
     probes = probes_of_several(study)
-    with progress.task(f"layers beside plain features, {task}", len(models) * len(probes), "models") as step:
+    with study.shown("layers beside plain features", len(models) * len(probes), "models") as step:
         for probe in probes:
-            best = best_plain_of(finished, probe)
+            best = best_plain_of(further.before, probe)
             plain, summary = best.job.features, best.job.chosen
             for features in models:
                 both = beside_layers(features, plain, summary)

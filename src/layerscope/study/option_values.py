@@ -12,7 +12,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-__all__ = ["PRESETS", "Names", "absolute", "at_commas", "default_probes", "known_names", "located", "one_or_more"]
+from layerscope.errors import UsageError
+
+__all__ = [
+    "PRESETS", "Names", "absolute", "at_commas", "default_probes", "known_names", "located", "one_or_more",
+    "refuse_same_names",
+]  # fmt: skip
 
 #: What a preset sets, where it is not said otherwise; the seed of the one training is not MARBLE's 1234 but 0.
 PRESETS: dict[str, dict[str, Any]] = {"paper": {"probe": ["mlp"], "seeds": 1}, "robust": {}}
@@ -86,6 +91,16 @@ def located(models: Sequence[str], directory: Path) -> list[str]:
         else:
             names.append(f"{RANDOM if source != model else ''}{path}" if path.exists() else model)
     return names
+
+
+def refuse_same_names(names: Sequence[str]) -> None:
+    """Raise if two encoders have one name, by which alone results tell them apart."""
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(
+                f"two models are called '{name}'; rename one (its directory, or the name that its code gives), or "
+                "leave one out (--baseline none does, of a plain feature that is given as a model)"
+            )
 
 
 #: Names, with commas between them or one by one.

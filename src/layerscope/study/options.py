@@ -6,26 +6,16 @@ What a value is checked against is imported when there is one to check, so that 
 
 from __future__ import annotations
 
-import reprlib
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from layerscope.errors import UsageError, unknown
+from layerscope.errors import UsageError
+from layerscope.study.option_base import Computing, Options, checked
 from layerscope.study.option_values import (
     PRESETS,
     Names,
@@ -35,6 +25,7 @@ from layerscope.study.option_values import (
     known_names,
     located,
     one_or_more,
+    refuse_same_names,
 )
 
 if TYPE_CHECKING:
@@ -42,103 +33,7 @@ if TYPE_CHECKING:
 
     from layerscope.encoders import Encoder
 
-__all__ = [
-    "LATER", "Battery", "Call", "Comparison", "Computing", "Models", "Plan", "Probing", "Sources", "checked",
-    "make_plan", "read_plan", "refuse_same_names",
-]  # fmt: skip
-
-AnyOptions = TypeVar("AnyOptions", bound="Options")
-
-#: Options that came later, as they are where nobody asks for them: on record only where somebody does, so that records
-#: of before there were such stay as they are.
-LATER: dict[str, Any] = {
-    "layers_as": [],
-    "beyond_plain": False,
-    "pooling": ["mean"],
-    "few_labels": None,
-    "deform": [],
-    "reach": False,
-}
-
-#: What a name in a field is, where the field is called otherwise.
-SAID = {"few_labels": "probe of few labels"}
-
-
-class Options(BaseModel):
-    """What all options share: an unknown one is refused, and so is an unknown name in a known one."""
-
-    # Strict, so that `seeds = true` is no 1 and "3" no 3.
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    @model_serializer(mode="wrap")
-    def leave_out_unasked(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Return the options without those of `LATER` that are not asked for."""
-        record: dict[str, Any] = write(self)
-        return {name: value for name, value in record.items() if name not in LATER or value != LATER[name]}
-
-    @field_validator("target", "probe", "pooling", "baseline", "task", "model", check_fields=False)
-    @classmethod
-    def refuse_twice(cls, value: list[str]) -> list[str]:
-        """Raise for what is given twice, or is empty."""
-        for name in value:
-            if not name.strip():
-                raise ValueError("a name is empty")
-            if value.count(name) > 1:
-                raise ValueError(f"'{name}' is given twice")
-        return value
-
-    @field_validator("model", check_fields=False)
-    @classmethod
-    def make_models_absolute(cls, value: list[str]) -> list[str]:
-        """Return models on disk by the whole path: what is on record is compared with them."""
-        return located(value, Path())
-
-    @field_validator("probe", "few_labels", "pooling", "baseline", "task", "kind", "preset", check_fields=False)
-    @classmethod
-    def refuse_unknown(cls, value: Any, field: Any) -> Any:
-        """Raise for a name that there is not, with the nearest that there is."""
-        for name in one_or_more(value) or ():
-            known = known_names(field.field_name)
-            if name not in known:
-                raise unknown(SAID.get(field.field_name, field.field_name), name, known)
-        return value
-
-
-class Computing(Options):
-    """Where and how networks compute; what results depend on of it is the precision."""
-
-    device: str = Field(
-        "auto", description="Where networks compute: auto (a GPU where there is one), cpu, cuda, cuda:n or mps."
-    )
-    precision: str = Field("float32", description="How networks compute: float32, tf32 (NVIDIA GPUs) or bf16.")
-    batch_seconds: float | None = Field(
-        None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Audio that is encoded at once, halved where memory is full.  [default: 30, on CUDA 300]",
-    )
-
-    @model_validator(mode="after")
-    def refuse_absent(self) -> Self:
-        """Raise for a device, precision or batch that cannot be; before any work, as a pass may begin after hours."""
-        if (self.device, self.precision, self.batch_seconds) != ("auto", "float32", None):
-            from layerscope.encoders.device import find_device, refuse_batch_seconds, refuse_precision
-
-            refuse_batch_seconds(self.batch_seconds)
-            refuse_precision(self.precision, find_device(self.device))
-        return self
-
-    def load(self, name: str, **how: Any) -> Encoder:
-        """Load an encoder, to compute there and so; see `layerscope.load_encoder`."""
-        from layerscope.encoders import load_encoder
-
-        return load_encoder(name, device=self.device, precision=self.precision, batch_seconds=self.batch_seconds, **how)
-
-    def on_record(self) -> dict[str, Any]:
-        """Return the options that results depend on, as JSON can write them: the same study may go on elsewhere."""
-        record = self.model_dump(mode="json", exclude={"device", "batch_seconds"})
-        # As directories have it that were begun before there was a choice.
-        return {key: value for key, value in record.items() if (key, value) != ("precision", "float32")}
+__all__ = ["Battery", "Call", "Comparison", "Models", "Plan", "Probing", "Sources", "make_plan", "read_plan"]
 
 
 class Sources(Options):
@@ -245,14 +140,18 @@ class Probing(Options):
                 raise ValueError(f"'{text}' is given twice")
         return value
 
+    @property
+    def about_layers(self) -> str:
+        """Return which option that is about layers of a model is asked for, or an empty text."""
+        return "layers_as" if self.layers_as else "beyond_plain" if self.beyond_plain else ""
+
     @model_validator(mode="after")
     def refuse_what_attention_lacks(self) -> Self:
         """Raise for attention alone where sets are asked for, or other poolings than the mean that it stands with."""
-        if list(self.probe) == ["attention"] and (self.layers_as or self.beyond_plain):
-            asked = "layers_as" if self.layers_as else "beyond_plain"
+        if list(self.probe) == ["attention"] and self.about_layers:
             raise ValueError(
-                f"the attention probe reads the frames of one layer, and '{asked}' is about more; add another "
-                "(--probe attention,closed)"
+                f"the attention probe reads the frames of one layer, and '{self.about_layers}' is about more; add "
+                "another (--probe attention,closed)"
             )
         if "attention" in self.probe and "mean" not in self.pooling:
             raise ValueError(
@@ -347,9 +246,10 @@ class Plan(Call, Sources):
             )
         if self.kind is not None and (self.task or len(self.target) > 1):
             raise ValueError("'kind' is of a single target; leave it out")
-        if (self.layers_as or self.beyond_plain) and not self.model:
-            asked = "layers_as" if self.layers_as else "beyond_plain"
-            raise ValueError(f"'{asked}' is about layers of a model; give one (`layerscope ls models`) or leave it out")
+        if self.about_layers and not self.model:
+            raise ValueError(
+                f"'{self.about_layers}' is about layers of a model; give one (`layerscope ls models`) or leave it out"
+            )
         if (self.beyond_plain or "search" in self.layers_as) and self.twins > 1 and not self.trained():
             raise ValueError(
                 "a search and 'beyond_plain' look at one network, and here are only twins of several draws; leave "
@@ -437,35 +337,6 @@ class Battery(Computing):
             twin = None if self.no_twins else twin_name(name)
             if twin is not None and twin not in self.model:
                 yield self.load(twin, layers=self.layers)
-
-
-def refuse_same_names(names: Sequence[str]) -> None:
-    """Raise if two encoders have one name, by which alone results tell them apart."""
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(
-                f"two models are called '{name}'; rename one (its directory, or the name that its code gives), or "
-                "leave one out (--baseline none does, of a plain feature that is given as a model)"
-            )
-
-
-def checked(options: type[AnyOptions], given: dict[str, Any], source: str) -> AnyOptions:
-    """Return options that are right, or raise `UsageError` naming the one that is wrong."""
-    try:
-        return options.model_validate(given)
-    except UsageError as error:
-        raise UsageError(f"{source}: {error}") from error
-    except ValidationError as error:
-        # One at a time: the others may follow from it.
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
-            raise UsageError(f"{source}: {unknown('key', name, options.model_fields)}") from error
-        message = first["msg"].removeprefix("Value error, ")
-        if not first["type"].startswith("value_error"):
-            # pydantic says what is asked for, and not what was given.
-            message = f"{message}, not {reprlib.repr(first['input'])}"
-        raise UsageError(f"{source}: '{name}': {message}" if name else f"{source}: {message}") from error
 
 
 def make_plan(given: dict[str, Any], source: str) -> Plan:

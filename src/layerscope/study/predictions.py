@@ -12,10 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from layerscope.errors import DataError
-from layerscope.probes.fitting import Job
-from layerscope.scores.evaluation import Evaluation, Outcome
 from layerscope.scores.score_table import Results
 from layerscope.scores.verdict import decide
+from layerscope.study.job_scores import Finished, Study
 from layerscope.targets.calibration import Calibration
 from layerscope.targets.kind import Labels
 from layerscope.targets.over_time import KindOverTime
@@ -37,23 +36,8 @@ def read_splits(directory: Path) -> pd.DataFrame | None:
     return pd.read_csv(path, dtype=str, keep_default_na=False) if path.is_file() else None
 
 
-def predictions_of(
-    job: Job, outcome: Outcome, labels: Labels, clips: pd.DataFrame, tested: Evaluation, task: str
-) -> pd.DataFrame:
+def predictions_of(study: Study, finished: Finished) -> pd.DataFrame:
     """Return what a job says of each tested clip, the mean of its trainings.
-
-    Parameters
-    ----------
-    job, outcome : Job, Outcome
-        Of one probe on one input.
-    labels : Labels
-        Of all clips; over time as far as these are heard.
-    clips : DataFrame
-        Of the task.
-    tested : Evaluation
-        Of the test split.
-    task : str
-        Its name.
 
     Returns
     -------
@@ -65,8 +49,11 @@ def predictions_of(
         score lowest alone. Of tags also ``probabilities``, of each as JSON. Of clips of files also ``path``, ``start``
         and ``end``, to listen to them.
     """
-    test, valid = (scores.mean(axis=0) for scores in (outcome.test, outcome.valid))
+    job, outcome, clips, tested = finished.job, finished.outcome, study.clips, study.splits["test"]
+    # Over time as far as tracks are heard.
+    labels = study.target.tracks.labels if study.target.tracks else study.labels
     kind = labels.kind
+    test, valid = (scores.mean(axis=0) for scores in (outcome.test, outcome.valid))
     calibration = calibration_of(valid, labels)
     rows: list[dict[str, Any]] = []
     for clip, unit in zip(tested.rows, tested.units, strict=True):
@@ -78,7 +65,7 @@ def predictions_of(
         with np.errstate(invalid="ignore", divide="ignore"):
             score = float(labels.take(np.array([clip])).score(test[[clip]])[0])
         rows.append({**place, **answer, "score": score})
-    named = {"task": task, "model": job.features.model, "input": job.chosen.name, "layer": job.chosen.layer,
+    named = {"task": study.task.name, "model": job.features.model, "input": job.chosen.name, "layer": job.chosen.layer,
              "probe": job.probe}  # fmt: skip
     table = pd.DataFrame(rows).assign(**named)
     places = [column for column in ("path", "start", "end") if column in clips]

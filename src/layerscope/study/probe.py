@@ -21,9 +21,10 @@ from layerscope.probes.fitting import Target
 from layerscope.probes.inputs import SEARCH, refuse_sets
 from layerscope.study.extraction import extract_all, keep_usable
 from layerscope.study.further_inputs import studied_models
-from layerscope.study.option_values import located
-from layerscope.study.options import Call, Computing, Probing, checked, refuse_same_names
-from layerscope.study.progress import Silent
+from layerscope.study.job_scores import Study
+from layerscope.study.option_base import Computing, checked
+from layerscope.study.option_values import located, refuse_same_names
+from layerscope.study.options import Call, Probing
 from layerscope.study.run import probe_tasks, results_of
 from layerscope.study.run_task import cross_validated, probe_features
 from layerscope.study.study_results import Results
@@ -133,9 +134,7 @@ def probe(
     # A pattern or folder of checkpoints is all of them, as on the command line.
     subjects = [each for one in subjects for each in (located([one], Path()) if isinstance(one, str) else [one])]
     features = [one for one in subjects if isinstance(one, Features)]
-    how = [name for name in Computing.model_fields if getattr(asked, name) != Computing.model_fields[name].default]
-    if how and not all(isinstance(one, str) for one in subjects):
-        raise UsageError(f"{given_elsewhere(how[0])}, and features are computed already")
+    refuse_how(asked, subjects, ", and features are computed already")
     encoders = [encoder_of(one, asked) for one in subjects if not isinstance(one, Features)]
     refuse_same_names([encoder.name for encoder in encoders])
     models = [(encoder.name, encoder.layers) for encoder in encoders if not encoder.baseline]
@@ -153,8 +152,8 @@ def probe(
     for task in tasks:
         refuse_leaks(task.dataset.clips, allow=allow_leaks)
         refuse_probes(task, asked.probe)
-    passes = extract_all(encoders, tasks, Silent(), asked=asked)
-    results = probe_tasks(keep_usable(tasks, passes), passes.stores, asked, Silent())
+    passes = extract_all(encoders, tasks, asked)
+    results = probe_tasks(keep_usable(tasks, passes), passes.stores, asked)
     results.facts["passes"] = passes.counts
     return results
 
@@ -172,18 +171,20 @@ def refuse_without(asked: Probing, models: Sequence[tuple[str, Sequence[int]]], 
     """Raise where models, by name and layers, or the number of plain features do not have what is asked of them."""
     for name, layers in models:
         refuse_sets(asked.layers_as, name, layers)
-    if (asked.layers_as or asked.beyond_plain) and not models:
+    if asked.about_layers and not models:
         raise UsageError("sets of layers and 'beyond_plain' are about layers of a model; give one, or leave them out")
     if asked.beyond_plain and not plain:
         raise UsageError("'beyond_plain' needs a plain feature; give one (Features.from_arrays(…, baseline=True))")
 
 
-def given_elsewhere(option: str) -> str:
-    """Return why an option of computing is not for an encoder that is given, in words."""
-    return (
-        f"'{option}' is of models by their names; an encoder that is given computes where and as it was loaded "
-        f"(load_encoder({option}=…))"
-    )
+def refuse_how(asked: Computing, subjects: Sequence[Any], also: str = "") -> None:
+    """Raise where an option of computing is given for what is no name: it computes as it was loaded, or has already."""
+    how = [name for name in Computing.model_fields if getattr(asked, name) != Computing.model_fields[name].default]
+    if how and not all(isinstance(each, str) for each in subjects):
+        raise UsageError(
+            f"'{how[0]}' is of models by their names; an encoder that is given computes where and as it was loaded "
+            f"(load_encoder({how[0]}=…)){also}"
+        )
 
 
 def encoder_of(subject: str | Encoder, asked: Computing) -> Encoder:
@@ -227,6 +228,6 @@ def probe_own(features: Sequence[Features], asked: Call) -> Results:
     clips, parts = divided(features[0].clips, labels, asked.split_seed, asked.folds)
     task = StudyTask("features", Dataset("features", clips), asked.target[0], labels.kind.name)
     target = cross_validated(Target(labels, parts), clips, asked)
-    scores = probe_features(features, target, labels, clips, asked, task, Silent())
+    scores = probe_features(Study(task, labels, clips, target, asked), features)
     more = {"leaks": leaks, "skipped": 0, "disputed": disputed_sounds(features[0].clips, labels.values)}
     return results_of([replace(scores, facts=scores.facts | more)], {}, asked)

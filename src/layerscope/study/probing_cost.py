@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from scipy.fft import dct
@@ -16,19 +15,14 @@ from scipy.fft import dct
 from layerscope.data.label_draws import label_sizes, nested_draws
 from layerscope.data.splits import Part
 from layerscope.encoders.device import find_device
-from layerscope.features.attended_frames import attended_of_clip
 from layerscope.features.clip_features import Features
-from layerscope.features.pooling import SPREAD
-from layerscope.features.stored_features import pooled_parts
-from layerscope.features.windows import Cutting
-from layerscope.probes import SEEDED_PROBES, Input, assemble, inputs_of
+from layerscope.probes import SEEDED_PROBES, assemble, inputs_of
 from layerscope.probes.few_label_probe import fit_few_labels
 from layerscope.probes.fitting import (
     Job,
     Target,
     is_cross_validated,
     left_of,
-    plan_jobs,
     problem_of,
     single_thread,
     stacks,
@@ -37,29 +31,19 @@ from layerscope.probes.fitting import (
 from layerscope.probes.inputs import SEARCH
 from layerscope.probes.layer_sets import MOST_LAYERS, LayerBlocks, sets_tried
 from layerscope.probes.mlp import LEARNING_RATES
-from layerscope.probes.plain_beside import beside_layers
 from layerscope.probes.stacked import fit_stacked, problems_at_once
 from layerscope.scores.code_length import has_code
 from layerscope.scores.evaluation import Evaluation, Outcome, score_outcome
 from layerscope.scores.score_table import SINGLE_INPUTS
 from layerscope.study.controls import permutations_of
-from layerscope.study.encoding_cost import Outline, seconds_of, widths_of
+from layerscope.study.encoding_cost import seconds_of
 from layerscope.study.few_labels import DRAWS, few_label_jobs, left_out
 from layerscope.study.further_inputs import searched_parts, studied_models
-from layerscope.study.options import Plan
-from layerscope.study.study_tasks import StudyTask
+from layerscope.study.job_scores import Study
+from layerscope.study.probed_shapes import Shapes, columns
 from layerscope.tasks.task import Schedule
 
-__all__ = [
-    "few_label_seconds",
-    "looped_seconds",
-    "planned_jobs",
-    "pooled_shapes",
-    "probing_seconds",
-    "scoring_seconds",
-    "shape_of",
-    "trainings",
-]
+__all__ = ["few_label_seconds", "looped_seconds", "probing_seconds", "scoring_seconds", "trainings"]
 
 #: Numbers (rows by columns) that a probe is timed on; the time of more rows is taken to grow with their number. Beyond
 #: 10,000 rows probes work in larger batches and single precision: as many are timed where there are more.
@@ -79,63 +63,21 @@ FEW_DRAWN = 500
 FEW_TRACKS = 4
 
 
-def shape_of(encoder: Outline, task: StudyTask, clips: pd.DataFrame, target: Target) -> Features:
-    """Return features of the right shape, whose layers read as one row of zeros: jobs follow from the shape alone."""
-    frames = target.tracks is not None
-    widths = widths_of(encoder, frames)
-    owner = np.arange(len(target.labels.values))
-    if not frames:
-        window = task.window or encoder.window
-        owner = np.repeat(owner, [len(Cutting(window).pooled_spans(seconds)) for seconds in clips.clip_seconds])
-    shape = Features(
-        model=encoder.name,
-        layers=encoder.layers,
-        clips=clips,
-        window_clip=owner,
-        read=lambda position: np.zeros((1, widths[position]), np.float32),
-        pooling=("context" if frames else "moments") if encoder.baseline else "frame" if frames else "mean",
-        fingerprint="",
-        widths=encoder.widths,
-        baseline=encoder.baseline,
-    )
-    if frames:
-        return shape
-    return replace(
-        shape,
-        attended=replace(
-            shape,
-            window_clip=np.repeat(
-                np.arange(len(clips)), [attended_of_clip(seconds, Cutting(window)) for seconds in clips.clip_seconds]
-            ),
-            read=lambda position: np.zeros((1, encoder.widths[position]), np.float32),
-            pooling="frame",
-        ),
-    )
-
-
-def pooled_shapes(shape: Features, target: Target, poolings: Sequence[str]) -> list[Features]:
-    """Return features of the shapes that several poolings of a model give; attention has their frames once."""
-    if shape.baseline or target.tracks:
-        return [shape]
-    # Where other poolings are kept there are three parts, of which each takes some.
-    whole = [SPREAD * width for width in shape.widths]
-    return pooled_parts(replace(shape, read=lambda position: np.zeros((1, whole[position]), np.float32)), poolings)
-
-
 def trainings(probe: str, seeds: int) -> int:
     """Return how many times a probe is trained on an input: the first seed chooses the learning rate."""
     return len(LEARNING_RATES) + seeds - 1 if probe in SEEDED_PROBES else 1
 
 
-def probing_seconds(features: list[Features], target: Target, plan: Plan, workers: int) -> float:
+def probing_seconds(shapes: Shapes, workers: int) -> float:
     """Return the time of all trainings of a task, by so many processes and on the device that trains."""
-    parts, device = len(target.parts), training_device(plan)
-    looped = sum(not stacks(job, device) for shape in features for job in planned_jobs(shape, features, plan))
+    asked, target = shapes.study.asked, shapes.study.target
+    parts, device = len(target.parts), training_device(shapes.study)
+    looped = sum(not stacks(job, device) for jobs in shapes.jobs for job in jobs)
     # An input is trained by one process, so that more of them than inputs would be idle.
-    seconds = parts * looped_seconds(features, target, plan) / max(1, min(workers, looped))
-    seconds += parts * stacked_seconds(features, target, plan, device)
-    if SEARCH in plan.layers_as:
-        for model in studied_models(features):
+    seconds = parts * looped_seconds(shapes) / max(1, min(workers, looped))
+    seconds += parts * stacked_seconds(shapes, device)
+    if SEARCH in asked.layers_as:
+        for model in studied_models(shapes.features):
             # Searches of folds run side by side.
             searches = searched_parts(len(model.window_clip), target)
             rounds = -(-len(searches) // max(1, workers))
@@ -143,7 +85,7 @@ def probing_seconds(features: list[Features], target: Target, plan: Plan, worker
     return seconds
 
 
-def looped_seconds(features: list[Features], target: Target, plan: Plan) -> float:
+def looped_seconds(shapes: Shapes) -> float:
     """Return the time of all trainings on one part, those with shuffled labels of one input a probe and model included.
 
     Those that a GPU does together are told by `stacked_seconds`. Single layers are timed, once for all of a width, and
@@ -151,22 +93,22 @@ def looped_seconds(features: list[Features], target: Target, plan: Plan) -> floa
     columns that are fewer than the rows, by the square of that then. What follows a training, decoding and scoring of
     tracks, is timed once.
     """
-    total, after, device = 0.0, decoding_seconds(target), training_device(plan)
+    asked, target = shapes.study.asked, shapes.study.target
+    total, after, device = 0.0, decoding_seconds(target), training_device(shapes.study)
     timed: dict[tuple[str, int, int], float] = {}
 
     def single_seconds(job: Job) -> float:
         key = (job.probe, columns(job), len(job.features.window_clip))
         if key not in timed:
-            timed[key] = training_seconds(job, target, plan.seeds)
+            timed[key] = training_seconds(job, target, asked.seeds)
         return timed[key]
 
-    for shape, probe in itertools.product(features, plan.probe):
-        jobs = [job for job in planned_jobs(shape, features, plan) if job.probe == probe and not stacks(job, device)]
+    for of_shape, probe in itertools.product(shapes.jobs, asked.probe):
+        jobs = [job for job in of_shape if job.probe == probe and not stacks(job, device)]
         if not jobs:  # attention has nothing to do over time, nor of a model's further poolings
             continue
         widest = max((job for job in jobs if job.chosen.name in SINGLE_INPUTS), key=columns)
-        train = int(np.isin(shape.window_clip, target.parts[0].train).sum())
-        power = 2 if probe == "closed" and columns(widest) < train else 1
+        power = 2 if probe == "closed" and columns(widest) < windows_trained(widest, target) else 1
         # An mlp has one permutation a seed: together they cost what one more input does.
         trained = [*jobs, *[widest] * permutations_of(probe, len(target.parts), seeds=1)]
         for job in trained:
@@ -175,31 +117,34 @@ def looped_seconds(features: list[Features], target: Target, plan: Plan) -> floa
             else:
                 seconds = single_seconds(widest) * (columns(job) / columns(widest)) ** power
             total += seconds * (1 + len(target.choosing) * is_cross_validated(job, target))
-        total += after * len(trained) * (plan.seeds if probe in SEEDED_PROBES else 1)
+        total += after * len(trained) * (asked.seeds if probe in SEEDED_PROBES else 1)
     return total
 
 
-def training_device(plan: Plan) -> torch.device | None:
+def training_device(study: Study) -> torch.device | None:
     """Return the device that would train the mlp, as `run_jobs` is given it; none where a cluster trains."""
-    return None if plan.ray else find_device(plan.device)
+    return None if study.work.cluster else find_device(study.asked.device)
 
 
-def stacked_seconds(features: list[Features], target: Target, plan: Plan, device: torch.device | None) -> float:
+def stacked_seconds(shapes: Shapes, device: torch.device | None) -> float:
     """Return the time of the trainings on one part that a GPU does together, those with shuffled labels included."""
+    asked, target = shapes.study.asked, shapes.study.target
     alike: dict[tuple[int, ...], list[Job]] = {}
     shuffled: list[Job] = []
-    for shape in features:
-        jobs = [job for job in planned_jobs(shape, features, plan) if stacks(job, device)]
+    for of_shape in shapes.jobs:
+        jobs = [job for job in of_shape if stacks(job, device)]
         for job in jobs:
             key = (len(job.features.window_clip), *assemble(job.features, job.chosen).shape)
             alike.setdefault(key, []).append(job)
         # One input a model, and one permutation a seed, of which each is a stack of its own.
-        shuffled += jobs[:1] * permutations_of("mlp", len(target.parts), plan.seeds)
+        shuffled += jobs[:1] * permutations_of("mlp", len(target.parts), asked.seeds)
     if device is None or not alike:
         return 0.0
-    total = sum(stack_seconds(jobs, target, plan.seeds, device) for jobs in alike.values())
+    total = sum(stack_seconds(jobs, target, asked.seeds, device) for jobs in alike.values())
     total += len(shuffled) * stack_seconds(shuffled[:1], target, 1, device)
-    return total + decoding_seconds(target) * plan.seeds * (sum(map(len, alike.values())) + len(shuffled) / plan.seeds)
+    return total + decoding_seconds(target) * asked.seeds * (
+        sum(map(len, alike.values())) + len(shuffled) / asked.seeds
+    )
 
 
 def stack_seconds(jobs: Sequence[Job], target: Target, seeds: int, device: torch.device) -> float:
@@ -209,8 +154,9 @@ def stack_seconds(jobs: Sequence[Job], target: Target, seeds: int, device: torch
     """
     job, few, times = few_rows(jobs[0], target, STACKED_NUMBERS)
     shape = (len(job.features.window_clip), *assemble(job.features, job.chosen).shape[1:])
-    train = int(np.isin(job.features.window_clip, few.parts[0].train).sum())
-    at_once = min(len(jobs), problems_at_once(shape, len(target.labels.names), train, seeds, device))
+    at_once = min(
+        len(jobs), problems_at_once(shape, len(target.labels.names), windows_trained(job, few), seeds, device)
+    )
     states = noise(*shape)
 
     def seconds(epochs: int) -> float:
@@ -225,26 +171,6 @@ def seconds_of_epochs(seconds: Callable[[int], float], epochs: int) -> float:
     seconds(1)  # pays for what later ones find ready
     once, several = seconds(1), seconds(FEW_EPOCHS)
     return once + (epochs - 1) * max(0.0, several - once) / (FEW_EPOCHS - 1)
-
-
-def planned_jobs(shape: Features, features: Sequence[Features], plan: Plan) -> list[Job]:
-    """Return the jobs of one encoder of a task, with stand-ins of the right shape for those that others decide.
-
-    A search is as many sets as it may find, and the plain feature that is put beside layers is the widest.
-    """
-    jobs = plan_jobs([shape], plan.probe, plan.layers_as)
-    if not any(shape is model for model in studied_models(features)):
-        return jobs
-    further: list[tuple[Features, Input]] = []
-    if SEARCH in plan.layers_as:
-        sizes = range(2, min(MOST_LAYERS, len(shape.layers)) + 1)
-        further += [(shape, Input(f"concat({size} layers)", layers=shape.layers[:size])) for size in sizes]
-    if plan.beyond_plain:
-        plain = max((each for each in features if each.baseline), key=lambda each: each.read(0).shape[1])
-        # As if cut alike: of shapes no clip has a mean.
-        both = beside_layers(shape, replace(plain, window_clip=shape.window_clip), inputs_of(plain)[-1])
-        further += [(both, Input("plain+layer", layer)) for layer in shape.layers]
-    return jobs + [Job(each, chosen, probe) for probe in plan.probe if probe != "attention" for each, chosen in further]
 
 
 def search_seconds(features: Features, target: Target) -> float:
@@ -265,23 +191,24 @@ def search_seconds(features: Features, target: Target) -> float:
     return read + sum(count * seconds for count, seconds in zip(tried, solving, strict=True))
 
 
-def few_label_seconds(features: list[Features], target: Target, groups: NDArray[np.int64], plan: Plan) -> float:
+def few_label_seconds(shapes: Shapes) -> float:
     """Return the time of learning from few labels: one draw of noise as wide as each input, once for all of a width.
 
     Sizes beyond `FEW_DRAWN` clips are taken to cost as much more as they have clips.
     """
-    if plan.few_labels is None or left_out(target, groups):
+    asked, target, groups = shapes.study.asked, shapes.study.target, shapes.study.groups
+    if asked.few_labels is None or left_out(shapes.study):
         return 0.0
     sizes = label_sizes(target.labels, groups, target.parts)
-    drawn = nested_draws(target.labels, groups, target.parts[0].train, sizes, plan.split_seed)
+    drawn = nested_draws(target.labels, groups, target.parts[0].train, sizes, asked.split_seed)
     timed: dict[int, list[float]] = {}
     total = 0.0
-    for job in few_label_jobs(features, plan.few_labels):
+    for job in few_label_jobs(shapes.features, asked.few_labels):
         width = columns(job)
         if width not in timed:
             states = correlated_noise(len(target.labels.values), width)
             few = [rows for rows in drawn if len(rows) <= FEW_DRAWN] or drawn[:1]
-            fit = partial(fit_few_labels, states, target.labels, groups=groups, probe=plan.few_labels)
+            fit = partial(fit_few_labels, states, target.labels, groups=groups, probe=asked.few_labels)
             with single_thread():
                 seconds = [seconds_of(partial(fit, drawn=rows)) for rows in few]
             beyond = [len(rows) / len(few[-1]) * seconds[-1] for rows in drawn[len(few) :]]
@@ -290,11 +217,6 @@ def few_label_seconds(features: list[Features], target: Target, groups: NDArray[
         # Labels that have changed places are learnt as often as the true ones, where they have a code; all labels once.
         total += sum(draws) * DRAWS * (1 + has_code(target.labels.kind.form)) + whole
     return total * len(target.parts)
-
-
-def columns(job: Job) -> int:
-    """Return how many numbers a job is given of a row."""
-    return int(np.prod(assemble(job.features, job.chosen).shape))
 
 
 def training_seconds(job: Job, target: Target, seeds: int) -> float:
@@ -315,10 +237,15 @@ def training_seconds(job: Job, target: Target, seeds: int) -> float:
         return seconds_of_epochs(seconds, TYPICAL_EPOCHS) * trainings(job.probe, seeds) / len(LEARNING_RATES)
 
 
+def windows_trained(job: Job, target: Target) -> int:
+    """Return how many windows train in the first part of a target."""
+    return int(np.isin(job.features.window_clip, target.parts[0].train).sum())
+
+
 def few_rows(job: Job, target: Target, numbers: int = FEW_NUMBERS) -> tuple[Job, Target, int]:
     """Return a job and its target on rows that are taken evenly from each split, and every how many."""
     part, owner = target.parts[0], job.features.window_clip
-    train = int(np.isin(owner, part.train).sum())
+    train = windows_trained(job, target)
     every = max(1, train // (max(1, numbers // columns(job)) if train < MANY_ROWS else MANY_ROWS))
     taken = [rows[::every] for rows in (part.train, part.valid, part.test)]
     kept = np.sort(np.concatenate(taken))

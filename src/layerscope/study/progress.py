@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
-__all__ = ["Bars", "Progress", "Silent", "Step"]
+__all__ = ["SILENT", "Bars", "Progress", "Silent", "Step"]
 
 
 class Step(Protocol):
@@ -37,6 +37,8 @@ class Silent:
         yield lambda count, seconds=0.0: None  # noqa: ARG005
 
 
+#: Of a call that does not say where progress is shown.
+SILENT = Silent()
 #: Seconds between two lines: a log of a night's job stays short, and nobody takes it for dead.
 BETWEEN_LINES = 60.0
 

@@ -19,11 +19,12 @@ from layerscope.probes.kept_outcomes import job_digest, read_outcome
 from layerscope.scores.evaluation import Outcome
 from layerscope.scores.score_table import is_set
 from layerscope.study.extraction import Stores
+from layerscope.study.job_scores import Study
 from layerscope.study.options import Plan
 from layerscope.study.predictions import calibration_of
 from layerscope.study.run_task import divide, features_and_target
 from layerscope.study.study_tasks import StudyTask
-from layerscope.targets import Calibration, Labels
+from layerscope.targets import Calibration
 
 __all__ = ["Retrained", "retrain"]
 
@@ -34,30 +35,21 @@ class Retrained:
 
     Attributes
     ----------
-    task : StudyTask
-        With the clips that the run used.
+    study : Study
+        Its task with the clips that the run used, and what it was trained to predict.
     stores : sequence of FeatureStore
         What the pass left of them.
-    labels : Labels
-        What the probe answers.
-    clips : DataFrame
-        With their splits.
     job : Job
         The probe and its input.
-    target : Target
-        What it was trained to predict, and its trainings.
     prediction : Prediction
-        Of the first of them.
+        Of the first training.
     outcome : Outcome
         What the run kept of it.
     """
 
-    task: StudyTask
+    study: Study
     stores: Stores
-    labels: Labels
-    clips: pd.DataFrame
     job: Job
-    target: Target
     prediction: Prediction
     outcome: Outcome
 
@@ -67,18 +59,20 @@ class Retrained:
 
         Not by clips of training, of which a probe is surer than of new ones.
         """
-        if not self.target.tracks:
-            return calibration_of(self.outcome.valid[0], self.labels)
+        labels, target = self.study.labels, self.study.target
+        if not target.tracks:
+            return calibration_of(self.outcome.valid[0], labels)
         # Of frames, whose scores no run keeps.
-        valid = self.target.parts[0].valid
-        return self.labels.kind.calibrate(self.prediction.scores[valid], self.target.labels.values[valid])
+        valid = target.parts[0].valid
+        return labels.kind.calibrate(self.prediction.scores[valid], target.labels.values[valid])
 
     def on_all_clips(self) -> Prediction:
         """Return the probe trained on all clips, with the settings that were chosen before."""
-        first = parts_of(self.clips)[0]
+        study, clips = self.study, self.study.clips
+        first = parts_of(clips)[0]
         # What validation chose is held, so that its clips, and those that judged, may train.
-        part = Part(np.arange(len(self.clips)), first.valid, first.test)
-        features, target = features_and_target(self.task, self.labels, self.stores, self.clips, [part])
+        part = Part(np.arange(len(clips)), first.valid, first.test)
+        features, target = features_and_target(study.task, study.labels, self.stores, clips, [part])
         seen = seen_by(self.job.probe, features[0])
         assert seen is not None  # as in the run
         job = replace(self.job, features=seen)
@@ -94,12 +88,11 @@ def retrain(task: StudyTask, stores: Stores, row: pd.Series, plan: Plan, run: Pa
     DataError
         If what it depends on has changed since.
     """
-    labels = task.labels()
-    features, target, clips = divide(task, labels, stores, plan)
+    features, study = divide(task, stores, plan)
     seen = seen_by(str(row.probe), features[0])
     assert seen is not None  # the run has this very row
     job = Job(seen, input_of(seen, row), str(row.probe))
-    return Retrained(task, stores, labels, clips, job, target, *trained_again(job, target, plan, run))
+    return Retrained(study, stores, job, *trained_again(job, study.target, plan, run))
 
 
 def input_of(features: Features, row: pd.Series) -> Input:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,24 +15,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from layerscope.data.deformations import Deformation, read_deformations
-from layerscope.data.leaks import group_codes
 from layerscope.data.splits import Part
 from layerscope.features.deformed_pass import deformed_key, side_by_side
 from layerscope.features.pooling import POOLINGS
 from layerscope.probes.fitting import Job, plan_jobs
-from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
+from layerscope.scores.evaluation import Entry, Outcome, score_outcome
 from layerscope.scores.resampling import LEVEL, best_set, interval
 from layerscope.scores.robustness_table import LEFT_OUT_COLUMNS, ROBUSTNESS_COLUMNS, Robustness
 from layerscope.scores.score_table import SINGLE_INPUTS, Results
 from layerscope.scores.tabulate import summary_row
 from layerscope.study.deformed_tasks import DeformedTask, deformed_task, encode_deformed
 from layerscope.study.extraction import Stores
-from layerscope.study.job_scores import train
-from layerscope.study.options import Plan
-from layerscope.study.progress import Progress
-from layerscope.study.ray_cluster import Cluster
+from layerscope.study.options import Call, Plan
 from layerscope.study.run_task import features_and_target
 from layerscope.study.study_tasks import StudyTask
+from layerscope.study.workplace import Workplace
 from layerscope.targets.kind import Kind, Labels
 from layerscope.targets.over_time import KindOverTime
 
@@ -60,13 +56,7 @@ class DeformedScore:
 
 
 def measure_robustness(
-    plan: Plan,
-    tasks: Sequence[StudyTask],
-    stores: Sequence[Stores],
-    results: Results,
-    progress: Progress,
-    cluster: Cluster | None = None,
-    keep: Path | None = None,
+    plan: Plan, tasks: Sequence[StudyTask], stores: Sequence[Stores], results: Results, work: Workplace
 ) -> Robustness:
     """Take every encoder over the deformed test clips, and score what probes say of them.
 
@@ -80,45 +70,40 @@ def measure_robustness(
         What the passes over clean clips left.
     results : Results
         On clean clips: which layer was chosen, and which are as good.
-    progress : Progress
-        Where progress is shown.
-    cluster : Cluster, optional
-        Where clips are encoded.
-    keep : Path, optional
-        Where finished trainings are kept.
+    work : Workplace
+        Where that is done and kept.
     """
     deformations = read_deformations(plan.deform)
-    tested = [deformed_task(task, plan, deformations) for task in tasks]
-    encode_deformed(plan.encoders(), tested, deformations, plan.pooling, progress, cluster)
+    tested = [deformed_task(task, plan, deformations, work) for task in tasks]
+    encode_deformed(plan.encoders(), tested, deformations)
     rows: list[dict[str, Any]] = []
     for task, clean in zip(tested, stores, strict=True):
-        rows += score_deformed(task, clean, plan, results, progress, keep)
+        rows += score_deformed(task, clean, results)
     left_out = [row for task in tested for row in task.left_out]
     table = pd.DataFrame(rows, columns=ROBUSTNESS_COLUMNS).astype({"layer": "Int64"})
     return Robustness(table, pd.DataFrame(left_out, columns=LEFT_OUT_COLUMNS))
 
 
-def probes_of(plan: Plan) -> list[str]:
+def probes_of(asked: Call) -> list[str]:
     """Return the probes that are scored on deformed clips: the closed form where it is asked for, else all."""
     # It takes seconds, and the others would be trained once more. Of deformed clips no frames are kept to attend to.
-    return ["closed"] if "closed" in plan.probe else [probe for probe in plan.probe if probe != "attention"]
+    return ["closed"] if "closed" in asked.probe else [probe for probe in asked.probe if probe != "attention"]
 
 
-def score_deformed(
-    tested: DeformedTask, clean: Stores, plan: Plan, results: Results, progress: Progress, keep: Path | None
-) -> list[dict[str, Any]]:
+def score_deformed(tested: DeformedTask, clean: Stores, results: Results) -> list[dict[str, Any]]:
     """Train the probes of a task on clean clips, and return the rows of the table."""
+    study, asked = tested.study, tested.study.asked
     usable = {deformation: tested.usable(deformation) for deformation in tested.changed}
-    if "attention" in plan.probe and "closed" not in plan.probe:
+    if "attention" in asked.probe and "closed" not in asked.probe:
         tested.leave_out("the attention probe reads frames, and of deformed clips summaries alone are kept")
     for deformation, rows in usable.items():
-        for clip in tested.clips.iloc[np.setdiff1d(tested.tested, rows)].itertuples():
+        for clip in study.clips.iloc[np.setdiff1d(tested.tested, rows)].itertuples():
             tested.leave_out(tested.failed[deformation][clip.clip_key], deformation, clip=clip.clip)
         usable[deformation] = rows[~untaught(tested, deformation, rows)]
-        for clip in tested.clips.iloc[np.setdiff1d(rows, usable[deformation])].itertuples():
+        for clip in study.clips.iloc[np.setdiff1d(rows, usable[deformation])].itertuples():
             tested.leave_out("it then has a label that no training clip has", deformation, clip=clip.clip)
     usable = {deformation: rows for deformation, rows in usable.items() if len(rows)}
-    known = set(results.of(task=tested.task.name).model)
+    known = set(results.of(task=study.task.name).model)
     both = [
         side_by_side(store, {str(each): of_model[each] for each in usable})
         for store in clean
@@ -129,15 +114,15 @@ def score_deformed(
     if not usable or not both:
         return []
     clips, labels, parts, places = beside_clean(tested, usable)
-    features, target = features_and_target(tested.task, labels, both, clips, parts, plan.pooling)
-    jobs = [job for job in plan_jobs(features, probes_of(plan)) if job.chosen.name in SINGLE_INPUTS]
-    with progress.task(f"training for deformed clips, {tested.task.name}", len(jobs), "inputs") as step:
-        outcomes = train(jobs, target, plan, keep, step)
+    features, target = features_and_target(study.task, labels, both, clips, parts, asked.pooling)
+    jobs = [job for job in plan_jobs(features, probes_of(asked)) if job.chosen.name in SINGLE_INPUTS]
+    beside = replace(study, labels=labels, clips=clips, target=target)
+    with study.shown("training for deformed clips", len(jobs), "inputs") as step:
+        outcomes = beside.run(jobs, progress=step)
     table = []
     for deformation, rows in usable.items():
-        scored = score_jobs(
-            tested, deformation, rows, places[deformation], list(zip(jobs, outcomes, strict=True)), plan
-        )
+        finished = list(zip(jobs, outcomes, strict=True))
+        scored = score_jobs(tested, deformation, rows, places[deformation], finished)
         table += with_sets(list(scored), results, deformations=len(usable))
     return table
 
@@ -148,14 +133,15 @@ def untaught(tested: DeformedTask, deformation: Deformation, rows: Rows) -> NDAr
     A probe cannot give such an answer: that it is wrong then says nothing of its layer. Of a track over time one such
     label is enough.
     """
-    kind = tested.labels.kind
+    labels = tested.study.labels
+    kind = labels.kind
     if not kind.over_time and kind.form != "classes":
         return np.zeros(len(rows), bool)
     deformed = tested.changed[deformation].values[np.searchsorted(tested.tested, rows)]
-    before, after = ([labels_in([each], kind) for each in values] for values in (tested.labels.values[rows], deformed))
+    before, after = ([labels_in([each], kind) for each in values] for values in (labels.values[rows], deformed))
     unknown = np.zeros(len(rows), bool)
-    for part in tested.parts:
-        taught = labels_in(tested.labels.values[part.train], kind)
+    for part in tested.study.target.parts:
+        taught = labels_in(labels.values[part.train], kind)
         unknown |= np.isin(rows, part.test) & np.array([not each <= taught for each in after], bool)
     # What was never taught when it was clean either is scored on both sides alike.
     return unknown & np.array([one != other for one, other in zip(before, after, strict=True)], bool)
@@ -170,61 +156,49 @@ def beside_clean(
     tested: DeformedTask, usable: Mapping[Deformation, Rows]
 ) -> tuple[pd.DataFrame, Labels, list[Part], dict[Deformation, slice]]:
     """Return all clips with deformed ones after them: their table, labels and trainings, and where the latter stand."""
-    tables, values, places = [tested.clips], [tested.labels.values], dict[Deformation, slice]()
-    tests = [[part.test] for part in tested.parts]
-    count = len(tested.clips)
+    study, trained = tested.study, tested.study.target.parts
+    tables, values, places = [study.clips], [study.labels.values], dict[Deformation, slice]()
+    tests = [[part.test] for part in trained]
+    count = len(study.clips)
     for deformation, rows in usable.items():
-        copies = tested.clips.iloc[rows].copy()
+        copies = study.clips.iloc[rows].copy()
         copies["clip"] += f" ({deformation})"
         copies["clip_key"] = [deformed_key(key, str(deformation)) for key in copies.clip_key]
         tables.append(copies)
         values.append(tested.changed[deformation].values[np.searchsorted(tested.tested, rows)])
-        for part, test in zip(tested.parts, tests, strict=True):
+        for part, test in zip(trained, tests, strict=True):
             test.append(count + np.flatnonzero(np.isin(rows, part.test)))
         places[deformation] = slice(count, count + len(rows))
         count += len(rows)
-    parts = [replace(part, test=np.concatenate(test)) for part, test in zip(tested.parts, tests, strict=True)]
-    labels = replace(tested.labels, values=np.concatenate(values))
+    parts = [replace(part, test=np.concatenate(test)) for part, test in zip(trained, tests, strict=True)]
+    labels = replace(study.labels, values=np.concatenate(values))
     return pd.concat(tables, ignore_index=True), labels, parts, places
 
 
 def score_jobs(
-    tested: DeformedTask,
-    deformation: Deformation,
-    rows: Rows,
-    place: slice,
-    finished: Sequence[tuple[Job, Outcome]],
-    plan: Plan,
+    tested: DeformedTask, deformation: Deformation, rows: Rows, place: slice, finished: Sequence[tuple[Job, Outcome]]
 ) -> Iterator[DeformedScore]:
     """Yield what each metric of each job leaves."""
-    count = len(tested.clips)
-    labels = tested.labels.values.copy()
+    study = tested.study
+    count, seeds = len(study.clips), range(study.asked.seeds)
+    labels = study.labels.values.copy()
     labels[tested.tested] = tested.changed[deformation].values
-    before = evaluations_of_clips(tested, tested.labels, rows, plan.split_seed)
-    after = evaluations_of_clips(tested, replace(tested.labels, values=labels), rows, plan.split_seed)
-    task = tested.task
+    # Alike, and in the same resamples, clean and deformed.
+    parts = [replace(part, test=np.intersect1d(part.test, rows)) for part in study.target.parts]
+    before = study.scored_on(parts)
+    after = replace(study, labels=replace(study.labels, values=labels)).scored_on(parts)
     for job, outcome in finished:
         # As in the table of clean scores, since the names decide the sides of the pseudo-group.
-        label: dict[str, Any] = {"model": job.features.model, "probe": job.probe, **task.names}
+        label: dict[str, Any] = {"model": job.features.model, "probe": job.probe, **study.task.names}
         label |= {"input": job.chosen.name, "layer": job.chosen.layer}
         deformed = np.full((len(outcome.test), count, *outcome.test.shape[2:]), np.nan, np.float32)
         deformed[:, rows] = outcome.test[:, place]
         valid = outcome.valid[:, :count]
-        clean_scores = score_outcome(label, replace(outcome, valid=valid), before, range(plan.seeds))
-        scores = score_outcome(
-            {**label, "deformation": str(deformation)},
-            replace(outcome, valid=valid, test=deformed),
-            after,
-            range(plan.seeds),
-        )
+        clean_scores = score_outcome(label, replace(outcome, valid=valid), before, seeds)
+        named = {**label, "deformation": str(deformation)}
+        scores = score_outcome(named, replace(outcome, valid=valid, test=deformed), after, seeds)
         for one, other in zip(scores, clean_scores, strict=True):
             yield deformed_score(one, other, deformation)
-
-
-def evaluations_of_clips(tested: DeformedTask, labels: Labels, rows: Rows, seed: int) -> dict[str, Evaluation]:
-    """Return how some tested clips are scored: alike, and in the same resamples, clean and deformed."""
-    parts = [replace(part, test=np.intersect1d(part.test, rows)) for part in tested.parts]
-    return evaluations(labels, parts, group_codes(tested.clips), seed, tested.task.units(tested.clips))
 
 
 def deformed_score(deformed: Entry, clean: Entry, deformation: Deformation) -> DeformedScore:

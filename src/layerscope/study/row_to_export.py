@@ -1,17 +1,25 @@
-"""Which row of a run's summary is exported, and what the run says of it."""
+"""Which row of a run's summary is exported, what the run says of it, and the card that a predictor has of both.
+
+The card's words are in `report/card.md`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import pandas as pd
+from huggingface_hub import EvalResult, ModelCardData
 
+from layerscope.encoders.published_models import licence_of
 from layerscope.errors import UsageError, unknown
-from layerscope.report.sentences import headline
+from layerscope.report.cautions import cautions_about
+from layerscope.report.headline import headline
+from layerscope.report.page_files import fill_in
 from layerscope.report.wording import input_name, metric_name, with_interval
 from layerscope.scores.layer_selection import choose_row
 from layerscope.scores.score_table import BESIDE_PLAIN, CONTROL_INPUTS, SEARCHED, SINGLE_INPUTS, Results
 from layerscope.scores.verdict import Verdict
+from layerscope.study.written_encoder import WrittenEncoder
 
 __all__ = ["RowToExport", "row_to_export"]
 
@@ -56,6 +64,23 @@ class RowToExport:
         if self.answer.verdict == "nothing" or self.row.name in self.answer.candidate_rows:
             return words
         return f"{words} This, {self.what} with the {self.row.probe} probe, is none of the answer's candidates."
+
+    def card(self, encoder: WrittenEncoder, score: str, *, refit: bool) -> str:
+        """Return a model card, with the hub's metadata in front."""
+        row, facts = self.row, self.results.facts
+        result = EvalResult(
+            task_type="audio-classification",
+            dataset_type=str(row.dataset),
+            dataset_name=str(facts["title"]),
+            dataset_split="test",
+            metric_type=str(row.metric),
+            metric_name=metric_name(row.metric),
+            metric_value=round(float(row.value), 4),
+        )
+        front = ModelCardData(model_name=f"{row.model}-{row.task}", library_name="layerscope", eval_results=[result])
+        told = {"front": front.to_yaml(), "facts": facts, "score": score, "refit": refit, "encoder": encoder}
+        cautions = cautions_about(self.results, self.answer, row)
+        return fill_in("card.md", of=self, licence=licence_of(encoder.source), cautions=cautions, **told) + "\n"
 
 
 def row_to_export(

@@ -19,19 +19,18 @@ from layerscope.scores.tabulate import tabulate
 from layerscope.study.extraction import Stores, extract_all, keep_usable
 from layerscope.study.options import Call, Plan
 from layerscope.study.predictions import recommended
-from layerscope.study.progress import Progress, Silent
+from layerscope.study.progress import SILENT, Progress
 from layerscope.study.ray_connection import SAME_VERSIONS, connected
 from layerscope.study.robustness import measure_robustness
 from layerscope.study.run_task import TaskScores, run_task
 from layerscope.study.study_results import Results
 from layerscope.study.study_tasks import StudyTask, load_tasks, tasks_left_out
+from layerscope.study.workplace import HERE, Workplace
 
 __all__ = ["finish", "made_here", "probe_tasks", "results_of", "run"]
 
 
-def run(
-    plan: Plan, out: Path, *, progress: Progress | None = None, command: Sequence[str] = (), note: str = ""
-) -> Results:
+def run(plan: Plan, out: Path, *, progress: Progress = SILENT, command: Sequence[str] = ()) -> Results:
     """Run a study, or continue one, and write its directory.
 
     Parameters
@@ -44,32 +43,26 @@ def run(
         Where progress is shown; nowhere by default.
     command : sequence of str
         Goes into the provenance.
-    note : str
-        A caution for the report.
 
     Raises
     ------
     LayerscopeError
         With a message for the user.
     """
-    progress = progress or Silent()
     with owned_directory(out, "study", plan.on_record()), connected(plan.ray) as cluster:
+        work = Workplace(progress, cluster, out / "probes")
         tasks = load_tasks(plan, progress)
-        passes = extract_all(plan.encoders(), tasks, progress, cluster, plan)
+        passes = extract_all(plan.encoders(), tasks, plan, work)
         usable = keep_usable(tasks, passes)
-        results = probe_tasks(usable, passes.stores, plan, progress, keep=out / "probes")
+        results = probe_tasks(usable, passes.stores, plan, work)
         if plan.deform:
-            asked = (plan, usable, passes.stores, results, progress, cluster)
-            results.robustness = measure_robustness(*asked, keep=out / "probes")
-        notes = (note, tasks_left_out(plan, tasks))
-        results.facts |= {"passes": passes.counts, "note": " ".join(filter(None, notes))}
+            results.robustness = measure_robustness(plan, usable, passes.stores, results, work)
+        results.facts |= {"passes": passes.counts, "note": tasks_left_out(plan, tasks)}
         finish(results, out, plan, command)
     return results
 
 
-def probe_tasks(
-    tasks: Sequence[StudyTask], stores: Sequence[Stores], asked: Call, progress: Progress, keep: Path | None = None
-) -> Results:
+def probe_tasks(tasks: Sequence[StudyTask], stores: Sequence[Stores], asked: Call, work: Workplace = HERE) -> Results:
     """Probe every task of a study, and put the results together.
 
     Parameters
@@ -80,14 +73,12 @@ def probe_tasks(
         See `extract_all`.
     asked : Call
         How.
-    progress : Progress
-        Where progress is shown.
-    keep : Path, optional
-        Where finished trainings are kept.
+    work : Workplace, optional
+        Where that is shown, and finished trainings are kept.
     """
     scores, skipped = [], dict[str, str]()
     for task, of_task in zip(tasks, stores, strict=True):
-        scores.append(run_task(task, of_task, asked, progress, keep))
+        scores.append(run_task(task, of_task, asked, work))
         # Clips of two data sets may have one name.
         prefix = f"{task.name}: " if len(tasks) > 1 else ""
         skipped |= {f"{prefix}{clip}": reason for clip, reason in task.dataset.skipped.items()}

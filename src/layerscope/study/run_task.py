@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from layerscope.data.leaks import disputed_sounds, group_codes
+from layerscope.data.leaks import disputed_sounds
 from layerscope.data.splits import Part, choosing_parts, divided, refuse_unlearnable
 from layerscope.features.clip_features import Features
 from layerscope.features.stored_features import pooled_features
 from layerscope.probes.fitting import Job, Target, plan_jobs
 from layerscope.probes.frame_targets import frame_features, plan_tracks
 from layerscope.probes.inputs import Input
-from layerscope.scores.evaluation import Entry, Evaluation, Outcome, evaluations, score_outcome
+from layerscope.scores.evaluation import Entry, Outcome, score_outcome
 from layerscope.scores.layer_selection import choose
 from layerscope.scores.learning_curve import FewLabels
 from layerscope.scores.nested_choice import nested_outcome
@@ -29,13 +26,14 @@ from layerscope.study.controls import score_controls
 from layerscope.study.extraction import Stores
 from layerscope.study.few_labels import left_out, score_few_labels
 from layerscope.study.further_inputs import further_inputs
-from layerscope.study.job_scores import Finished, Study, score_job, splits_of, train
+from layerscope.study.job_scores import Finished, Study
 from layerscope.study.options import Call
 from layerscope.study.predictions import predictions_of, splits_of_clips
-from layerscope.study.progress import Progress, Step
+from layerscope.study.progress import Step
 from layerscope.study.study_tasks import StudyTask, refuse_leaks
 from layerscope.study.task_facts import facts_of, facts_over_time, training_facts
-from layerscope.study.twins import distinct_networks, draws_of_twins, joined, twin_of
+from layerscope.study.twins import distinct_networks, joined, twin_of
+from layerscope.study.workplace import HERE, Workplace
 from layerscope.targets.kind import Labels
 from layerscope.tasks.task import Schedule
 
@@ -66,19 +64,18 @@ class TaskScores:
     few_labels: FewLabels | None = None
 
 
-def run_task(task: StudyTask, stores: Stores, asked: Call, progress: Progress, keep: Path | None) -> TaskScores:
+def run_task(task: StudyTask, stores: Stores, asked: Call, work: Workplace) -> TaskScores:
     """Split the clips of a task, and probe the features that the pass left of them."""
-    labels = task.labels()
     # Again, now that decoded sound shows copies which the files' bytes did not.
     leaks = refuse_leaks(task.dataset.clips, allow=asked.allow_leaks or task.published)
-    features, target, clips = divide(task, labels, stores, asked)
-    scores = probe_features(features, target, labels, clips, asked, task, progress, keep)
+    features, study = divide(task, stores, asked, work)
+    scores = probe_features(study, features)
     facts = {
         "leaks": leaks,
         "skipped": len(task.dataset.skipped),
         "evidence": task.evidence,
         "near_duplicates": list(task.alike),
-        "disputed": disputed_sounds(task.dataset.clips, labels.values),
+        "disputed": disputed_sounds(task.dataset.clips, study.labels.values),
         "published": task.published,
         "shared": task.shared,
         "short": task.short,
@@ -86,11 +83,13 @@ def run_task(task: StudyTask, stores: Stores, asked: Call, progress: Progress, k
     return replace(scores, facts=scores.facts | facts)
 
 
-def divide(task: StudyTask, labels: Labels, stores: Stores, asked: Call) -> tuple[list[Features], Target, pd.DataFrame]:
-    """Return the features of a task, what probes are to predict of them, and its clips with their splits."""
+def divide(task: StudyTask, stores: Stores, asked: Call, work: Workplace = HERE) -> tuple[list[Features], Study]:
+    """Return the features of a task, and its clips with their splits and what probes are to predict of them."""
+    labels = task.labels()
     clips, parts = divided(task.dataset.clips, labels, asked.split_seed, asked.folds)
     features, target = features_and_target(task, labels, stores, clips, parts, asked.pooling)
-    return features, target if target.tracks else cross_validated(target, clips, asked), clips
+    target = target if target.tracks else cross_validated(target, clips, asked)
+    return features, Study(task, labels, clips, target, asked, work)
 
 
 def features_and_target(
@@ -119,76 +118,44 @@ def cross_validated(target: Target, clips: pd.DataFrame, asked: Call) -> Target:
     return replace(target, choosing=choosing_parts(clips, target.labels, target.parts, asked.split_seed))
 
 
-def probe_features(
-    features: Sequence[Features],
-    target: Target,
-    labels: Labels,
-    clips: pd.DataFrame,
-    asked: Call,
-    task: StudyTask,
-    progress: Progress,
-    keep: Path | None = None,
-) -> TaskScores:
+def probe_features(study: Study, features: Sequence[Features]) -> TaskScores:
     """Train every probe on every input of all features of a task, and score."""
+    asked, task = study.asked, study.task
     features, others = distinct_networks(features)
+    facts = facts_of(study, features, others)
     jobs = plan_jobs(features, asked.probe, asked.layers_as)
-    with progress.task(f"training, {task.name}", len(jobs), "inputs") as step:
-        outcomes = train(jobs, target, asked, keep, step)
-    groups = group_codes(clips)
-    splits = evaluations_of(target, labels, groups, task.units(clips), asked.split_seed)
-    study = Study(target, labels, splits, task.names, asked, keep)
-    with progress.task(f"resampling, {task.name}", len(jobs), "inputs") as step:
+    with study.shown("training", len(jobs), "inputs") as step:
+        outcomes = study.run(jobs, progress=step)
+    with study.shown("resampling", len(jobs), "inputs") as step:
         finished = score_draws(study, jobs, outcomes, step)
     layers: dict[tuple[str, str], list[Finished]] = {}
     for each in finished:
         if each.job.chosen.name in SINGLE_INPUTS:
             layers.setdefault((each.job.features.model, each.job.probe), []).append(each)
     chosen = [choose(inputs, lambda each: each.entries[0].valid).chosen for inputs in layers.values()]
-    further = further_inputs(study, features, finished, progress)
+    further = further_inputs(study, features, finished)
     finished += further.finished
     entries = [entry for each in finished for entry in each.entries] + further.entries
-    entries += score_controls([each.job for each in chosen], study, groups, progress)
-    if len(target.parts) > 1:
+    entries += score_controls([each.job for each in chosen], study)
+    if len(study.target.parts) > 1:
         for inputs in layers.values():
             entries += score_nested(inputs, study)
-    draws = draws_of_twins(features)
-    facts = facts_of([drawn[0] for drawn in draws], labels, clips, groups, splits)
-    for drawn in draws:
-        facts["models"][drawn[0].model] |= {"draws": len(drawn), "also": others.get(drawn[0].model, [])}
-    facts |= training_facts(target, labels, splits["test"], list(zip(jobs, outcomes, strict=True)))
-    facts |= further.facts | facts_over_time(target, asked)
-    facts |= task.names | {"title": task.task.title if task.task else task.name}
-    heard = target.tracks.labels if target.tracks else labels
+    facts |= training_facts(study, list(zip(jobs, outcomes, strict=True)))
+    facts |= further.facts | facts_over_time(study) | task.names | {"title": task.title}
     # A set of layers may be recommended as well.
     sets = [each for each in finished if is_set(each.job.chosen.name)]
     answering = finished if asked.keep_predictions else [*chosen, *sets]
-    of_inputs = [predictions_of(each.job, each.outcome, heard, clips, splits["test"], task.name) for each in answering]
-    predictions = pd.concat(of_inputs, ignore_index=True)
-    unit = "group" if "group" in clips else "clip"
-    few = score_few_labels(study, features, groups, unit, progress)
+    predictions = pd.concat([predictions_of(study, each) for each in answering], ignore_index=True)
+    few = score_few_labels(study, features)
     if asked.few_labels and few is None:
-        facts["few_labels_left_out"] = left_out(target, groups)
-    return TaskScores(entries, facts, splits_of_clips(clips, task.name), predictions, few)
-
-
-def evaluations_of(
-    target: Target, labels: Labels, groups: NDArray[np.int64], units: NDArray[np.int64] | None, seed: int
-) -> dict[str, Evaluation]:
-    """Return how the splits of a task are scored; see `splits_of`."""
-    splits = evaluations(labels, target.clip_parts, groups, seed, units)
-    if target.choosing:
-        # What other probes choose by, of each training that cross-validates its own part of it.
-        valid = target.parts[0].valid
-        shared = [replace(part, valid=np.intersect1d(part.valid, valid)) for part in target.choosing]
-        for name, choosing in (("choosing", target.choosing), ("shared", shared)):
-            splits[name] = evaluations(labels, choosing, groups, seed, units)["valid"]
-    return splits
+        facts["few_labels_left_out"] = left_out(study)
+    return TaskScores(entries, facts, splits_of_clips(study.clips, task.name), predictions, few)
 
 
 def score_nested(inputs: Sequence[Finished], study: Study) -> list[Entry]:
     """Return the scores of the choice among a model's layers with a probe, over folds."""
     job, outcomes = inputs[0].job, [each.outcome for each in inputs]
-    label = {"model": twin_of(job.features), "probe": job.probe, **study.names, "input": "nested", "layer": None}
+    label = {"model": twin_of(job.features), "probe": job.probe, **study.task.names, "input": "nested", "layer": None}
     chosen = nested_outcome(outcomes, study.labels, study.target.clip_parts)
     return score_outcome(label, chosen, study.splits, range(study.asked.seeds))
 
@@ -200,16 +167,14 @@ def score_draws(study: Study, jobs: Sequence[Job], outcomes: Sequence[Outcome], 
         draws.setdefault((twin_of(job.features), job.probe, job.chosen), []).append((job, outcome))
 
     def score(drawn: list[tuple[Job, Outcome]]) -> Finished:
-        (job, outcome), seeds = drawn[0], study.asked.seeds
-        asking = splits_of(job, study.target, study.splits)
+        seeds = study.asked.seeds
         entries = [
             # Seeds go on from draw to draw, so that no two rows of the table are called alike.
-            score_job(each, left, asking, study.names, range(number * seeds, (number + 1) * seeds))
-            for number, (each, left) in enumerate(drawn)
+            study.scored(*each, range(number * seeds, (number + 1) * seeds))
+            for number, each in enumerate(drawn)
         ]
-        return Finished(
-            job, outcome, [joined(each) if len(each) > 1 else each[0] for each in zip(*entries, strict=True)]
-        )
+        scored = [joined(each) if len(each) > 1 else each[0] for each in zip(*entries, strict=True)]
+        return Finished(*drawn[0], scored)
 
     finished = []
     # Sums over resamples release the interpreter's lock, so that threads are enough, and weights are not copied.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from layerscope.features.encoder_pass import Pass
 from layerscope.features.store import FeatureStore
 from layerscope.scores.run_names import names_of_targets
 from layerscope.study.options import Plan, Probing
-from layerscope.study.progress import Progress, Silent
+from layerscope.study.progress import SILENT, Progress
 from layerscope.targets import Labels, kind_named
 from layerscope.tasks import Task, known_tasks
 from layerscope.tasks.copy_check import missing_clips
@@ -43,8 +43,6 @@ class StudyTask:
         The column.
     kind : str, optional
         Of the target; worked out once where it is not said.
-    window : float, optional
-        Longest window in seconds; the encoder's own by default.
     task : Task, optional
         Where it is of the benchmark.
     published : bool
@@ -53,28 +51,29 @@ class StudyTask:
         How its clips fall short of the published counts, or nothing.
     alike : list of str
         Which clips share a recording, where that was asked for.
-    metric : str, optional
-        By which validation chooses; the first of the kind by default.
-    folds : int, optional
-        How many are to be made, where the data bring neither splits nor folds.
+    asked : Probing
+        How it is probed: its window, its metric, its folds.
     """
 
     name: str
     dataset: Dataset
     target: str
     kind: str | None = None
-    window: float | None = None
     task: Task | None = None
     published: bool = False
     short: str = ""
     alike: Sequence[str] = ()
-    metric: str | None = None
-    folds: int | None = None
+    asked: Probing = field(default_factory=Probing)
 
     def __post_init__(self) -> None:
         """Work out the kind."""
         if self.kind is None:
             self.kind = self.labels().kind.name
+
+    @property
+    def window(self) -> float | None:
+        """Return the longest window in seconds; the encoder's own where nobody says."""
+        return self.asked.window or (self.task.window if self.task else None)
 
     @property
     def over_time(self) -> bool:
@@ -87,7 +86,8 @@ class StudyTask:
         """Return what its cells are and how many, who has no group, and what column or folds are not used, in words."""
         sides = [side for side in ("split", "fold") if side in self.dataset.clips]
         unused = "column 'fold' is not used: 'split' decides" if len(sides) > 1 else ""
-        unmade = f"no {self.folds} folds are made: column '{sides[0]}' decides" if sides and self.folds else ""
+        folds = self.asked.folds
+        unmade = f"no {folds} folds are made: column '{sides[0]}' decides" if sides and folds else ""
         evidence = self.dataset.evidence.get(self.target, "")
         return "; ".join(filter(None, (evidence, remark_on_groups(self.dataset.clips, self.target), unused, unmade)))
 
@@ -102,6 +102,11 @@ class StudyTask:
         return self.task.folder if self.task else self.dataset.name
 
     @property
+    def title(self) -> str:
+        """Return what a reader calls it."""
+        return self.task.title if self.task else self.name
+
+    @property
     def names(self) -> dict[str, str]:
         """Return the columns by which tables tell it."""
         return {"dataset": self.dataset.name, "task": self.name, "target": self.target}
@@ -114,7 +119,7 @@ class StudyTask:
         """Return the labels of the clips."""
         labels = self.dataset.labels(self.target, self.kind)
         try:
-            return labels.by(self.metric)
+            return labels.by(self.asked.metric)
         except UsageError as error:
             raise UsageError(f"{self.name}: {error}") from error
 
@@ -141,9 +146,8 @@ class StudyTask:
         return replace(self, dataset=self.dataset.without(beside)) if beside else self
 
 
-def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
+def load_tasks(plan: Plan, progress: Progress = SILENT) -> list[StudyTask]:
     """Return the tasks of a plan with their clips, refusing leaks that the files' bytes show already."""
-    progress = progress or Silent()
     tasks = [survey_task(known_tasks()[name], dataset, plan, progress) for name, dataset in read_tasks(plan).items()]
     if plan.data is not None:
         tasks += tasks_of(survey(Dataset.load(plan.data, plan.root, plan.target), progress), plan)
@@ -157,15 +161,7 @@ def load_tasks(plan: Plan, progress: Progress | None = None) -> list[StudyTask]:
 def tasks_of(dataset: Dataset, asked: Probing) -> list[StudyTask]:
     """Return a task for each target that is asked of a surveyed dataset."""
     return [
-        StudyTask(
-            name,
-            dataset.with_target(target, asked.kind),
-            target,
-            asked.kind,
-            asked.window,
-            metric=asked.metric,
-            folds=asked.folds,
-        )
+        StudyTask(name, dataset.with_target(target, asked.kind), target, asked.kind, asked=asked)
         for target, name in names_of_targets(dataset.name, asked.target).items()
     ]
 
@@ -213,19 +209,8 @@ def survey_task(task: Task, dataset: Dataset, plan: Plan, progress: Progress) ->
     readable = task.with_readable_labels(survey(dataset, progress))
     # Again, because reading has set aside what is damaged, or has no label.
     short = refuse_short(task, readable, plan)
-    window = plan.window or task.window
-    return StudyTask(
-        task.name,
-        readable,
-        task.target,
-        task.kind,
-        window,
-        task,
-        plan.preset == "paper",
-        short,
-        metric=plan.metric,
-        folds=plan.folds,
-    ).without_shared()
+    published = plan.preset == "paper"
+    return StudyTask(task.name, readable, task.target, task.kind, task, published, short, asked=plan).without_shared()
 
 
 def refuse_short(task: Task, dataset: Dataset, plan: Plan) -> str:
@@ -265,10 +250,10 @@ def refuse_probes(task: StudyTask, probes: Sequence[str]) -> None:
         )
 
 
-def pass_over(encoder: Encoder, window: float, tasks: Sequence[StudyTask], asked: Probing | None) -> Pass:
+def pass_over(encoder: Encoder, window: float, tasks: Sequence[StudyTask], asked: Probing) -> Pass:
     """Return the pass that tasks share: every frame is kept where one of them is over time, and some for attention."""
-    attended, spread = (False, False) if asked is None else ("attention" in asked.probe, asked.pooling != ["mean"])
-    return Pass(encoder, window, any(task.over_time for task in tasks), attended, spread)
+    frames = any(task.over_time for task in tasks)
+    return Pass(encoder, window, frames, attended="attention" in asked.probe, spread=asked.pooling != ["mean"])
 
 
 def passes_of(encoder: Encoder, tasks: Sequence[StudyTask]) -> dict[tuple[str, float], list[int]]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import fisher_exact
 
@@ -19,7 +18,8 @@ from layerscope.probes.linear import CUT
 from layerscope.report.cautions import RARE, counted_as
 from layerscope.scores.evaluation import Evaluation, Outcome
 from layerscope.scores.resampling import FEWEST_GROUPS, effective_groups
-from layerscope.study.options import Call
+from layerscope.study.job_scores import Study
+from layerscope.study.twins import draws_of_twins
 from layerscope.targets.kind import Labels
 from layerscope.targets.over_time import KindOverTime
 from layerscope.targets.values import few_hold_most, held_by_few, tail_unseen
@@ -34,25 +34,23 @@ SHIFT, BY_CHANCE = 0.1, 0.01
 Z, WORST = 1.96, 0.5
 
 
-def facts_of(
-    features: Sequence[Features], labels: Labels, clips: pd.DataFrame, groups: Any, splits: dict[str, Evaluation]
-) -> dict[str, Any]:
-    """Return what a reader must know beside the scores."""
+def facts_of(study: Study, features: Sequence[Features], others: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return what a reader must know beside the scores; `others` are further names of untrained networks."""
+    labels, clips, test = study.labels, study.clips, study.splits["test"]
     if "fold" in clips and "split" not in clips:
         sizes = {f"fold {name}": int(count) for name, count in sorted(clips.fold.value_counts().items())}
     else:
         sizes = {name: int((clips.split == name).sum()) for name in ("train", "valid", "test")}
-    test = splits["test"]
     return {
         "kind": labels.kind.name,
         "names": list(labels.names),
         "primary": labels.metrics()[0],
         "metrics": labels.metrics(),
         "clips": len(clips),
-        "digest": digest_of(clips, labels, splits),
+        "digest": digest_of(study),
         "splits": sizes,
-        "groups": len(np.unique(groups)),
-        "test_groups": len(np.unique(groups[test.rows])),
+        "groups": len(np.unique(study.groups)),
+        "test_groups": len(np.unique(study.groups[test.rows])),
         "absent_tags": labels.kind.absent(test.labels),
         "grouped": "group" in clips,
         **class_facts(labels),
@@ -68,16 +66,17 @@ def facts_of(
                 "fingerprint": each.fingerprint,
                 "network": each.network,
                 "official": list(each.official),
+                "draws": 1 + len(more),
+                "also": others.get(each.model, []),
             }
-            for each in features
+            for each, *more in draws_of_twins(features)
         },
     }
 
 
-def training_facts(
-    target: Target, labels: Labels, test: Evaluation, trained: Sequence[tuple[Job, Outcome]]
-) -> dict[str, Any]:
+def training_facts(study: Study, trained: Sequence[tuple[Job, Outcome]]) -> dict[str, Any]:
     """Return what a reader must know of the trainings: chance, folds, labels that are hard on them, what was cut."""
+    labels, target, test = study.labels, study.target, study.splits["test"]
     parts = target.clip_parts
     devices = sorted({outcome.device for _, outcome in trained})
     # How much a track counts, seconds or frames, is known of its annotation: alike of every outcome.
@@ -98,10 +97,11 @@ def training_facts(
     }
 
 
-def facts_over_time(target: Target, asked: Call) -> dict[str, Any]:
+def facts_over_time(study: Study) -> dict[str, Any]:
     """Return what was asked for that a target over time does not have: a probe of clips, and further poolings."""
-    no_probe = {"not_offered": ["attention"]} if target.tracks and "attention" in asked.probe else {}
-    return no_probe | ({"not_pooled": True} if target.tracks and asked.pooling != ["mean"] else {})
+    asked, tracks = study.asked, study.target.tracks
+    no_probe = {"not_offered": ["attention"]} if tracks and "attention" in asked.probe else {}
+    return no_probe | ({"not_pooled": True} if tracks and asked.pooling != ["mean"] else {})
 
 
 def label_counts(labels: Labels) -> dict[str, int]:
@@ -216,8 +216,9 @@ def no_interval(test: Evaluation, metric: str) -> str:
     return f"{test.labels.metric(metric).title} has no interval {why}" if why else ""
 
 
-def digest_of(clips: pd.DataFrame, labels: Labels, splits: dict[str, Evaluation]) -> str:
+def digest_of(study: Study) -> str:
     """Return what two studies must share for their scores to compare: clips, labels, splits, and the resamples."""
+    clips, labels = study.clips, study.labels
     kind, values = labels.kind, labels.values.tolist()
     if isinstance(kind, KindOverTime):
         values = [kind.as_answer(track) for track in values]
@@ -227,7 +228,7 @@ def digest_of(clips: pd.DataFrame, labels: Labels, splits: dict[str, Evaluation]
         if column in clips and not (column == "clip" and "clip_key" in clips):
             digest.update("|".join(map(str, clips[column])).encode())
     # Differences are paired, which needs the same resamples.
-    weights = splits["test"].weights
+    weights = study.splits["test"].weights
     digest.update(b"" if weights is None else weights.tobytes())
     return digest.hexdigest()[:32]
 
