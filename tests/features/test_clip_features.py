@@ -140,6 +140,7 @@ def test_labels_that_cannot_be_used_are_refused_in_words(labels, words):
         (STATES.astype(complex), "states are of type complex128"),
         (np.full((6, 1, 2), "x"), "states are of type <U1"),
         (np.full((6, 1, 2), 1e300), "states of clip 0, layer 0 are not finite"),
+        (np.zeros((0, 2, 2)), "states are empty"),
         (np.zeros((6, 0, 2)), "states are empty"),
         (np.zeros((6, 2, 0)), "states are empty"),
         ([], r"shape \(0,\)"),
@@ -166,7 +167,8 @@ def test_folds_and_groups_of_any_type_are_names():
 def test_layers_have_numbers_of_their_own():
     states = np.random.default_rng(0).normal(size=(6, 3, 4))
     for layers, words in (([1, 1, 2], "layer 1 is named twice"), (["a", "b", "c"], "whole numbers, not 'a'"),
-                          ([-2, -1, 0], "numbered from 0 on, not -2")):  # fmt: skip
+                          ([-2, -1, 0], "numbered from 0 on, not -2"),
+                          ([0, 1, 10**20], "numbered from 0 on, not 1000")):  # fmt: skip
         with pytest.raises(DataError, match=words):
             Features.from_arrays(states, ["x", "y"] * 3, layers=layers)
 
