@@ -338,3 +338,14 @@ def test_folds_beside_those_of_the_features_are_not_dropped_in_silence(brought, 
     features = Features.from_arrays(np.zeros((60, 1, 2)), ["a", "b"] * 30, **brought)
     with pytest.raises(UsageError, match=f"'folds' is 5, and features bring {word} of their own; leave one out"):
         probe(features, probes="closed", folds=5)
+
+
+def test_columns_that_may_have_gaps_and_have_none_are_numbers():
+    layers = [pd.DataFrame(STATES[:, place]).convert_dtypes() for place in range(STATES.shape[1])]
+    tags = pd.DataFrame({"loud": [True, False] * 3, "slow": [False, False, True] * 2}).convert_dtypes()
+    features = Features.from_arrays(layers, tags)
+    assert np.array_equal(features.read(0), STATES[:, 0].astype(np.float32))
+    assert (features.labels.kind.name, features.labels.names) == ("tags", ("loud", "slow"))
+    layers[0].iloc[0, 0] = pd.NA
+    with pytest.raises(DataError, match="states are of type object"):
+        Features.from_arrays(layers, tags)

@@ -536,8 +536,11 @@ def table_name(path: Path) -> str:
 def frame_cells(column: pd.Series) -> list[Any]:
     """Return the cells of a column of a frame; whole numbers to which pandas gave a point for a gap have none."""
     present = column.dropna()
-    whole = column.dtype.kind == "f" and len(present) < len(column) and bool((present % 1 == 0).all())
-    return [int(cell) if whole and cell == cell else cell for cell in column]
+    # Number by number, since not every kind of column counts, and what is missing in some equals nothing.
+    whole = (
+        column.dtype.kind == "f" and len(present) < len(column) and all(float(cell).is_integer() for cell in present)
+    )
+    return [int(cell) if whole and not pd.isna(cell) else cell for cell in column]
 
 
 def root_of(path: Path, root: str | Path | None) -> Path:

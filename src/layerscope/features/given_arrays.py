@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from pandas.api.types import is_numeric_dtype
 from torch import Tensor
 
 from layerscope.data.label_cells import Odd, settle_column, tidy_cell
@@ -176,6 +177,9 @@ def plain_array(values: Any, name: str) -> NDArray[Any]:
         array = np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:
         raise DataError(f"{name} are no array, or lists of unequal lengths ({str(error).splitlines()[0]})") from error
+    if array.dtype == object and isinstance(values, pd.DataFrame) and all(map(is_numeric_dtype, values.dtypes)):
+        # Of columns that may have gaps pandas makes objects; where there are no gaps, they are numbers again.
+        array = np.array(array.tolist())
     if array.dtype.names:
         raise DataError(f"{name} are records with {', '.join(array.dtype.names)}; give an array of one of them")
     return array
