@@ -16,6 +16,7 @@ def test_a_frame_is_read_as_a_table_is(tmp_path):
             "genre": pd.Categorical(["x", None, "y"]),
             "year": pd.array([1999, None, 2001], dtype="Int64"),
             "level": [1.0, None, 2.0],
+            "step": pd.array([1.0, None, 2.0], dtype="Float64"),
             "tags": [np.array(["u", "v"]), [], ["u"]],
             3: [True, False, True],
         },
@@ -25,6 +26,7 @@ def test_a_frame_is_read_as_a_table_is(tmp_path):
     assert dataset.clips.genre.tolist() == ["x", None, "y"]
     assert dataset.with_target("year").labels("year").names == ("1999", "2001")
     assert dataset.with_target("level").labels("level").names == ("1", "2")
+    assert dataset.with_target("step").labels("step").names == ("1", "2")
     assert dataset.labels("tags").names == ("u", "v")
     assert dataset.labels("3").names == ("False", "True")
     assert (dataset.name, dataset.with_target("genre").skipped) == ("mine", {"b.wav": "no label in 'genre'"})

@@ -33,7 +33,8 @@ def test_empty_folder_and_missing_path_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "way_out"),
     [("a.xlsx", "save it as CSV"), ("a.parquet", "save it as CSV"), ("a.json", "save it as CSV"),
-     ("a.csv.gz", "unpack it"), ("a.ZIP", "unpack it")],
+     ("a.csv.gz", "unpack it"), ("a.ZIP", "unpack it"),
+     ("states.npz", "probe arrays in Python")],
 )  # fmt: skip
 def test_files_that_are_not_read_are_refused_with_the_way_out(tmp_path, name, way_out):
     (tmp_path / name).write_text("")
@@ -169,6 +170,28 @@ def test_folders_that_hold_the_same_sub_folders_are_not_taken_for_classes(tmp_pa
     names = [f"{side}/{label}/1.wav" for side in pair for label in ("low", "high")]
     with pytest.raises(DataError, match=f"the folders {', '.join(sorted(pair))} hold the same sub-folders high, low"):
         Dataset.load(write_folder(tmp_path, *names, f"{pair[0]}/middle/1.wav"))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("nsynth-test/audio", "nsynth-train/audio", "nsynth-valid/audio"),
+        ("FSD50K.dev_audio", "FSD50K.eval_audio"),
+        ("TestAudio", "TrainAudio"),
+        ("test_wav/low", "train_wav/high"),
+    ],
+)
+def test_folders_that_differ_in_a_word_for_a_split_alone_are_not_taken_for_classes(tmp_path, names):
+    folders = ", ".join(name.split("/")[0] for name in names)
+    with pytest.raises(DataError, match=f"the folders {folders} differ in a word for a split alone"):
+        Dataset.load(write_folder(tmp_path, *(f"{name}/{number}.wav" for name in names for number in (1, 2))))
+
+
+@pytest.mark.parametrize(
+    "pair", [("freight train", "steam train"), ("test tone", "train"), ("audio_train", "wav_test")]
+)
+def test_classes_may_have_a_word_for_a_split_in_their_names(tmp_path, pair):
+    assert set(Dataset.load(write_folder(tmp_path, *(f"{name}/1.wav" for name in pair))).clips.label) == {*pair}
 
 
 def test_classes_that_share_one_sub_folder_are_classes(tmp_path):

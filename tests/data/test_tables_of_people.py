@@ -42,6 +42,11 @@ def test_what_a_table_looks_like_is_said(place, text, words):
         load(place, text)
 
 
+def test_a_column_with_a_blank_in_its_name_is_not_said_to_be_parted_there(place):
+    with pytest.raises(DataError, match=r"found: Selection, Begin File, Species\); .*it looks like 'Begin File'"):
+        load(place, "Selection\tBegin File\tSpecies\n1\t0.wav\ta\n2\t1.wav\tb\n", "all.tsv")
+
+
 def test_a_frame_whose_index_is_the_paths_is_told_so(place):
     frame = pd.DataFrame({"label": ["a", "b"]}, index=pd.Index(["0.wav", "1.wav"], name="path"))
     with pytest.raises(DataError, match=r"its index is: give frame\.reset_index\(\)"):

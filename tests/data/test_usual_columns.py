@@ -33,6 +33,14 @@ def test_spans_have_many_names(names):
     assert [(row["start"], row["end"]) for row in rows.values()] == [("0", "1"), ("1.5", "2.5")]
 
 
+def test_times_through_all_files_are_not_taken_for_those_in_each():
+    rows = {"row 2": {"path": "a.wav", "Begin Time (s)": "0.5", "End Time (s)": "1", "File Offset (s)": "0.5"}}
+    assert with_usual_names(rows)["row 2"]["start"] == "0.5"
+    rows["row 3"] = {"path": "b.wav", "Begin Time (s)": "60.5", "End Time (s)": "61", "File Offset (s)": "0.5"}
+    with pytest.raises(DataError, match=r"call 'File Offset \(s\)' 'start'"):
+        with_usual_names(rows)
+
+
 @pytest.mark.parametrize("name", ["duration", "dur", "length", "Length (s)", "clip_duration", "duration_seconds"])
 def test_a_length_beside_a_start_is_never_dropped(name):
     rows = with_usual_names(rows_of(start=["0", "1,5"], **{name: ["1", "2,25"]}))

@@ -153,8 +153,9 @@ def test_a_size_is_a_whole_number_above_0(tmp_path, value):
     assert setting(tmp_path, {"dim": 64}, "dim", int) == 64
 
 
-def test_what_is_no_state_dict_is_refused(tmp_path):
-    torch.save([1, 2], tmp_path / "x.pt")
+@pytest.mark.parametrize("content", [[1, 2], {}, {"state_dict": {}}])
+def test_what_is_no_state_dict_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "x.pt")
     with pytest.raises(ModelError, match="no state dict in it"):
         read_tensors(tmp_path / "x.pt")
 

@@ -140,6 +140,7 @@ def test_labels_that_cannot_be_used_are_refused_in_words(labels, words):
         (STATES.astype(complex), "states are of type complex128"),
         (np.full((6, 1, 2), "x"), "states are of type <U1"),
         (np.full((6, 1, 2), 1e300), "states of clip 0, layer 0 are not finite"),
+        (np.zeros((0, 2, 2)), "states are empty"),
         (np.zeros((6, 0, 2)), "states are empty"),
         (np.zeros((6, 2, 0)), "states are empty"),
         ([], r"shape \(0,\)"),
@@ -166,7 +167,8 @@ def test_folds_and_groups_of_any_type_are_names():
 def test_layers_have_numbers_of_their_own():
     states = np.random.default_rng(0).normal(size=(6, 3, 4))
     for layers, words in (([1, 1, 2], "layer 1 is named twice"), (["a", "b", "c"], "whole numbers, not 'a'"),
-                          ([-2, -1, 0], "numbered from 0 on, not -2")):  # fmt: skip
+                          ([-2, -1, 0], "numbered from 0 on, not -2"),
+                          ([0, 1, 10**20], "numbered from 0 on, not 1000")):  # fmt: skip
         with pytest.raises(DataError, match=words):
             Features.from_arrays(states, ["x", "y"] * 3, layers=layers)
 
@@ -336,3 +338,14 @@ def test_folds_beside_those_of_the_features_are_not_dropped_in_silence(brought, 
     features = Features.from_arrays(np.zeros((60, 1, 2)), ["a", "b"] * 30, **brought)
     with pytest.raises(UsageError, match=f"'folds' is 5, and features bring {word} of their own; leave one out"):
         probe(features, probes="closed", folds=5)
+
+
+def test_columns_that_may_have_gaps_and_have_none_are_numbers():
+    layers = [pd.DataFrame(STATES[:, place]).convert_dtypes() for place in range(STATES.shape[1])]
+    tags = pd.DataFrame({"loud": [True, False] * 3, "slow": [False, False, True] * 2}).convert_dtypes()
+    features = Features.from_arrays(layers, tags)
+    assert np.array_equal(features.read(0), STATES[:, 0].astype(np.float32))
+    assert (features.labels.kind.name, features.labels.names) == ("tags", ("loud", "slow"))
+    layers[0].iloc[0, 0] = pd.NA
+    with pytest.raises(DataError, match="states are of type object"):
+        Features.from_arrays(layers, tags)

@@ -64,3 +64,12 @@ def test_columns_of_zero_and_one_are_tags_or_measurements_by_what_the_user_says(
     labels = read_labels(column, "tags")
     assert (labels.names, labels.values.tolist()) == (("rock", "pop"), [[1, 0], [1, 1], [0, 0]])
     assert recognise(column, "values").faults == {}
+
+
+@pytest.mark.parametrize("sign", [",", ";", " / "])
+def test_tags_that_another_sign_parts_are_refused_though_they_are_said_to_be_tags(sign):
+    cells = [sign.join(["Guitar", "Music"]), sign.join(["Bass", "Guitar"]), "Music", "Bass", "Guitar"] * 2
+    with pytest.raises(DataError, match=r"looks like several tags, and so do 4 of 10 cells; write \| between them"):
+        recognise(Column("labels", cells), "tags")
+    assert recognise(Column("labels", [[cell] for cell in cells]), "tags").faults == {}
+    assert recognise(Column("labels", [*cells, "Bass|Music"]), "tags").faults == {}

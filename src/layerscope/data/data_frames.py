@@ -48,5 +48,8 @@ def frame_rows(frame: pd.DataFrame, name: str) -> Rows:
 def column_cells(column: pd.Series) -> list[Any]:
     """Return the cells of a column; whole numbers to which pandas gave a point for a gap have none."""
     present = column.dropna()
-    whole = column.dtype.kind == "f" and len(present) < len(column) and bool((present % 1 == 0).all())
-    return [int(cell) if whole and cell == cell else cell for cell in column]
+    # Number by number, since not every kind of column counts, and what is missing in some equals nothing.
+    whole = (
+        column.dtype.kind == "f" and len(present) < len(column) and all(float(cell).is_integer() for cell in present)
+    )
+    return [int(cell) if whole and not pd.isna(cell) else cell for cell in column]

@@ -31,6 +31,8 @@ __all__ = ["Dataset"]
 
 #: Endings of archives and of what is compressed.
 PACKED = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip", ".tar", ".7z", ".rar")
+#: Endings of arrays, which are no sound.
+ARRAYS = (".npy", ".npz", ".pt", ".pth", ".safetensors", ".h5", ".hdf5", ".pkl")
 
 
 @dataclass
@@ -111,6 +113,8 @@ class Dataset:
         if path.suffix.lower() in (".csv", ".tsv"):
             return cls.from_csv(path, root)
         mend = "unpack it" if path.suffix.lower() in PACKED else "save it as CSV"
+        if path.suffix.lower() in ARRAYS:
+            mend = "probe arrays in Python (Features.from_arrays), or give the sound that they were made of"
         raise DataError(f"data '{path}' is neither a folder nor a .csv, .tsv or .jsonl; {mend}")
 
     @classmethod

@@ -263,16 +263,35 @@ def split_depth(folder: Path, files: Sequence[Path]) -> int | None:
 
 
 def refuse_alike(folder: Path, files: Sequence[Path]) -> None:
-    """Raise where all folders hold the same sub-folders, which are then more likely the classes."""
+    """Raise where folders are more likely splits than classes: by the classes in them, or by their names."""
     names = folders_at(0, files)
     inside = [folders_at(1, [name for name in files if name.parts[0] == each]) for each in names]
     shared = sorted(set(inside[0]).intersection(*inside[1:])) if len(names) > 1 else []
+    rests = {without_split(name) for name in names}
+    alike = ""
     # One, such as "audio", may lie in every class.
     if len(shared) > 1:
+        alike = f"hold the same sub-folders {', '.join(shared)}"
+    elif len(names) > 1 and len(rests) == 1 and None not in rests:
+        alike = "differ in a word for a split alone"
+    if alike:
         raise DataError(
-            f"{folder}: the folders {', '.join(names)} hold the same sub-folders {', '.join(shared)}; if they are "
-            "splits, call them train and test, or fold1, fold2, …; else give the folder of one, or a table"
+            f"{folder}: the folders {', '.join(names)} {alike}; if they are splits, call them train and test, or "
+            "fold1, fold2, …; else give the folder of one, or a table"
         )
+
+
+def without_split(name: str) -> tuple[str, ...] | None:
+    """Return the words of a folder's name but for the one that means a split, or None where not one does.
+
+    Examples
+    --------
+    >>> without_split("nsynth-train"), without_split("FSD50K.dev_audio"), without_split("test tone train")
+    (('nsynth',), ('FSD50K', 'audio'), None)
+    """
+    words = re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
+    others = tuple(word for word in words if not is_split(word))
+    return others if len(others) == len(words) - 1 else None
 
 
 def are_beside_others(depth: int, splits: Sequence[str], files: Sequence[Path]) -> bool:

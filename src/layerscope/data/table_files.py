@@ -150,7 +150,8 @@ def fault_of_header(path: Path, text: str, separators: Sequence[str]) -> str:
     if len(header) == 1 and any(names_paths(header[0].split(separator)) for separator in separators):
         return f"no column 'path': its first row, {first[:80]}, is one cell in quotes; {UNQUOTE}"
     for parted, fields in (("|", first.split("|")), ("blanks", first.split()), (":", first.split(":"))):
-        if len(fields) > 1 and names_paths(fields):
+        # The name of a column that another sign parts may hold blanks.
+        if len(fields) > 1 and names_paths(fields) and (len(header) == 1 or parted != "blanks"):
             noun = parted if parted.isalpha() else f"'{parted}'"
             return f"no column 'path': its fields look parted by {noun}; part them by commas, semicolons or tabs"
     if any(map(QUOTED.fullmatch, header)):

@@ -91,6 +91,7 @@ def with_usual_names(rows: Rows) -> Rows:
                 for where, row in rows.items()
             }
     rows = with_points(rows)
+    refuse_two_starts(rows)
     refuse_unread_sides(rows)
     if plain_name(columns["end"] or "") in LENGTHS:
         rows = {where: with_end(row) for where, row in rows.items()}
@@ -197,6 +198,16 @@ def refuse_unread_sides(rows: Rows) -> None:
             )
         if cells and cells <= FLAGS and split_word(re.sub("^(is|in|for)_?", "", plain_name(column))) in SPLIT_NAMES:
             raise DataError(f"column '{column}' looks like a split; write a column 'split' of train, valid and test")
+
+
+def refuse_two_starts(rows: Rows) -> None:
+    """Raise where clips begin at one time in a sequence of files, as Raven counts, and at another in their own."""
+    own = next((column for column in columns_of(rows) if plain_name(column) == "file_offset"), None)
+    if own and any(as_float(row.get("start")) != as_float(row.get(own)) for row in rows.values() if "start" in row):
+        raise DataError(
+            f"where clips begin and '{own}' differ: times count through all files; call '{own}' 'start', write "
+            "how long clips are as 'duration', and leave the other times out"
+        )
 
 
 #: Letters of the longest word for a split, with room for blanks.

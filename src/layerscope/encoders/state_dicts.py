@@ -82,8 +82,8 @@ def read_tensors(weights: Path) -> dict[str, Tensor]:
         raise ModelError(f"{weights}: is a Git LFS pointer, not the weights; fetch them with `git lfs pull`")
     # Training frameworks write other things beside it, as MusicFM's file shows.
     tensors = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(tensors, dict) or not all(map(is_named_tensor, tensors.items())):
-        keys = f" (it holds {', '.join(map(str, content))[:80]})" if isinstance(content, dict) else ""
+    if not isinstance(tensors, dict) or not tensors or not all(map(is_named_tensor, tensors.items())):
+        keys = f" (it holds {', '.join(map(str, content))[:80]})" if content and isinstance(content, dict) else ""
         raise ModelError(
             f"{weights}: no state dict in it{keys}; expected names and tensors, as model.state_dict() gives"
         )

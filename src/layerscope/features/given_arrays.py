@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from pandas.api.types import is_numeric_dtype
 from torch import Tensor
 
 from layerscope.data.label_cells import Odd, settle_column, tidy_cell
@@ -33,6 +34,8 @@ __all__ = [
 
 #: What varies by less, beside its size, is constant but for rounding: of float32, and of float64.
 CONSTANT, DOUBLE = 1e-6, 1e-13
+#: The last number of a layer that a table of scores holds with room to spare.
+LAST_LAYER = 2**31 - 1
 #: What varies by less is taken for a constant by probes, however small it is.
 SMALLEST = 1e-12
 
@@ -43,13 +46,13 @@ def layer_numbers(layers: Sequence[Any]) -> tuple[int, ...]:
     Raises
     ------
     DataError
-        If one is no whole number or below 0, or stands twice.
+        If one is no whole number, below 0 or beyond all that tables hold, or stands twice.
     """
     numbers = items_of("layers", layers)
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)):
             raise DataError(f"layers are whole numbers, not {number!r}")
-        if number < 0:
+        if not 0 <= number <= LAST_LAYER:
             raise DataError(f"layers are numbered from 0 on, not {number}; count from the first")
         if numbers.count(number) > 1:
             raise DataError(f"layer {number} is named twice; each layer has a number of its own")
@@ -174,6 +177,9 @@ def plain_array(values: Any, name: str) -> NDArray[Any]:
         array = np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:
         raise DataError(f"{name} are no array, or lists of unequal lengths ({str(error).splitlines()[0]})") from error
+    if array.dtype == object and isinstance(values, pd.DataFrame) and all(map(is_numeric_dtype, values.dtypes)):
+        # Of columns that may have gaps pandas makes objects; where there are no gaps, they are numbers again.
+        array = np.array(array.tolist())
     if array.dtype.names:
         raise DataError(f"{name} are records with {', '.join(array.dtype.names)}; give an array of one of them")
     return array
@@ -205,7 +211,7 @@ def single_precision(states: NDArray[Any]) -> NDArray[np.float32]:
     # What float32 cannot hold becomes infinite, and is refused as such by its clip.
     with np.errstate(over="ignore", invalid="ignore"):
         single = np.ascontiguousarray(states, dtype=np.float32)
-        if np.can_cast(states.dtype, np.float32) or not np.isfinite(single).all():
+        if np.can_cast(states.dtype, np.float32) or not states.size or not np.isfinite(single).all():
             return single
         exact = states.astype(np.float64)
         mean, varies = exact.mean(axis=0), exact.std(axis=0)

@@ -21,7 +21,7 @@ from layerscope.targets.calibration import Calibration, best_threshold, logistic
 from layerscope.targets.cells import Column, as_float, is_list, is_name, most, shown
 from layerscope.targets.changed_sound import refuse_change
 from layerscope.targets.kind import Form, Kind, Labels, Observation, row_of
-from layerscope.targets.label_names import FEW_SEVERAL, is_several, remark_on_names
+from layerscope.targets.label_names import FEW_SEVERAL, is_several, remark_on_names, several_names
 from layerscope.targets.metric import Metric
 from layerscope.targets.ranking_curves import average_precision, roc_auc
 
@@ -109,11 +109,24 @@ class Tags(Kind):
                 for row, cell in enumerate(column.cells)
                 if yes_or_no([cell]) != width
             }
+        self.refuse_other_signs(column.cells)
         return {
             row: f"'{shown(cell)}' is not a list of tags"
             for row, cell in enumerate(column.cells)
             if not (is_name(cell) or (is_list(cell) and all(map(is_name, cell))))
         }
+
+    def refuse_other_signs(self, cells: Sequence[Any]) -> None:
+        """Raise where nothing parts tags and many cells look like several: all that stand in one cell would be one."""
+        if any(is_list(cell) or is_several(cell) for cell in cells):
+            return
+        several = several_names(cells)
+        such = [cell for cell in cells if isinstance(cell, str) and cell in several]
+        if len(such) > FEW_SEVERAL * len(cells):
+            raise DataError(
+                f"'{shown(such[0])}' looks like several tags, and so do {len(such)} of {len(cells)} cells; write | "
+                'between them (rock|pop), or, where it is one, a list (["Earth, Wind & Fire"])'
+            )
 
     def remark(self, column: Column) -> str:
         """Return which tags may be none, or one, and how those without names are called."""
