@@ -331,7 +331,7 @@ def test_two_runs_side_by_side(tones, tmp_path, capsys):
     assert "mfcc" in page
     assert len(pd.read_csv(tmp_path / "both" / "summary.csv").model.unique()) == 2
     assert set(pd.read_csv(tmp_path / "both" / "predictions.csv").model) == {"mel", "mfcc"}
-    assert "What it gets wrong" in page
+    assert "Mistakes" in page
 
 
 def test_pretrain_takes_what_the_recipe_says_where_nothing_is_given(tmp_path, monkeypatch, capsys):

@@ -63,6 +63,9 @@ def test_a_pattern_is_a_model_a_checkpoint_wherever_models_are_named(tmp_path, m
     plan = make_plan({"data": ".", "model": "ckpt/*", "baseline": "none"}, "test")
     assert [result_name(name) for name in plan.model] == ["mine@200", "mine@1000"]
     assert [encoder.name for encoder in plan.encoders()] == ["mine@200", "mine@1000"]
+    # Of files that have only numbers where the command is given, nothing is a name.
+    shutil.copytree(packaged("toy-muq"), tmp_path / "step-7")
+    assert [labelled(name)[0] for name in make_plan({"data": ".", "model": "step-*"}, "test").model] == ["checkpoint@7"]
     # As it stands in a run's directory, wherever that is read.
     monkeypatch.chdir("/")
     assert make_plan(plan.model_dump(mode="json"), "test").model == plan.model

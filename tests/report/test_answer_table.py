@@ -32,7 +32,18 @@ def test_where_nothing_is_shown_nothing_is_named_as_to_be_used():
     (row,) = answer_rows(pairs(study))
     assert row.verdict == "nothing"
     assert row.use == "nothing yet"
-    assert row.beside.startswith("validation prefers ")
+    assert row.beside.startswith("scored: ")
+
+
+def test_a_sole_twin_is_named_by_its_layer_since_the_column_says_what_it_is():
+    models = ("m", "random:m", "random:n")
+    for count, name in ((2, "layer 1"), (3, "random:m layer 1")):
+        study = made_study(["a"], models=models[:count], best={"a": 1})
+        for twin in models[1:count]:
+            study.facts["models"][twin]["untrained"] = True
+        (row,) = answer_rows(pairs(study))
+        assert [cell.name for cell in row.twin] == [name]
+        assert row.beside == "" or row.beside.endswith(" may be best")
 
 
 def test_bars_stand_where_their_numbers_are():

@@ -124,6 +124,18 @@ def write_concepts(page):
     write_concept_page(pd.DataFrame(scores), pd.DataFrame([moved | {"layer": k} for k in range(3)]), FACTS, page)
 
 
+def write_tags(page):
+    """Write a page with long names of tags."""
+    results = made_study(["low"], models=("m",), probes=("mlp",))
+    names = [f"a name of a tag that is rather long, number {number}" for number in range(4)]
+    results.facts["tasks"]["low"] |= {"kind": "tags", "names": names}
+    said = {"task": "low", "model": "m", "input": "layer", "layer": 0, "probe": "mlp", "fold": 0}
+    said |= {"answer": "|".join(names), "probability": float("nan"), "score": float("nan")}
+    said |= {"probabilities": json.dumps(dict.fromkeys(names, 0.5))}
+    rows = [{**said, "clip": f"{n}.wav", "group": n, "truth": "|".join(names[n % 4 :])} for n in range(24)]
+    write_report(results, page, predictions=pd.DataFrame(rows))
+
+
 @pytest.mark.parametrize(("width", "dark"), WINDOWS)
 def test_a_track_says_what_was_annotated_and_estimated(tab, tmp_path, width, dark):
     write_tracks(tmp_path / "report.html")
@@ -188,7 +200,7 @@ def test_axe_finds_nothing(tab, page, axe, width, dark):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("write", [write_tracks, write_few_labels, write_concepts])
+@pytest.mark.parametrize("write", [write_tracks, write_tags, write_few_labels, write_concepts])
 def test_pages_of_other_kinds_fit_a_phone_and_axe_finds_nothing(tab, axe, tmp_path, write):
     write(tmp_path / "report.html")
     assert_axe_finds_nothing(tab, tmp_path / "report.html", axe, 390, dark=True)

@@ -42,7 +42,7 @@ def test_cautions_name_what_limits_the_claims():
     assert "A note." in advice.cautions
     assert any("Fewer than 10 clips in all: “oboe”" in caution for caution in advice.cautions)
     assert any("90 % of the clips are of one class" in caution for caution in advice.cautions)
-    assert any("“new” (9 test clips) is in no training clip, so" in caution for caution in advice.cautions)
+    assert any("“new” (9 test clips) is in no training clip and" in caution for caution in advice.cautions)
     assert any("“b” 50 % (10 % of the training clips)" in caution for caution in advice.cautions)
     assert any("holds most of the variance of the values: R² rests on those" in caution for caution in advice.cautions)
     assert any(caution.startswith("30 test clips need not show a long tail") for caution in advice.cautions)
@@ -57,3 +57,16 @@ def test_what_is_no_better_than_chance_wins_over_no_layer():
     results = results_of(entry(0, 0.3, 0.0), entry(None, 0.2, 0.15, input="concat"), models=MODELS)
     assert results.compare(1, 0).low > 0
     assert not any("not all that can be had" in caution for caution in advise(results).cautions)
+
+
+def test_of_many_rare_classes_their_number_says_it():
+    advice = advise(results_of(entry(0, 0.6, 0.6), models={"m": {}}, rare=[f"c{n}" for n in range(24)]))
+    assert "Fewer than 10 clips in all: 24 classes; next to nothing is known of them." in advice.cautions
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"), [({"no_interval": "R² has no interval"}, "no interval is given"), ({}, "its intervals hold")]
+)
+def test_where_few_clips_hold_most_of_the_variance_an_older_run_has_intervals(facts, said):
+    advice = advise(results_of(entry(0, 0.6, 0.6), models={"m": {}}, held_by_few=["plays"], **facts))
+    assert any("R² rests on those" in caution and said in caution for caution in advice.cautions)

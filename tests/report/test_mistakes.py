@@ -79,8 +79,9 @@ def test_values_are_drawn_and_the_farthest_come_first(tmp_path):
     assert mistakes.scatters[0].svg.count('class="dot"') == 3
     assert "0.wav\ntrue 0.1, predicted 0.9" in mistakes.scatters[0].svg
     two = ['{"x": 1, "y": 2}', '{"x": 2, "y": 3}', '{"x": 3, "y": 1}']
-    plots = mistakes_of(said(two, two, nan, nan), ANSWER, kind_named("values"), (), tmp_path / "p").scatters
-    assert [plot.name for plot in plots] == ["x", "y"]
+    mistakes = mistakes_of(said(two, two, nan, nan), ANSWER, kind_named("values"), (), tmp_path / "p")
+    assert [plot.name for plot in mistakes.scatters] == ["x", "y"]
+    assert list(mistakes.clips.truth) == ["x 1, y 2", "x 2, y 3", "x 3, y 1"]
 
 
 def test_a_clip_is_played_from_where_the_page_lies_and_only_where_it_is(tmp_path):

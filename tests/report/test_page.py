@@ -70,7 +70,18 @@ def test_a_page_of_twelve_tasks_is_read_in_minutes(tmp_path, monkeypatch):
     text = (tmp_path / "report.html").read_text()
     # The answers of twelve tasks, two models and a plain feature in at most 1,200 words.
     assert len(words(text)) <= 1200
-    assert len(re.findall('class="badge', text)) == 12
+    assert len(re.findall('class="badge', text)) == 24  # in the table, and where each is told
+
+
+def test_so_is_one_on_which_nothing_is_decided(tmp_path, monkeypatch):
+    monkeypatch.setattr("layerscope.report.page_files.DPI", 20)
+    results = made_study([f"task {number}" for number in range(12)], probes=("mlp",), plain=0.78)
+    for facts in list(results.facts["tasks"].values())[::2]:
+        facts |= {"chance": 0.99, "rare": [f"a class {number}" for number in range(24)]}
+    write_report(results, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert {*re.findall(r'class="badge (\w+)', text)} == {"nothing", "undecided"}
+    assert len(words(text)) <= 1200
 
 
 def test_learned_weights_stand_beside_the_sentence_that_they_are_no_importance(tmp_path):

@@ -58,6 +58,12 @@ def test_over_folds_the_score_that_is_held_against_chance_is_said():
     assert not any("without its own clips" in line for line in advise(study(plain=0.6)).reasons)
 
 
+def test_of_layers_that_validation_scores_alike_it_is_said_that_the_lowest_is_taken():
+    assert "Chosen: the highest accuracy on validation, 0.800, of 2 candidates." in advise(study(plain=0.6)).reasons
+    results = results_of(entry(0, 0.8, 0.5), entry(1, 0.8, 0.8), entry(2, 0.5, 0.5), models={"m": {}})
+    assert advise(results).reasons[1].endswith(" Layers 0–1 of m score alike there; the lowest is taken.")
+
+
 def test_a_plain_feature_that_loses_nothing_is_recommended():
     assert advise(study(plain=0.95)).headline == (
         "Use a plain feature, mel (mean over time): no layer is better by 2.0 points or more."
@@ -120,7 +126,7 @@ def test_where_a_permutation_scores_as_high_no_number_of_clips_is_promised_and_t
     low = results_of(entry(0, 0.52, 0.52, spread=0.1), permutations(0.3, 0.6), models={"m": {}}, chance=0.5)
     assert advise(low).answer.needed is None
     assert advise(low).headline.endswith(
-        "; no number of clips is promised to show it, since one of 2 permutations of shuffled labels scores 60.0, no "
+        "; no number of clips is promised to show it, since one of 2 permutations scores 60.0, no "
         "less than layer 0 of m."
     )
     plain = entry(0, 0.7, 0.7, model="mel", input="mean")

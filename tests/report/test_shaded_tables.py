@@ -92,7 +92,14 @@ def test_what_shuffled_labels_score_as_well_is_not_told_apart_from_chance():
 
 @pytest.mark.parametrize(
     ("metric", "value", "text"),
-    [("accuracy", 0.847, "85"), ("r2", 0.613, ".61"), ("r2", -0.25, "−.25"), ("r2", 1.0, "1.00")],
+    [
+        ("accuracy", 0.847, "85"),
+        ("r2", 0.613, ".61"),
+        ("r2", -0.25, "−.25"),
+        ("r2", 1.0, "1.00"),
+        ("r2", -0.001, ".00"),
+        ("r2", -10.05, "−10.05"),
+    ],
 )
 def test_numbers_fit_their_cells(metric, value, text):
     assert short_number(metric, value) == text

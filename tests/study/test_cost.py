@@ -82,7 +82,7 @@ def test_a_class_that_no_clip_trains_and_a_column_that_is_not_used_are_told(tmp_
     options = {"data": tmp_path / "clips.csv", "baseline": ["mel"], "probe": ["closed"], "folds": 5}
     print_check(check(make_plan(options, "test"), workers=1))
     printed = " ".join(capsys.readouterr().out.split())
-    words = "“new” (2 test clips) is in no training clip, so that those clips can never be right"
+    words = "“new” (2 test clips) is in no training clip and can never be right"
     assert f"warning: {words}" in printed
     assert "column 'fold' is not used: 'split' decides; no 5 folds are made: column 'split' decides" in printed
     facts = run(make_plan(options, "test"), tmp_path / "study").facts["tasks"]["clips"]

@@ -36,7 +36,7 @@ def test_the_study_in_smaller_still(tmp_path):
     page = (tmp_path / "demo" / "report.html").read_text()
     assert "Style of rhythm" in page
     assert "This is the demo" in page
-    assert "What it gets wrong" in page
+    assert "Mistakes" in page
     assert "<audio" not in page
     provenance = json.loads((tmp_path / "demo" / "provenance.json").read_text())
     assert provenance["tasks"]["pieces-tempo"]["splits"] == {"train": 10, "valid": 3, "test": 7}

@@ -27,6 +27,8 @@ ONE_MODEL = ("config.json", "features.json")
 WEIGHTS = (".pt", ".safetensors", ".ckpt")
 #: What stands between a name and its number.
 SEPARATORS = "-_.= "
+#: What checkpoints are called that nothing names: not the place where somebody happens to work.
+NAMELESS = "checkpoint"
 
 
 def at_step(name: str, step: object) -> str:
@@ -54,13 +56,15 @@ def labelled(text: str) -> tuple[str, str]:
     return (label, path) if given else ("", text)
 
 
-def checkpoints_at(pattern: Path) -> list[str]:
+def checkpoints_at(pattern: Path, *, folder_named: bool = True) -> list[str]:
     """Return the models that a pattern such as ``ckpt/*.pt`` or a folder of checkpoints means, in the order of steps.
 
     Parameters
     ----------
     pattern : Path
         Absolute.
+    folder_named : bool
+        Whether somebody named the folder of the files, and did not only stand in it.
 
     Returns
     -------
@@ -99,7 +103,9 @@ def checkpoints_at(pattern: Path) -> list[str]:
         if step in steps:
             raise UsageError(f"model '{pattern}': '{steps[step].name}' and '{path.name}' are both of step {step:,}")
         steps[step] = path
-    return [f"{at_step(common_name(paths), step)}={path}" for step, path in sorted(steps.items())]
+    return [
+        f"{at_step(common_name(paths, folder_named=folder_named), step)}={path}" for step, path in sorted(steps.items())
+    ]
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
@@ -133,7 +139,9 @@ def step_of(path: Path) -> int | None:
     return int(step) if step == int(step) else None
 
 
-def common_name(paths: list[Path]) -> str:
-    """Return what the checkpoints are called without their steps, or the name of their directory where they differ."""
+def common_name(paths: list[Path], *, folder_named: bool) -> str:
+    """Return what the checkpoints are called without their steps, or the name of their folder where they differ."""
     stems = {STEP.sub("", stem_of(path), count=1).strip(SEPARATORS) for path in paths}
-    return stems.pop() if len(stems) == 1 and "" not in stems else paths[0].parent.name
+    if len(stems) == 1 and "" not in stems:
+        return stems.pop()
+    return paths[0].parent.name if folder_named else NAMELESS

@@ -12,7 +12,7 @@ from itertools import chain
 
 from markupsafe import Markup
 
-from layerscope.report.wording import describe, gap_text, input_name, layer_list, metric_name, with_interval
+from layerscope.report.wording import describe, gap_text, input_name, metric_name, named_layers, with_interval
 from layerscope.scores.layer_selection import best_trained
 from layerscope.scores.rivals import judged_gap, rival_of
 from layerscope.scores.score_table import Comparison, Results
@@ -64,7 +64,7 @@ class AnswerRow:
     use : str
         What is recommended, or what is open.
     beside : str
-        In small: the layers that may be best, or what validation prefers where nothing is to be used.
+        In small: the layers that may be best, or what the score is of where nothing is to be used.
     score : Cell
         Test score and interval of what is used.
     plain, twin, all_layers : list of Cell
@@ -128,9 +128,9 @@ def answer_row(
 def beside(answer: Verdict, preferred: str) -> str:
     """Return what stands in small below what is to be used."""
     if answer.verdict == "nothing":
-        return f"validation prefers {preferred}"
+        return f"scored: {preferred}"
     several = answer.layer is not None and len(answer.best_set) > 1
-    return f"layers that may be best: {layer_list(answer.best_set)}" if several else ""
+    return f"{named_layers(answer.best_set)} may be best" if several else ""
 
 
 def layer_differences(results: Results, task: str) -> list[list[tuple[str, Comparison]]]:
@@ -144,9 +144,12 @@ def layer_differences(results: Results, task: str) -> list[list[tuple[str, Compa
         for choice in (rival_of(results, best, "plain"), rival_of(results, best, "untrained"))
     ]
     rows = results.of(task=task, model=best.model, probe=best.probe, metric=best.metric)
+    twins = results.models("untrained")
+    # What the column says of all of them is not said in each cell.
+    understood = [best.model, *(twins if len(twins) == 1 else [])]
     wide = [row for _, row in rows[rows.input.isin(ALL_LAYERS)].iterrows()]
     return [
-        [(f"{row.model} {input_name(row)}" if row.model != best.model else row.input,
+        [(input_name(row) if row.model in understood else f"{row.model} {input_name(row)}",
           judged_gap(results, best, row)) for row in column]
         for column in (*singles, wide)
     ]  # fmt: skip

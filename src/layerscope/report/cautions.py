@@ -27,9 +27,10 @@ MOST_NAMED = 6
 
 def cautions_about(results: Results, answer: Verdict, row: pd.Series) -> list[str]:
     """Return what limits a row of the summary, of the answer or not: itself, beside wider inputs, and by its data."""
-    cautions = [
-        *cautions_of(results, answer, row), *wider_inputs_that_win(results, row), *list_cautions(results)
-    ]  # fmt: skip
+    # Of what is open the headline says it.
+    said = answer.verdict == "undecided" and row.name == answer.row
+    wider = [] if said else wider_inputs_that_win(results, row)
+    cautions = [*cautions_of(results, answer, row), *wider, *list_cautions(results)]
     if not results.models("trained"):
         cautions.insert(0, "No trained model was studied; this says nothing about one.")
     return cautions
@@ -104,8 +105,10 @@ def data_cautions(facts: dict[str, Any]) -> list[str]:
     """Return what the labels and groups of a task leave open."""
     cautions = []
     if facts.get("rare"):
-        named = first_of([quoted(name) for name in facts["rare"]])
-        cautions.append(f"Fewer than {RARE} clips in all: {named}; what is said of them rests on next to nothing.")
+        rare = facts["rare"]
+        # Of many their number says it; provenance.json names them all.
+        named = first_of([quoted(name) for name in rare]) if len(rare) <= MOST_NAMED else f"{len(rare)} classes"
+        cautions.append(f"Fewer than {RARE} clips in all: {named}; next to nothing is known of them.")
     if facts.get("majority", 0) >= IMBALANCED:
         cautions.append(
             f"{100 * facts['majority']:.0f} % of the clips are of one class: compare with "
@@ -114,9 +117,11 @@ def data_cautions(facts: dict[str, Any]) -> list[str]:
     if facts.get("held_by_few"):
         several = len(facts.get("names", [])) > 1
         named = first_of([quoted(name) for name in facts["held_by_few"]]) if several else "the values"
+        # Runs that were written before there was none have one.
+        without = "no interval is given, which would hold the truth too seldom"
         cautions.append(
-            f"One clip in twenty, or fewer, holds most of the variance of {named}: R² rests on those, and no "
-            "interval is given, which would hold the truth too seldom."
+            f"One clip in twenty, or fewer, holds most of the variance of {named}: R² rests on those, and "
+            f"{without if facts.get('no_interval') else 'its intervals hold the truth less often than they say'}."
         )
     cautions += [f"{sentence(told(facts[fact]))}." for fact, told in TOLD.items() if facts.get(fact)]
     if not facts.get("grouped", True):
@@ -130,13 +135,13 @@ def never_trained(classes: Mapping[str, int]) -> str:
     Examples
     --------
     >>> never_trained({"new": 9})
-    '“new” (9 test clips) is in no training clip, so that those clips can never be right'
+    '“new” (9 test clips) is in no training clip and can never be right'
     >>> never_trained({"new": 1, "old": 2})
-    '“new” (1 test clip), “old” (2 test clips) are in no training clip, so that those clips can never be right'
+    '“new” (1 test clip), “old” (2 test clips) are in no training clip and can never be right'
     """
     named = [f"{quoted(name)} ({count} test clip{'s' if count > 1 else ''})" for name, count in classes.items()]
     verb = "are" if len(named) > 1 else "is"
-    return f"{first_of(named)} {verb} in no training clip, so that those clips can never be right"
+    return f"{first_of(named)} {verb} in no training clip and can never be right"
 
 
 def shifted(shares: Mapping[str, Sequence[float]]) -> str:

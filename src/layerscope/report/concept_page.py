@@ -50,10 +50,10 @@ def percent(share: float) -> str:
 
     Examples
     --------
-    >>> percent(0.126), percent(-0.031)
-    ('13', '−3')
+    >>> percent(0.126), percent(-0.031), percent(-0.003)
+    ('13', '−3', '0')
     """
-    return f"{100 * share:.0f}".replace("-0", "0").replace("-", "−")
+    return f"{100 * share:z.0f}".replace("-", "−")
 
 
 def within(share: float, low: float, high: float) -> str:

@@ -291,6 +291,6 @@ def worth_of_scores(results: Results, similarities: Similarities) -> pd.DataFram
             if correlations:
                 # A task on which all layers score alike has no ranks, and so no correlation.
                 correlations["mean"] = float(defined_mean(np.array([list(correlations.values())]))[0])
-                texts = {title: f"{rho:+.2f}".replace("-", "−") for title, rho in correlations.items()}
+                texts = {title: f"{rho:+z.2f}".replace("-", "−") for title, rho in correlations.items()}
                 rows.append({"score": score_name(name), "model": model, **texts})
     return pd.DataFrame(rows)

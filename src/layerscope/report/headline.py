@@ -106,8 +106,10 @@ def lucky_permutation(results: Results, answer: Verdict) -> str:
         row = results.summary.loc[name]
         if not beats_permutations(results, row):
             luckiest = number(answer.metric, max(controls(results, row)))
+            # That nothing beats shuffled labels has been said of them then.
+            shuffled = "" if answer.verdict == "nothing" else " of shuffled labels"
             return (
-                f"{one_of(answer.permutations)} of shuffled labels scores {luckiest}, no less than "
+                f"{one_of(answer.permutations)}{shuffled} scores {luckiest}, no less than "
                 f"{candidate_name(results, name)}"
             )
     return ""

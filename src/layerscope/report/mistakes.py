@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from layerscope.report.scatter import Scatter, scatter
+from layerscope.report.scatter import Scatter, digits, scatter
 from layerscope.report.scores_by_name import class_scores, tag_scores
 from layerscope.report.track_strips import Strip, strip
 from layerscope.scores.verdict import Verdict
@@ -111,6 +111,8 @@ def mistakes_of(
     wrong = worst_clips(rows, pairs).head(MOST_CLIPS)
     tracks = tracks_of(wrong, kind, names, page) if isinstance(kind, KindOverTime) else {}
     wrong = wrong.drop(index=list(tracks))
+    if values:
+        wrong = wrong.assign(truth=wrong.truth.map(values_text), answer=wrong.answer.map(values_text))
     columns = ["clip", "truth", "answer", "probability", "score", "audio"]
     return Mistakes(
         confusion_of(rows) if named else None,
@@ -214,3 +216,14 @@ def as_values(text: str) -> dict[str, float]:
     """Return the values of a cell of ``predictions.csv``."""
     read = json.loads(text)
     return read if isinstance(read, dict) else {"": float(read)}
+
+
+def values_text(text: str) -> str:
+    """Return a cell of ``predictions.csv`` as it is read.
+
+    Examples
+    --------
+    >>> values_text('{"energy": 0.8514000177383423, "brightness": -1}'), values_text("134.292")
+    ('energy 0.8514, brightness −1', '134.3')
+    """
+    return ", ".join(f"{name} {digits(value)}".strip() for name, value in as_values(text).items())

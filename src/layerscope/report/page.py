@@ -213,6 +213,7 @@ def render(
         map=task_table(results) if results and len(tasks) > 1 and results.models("trained", "untrained") else None,
         similarity=similarity_section(similarities, tables, results) if similarities else None,
         scores=list(results.summary.itertuples()) if results else [],
+        validated_apart=validated_apart(results) if results else False,
         skipped=skipped_section(
             {**(similarities.skipped if similarities else {}), **(results.skipped if results else {})},
             " and ".join(["skipped.csv"] * bool(results) + ["similarity.json"] * bool(similarities)),
@@ -229,6 +230,12 @@ def common_cautions(tasks: list[dict[str, Any]]) -> list[str]:
     common = [caution for caution in first if all(caution in cautions for cautions in others)]
     nothing = all(task["advice"].answer.verdict == "nothing" for task in tasks)
     return [*([f"Nothing is shown of any. {CHECK_ORDER}."] if nothing else []), *common]
+
+
+def validated_apart(results: Results) -> bool:
+    """Return whether validation scores of some probes of a task are of other clips than those of others."""
+    chosen = results.summary[results.summary.chosen]
+    return bool((chosen.groupby("task").valid_n.nunique() > 1).any())
 
 
 #: Of the clips that were skipped: a copy of which most is absent would else fill megabytes.

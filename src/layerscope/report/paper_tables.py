@@ -132,8 +132,8 @@ def similarity_overview(similarities: Similarities) -> pd.DataFrame:
 def share_with_interval(row: pd.Series) -> str:
     """Return a similarity in percent, with its interval where there is one."""
     if pd.isna(row.ci_low):
-        return f"{100 * row.value:.0f}"
-    return f"{100 * row.value:.0f} [{100 * row.ci_low:.0f}, {100 * row.ci_high:.0f}]".replace("-", "−")
+        return f"{100 * row.value:z.0f}"
+    return f"{100 * row.value:z.0f} [{100 * row.ci_low:.0f}, {100 * row.ci_high:.0f}]".replace("-", "−")
 
 
 def as_markdown(table: pd.DataFrame) -> str:

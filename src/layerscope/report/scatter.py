@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from layerscope.report.panels import WIDTH, picture, ticks_between
 
-__all__ = ["Scatter", "scatter"]
+__all__ = ["Scatter", "digits", "scatter"]
 
 HEIGHT = 270
 LEFT, BOTTOM, EDGE = 52, 38, 16
@@ -38,6 +38,17 @@ def scatter(name: str, clips: Sequence[str], truth: NDArray[np.float64], answer:
     return Scatter(name, picture(HEIGHT, text, lines(axis) + "".join(points)))
 
 
+def digits(value: float) -> str:
+    """Return a value as it is read.
+
+    Examples
+    --------
+    >>> digits(-0.8964999914169312)
+    '−0.8965'
+    """
+    return f"{value:.4g}".replace("-", "−")
+
+
 @dataclass(frozen=True)
 class Axis:
     """Both axes, which have one range."""
@@ -56,7 +67,7 @@ class Axis:
 
 def point(clip: str, truth: float, answer: float, axis: Axis) -> str:
     """Return the mark of a clip."""
-    tip = escape(f"{clip}\ntrue {truth:.4g}, predicted {answer:.4g}")
+    tip = escape(f"{clip}\ntrue {digits(truth)}, predicted {digits(answer)}")
     mark = f'<circle class="dot" cx="{axis.x(truth):.1f}" cy="{axis.y(answer):.1f}" r="3.5"/>'
     return f'<g class="at s0"><title>{tip}</title>{mark}</g>'
 

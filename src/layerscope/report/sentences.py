@@ -14,6 +14,7 @@ from layerscope.report.wording import (
     difference,
     layer_list,
     metric_name,
+    named_layers,
     number,
     sentence,
     span,
@@ -84,6 +85,7 @@ def advise(results: Results) -> Advice:
     plain = rival_of(results, trained.chosen, "plain") if trained else preferred_plain
     reasons = [
         f"{sentence(describe(row))}: {score_text(row)}.",
+        chosen_by(results, answer, row),
         against_controls(answer),
         *held_against_chance(results, row),
     ]
@@ -149,6 +151,16 @@ def agreement_of_probes(results: Results, answer: Verdict) -> list[str]:
         f"{start}; their orders of the layers correlate by {number('r2', rank)}{least} "
         f"{span('r2', lowest.low, lowest.high)} (Spearman; in brackets, in 95 % of the resamples of the test clips)."
     ]
+
+
+def chosen_by(results: Results, answer: Verdict, row: pd.Series) -> str:
+    """Return why validation prefers a row; where it scores others alike, that is said: the first of equals is luck."""
+    beside = layers_beside(results, row)
+    equals = list(beside.layer[beside.valid == row.valid]) if row.input == "layer" else []
+    alike = f" {sentence(named_layers(equals))} of {row.model} score alike there; the lowest is taken."
+    return (
+        f"Chosen: {answer.chosen.replace(answer.metric, metric_name(answer.metric))}.{alike if len(equals) > 1 else ''}"
+    )
 
 
 def against_controls(answer: Verdict) -> str:

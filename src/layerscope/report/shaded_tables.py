@@ -108,7 +108,11 @@ def ink_on(shade: float) -> str:
 
 def short_number(metric: str, value: float) -> str:
     """Return a score as short as a cell needs: whole percents, or R² with two decimals."""
-    return f"{100 * value:.0f}" if in_percent(metric) else f"{value:.2f}".replace("-", "−").replace("0.", ".")
+    if in_percent(metric):
+        return f"{100 * value:.0f}"
+    # Nearly nothing has no sign, and −10.05 keeps its zeros.
+    text = f"{value:z.2f}".replace("-", "−")
+    return text.replace("0.", ".") if abs(value) < 1 else text
 
 
 def task_scores(results: Results, task: str, models: list[str]) -> pd.DataFrame:
@@ -197,8 +201,8 @@ def pair_cell(ours: View, theirs: View, pairs: dict[tuple[View, View], Any]) -> 
     if pair is None or np.isnan(pair.value):
         return EMPTY
     interval = "" if np.isnan(pair.ci_low) else f" [{100 * pair.ci_low:.0f}, {100 * pair.ci_high:.0f}]"
-    return shaded(pair.value, f"{100 * pair.value:.0f}".replace("-", "−"),
-                  f"{names}: {100 * pair.value:.1f}{interval}".replace("-", "−"))  # fmt: skip
+    return shaded(pair.value, f"{100 * pair.value:z.0f}".replace("-", "−"),
+                  f"{names}: {100 * pair.value:z.1f}{interval}".replace("-", "−"))  # fmt: skip
 
 
 def agreement_table(results: Results, answer: Verdict) -> ShadedTable | None:
@@ -227,5 +231,5 @@ def agreement_cell(ours: str, theirs: str, pairs: dict[tuple[str, str], ProbePai
     pair = pairs[ours, theirs]
     if np.isnan(pair.correlation):
         return shaded(np.nan, "–", f"{ours} and {theirs}: all layers score alike by one of them")
-    tip = f"{ours} and {theirs}: {100 * pair.correlation:.0f} [{100 * pair.low:.0f}, {100 * pair.high:.0f}]"
-    return shaded(pair.correlation, f"{100 * pair.correlation:.0f}".replace("-", "−"), tip.replace("-", "−"))
+    tip = f"{ours} and {theirs}: {100 * pair.correlation:z.0f} [{100 * pair.low:.0f}, {100 * pair.high:.0f}]"
+    return shaded(pair.correlation, f"{100 * pair.correlation:z.0f}".replace("-", "−"), tip.replace("-", "−"))

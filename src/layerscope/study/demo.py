@@ -23,8 +23,8 @@ from layerscope.toymusic.composed_dataset import REPORTED
 __all__ = ["ENCODERS", "NOTE", "TITLES", "demo"]
 
 NOTE = (
-    "This is the demo: music that layerscope composes, and two small encoders that were pretrained on more of it. What "
-    "they show is measured, but it is said of this music and of these encoders."
+    "This is the demo: music that layerscope composes, and two small encoders pretrained on more of it; what it "
+    "measures is said of these."
 )
 #: Two pretrained encoders and their untrained twins.
 ENCODERS = ("toy-muq", "toy-musicfm", "random:toy-muq", "random:toy-musicfm")

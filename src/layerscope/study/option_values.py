@@ -85,8 +85,10 @@ def located(models: Sequence[str], directory: Path) -> list[str]:
         if not source or stands_for_itself(source):
             names.append(model)
             continue
-        path = absolute(directory / Path(source).expanduser())
-        if source == model and (checkpoints := checkpoints_at(path)):
+        typed = Path(source).expanduser()
+        path = absolute(directory / typed)
+        named = bool((typed if path.is_dir() else typed.parent).name.strip("."))
+        if source == model and (checkpoints := checkpoints_at(path, folder_named=named)):
             names += checkpoints
         else:
             names.append(f"{RANDOM if source != model else ''}{path}" if path.exists() else model)

@@ -91,8 +91,10 @@ class Bars:
                 elapsed = max(time.monotonic() - started, 1e-3)
                 bars.update(bar, advance=count, speed=f"· {audio / elapsed:,.0f} h of audio/h" if audio else "")
                 if not self.console.is_terminal and time.monotonic() - self.last_line >= BETWEEN_LINES:
+                    # The first units wait for workers to start, or come from the cache: they tell no rate.
                     left = elapsed / max(done, 1) * (total - done) / 60
-                    self.line(f"{description}: {done:,} of {total:,} {unit}, about {left:.0f} min left")
+                    told = f", about {left:.0f} min left" if elapsed >= BETWEEN_LINES else ""
+                    self.line(f"{description}: {done:,} of {total:,} {unit}{told}")
 
             yield step
         if self.verbose:
