@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from mir_eval.key import weighted_score
@@ -90,9 +92,8 @@ def test_tracks_are_counted_by_how_much_they_count(monkeypatch, longest, count):
     labels, parts = Labels(kind_named("chords"), CHORD_NAMES, np.empty(20, object)), [Part(rows, rows, rows)]
     left = np.where(rows < 2, longest, 1.0)[None, :, None, None].repeat(3, axis=2).repeat(2, axis=3)
     trained = [(None, Outcome(left, left, [], []))]
-    facts = task_facts.training_facts(
-        Target(labels, parts), labels, evaluations(labels, parts, rows, 0)["test"], trained
-    )
+    study = SimpleNamespace(labels=labels, target=Target(labels, parts), splits=evaluations(labels, parts, rows, 0))
+    facts = task_facts.training_facts(study, trained)
     assert facts["effective_groups"] == count  # of two of twenty minutes, 58² / 818 = 4.1
 
 
