@@ -1,7 +1,7 @@
 """From the words that were typed to an exit code: errors in words, interrupts, and places for libraries' files.
 
-Exit codes: 0 done; 1 a bug in layerscope; 2 a wrong name or option; 3 the data; 4 the model; 5 the machine (a full
-disk, a lock, a missing permission); 130 interrupted, or asked to terminate.
+Exit codes: 0 done; 1 a bug in layerscope, or a pipe whose reader has gone; 2 a wrong name or option; 3 the data; 4 the
+model; 5 the machine (a full disk, a lock, a missing permission); 130 interrupted, or asked to terminate.
 """
 
 from __future__ import annotations
