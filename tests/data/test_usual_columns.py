@@ -41,6 +41,12 @@ def test_times_through_all_files_are_not_taken_for_those_in_each():
         with_usual_names(rows)
 
 
+@pytest.mark.parametrize("own", ["1.2346", "1,2346", None])
+def test_a_place_in_a_file_may_be_rounded_or_missing(own):
+    row = {"path": "a.wav", "Begin Time (s)": "1.234567891", "End Time (s)": "2", "File Offset (s)": own}
+    assert with_usual_names({"row 2": row})["row 2"]["start"] == "1.234567891"
+
+
 @pytest.mark.parametrize("name", ["duration", "dur", "length", "Length (s)", "clip_duration", "duration_seconds"])
 def test_a_length_beside_a_start_is_never_dropped(name):
     rows = with_usual_names(rows_of(start=["0", "1,5"], **{name: ["1", "2,25"]}))

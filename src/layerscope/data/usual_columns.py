@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from layerscope.data.label_cells import DECIMAL_COMMA, has_decimal_commas
 from layerscope.data.table_files import Record, Rows
 from layerscope.errors import DataError
@@ -200,10 +202,21 @@ def refuse_unread_sides(rows: Rows) -> None:
             raise DataError(f"column '{column}' looks like a split; write a column 'split' of train, valid and test")
 
 
+#: Raven writes where a clip begins in its file with fewer digits than its time.
+ROUNDED = 1e-3
+
+
 def refuse_two_starts(rows: Rows) -> None:
     """Raise where clips begin at one time in a sequence of files, as Raven counts, and at another in their own."""
     own = next((column for column in columns_of(rows) if plain_name(column) == "file_offset"), None)
-    if own and any(as_float(row.get("start")) != as_float(row.get(own)) for row in rows.values() if "start" in row):
+    if own is None:
+        return
+    starts, places = (
+        np.array([as_float(str(row.get(column)).replace(",", ".")) for row in rows.values()])
+        for column in ("start", own)
+    )
+    # What is missing is NaN, and differs from nothing.
+    if (np.abs(starts - places) > ROUNDED).any():
         raise DataError(
             f"where clips begin and '{own}' differ: times count through all files; call '{own}' 'start', write "
             "how long clips are as 'duration', and leave the other times out"
