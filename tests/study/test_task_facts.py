@@ -85,6 +85,16 @@ def test_of_few_values_it_is_said_that_no_tail_is_seen(clips, said):
     assert facts["tail_unseen"] == said  # of nine there is no interval to doubt
 
 
+def test_groups_that_are_too_few_by_their_clips_are_no_more_by_their_seconds():
+    # A group of sixty short tracks, as long as each of eleven others: resamples weigh clips, and there are none.
+    groups = np.repeat(np.arange(12), [60] + [1] * 11)
+    rows, seconds = np.arange(71), np.where(groups == 0, 1.0, 60.0)
+    labels = Labels(kind_named("chords"), CHORD_NAMES, np.empty(71, object))
+    test = evaluations(labels, [Part(rows, rows, rows)], groups, 0)["test"]
+    assert (test.weights, test.groups_counted(seconds)) == (None, 1)
+    assert precision_of(test, seconds).endswith("which differ in size and count as 1: no intervals of fewer than 10")
+
+
 @pytest.mark.parametrize(("longest", "count"), [(1.0, 20), (20.0, 4)])
 def test_tracks_are_counted_by_how_much_they_count(monkeypatch, longest, count):
     monkeypatch.setattr(task_facts, "chance_level", lambda *_: 0.5)  # which decodes frames that are not here

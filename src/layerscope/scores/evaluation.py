@@ -140,6 +140,9 @@ class Evaluation:
         """Return what one seed left of each unit, the mean over its clips, (unit, ...)."""
         scores = left[self.rows].astype(np.float64)
         means = np.zeros((int(self.units.max()) + 1, *scores.shape[1:]))
+        if len(means) == len(scores):  # a clip each, as nearly always; sums by index take longer than most metrics
+            means[self.units] = scores
+            return means
         # Not by plain indexing, which of a song's several clips would keep the last alone.
         np.add.at(means, self.units, scores)
         means /= np.bincount(self.units).reshape(-1, *(1 for _ in scores.shape[1:]))
@@ -149,6 +152,13 @@ class Evaluation:
         """Return how much each unit counts in a metric, (unit,): of tracks their seconds or frames, of clips alike."""
         return self.labels.counted(self.of_units(left), metric)
 
+    def groups_counted(self, counted: NDArray[np.float64] | None = None) -> int:
+        """Return as how many groups of one size the units count, given how much each does: see `effective_groups`.
+
+        No more than by their number, as which they are resampled: many short tracks of a group are one that is large.
+        """
+        return min(effective_groups(self.groups), effective_groups(self.groups, counted))
+
     def resample(self, metric: str, left: NDArray[np.float32], value: float) -> NDArray[np.float64]:
         """Return a metric in every resample, their mean moved onto its value; NaN where there are too few units.
 
@@ -156,7 +166,7 @@ class Evaluation:
         ch. 10); of a mean there is none.
         """
         counted = self.counted(metric, left)
-        groups = effective_groups(self.groups, counted)
+        groups = self.groups_counted(counted)
         if self.weights is None or groups < FEWEST_GROUPS or self.without_interval(metric):
             return np.full(RESAMPLES, np.nan)
         draws = self.score(metric, left, self.weights)
@@ -260,9 +270,8 @@ def groups_having(has: NDArray[np.bool_], groups: NDArray[np.int64]) -> NDArray[
     >>> groups_having(np.array([[True], [True], [True], [True], [False]]), np.array([0, 0, 1, 1, 2]))
     array([2.])
     """
-    codes = np.unique(groups, return_inverse=True)[1]
-    sizes = np.zeros((int(codes.max()) + 1, has.shape[1]))
-    np.add.at(sizes, codes, has)
+    order = np.argsort(groups, kind="stable")
+    sizes = np.add.reduceat(has[order].astype(np.float64), np.unique(groups[order], return_index=True)[1])
     squares = np.square(sizes).sum(axis=0)
     return np.round(np.square(sizes.sum(axis=0)) / np.where(squares, squares, 1.0))
 

@@ -17,7 +17,7 @@ from layerscope.probes.fitting import Job, Target, left_of
 from layerscope.probes.linear import CUT
 from layerscope.report.cautions import RARE, counted_as
 from layerscope.scores.evaluation import Evaluation, Outcome
-from layerscope.scores.resampling import FEWEST_GROUPS, effective_groups
+from layerscope.scores.resampling import FEWEST_GROUPS
 from layerscope.study.job_scores import Study
 from layerscope.study.twins import draws_of_twins
 from layerscope.targets.kind import Labels
@@ -83,7 +83,7 @@ def training_facts(study: Study, trained: Sequence[tuple[Job, Outcome]]) -> dict
     counted = test.counted(labels.metrics()[0], trained[0][1].test[0])
     return {
         "chance": chance_level(labels, target, test),
-        "effective_groups": effective_groups(test.groups, counted),
+        "effective_groups": test.groups_counted(counted),
         "folds": len(parts),
         "never_trained": never_trained(labels, parts),
         "shifted": shifted_shares(labels, parts),
@@ -199,7 +199,7 @@ def precision_of(test: Evaluation, counted: NDArray[np.float64] | None = None) -
     >>> precision_of(evaluations(labels, parts, rows // 5, seed=0)["test"])
     '5 groups of test clips: no intervals of fewer than 10'
     """
-    labels, groups, effective = test.labels, len(np.unique(test.groups)), effective_groups(test.groups, counted)
+    labels, groups, effective = test.labels, len(np.unique(test.groups)), test.groups_counted(counted)
     subject = f"{groups} {'test clips' if groups == len(test.groups) else 'groups of test clips'}"
     if effective < FEWEST_GROUPS:
         return f"{subject}{counted_as(groups, effective)}: no intervals of fewer than {FEWEST_GROUPS}"
