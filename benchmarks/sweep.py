@@ -42,10 +42,11 @@ from layerscope.features.clip_features import Features
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.stored_features import stored_features
 from layerscope.probes import PROBES, Problem, assemble, mlp
-from layerscope.probes.fitting import plan_jobs
+from layerscope.probes.fitting import Target, plan_jobs
 from layerscope.probes.jobs_side_by_side import run_jobs
 from layerscope.probes.linear import PENALTIES
 from layerscope.targets import Labels
+from layerscope.tasks.task import Schedule
 from layerscope.toymusic.composer import compose_note
 from layerscope.toymusic.synthesizer import render
 
@@ -119,11 +120,11 @@ def sweep(encoder: Encoder, directory: Path) -> Table:
     one_pass = timed(lambda: Pass(encoder, encoder.window).extract(dataset.clips, store))
     features, labels = stored_features(store, dataset.clips), dataset.labels("label")
     parts = parts_of(assign(dataset.clips, labels, 0))
-    jobs = plan_jobs([features], ["mlp", "linear", "closed"])
-    probing = timed(lambda: run_jobs(jobs, labels, parts, list(range(SEEDS))))
+    jobs, target = plan_jobs([features], ["mlp", "linear", "closed"]), Target(labels, parts)
+    probing = timed(lambda: run_jobs(jobs, target, range(SEEDS)))
     epochs = count_epochs(features, labels, parts[0])
     comparable = [job for job in jobs if job.probe != "closed" and not job.chosen.name.startswith("weighted")]
-    ours = timed(lambda: run_jobs(comparable, labels, parts, list(range(SEEDS))))
+    ours = timed(lambda: run_jobs(comparable, target, range(SEEDS)))
     theirs = timed(lambda: scikit_learn_loop(features, labels, parts[0]))
     total = one_pass + probing
     table = Table(
@@ -184,13 +185,13 @@ def scikit_learn_loop(features: Features, labels: Labels, part: Part) -> None:
 def train_mlp(states: np.ndarray, targets: np.ndarray, part: Part, rate: float, seed: int) -> float:
     """Train scikit-learn's network epoch by epoch, watching validation, with the patience of the mlp probe."""
     model = MLPClassifier((mlp.HIDDEN,), batch_size=mlp.BATCH, learning_rate_init=rate, alpha=0.0, random_state=seed)
-    best, best_epoch, classes = -1.0, 0, np.unique(targets)
-    for epoch in range(mlp.EPOCHS):
+    best, best_epoch, classes, schedule = -1.0, 0, np.unique(targets), Schedule()
+    for epoch in range(schedule.epochs):
         model.partial_fit(states[part.train], targets[part.train], classes=classes)
         value = model.score(states[part.valid], targets[part.valid])
         if value > best:
             best, best_epoch = value, epoch
-        elif epoch - best_epoch >= mlp.STOP_AFTER:
+        elif epoch - best_epoch >= schedule.stop_after:
             break
     return best
 
