@@ -145,47 +145,56 @@ def layers_recommended(
     return 100 * recommended / studies, 100 * above / studies
 
 
-def other_targets() -> None:
-    """Print how often a layer is recommended that is as good as the plain feature, of all targets but classes."""
-    layers: dict[str, float] = {}
-    rows = []
-    for target, folds in product(list(TARGETS)[1:], (0, FOLDS)):
-        name = f"{target}, {CLIPS} clips, {f'{folds} folds' if folds else 'a split'}"
-        layers[name], above = layers_recommended(CLIPS, folds, OTHER_STUDIES, target=target)
-        rows.append([name, f"{above:.1f}", f"{layers[name]:.1f}"])
+def equally_good(title: str, asked: dict[str, tuple[int, int, int, int, str]], studies: int) -> None:
+    """Print how often a layer is recommended that is as good as the plain feature.
+
+    Parameters
+    ----------
+    title : str
+        Of the table.
+    asked : dict
+        What is tested → arguments of `layers_recommended`.
+    studies : int
+        Of most rows, by which the error of the simulation is allowed for.
+    """
+    shares = {name: layers_recommended(*arguments) for name, arguments in asked.items()}
     table(
-        f"{LAYERS} layers and a plain feature that are equally good, of other targets; {OTHER_STUDIES} studies a row.",
+        title,
         ["tested", "paired interval of the chosen layer above zero, %", "a layer is recommended, %"],
-        rows,
+        [[name, f"{above:.1f}", f"{recommended:.1f}"] for name, (recommended, above) in shares.items()],
     )
-    error = 100 * np.sqrt(0.025 * 0.975 / OTHER_STUDIES)
-    judge(f"a layer is recommended in at most 2.5 %, two standard errors of {error:.1f} allowed", layers,
-          high=2.5 + 2 * error)  # fmt: skip
+    error = 100 * np.sqrt(0.025 * 0.975 / studies)
+    judge(f"a layer is recommended in at most 2.5 %, two standard errors of {error:.1f} allowed",
+          {name: recommended for name, (recommended, _) in shares.items()}, high=2.5 + 2 * error)  # fmt: skip
+
+
+def tested(clips: int, folds: int) -> str:
+    """Return in words on what studies are tested."""
+    return f"{clips} clips, {f'{folds} folds' if folds else 'a split'}"
 
 
 def main() -> None:
     """Print all tables."""
-    layers: dict[str, float] = {}
-    rows = []
-    for clips, folds, models in (*product((60, 200), (0, FOLDS), (1,)), (200, FOLDS, LAYERS)):
-        name = f"{clips} clips, {f'{folds} folds' if folds else 'a split'}"
-        name += f", {models} models of {LAYERS // models}" if models > 1 else ""
-        layers[name], above = layers_recommended(clips, folds, STUDIES if models == 1 else FEWER_STUDIES, models)
-        rows.append([name, f"{above:.1f}", f"{layers[name]:.1f}"])
-    table(
+    single = {tested(*each): (*each, STUDIES, 1, "classes") for each in product((60, 200), (0, FOLDS))}
+    many = (200, FOLDS, FEWER_STUDIES, LAYERS, "classes")
+    equally_good(
         f"{LAYERS} layers and a plain feature, each right on 60 % of clips; {STUDIES} studies a row, "
         f"{FEWER_STUDIES} of many models.",
-        ["tested", "paired interval of the chosen layer above zero, %", "a layer is recommended, %"],
-        rows,
+        {**single, f"{tested(200, FOLDS)}, {LAYERS} models of 1": many},
+        STUDIES,
     )
-    error = 100 * np.sqrt(0.025 * 0.975 / STUDIES)
-    judge(f"a layer is recommended in at most 2.5 %, two standard errors of {error:.1f} allowed", layers,
-          high=2.5 + 2 * error)  # fmt: skip
-    other_targets()
+    equally_good(
+        f"{LAYERS} layers and a plain feature that are equally good, of other targets; {OTHER_STUDIES} studies a row.",
+        {
+            f"{target}, {tested(CLIPS, folds)}": (CLIPS, folds, OTHER_STUDIES, 1, target)
+            for target, folds in product(list(TARGETS)[1:], (0, FOLDS))
+        },
+        OTHER_STUDIES,
+    )
     plain: dict[str, float] = {}
     rows = []
     for clips, folds in ((200, 0), (1000, 0), (1000, FOLDS)):
-        name = f"{clips} clips, {f'{folds} folds' if folds else 'a split'}"
+        name = tested(clips, folds)
         verdicts = Counter(
             decide(made_study(clips, folds, seed, BETTER), "made").verdict for seed in range(FEWER_STUDIES)
         )

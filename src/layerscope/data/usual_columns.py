@@ -57,6 +57,8 @@ OTHER_UNITS = {
 }
 #: A time as people write it, whether it can be read or not: 1.5, 0:01, 1,5 s.
 TIME = re.compile(r"\d+(?:[.,:]\d*)*\s*(?:m?s|sec|min)?", re.ASCII | re.IGNORECASE)
+#: Seconds: Raven writes where a clip begins in its file with fewer digits than its time.
+ROUNDED = 1e-3
 
 
 def plain_name(column: str) -> str:
@@ -200,10 +202,6 @@ def refuse_unread_sides(rows: Rows) -> None:
             )
         if cells and cells <= FLAGS and split_word(re.sub("^(is|in|for)_?", "", plain_name(column))) in SPLIT_NAMES:
             raise DataError(f"column '{column}' looks like a split; write a column 'split' of train, valid and test")
-
-
-#: Raven writes where a clip begins in its file with fewer digits than its time.
-ROUNDED = 1e-3
 
 
 def refuse_two_starts(rows: Rows) -> None:
