@@ -5,11 +5,15 @@ Weights are random and the same on both sides; speed does not depend on them. Th
 project's own code is measured alone. MusicFM has no package: its encoder is the same network, and muq's class stands
 for it, with MusicFM's head.
 
+On CUDA each line is of so many windows at once, in place of threads, and the official code is measured twice: with
+products in float32, and as torch has it by default, which rounds the factors of convolutions to tf32.
+
 A second table holds what each change of the network gave, alternatives that were not kept among them.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import json
@@ -19,7 +23,7 @@ import statistics
 import sys
 import time
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -33,6 +37,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from layerscope.encoders.conformer import ConformerConfig, ConformerModel, ResidualConvolution, depthwise, fused
+from layerscope.encoders.device import tf32_products
 from layerscope.encoders.mel import SAMPLE_RATE
 from layerscope.toymusic.composer import compose_note
 from layerscope.toymusic.synthesizer import render
@@ -40,6 +45,8 @@ from layerscope.toymusic.synthesizer import render
 SECONDS = 30
 REPEATS = 3
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+#: Windows at once on CUDA, where one does not fill it.
+WINDOWS = (1, 10)
 #: What differs between the two: MuQ predicts eight codebooks, MusicFM one random projection.
 HEADS = {
     "muq": {"use_rvq_target": True, "codebook_size": 8192},
@@ -54,6 +61,7 @@ BLOCK: dict[str, Any] = {
 }
 
 Action = Callable[[], Any]
+Encode = Callable[[Tensor], Any]
 Seconds = tuple[float, float]
 
 
@@ -63,13 +71,13 @@ def main() -> None:
     machine = torch.cuda.get_device_name() if DEVICE == "cuda" else f"{platform.machine()}, {os.cpu_count()} cores"
     console.print(f"{machine}, torch {torch.__version__}, {time.strftime('%d %B %Y')}")
     console.print(f"bfloat16 is multiplied by {bfloat16_units()}")
-    threads = sorted({1, len(os.sched_getaffinity(0))} if DEVICE == "cpu" else {torch.get_num_threads()})
+    counts = sorted({1, len(os.sched_getaffinity(0))}) if DEVICE == "cpu" else WINDOWS
     table = Table(title=f"A window of {SECONDS} s, seconds, medians of {REPEATS}, alternating (in brackets: of CPU)")
-    for column in ("model", "threads", "official", "float32", "ratio", "bf16", "ratio"):
+    for column in ("model", "threads" if DEVICE == "cpu" else "windows", "official", *ours_and_ratios()):
         table.add_column(column, justify="right")
     with torch.inference_mode():
         for name in HEADS:
-            compare(name, threads, table, console)
+            compare(name, counts, table, console)
         console.print(table)
         console.print(parts())
 
@@ -83,38 +91,65 @@ def bfloat16_units() -> str:
     return ", ".join(sorted(flags)) or "no unit of this processor: it cannot be faster here"
 
 
-def compare(name: str, threads: list[int], table: Table, console: Console) -> None:
+def ours_and_ratios() -> list[str]:
+    """Return the columns after the official one."""
+    kinds = ("float32", "bf16") if DEVICE == "cpu" else ("official by default", "float32", "tf32", "bf16")
+    return [column for kind in kinds for column in (kind, "ratio")]
+
+
+def compare(name: str, counts: Sequence[int], table: Table, console: Console) -> None:
     """Add the rows of a model, and print how far its states are from the official."""
     model = ConformerModel(ConformerConfig()).eval().to(DEVICE)
     official = official_network(name)
     waveform = sound().to(DEVICE)
-    actions: dict[str, Action] = {}
+    networks: dict[str, Encode] = {"float32": lambda batch: list(model.states(batch, model.depth))}
     if official is None:
         console.print(f"{name}: the package muq is not installed: nothing official to compare with")
     else:
         network = settled(official, waveform)
         tensors = {key.removeprefix("model."): value for key, value in network.state_dict().items()}
         model.load_state_dict({key: tensors.get(key, value) for key, value in model.state_dict().items()})
-        actions["official"] = lambda: network(waveform).hidden_states
+        networks["official"] = lambda batch: network(batch).hidden_states
         console.print(f"{name}: muq {version('muq')}, transformers {version('transformers')}"
                       f"{'' if name == 'muq' else ' (MusicFM has no package: muq stands for it)'}")  # fmt: skip
-    actions["float32"] = lambda: list(model.states(waveform, model.depth))
-    actions["bf16"] = lambda: in_bfloat16(actions["float32"])
-    for count in threads:
-        torch.set_num_threads(count)
-        seconds = alternating(actions)
+    for count in counts:
+        if DEVICE == "cpu":
+            torch.set_num_threads(count)
+        batch = waveform if DEVICE == "cpu" else waveform.expand(count, -1).contiguous()
+        seconds = alternating(ways(networks, batch))
         row = [name, str(count), told(seconds["official"]) if official else "–"]
-        for kind in ("float32", "bf16"):
-            row += [told(seconds[kind]), ratio(seconds["official"], seconds[kind]) if official else "–"]
+        for kind in ours_and_ratios()[::2]:
+            row += [told(seconds[kind]) if kind in seconds else "–",
+                    ratio(seconds["official"], seconds[kind]) if official else "–"]  # fmt: skip
         table.add_row(*row)
-    states = {kind: action() for kind, action in actions.items()}
+    states = {kind: action() for kind, action in ways(networks, waveform).items()}
     if official is not None:
         largest = max(float((a - b).abs().max()) for a, b in zip(states["official"], states["float32"], strict=True))
         console.print(f"{name}: float32 differs from the official states by {largest:.1e} at most")
-    relative = [float((a - b).norm() / a.norm()) for a, b in zip(states["float32"], states["bf16"], strict=True)]
-    console.print(
-        f"{name}: bf16 differs from float32 by {relative[0]:.2%} (layer 0) to {max(relative):.2%} of the norm"
-    )
+    for kind in sorted({"tf32", "bf16"} & set(states)):
+        relative = [float((a - b).norm() / a.norm()) for a, b in zip(states["float32"], states[kind], strict=True)]
+        console.print(
+            f"{name}: {kind} differs from float32 by {relative[0]:.2%} (layer 0) to {max(relative):.2%} of the norm"
+        )
+
+
+def ways(networks: dict[str, Encode], batch: Tensor) -> dict[str, Action]:
+    """Return what each network does with a batch, in each precision in which it is measured."""
+
+    def in_precision(encode: Encode, *, matrices: bool = False, convolutions: bool = False) -> Any:
+        # One switch for both, unless it is torch's own default that is asked for.
+        with tf32_products(allowed=matrices):
+            torch.backends.cudnn.allow_tf32 = convolutions
+            return encode(batch)
+
+    actions = {kind: functools.partial(in_precision, encode) for kind, encode in networks.items()}
+    ours = networks["float32"]
+    if DEVICE == "cuda":
+        if "official" in networks:
+            default = functools.partial(in_precision, networks["official"], convolutions=True)
+            actions["official by default"] = default
+        actions["tf32"] = functools.partial(in_precision, ours, matrices=True, convolutions=True)
+    return actions | {"bf16": lambda: in_bfloat16(actions["float32"])}
 
 
 def official_network(name: str) -> Any:
