@@ -35,7 +35,7 @@ from rich.table import Table
 from layerscope.data.audio import decode_mono, load, sound_digest
 from layerscope.data.sound_parts import Part, opened
 from layerscope.encoders import Encoder
-from layerscope.features.clip_states import Assembly, ClipStates
+from layerscope.features.clip_states import Assembly
 from layerscope.features.decoding import decoders, decoding_workers
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.frame_sample import FRAMES_A_CLIP
@@ -68,7 +68,7 @@ class Ready(Pass):
     """A pass whose encoder takes no time: what the first clip left is what all leave."""
 
     processes: bool = False
-    left: list[ClipStates] = field(default_factory=list)
+    left: list[Assembly] = field(default_factory=list)
 
     @property
     def on_gpu(self) -> bool:
@@ -77,12 +77,14 @@ class Ready(Pass):
 
     def encode(
         self, clips: Sequence[Assembly], windows: Sequence[Sequence[Any]], finish: Callable[[int], None]
-    ) -> list[ClipStates]:
-        """Return the states of each clip."""
+    ) -> None:
+        """Leave of each clip what the first one left."""
         if not self.left:
-            self.left.extend(super().encode(clips[:1], windows[:1], lambda _: None))
+            super().encode(clips[:1], windows[:1], lambda _: None)
+            self.left.append(clips[0])
         finish(sum(map(len, windows)))
-        return [self.left[0]] * len(clips)
+        for clip in clips:
+            clip.left, clip.sampled = self.left[0].left, self.left[0].sampled
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from layerscope.encoders import Encoder
 from layerscope.encoders.conformer import ConformerModel
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.model_names import UNTRAINED_SIZES
-from layerscope.features.clip_states import Assembly, finished, take_together
+from layerscope.features.clip_states import Assembly, layers_together, sample_together, take_together
 from layerscope.features.encoder_pass import Pass
 from layerscope.features.frame_sample import sampled_frames
 from layerscope.features.windows import Cutting, frame_count
@@ -31,6 +31,16 @@ class Bands(Encoder):
     def encode(self, waveforms):
         frames = waveforms[:, : waveforms.shape[1] // 960 * 960].unflatten(1, (-1, 960))
         return [3 * frames[..., :5], frames[..., 100:103] - 7]
+
+
+class Wider(Bands):
+    """A third layer, as wide as the first."""
+
+    layers, widths = (0, 2, 3), (5, 3, 5)
+
+    def encode(self, waveforms):
+        first, second = super().encode(waveforms)
+        return [first, second, first.square() - 1]
 
 
 @pytest.fixture
@@ -107,16 +117,33 @@ def test_all_is_done_on_the_device_and_nothing_waits(device, overlapping):
     layers = [layer.to(device) for layer in encoder.encode(torch.from_numpy(cut))]
     with NoForcedSteps():
         take_together([(clip, number) for number in range(len(cut))], layers)
-        (states,) = finished([clip])
-    tensors = [
-        *states.pooled,
-        *states.distances,
-        *(part for halves in (*states.frames, *states.sample) for part in halves),
-    ]
+        states = clip.states
+        sample = sample_together([clip], states.pooled, layers_together(encoder))
+    tensors = [*states.pooled, *states.distances, *(part for halves in (*states.frames, *sample) for part in halves)]
     assert {tensor.device.type for tensor in tensors} == {device}
-    assert [halves.shape for halves, _ in states.sample] == [(40, 5), (40, 3)]
+    assert [halves.shape for halves, _ in sample] == [(40, 5), (40, 3)]
     assert len(states.distances[0]) == (124 if overlapping else 5 * 24)
     assert clip.tracks == []  # what is not kept is let go
+
+
+def test_layers_of_a_gpu_are_sampled_at_once_by_width_and_come_to_the_same():
+    encoder, cutting = Wider(), Cutting(1.0)
+    clips = []
+    for number, (seconds, count) in enumerate(((3.2, 7), (0.4, 0), (1.0, 25))):
+        samples = np.random.default_rng(number).normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
+        cut, spans = cutting.cut(samples, RATE)
+        rows = sampled_frames(str(number), frame_count(seconds), count)
+        clips.append(Assembly(encoder, cutting, "spread", spans, str(number), rows))
+        take_together([(clips[-1], row) for row in range(len(cut))], encoder.encode(torch.from_numpy(cut)))
+    pooled = [torch.cat(layer) for layer in zip(*(clip.states.pooled for clip in clips), strict=True)]
+    assert layers_together(encoder) == [[0], [1], [2]]
+    encoder.device = "cuda:0"
+    assert layers_together(encoder) == [[0, 2], [1]]
+    alone = sample_together(clips, pooled, [[0], [1], [2]])
+    for one, other in zip(alone, sample_together(clips, pooled, layers_together(encoder)), strict=True):
+        assert one[0].shape == (32, one[0].shape[1])
+        assert one[1].shape == (3,)
+        assert all(map(torch.equal, one, other))
 
 
 def test_a_network_on_another_device_leaves_its_summaries_there():
@@ -124,5 +151,5 @@ def test_a_network_on_another_device_leaves_its_summaries_there():
     one_pass = Pass(encoder, 1.0)
     cut, spans = one_pass.cutting.cut(np.zeros(3 * RATE, np.float32), RATE)
     clip = Assembly(encoder, one_pass.cutting, "mean", spans, "a", NONE)
-    (states,) = one_pass.encode([clip], [list(cut)], lambda _: None)
-    assert [(layer.device.type, layer.shape) for layer in states.pooled] == [("meta", (3, 64))] * 5
+    one_pass.encode([clip], [list(cut)], lambda _: None)
+    assert [(layer.device.type, layer.shape) for layer in clip.states.pooled] == [("meta", (3, 64))] * 5

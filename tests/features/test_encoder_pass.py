@@ -1,4 +1,5 @@
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from layerscope.data.audio import load
 from layerscope.data.dataset import Dataset
 from layerscope.encoders import Encoder, load_encoder
 from layerscope.errors import ModelError, UsageError
-from layerscope.features.encoder_pass import Pass, plan_shards
+from layerscope.features.encoder_pass import Extraction, Pass, plan_shards
+from layerscope.features.store import FeatureStore
 from layerscope.features.stored_features import stored_features
 
 
@@ -111,6 +113,43 @@ def test_shards_do_not_depend_on_what_is_stored(tones, monkeypatch):
     assert sum(map(len, shards)) == 30
     assert len(shards) == 4
     assert [list(rows["clip"]) for rows in plan_shards(clips)] == [list(rows["clip"]) for rows in shards]
+
+
+def test_shards_encoded_by_the_same_decoders_in_turns_are_the_same(tones, monkeypatch, tmp_path):
+    monkeypatch.setattr("layerscope.features.encoder_pass.SHARD_SECONDS", 2.0)
+    _, store, dataset = run(load_encoder("random:small"), tones)
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "other"))
+    one_pass = Pass(load_encoder("random:small"), 30.0)
+    other, done = one_pass.store(cache_directory()), Extraction()
+    missing, shards = one_pass.missing(dataset.clips, other), list(plan_shards(dataset.clips))
+    with one_pass.decoders() as executor:
+        for first in (0, 2, 4):
+            one_pass.encode_shards(shards[first : first + 2], other, missing, done, executor=executor)
+        assert executor.submit(len, "it still decodes").result() == 16
+    assert (done.decoded, done.encoded, done.cached) == (30, 30, 0)
+    files = [{path.name: path.read_bytes() for path in each.directory.glob("*.safetensors")} for each in (store, other)]
+    assert len(files[0]) == 6
+    assert files[0] == files[1]
+
+
+def test_what_others_add_is_looked_for_in_a_small_share_of_the_time(tones, monkeypatch):
+    monkeypatch.setattr("layerscope.features.encoder_pass.SHARD_SECONDS", 0.1)
+    looked = []
+
+    class Slow(FeatureStore):
+        def refresh(self):
+            time.sleep(0.1)
+            looked.append(time.monotonic())
+            super().refresh()
+
+    dataset, one_pass = Dataset.load(tones).survey(), Pass(load_encoder("mel"), 30.0)
+    usual = one_pass.store(cache_directory())
+    store = Slow(usual.directory, usual.description)
+    began = time.monotonic()
+    one_pass.extract(dataset.clips, store)
+    assert len(list(store.directory.glob("*.safetensors"))) == 30
+    # Once where the store is opened, once at the first shard, and then after each five seconds.
+    assert 2 <= len(looked) <= 3 + (time.monotonic() - began) // 5
 
 
 def test_an_interrupted_pass_ends_with_the_same_bytes(tones, monkeypatch, tmp_path):

@@ -16,10 +16,10 @@ def shards():
     one_pass = Pass(load_encoder("random:small"), 30.0)
 
     def shard(name, value=0.1):
-        clips = one_pass.states_of({name: np.full(4800, 0.1, np.float32)})
-        clips[0].pooled[3].fill_(value)
-        assembly = one_pass.assembly([(0.0, 0.2)], name, np.zeros(0, np.int64))
-        return Shard([assembly], clips, [ClipEntry(name, 0, 0.2, name, 5)])
+        clip = one_pass.assembly([(0.0, 0.2)], name, np.zeros(0, np.int64))
+        one_pass.encode([clip], [[np.full(4800, 0.1, np.float32)]], lambda _: None)
+        clip.states.pooled[3].fill_(value)
+        return Shard([clip], [ClipEntry(name, 0, 0.2, name, 5)])
 
     return one_pass.store(cache_directory()), shard
 

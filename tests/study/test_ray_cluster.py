@@ -21,13 +21,14 @@ from layerscope.data.audio import file_facts
 from layerscope.data.splits import assign, parts_of
 from layerscope.errors import AudioError, ResourceError, UsageError
 from layerscope.features import encoder_pass
+from layerscope.features.encoder_pass import Pass, plan_shards
 from layerscope.features.stored_features import stored_features
 from layerscope.probes.fitting import Target, plan_jobs
 from layerscope.probes.jobs_side_by_side import run_jobs
 from layerscope.probes.workers import calls_elsewhere, elsewhere, side_by_side
 from layerscope.study.extraction import extract_all
 from layerscope.study.options import Call
-from layerscope.study.ray_cluster import handed
+from layerscope.study.ray_cluster import handed, shard_handed
 from layerscope.study.ray_connection import (
     connected,
     place_of_files,
@@ -282,6 +283,30 @@ def test_a_killed_worker_costs_its_shard_alone(cluster, notes, tmp_path, monkeyp
         extracted(notes, tmp_path / "two", monkeypatch, replace(cluster, cache=tmp_path / "two"))
     assert len(killed) == 2
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_a_worker_whose_decoders_are_processes_takes_several_shards_at_once(cluster, notes, tmp_path, monkeypatch):
+    import ray
+
+    class FreeCores(Pass):
+        """As where a GPU encodes."""
+
+        on_gpu = True
+
+    extracted(notes, tmp_path / "one", monkeypatch)
+    monkeypatch.setenv("LAYERSCOPE_CACHE", str(tmp_path / "two"))
+    encoder = load_encoder("random:small")
+    one_pass, clips = FreeCores(encoder, encoder.window), notes.dataset.clips
+    store, shards = one_pass.store(tmp_path / "two"), list(plan_shards(clips))
+    given = (2, ray.put(one_pass), tmp_path / "two", frozenset({cluster.nodes[0].key}))
+    missing = one_pass.missing(clips, store)
+    calls = [(shards[first : first + 2], missing) for first in (0, 2, 4)]
+    done = dict(cluster.on_workers({"num_cpus": 1}, 1, given, shard_handed, calls))
+    assert sum(part.encoded for part, _ in done.values()) == 11
+    assert sum(len(part.failed) for part, _ in done.values()) == 1
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+    cluster.kept.clear()
 
 
 @pytest.mark.slow

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ from layerscope.features.pooling import (
 )
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count, window_spans
 
-__all__ = ["Assembly", "ClipStates", "finished", "refuse_non_finite", "take_together"]
+__all__ = ["Assembly", "ClipStates", "layers_together", "refuse_non_finite", "sample_together", "take_together"]
 
 #: States in float16, and their scale: see `half_precision`.
 Halves = tuple[Tensor, Tensor]
@@ -40,24 +41,19 @@ class ClipStates:
         Summarised windows.
     frames : list of (Tensor, Tensor), each (frame, width) and ()
         At `FRAME_RATE`, where tracks are kept, or those that probes attend to: float16, and their scale.
-    sample : list of (Tensor, Tensor), each (row, width) and ()
-        The frames that are sampled, less the mean of the first window: float16, and their scale.
     distances : list of Tensor, each (pair,)
         Of successive frames of one window.
     """
 
     pooled: list[Tensor]
     frames: list[Halves]
-    sample: list[Halves]
     distances: list[Tensor]
 
     def on_cpu(self) -> ClipStates:
         """Return these states on the CPU."""
-        frames, sample = (
-            [(halves.cpu(), scale.cpu()) for halves, scale in part] for part in (self.frames, self.sample)
-        )
+        frames = [(halves.cpu(), scale.cpu()) for halves, scale in self.frames]
         pooled, distances = ([layer.cpu() for layer in part] for part in (self.pooled, self.distances))
-        return ClipStates(pooled, frames, sample, distances)
+        return ClipStates(pooled, frames, distances)
 
 
 @dataclass(eq=False)
@@ -113,7 +109,13 @@ class Assembly:
         self.waiting = set(range(len(self.spans)))
         #: Of each layer, in the order in which they were drawn; there once all windows are taken.
         self.sampled: list[Tensor] = []
-        self.states: ClipStates | None = None
+        self.left: ClipStates | None = None
+
+    @property
+    def states(self) -> ClipStates:
+        """Return what is left of the clip but its sample; there once all windows are taken."""
+        assert self.left is not None
+        return self.left
 
     def places(self, number: int) -> NDArray[np.int64]:
         """Return which frames of a window are sampled."""
@@ -123,18 +125,17 @@ class Assembly:
     def take(
         self, number: int, pooled: list[Tensor], frames: list[Tensor], distances: list[Tensor], sample: list[Tensor]
     ) -> None:
-        """Take of each layer what a window left; one that was taken already changes nothing."""
+        """Take of each layer what a window left, its summary a row; one that was taken already changes nothing."""
         if number in self.waiting:
             if self.cutting.overlapping:
                 self.stitch(number, frames)
             else:
-                rows = [layer[None] for layer in pooled]
                 kept = [to_frame_rate(layer, FRAME_RATE, self.attended[number]) for layer in frames if self.attended]
                 # Where the budget leaves less than a frame a clip, some clips have none.
-                self.taken[number] = (rows, kept, sample, distances) if len(self.rows) else (rows, kept, [], [])
+                self.taken[number] = (pooled, kept, sample, distances) if len(self.rows) else (pooled, kept, [], [])
             self.waiting.remove(number)
-        if not self.waiting and self.states is None:
-            self.states = self.finish()
+        if not self.waiting and self.left is None:
+            self.left = self.finish()
 
     def stitch(self, number: int, frames: list[Tensor]) -> None:
         """Put the frames of a window where they belong in their track."""
@@ -170,27 +171,52 @@ class Assembly:
                 # Taken window by window, and wanted in the order that they were drawn in.
                 sample = picked(sample, np.argsort(np.argsort(self.owner, kind="stable")))
         self.sampled = sample
-        states = ClipStates(pooled, [half_precision(track) for track in self.tracks], [], distances)
+        states = ClipStates(pooled, [half_precision(track) for track in self.tracks], distances)
         self.taken, self.tracks = {}, []
         return states
 
 
-def finished(clips: Sequence[Assembly]) -> list[ClipStates]:
-    """Return the states of clips, all of whose windows have been taken."""
-    states = [clip.states for clip in clips if clip.states]
-    if not states:
-        return []
+def sample_together(
+    clips: Sequence[Assembly], pooled: Sequence[Tensor], layers: Iterable[Sequence[int]]
+) -> list[Halves]:
+    """Return of each layer the frames that are sampled of clips, (row, width) in float16, and their scales, (clip,).
+
+    Less the mean of the first window of their clip while still float32: a common offset would spend the digits of
+    float16.
+
+    Parameters
+    ----------
+    clips : sequence of Assembly
+        All of whose windows have been taken.
+    pooled : sequence of Tensor
+        Of each layer their summarised windows, clip by clip.
+    layers : iterable of sequence of int
+        Which are computed at once, of one width, by their positions: see `layers_together`.
+    """
     counts = [len(clip.rows) for clip in clips]
-    owner = upload(torch.arange(len(clips)).repeat_interleave(torch.tensor(counts)), states[0].pooled[0].device)
-    samples: list[list[Halves]] = [[] for _ in clips]
-    for layer in range(len(states[0].pooled)):
-        rows = torch.cat([clip.sampled[layer] for clip in clips])
-        # Less the mean of the first window while still float32: a common offset would spend the digits of float16.
-        means = torch.stack([each.pooled[layer][0, : rows.shape[1]] for each in states])
-        halves, scales = half_precision_by_clip(rows - means[owner], owner, len(clips))
-        for sample, part, scale in zip(samples, halves.split(counts), scales, strict=True):
-            sample.append((part, scale))
-    return [replace(each, sample=sample) for each, sample in zip(states, samples, strict=True)]
+    owner = np.arange(len(clips)).repeat(counts)
+    first = np.cumsum([0, *(len(clip.states.pooled[0]) for clip in clips)])[owner]
+    owners, firsts = upload(torch.from_numpy(np.stack([owner, first])), pooled[0].device)
+    halves: dict[int, Halves] = {}
+    for positions in layers:
+        rows = stacked([torch.cat([clip.sampled[position] for clip in clips]) for position in positions])
+        means = stacked([pooled[position] for position in positions])[:, firsts, : rows.shape[-1]]
+        samples, scales = half_precision_by_clip(rows - means, owners, len(clips))
+        halves |= zip(positions, zip(samples, scales, strict=True), strict=True)
+    return [halves[position] for position in sorted(halves)]
+
+
+def stacked(layers: Sequence[Tensor]) -> Tensor:
+    """Return layers as one tensor, (layer, ...); a single one as it lies."""
+    return layers[0][None] if len(layers) == 1 else torch.stack(list(layers))
+
+
+def layers_together(encoder: Encoder) -> list[list[int]]:
+    """Return the positions of layers that are computed at once: where calls cost more than numbers, all of a width."""
+    positions = range(len(encoder.widths))
+    if not encoder.device.startswith("cuda"):
+        return [[position] for position in positions]
+    return [[each for each in positions if encoder.widths[each] == width] for width in dict.fromkeys(encoder.widths)]
 
 
 def take_together(members: Sequence[tuple[Assembly, int]], layers: Sequence[Tensor]) -> None:
@@ -213,8 +239,12 @@ def take_together(members: Sequence[tuple[Assembly, int]], layers: Sequence[Tens
         if not stitched:
             distances = [frame_distances(layer) for layer in frames]
             samples = sampled_together(members, frames)
-    for row, (clip, number) in enumerate(members):
-        clip.take(number, *([layer[row] for layer in part] for part in (pooled, frames, distances, samples)))
+    rows = [layer.split(1) for layer in pooled]
+    parts = (rows, *([layer.unbind() for layer in part] for part in (frames, distances)), samples)
+    # Window by window, where any layer left something of it.
+    left = [zip(*part, strict=True) if part else itertools.repeat(()) for part in parts]
+    for (clip, number), *window in zip(members, *left, strict=False):
+        clip.take(number, *map(list, window))
 
 
 def sampled_together(members: Sequence[tuple[Assembly, int]], frames: Sequence[Tensor]) -> list[Sequence[Tensor]]:

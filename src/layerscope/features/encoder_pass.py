@@ -7,9 +7,10 @@ is kept comes to the CPU.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +28,7 @@ from layerscope.errors import AudioError, UsageError
 from layerscope.features.attended_frames import attended_of_clip
 from layerscope.features.batches import BatchSize, Window, encode_windows
 from layerscope.features.cache_key import store_of
-from layerscope.features.clip_states import Assembly, ClipStates, finished, refuse_non_finite, take_together
+from layerscope.features.clip_states import Assembly, ClipStates, refuse_non_finite, take_together
 from layerscope.features.decoding import AHEAD_SECONDS, Ahead, ClipDecoder, Decoded, decoders, decoding_workers
 from layerscope.features.frame_sample import FRAMES_A_CLIP, sampled_frames, sampled_of_clips
 from layerscope.features.pooling import MOMENTS, SPREAD, Pooling
@@ -35,7 +36,7 @@ from layerscope.features.shard_writer import Shard, ShardWriter
 from layerscope.features.store import ClipEntry, FeatureStore
 from layerscope.features.windows import FRAME_RATE, Cutting, frame_count
 
-__all__ = ["Extraction", "Pass"]
+__all__ = ["Extraction", "Pass", "among"]
 
 Samples = NDArray[np.float32]
 Progress = Callable[[int, float], None]
@@ -48,6 +49,8 @@ ShardsEncoder = Callable[
 SHARD_SECONDS = 300.0
 #: The other bound, which clips below 1.2 s reach first: it keeps the list of clips in a shard's header short.
 SHARD_CLIPS = 256
+#: Share of its time that a pass looks for what other runs have added, at most: the longer a store, the longer it takes.
+LOOKING = 0.02
 
 
 @dataclass
@@ -168,7 +171,8 @@ class Pass:
             # Nothing is sampled: samples serve comparisons, which read the store.
             none = np.zeros(0, np.int64)
             assemblies.append(self.assembly(spans, name, none))
-        states = [clip.on_cpu() for clip in self.encode(assemblies, windows, lambda _: None)]
+        self.encode(assemblies, windows, lambda _: None)
+        states = [clip.states.on_cpu() for clip in assemblies]
         for name, clip in zip(clips, states, strict=True):
             for layer, pooled in zip(self.encoder.layers, clip.pooled, strict=True):
                 refuse_non_finite(self.encoder, layer, pooled.numpy(), [name], [len(pooled)])
@@ -181,8 +185,8 @@ class Pass:
 
     def encode(
         self, clips: Sequence[Assembly], windows: Sequence[Sequence[Any]], finish: Callable[[int], None]
-    ) -> list[ClipStates]:
-        """Encode the windows of several clips, those of equal length together, and return the states of each clip."""
+    ) -> None:
+        """Encode the windows of several clips, those of equal length together."""
         if self.encoder.reads_files:
             for clip, (states,) in zip(clips, windows, strict=True):
                 take_together([(clip, 0)], [layer[None] for layer in states])
@@ -191,8 +195,6 @@ class Pass:
             cuts = zip(clips, windows, strict=True)
             together = [Window(clip, number, samples) for clip, cut in cuts for number, samples in enumerate(cut)]
             encode_windows(self.encoder, self.batch_size, together, finish)
-        with memory_faults(self.encoder.name, f"a shard of {len(clips)} clips"):
-            return finished(clips)
 
     def missing(self, clips: pd.DataFrame, store: FeatureStore, sample: int = FRAMES_A_CLIP) -> dict[str, int]:
         """Return the keys of clips that the store lacks, and how many of the frames of each are to be sampled."""
@@ -256,15 +258,22 @@ class Pass:
         missing: Mapping[str, int],
         done: Extraction,
         progress: Progress = lambda *_: None,
+        executor: Executor | None = None,
     ) -> None:
-        """Encode what is missing of shards, and count in `done` what was done; see `extract`."""
-        processes = self.on_gpu and not self.encoder.reads_files
-        with decoders(decoding_workers(), processes=processes) as executor, ShardWriter(store) as writer:
-            for found, rows, decoding in self.ahead(shards, store, missing, executor):
+        """Encode what is missing of shards, and count in `done` what was done; see `extract`.
+
+        What decodes is started for these shards, unless it is given.
+        """
+        with nullcontext(executor) if executor else self.decoders() as decoding, ShardWriter(store) as writer:
+            for found, rows, clips in self.ahead(shards, store, missing, decoding):
                 if len(found):
                     done.cached += len(found)
                     progress(len(found), float(found.clip_seconds.sum()))
-                self.add_shard(writer, rows, decoding, missing, done, progress)
+                self.add_shard(writer, rows, clips, missing, done, progress)
+
+    def decoders(self) -> AbstractContextManager[Executor]:
+        """Return what decodes for the pass, on all cores of this process."""
+        return decoders(decoding_workers(), processes=self.on_gpu and not self.encoder.reads_files)
 
     def ahead(
         self, shards: Sequence[pd.DataFrame], store: FeatureStore, missing: Mapping[str, int], executor: Executor
@@ -272,9 +281,12 @@ class Pass:
         """Return of each shard the clips that another run has added meanwhile, and those to encode, being decoded."""
 
         def wanted() -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+            due = 0.0
             for shard in shards:
                 # Another run may have added a shard since the last one; what it holds is not encoded twice.
-                store.refresh()
+                if (began := time.monotonic()) >= due:
+                    store.refresh()
+                    due = began + (time.monotonic() - began) / LOOKING
                 rows = shard[among(missing, shard)]
                 held = np.array([store.holds(key, missing[key]) for key in rows.clip_key], dtype=bool)
                 yield rows[held], rows[~held]
@@ -325,9 +337,9 @@ class Pass:
             return
         done.encoded += len(clips)
         done.windows += sum(map(len, windows))
-        states = self.encode(clips, windows, window_progress(entries, progress))
+        self.encode(clips, windows, window_progress(entries, progress))
         with memory_faults(self.encoder.name, f"a shard of {len(clips)} clips"):
-            shard = Shard(clips, states, entries)
+            shard = Shard(clips, entries)
         writer.add(shard)
 
 

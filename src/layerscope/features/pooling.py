@@ -124,7 +124,7 @@ def half_precision_by_clip(rows: Tensor, owners: Tensor, clips: int) -> tuple[Te
 
     Parameters
     ----------
-    rows : Tensor, shape (row, width)
+    rows : Tensor, shape (..., row, width)
         Of all clips.
     owners : Tensor of int, shape (row,)
         The number of the clip that each is of.
@@ -137,6 +137,8 @@ def half_precision_by_clip(rows: Tensor, owners: Tensor, clips: int) -> tuple[Te
     >>> scales.tolist(), halves.flatten().tolist()
     ([4.0, 1.0, 1.0], [0.5, -1.0, 1.0])
     """
-    largest = rows.abs().amax(dim=1)
-    scales = rows.new_ones(clips).scatter_reduce(0, owners, largest, "amax", include_self=False).clamp(min=SMALLEST)
-    return (rows / scales[owners, None]).half(), scales
+    largest = rows.abs().amax(dim=-1)
+    ones = rows.new_ones(*largest.shape[:-1], clips)
+    scales = ones.scatter_reduce(-1, owners.expand_as(largest), largest, "amax", include_self=False)
+    scales = scales.clamp(min=SMALLEST)
+    return (rows / scales[..., owners, None]).half(), scales

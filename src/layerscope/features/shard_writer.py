@@ -14,7 +14,7 @@ from torch import Tensor
 
 from layerscope.encoders.device import Arriving
 from layerscope.encoders.encoder import Encoder
-from layerscope.features.clip_states import Assembly, ClipStates, refuse_non_finite
+from layerscope.features.clip_states import Assembly, layers_together, refuse_non_finite, sample_together
 from layerscope.features.store import ClipEntry, FeatureStore
 
 __all__ = ["Shard", "ShardWriter"]
@@ -27,13 +27,12 @@ class Shard:
     ----------
     clips : sequence of Assembly
         With all their windows.
-    states : sequence of ClipStates
-        Of the clips, on the device.
     entries : sequence of ClipEntry
         Of the clips, without their numbers of rows: only now are they known, as a stitched track is cut anew.
     """
 
-    def __init__(self, clips: Sequence[Assembly], states: Sequence[ClipStates], entries: Sequence[ClipEntry]) -> None:
+    def __init__(self, clips: Sequence[Assembly], entries: Sequence[ClipEntry]) -> None:
+        states = [clip.states for clip in clips]
         # Not the clips, which hold on to their states on the device.
         self.names, self.rows = [clip.name for clip in clips], [clip.rows for clip in clips]
         self.encoder = clips[0].encoder
@@ -47,7 +46,7 @@ class Shard:
             for entry, clip, left in zip(entries, clips, states, strict=True)
         ]
         self.pairs = [len(left.distances[0]) for left in states]
-        self.arriving = Arriving(tensors_of(self.encoder, states))
+        self.arriving = Arriving(tensors_of(self.encoder, clips))
 
     def arrays(self) -> dict[str, list[NDArray[Any]]]:
         """Return the arrays of the shard (see `features.store`), in parts, once they are there.
@@ -71,22 +70,21 @@ class Shard:
         return arrays | {"sample_frame": [*self.rows], "steps": [np.stack(steps)]}
 
 
-def tensors_of(encoder: Encoder, clips: Sequence[ClipStates]) -> dict[str, list[Tensor]]:
+def tensors_of(encoder: Encoder, clips: Sequence[Assembly]) -> dict[str, list[Tensor]]:
     """Return what of clips is kept, on their device: in one tensor, or clip by clip where that is much."""
-    tensors: dict[str, list[Tensor]] = {}
-    scales, sample_scales = [], []
-    for position, layer in enumerate(encoder.layers):
-        tensors[f"pooled.{layer}"] = [torch.cat([clip.pooled[position] for clip in clips])]
+    states = [clip.states for clip in clips]
+    pooled = [torch.cat(layer) for layer in zip(*(clip.pooled for clip in states), strict=True)]
+    samples = sample_together(clips, pooled, layers_together(encoder))
+    tensors = {f"pooled.{layer}": [windows] for layer, windows in zip(encoder.layers, pooled, strict=True)}
+    tensors |= {f"sample.{layer}": [halves] for layer, (halves, _) in zip(encoder.layers, samples, strict=True)}
+    tensors["sample_scale"] = [torch.stack([scales for _, scales in samples], dim=1)]
+    if states[0].frames:
         # Put together, frames would take their memory once more, and new memory takes longer than it does to write.
-        tensors[f"sample.{layer}"] = [clip.sample[position][0] for clip in clips]
-        sample_scales.append(torch.stack([clip.sample[position][1] for clip in clips]))
-        if clips[0].frames:
-            tensors[f"frames.{layer}"] = [clip.frames[position][0] for clip in clips]
-            scales.append(torch.stack([clip.frames[position][1] for clip in clips]))
-    if scales:
-        tensors["scale"] = [torch.stack(scales, dim=1)]
-    tensors["sample_scale"] = [torch.stack(sample_scales, dim=1)]
-    distances = zip(*(clip.distances for clip in clips), strict=True)
+        for position, layer in enumerate(encoder.layers):
+            tensors[f"frames.{layer}"] = [clip.frames[position][0] for clip in states]
+        scales = [[scale for _, scale in clip.frames] for clip in states]
+        tensors["scale"] = [torch.stack([torch.stack(clip) for clip in scales])]
+    distances = zip(*(clip.distances for clip in states), strict=True)
     tensors["distances"] = [torch.stack([torch.cat(layer) for layer in distances])]
     return tensors
 

@@ -17,12 +17,16 @@ import pandas as pd
 
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.encoders.sketch import Sketch
-from layerscope.features.encoder_pass import Extraction, Pass, Progress
+from layerscope.features.encoder_pass import Extraction, Pass, Progress, among
 from layerscope.features.store import FeatureStore
 from layerscope.probes.workers import Order
 from layerscope.study.ray_workers import Parcels, movable, on_workers, ray
 
 __all__ = ["Cluster", "Node"]
+
+#: That a GPU is given: 160 minutes of sound, some seconds of one that is fast. Between two times it waits for the first
+#: clips to be decoded.
+SHARDS_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,12 @@ class Cluster:
         sharing = frozenset(node.key for node in self.nodes if node.shares_cache)
         with movable(one_pass.encoder):
             given = (share["num_cpus"], ray().put(one_pass), self.cache, sharing)
-        calls = [(rows, {key: missing[key] for key in rows.clip_key if key in missing}) for rows in shards]
+        # As many for all workers to have several turns.
+        count = max(1, min(SHARDS_AT_ONCE, len(shards) // (4 * workers))) if "num_gpus" in share else 1
+        parts = [shards[first : first + count] for first in range(0, len(shards), count)]
+        calls = [
+            (part, {key: missing[key] for rows in part for key in rows.clip_key if key in missing}) for part in parts
+        ]
         for number, (part, files) in self.on_workers(share, workers, given, shard_handed, calls):
             for name, content in files.items():
                 store.adopt(name, content)
@@ -125,7 +134,8 @@ class Cluster:
             for name in ("decoded", "encoded", "cached", "windows"):
                 setattr(done, name, getattr(done, name) + getattr(part, name))
             done.failed.update(part.failed)
-            rows = shards[number][shards[number].clip_key.isin(calls[number][1])]
+            rows = pd.concat(parts[number])
+            rows = rows[among(calls[number][1], rows)]
             progress(len(rows), float(rows.clip_seconds.sum()))
 
     def run(self, function: Callable[..., Any], calls: Iterator[tuple[Any, ...]], order: Order) -> Iterator[Any]:

@@ -7,7 +7,8 @@ import socket
 import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from concurrent.futures import Executor
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -90,6 +91,11 @@ class Worker:
 
     one_pass: Pass | None
     store: FeatureStore | None
+    #: What decodes for a GPU: processes, whose start takes longer than the encoding of a shard.
+    executor: Executor | None
+
+    def __init__(self) -> None:
+        self.opened = ExitStack()
 
     def prepare(
         self, threads: int, one_pass: Pass | None = None, cache: Path = Path(), sharing: frozenset[str] = frozenset()
@@ -101,13 +107,16 @@ class Worker:
         # Decode and compute on the worker's share of its node, not on all of it.
         os.environ["LOKY_MAX_CPU_COUNT"] = str(threads)
         torch.set_num_threads(threads)
-        self.one_pass, self.store = one_pass, None
+        self.opened.close()
+        self.one_pass, self.store, self.executor = one_pass, None, None
         # Of the pass before.
         give_back_memory()
         if one_pass is None:
             return
         if ray().get_gpu_ids():
             move(one_pass.encoder, "cuda")
+        if one_pass.on_gpu:
+            self.executor = self.opened.enter_context(one_pass.decoders())
         if ray().get_runtime_context().get_node_id() in sharing:
             self.store = one_pass.store(cache)
 
@@ -115,14 +124,14 @@ class Worker:
         """Call a function."""
         return function(*arguments)
 
-    def encode(self, rows: pd.DataFrame, sampled: Mapping[str, int]) -> tuple[Extraction, dict[str, bytes]]:
-        """Encode what is missing of a shard; return what was done, and the files where the cache is not shared."""
-        for path in dict.fromkeys(rows.path):
-            refuse_other_file(Path(path), str(rows.clip_key[rows.path == path].iloc[0]), self.store is not None)
+    def encode(self, shards: Sequence[pd.DataFrame], sampled: Mapping[str, int]) -> tuple[Extraction, dict[str, bytes]]:
+        """Encode what is missing of shards; return what was done, and the files where the cache is not shared."""
+        for path, clip_key in {row.path: row.clip_key for rows in shards for row in rows.itertuples()}.items():
+            refuse_other_file(Path(path), str(clip_key), self.store is not None)
         assert self.one_pass is not None
         with nullcontext() if self.store else tempfile.TemporaryDirectory(prefix="layerscope-shard-") as place:
             store, done = self.store or self.one_pass.store(Path(str(place))), Extraction()
-            self.one_pass.encode_shards([rows], store, sampled, done)
+            self.one_pass.encode_shards(shards, store, sampled, done, executor=self.executor)
             files = (
                 {} if self.store else {path.name: path.read_bytes() for path in store.directory.glob("*.safetensors")}
             )
