@@ -8,7 +8,7 @@ import pytest
 
 from conftest import write_tone
 from layerscope.cli.entry_point import guarded
-from layerscope.predictor import answer_files
+from layerscope.features import decoding
 from layerscope.study.export import export
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
@@ -39,16 +39,18 @@ def music(tmp_path):
 
 def changing(monkeypatch, change):
     """Change the folder once the first file has been heard."""
-    kept, heard = answer_files.Predictor.heard, []
+    load, heard = decoding.load, []
 
-    def hear(self, sound, *rest):
-        samples = kept(self, sound, *rest)
+    def hear(path, *rest):
+        samples = load(path, *rest)
         if not heard:
             change()
-        heard.append(sound)
+        heard.append(path)
         return samples
 
-    monkeypatch.setattr(answer_files.Predictor, "heard", hear)
+    # By one worker, so that no other file is decoded meanwhile.
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    monkeypatch.setattr(decoding, "load", hear)
 
 
 def test_a_file_that_goes_while_others_are_answered_is_named_and_the_others_are_answered(

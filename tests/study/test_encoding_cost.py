@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from layerscope.data.dataset import Dataset
-from layerscope.encoders import Encoder
+from layerscope.encoders import Encoder, load_encoder
 from layerscope.features.encoder_pass import Pass
-from layerscope.study.encoding_cost import few_clips_speed, network_speed
+from layerscope.study.encoding_cost import few_clips_speed, network_speed, seconds_of
 
 
 class Eager:
@@ -56,3 +56,22 @@ def test_short_clips_are_timed_a_batch_at_a_time(tones):
     clips = Dataset.load(tones).survey().clips
     # Thirty clips of 0.4 s make one batch, and one call; by four of them a pass would be said to make seven.
     assert few_clips_speed(Pass(ByTheCall(), 30.0), clips) * clips.clip_seconds.sum() < 3 * 0.3
+
+
+class FreeCores(Pass):
+    """As where a GPU encodes."""
+
+    on_gpu = True
+
+
+def test_the_start_of_processes_that_decode_is_not_taken_for_the_speed_of_a_pass(tones):
+    clips = Dataset.load(tones).survey().clips
+    encoder = load_encoder("mel")
+
+    def start():
+        with FreeCores(encoder, 30.0).decoders() as executor:
+            executor.submit(len, "begun").result()
+
+    began, speed = seconds_of(start), few_clips_speed(FreeCores(encoder, 30.0), clips)
+    # A study of 55,000 clips would take as long as so many starts.
+    assert speed * clips.clip_seconds.sum() < began

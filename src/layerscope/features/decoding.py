@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
     from layerscope.encoders.encoder import Encoder
 
-__all__ = ["Ahead", "ClipDecoder", "Decoded", "decoders", "refuse_short", "too_short"]
+__all__ = [
+    "AHEAD_SECONDS", "Ahead", "ClipDecoder", "Decoded", "decoders", "decoding_workers", "refuse_short", "too_short",
+]  # fmt: skip
 
 Samples = NDArray[np.float32]
 Decode = Callable[[str, float, float], "Decoded"]
@@ -94,6 +96,13 @@ class ClipDecoder:
         refuse_short(self, samples, path)
         windows, spans = self.cutting.cut(samples, self.sample_rate)
         return Decoded(list(windows), spans, sound_digest(samples), len(samples) / self.sample_rate)
+
+    def hear(self, path: str, start: float, end: float) -> Decoded:
+        """Return a clip as one window, however long; see `decode`."""
+        samples = self.samples(Path(path), start, end)
+        refuse_short(self, samples, path)
+        seconds = len(samples) / self.sample_rate
+        return Decoded([samples], [(0.0, seconds)], "", seconds)
 
     def samples(self, path: Path, start: float, end: float) -> Samples:
         """Return what is heard of a clip."""

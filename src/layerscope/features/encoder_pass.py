@@ -128,6 +128,11 @@ class Pass:
         return self.encoder.device.partition(":")[0] in ("cuda", "mps")
 
     @property
+    def decodes_by_processes(self) -> bool:
+        """Return whether processes decode, which take seconds to begin, and not threads."""
+        return self.on_gpu and not self.encoder.reads_files
+
+    @property
     def decoder(self) -> ClipDecoder:
         """Return what decodes clips for the encoder."""
         encoder = self.encoder
@@ -273,7 +278,7 @@ class Pass:
 
     def decoders(self) -> AbstractContextManager[Executor]:
         """Return what decodes for the pass, on all cores of this process."""
-        return decoders(decoding_workers(), processes=self.on_gpu and not self.encoder.reads_files)
+        return decoders(decoding_workers(), processes=self.decodes_by_processes)
 
     def ahead(
         self, shards: Sequence[pd.DataFrame], store: FeatureStore, missing: Mapping[str, int], executor: Executor

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -17,14 +19,20 @@ from numpy.typing import NDArray
 
 from layerscope.atomic_files import read_json, refuse_closed, sweep, write_text
 from layerscope.data import folders
-from layerscope.data.audio import EXTENSIONS, UNREAD
+from layerscope.data.audio import EXTENSIONS, UNREAD, measure
 from layerscope.errors import AudioError, DataError, UsageError, optional_library
+from layerscope.features.decoding import AHEAD_SECONDS, Ahead, Decoded, decoding_workers
+from layerscope.features.encoder_pass import Pass
 from layerscope.predictor.predict import Predictor
 from layerscope.targets import Kind
 
 __all__ = [
     "Answered", "answer_files", "audio_files", "jams_of", "refuse_others", "table_of", "write_answers", "write_jams",
 ]  # fmt: skip
+
+
+#: Files whose lengths are looked up together, before they are decoded.
+MEASURED = 32
 
 
 @dataclass(frozen=True)
@@ -107,18 +115,41 @@ def answer_files(
     waiting: list[Path] = []
     clips: dict[str, NDArray[np.float32]] = {}
     reasons = dict(left_out)
-    for path in paths:
-        waiting.append(path)
-        if path in left_out:
-            continue
-        try:
-            clips[str(path)] = predictor.heard(path)
-        except AudioError as error:
-            reasons[path] = str(error)
-        if sum(map(len, clips.values())) >= predictor.one_pass.batch_size.samples:
-            yield from answered(predictor, waiting, clips, reasons)
-            waiting, clips = [], {}
-    yield from answered(predictor, waiting, clips, reasons)
+    with closing(heard_ahead(predictor.one_pass, [path for path in paths if path not in left_out])) as heard:
+        for path in paths:
+            waiting.append(path)
+            if path in left_out:
+                continue
+            try:
+                clips[str(path)] = next(heard).result().windows[0]
+            except AudioError as error:
+                reasons[path] = str(error)
+            if sum(map(len, clips.values())) >= predictor.one_pass.batch_size.samples:
+                yield from answered(predictor, waiting, clips, reasons)
+                waiting, clips = [], {}
+        yield from answered(predictor, waiting, clips, reasons)
+
+
+def heard_ahead(one_pass: Pass, paths: Sequence[Path]) -> Generator[Future[Decoded]]:
+    """Yield files as they are decoded, in order, each of one window, while others are encoded."""
+
+    def files() -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+        for first in range(0, len(paths), MEASURED):
+            rows = [(str(path), 0.0, np.nan, length(path)) for path in paths[first : first + MEASURED]]
+            table = pd.DataFrame(rows, columns=["path", "start", "end", "clip_seconds"])
+            yield table[:0], table
+
+    with one_pass.decoders() as executor:
+        for _, _, decoding in Ahead(files(), one_pass.decoder.hear, executor, AHEAD_SECONDS * decoding_workers()):
+            yield from decoding
+
+
+def length(path: Path) -> float:
+    """Return the seconds of a file, none of one that cannot be read, which its decoding tells."""
+    try:
+        return measure(path)[0]
+    except AudioError:
+        return 0.0
 
 
 def answered(

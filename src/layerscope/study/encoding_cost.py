@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from layerscope.encoders.precision_effect import precision_effect
 from layerscope.encoders.published_models import RANDOM
 from layerscope.encoders.sketch import Sketch, is_sketched
 from layerscope.features.batches import BATCH_SECONDS
+from layerscope.features.decoding import decoding_workers
 from layerscope.features.encoder_pass import SHARD_CLIPS, SHARD_SECONDS, Pass
 from layerscope.probes.inputs import BLOCKS, refuse_sets
 from layerscope.study.clip_trial import evenly, first_windows, short_clips
@@ -31,6 +33,7 @@ __all__ = ["Cost", "Outline", "encoding_cost", "few_clips_speed", "network_speed
 
 #: Clips that are encoded to measure a speed at least, taken evenly from all, after one that pays for what later ones
 #: find ready; of short clips as many as make a batch: four of half a second took three times as long for a second.
+#: Where processes decode, so many for each.
 FEW_CLIPS = 4
 #: Seconds of each of them.
 MOST_SECONDS = 60.0
@@ -186,19 +189,21 @@ def pass_speed(one_pass: Pass, clips: pd.DataFrame) -> float:
 def few_clips_speed(one_pass: Pass, clips: pd.DataFrame) -> float:
     """Return the seconds for a second of audio of decoding, encoding (at no cost if sketched), pooling and writing."""
     batch = round(BATCH_SECONDS / float(clips.clip_seconds.median()))
-    few = evenly(clips, max(FEW_CLIPS, min(batch, SHARD_CLIPS)) + 1).copy()
+    # All that decode are to have begun before, and to work side by side.
+    workers = decoding_workers() if one_pass.decodes_by_processes else 1
+    few = evenly(clips, max(FEW_CLIPS * workers, min(batch, SHARD_CLIPS)) + workers).copy()
     few["end"] = np.fmin(few.start + MOST_SECONDS, few.end.fillna(np.inf)).where(
         few.clip_seconds > MOST_SECONDS, few.end
     )
     few["clip_seconds"] = few.clip_seconds.clip(upper=MOST_SECONDS)
     few = few.sort_values("clip_seconds", kind="stable")
-    with tempfile.TemporaryDirectory(prefix="layerscope-check-") as place:
-        store = one_pass.store(Path(place))
-        one_pass.extract(few.iloc[:1], store)
-        timed = few.iloc[1:] if len(few) > 1 else few
-        # Of a single clip the second time counts.
+    with tempfile.TemporaryDirectory(prefix="layerscope-check-") as place, one_pass.decoders() as executor:
+        encode = functools.partial(Pass.encode_shards, executor=executor)
+        one_pass.extract(few.iloc[:workers], one_pass.store(Path(place)), encode_shards=encode)
+        # Of so few clips the second time counts.
+        timed = few.iloc[workers:] if len(few) > workers else few
         store = one_pass.store(Path(place) / "timed")
-        seconds = seconds_of(lambda: one_pass.extract(timed, store))
+        seconds = seconds_of(lambda: one_pass.extract(timed, store, encode_shards=encode))
     return seconds / float(timed.clip_seconds.sum())
 
 

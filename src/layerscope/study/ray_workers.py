@@ -115,7 +115,7 @@ class Worker:
             return
         if ray().get_gpu_ids():
             move(one_pass.encoder, "cuda")
-        if one_pass.on_gpu:
+        if one_pass.decodes_by_processes:
             self.executor = self.opened.enter_context(one_pass.decoders())
         if ray().get_runtime_context().get_node_id() in sharing:
             self.store = one_pass.store(cache)
