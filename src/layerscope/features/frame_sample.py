@@ -52,7 +52,8 @@ def sampled_of_clips(clips: pd.DataFrame, width: int, most: int = FRAMES_A_CLIP)
 def sampled_frames(key: str, frames: int, count: int) -> NDArray[np.int64]:
     """Return the first so many frames of a clip in the order of its key, out of those that it has."""
     # random(n) begins alike for every n, so that encoders that count a frame more at the end draw nearly the same.
-    random = np.random.default_rng(list(digest_of(key)))
+    # As an array: one number after another takes five times as long to begin with, and begins alike.
+    random = np.random.default_rng(np.frombuffer(digest_of(key), np.uint8).astype(np.uint32))
     return np.argsort(random.random(frames), kind="stable")[:count].astype(np.int64)
 
 
