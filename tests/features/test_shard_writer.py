@@ -1,4 +1,4 @@
-from threading import Event
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -24,27 +24,40 @@ def shards():
     return one_pass.store(cache_directory()), shard
 
 
-def test_one_is_written_while_the_next_is_made_and_no_more_than_one_waits(shards):
+def test_two_are_written_while_the_next_is_made_and_no_more(shards):
     store, shard = shards
-    first, second, third = (shard(name) for name in "abc")
-    begun, goes_on = Event(), Event()
+    places = {name: shard(name) for name in "abcd"}
+    begun, goes_on = {name: Event() for name in places}, {name: Event() for name in places}
 
-    def arrays():
-        begun.set()
-        assert goes_on.wait(10)
-        return written
+    def held(name, arrays):
+        def made():
+            begun[name].set()
+            assert goes_on[name].wait(10)
+            return arrays()
 
-    written, first.arrays = first.arrays(), arrays
+        return made
+
+    for name, each in places.items():
+        each.arrays = held(name, each.arrays)
     with ShardWriter(store) as writer:
-        writer.add(first)
-        assert begun.wait(10)
-        assert not store.holds("a")
-        goes_on.set()
-        writer.add(second)
+        for name in "ab":
+            writer.add(places[name])
+            assert begun[name].wait(10)
+        third = Thread(target=writer.add, args=(places["c"],))
+        third.start()
+        # The second may end before the first, which is waited for.
+        goes_on["b"].set()
+        third.join(0.2)
+        assert third.is_alive()
+        assert not begun["c"].is_set()
+        goes_on["a"].set()
+        third.join(10)
         assert store.holds("a")
-        writer.add(third)
-        assert store.holds("b")
-    assert store.holds("c")
+        assert begun["c"].wait(10)
+        goes_on["c"].set()
+        goes_on["d"].set()
+        writer.add(places["d"])
+    assert all(map(store.holds, "abcd"))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ModelError])
@@ -73,4 +86,3 @@ def test_a_shard_that_is_not_finite_is_not_written(shards):
         write()
     assert store.holds("a")
     assert not store.holds("b")
-    assert not store.holds("c")

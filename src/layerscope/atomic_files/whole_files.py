@@ -25,6 +25,9 @@ __all__ = [
 
 #: Bytes of a file that are read at once.
 BLOCK = 1 << 24
+#: Bytes from which a file that was written leaves the system's memory. Memory that it takes for the next one is then at
+#: hand; new memory takes a virtual machine several times as long as the bytes take to the disk.
+LARGE = 1 << 26
 
 
 def read_json(path: Path, error: type[LayerscopeError] = DataError) -> dict[str, Any]:
@@ -144,6 +147,9 @@ def unfinished(path: Path, *, replace: bool = True) -> Iterator[Path]:
             # On disk before it has its name, so that a power cut leaves no empty file under it.
             with place.open("rb+") as file:
                 os.fsync(file.fileno())
+                # Not on macOS and Windows.
+                if os.fstat(file.fileno()).st_size > LARGE and hasattr(os, "posix_fadvise"):
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             # A temporary file is closed to others; the result is as open as the user's other files.
             place.chmod(0o666 & ~current_umask())
             if replace:

@@ -45,7 +45,7 @@ ShardsEncoder = Callable[
     ["Pass", Sequence[pd.DataFrame], FeatureStore, Mapping[str, int], "Extraction", Progress], None
 ]
 
-#: A shard is the unit of resumption: a killed run repeats the one being encoded and the one being written at most.
+#: A shard is the unit of resumption: a killed run repeats the one being encoded and the two being written at most.
 SHARD_SECONDS = 300.0
 #: The other bound, which clips below 1.2 s reach first: it keeps the list of clips in a shard's header short.
 SHARD_CLIPS = 256

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -18,6 +19,9 @@ from layerscope.features.clip_states import Assembly, layers_together, refuse_no
 from layerscope.features.store import ClipEntry, FeatureStore
 
 __all__ = ["Shard", "ShardWriter"]
+
+#: Shards that are written at once: one is handed to the system while another's bytes are waited for to be on disk.
+WRITTEN_AT_ONCE = 2
 
 
 class Shard:
@@ -90,7 +94,7 @@ def tensors_of(encoder: Encoder, clips: Sequence[Assembly]) -> dict[str, list[Te
 
 
 class ShardWriter:
-    """Writes shards in order, each while the next one is decoded and encoded.
+    """Writes shards while the next ones are decoded and encoded.
 
     Parameters
     ----------
@@ -100,9 +104,9 @@ class ShardWriter:
 
     def __init__(self, store: FeatureStore) -> None:
         self.store = store
-        # A thread is enough: digests, files and what waits for a GPU let go of Python's lock.
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix="shards")
-        self.writing: Future[None] | None = None
+        # Threads are enough: digests, files and what waits for a GPU let go of Python's lock.
+        self.threads = ThreadPoolExecutor(WRITTEN_AT_ONCE, thread_name_prefix="shards")
+        self.writing: deque[Future[None]] = deque()
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -110,23 +114,22 @@ class ShardWriter:
     def __exit__(self, *_: object) -> None:
         # After an error or an interrupt too: what was encoded is kept.
         try:
-            self.wait()
+            self.wait(0)
         finally:
-            self.thread.shutdown()
+            self.threads.shutdown()
 
     def add(self, shard: Shard) -> None:
-        """Write a shard once the one before it is written: no more than two are in memory.
+        """Write a shard once fewer than `WRITTEN_AT_ONCE` are being written: no more than these and one are in memory.
 
         Raises
         ------
         ModelError, ResourceError
-            What came of the one before it: see `Shard.arrays` and `FeatureStore.write`.
+            What came of one before it: see `Shard.arrays` and `FeatureStore.write`.
         """
-        self.wait()
-        self.writing = self.thread.submit(lambda: self.store.write(shard.arrays(), shard.entries))
+        self.wait(WRITTEN_AT_ONCE - 1)
+        self.writing.append(self.threads.submit(lambda: self.store.write(shard.arrays(), shard.entries)))
 
-    def wait(self) -> None:
-        """Return once nothing is being written."""
-        writing, self.writing = self.writing, None
-        if writing:
-            writing.result()
+    def wait(self, left: int) -> None:
+        """Return once no more than so many are being written."""
+        while len(self.writing) > left:
+            self.writing.popleft().result()
