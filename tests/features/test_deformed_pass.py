@@ -44,7 +44,7 @@ def test_what_is_stored_is_of_the_deformed_sound(clips):
     encoder = load_encoder("mel")
     _, clean = stored(Pass(encoder, 30.0), clips)
     _, deformed = stored(DeformedPass(encoder, 30.0, deformation=LOUDER), clips)
-    before, after = (store.read(list(clips.clip_key), 0)[:][:, :128] for store in (clean, deformed))
+    before, after = (store.clips(list(clips.clip_key)).pooled(0)[:][:, :128] for store in (clean, deformed))
     # Mel bands are in decibels, and all of them, the highest too, went the way that clean sound goes.
     loud = before > before.max() - 60
     np.testing.assert_allclose((after - before)[loud], 6.0, atol=1e-3)

@@ -65,7 +65,7 @@ def stored(tmp_path, states, order):
         ]
         store.write({f"pooled.{layer}": states[first : first + 6, layer] for layer in about["layers"]}, clips)
     keys = [f"key{clip}" for clip in order]
-    return store, lambda layer: store.read(keys, layer)
+    return store, lambda layer: store.clips(keys).pooled(layer)
 
 
 def test_stored_rows_come_in_any_order_from_any_shard(tmp_path):

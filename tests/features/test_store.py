@@ -46,7 +46,7 @@ def test_frames_are_read_back_with_their_scale(tmp_path):
     entries = [ClipEntry("a", 1, 1.0, "", 25, frames=4), ClipEntry("b", 2, 1.0, "", 25, frames=5)]
     store = FeatureStore(tmp_path, ABOUT)
     store.write({**{f"frames.{layer}": values for layer, values in frames.items()}, "scale": scale}, entries)
-    read = FeatureStore(tmp_path, ABOUT).read_frames(["b", "a"], 3)
+    read = FeatureStore(tmp_path, ABOUT).clips(["b", "a"]).kept_frames(3)
     np.testing.assert_allclose(read[5:], frames[3][:4].astype(np.float32) * np.float32(1e6))
     np.testing.assert_allclose(read[:5], frames[3][4:].astype(np.float32) * np.float32(1e-3))
 
@@ -85,7 +85,7 @@ def test_more_frames_of_a_clip_are_another_shard_beside_the_first(tmp_path):
 def test_a_clip_may_be_read_twice(tmp_path):
     store = FeatureStore(tmp_path, ABOUT)
     store.write(arrays(1), entries(1))
-    assert store.read(["key0", "key0"], 0).shape == (2, 2)
+    assert store.clips(["key0", "key0"]).pooled(0).shape == (2, 2)
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path):
@@ -137,7 +137,7 @@ def test_a_flipped_byte_of_a_layer_is_noticed_before_its_numbers_are_used(tmp_pa
     content[-1] ^= 1
     shard.write_bytes(content)
     store, noticed = FeatureStore(tmp_path, ABOUT), 0
-    for read in (lambda: store.read(["key0"], 0), lambda: store.read(["key0"], 3),
+    for read in (lambda: store.clips(["key0"]).pooled(0), lambda: store.clips(["key0"]).pooled(3),
                  lambda: dict(store.read_sample({"key0": 0}, 0, 2))):  # fmt: skip
         try:
             read()

@@ -63,7 +63,7 @@ def test_windows_are_stitched_where_they_belong(songs, tmp_path, rate):
     store = Pass(encoder, 8.0, frames=True).store(tmp_path)
     done = Pass(encoder, 8.0, frames=True).extract(songs.clips, store)
     assert done.windows == 3 + 1  # 20 s in windows of 8 s that overlap by 2 s, a quarter of a window
-    long, short = (store.read_frames([key], 0)[:] for key in songs.clips.clip_key)
+    long, short = (store.clips([key]).kept_frames(0)[:] for key in songs.clips.clip_key)
     assert (len(long), len(short)) == (500, 75)
     # What is heard in a frame is what stands at its middle, to half a frame of the encoder or of the grid.
     tolerance = max(1 / rate, 1 / FRAME_RATE) / 2 + 1e-3
@@ -78,7 +78,7 @@ def test_large_states_survive_float16(songs, tmp_path):
     encoder = Clock(25.0)
     store = Pass(encoder, 8.0, frames=True).store(tmp_path)
     Pass(encoder, 8.0, frames=True).extract(songs.clips, store)
-    small, large = (store.read_frames(list(songs.clips.clip_key), layer)[:] for layer in (0, 1))
+    small, large = (store.clips(list(songs.clips.clip_key)).kept_frames(layer)[:] for layer in (0, 1))
     np.testing.assert_allclose(large, 1e6 * small, rtol=2e-3)
 
 
@@ -239,7 +239,7 @@ def test_some_frames_are_those_of_the_whole(songs, tmp_path, rate, kind):
     planned = plan_tracks(labels, [store.entry(key).frames for key in clips.clip_key], [Part(rows, rows, rows)])
     states = frame_features(store, clips, planned).read(1)
     divisor = KINDS[kind].divisor
-    whole = np.concatenate([averaged(store.read_frames([key], 1)[:], divisor) for key in clips.clip_key])
+    whole = np.concatenate([averaged(store.clips([key]).kept_frames(1)[:], divisor) for key in clips.clip_key])
     np.testing.assert_array_equal(states[:], whole[: len(planned.clip)])
     some = np.random.default_rng(0).permutation(len(planned.clip))[:40]
     np.testing.assert_array_equal(states[some], whole[some])

@@ -97,12 +97,12 @@ def visited(tmp_path, monkeypatch):
 
 
 def states_of(store, clips):
-    return np.stack([store.read([key], 4)[:].mean(axis=0) for key in clips.clip_key])
+    return np.stack([store.clips([key]).pooled(4)[:].mean(axis=0) for key in clips.clip_key])
 
 
 def read_all(store, keys):
     for layer, width in zip(store.description["layers"], store.description["widths"], strict=True):
-        store.read(keys, layer)
+        store.clips(keys).pooled(layer)
         list(store.read_sample(dict.fromkeys(keys, 10), layer, width))
 
 

@@ -84,8 +84,10 @@ def attended_features(features: Features, store: FeatureStore) -> Features | Non
     firsts = starts[owner] + places * kept[owner] // counts[owner]
     stops = starts[owner] + (places + 1) * kept[owner] // counts[owner]
 
+    stored = store.clips(keys)
+
     def read(position: int) -> LazyRows:
-        frames = store.read_frames(keys, features.layers[position])
+        frames = stored.kept_frames(features.layers[position])
 
         def means(rows: NDArray[np.int64]) -> NDArray[np.float32]:
             lengths = stops[rows] - firsts[rows]

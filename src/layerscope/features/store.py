@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 
 from layerscope.atomic_files import damaged, digest, read_header, read_tensors, write_atomically, write_tensors
 from layerscope.errors import ResourceError
-from layerscope.features.row_blocks import LazyRows
-from layerscope.features.stored_rows import stored_rows
+from layerscope.features.stored_rows import StoredClips
 
 __all__ = ["ClipEntry", "ClipSample", "FeatureStore"]
 
@@ -213,24 +212,23 @@ class FeatureStore:
         if not about.is_file():
             write_atomically(about, json.dumps(self.description, indent=1, sort_keys=True).encode())
 
-    def read(self, keys: Sequence[str], layer: int) -> LazyRows:
-        """Return the pooled windows of a layer for clips in the given order, (window, width)."""
+    def clips(self, keys: Sequence[str]) -> StoredClips:
+        """Return where the states of clips lie, in the given order."""
         places = [self._places[key][0] for key in keys]
-        spans = [(place.window, place.entry.windows) for place in places]
-        return stored_rows([place.path for place in places], f"pooled.{layer}", spans)
+        paths = list(dict.fromkeys(place.path for place in places))
+        shard = {path: number for number, path in enumerate(paths)}
 
-    def read_frames(self, keys: Sequence[str], layer: int) -> LazyRows:
-        """Return the frames of a layer for clips in the given order, (frame, width)."""
-        position = list(self.description["layers"]).index(layer)
-        places = [self._places[key][0] for key in keys]
-        spans = [(place.frame, place.entry.frames) for place in places]
-        rows = stored_rows([place.path for place in places], f"frames.{layer}", spans, "<f2")
-        scales = {path: read_tensors(path, ["scale"])["scale"][:, position] for path, _ in by_shard(places)}
-        scale = np.repeat(
-            [scales[place.path][place.number] for place in places], [place.entry.frames for place in places]
+        def column(values: Iterable[Any]) -> NDArray[np.int64]:
+            return np.array(list(values), np.int64)
+
+        return StoredClips(
+            tuple(map(str, paths)),
+            tuple(self.description["layers"]),
+            shards=column(shard[place.path] for place in places),
+            numbers=column(place.number for place in places),
+            windows=column((place.window, place.entry.windows) for place in places).reshape(-1, 2),
+            frames=column((place.frame, place.entry.frames) for place in places).reshape(-1, 2),
         )
-        # In float32, since the product may lie beyond what float16 holds.
-        return LazyRows(rows.shape, lambda numbers: rows[numbers].astype(np.float32) * scale[numbers, None])
 
     def sampled_frames(self, wanted: Mapping[str, int]) -> Iterator[tuple[str, NDArray[np.int64]]]:
         """Yield each clip's key and the first so many frames of its sample, by their numbers."""

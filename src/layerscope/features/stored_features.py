@@ -16,6 +16,7 @@ from layerscope.features.clip_features import Features
 from layerscope.features.pooling import POOLINGS, Pooling
 from layerscope.features.row_blocks import LazyRows, Rows
 from layerscope.features.store import FeatureStore
+from layerscope.features.stored_rows import StoredClips
 
 __all__ = ["features_of", "pooled_features", "pooled_parts", "stored_features"]
 
@@ -26,11 +27,13 @@ def stored_features(store: FeatureStore, clips: pd.DataFrame) -> Features:
     # Ascending, as windows are read one after another in the order of the keys.
     window_clip = np.repeat(np.arange(len(keys)), [store.entry(key).windows for key in keys])
 
-    def read(position: int) -> Rows:
-        return store.read(keys, about["layers"][position])
-
-    features = features_of(store, clips, window_clip, read, about["pooling"])
+    features = features_of(store, clips, window_clip, partial(windows_of, store.clips(keys)), about["pooling"])
     return replace(features, attended=attended_features(features, store))
+
+
+def windows_of(stored: StoredClips, position: int) -> Rows:
+    """Return the summarised windows of clips, of the layer at a position."""
+    return stored.pooled(stored.layers[position])
 
 
 def features_of(

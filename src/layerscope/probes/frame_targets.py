@@ -147,10 +147,10 @@ def frame_features(store: FeatureStore, clips: pd.DataFrame, tracks: Tracks) -> 
     # Frames that are kept of clip n lie from bounds[n] to bounds[n + 1].
     bounds = np.concatenate([[0], np.cumsum([store.entry(key).frames for key in keys])])
 
-    divisor = round(FRAME_RATE / tracks.rate)
+    divisor, stored = round(FRAME_RATE / tracks.rate), store.clips(keys)
 
     def read(position: int) -> Rows:
-        kept = store.read_frames(keys, store.description["layers"][position])
+        kept = stored.kept_frames(stored.layers[position])
 
         def frames_alone(rows: NDArray[np.int64]) -> NDArray[np.float32]:
             firsts = bounds[tracks.clip[rows]] + divisor * tracks.frame[rows]
