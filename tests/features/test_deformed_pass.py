@@ -63,9 +63,9 @@ def test_clean_and_deformed_clips_are_read_side_by_side(clips):
     _, deformed = stored(DeformedPass(encoder, 30.0, deformation=LOUDER), clips)
     both = side_by_side(clean, {str(LOUDER): deformed})
     keys = [clips.clip_key[1], deformed_key(clips.clip_key[1], str(LOUDER)), clips.clip_key[0]]
-    rows = both.read(keys, 0)[:]
-    np.testing.assert_array_equal(rows[0], clean.read([clips.clip_key[1]], 0)[:][0])
-    np.testing.assert_array_equal(rows[1], deformed.read([clips.clip_key[1]], 0)[:][0])
+    rows = both.clips(keys).pooled(0)[:]
+    np.testing.assert_array_equal(rows[0], clean.clips([clips.clip_key[1]]).pooled(0)[:][0])
+    np.testing.assert_array_equal(rows[1], deformed.clips([clips.clip_key[1]]).pooled(0)[:][0])
     # Trainings on them are not taken for those on clean clips alone.
     assert stored_features(both, clips).fingerprint not in (clean.directory.name, deformed.directory.name)
     assert not clean.holds(keys[1])

@@ -33,7 +33,7 @@ def test_what_is_written_is_read_back_layer_by_layer_whatever_its_width(tmp_path
     store.write({f"pooled.{layer}": values for layer, values in pooled.items()}, entries(2, 1, 2))
     for opened in (store, FeatureStore(tmp_path, ABOUT)):
         for layer, values in pooled.items():
-            np.testing.assert_array_equal(opened.read(["key2", "key0"], layer)[:], values[[3, 4, 0, 1]])
+            np.testing.assert_array_equal(opened.clips(["key2", "key0"]).pooled(layer)[:], values[[3, 4, 0, 1]])
         assert opened.holds("key1")
         assert not opened.holds("other")
         assert opened.entry("key2") == ClipEntry("key2", 2, 1.5, "sound2", 37)
@@ -78,7 +78,7 @@ def test_more_frames_of_a_clip_are_another_shard_beside_the_first(tmp_path):
     store.write(arrays(1, 37, value=2.0), entries(1, sampled=37))
     for opened in (store, FeatureStore(tmp_path, ABOUT)):
         assert opened.holds("key0", 1000)  # it has no more
-        assert opened.read(["key0"], 0)[:].tolist() == [[1.0, 1.0]]  # what was read before is read again
+        assert opened.clips(["key0"]).pooled(0)[:].tolist() == [[1.0, 1.0]]  # what was read before is read again
         assert len(dict(opened.read_sample({"key0": 20}, 0, 2))["key0"].states) == 20
 
 
@@ -104,13 +104,13 @@ def test_refresh_sees_what_another_process_added_and_a_shard_is_never_replaced(t
     ours.refresh()
     assert ours.holds("key0")
     ours.write(arrays(1, value=2.0), entries(1))
-    assert FeatureStore(tmp_path, ABOUT).read(["key0"], 0)[:].tolist() == [[1.0, 1.0]]
+    assert FeatureStore(tmp_path, ABOUT).clips(["key0"]).pooled(0)[:].tolist() == [[1.0, 1.0]]
 
 
 def test_a_store_that_is_complete_is_read_where_nothing_can_be_written(tmp_path):
     FeatureStore(tmp_path, ABOUT).write(arrays(1), entries(1))
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    FeatureStore(tmp_path, ABOUT).read(["key0"], 0)
+    FeatureStore(tmp_path, ABOUT).clips(["key0"]).pooled(0)
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
 
 
@@ -162,6 +162,6 @@ def test_a_shard_that_was_written_elsewhere_is_the_same_here(tmp_path):
     assert {path.name: path.read_bytes() for path in here.directory.iterdir()} == {
         path.name: path.read_bytes() for path in there.directory.iterdir()
     }
-    np.testing.assert_array_equal(here.read(["key0"], 3), there.read(["key0"], 3))
+    np.testing.assert_array_equal(here.clips(["key0"]).pooled(3), there.clips(["key0"]).pooled(3))
     with pytest.raises(ResourceError, match="its clips are not those"):
         FeatureStore(tmp_path / "other", ABOUT).adopt(shard.name, shard.read_bytes())
