@@ -10,6 +10,8 @@ Each section is printed as soon as it is measured, and one that fails says why a
   decode (what the cores give) and by processes through memory; and how busy cores, encoder and the thread between were.
 - `check`: what `layerscope check` tells of a small study on the device, and what `layerscope run` then takes.
 - `parity`: how far states of small checkpoints of published kinds are from a CPU's, where `--golden` names a folder.
+- `cluster`, which is not among the default ones: the pass over 640 WAV files without a cluster, on a local one that
+  starts a worker for it, and once more on that worker; and whether all leave the same files.
 - `kernels`: what the time of an encoder in bf16 goes to; `switches`: what other ways to compute would give. `compile`,
   which is not among the default ones, is torch's compiler for the blocks.
 
@@ -38,6 +40,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import joblib
 import numpy as np
@@ -47,6 +50,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from layerscope.data.dataset import Dataset
 from layerscope.data.splits import Part
 from layerscope.encoders import load_encoder
 from layerscope.encoders.conformer import Subsampling
@@ -136,7 +140,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--small", action="store_true", help="sizes that a CPU does in a minute")
     parser.add_argument("--golden", type=Path, help="folder of small checkpoints")
-    defaults = [name for name in SECTIONS if name != "compile"]
+    defaults = [name for name in SECTIONS if name not in ("cluster", "compile")]
     parser.add_argument("--sections", nargs="+", choices=list(SECTIONS), default=defaults)
     parser.add_argument("--most-seconds", type=float, default=270, help="after which no section begins")
     asked, began = parser.parse_args(), time.perf_counter()
@@ -451,6 +455,34 @@ def check(bench: Bench) -> None:
             say(f"$ layerscope {command[0]}, {time.perf_counter() - started:.1f} s:", *lines[-40:])
 
 
+def cluster(bench: Bench) -> None:
+    """Print what a cluster of this machine makes of a pass, and whether it leaves the same files."""
+    from layerscope.study.ray_connection import connected
+    from layerscope.study.workplace import Workplace
+
+    small = bench.sizes is SMALL
+    encoder = bench.encoder(bench.sizes.models[0]).at("float32" if small else "bf16")
+    with tempfile.TemporaryDirectory() as place:
+        write_study(Path(place), 16 if small else 640, bench.sizes.seconds)
+        clips = Dataset.load(Path(place, "sounds")).survey().clips
+        left: dict[str, dict[str, bytes]] = {}
+
+        def passed(name: str, work: Workplace) -> None:
+            with patch.dict(os.environ, LAYERSCOPE_CACHE=str(Path(place, name))):
+                started = time.perf_counter()
+                store, done = work.encode(Pass(encoder, bench.sizes.seconds), clips, encoder.name)
+                row(name, f"{time.perf_counter() - started:.1f} s", f"{done.encoded} clips")
+            left[name] = {path.name: path.read_bytes() for path in store.directory.glob("*.safetensors")}
+
+        passed("in one process", Workplace())
+        with patch.dict(os.environ, LAYERSCOPE_CACHE=place), connected("local") as found:
+            assert found is not None
+            for name in ("on a cluster", "on its worker again"):
+                Path(place, name).mkdir()
+                passed(name, Workplace(cluster=replace(found, cache=Path(place, name))))
+        say("the same files" if all(files == left["in one process"] for files in left.values()) else "OTHER FILES")
+
+
 def said(arguments: Sequence[str], environment: dict[str, str]) -> list[str]:
     """Return the lines that a command of Python prints in three quarters of a minute, errors too."""
     command = [sys.executable, *arguments]
@@ -667,6 +699,7 @@ SECTIONS: dict[str, Callable[[Bench], None]] = {
     "probes": probes,
     "pipeline": pipeline,
     "check": check,
+    "cluster": cluster,
     "parity": parity,
     "kernels": kernels,
     "switches": switches,

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from joblib.externals import cloudpickle
 from test_attended_frames import clips  # noqa: F401 - a fixture
 from test_clip_states import RATE, Bands
 
@@ -44,3 +45,12 @@ def test_attention_has_the_frames_once(clips):  # noqa: F811
     assert [each.attended is None for each in pooled(clips, ["mean", "moments", "max"], attended=True)] == [
         False, True, True,
     ]  # fmt: skip
+
+
+def test_a_training_is_sent_where_states_lie_and_not_the_records_of_all_clips(clips):  # noqa: F811
+    (features,) = pooled(clips, ["mean"], attended=True)
+    sent = cloudpickle.dumps(features)
+    assert b"ClipEntry" not in sent
+    arrived = cloudpickle.loads(sent)
+    np.testing.assert_array_equal(arrived.read(1)[:], features.read(1)[:])
+    np.testing.assert_array_equal(arrived.attended.read(1)[:], features.attended.read(1)[:])
