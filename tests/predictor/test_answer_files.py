@@ -8,6 +8,7 @@ import pytest
 
 from conftest import write_tone
 from layerscope.cli.entry_point import guarded
+from layerscope.features.encoder_pass import Pass
 from layerscope.predictor.answer_files import (
     Answered,
     answer_files,
@@ -240,3 +241,21 @@ def test_a_threshold_that_is_none_is_refused(use, tones, texts, words, capsys):
     options = [part for text in texts for part in ("--threshold", text)]
     assert guarded(["predict", str(use), str(tones), *options]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_files_are_decoded_by_processes_where_a_gpu_encodes_and_answered_alike(use, tones, monkeypatch):
+    (tones / "high" / "none.wav").write_bytes(b"no sound")
+    paths, left_out = audio_files([tones])
+    predictor = load_predictor(use)
+    alone = list(answer_files(predictor, [*paths, tones / "gone.wav"], left_out))
+    monkeypatch.setattr(Pass, "on_gpu", True)
+    # Each by itself.
+    predictor.one_pass.batch_size.samples = 1
+    beside = list(answer_files(predictor, [*paths, tones / "gone.wav"], left_out))
+    assert [(one.path, one.error, one.seconds) for one in alone] == [
+        (one.path, one.error, one.seconds) for one in beside
+    ]
+    assert sum(bool(one.error) for one in alone) == 2
+    for one, other in zip(alone, beside, strict=True):
+        assert one.answer.get("label") == other.answer.get("label")
+        assert one.answer.get("probabilities") == pytest.approx(other.answer.get("probabilities"))

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from layerscope.encoders.encoder import Encoder
 
 __all__ = [
-    "AHEAD_SECONDS", "Ahead", "ClipDecoder", "Decoded", "decoders", "decoding_workers", "refuse_short", "too_short",
+    "AHEAD_SECONDS", "Ahead", "ClipDecoder", "Decoded", "decoders", "decoding_workers", "lost_processes",
+    "refuse_short", "too_short",
 ]  # fmt: skip
 
 Samples = NDArray[np.float32]
@@ -133,12 +134,10 @@ def decoders(workers: int, *, processes: bool) -> Iterator[Executor]:
         If a process was ended from outside.
     """
     if processes:
-        with shared_places() as places:
+        with shared_places() as places, lost_processes():
             executor = DecodingProcesses(workers, places)
             try:
                 yield executor
-            except BrokenProcessPool as error:
-                raise ended_from_outside("decodes") from error
             finally:
                 executor.end()
     else:
@@ -147,6 +146,15 @@ def decoders(workers: int, *, processes: bool) -> Iterator[Executor]:
             yield threads
         finally:
             threads.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def lost_processes() -> Iterator[None]:
+    """Turn what comes of a process that decodes and was ended from outside into an error with the way out."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise ended_from_outside("decodes") from error
 
 
 class DecodingProcesses(Executor):

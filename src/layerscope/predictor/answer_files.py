@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -115,7 +114,8 @@ def answer_files(
     waiting: list[Path] = []
     clips: dict[str, NDArray[np.float32]] = {}
     reasons = dict(left_out)
-    with closing(heard_ahead(predictor.one_pass, [path for path in paths if path not in left_out])) as heard:
+    with predictor.one_pass.decoders() as executor:
+        heard = heard_ahead(predictor.one_pass, [path for path in paths if path not in left_out], executor)
         for path in paths:
             waiting.append(path)
             if path in left_out:
@@ -130,7 +130,7 @@ def answer_files(
         yield from answered(predictor, waiting, clips, reasons)
 
 
-def heard_ahead(one_pass: Pass, paths: Sequence[Path]) -> Generator[Future[Decoded]]:
+def heard_ahead(one_pass: Pass, paths: Sequence[Path], executor: Executor) -> Iterator[Future[Decoded]]:
     """Yield files as they are decoded, in order, each of one window, while others are encoded."""
 
     def files() -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
@@ -139,9 +139,8 @@ def heard_ahead(one_pass: Pass, paths: Sequence[Path]) -> Generator[Future[Decod
             table = pd.DataFrame(rows, columns=["path", "start", "end", "clip_seconds"])
             yield table[:0], table
 
-    with one_pass.decoders() as executor:
-        for _, _, decoding in Ahead(files(), one_pass.decoder.hear, executor, AHEAD_SECONDS * decoding_workers()):
-            yield from decoding
+    for _, _, decoding in Ahead(files(), one_pass.decoder.hear, executor, AHEAD_SECONDS * decoding_workers()):
+        yield from decoding
 
 
 def length(path: Path) -> float:

@@ -23,6 +23,7 @@ from layerscope.atomic_files import file_digest
 from layerscope.encoders.encoder import LayeredEncoder
 from layerscope.errors import LayerscopeError, ResourceError
 from layerscope.features.clip_features import Features
+from layerscope.features.decoding import lost_processes
 from layerscope.features.encoder_pass import Extraction, Pass
 from layerscope.features.row_blocks import give_back_memory
 from layerscope.features.store import FeatureStore
@@ -129,7 +130,10 @@ class Worker:
         for path, clip_key in {row.path: row.clip_key for rows in shards for row in rows.itertuples()}.items():
             refuse_other_file(Path(path), str(clip_key), self.store is not None)
         assert self.one_pass is not None
-        with nullcontext() if self.store else tempfile.TemporaryDirectory(prefix="layerscope-shard-") as place:
+        with (
+            nullcontext() if self.store else tempfile.TemporaryDirectory(prefix="layerscope-shard-") as place,
+            lost_processes(),
+        ):
             store, done = self.store or self.one_pass.store(Path(str(place))), Extraction()
             self.one_pass.encode_shards(shards, store, sampled, done, executor=self.executor)
             files = (
