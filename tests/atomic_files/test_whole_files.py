@@ -1,5 +1,6 @@
 """JSON files in words, digests, and files that are written whole."""
 
+import errno
 import hashlib
 import os
 
@@ -67,6 +68,21 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
         write_atomically(path, "not bytes")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_system_that_takes_no_advice_has_the_file_all_the_same(tmp_path, monkeypatch):
+    asked = []
+
+    def refuse(*_):
+        asked.append(True)
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr("layerscope.atomic_files.whole_files.LARGE", 0)
+    monkeypatch.setattr(os, "posix_fadvise", refuse, raising=False)
+    monkeypatch.setattr(os, "POSIX_FADV_DONTNEED", 4, raising=False)
+    write_atomically(tmp_path / "file", b"whole")
+    assert asked
+    assert (tmp_path / "file").read_bytes() == b"whole"
 
 
 def test_a_place_that_cannot_be_written_is_an_error_with_the_path(tmp_path):

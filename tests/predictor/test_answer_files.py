@@ -18,7 +18,7 @@ from layerscope.predictor.answer_files import (
     write_answers,
     written_names,
 )
-from layerscope.predictor.predict import load_predictor
+from layerscope.predictor.predict import Predictor, load_predictor
 from layerscope.study.export import export
 from layerscope.study.options import make_plan
 from layerscope.study.run import run
@@ -259,3 +259,18 @@ def test_files_are_decoded_by_processes_where_a_gpu_encodes_and_answered_alike(u
     for one, other in zip(alone, beside, strict=True):
         assert one.answer.get("label") == other.answer.get("label")
         assert one.answer.get("probabilities") == pytest.approx(other.answer.get("probabilities"))
+
+
+def test_sound_that_waits_for_other_files_is_no_open_file(use, tones, monkeypatch):
+    write_tone(tones / "low" / "long.wav", 200, 7.0)  # what processes decode of it comes as a file
+    monkeypatch.setattr(Pass, "on_gpu", True)
+    held = []
+
+    def answers(_, clips):
+        held.extend(clips.values())
+        return [{} for _ in clips]
+
+    monkeypatch.setattr(Predictor, "answers", answers)
+    assert len(list(answer_files(load_predictor(use), [tones / "low" / "long.wav"]))) == 1
+    assert held
+    assert all(samples.base is None for samples in held)

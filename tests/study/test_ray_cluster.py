@@ -21,14 +21,14 @@ from layerscope.data.audio import file_facts
 from layerscope.data.splits import assign, parts_of
 from layerscope.errors import AudioError, ResourceError, UsageError
 from layerscope.features import encoder_pass
-from layerscope.features.encoder_pass import Pass, plan_shards
+from layerscope.features.encoder_pass import Extraction, Pass, plan_shards
 from layerscope.features.stored_features import stored_features
 from layerscope.probes.fitting import Target, plan_jobs
 from layerscope.probes.jobs_side_by_side import run_jobs
 from layerscope.probes.workers import calls_elsewhere, elsewhere, side_by_side
 from layerscope.study.extraction import extract_all
 from layerscope.study.options import Call
-from layerscope.study.ray_cluster import handed, shard_handed
+from layerscope.study.ray_cluster import Cluster, Node, handed, shard_handed
 from layerscope.study.ray_connection import (
     connected,
     place_of_files,
@@ -192,6 +192,31 @@ def killing(name, times):
     finally:
         stop.set()
         thread.join()
+
+
+@pytest.mark.parametrize(("shared", "most"), [(True, 3), (False, 2)])
+def test_a_node_that_does_not_see_the_cache_sends_no_more_at_once_than_memory_holds(
+    notes, tmp_path, monkeypatch, shared, most
+):
+    handed_out = []
+
+    class Counted(Cluster):
+        def on_workers(self, *given):
+            handed_out.extend(len(shards) for shards, _ in given[4])
+            return iter(())
+
+    class Cabled:
+        put = staticmethod(lambda value: value)
+
+    monkeypatch.setattr(encoder_pass, "SHARD_SECONDS", 0.01)
+    clips = notes.dataset.clips
+    one_pass, shards = Pass(load_encoder("random:small"), 30.0, frames=True), list(plan_shards(clips))
+    monkeypatch.setattr("layerscope.study.ray_cluster.ray", Cabled)
+    monkeypatch.setattr("layerscope.study.ray_cluster.RETURNED", one_pass.stored_bytes(clips) / 5)
+    found = Counted([Node("a", "a", 8, 1, 64.0, shared)], tmp_path)
+    store = one_pass.store(tmp_path)
+    found.encode_shards(one_pass, shards, store, one_pass.missing(clips, store), Extraction(), lambda *_: None)
+    assert max(handed_out) == most
 
 
 @pytest.mark.slow  # a cluster takes a minute to start beside other work

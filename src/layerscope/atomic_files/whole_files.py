@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,9 @@ def unfinished(path: Path, *, replace: bool = True) -> Iterator[Path]:
                 os.fsync(file.fileno())
                 # Not on macOS and Windows.
                 if os.fstat(file.fileno()).st_size > LARGE and hasattr(os, "posix_fadvise"):
-                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                    # Advice alone: a file system that takes none has the file all the same.
+                    with suppress(OSError):
+                        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
             # A temporary file is closed to others; the result is as open as the user's other files.
             place.chmod(0o666 & ~current_umask())
             if replace:

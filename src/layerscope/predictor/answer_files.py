@@ -121,7 +121,8 @@ def answer_files(
             if path in left_out:
                 continue
             try:
-                clips[str(path)] = next(heard).result().windows[0]
+                # Copied: what processes decode stays open files, in a memory that is small, for as long as it is held.
+                clips[str(path)] = np.array(next(heard).result().windows[0])
             except AudioError as error:
                 reasons[path] = str(error)
             if sum(map(len, clips.values())) >= predictor.one_pass.batch_size.samples:

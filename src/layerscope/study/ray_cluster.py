@@ -27,6 +27,9 @@ __all__ = ["Cluster", "Node"]
 #: That a GPU is given: 160 minutes of sound, some seconds of one that is fast. Between two times it waits for the first
 #: clips to be decoded.
 SHARDS_AT_ONCE = 32
+#: Bytes of shards that come back at once from a node that does not see the cache: they are in memory there, here, and
+#: on the way.
+RETURNED = 1e9
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,11 @@ class Cluster:
         sharing = frozenset(node.key for node in self.nodes if node.shares_cache)
         with movable(one_pass.encoder):
             given = (share["num_cpus"], ray().put(one_pass), self.cache, sharing)
+        most = SHARDS_AT_ONCE if "num_gpus" in share else 1
+        if len(sharing) < len(self.nodes):
+            most = min(most, int(RETURNED * len(shards) / one_pass.stored_bytes(pd.concat(shards))))
         # As many for all workers to have several turns.
-        count = max(1, min(SHARDS_AT_ONCE, len(shards) // (4 * workers))) if "num_gpus" in share else 1
+        count = max(1, min(most, len(shards) // (4 * workers)))
         parts = [shards[first : first + count] for first in range(0, len(shards), count)]
         calls = [
             (part, {key: missing[key] for rows in part for key in rows.clip_key if key in missing}) for part in parts
