@@ -9,6 +9,7 @@ import pytest
 from conftest import write_tone
 from layerscope.cli.entry_point import guarded
 from layerscope.features.encoder_pass import Pass
+from layerscope.predictor import answer_files as answering
 from layerscope.predictor.answer_files import (
     Answered,
     answer_files,
@@ -264,6 +265,7 @@ def test_files_are_decoded_by_processes_where_a_gpu_encodes_and_answered_alike(u
 def test_sound_that_waits_for_other_files_is_no_open_file(use, tones, monkeypatch):
     write_tone(tones / "low" / "long.wav", 200, 7.0)  # what processes decode of it comes as a file
     monkeypatch.setattr(Pass, "on_gpu", True)
+    monkeypatch.setattr(answering, "FEW", 0)
     held = []
 
     def answers(_, clips):
@@ -274,3 +276,35 @@ def test_sound_that_waits_for_other_files_is_no_open_file(use, tones, monkeypatc
     assert len(list(answer_files(load_predictor(use), [tones / "low" / "long.wav"]))) == 1
     assert held
     assert all(samples.base is None for samples in held)
+
+
+def test_few_files_do_not_wait_for_processes_that_decode(use, tones, monkeypatch):
+    asked = []
+    begin = answering.decoders
+    monkeypatch.setattr(
+        answering, "decoders", lambda workers, *, processes: asked.append(processes) or begin(workers, processes=False)
+    )
+    monkeypatch.setattr(Pass, "on_gpu", True)
+    paths, _ = audio_files([tones])
+    for files in (paths[:1], paths):
+        assert all(not one.error for one in answer_files(load_predictor(use), files))
+    assert asked == [False, True]
+
+
+def test_long_files_are_looked_at_no_earlier_than_they_are_decoded(use, tones, monkeypatch):
+    looked = []
+    monkeypatch.setattr(answering, "length", lambda path: looked.append(path) or 3600.0)
+    predictor = load_predictor(use)
+    predictor.one_pass.batch_size.samples = 1
+    next(answer_files(predictor, audio_files([tones])[0]))
+    assert len(looked) <= 2
+
+
+def test_a_name_that_is_no_utf_8_is_answered_where_arrow_would_hold_it(use, tones):
+    sound = (tones / "low" / "0.wav").rename(tones / "low" / "\udcff.wav")
+    predictor = load_predictor(use)
+    with pd.option_context("mode.string_storage", "pyarrow"):
+        answers = list(answer_files(predictor, [sound, tones / "\udcfe.wav"]))
+        table = table_of(answers, predictor.kind)
+    assert list(table.path) == [str(sound), str(tones / "\udcfe.wav")]
+    assert [bool(one.error) for one in answers] == [False, True]

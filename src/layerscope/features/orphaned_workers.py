@@ -34,6 +34,6 @@ def watch(starter: int) -> None:
 def ended_from_outside(work: str) -> ResourceError:
     """Return the error of a worker that was ended while it had some work to do."""
     return ResourceError(
-        f"a process that {work} was ended from outside, as systems do when memory is short; the same command continues "
-        "where it was, and LOKY_MAX_CPU_COUNT sets how many such processes there are"
+        f"a process that {work} was ended from outside, as systems do when memory is short; give the same "
+        "command again, with a lower LOKY_MAX_CPU_COUNT, which sets how many such processes there are"
     )

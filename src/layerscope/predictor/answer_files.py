@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +21,7 @@ from layerscope.atomic_files import read_json, refuse_closed, sweep, write_text
 from layerscope.data import folders
 from layerscope.data.audio import EXTENSIONS, UNREAD, measure
 from layerscope.errors import AudioError, DataError, UsageError, optional_library
-from layerscope.features.decoding import AHEAD_SECONDS, Ahead, Decoded, decoding_workers
+from layerscope.features.decoding import AHEAD_SECONDS, Ahead, Decoded, decoders, decoding_workers
 from layerscope.features.encoder_pass import Pass
 from layerscope.predictor.predict import Predictor
 from layerscope.targets import Kind
@@ -30,8 +31,10 @@ __all__ = [
 ]  # fmt: skip
 
 
-#: Files whose lengths are looked up together, before they are decoded.
+#: Files whose lengths are looked up together, before they are decoded; fewer where they are long.
 MEASURED = 32
+#: Files that threads decode where a GPU encodes, too: they are done before processes have begun, which takes seconds.
+FEW = 8
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,10 @@ def answer_files(
     waiting: list[Path] = []
     clips: dict[str, NDArray[np.float32]] = {}
     reasons = dict(left_out)
-    with predictor.one_pass.decoders() as executor:
-        heard = heard_ahead(predictor.one_pass, [path for path in paths if path not in left_out], executor)
+    wanted = [path for path in paths if path not in left_out]
+    processes = predictor.one_pass.decodes_by_processes and len(wanted) > FEW
+    with decoders(decoding_workers(), processes=processes) as executor:
+        heard = heard_ahead(predictor.one_pass, wanted, executor)
         for path in paths:
             waiting.append(path)
             if path in left_out:
@@ -135,13 +140,24 @@ def heard_ahead(one_pass: Pass, paths: Sequence[Path], executor: Executor) -> It
     """Yield files as they are decoded, in order, each of one window, while others are encoded."""
 
     def files() -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-        for first in range(0, len(paths), MEASURED):
-            rows = [(str(path), 0.0, np.nan, length(path)) for path in paths[first : first + MEASURED]]
-            table = pd.DataFrame(rows, columns=["path", "start", "end", "clip_seconds"])
-            yield table[:0], table
+        rows: list[tuple[str, float, float, float]] = []
+        for number, path in enumerate(paths, 1):
+            rows.append((str(path), 0.0, np.nan, length(path)))
+            if len(rows) == MEASURED or sum(row[-1] for row in rows) >= AHEAD_SECONDS or number == len(paths):
+                with any_names():
+                    table = pd.DataFrame(rows, columns=["path", "start", "end", "clip_seconds"])
+                    none = table[:0]
+                yield none, table
+                rows = []
 
     for _, _, decoding in Ahead(files(), one_pass.decoder.hear, executor, AHEAD_SECONDS * decoding_workers()):
         yield from decoding
+
+
+def any_names() -> AbstractContextManager[None]:
+    """Have pandas make tables of names that are not UTF-8, too, which Arrow, where it is installed, does not take."""
+    made: AbstractContextManager[None] = pd.option_context("mode.string_storage", "python")
+    return made
 
 
 def length(path: Path) -> float:
@@ -180,9 +196,10 @@ def table_of(answers: Sequence[Answered], kind: Kind) -> pd.DataFrame:
         for one in answers
         for row in ([{"error": one.error}] if one.error else kind.rows(one.answer))
     ]
-    frame = pd.DataFrame(rows)
-    # Otherwise its place would depend on which file fails first.
-    return frame[[name for name in frame.columns if name != "error"] + (["error"] if "error" in frame else [])]
+    with any_names():
+        frame = pd.DataFrame(rows)
+        # Otherwise its place would depend on which file fails first.
+        return frame[[name for name in frame.columns if name != "error"] + (["error"] if "error" in frame else [])]
 
 
 def refuse_others(predictor: Predictor, out: Path | None, jams: Path | None, paths: Sequence[Path]) -> None:
