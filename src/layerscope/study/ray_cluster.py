@@ -136,13 +136,14 @@ class Cluster:
         for number, (part, files) in self.on_workers(share, workers, given, shard_handed, calls):
             for name, content in files.items():
                 store.adopt(name, content)
-            store.refresh()
             for name in ("decoded", "encoded", "cached", "windows"):
                 setattr(done, name, getattr(done, name) + getattr(part, name))
             done.failed.update(part.failed)
             rows = pd.concat(parts[number])
             rows = rows[among(calls[number][1], rows)]
             progress(len(rows), float(rows.clip_seconds.sum()))
+        # Once, as nobody reads before: to list a large store after each of its shards takes long.
+        store.refresh()
 
     def run(self, function: Callable[..., Any], calls: Iterator[tuple[Any, ...]], order: Order) -> Iterator[Any]:
         """Yield what a function returns for each of several arguments; see `side_by_side`."""
